@@ -1,0 +1,30 @@
+{
+  "includes": ["native/sources.gypi"],
+  "targets": [
+    {
+      "target_name": "conntrack",
+      "conditions": [
+        ["OS!='linux'", { "type": "none" }],
+        ["OS=='linux'", {
+          "sources": ["<@(core_files)", "<@(napi_files)"],
+          "include_dirs": [
+            "native",
+            "<!(node -p \"require('node-addon-api').include_dir\")",
+            "<!@(pkg-config --cflags-only-I libnetfilter_conntrack libip4tc 2>/dev/null | sed 's/-I//g' || true)"
+          ],
+          "defines": [
+            "NAPI_VERSION=9",
+            "NAPI_DISABLE_CPP_EXCEPTIONS",
+            "NODE_ADDON_API_DISABLE_DEPRECATED",
+            "NODE_ADDON_API_REQUIRE_BASIC_FINALIZERS",
+            "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+          ],
+          "cflags!": ["-fno-rtti"],
+          "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+          "cflags_cc": ["-std=c++20", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+          "libraries": ["-ldl", "-lpthread"]
+        }]
+      ]
+    }
+  ]
+}

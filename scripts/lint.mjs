@@ -1,0 +1,48 @@
+// Everything that `npm run lint` checks, in one place: formatting, lint, types, layers, generated files.
+// Runs what is installed; a checker that is missing fails the run, it is not skipped.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const fix = process.argv.includes('--fix-native');
+
+function run(label, command, args) {
+  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  const ok = result.status === 0;
+  if (!ok)
+    process.stdout.write(
+      `lint: ${label} failed${result.error ? `: ${result.error.message}` : ''}\n`,
+    );
+  return ok;
+}
+
+function tracked(...patterns) {
+  const listing = spawnSync(
+    'git',
+    ['ls-files', '--cached', '--others', '--exclude-standard', ...patterns],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  );
+  return listing.stdout.split('\n').filter(Boolean);
+}
+
+const native = tracked('native/*.cc', 'native/*.h', 'bench/*.c', 'bench/*.cc', 'bench/*.h');
+if (fix) {
+  process.exit(run('clang-format', 'clang-format', ['-i', ...native]) ? 0 : 1);
+}
+const checks = [
+  ['biome', 'npx', ['biome', 'check', '--error-on-warnings', '.']],
+  ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
+  ['layers', 'node', ['scripts/check-layers.mjs']],
+];
+if (native.length > 0)
+  checks.push(['clang-format', 'clang-format', ['--dry-run', '--Werror', ...native]]);
+const failed = checks.filter(([label, command, args]) => !run(label, command, args));
+process.stdout.write(
+  failed.length === 0
+    ? 'lint: clean\n'
+    : `lint: ${failed.length} of ${checks.length} checks failed\n`,
+);
+process.exit(failed.length === 0 ? 0 : 1);

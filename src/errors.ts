@@ -1,0 +1,264 @@
+// The error classes of the package and the table from errno to a hint a person can act on.
+// The only place that makes an error out of what native code reports; knows nothing of sockets.
+import { getSystemErrorMap } from 'node:util';
+
+/** What native code reports of a failure: data only, no message. */
+export interface NativeFailure {
+  /** Positive errno, 0 where no system call failed (`detail` then says what happened). */
+  errno: number;
+  /** What was being done, in netfilter's words: `conntrack dump`, `iptables commit` … */
+  operation: string;
+  /** Which rule of `errors.ts` applies: `netlink` by default. */
+  kind?: 'netlink' | 'xtables' | 'library' | 'unsupported' | 'closed' | 'lock';
+  /** The kernel's extended-ack text, a library's message, a name: whatever makes it precise. */
+  detail?: string;
+}
+
+export interface NetfilterErrorOptions {
+  code: string;
+  operation: string;
+  errno?: number | undefined;
+  detail?: string | undefined;
+  hint?: string | undefined;
+  cause?: unknown;
+}
+
+/** Base of every error that the package makes itself (bad arguments are `TypeError`/`RangeError`). */
+export class NetfilterError extends Error {
+  override readonly name: string = 'NetfilterError';
+  /** `'EPERM'`, `'ENOENT'` … or one of the package's own `ERR_NETFILTER_*` codes. */
+  readonly code: string;
+  /** Negative errno, as Node's own errors have it; `undefined` where no system call failed. */
+  readonly errno: number | undefined;
+  /** What was being done: `conntrack dump`, `iptables commit filter` … */
+  readonly operation: string;
+  /** The kernel's or the library's own words. */
+  readonly detail: string | undefined;
+  /** What a person can do about it. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: NetfilterErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = options.code;
+    this.errno = options.errno;
+    this.operation = options.operation;
+    this.detail = options.detail;
+    this.hint = options.hint;
+  }
+}
+
+/** The kernel refused a netlink request. */
+export class NetlinkError extends NetfilterError {
+  override readonly name: string = 'NetlinkError';
+}
+
+/** An iptables table could not be read or committed. */
+export class XtablesError extends NetfilterError {
+  override readonly name: string = 'XtablesError';
+}
+
+/** The xtables lock could not be taken in time. */
+export class XtablesLockError extends XtablesError {
+  override readonly name: string = 'XtablesLockError';
+}
+
+/** A system library is missing or too old; `hint` names the distribution's package. */
+export class LibraryError extends NetfilterError {
+  override readonly name: string = 'LibraryError';
+}
+
+/** This platform, kernel or build cannot do it. */
+export class UnsupportedError extends NetfilterError {
+  override readonly name: string = 'UnsupportedError';
+}
+
+/** The handle was closed, before or while the operation ran. */
+export class ClosedError extends NetfilterError {
+  override readonly name: string = 'ClosedError';
+}
+
+const systemErrors = getSystemErrorMap();
+
+/** `EPERM` and "operation not permitted" for a positive errno. */
+export function describeErrno(errno: number): { code: string; text: string } {
+  const known = systemErrors.get(-errno);
+  return known === undefined
+    ? { code: `E${errno}`, text: `system error ${errno}` }
+    : { code: known[0], text: known[1] };
+}
+
+type HintRule = { errno: string; operation?: RegExp; hint: string };
+
+// First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
+// (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
+const hints: HintRule[] = [
+  {
+    errno: 'EPERM',
+    operation: /namespace/,
+    hint: 'entering a network namespace needs CAP_SYS_ADMIN in the user namespace that owns it',
+  },
+  {
+    errno: 'EPERM',
+    operation: /^iptables/,
+    hint: 'needs CAP_NET_ADMIN and CAP_NET_RAW in the user namespace of this network namespace (run as root, or setcap cap_net_admin,cap_net_raw+ep on the node binary)',
+  },
+  {
+    errno: 'EPERM',
+    operation: /update/,
+    hint: 'needs CAP_NET_ADMIN in this network namespace; an entry whose timeout is fixed (FIXED_TIMEOUT) also refuses a new timeout',
+  },
+  {
+    errno: 'EPERM',
+    hint: 'needs CAP_NET_ADMIN in this network namespace (sudo, or setcap cap_net_admin+ep on the node binary)',
+  },
+  {
+    errno: 'EACCES',
+    hint: 'the file is not accessible to this user; run as root or with the capability that the operation needs',
+  },
+  {
+    errno: 'ENOBUFS',
+    hint: 'the receive buffer was too small: raise `receiveBuffer` (above net.core.rmem_max it needs CAP_NET_ADMIN in the initial user namespace)',
+  },
+  {
+    errno: 'EEXIST',
+    operation: /create/,
+    hint: 'a flow with one of these tuples is already in the table: use upsert() or update()',
+  },
+  {
+    errno: 'EINVAL',
+    operation: /conntrack (create|upsert)/,
+    hint: 'a new flow needs both tuples with the same protocol and a timeout; a protocol state needs its protocol',
+  },
+  {
+    errno: 'EBUSY',
+    operation: /conntrack (update|upsert|create)/,
+    hint: 'the kernel does not let these status bits be changed (expected, confirmed, dying; seen_reply and assured cannot be cleared), nor one helper be swapped for another',
+  },
+  {
+    errno: 'EOPNOTSUPP',
+    operation: /conntrack (update|upsert|create)/,
+    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, and the kernel must be built with that feature',
+  },
+  {
+    errno: 'ENOSPC',
+    operation: /conntrack/,
+    hint: 'the flow has no room for labels: a rule that uses connlabel must be loaded before the flow is created',
+  },
+  { errno: 'ETIME', hint: 'the flow is dying' },
+  {
+    errno: 'ENOMEM',
+    operation: /conntrack (create|upsert)/,
+    hint: 'the table may be full: see settings().max and count()',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /namespace/,
+    hint: 'no such network namespace: give a name under /run/netns, a path, or the pid of a living process',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /^iptables (read|snapshot|init)/,
+    hint: 'the kernel has no such legacy table, or was built without legacy iptables; the rules of this host may live in nf_tables (iptables-nft)',
+  },
+  {
+    errno: 'EPROTONOSUPPORT',
+    hint: 'this kernel has no netfilter netlink: load nf_conntrack_netlink (modprobe nf_conntrack_netlink) or build it in',
+  },
+];
+
+export function hintFor(code: string, operation: string): string | undefined {
+  for (const rule of hints) {
+    if (rule.errno === code && (rule.operation === undefined || rule.operation.test(operation))) {
+      return rule.hint;
+    }
+  }
+  return undefined;
+}
+
+/** One line: `conntrack dump: EPERM: operation not permitted (detail); hint`. */
+function line(operation: string, code: string, text: string, detail?: string, hint?: string) {
+  const why = detail ? `${text} (${detail})` : text;
+  return `${operation}: ${code}: ${why}${hint ? `; ${hint}` : ''}`;
+}
+
+/** Makes the typed error for what native code reported. */
+export function fromNative(failure: NativeFailure, cause?: unknown): NetfilterError {
+  const { operation, detail } = failure;
+  if (failure.kind === 'closed') return closedError(operation);
+  if (failure.kind === 'library') {
+    return libraryError(operation, detail ?? 'a system library', cause);
+  }
+  if (failure.kind === 'unsupported') return unsupported(operation, detail ?? 'not supported here');
+  const { code, text } =
+    failure.errno === 0
+      ? { code: 'ERR_NETFILTER_PROTOCOL', text: 'unexpected answer' }
+      : describeErrno(failure.errno);
+  const hint = hintFor(code, operation);
+  const options = {
+    code,
+    operation,
+    errno: failure.errno === 0 ? undefined : -failure.errno,
+    detail,
+    hint,
+    cause,
+  };
+  const message = line(operation, code, text, detail, hint);
+  if (failure.kind === 'xtables') return new XtablesError(message, options);
+  if (failure.kind === 'lock') return new XtablesLockError(message, options);
+  return new NetlinkError(message, options);
+}
+
+export function closedError(operation: string): ClosedError {
+  return new ClosedError(`${operation}: ERR_NETFILTER_CLOSED: the handle is closed`, {
+    code: 'ERR_NETFILTER_CLOSED',
+    operation,
+  });
+}
+
+/** The distributions' names for the packages that hold each library. */
+export const libraryPackages: Record<string, string> = {
+  'libnetfilter_conntrack.so.3':
+    'Debian: libnetfilter-conntrack3; Fedora: libnetfilter_conntrack; Alpine: libnetfilter_conntrack',
+  'libip4tc.so.2': 'Debian: libip4tc2; Fedora: iptables-legacy-libs; Alpine: libip4tc',
+  'libip6tc.so.2': 'Debian: libip6tc2; Fedora: iptables-legacy-libs; Alpine: libip6tc',
+};
+
+export function libraryError(operation: string, detail: string, cause?: unknown): LibraryError {
+  const name = Object.keys(libraryPackages).find((soname) => detail.includes(soname));
+  const hint = name === undefined ? undefined : `install ${libraryPackages[name]}`;
+  return new LibraryError(
+    line(operation, 'ERR_NETFILTER_LIBRARY', 'a system library is missing', detail, hint),
+    { code: 'ERR_NETFILTER_LIBRARY', operation, detail, hint, cause },
+  );
+}
+
+export function unsupported(operation: string, detail: string, hint?: string): UnsupportedError {
+  const code =
+    detail === 'platform' ? 'ERR_NETFILTER_UNSUPPORTED_PLATFORM' : 'ERR_NETFILTER_UNSUPPORTED';
+  const text =
+    detail === 'platform'
+      ? `netfilter is Linux only, this is ${process.platform}`
+      : 'not supported';
+  return new UnsupportedError(
+    line(operation, code, text, detail === 'platform' ? undefined : detail, hint),
+    { code, operation, detail, hint },
+  );
+}
+
+/** A bad argument's type: names the path of the field. */
+export function badType(path: string, expected: string, actual: unknown): TypeError {
+  return new TypeError(`${path}: expected ${expected}, got ${show(actual)}`);
+}
+
+/** A bad argument's value: names the path of the field. */
+export function badRange(path: string, expected: string, actual: unknown): RangeError {
+  return new RangeError(`${path}: expected ${expected}, got ${show(actual)}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value === null || typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return value.constructor?.name === 'Object' ? 'an object' : `a ${value.constructor?.name}`;
+}

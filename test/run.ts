@@ -1,0 +1,125 @@
+// Runs every test file in a process of its own, with a time limit, and prints one closing line.
+// Files under test/kernel and test/lifetime get a network and mount namespace of their own, so they
+// may do what they like to tables and to /run. `node --import tsx test/run.ts [part of a path …]`.
+import { spawn, spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const wanted = process.argv.slice(2);
+const limitMs = Number(process.env.TEST_LIMIT_MS ?? 180_000);
+
+interface Outcome {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+function testFiles(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...testFiles(path));
+    else if (entry.name.endsWith('.test.ts')) found.push(path);
+  }
+  return found.sort();
+}
+
+const isRoot = process.getuid?.() === 0;
+
+/** How to enter throw-away namespaces, or why that is impossible here. */
+function namespaces(): { prefix: string[] } | { missing: string } {
+  const flags = isRoot ? ['--net', '--mount'] : ['--user', '--map-root-user', '--net', '--mount'];
+  const inside =
+    'mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && exec "$@"';
+  const prefix = ['unshare', ...flags, 'sh', '-c', inside, 'sh'];
+  const probe = spawnSync(prefix[0]!, [...prefix.slice(1), 'true'], { encoding: 'utf8' });
+  if (probe.status === 0) return { prefix };
+  const why = probe.error?.message ?? probe.stderr.trim();
+  return { missing: `no namespaces for tests here: ${why}` };
+}
+
+const sandbox = namespaces();
+
+function command(file: string): string[] | { missing: string } {
+  const node = [process.execPath, '--expose-gc', '--import', 'tsx', file];
+  if (!/[/\\](kernel|lifetime)[/\\]/.test(file)) return node;
+  if ('missing' in sandbox) return sandbox;
+  return [...sandbox.prefix, ...node];
+}
+
+function count(output: string, word: string): number {
+  let sum = 0;
+  for (const match of output.matchAll(new RegExp(`^\\s+${word}:\\s+(\\d+)`, 'gm'))) {
+    sum += Number(match[1]);
+  }
+  return sum;
+}
+
+function runFile(file: string): Promise<Outcome> {
+  const name = relative(root, file);
+  const argv = command(file);
+  if ('missing' in argv) {
+    process.stdout.write(`skipped: ${name}: ${argv.missing}\n`);
+    return Promise.resolve({ passed: 0, failed: 0, skipped: 1 });
+  }
+  return new Promise((resolve) => {
+    const started = Date.now();
+    const child = spawn(argv[0]!, argv.slice(1), {
+      cwd: dirname(root),
+      env: { ...process.env, FORCE_COLOR: '0', NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    let output = '';
+    let timedOut = false;
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    const timer = setTimeout(() => {
+      timedOut = true;
+      // The whole group: what a test started must not outlive it.
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    }, limitMs);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const total = count(output, 'Total');
+      const passed = count(output, 'Passed');
+      const skipped = count(output, 'Skipped');
+      let failed = total - passed;
+      const seconds = ((Date.now() - started) / 1000).toFixed(1);
+      if ((code !== 0 || total + skipped === 0) && failed === 0) failed = 1;
+      const ending = timedOut ? `no end after ${limitMs} ms` : (signal ?? `exit ${code}`);
+      const verdict = failed === 0 ? 'ok' : `FAILED (${ending})`;
+      process.stdout.write(`${verdict}  ${name}  ${passed} passed, ${seconds} s\n`);
+      if (failed > 0) process.stdout.write(`${output.trimEnd()}\n`);
+      else
+        for (const line of output.split('\n'))
+          if (line.startsWith('skipped:')) process.stdout.write(`  ${line}\n`);
+      resolve({ passed, failed, skipped });
+    });
+  });
+}
+
+const files = testFiles(root).filter(
+  (file) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
+);
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${wanted.join(' ')}\n`);
+  process.exit(1);
+}
+
+const sum: Outcome = { passed: 0, failed: 0, skipped: 0 };
+const queue = [...files];
+async function lane() {
+  for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+    const outcome = await runFile(file);
+    sum.passed += outcome.passed;
+    sum.failed += outcome.failed;
+    sum.skipped += outcome.skipped;
+  }
+}
+await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, lane));
+process.stdout.write(`\n${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped\n`);
+process.exit(sum.failed === 0 ? 0 : 1);

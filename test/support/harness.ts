@@ -1,0 +1,66 @@
+// The only file that knows the test library. Tests say `suite(name)`, add cases, call `run()`.
+import { suite as uvuSuite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+export { assert };
+
+type Case = () => void | Promise<void>;
+
+export interface Suite {
+  (name: string, run: Case): void;
+  /** A case that cannot run here: counted as skipped, with the reason printed. */
+  skip(name: string, reason: string): void;
+  /** Runs the case unless `reason` is given. */
+  when(reason: string | undefined, name: string, run: Case): void;
+  before(hook: Case): void;
+  after(hook: Case): void;
+  run(): void;
+}
+
+export function suite(name: string): Suite {
+  const inner = uvuSuite(name);
+  const add = (title: string, run: Case) => {
+    inner(title, async () => {
+      try {
+        await run();
+      } catch (error) {
+        // uvu prints only the message and its own diff: say where it happened as well.
+        if (error instanceof Error) process.stderr.write(`\n[${name}] ${title}\n${error.stack}\n`);
+        throw error;
+      }
+    });
+  };
+  const skip = (title: string, reason: string) => {
+    process.stdout.write(`skipped: [${name}] ${title}: ${reason}\n`);
+    inner.skip(title, () => {});
+  };
+  return Object.assign(add, {
+    skip,
+    when(reason: string | undefined, title: string, run: Case) {
+      if (reason === undefined) add(title, run);
+      else skip(title, reason);
+    },
+    before: (hook: Case) => inner.before(hook),
+    after: (hook: Case) => inner.after(hook),
+    run: () => inner.run(),
+  });
+}
+
+/** Asserts that `run` throws or rejects with `kind` and a message that matches. Returns the error. */
+export async function throws<E extends Error>(
+  // biome-ignore lint/suspicious/noExplicitAny: a constructor's parameters do not matter here
+  kind: new (...args: any[]) => E,
+  message: RegExp,
+  run: () => unknown,
+): Promise<E> {
+  let error: unknown;
+  try {
+    await run();
+  } catch (caught) {
+    error = caught;
+  }
+  assert.ok(error !== undefined, `expected ${kind.name} ${message}, nothing was thrown`);
+  assert.ok(error instanceof kind, `expected ${kind.name}, got ${String(error)}`);
+  assert.match((error as E).message, message);
+  return error as E;
+}

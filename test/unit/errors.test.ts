@@ -1,0 +1,55 @@
+// errors.ts: errno and operation become a typed error whose one line says what to do.
+import {
+  badType,
+  ClosedError,
+  fromNative,
+  LibraryError,
+  NetlinkError,
+  XtablesError,
+} from '../../src/errors.js';
+import { assert, suite } from '../support/harness.js';
+
+const test = suite('errors');
+
+test('a refused dump names operation, code and capability', () => {
+  const error = fromNative({ errno: 1, operation: 'conntrack dump' });
+  assert.instance(error, NetlinkError);
+  assert.is(error.code, 'EPERM');
+  assert.is(error.errno, -1);
+  assert.match(
+    error.message,
+    /^conntrack dump: EPERM: operation not permitted; needs CAP_NET_ADMIN/,
+  );
+});
+
+test("the kernel's own text is kept", () => {
+  const error = fromNative({ errno: 22, operation: 'conntrack create', detail: 'missing tuple' });
+  assert.is(error.detail, 'missing tuple');
+  assert.match(error.message, /\(missing tuple\)/);
+  assert.match(String(error.hint), /timeout/);
+});
+
+test('kinds choose the class', () => {
+  assert.instance(fromNative({ errno: 0, operation: 'x', kind: 'closed' }), ClosedError);
+  assert.instance(
+    fromNative({ errno: 11, operation: 'iptables commit', kind: 'xtables' }),
+    XtablesError,
+  );
+  const library = fromNative({
+    errno: 0,
+    operation: 'conntrack create',
+    kind: 'library',
+    detail: 'libnetfilter_conntrack.so.3: cannot open shared object file',
+  });
+  assert.instance(library, LibraryError);
+  assert.match(String(library.hint), /libnetfilter-conntrack3/);
+});
+
+test('bad arguments say what was expected and what came', () => {
+  assert.is(
+    badType('filter.zone', 'an integer', 'x').message,
+    'filter.zone: expected an integer, got "x"',
+  );
+});
+
+test.run();
