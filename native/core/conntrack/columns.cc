@@ -1,0 +1,237 @@
+// Rows into columns.
+#include "core/conntrack/columns.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace nf::ct {
+namespace {
+
+std::size_t round_rows(std::size_t rows) {
+  return std::max<std::size_t>(64, (rows + 63) & ~std::size_t{63});
+}
+
+constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::replySrc,
+                                      Column::replyDst};
+constexpr Column kPortColumns[] = {Column::origSrcPort, Column::origDstPort, Column::replySrcPort,
+                                   Column::replyDstPort};
+
+}  // namespace
+
+bool Columns::move_to(std::size_t capacity) {
+  Mapping next;
+  if (!next.resize(capacity * bytes_before(Column::count))) return false;
+  for (std::size_t i = 0; i < kColumnCount && size_ > 0; i++) {
+    const auto column = static_cast<Column>(i);
+    // A group that no row has is all zero: copying would only touch its pages.
+    if (kColumnInfo[i].group > top_group_) break;
+    std::memcpy(next.data() + capacity * bytes_before(column), at(column),
+                size_ * kColumnInfo[i].size);
+  }
+  arena_ = std::move(next);
+  capacity_ = capacity;
+  return true;
+}
+
+bool Columns::reserve(std::size_t rows) {
+  if (rows <= capacity_) return true;
+  const std::size_t first = capacity_ == 0 ? wanted_ : capacity_ + capacity_ / 2;
+  return move_to(round_rows(std::max(rows, first)));
+}
+
+void Columns::compact() {
+  if (round_rows(size_) * 2 <= capacity_) move_to(round_rows(size_));
+}
+
+bool Columns::write_address(const Row& row, std::size_t at_row) {
+  if (!row.ipv6()) {
+    for (int side = 0; side < kSides; side++) {
+      set(kAddressColumns[side], at_row, ntohl(row.address[side].words[0]));
+    }
+    return true;
+  }
+  // Without NAT the reply tuple has the same two addresses: they are stored once.
+  std::uint32_t index[kSides] = {};
+  for (int side = 0; side < kSides; side++) {
+    int same = 0;
+    while (same < side &&
+           std::memcmp(row.address[same].bytes, row.address[side].bytes, sizeof(Address)) != 0) {
+      same++;
+    }
+    if (same < side) {
+      index[side] = index[same];
+      continue;
+    }
+    index[side] = static_cast<std::uint32_t>(addresses_.size() / sizeof(Address));
+    if (!addresses_.append(row.address[side].bytes, sizeof(Address))) return false;
+  }
+  for (int side = 0; side < kSides; side++) set(kAddressColumns[side], at_row, index[side]);
+  return true;
+}
+
+bool Columns::write_extra(const Row& row, std::size_t at_row) {
+  if (row.extra_count == 0) return true;
+  const std::uint32_t entry[2] = {static_cast<std::uint32_t>(at_row),
+                                  static_cast<std::uint32_t>(extra_.size())};
+  if (!extra_index_.append(entry, sizeof entry)) return false;
+  for (int i = 0; i < row.extra_count; i++) {
+    const Attribute& a = row.extra[i];
+    const std::uint16_t header[2] = {static_cast<std::uint16_t>(a.size + kAttributeHeader), a.type};
+    const std::uint8_t padding[4] = {};
+    if (!extra_.append(header, sizeof header) || !extra_.append(a.data, a.size) ||
+        !extra_.append(padding, align4(a.size) - a.size)) {
+      return false;
+    }
+  }
+  const std::uint32_t end = 0;
+  return extra_.append(&end, sizeof end);
+}
+
+void Columns::write(const Row& row, std::size_t i) {
+  set(Column::presence, i, row.presence);
+  set(Column::id, i, row.id);
+  set(Column::status, i, row.status);
+  set(Column::timeout, i, row.timeout);
+  set(Column::mark, i, row.mark);
+  set(Column::use, i, row.use);
+  for (int side = 0; side < kSides; side++) set(kPortColumns[side], i, row.port[side]);
+  set(Column::zone, i, row.zone);
+  set(Column::family, i, row.family);
+  set(Column::protocol, i, row.protocol);
+  set(Column::state, i, row.state);
+  int group = 0;
+  if ((row.presence & (has::tcpWscale | has::tcpFlags)) != 0) {
+    const bool scales = row.have(has::tcpWscale);
+    const bool flags = row.have(has::tcpFlags);
+    set(Column::tcpWscaleOrig, i, scales ? row.wscale[0] : std::uint8_t{0});
+    set(Column::tcpWscaleReply, i, scales ? row.wscale[1] : std::uint8_t{0});
+    set(Column::tcpFlagsOrig, i, flags ? row.tcp_flags[0] : std::uint8_t{0});
+    set(Column::tcpFlagsReply, i, flags ? row.tcp_flags[1] : std::uint8_t{0});
+    group = 1;
+  }
+  if (row.have(has::origCounters)) {
+    set(Column::origPackets, i, row.counters[0]);
+    set(Column::origBytes, i, row.counters[1]);
+    group = 2;
+  }
+  if (row.have(has::replyCounters)) {
+    set(Column::replyPackets, i, row.counters[2]);
+    set(Column::replyBytes, i, row.counters[3]);
+    group = 2;
+  }
+  if (row.have(has::start)) {
+    set(Column::start, i, row.start);
+    group = 3;
+  }
+  if (row.have(has::stop)) {
+    set(Column::stop, i, row.stop);
+    group = 4;
+  }
+  if (row.event_type != 0) {
+    set(Column::type, i, row.event_type);
+    set(Column::nsid, i, row.nsid);
+    if (row.have(has::timestampEvent)) set(Column::timestampEvent, i, row.event_time);
+    group = 5;
+  }
+  top_group_ = std::max(top_group_, group);
+}
+
+bool Columns::append(const Row& row) {
+  if (!reserve(size_ + 1)) return false;
+  const std::size_t extra = extra_.size();
+  const std::size_t index = extra_index_.size();
+  const std::size_t addresses = addresses_.size();
+  if (!write_address(row, size_) || !write_extra(row, size_)) {
+    extra_.truncate(extra);
+    extra_index_.truncate(index);
+    addresses_.truncate(addresses);
+    return false;
+  }
+  write(row, size_);
+  if (!row.have(has::origCounters | has::replyCounters)) without_counters_++;
+  size_++;
+  return true;
+}
+
+bool Columns::replace(std::size_t row, const Row& with) {
+  // Tuples and rare attributes stay: the flow is the same one. What changes are plain numbers.
+  const auto keep = get<std::uint32_t>(Column::presence, row);
+  constexpr std::uint32_t rare = has::labels | has::helper | has::secctx | has::origSeqAdj |
+                                 has::replySeqAdj | has::synproxy | has::master | has::sctp |
+                                 has::dccp | has::unknown | has::origZone | has::replyZone;
+  // An event is partial: what it does not carry keeps its earlier value.
+  auto number = [&](Column column, std::uint32_t bit, std::uint32_t value) {
+    if ((with.presence & bit) != 0) set(column, row, value);
+  };
+  number(Column::status, has::status, with.status);
+  number(Column::timeout, has::timeout, with.timeout);
+  number(Column::mark, has::mark, with.mark);
+  number(Column::use, has::use, with.use);
+  if (with.have(has::state)) set(Column::state, row, with.state);
+  int group = top_group_;
+  if (with.have(has::tcpWscale)) {
+    set(Column::tcpWscaleOrig, row, with.wscale[0]);
+    set(Column::tcpWscaleReply, row, with.wscale[1]);
+    group = std::max(group, 1);
+  }
+  if (with.have(has::tcpFlags)) {
+    set(Column::tcpFlagsOrig, row, with.tcp_flags[0]);
+    set(Column::tcpFlagsReply, row, with.tcp_flags[1]);
+    group = std::max(group, 1);
+  }
+  if (with.have(has::origCounters)) {
+    set(Column::origPackets, row, with.counters[0]);
+    set(Column::origBytes, row, with.counters[1]);
+    group = std::max(group, 2);
+  }
+  if (with.have(has::replyCounters)) {
+    set(Column::replyPackets, row, with.counters[2]);
+    set(Column::replyBytes, row, with.counters[3]);
+    group = std::max(group, 2);
+  }
+  if (with.have(has::start)) {
+    set(Column::start, row, with.start);
+    group = std::max(group, 3);
+  }
+  if (with.have(has::stop)) {
+    set(Column::stop, row, with.stop);
+    group = std::max(group, 4);
+  }
+  constexpr std::uint32_t counted = has::origCounters | has::replyCounters;
+  if ((keep & counted) != counted && with.have(counted)) without_counters_--;
+  top_group_ = group;
+  set(Column::presence, row, keep | (with.presence & ~rare));
+  return true;
+}
+
+Address Columns::address(Side side, std::size_t row) const {
+  Address result{};
+  const auto value = get<std::uint32_t>(kAddressColumns[side], row);
+  if (get<std::uint8_t>(Column::family, row) == 10) {
+    std::memcpy(result.bytes, addresses_.data() + std::size_t{value} * sizeof(Address),
+                sizeof(Address));
+  } else {
+    result.words[0] = htonl(value);
+  }
+  return result;
+}
+
+bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
+  struct Entry {
+    std::uint32_t row;
+    std::uint32_t offset;
+  };
+  const auto* begin = reinterpret_cast<const Entry*>(extra_index_.data());
+  const auto* end = begin + extra_index_.size() / sizeof(Entry);
+  const auto* found = std::lower_bound(
+      begin, end, row, [](const Entry& entry, std::size_t wanted) { return entry.row < wanted; });
+  if (found == end || found->row != row) return false;
+  AttributeCursor cursor(extra_.data() + found->offset, extra_.size() - found->offset);
+  while (cursor.next(out)) {
+    if (out.type == type) return true;
+  }
+  return false;
+}
+
+}  // namespace nf::ct

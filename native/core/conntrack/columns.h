@@ -1,0 +1,81 @@
+// A batch of flows as columns in one arena, with the IPv6 addresses and the rare attributes in side
+// buffers. Layout: schema.h. Knows nothing of sockets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "core/conntrack/row.h"
+#include "core/conntrack/schema.h"
+#include "core/memory.h"
+
+namespace nf::ct {
+
+class Columns {
+ public:
+  // Room for `rows` (rounded up to a multiple of 64); grows when that was too little.
+  explicit Columns(std::size_t rows = 0) : wanted_(rows) {}
+  Columns(Columns&&) noexcept = default;
+  Columns& operator=(Columns&&) noexcept = default;
+
+  // False when the system has no memory; the batch stays as it was.
+  bool append(const Row& row);
+
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  std::size_t capacity() const { return capacity_; }
+  // Bytes of the arena that JavaScript needs to see: groups without a row are left off.
+  std::size_t arena_bytes() const { return capacity_ * bytes_through_group(top_group_); }
+  std::size_t memory_bytes() const {
+    return size_ * bytes_through_group(top_group_) + addresses_.size() + extra_.size() +
+           extra_index_.size();
+  }
+  // Copies into an arena of the right size when much more was reserved than used.
+  void compact();
+
+  // What a caller that deletes or updates needs of a row, without a Row.
+  template <typename T>
+  T get(Column column, std::size_t row) const {
+    T value{};
+    std::memcpy(&value, at(column) + row * sizeof(T), sizeof(T));
+    return value;
+  }
+  Address address(Side side, std::size_t row) const;
+  // Finds an attribute of the row in the side buffer.
+  bool extra(std::size_t row, std::uint16_t type, Attribute& out) const;
+
+  // Replaces the values of a row by a newer reading of the same flow (counters, state …).
+  bool replace(std::size_t row, const Row& with);
+
+  Mapping take_arena() { return std::move(arena_); }
+  GrowBuffer& addresses() { return addresses_; }
+  GrowBuffer& extra_index() { return extra_index_; }
+  GrowBuffer& extra_bytes() { return extra_; }
+  bool any_without_counters() const { return without_counters_ > 0; }
+  std::size_t without_counters() const { return without_counters_; }
+
+ private:
+  std::uint8_t* at(Column column) const { return arena_.data() + capacity_ * bytes_before(column); }
+  template <typename T>
+  void set(Column column, std::size_t row, T value) {
+    std::memcpy(at(column) + row * sizeof(T), &value, sizeof(T));
+  }
+  bool reserve(std::size_t rows);
+  bool move_to(std::size_t capacity);
+  bool write_address(const Row& row, std::size_t at_row);
+  void write(const Row& row, std::size_t at_row);
+  bool write_extra(const Row& row, std::size_t at_row);
+
+  Mapping arena_;
+  GrowBuffer addresses_;    // 16 bytes each; an address column of an IPv6 row is an index into it
+  GrowBuffer extra_index_;  // {u32 row, u32 offset into extra_}, ascending rows
+  GrowBuffer extra_;        // per row: attributes as the kernel sent them, then a u32 0
+  std::size_t wanted_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+  std::size_t without_counters_ = 0;
+  int top_group_ = 0;
+};
+
+}  // namespace nf::ct

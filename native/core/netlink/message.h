@@ -1,0 +1,113 @@
+// Building netlink requests: several messages one after another in one buffer, each a header, an
+// nfgenmsg and attributes. Knows nothing of conntrack.
+#pragma once
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "core/netlink/attribute.h"
+
+namespace nf {
+
+class MessageBuilder {
+ public:
+  // Starts a message. `res_id` is host order.
+  void begin(std::uint16_t type, std::uint16_t flags, std::uint32_t seq, std::uint8_t family,
+             std::uint8_t version = NFNETLINK_V0, std::uint16_t res_id = 0) {
+    start_ = bytes_.size();
+    nlmsghdr header{};
+    header.nlmsg_type = type;
+    header.nlmsg_flags = flags;
+    header.nlmsg_seq = seq;
+    append(&header, sizeof header);
+    nfgenmsg generic{};
+    generic.nfgen_family = family;
+    generic.version = version;
+    generic.res_id = htons(res_id);
+    append(&generic, sizeof generic);
+    count_++;
+  }
+  // Ends the message: its length is known now.
+  void end() {
+    const auto length = static_cast<std::uint32_t>(bytes_.size() - start_);
+    std::memcpy(&bytes_[start_], &length, sizeof length);
+  }
+  // Adds flags to the last message that was ended.
+  void add_flags(std::uint16_t flags) {
+    std::uint16_t now = 0;
+    std::memcpy(&now, &bytes_[start_ + offsetof(nlmsghdr, nlmsg_flags)], sizeof now);
+    now = static_cast<std::uint16_t>(now | flags);
+    std::memcpy(&bytes_[start_ + offsetof(nlmsghdr, nlmsg_flags)], &now, sizeof now);
+  }
+  // A whole message made elsewhere (by libnetfilter_conntrack), header included.
+  void message(const void* data, std::size_t size) {
+    start_ = bytes_.size();
+    append(data, size);
+    count_++;
+  }
+
+  void bytes(std::uint16_t type, const void* data, std::size_t size) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + kAttributeHeader + align4(size));
+    const auto length = static_cast<std::uint16_t>(kAttributeHeader + size);
+    std::memcpy(&bytes_[at], &length, sizeof length);
+    std::memcpy(&bytes_[at + 2], &type, sizeof type);
+    if (size > 0) std::memcpy(&bytes_[at + kAttributeHeader], data, size);
+  }
+  void u8(std::uint16_t type, std::uint8_t value) { bytes(type, &value, sizeof value); }
+  void u32(std::uint16_t type, std::uint32_t value) { bytes(type, &value, sizeof value); }
+  void be16(std::uint16_t type, std::uint16_t value) {
+    value = htons(value);
+    bytes(type, &value, sizeof value);
+  }
+  void be32(std::uint16_t type, std::uint32_t value) { u32(type, htonl(value)); }
+  // With the terminating NUL, as the kernel's NLA_NUL_STRING wants it.
+  void string(std::uint16_t type, std::string_view text) {
+    const std::size_t at = bytes_.size();
+    bytes(type, text.data(), text.size() + 1);
+    bytes_[at + kAttributeHeader + text.size()] = 0;
+  }
+  // Returns where the nest began, for close_nest.
+  std::size_t open_nest(std::uint16_t type) {
+    const std::size_t at = bytes_.size();
+    bytes(static_cast<std::uint16_t>(type | NLA_F_NESTED), nullptr, 0);
+    return at;
+  }
+  void close_nest(std::size_t at) {
+    const auto length = static_cast<std::uint16_t>(bytes_.size() - at);
+    std::memcpy(&bytes_[at], &length, sizeof length);
+  }
+
+  const std::uint8_t* data() const { return bytes_.data(); }
+  std::size_t size() const { return bytes_.size(); }
+  std::size_t count() const { return count_; }
+  void clear() {
+    bytes_.clear();
+    count_ = 0;
+  }
+  // Forgets what was appended since `size` was read (a message that failed to encode).
+  void rewind(std::size_t size, std::size_t count) {
+    bytes_.resize(size);
+    count_ = count;
+  }
+
+ private:
+  void append(const void* data, std::size_t size) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + align4(size));
+    std::memcpy(&bytes_[at], data, size);
+  }
+
+  std::vector<std::uint8_t> bytes_;
+  std::size_t start_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace nf

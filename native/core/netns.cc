@@ -1,0 +1,49 @@
+// Opening and entering network namespaces.
+#include "core/netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+namespace nf {
+namespace {
+
+constexpr const char* kSelf = "/proc/thread-self/ns/net";
+constexpr long kNsfsMagic = 0x6e736673;  // NSFS_MAGIC, linux/magic.h
+
+}  // namespace
+
+Result<Netns> Netns::current() {
+  Fd fd(::open(kSelf, O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return fail(errno, "network namespace open", kSelf);
+  return Netns(std::move(fd));
+}
+
+Result<Netns> Netns::at(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return fail(errno, "network namespace open", path);
+  // setns() on any other file would fail late, on the thread of the first operation.
+  struct statfs info {};
+  if (::fstatfs(fd.get(), &info) != 0) return fail(errno, "network namespace open", path);
+  if (static_cast<long>(info.f_type) != kNsfsMagic) {
+    return fail(EINVAL, "network namespace open", path + " is no namespace");
+  }
+  return Netns(std::move(fd));
+}
+
+Result<void> Netns::enter(const char* operation) const {
+  struct stat wanted {};
+  struct stat here {};
+  if (::fstat(fd_.get(), &wanted) == 0 && ::stat(kSelf, &here) == 0 &&
+      wanted.st_ino == here.st_ino && wanted.st_dev == here.st_dev) {
+    return {};
+  }
+  if (::setns(fd_.get(), CLONE_NEWNET) != 0) {
+    return fail(errno, std::string(operation) + ": enter network namespace");
+  }
+  return {};
+}
+
+}  // namespace nf

@@ -1,0 +1,28 @@
+// Network namespaces: a reference to one, and entering it on a thread that does nothing else.
+// Only threads made for one piece of work call enter(): a thread that Node or libuv owns never
+// does.
+#pragma once
+
+#include <string>
+
+#include "core/fd.h"
+#include "core/result.h"
+
+namespace nf {
+
+class Netns {
+ public:
+  // The namespace that the calling thread is in.
+  static Result<Netns> current();
+  // A file that names a namespace: /run/netns/NAME, /proc/PID/ns/net.
+  static Result<Netns> at(const std::string& path);
+
+  // Moves the calling thread into the namespace; nothing happens when it is there already.
+  Result<void> enter(const char* operation) const;
+
+ private:
+  explicit Netns(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace nf
