@@ -1,0 +1,134 @@
+// One dump on one socket.
+//
+// nlmsg_flags NLM_F_DUMP_INTR is not looked at: ctnetlink never sets it (no sequence is kept for
+// its table), so there is nothing it could tell. What a dump guarantees is said in the
+// documentation of `dump`: a flow that lives through it all is there at least once.
+#include "core/conntrack/dump.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <memory>
+
+#include "core/conntrack/parse.h"
+#include "core/netlink/message.h"
+
+namespace nf::ct {
+namespace {
+
+constexpr const char* kOperation = "conntrack dump";
+
+std::uint16_t message_type(Table table) {
+  std::uint16_t type = IPCTNL_MSG_CT_GET;
+  if (table == Table::kDying) type = IPCTNL_MSG_CT_GET_DYING;
+  if (table == Table::kUnconfirmed) type = IPCTNL_MSG_CT_GET_UNCONFIRMED;
+  return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
+}
+
+std::uint32_t send_request(Socket& socket, const DumpRequest& request, const KernelFilter& plan,
+                           Result<void>& outcome) {
+  MessageBuilder message;
+  const std::uint32_t sequence = socket.next_sequence();
+  message.begin(message_type(request.table), NLM_F_REQUEST | NLM_F_DUMP, sequence, plan.family);
+  append_kernel_filter(*request.filter, plan, request.split, message);
+  message.end();
+  outcome = socket.send(message.data(), message.size(), kOperation);
+  return sequence;
+}
+
+enum class Step : std::uint8_t { kMore, kDone, kStop };
+
+class DumpReader {
+ public:
+  DumpReader(const DumpRequest& request, RowSink& sink, DumpStats& stats)
+      : request_(request), sink_(sink), stats_(stats) {}
+
+  Step datagram(const std::uint8_t* data, std::size_t size, std::uint32_t sequence) {
+    MessageWalker walker(data, size);
+    for (MessageView message; walker.next(message);) {
+      if (message.header->nlmsg_seq != sequence) continue;
+      if (message.header->nlmsg_type == NLMSG_DONE || message.header->nlmsg_type == NLMSG_ERROR) {
+        const Acknowledgement end = read_acknowledgement(message);
+        code = end.code;
+        text = end.text;
+        return Step::kDone;
+      }
+      if (message.header->nlmsg_type < NLMSG_MIN_TYPE) continue;
+      stats_.messages++;
+      if (!parse(message.payload, message.size, row_)) {
+        stats_.undecodable++;
+      } else if (!split_matches() || !request_.filter->matches(row_)) {
+        stats_.rejected++;
+      } else if (!sink_.add(row_)) {
+        return Step::kStop;
+      }
+    }
+    // Bytes that are no message: what was in them is unknown, so it is counted.
+    if (!walker.intact()) stats_.undecodable++;
+    return Step::kMore;
+  }
+
+  int code = 0;
+  std::string text;
+
+ private:
+  bool split_matches() const { return (row_.status & request_.split.mask) == request_.split.value; }
+  const DumpRequest& request_;
+  RowSink& sink_;
+  DumpStats& stats_;
+  Row row_;
+};
+
+}  // namespace
+
+void DumpStats::add(const DumpStats& other) {
+  messages += other.messages;
+  undecodable += other.undecodable;
+  rejected += other.rejected;
+  duplicates += other.duplicates;
+  kernel_filter |= other.kernel_filter;
+  sockets += other.sockets;
+}
+
+Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& cancel,
+                      RowSink& sink, DumpStats& stats) {
+  KernelFilter plan;
+  // The dying list takes no filter (ctnetlink_dump_dying looks at the family only).
+  if (request.table == Table::kConntrack) {
+    plan = plan_kernel_filter(*request.filter);
+  } else if (request.filter->family != 0) {
+    plan.family = request.filter->family;
+    plan.used = kUseFamily;
+  }
+  const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
+  DumpReader reader(request, sink, stats);
+  stats.sockets++;
+  for (;;) {
+    Result<void> sent;
+    const std::uint32_t sequence = send_request(socket, request, plan, sent);
+    if (!sent) return sent.error();
+    Step step = Step::kMore;
+    while (step == Step::kMore) {
+      auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, kOperation);
+      if (!received) return received.error();
+      step = reader.datagram(buffer.get(), *received, sequence);
+    }
+    if (step == Step::kStop) {
+      if (cancel.raised()) return fail(ECANCELED, kOperation, {}, ErrorKind::kCancelled);
+      return fail(ENOMEM, kOperation);
+    }
+    // A kernel that refuses the pre-filter gets the plain request; the rows are tested here anyway.
+    const bool refused = reader.code == EOPNOTSUPP || reader.code == EINVAL;
+    const bool filtered = plan.used != 0 || request.split.mask != 0;
+    if (refused && filtered && stats.messages == 0) {
+      if (request.split.mask != 0) return fail(reader.code, kOperation, reader.text);
+      plan = KernelFilter{};
+      continue;
+    }
+    if (reader.code != 0) return fail(reader.code, kOperation, reader.text);
+    stats.kernel_filter |= plan.used;
+    return {};
+  }
+}
+
+}  // namespace nf::ct

@@ -1,0 +1,55 @@
+// Dumping the table: one request on a socket of its own, chunks decoded and filtered as they
+// arrive.
+#pragma once
+
+#include <cstdint>
+
+#include "core/cancel.h"
+#include "core/conntrack/columns.h"
+#include "core/conntrack/filter.h"
+#include "core/conntrack/kernel_filter.h"
+#include "core/netlink/socket.h"
+
+namespace nf::ct {
+
+enum class Table : std::uint8_t { kConntrack, kDying, kUnconfirmed };
+
+struct DumpStats {
+  std::uint64_t messages = 0;     // flows that the kernel sent
+  std::uint64_t undecodable = 0;  // of these, malformed
+  std::uint64_t rejected = 0;     // of these, outside the filter
+  std::uint64_t duplicates = 0;   // removed where several sockets shared a dump
+  std::uint32_t kernel_filter = 0;
+  std::uint32_t sockets = 0;
+
+  void add(const DumpStats& other);
+};
+
+// Where decoded rows go. False ends the dump: no memory, or nobody is there any more.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  virtual bool add(const Row& row) = 0;
+};
+
+class ColumnsSink final : public RowSink {
+ public:
+  explicit ColumnsSink(Columns& columns) : columns_(columns) {}
+  bool add(const Row& row) override { return columns_.append(row); }
+
+ private:
+  Columns& columns_;
+};
+
+struct DumpRequest {
+  const Filter* filter = nullptr;  // not null
+  Table table = Table::kConntrack;
+  StatusSplit split{};
+};
+
+// Runs a dump to its end on the calling thread. The socket must have no other dump under way
+// (EBUSY) and belong to no multicast group.
+Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& cancel,
+                      RowSink& sink, DumpStats& stats);
+
+}  // namespace nf::ct

@@ -1,0 +1,83 @@
+// The exact predicate over a decoded row. TypeScript packs it as words (schema.h), this file checks
+// and compiles them. Every row that reaches a caller has passed `matches`, whatever the kernel did.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/conntrack/row.h"
+#include "core/result.h"
+
+namespace nf::ct {
+
+struct AddressMatch {
+  Address value{};  // masked
+  Address mask{};
+  int bits = 0;
+};
+
+struct PortMatch {
+  std::uint16_t from = 0;
+  std::uint16_t to = 0;
+};
+
+struct StatusMatch {
+  std::uint32_t all = 0;
+  std::uint32_t any = 0;
+  std::uint32_t none = 0;
+};
+
+struct StateMatch {
+  std::uint32_t tcp = 0;
+  std::uint32_t sctp = 0;
+  std::uint32_t dccp = 0;
+};
+
+enum class NatMatch : std::uint8_t { kSrc = 1, kDst = 2, kAny = 3, kNone = 4 };
+
+// The same test for the filter and for anyone who asks whether a row is translated: an address or a
+// port of the reply tuple is not the mirror of the original one.
+bool source_translated(const Row& row);
+bool destination_translated(const Row& row);
+
+class Filter {
+ public:
+  // EINVAL with the offending word in the detail: a programming error of the caller.
+  static Result<Filter> compile(std::span<const std::uint32_t> words);
+
+  bool empty() const { return empty_; }
+  bool matches(const Row& row) const;
+
+  // What kernel_filter.cc may turn into a pre-filter.
+  std::uint8_t family = 0;  // 0: any
+  int protocol_count = 0;
+  std::uint64_t protocols[4] = {};
+  std::optional<AddressMatch> address[kSides];
+  std::optional<PortMatch> port[kSides];
+  std::optional<std::uint8_t> icmp_type[2];
+  std::optional<std::uint8_t> icmp_code[2];
+  std::optional<std::uint16_t> icmp_id[2];
+  std::optional<std::uint32_t> mark;  // masked
+  std::uint32_t mark_mask = 0;
+  std::optional<StatusMatch> status;
+  std::optional<StateMatch> state;
+  std::optional<std::uint16_t> zone;
+  std::optional<std::uint16_t> tuple_zone[2];
+  std::optional<std::uint32_t> label;
+  std::optional<std::string> helper;
+  std::optional<NatMatch> nat;
+
+  // The only protocol that can match, or -1.
+  int single_protocol() const;
+
+ private:
+  bool matches_tuples(const Row& row) const;
+  bool matches_icmp(const Row& row, int direction) const;
+  bool matches_rest(const Row& row) const;
+  bool empty_ = true;
+  bool tuples_ = false;
+};
+
+}  // namespace nf::ct

@@ -1,0 +1,90 @@
+// GET and DELETE by tuple.
+#include "core/conntrack/tuple_request.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+
+namespace nf::ct {
+
+Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint16_t flags,
+                                  std::uint32_t sequence, MessageBuilder& message) {
+  const bool v6 = tuple.family == AF_INET6;
+  if (!v6 && tuple.family != AF_INET) return fail(EINVAL, "conntrack tuple", "family");
+  std::uint16_t type = IPCTNL_MSG_CT_GET;
+  if (verb == TupleVerb::kGetAndZero) type = IPCTNL_MSG_CT_GET_CTRZERO;
+  if (verb == TupleVerb::kDelete) type = IPCTNL_MSG_CT_DELETE;
+  message.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type),
+                static_cast<std::uint16_t>(NLM_F_REQUEST | flags), sequence, tuple.family);
+  const bool reply = (tuple.flags & kTupleReply) != 0;
+  const auto nest = message.open_nest(reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG);
+  const auto ip = message.open_nest(CTA_TUPLE_IP);
+  message.bytes(v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, tuple.src, v6 ? 16 : 4);
+  message.bytes(v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, tuple.dst, v6 ? 16 : 4);
+  message.close_nest(ip);
+  const auto proto = message.open_nest(CTA_TUPLE_PROTO);
+  message.u8(CTA_PROTO_NUM, tuple.protocol);
+  if ((tuple.flags & kTupleHasPorts) != 0) {
+    message.be16(CTA_PROTO_SRC_PORT, tuple.src_port);
+    message.be16(CTA_PROTO_DST_PORT, tuple.dst_port);
+  }
+  if ((tuple.flags & kTupleHasIcmp) != 0) {
+    const bool icmp6 = tuple.protocol == IPPROTO_ICMPV6;
+    message.be16(icmp6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, tuple.icmp_id);
+    message.u8(icmp6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, tuple.icmp_type);
+    message.u8(icmp6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, tuple.icmp_code);
+  }
+  message.close_nest(proto);
+  if ((tuple.flags & kTupleHasZone) != 0) message.be16(CTA_TUPLE_ZONE, tuple.tuple_zone);
+  message.close_nest(nest);
+  if (tuple.zone != 0) message.be16(CTA_ZONE, tuple.zone);
+  // Compared by the kernel on DELETE only: an entry that replaced the one meant is ENOENT.
+  if (verb == TupleVerb::kDelete && (tuple.flags & kTupleHasId) != 0) {
+    message.u32(CTA_ID, tuple.id);
+  }
+  message.end();
+  return {};
+}
+
+PackedTuple tuple_of(const Columns& columns, std::size_t row) {
+  PackedTuple tuple{};
+  const auto presence = columns.get<std::uint32_t>(Column::presence, row);
+  tuple.family = columns.get<std::uint8_t>(Column::family, row);
+  tuple.protocol = columns.get<std::uint8_t>(Column::protocol, row);
+  tuple.zone = columns.get<std::uint16_t>(Column::zone, row);
+  const Address src = columns.address(kOrigSrc, row);
+  const Address dst = columns.address(kOrigDst, row);
+  std::memcpy(tuple.src, src.bytes, sizeof tuple.src);
+  std::memcpy(tuple.dst, dst.bytes, sizeof tuple.dst);
+  const auto src_port = columns.get<std::uint16_t>(Column::origSrcPort, row);
+  const auto dst_port = columns.get<std::uint16_t>(Column::origDstPort, row);
+  if ((presence & has::origPorts) != 0) {
+    tuple.flags |= kTupleHasPorts;
+    tuple.src_port = src_port;
+    tuple.dst_port = dst_port;
+  }
+  if ((presence & has::origIcmp) != 0) {
+    tuple.flags |= kTupleHasIcmp;
+    tuple.icmp_id = src_port;
+    tuple.icmp_type = static_cast<std::uint8_t>(dst_port >> 8);
+    tuple.icmp_code = static_cast<std::uint8_t>(dst_port & 0xff);
+  }
+  if ((presence & has::id) != 0) {
+    tuple.flags |= kTupleHasId;
+    tuple.id = columns.get<std::uint32_t>(Column::id, row);
+  }
+  if ((presence & has::origZone) != 0) {
+    Attribute orig;
+    if (columns.extra(row, CTA_TUPLE_ORIG, orig)) {
+      AttributeCursor cursor(orig);
+      for (Attribute a; cursor.next(a);) {
+        if (a.type != CTA_TUPLE_ZONE || a.size < 2) continue;
+        tuple.flags |= kTupleHasZone;
+        tuple.tuple_zone = a.be16();
+      }
+    }
+  }
+  return tuple;
+}
+
+}  // namespace nf::ct
