@@ -12,6 +12,8 @@ std::size_t round_rows(std::size_t rows) {
   return std::max<std::size_t>(64, (rows + 63) & ~std::size_t{63});
 }
 
+constexpr std::uint8_t kIpv6 = 10;  // AF_INET6
+
 constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::replySrc,
                                       Column::replyDst};
 constexpr Column kPortColumns[] = {Column::origSrcPort, Column::origDstPort, Column::replySrcPort,
@@ -154,8 +156,45 @@ bool Columns::append(const Row& row) {
   return true;
 }
 
-bool Columns::replace(std::size_t row, const Row& with) {
-  // Tuples and rare attributes stay: the flow is the same one. What changes are plain numbers.
+bool Columns::append_from(const Columns& other, std::size_t from) {
+  if (!reserve(size_ + 1)) return false;
+  for (std::size_t i = 0; i < kColumnCount; i++) {
+    if (kColumnInfo[i].group > other.top_group_) break;
+    const auto column = static_cast<Column>(i);
+    const std::size_t size = kColumnInfo[i].size;
+    std::memcpy(at(column) + size_ * size, other.at(column) + from * size, size);
+  }
+  if (other.get<std::uint8_t>(Column::family, from) == kIpv6) {
+    for (int side = 0; side < kSides; side++) {
+      const Address address = other.address(static_cast<Side>(side), from);
+      set(kAddressColumns[side], size_,
+          static_cast<std::uint32_t>(addresses_.size() / sizeof(Address)));
+      if (!addresses_.append(address.bytes, sizeof address)) return false;
+    }
+  }
+  if (const std::uint8_t* begin = other.extra_of(from)) {
+    const auto* at_byte = begin;
+    std::uint32_t entry[2] = {static_cast<std::uint32_t>(size_),
+                              static_cast<std::uint32_t>(extra_.size())};
+    AttributeCursor cursor(
+        begin, other.extra_.size() - static_cast<std::size_t>(begin - other.extra_.data()));
+    for (Attribute a; cursor.next(a);) at_byte = a.data + align4(a.size);
+    const std::uint32_t end = 0;
+    if (!extra_index_.append(entry, sizeof entry) ||
+        !extra_.append(begin, static_cast<std::size_t>(at_byte - begin)) ||
+        !extra_.append(&end, sizeof end)) {
+      return false;
+    }
+  }
+  top_group_ = std::max(top_group_, other.top_group_);
+  constexpr std::uint32_t counted = has::origCounters | has::replyCounters;
+  const auto presence = get<std::uint32_t>(Column::presence, size_);
+  if ((presence & counted) != counted) without_counters_++;
+  size_++;
+  return true;
+}
+
+void Columns::merge(std::size_t row, const Row& with) {
   const auto keep = get<std::uint32_t>(Column::presence, row);
   constexpr std::uint32_t rare = has::labels | has::helper | has::secctx | has::origSeqAdj |
                                  has::replySeqAdj | has::synproxy | has::master | has::sctp |
@@ -202,7 +241,20 @@ bool Columns::replace(std::size_t row, const Row& with) {
   if ((keep & counted) != counted && with.have(counted)) without_counters_--;
   top_group_ = group;
   set(Column::presence, row, keep | (with.presence & ~rare));
-  return true;
+}
+
+void Columns::pop() {
+  size_--;
+  const auto presence = get<std::uint32_t>(Column::presence, size_);
+  constexpr std::uint32_t counted = has::origCounters | has::replyCounters;
+  if ((presence & counted) != counted) without_counters_--;
+  // IPv6 addresses that nothing points to any more stay behind: unseen, and freed with the batch.
+  if (extra_index_.size() == 0) return;
+  std::uint32_t last[2] = {};
+  std::memcpy(last, extra_index_.data() + extra_index_.size() - sizeof last, sizeof last);
+  if (last[0] != size_) return;
+  extra_.truncate(last[1]);
+  extra_index_.truncate(extra_index_.size() - sizeof last);
 }
 
 Address Columns::address(Side side, std::size_t row) const {
@@ -217,7 +269,7 @@ Address Columns::address(Side side, std::size_t row) const {
   return result;
 }
 
-bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
+const std::uint8_t* Columns::extra_of(std::size_t row) const {
   struct Entry {
     std::uint32_t row;
     std::uint32_t offset;
@@ -226,8 +278,13 @@ bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
   const auto* end = begin + extra_index_.size() / sizeof(Entry);
   const auto* found = std::lower_bound(
       begin, end, row, [](const Entry& entry, std::size_t wanted) { return entry.row < wanted; });
-  if (found == end || found->row != row) return false;
-  AttributeCursor cursor(extra_.data() + found->offset, extra_.size() - found->offset);
+  return found == end || found->row != row ? nullptr : extra_.data() + found->offset;
+}
+
+bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
+  const std::uint8_t* begin = extra_of(row);
+  if (begin == nullptr) return false;
+  AttributeCursor cursor(begin, extra_.size() - static_cast<std::size_t>(begin - extra_.data()));
   while (cursor.next(out)) {
     if (out.type == type) return true;
   }
