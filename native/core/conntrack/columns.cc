@@ -19,6 +19,59 @@ constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::
 constexpr Column kPortColumns[] = {Column::origSrcPort, Column::origDstPort, Column::replySrcPort,
                                    Column::replyDstPort};
 
+// Everything but addresses and rare attributes, into an arena. Returns the highest group written.
+int write_row(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t i) {
+  const auto set = [&]<typename T>(Column column, std::size_t at, T value) {
+    std::memcpy(arena + capacity * bytes_before(column) + at * sizeof(T), &value, sizeof(T));
+  };
+  set(Column::presence, i, row.presence);
+  set(Column::id, i, row.id);
+  set(Column::status, i, row.status);
+  set(Column::timeout, i, row.timeout);
+  set(Column::mark, i, row.mark);
+  set(Column::use, i, row.use);
+  for (int side = 0; side < kSides; side++) set(kPortColumns[side], i, row.port[side]);
+  set(Column::zone, i, row.zone);
+  set(Column::family, i, row.family);
+  set(Column::protocol, i, row.protocol);
+  set(Column::state, i, row.state);
+  int group = 0;
+  if ((row.presence & (has::tcpWscale | has::tcpFlags)) != 0) {
+    const bool scales = row.have(has::tcpWscale);
+    const bool flags = row.have(has::tcpFlags);
+    set(Column::tcpWscaleOrig, i, scales ? row.wscale[0] : std::uint8_t{0});
+    set(Column::tcpWscaleReply, i, scales ? row.wscale[1] : std::uint8_t{0});
+    set(Column::tcpFlagsOrig, i, flags ? row.tcp_flags[0] : std::uint8_t{0});
+    set(Column::tcpFlagsReply, i, flags ? row.tcp_flags[1] : std::uint8_t{0});
+    group = 1;
+  }
+  if (row.have(has::origCounters)) {
+    set(Column::origPackets, i, row.counters[0]);
+    set(Column::origBytes, i, row.counters[1]);
+    group = 2;
+  }
+  if (row.have(has::replyCounters)) {
+    set(Column::replyPackets, i, row.counters[2]);
+    set(Column::replyBytes, i, row.counters[3]);
+    group = 2;
+  }
+  if (row.have(has::start)) {
+    set(Column::start, i, row.start);
+    group = 3;
+  }
+  if (row.have(has::stop)) {
+    set(Column::stop, i, row.stop);
+    group = 4;
+  }
+  if (row.event_type != 0) {
+    set(Column::type, i, row.event_type);
+    set(Column::nsid, i, row.nsid);
+    if (row.have(has::timestampEvent)) set(Column::timestampEvent, i, row.event_time);
+    group = 5;
+  }
+  return group;
+}
+
 }  // namespace
 
 bool Columns::move_to(std::size_t capacity) {
@@ -90,55 +143,6 @@ bool Columns::write_extra(const Row& row, std::size_t at_row) {
   return extra_.append(&end, sizeof end);
 }
 
-void Columns::write(const Row& row, std::size_t i) {
-  set(Column::presence, i, row.presence);
-  set(Column::id, i, row.id);
-  set(Column::status, i, row.status);
-  set(Column::timeout, i, row.timeout);
-  set(Column::mark, i, row.mark);
-  set(Column::use, i, row.use);
-  for (int side = 0; side < kSides; side++) set(kPortColumns[side], i, row.port[side]);
-  set(Column::zone, i, row.zone);
-  set(Column::family, i, row.family);
-  set(Column::protocol, i, row.protocol);
-  set(Column::state, i, row.state);
-  int group = 0;
-  if ((row.presence & (has::tcpWscale | has::tcpFlags)) != 0) {
-    const bool scales = row.have(has::tcpWscale);
-    const bool flags = row.have(has::tcpFlags);
-    set(Column::tcpWscaleOrig, i, scales ? row.wscale[0] : std::uint8_t{0});
-    set(Column::tcpWscaleReply, i, scales ? row.wscale[1] : std::uint8_t{0});
-    set(Column::tcpFlagsOrig, i, flags ? row.tcp_flags[0] : std::uint8_t{0});
-    set(Column::tcpFlagsReply, i, flags ? row.tcp_flags[1] : std::uint8_t{0});
-    group = 1;
-  }
-  if (row.have(has::origCounters)) {
-    set(Column::origPackets, i, row.counters[0]);
-    set(Column::origBytes, i, row.counters[1]);
-    group = 2;
-  }
-  if (row.have(has::replyCounters)) {
-    set(Column::replyPackets, i, row.counters[2]);
-    set(Column::replyBytes, i, row.counters[3]);
-    group = 2;
-  }
-  if (row.have(has::start)) {
-    set(Column::start, i, row.start);
-    group = 3;
-  }
-  if (row.have(has::stop)) {
-    set(Column::stop, i, row.stop);
-    group = 4;
-  }
-  if (row.event_type != 0) {
-    set(Column::type, i, row.event_type);
-    set(Column::nsid, i, row.nsid);
-    if (row.have(has::timestampEvent)) set(Column::timestampEvent, i, row.event_time);
-    group = 5;
-  }
-  top_group_ = std::max(top_group_, group);
-}
-
 bool Columns::append(const Row& row) {
   if (!reserve(size_ + 1)) return false;
   const std::size_t extra = extra_.size();
@@ -150,7 +154,7 @@ bool Columns::append(const Row& row) {
     addresses_.truncate(addresses);
     return false;
   }
-  write(row, size_);
+  top_group_ = std::max(top_group_, write_row(row, arena_.data(), capacity_, size_));
   if (!row.have(has::origCounters | has::replyCounters)) without_counters_++;
   size_++;
   return true;
@@ -267,6 +271,33 @@ Address Columns::address(Side side, std::size_t row) const {
     result.words[0] = htonl(value);
   }
   return result;
+}
+
+std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at,
+                         std::span<std::uint8_t> extra) {
+  write_row(row, arena, capacity, at);
+  std::uint8_t* addresses = arena + capacity * bytes_before(Column::count);
+  for (int side = 0; side < kSides; side++) {
+    // An IPv6 row has its own four slots behind the columns; an IPv4 address is its own value.
+    const auto slot = static_cast<std::uint32_t>(at * kSides + static_cast<std::size_t>(side));
+    const std::uint32_t value = row.ipv6() ? slot : ntohl(row.address[side].words[0]);
+    std::memcpy(arena + capacity * bytes_before(kAddressColumns[side]) + at * sizeof value, &value,
+                sizeof value);
+    if (row.ipv6()) {
+      std::memcpy(addresses + slot * sizeof(Address), row.address[side].bytes, sizeof(Address));
+    }
+  }
+  std::size_t used = 0;
+  for (int i = 0; i < row.extra_count; i++) {
+    const Attribute& a = row.extra[i];
+    const std::size_t size = align4(kAttributeHeader + a.size);
+    if (used + size > extra.size()) break;  // cannot be: a message is smaller than the buffer
+    const std::uint16_t header[2] = {static_cast<std::uint16_t>(a.size + kAttributeHeader), a.type};
+    std::memcpy(extra.data() + used, header, sizeof header);
+    std::memcpy(extra.data() + used + kAttributeHeader, a.data, a.size);
+    used += size;
+  }
+  return used;
 }
 
 const std::uint8_t* Columns::extra_of(std::size_t row) const {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "core/conntrack/row.h"
 #include "core/conntrack/schema.h"
@@ -70,7 +71,6 @@ class Columns {
   bool reserve(std::size_t rows);
   bool move_to(std::size_t capacity);
   bool write_address(const Row& row, std::size_t at_row);
-  void write(const Row& row, std::size_t at_row);
   bool write_extra(const Row& row, std::size_t at_row);
 
   Mapping arena_;
@@ -83,5 +83,11 @@ class Columns {
   std::size_t without_counters_ = 0;
   int top_group_ = 0;
 };
+
+// A row written into memory of the caller's: an arena of `capacity` rows laid out as a batch,
+// followed by four addresses per row. The rare attributes go to `extra`; returns their size.
+inline constexpr std::size_t kLookupRowBytes = bytes_before(Column::count) + 4 * sizeof(Address);
+std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at,
+                         std::span<std::uint8_t> extra);
 
 }  // namespace nf::ct

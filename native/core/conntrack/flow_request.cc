@@ -357,6 +357,8 @@ Result<void> require_nfct(const char* operation) {
   return fail(0, operation, detail, ErrorKind::kLibrary);
 }
 
+const LibraryState& nfct_state() { return nfct_library().state; }
+
 Result<void> append_flow(WriteVerb verb, std::span<const std::uint8_t> fields, std::uint16_t flags,
                          std::uint32_t sequence, MessageBuilder& message) {
   auto identity = identify(fields);

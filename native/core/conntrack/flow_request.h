@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/conntrack/row.h"
+#include "core/library.h"
 #include "core/netlink/message.h"
 #include "core/result.h"
 
@@ -17,6 +18,9 @@ enum class WriteVerb : std::uint8_t { kCreate, kUpdate };
 // kLibrary when libnetfilter_conntrack is missing; the check that every writing operation makes
 // first.
 Result<void> require_nfct(const char* operation);
+
+// What was found of it, for support().
+const LibraryState& nfct_state();
 
 // Appends one NEW message. EINVAL when the fields do not make a request; nothing is appended then.
 Result<void> append_flow(WriteVerb verb, std::span<const std::uint8_t> fields, std::uint16_t flags,
