@@ -1,9 +1,9 @@
 // groupBy and top, computed on columns: no object per row. Knows columns, not sockets.
 
+import { objectAt, oneOf } from '../checks.js';
 import { protocolName, stateNames } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import * as rare from './attributes.js';
-import { objectAt, oneOf } from './checks.js';
 import type { ColumnName, ColumnStore, Side } from './column-store.js';
 import { columnLayout, has } from './columns.js';
 

@@ -1,8 +1,11 @@
 // Conntrack: the kernel's connection-tracking table of one network namespace. Checks arguments, packs
 // them, and gives native results their shape.
+
+import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
 import { badRange, closedError, fromNative, type NetfilterError } from '../errors.js';
 import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
-import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from './checks.js';
+import { Session } from '../native/session.js';
+import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
 import { FieldPacker } from './field-packer.js';
 import { type CheckedFilter, checkFilter, type FlowFilter, packFilter } from './filter.js';
@@ -15,8 +18,6 @@ import {
   packChange,
   packFlowInit,
 } from './flow-init.js';
-import { netnsPath } from './netns.js';
-import { Session } from './session.js';
 import {
   type ConntrackSettings,
   type DeepPartial,

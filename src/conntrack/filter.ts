@@ -2,15 +2,6 @@
 // dump, events, delete and update.
 import { type ParsedPrefix, parsePrefix } from '../address.js';
 import {
-  dccpStates,
-  type Family,
-  type Protocol,
-  type StatusName,
-  sctpStates,
-  tcpStates,
-} from '../constants.js';
-import { badRange, badType } from '../errors.js';
-import {
   type Fields,
   familyAt,
   objectAt,
@@ -22,7 +13,16 @@ import {
   u8At,
   u16At,
   u32At,
-} from './checks.js';
+} from '../checks.js';
+import {
+  dccpStates,
+  type Family,
+  type Protocol,
+  type StatusName,
+  sctpStates,
+  tcpStates,
+} from '../constants.js';
+import { badRange, badType } from '../errors.js';
 import { filterOp } from './columns.js';
 
 /** Conditions on one direction of a flow. All that are given must hold. */

@@ -1,5 +1,6 @@
 // FlowBatch: flows as columns, with views of rows. What a dump gives.
 
+import { integerAt } from '../checks.js';
 import { badRange, badType } from '../errors.js';
 import type { RawBatch, RawDumpStats } from '../native/binding.js';
 import {
@@ -12,7 +13,6 @@ import {
   topRows,
 } from './aggregate.js';
 import { type ArrowTable, arrowTable } from './arrow.js';
-import { integerAt } from './checks.js';
 import { matchingRows } from './column-filter.js';
 import { type ColumnName, ColumnStore } from './column-store.js';
 import { type ColumnArrays, columnLayout } from './columns.js';

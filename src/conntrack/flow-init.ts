@@ -1,17 +1,6 @@
 // Writing flows: what create and update take, checked, and packed as fields (schema.h, NF_FIELDS).
 import { parseAddress } from '../address.js';
 import {
-  AF_INET6,
-  type Family,
-  type Protocol,
-  protocolHasPorts,
-  protocolIsIcmp,
-  type StatusName,
-  stateNames,
-  statusBits,
-} from '../constants.js';
-import { badRange, badType } from '../errors.js';
-import {
   type Fields,
   familyAt,
   integerAt,
@@ -23,7 +12,18 @@ import {
   u8At,
   u16At,
   u32At,
-} from './checks.js';
+} from '../checks.js';
+import {
+  AF_INET6,
+  type Family,
+  type Protocol,
+  protocolHasPorts,
+  protocolIsIcmp,
+  type StatusName,
+  stateNames,
+  statusBits,
+} from '../constants.js';
+import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
 import { Flow } from './flow.js';

@@ -1,7 +1,8 @@
 // The table's limits, switches and timeouts: the sysctls under net.netfilter, typed, read and written as
 // the handle's network namespace shows them.
+
+import { type Fields, objectAt } from '../checks.js';
 import { badRange, badType, fromNative, type NativeFailure } from '../errors.js';
-import { type Fields, objectAt } from './checks.js';
 
 /** Timeouts in seconds by protocol and state. A timeout that this kernel does not have is absent. */
 export interface ConntrackTimeouts {

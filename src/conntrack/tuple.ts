@@ -1,15 +1,6 @@
 // Naming one flow: a tuple as callers give it, and its packed form (struct PackedTuple in schema.h).
 import { writeAddress } from '../address.js';
 import {
-  AF_INET6,
-  type Family,
-  type Protocol,
-  protocolHasPorts,
-  protocolIsIcmp,
-} from '../constants.js';
-import { badRange, badType } from '../errors.js';
-import { attribute, cta } from './attributes.js';
-import {
   type Fields,
   familyAt,
   objectAt,
@@ -18,7 +9,16 @@ import {
   u8At,
   u16At,
   u32At,
-} from './checks.js';
+} from '../checks.js';
+import {
+  AF_INET6,
+  type Family,
+  type Protocol,
+  protocolHasPorts,
+  protocolIsIcmp,
+} from '../constants.js';
+import { badRange, badType } from '../errors.js';
+import { attribute, cta } from './attributes.js';
 import type { ColumnStore } from './column-store.js';
 import { has } from './columns.js';
 import { Flow } from './flow.js';

@@ -1,8 +1,8 @@
 // The life of a Conntrack's native handle: opened on first use, cancelled and closed in order. Every
 // operation of the package on the table goes through `run` or `sync`.
 import { closedError } from '../errors.js';
-import type { Binding, CancelCell, Handle } from '../native/binding.js';
-import { addon, call, nativeError } from '../native/load.js';
+import type { Binding, CancelCell, Handle } from './binding.js';
+import { addon, call, nativeError } from './load.js';
 
 export interface SessionOptions {
   /** File that names the network namespace; null: that of this process. */

@@ -6,8 +6,8 @@ import {
   protocolNumbers,
   type StatusName,
   statusBits,
-} from '../constants.js';
-import { badRange, badType } from '../errors.js';
+} from './constants.js';
+import { badRange, badType } from './errors.js';
 
 export type Fields = Record<string, unknown>;
 

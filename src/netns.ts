@@ -1,6 +1,6 @@
 // Naming a network namespace: by name, path or pid. Pure but for one look at the file system.
 import { existsSync } from 'node:fs';
-import { badRange, badType } from '../errors.js';
+import { badRange, badType } from './errors.js';
 
 /** The file that names the namespace. */
 export function netnsPath(netns: unknown, path = 'options.netns'): string {
