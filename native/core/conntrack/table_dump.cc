@@ -161,31 +161,46 @@ class IdSieve {
   std::vector<std::uint64_t> bits_;
 };
 
+struct Place {
+  std::size_t part;
+  std::uint32_t row;
+};
+
+// CTA_ID is a 32-bit hash: among a million flows some hundred share one. Tuple and zone decide.
+bool same_flow(const std::vector<Part>& parts, const Place& a, const Place& b) {
+  PackedTuple first = tuple_of(parts[a.part].columns, a.row);
+  PackedTuple second = tuple_of(parts[b.part].columns, b.row);
+  return std::memcmp(&first, &second, sizeof first) == 0;
+}
+
 // Per part the rows whose flow an earlier part has as well.
 std::vector<std::vector<std::uint32_t>> find_doubles(const std::vector<Part>& parts) {
   IdSieve sieve;
-  std::unordered_map<std::uint32_t, bool>
-      suspects;  // id: whether an earlier part was seen to have it
-  std::vector<std::vector<std::uint32_t>> candidates(parts.size());
+  std::vector<Place> candidates;
+  std::unordered_map<std::uint32_t, std::vector<Place>> suspects;  // by id: where it was seen
+  const auto id_at = [&](std::size_t part, std::uint32_t row) {
+    return parts[part].columns.get<std::uint32_t>(Column::id, row);
+  };
   for (std::size_t p = 0; p < parts.size(); p++) {
-    const Columns& columns = parts[p].columns;
-    for (std::uint32_t row = 0; row < columns.size(); row++) {
-      const auto id = columns.get<std::uint32_t>(Column::id, row);
-      if (!sieve.test_and_set(id)) continue;
-      candidates[p].push_back(row);
-      suspects.emplace(id, false);
+    for (std::uint32_t row = 0; row < parts[p].columns.size(); row++) {
+      if (!sieve.test_and_set(id_at(p, row))) continue;
+      candidates.push_back({p, row});
+      suspects.try_emplace(id_at(p, row));
     }
   }
   std::vector<std::vector<std::uint32_t>> doubles(parts.size());
   if (suspects.empty()) return doubles;
   for (std::size_t p = 0; p < parts.size(); p++) {
-    const Columns& columns = parts[p].columns;
-    for (const std::uint32_t row : candidates[p]) {
-      if (suspects[columns.get<std::uint32_t>(Column::id, row)]) doubles[p].push_back(row);
+    for (std::uint32_t row = 0; row < parts[p].columns.size(); row++) {
+      const auto found = suspects.find(id_at(p, row));
+      if (found != suspects.end()) found->second.push_back({p, row});
     }
-    for (std::uint32_t row = 0; row < columns.size(); row++) {
-      const auto found = suspects.find(columns.get<std::uint32_t>(Column::id, row));
-      if (found != suspects.end()) found->second = true;
+  }
+  for (const Place& candidate : candidates) {
+    for (const Place& other : suspects[id_at(candidate.part, candidate.row)]) {
+      if (other.part >= candidate.part || !same_flow(parts, other, candidate)) continue;
+      doubles[candidate.part].push_back(candidate.row);
+      break;
     }
   }
   return doubles;
