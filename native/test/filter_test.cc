@@ -174,7 +174,8 @@ bool asks_for_addresses(const MessageBuilder& builder) {
 
 TEST(an_ipv6_address_is_never_given_to_the_kernel) {
   for (std::uint32_t side = 0; side < kSides; side++) {
-    for (const std::uint32_t family : {AF_INET, AF_INET6}) {
+    constexpr std::uint32_t families[] = {AF_INET, AF_INET6};
+    for (const std::uint32_t family : families) {
       const std::uint32_t bits = family == AF_INET ? 32 : 128;
       auto filter = Filter::compile(
           Packed{op(FilterOp::family), family, op(FilterOp::protocol), 1, 6, op(FilterOp::port),
