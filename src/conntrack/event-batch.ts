@@ -37,9 +37,9 @@ export class FlowEvent {
   /**
    * The flow as far as the event tells. An event is a partial record (ctnetlink_conntrack_event): all
    * carry both tuples, zone, id and status; `new` and `update` the timeout, the helper, a mark that is
-   * not 0, and of state, labels, sequence adjustment and synproxy what has just changed; `destroy` a mark
-   * that is not 0, the state of TCP and SCTP, and, where the flow has them, final counters, start and
-   * stop. `use` is in none.
+   * not 0, and of state, labels, sequence adjustment and synproxy what has just changed (all of them, when
+   * the change came over netlink); `destroy` a mark that is not 0, the state of TCP and SCTP, and, where
+   * the flow has them, final counters, start and stop. `use` is in none.
    */
   get flow(): Flow {
     this.#flow ??= new Flow(this.#store, this.#row);

@@ -58,9 +58,9 @@ export interface EventOptions extends StreamOptions {
    * The same filter as everywhere, exact, and applied in the kernel by a BPF program where it can be
    * (`stats.kernelFilter`): events outside it then take no room and no time of this process. It is about
    * what the event carries, which is not all of the flow (see {@link FlowEvent.flow}): `mark` and `zone`
-   * that are not sent are 0; `state` matches `new` and `update` events that report a change of state,
-   * and `destroy`; `helper` never matches `destroy`; `label` matches only the `update` that reports a
-   * change of labels.
+   * that are not sent are 0; `state`, `label` and a `helper` that is not sent do not match. So `state`
+   * finds the `update` that reports a change of state and the `destroy` of TCP and SCTP, `label` the `new`
+   * and the `update` that report labels, and neither `label` nor `helper` ever finds a `destroy`.
    */
   filter?: FlowFilter;
 }
