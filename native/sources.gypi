@@ -10,6 +10,10 @@
       "core/conntrack/bulk.cc",
       "core/conntrack/columns.cc",
       "core/conntrack/dump.cc",
+      "core/conntrack/event_filter.cc",
+      "core/conntrack/event_queue.cc",
+      "core/conntrack/events.cc",
+      "core/conntrack/expect.cc",
       "core/conntrack/filter.cc",
       "core/conntrack/flow_request.cc",
       "core/conntrack/flush.cc",
@@ -31,6 +35,8 @@
       "napi/conntrack_read.cc",
       "napi/conntrack_write.cc",
       "napi/dump_stream.cc",
+      "napi/event_stream.cc",
+      "napi/expect.cc",
       "napi/get_sync.cc",
       "napi/system.cc"
     ]
