@@ -270,7 +270,7 @@ function readTarget(
   const { family, isChain } = options;
   const { name, revision, payload } = bytes;
   const standard = payload.length === 8 && revision === 0;
-  const chain = standard && isChain !== undefined && isChain(name);
+  const chain = standard && isChain?.(name) === true;
   if (standard && !chain) {
     if (name === noTarget) return undefined;
     if (isVerdict(name)) return Object.freeze({ name });

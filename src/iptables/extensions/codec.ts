@@ -202,7 +202,7 @@ export function printFields(
     const not = isNot(given);
     const value = not ? given.not : given;
     if (field.print !== undefined) {
-      const own = field.print(value, not, cx);
+      const own = field.print(value, not, cx, typed);
       if (own !== '') text += ` ${own}`;
       continue;
     }
