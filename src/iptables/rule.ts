@@ -34,18 +34,21 @@ export type { Family } from './ip-text.js';
 /** A verdict: the rule ends the walk (RETURN: the walk of this chain). */
 export interface VerdictTarget {
   readonly name: 'ACCEPT' | 'DROP' | 'QUEUE' | 'RETURN';
+  readonly revision?: undefined;
   readonly data?: undefined;
 }
 /** `-j CHAIN`: to a chain of the same table, and back at its end. */
 export interface JumpTarget {
   readonly name: 'jump';
   readonly chain: string;
+  readonly revision?: undefined;
   readonly data?: undefined;
 }
 /** `-g CHAIN`: the same without coming back here. */
 export interface GotoTarget {
   readonly name: 'goto';
   readonly chain: string;
+  readonly revision?: undefined;
   readonly data?: undefined;
 }
 
