@@ -203,6 +203,13 @@ function decodeOrNothing(bytes: Uint8Array): string | undefined {
  * is lost.
  */
 export function bytesToText(bytes: Uint8Array): string {
+  // Most are short and plain: faster than a decoder.
+  if (bytes.length <= 32) {
+    let text = '';
+    let at = 0;
+    for (; at < bytes.length && bytes[at]! < 0x80; at++) text += String.fromCharCode(bytes[at]!);
+    if (at === bytes.length) return text;
+  }
   const whole = decodeOrNothing(bytes);
   if (whole !== undefined) return whole;
   let text = '';
@@ -219,6 +226,17 @@ export function bytesToText(bytes: Uint8Array): string {
 
 /** Text to bytes: UTF-8, and lone surrogates U+DC80…U+DCFF as the bytes that they stand for. */
 export function textToBytes(text: string): Uint8Array {
+  // Most are short and plain: faster than an encoder.
+  if (text.length <= 64) {
+    const bytes = new Uint8Array(text.length);
+    let at = 0;
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code >= 0x80) break;
+      bytes[at] = code;
+    }
+    if (at === text.length) return bytes;
+  }
   if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
   const parts: number[] = [];
   for (const character of text) {
