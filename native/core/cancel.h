@@ -31,4 +31,26 @@ class Cancel {
   Fd wake_;
 };
 
+// A wake-up that can be taken back: raised by one thread, waited for in poll() and lowered by
+// another.
+class Signal {
+ public:
+  Signal() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  void raise() {
+    const std::uint64_t one = 1;
+    if (wake_.valid()) [[maybe_unused]]
+      const auto written = ::write(wake_.get(), &one, sizeof one);
+  }
+  void lower() {
+    std::uint64_t count = 0;
+    if (wake_.valid()) [[maybe_unused]]
+      const auto read = ::read(wake_.get(), &count, sizeof count);
+  }
+  int fd() const { return wake_.get(); }
+  bool valid() const { return wake_.valid(); }
+
+ private:
+  Fd wake_;
+};
+
 }  // namespace nf

@@ -12,10 +12,65 @@ std::size_t round_rows(std::size_t rows) {
   return std::max<std::size_t>(64, (rows + 63) & ~std::size_t{63});
 }
 
+constexpr std::uint8_t kIpv6 = 10;  // AF_INET6
+
 constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::replySrc,
                                       Column::replyDst};
 constexpr Column kPortColumns[] = {Column::origSrcPort, Column::origDstPort, Column::replySrcPort,
                                    Column::replyDstPort};
+
+// Everything but addresses and rare attributes, into an arena. Returns the highest group written.
+int write_row(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t i) {
+  const auto set = [&]<typename T>(Column column, std::size_t at, T value) {
+    std::memcpy(arena + capacity * bytes_before(column) + at * sizeof(T), &value, sizeof(T));
+  };
+  set(Column::presence, i, row.presence);
+  set(Column::id, i, row.id);
+  set(Column::status, i, row.status);
+  set(Column::timeout, i, row.timeout);
+  set(Column::mark, i, row.mark);
+  set(Column::use, i, row.use);
+  for (int side = 0; side < kSides; side++) set(kPortColumns[side], i, row.port[side]);
+  set(Column::zone, i, row.zone);
+  set(Column::family, i, row.family);
+  set(Column::protocol, i, row.protocol);
+  set(Column::state, i, row.state);
+  int group = 0;
+  if ((row.presence & (has::tcpWscale | has::tcpFlags)) != 0) {
+    const bool scales = row.have(has::tcpWscale);
+    const bool flags = row.have(has::tcpFlags);
+    set(Column::tcpWscaleOrig, i, scales ? row.wscale[0] : std::uint8_t{0});
+    set(Column::tcpWscaleReply, i, scales ? row.wscale[1] : std::uint8_t{0});
+    set(Column::tcpFlagsOrig, i, flags ? row.tcp_flags[0] : std::uint8_t{0});
+    set(Column::tcpFlagsReply, i, flags ? row.tcp_flags[1] : std::uint8_t{0});
+    group = 1;
+  }
+  if (row.have(has::origCounters)) {
+    set(Column::origPackets, i, row.counters[0]);
+    set(Column::origBytes, i, row.counters[1]);
+    group = 2;
+  }
+  if (row.have(has::replyCounters)) {
+    set(Column::replyPackets, i, row.counters[2]);
+    set(Column::replyBytes, i, row.counters[3]);
+    group = 2;
+  }
+  if (row.have(has::start)) {
+    set(Column::start, i, row.start);
+    group = 3;
+  }
+  if (row.have(has::stop)) {
+    set(Column::stop, i, row.stop);
+    group = 4;
+  }
+  if (row.event_type != 0) {
+    set(Column::type, i, row.event_type);
+    set(Column::nsid, i, row.nsid);
+    if (row.have(has::timestampEvent)) set(Column::timestampEvent, i, row.event_time);
+    group = 5;
+  }
+  return group;
+}
 
 }  // namespace
 
@@ -88,55 +143,6 @@ bool Columns::write_extra(const Row& row, std::size_t at_row) {
   return extra_.append(&end, sizeof end);
 }
 
-void Columns::write(const Row& row, std::size_t i) {
-  set(Column::presence, i, row.presence);
-  set(Column::id, i, row.id);
-  set(Column::status, i, row.status);
-  set(Column::timeout, i, row.timeout);
-  set(Column::mark, i, row.mark);
-  set(Column::use, i, row.use);
-  for (int side = 0; side < kSides; side++) set(kPortColumns[side], i, row.port[side]);
-  set(Column::zone, i, row.zone);
-  set(Column::family, i, row.family);
-  set(Column::protocol, i, row.protocol);
-  set(Column::state, i, row.state);
-  int group = 0;
-  if ((row.presence & (has::tcpWscale | has::tcpFlags)) != 0) {
-    const bool scales = row.have(has::tcpWscale);
-    const bool flags = row.have(has::tcpFlags);
-    set(Column::tcpWscaleOrig, i, scales ? row.wscale[0] : std::uint8_t{0});
-    set(Column::tcpWscaleReply, i, scales ? row.wscale[1] : std::uint8_t{0});
-    set(Column::tcpFlagsOrig, i, flags ? row.tcp_flags[0] : std::uint8_t{0});
-    set(Column::tcpFlagsReply, i, flags ? row.tcp_flags[1] : std::uint8_t{0});
-    group = 1;
-  }
-  if (row.have(has::origCounters)) {
-    set(Column::origPackets, i, row.counters[0]);
-    set(Column::origBytes, i, row.counters[1]);
-    group = 2;
-  }
-  if (row.have(has::replyCounters)) {
-    set(Column::replyPackets, i, row.counters[2]);
-    set(Column::replyBytes, i, row.counters[3]);
-    group = 2;
-  }
-  if (row.have(has::start)) {
-    set(Column::start, i, row.start);
-    group = 3;
-  }
-  if (row.have(has::stop)) {
-    set(Column::stop, i, row.stop);
-    group = 4;
-  }
-  if (row.event_type != 0) {
-    set(Column::type, i, row.event_type);
-    set(Column::nsid, i, row.nsid);
-    if (row.have(has::timestampEvent)) set(Column::timestampEvent, i, row.event_time);
-    group = 5;
-  }
-  top_group_ = std::max(top_group_, group);
-}
-
 bool Columns::append(const Row& row) {
   if (!reserve(size_ + 1)) return false;
   const std::size_t extra = extra_.size();
@@ -148,14 +154,51 @@ bool Columns::append(const Row& row) {
     addresses_.truncate(addresses);
     return false;
   }
-  write(row, size_);
+  top_group_ = std::max(top_group_, write_row(row, arena_.data(), capacity_, size_));
   if (!row.have(has::origCounters | has::replyCounters)) without_counters_++;
   size_++;
   return true;
 }
 
-bool Columns::replace(std::size_t row, const Row& with) {
-  // Tuples and rare attributes stay: the flow is the same one. What changes are plain numbers.
+bool Columns::append_from(const Columns& other, std::size_t from) {
+  if (!reserve(size_ + 1)) return false;
+  for (std::size_t i = 0; i < kColumnCount; i++) {
+    if (kColumnInfo[i].group > other.top_group_) break;
+    const auto column = static_cast<Column>(i);
+    const std::size_t size = kColumnInfo[i].size;
+    std::memcpy(at(column) + size_ * size, other.at(column) + from * size, size);
+  }
+  if (other.get<std::uint8_t>(Column::family, from) == kIpv6) {
+    for (int side = 0; side < kSides; side++) {
+      const Address address = other.address(static_cast<Side>(side), from);
+      set(kAddressColumns[side], size_,
+          static_cast<std::uint32_t>(addresses_.size() / sizeof(Address)));
+      if (!addresses_.append(address.bytes, sizeof address)) return false;
+    }
+  }
+  if (const std::uint8_t* begin = other.extra_of(from)) {
+    const auto* at_byte = begin;
+    std::uint32_t entry[2] = {static_cast<std::uint32_t>(size_),
+                              static_cast<std::uint32_t>(extra_.size())};
+    AttributeCursor cursor(
+        begin, other.extra_.size() - static_cast<std::size_t>(begin - other.extra_.data()));
+    for (Attribute a; cursor.next(a);) at_byte = a.data + align4(a.size);
+    const std::uint32_t end = 0;
+    if (!extra_index_.append(entry, sizeof entry) ||
+        !extra_.append(begin, static_cast<std::size_t>(at_byte - begin)) ||
+        !extra_.append(&end, sizeof end)) {
+      return false;
+    }
+  }
+  top_group_ = std::max(top_group_, other.top_group_);
+  constexpr std::uint32_t counted = has::origCounters | has::replyCounters;
+  const auto presence = get<std::uint32_t>(Column::presence, size_);
+  if ((presence & counted) != counted) without_counters_++;
+  size_++;
+  return true;
+}
+
+void Columns::merge(std::size_t row, const Row& with) {
   const auto keep = get<std::uint32_t>(Column::presence, row);
   constexpr std::uint32_t rare = has::labels | has::helper | has::secctx | has::origSeqAdj |
                                  has::replySeqAdj | has::synproxy | has::master | has::sctp |
@@ -202,7 +245,20 @@ bool Columns::replace(std::size_t row, const Row& with) {
   if ((keep & counted) != counted && with.have(counted)) without_counters_--;
   top_group_ = group;
   set(Column::presence, row, keep | (with.presence & ~rare));
-  return true;
+}
+
+void Columns::pop() {
+  size_--;
+  const auto presence = get<std::uint32_t>(Column::presence, size_);
+  constexpr std::uint32_t counted = has::origCounters | has::replyCounters;
+  if ((presence & counted) != counted) without_counters_--;
+  // IPv6 addresses that nothing points to any more stay behind: unseen, and freed with the batch.
+  if (extra_index_.size() == 0) return;
+  std::uint32_t last[2] = {};
+  std::memcpy(last, extra_index_.data() + extra_index_.size() - sizeof last, sizeof last);
+  if (last[0] != size_) return;
+  extra_.truncate(last[1]);
+  extra_index_.truncate(extra_index_.size() - sizeof last);
 }
 
 Address Columns::address(Side side, std::size_t row) const {
@@ -217,7 +273,34 @@ Address Columns::address(Side side, std::size_t row) const {
   return result;
 }
 
-bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
+std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at,
+                         std::span<std::uint8_t> extra) {
+  write_row(row, arena, capacity, at);
+  std::uint8_t* addresses = arena + capacity * bytes_before(Column::count);
+  for (int side = 0; side < kSides; side++) {
+    // An IPv6 row has its own four slots behind the columns; an IPv4 address is its own value.
+    const auto slot = static_cast<std::uint32_t>(at * kSides + static_cast<std::size_t>(side));
+    const std::uint32_t value = row.ipv6() ? slot : ntohl(row.address[side].words[0]);
+    std::memcpy(arena + capacity * bytes_before(kAddressColumns[side]) + at * sizeof value, &value,
+                sizeof value);
+    if (row.ipv6()) {
+      std::memcpy(addresses + slot * sizeof(Address), row.address[side].bytes, sizeof(Address));
+    }
+  }
+  std::size_t used = 0;
+  for (int i = 0; i < row.extra_count; i++) {
+    const Attribute& a = row.extra[i];
+    const std::size_t size = align4(kAttributeHeader + a.size);
+    if (used + size > extra.size()) break;  // cannot be: a message is smaller than the buffer
+    const std::uint16_t header[2] = {static_cast<std::uint16_t>(a.size + kAttributeHeader), a.type};
+    std::memcpy(extra.data() + used, header, sizeof header);
+    std::memcpy(extra.data() + used + kAttributeHeader, a.data, a.size);
+    used += size;
+  }
+  return used;
+}
+
+const std::uint8_t* Columns::extra_of(std::size_t row) const {
   struct Entry {
     std::uint32_t row;
     std::uint32_t offset;
@@ -226,8 +309,13 @@ bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
   const auto* end = begin + extra_index_.size() / sizeof(Entry);
   const auto* found = std::lower_bound(
       begin, end, row, [](const Entry& entry, std::size_t wanted) { return entry.row < wanted; });
-  if (found == end || found->row != row) return false;
-  AttributeCursor cursor(extra_.data() + found->offset, extra_.size() - found->offset);
+  return found == end || found->row != row ? nullptr : extra_.data() + found->offset;
+}
+
+bool Columns::extra(std::size_t row, std::uint16_t type, Attribute& out) const {
+  const std::uint8_t* begin = extra_of(row);
+  if (begin == nullptr) return false;
+  AttributeCursor cursor(begin, extra_.size() - static_cast<std::size_t>(begin - extra_.data()));
   while (cursor.next(out)) {
     if (out.type == type) return true;
   }

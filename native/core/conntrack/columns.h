@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "core/conntrack/row.h"
 #include "core/conntrack/schema.h"
@@ -21,6 +22,8 @@ class Columns {
 
   // False when the system has no memory; the batch stays as it was.
   bool append(const Row& row);
+  // A row of another batch.
+  bool append_from(const Columns& other, std::size_t row);
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -45,8 +48,11 @@ class Columns {
   // Finds an attribute of the row in the side buffer.
   bool extra(std::size_t row, std::uint16_t type, Attribute& out) const;
 
-  // Replaces the values of a row by a newer reading of the same flow (counters, state …).
-  bool replace(std::size_t row, const Row& with);
+  // Merges a newer reading of the same flow into its row: what that carries (counters, state …)
+  // replaces what was there, what it leaves out stays. Tuples and rare attributes stay.
+  void merge(std::size_t row, const Row& with);
+  // Takes the last row away again.
+  void pop();
 
   Mapping take_arena() { return std::move(arena_); }
   GrowBuffer& addresses() { return addresses_; }
@@ -61,10 +67,10 @@ class Columns {
   void set(Column column, std::size_t row, T value) {
     std::memcpy(at(column) + row * sizeof(T), &value, sizeof(T));
   }
+  const std::uint8_t* extra_of(std::size_t row) const;
   bool reserve(std::size_t rows);
   bool move_to(std::size_t capacity);
   bool write_address(const Row& row, std::size_t at_row);
-  void write(const Row& row, std::size_t at_row);
   bool write_extra(const Row& row, std::size_t at_row);
 
   Mapping arena_;
@@ -77,5 +83,11 @@ class Columns {
   std::size_t without_counters_ = 0;
   int top_group_ = 0;
 };
+
+// A row written into memory of the caller's: an arena of `capacity` rows laid out as a batch,
+// followed by four addresses per row. The rare attributes go to `extra`; returns their size.
+inline constexpr std::size_t kLookupRowBytes = bytes_before(Column::count) + 4 * sizeof(Address);
+std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at,
+                         std::span<std::uint8_t> extra);
 
 }  // namespace nf::ct

@@ -51,7 +51,7 @@ class DumpReader {
         const Acknowledgement end = read_acknowledgement(message);
         code = end.code;
         text = end.text;
-        return Step::kDone;
+        return sink_.end_of_chunk() ? Step::kDone : Step::kStop;
       }
       if (message.header->nlmsg_type < NLMSG_MIN_TYPE) continue;
       stats_.messages++;
@@ -65,7 +65,7 @@ class DumpReader {
     }
     // Bytes that are no message: what was in them is unknown, so it is counted.
     if (!walker.intact()) stats_.undecodable++;
-    return Step::kMore;
+    return sink_.end_of_chunk() ? Step::kMore : Step::kStop;
   }
 
   int code = 0;

@@ -30,6 +30,8 @@ class RowSink {
  public:
   virtual ~RowSink() = default;
   virtual bool add(const Row& row) = 0;
+  // After the last row of each datagram: views into the receive buffer end here.
+  virtual bool end_of_chunk() { return true; }
 };
 
 class ColumnsSink final : public RowSink {

@@ -14,6 +14,7 @@ Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std:
   std::uint16_t type = IPCTNL_MSG_CT_GET;
   if (verb == TupleVerb::kGetAndZero) type = IPCTNL_MSG_CT_GET_CTRZERO;
   if (verb == TupleVerb::kDelete) type = IPCTNL_MSG_CT_DELETE;
+  if (verb == TupleVerb::kUpdate) type = IPCTNL_MSG_CT_NEW;
   message.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type),
                 static_cast<std::uint16_t>(NLM_F_REQUEST | flags), sequence, tuple.family);
   const bool reply = (tuple.flags & kTupleReply) != 0;

@@ -11,7 +11,8 @@
 
 namespace nf::ct {
 
-enum class TupleVerb : std::uint8_t { kGet, kGetAndZero, kDelete };
+// kUpdate only begins an update: the caller adds what changes.
+enum class TupleVerb : std::uint8_t { kGet, kGetAndZero, kDelete, kUpdate };
 
 // EINVAL when the tuple is not whole: nothing is appended then.
 Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint16_t flags,

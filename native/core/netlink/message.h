@@ -34,10 +34,14 @@ class MessageBuilder {
     append(&generic, sizeof generic);
     count_++;
   }
-  // Ends the message: its length is known now.
+  // Ends the message: its length is known now. More may be appended, and the end said again.
   void end() {
     const auto length = static_cast<std::uint32_t>(bytes_.size() - start_);
     std::memcpy(&bytes_[start_], &length, sizeof length);
+  }
+  // Attributes made elsewhere, aligned as they are.
+  void raw(const std::vector<std::uint8_t>& attributes) {
+    bytes_.insert(bytes_.end(), attributes.begin(), attributes.end());
   }
   // Adds flags to the last message that was ended.
   void add_flags(std::uint16_t flags) {

@@ -1,0 +1,95 @@
+// GET by tuple.
+#include "core/conntrack/lookup.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "core/conntrack/parse.h"
+#include "core/conntrack/tuple_request.h"
+
+namespace nf::ct {
+namespace {
+
+constexpr const char* kOperation = "conntrack get";
+constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+
+}  // namespace
+
+Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
+                             std::span<const PackedTuple> tuples, bool zero_counters) {
+  LookupResult result;
+  result.columns = Columns(tuples.size());
+  result.rows.assign(tuples.size(), kAbsent);
+  Exchange exchange(socket, cancel, kOperation);
+  const std::size_t window = exchange.window(2);
+  const TupleVerb verb = zero_counters ? TupleVerb::kGetAndZero : TupleVerb::kGet;
+  MessageBuilder batch;
+  Row row;
+  for (std::size_t at = 0; at < tuples.size(); at += window) {
+    const std::size_t count = std::min(window, tuples.size() - at);
+    batch.clear();
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    for (std::size_t i = 0; i < count; i++) {
+      last = exchange.sequence();
+      if (i == 0) first = last;
+      if (auto built = append_tuple_request(verb, tuples[at + i], 0, last, batch); !built) {
+        return built.error();
+      }
+    }
+    Error refusal;
+    bool memory = true;
+    auto done = exchange.run(
+        batch, first, last,
+        [&](const MessageView& message) {
+          const std::uint32_t offset = message.header->nlmsg_seq - first;
+          if (message.header->nlmsg_type != kNew || offset >= count) return;
+          if (!parse(message.payload, message.size, row)) {
+            result.undecodable++;
+            return;
+          }
+          result.rows[at + offset] = static_cast<std::int32_t>(result.columns.size());
+          memory = result.columns.append(row) && memory;
+        },
+        [&](std::uint32_t, int code, const std::string& text) {
+          if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
+        });
+    if (!done) return done.error();
+    if (refusal.code != 0) return refusal;
+    if (!memory) return fail(ENOMEM, kOperation);
+  }
+  return result;
+}
+
+Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilder& request,
+                         std::span<std::uint8_t> buffer, Row& row) {
+  request.clear();
+  const std::uint32_t sequence = socket.next_sequence();
+  if (auto built = append_tuple_request(TupleVerb::kGet, tuple, 0, sequence, request); !built) {
+    return built.error();
+  }
+  if (auto sent = socket.send(request.data(), request.size(), kOperation); !sent) {
+    return sent.error();
+  }
+  for (;;) {
+    // The answer is in the queue when send returns: this never waits.
+    auto received = socket.receive(buffer, nullptr, kOperation);
+    if (!received) return received.error();
+    MessageWalker walker(buffer.data(), *received);
+    for (MessageView message; walker.next(message);) {
+      if (message.header->nlmsg_seq != sequence) continue;
+      if (message.header->nlmsg_type == NLMSG_ERROR) {
+        const Acknowledgement answer = read_acknowledgement(message);
+        if (answer.code == ENOENT) return false;
+        return fail(answer.code, kOperation, answer.text);
+      }
+      if (message.header->nlmsg_type != kNew) continue;
+      if (!parse(message.payload, message.size, row)) {
+        return fail(EBADMSG, kOperation, "malformed answer");
+      }
+      return true;
+    }
+  }
+}
+
+}  // namespace nf::ct

@@ -1,0 +1,28 @@
+// Creating, updating and deleting flows in pipelined batches, each with its own outcome.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/conntrack/flow_request.h"
+#include "core/conntrack/schema.h"
+#include "core/netlink/exchange.h"
+
+namespace nf::ct {
+
+struct WriteOutcome {
+  std::vector<std::int32_t> codes;                           // errno per flow, 0: done
+  std::vector<std::pair<std::uint32_t, std::string>> texts;  // extended-ack text where there is one
+};
+
+// `packed`: per flow a u32 size, then that many bytes of fields.
+Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb verb,
+                                 std::span<const std::uint8_t> packed);
+
+Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
+                                  std::span<const PackedTuple> tuples);
+
+}  // namespace nf::ct

@@ -1,0 +1,19 @@
+// The addon's entry: what it exports, by feature.
+#include <napi.h>
+
+#include "napi/conntrack.h"
+#include "napi/environment.h"
+#include "napi/system.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  nf::js::Environment::install(env);
+  nf::js::export_conntrack(env, exports);
+  nf::js::export_system(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(conntrack, init)

@@ -1,0 +1,139 @@
+// Opening and closing handles; cancel cells.
+#include "napi/conntrack_handle.h"
+
+#include <thread>
+
+namespace nf::js {
+namespace {
+
+// Rule 4 of the lifetime rules: a value of another kind is never taken for one of these.
+constexpr napi_type_tag kHandleTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e01};
+constexpr napi_type_tag kCancelTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e02};
+constexpr std::size_t kCommandBuffer = std::size_t{1} << 20;
+
+template <typename T>
+Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, const napi_type_tag& tag) {
+  auto value = Napi::External<std::shared_ptr<T>>::New(
+      env, new std::shared_ptr<T>(std::move(shared)),
+      [](Napi::BasicEnv, std::shared_ptr<T>* held) { delete held; });
+  napi_type_tag_object(env, value, &tag);
+  return value;
+}
+
+template <typename T>
+std::shared_ptr<T> unwrap(const Napi::Value& value, const napi_type_tag& tag, const char* what) {
+  bool matches = false;
+  if (value.IsExternal()) {
+    napi_check_object_type_tag(value.Env(), value, &tag, &matches);
+  }
+  if (!matches) {
+    Napi::TypeError::New(value.Env(), what).ThrowAsJavaScriptException();
+    return nullptr;
+  }
+  return *value.As<Napi::External<std::shared_ptr<T>>>().Data();
+}
+
+// The calling thread is one of Node's: another namespace is entered on a thread made for that.
+Result<Socket> open_in(const Netns& netns, const char* operation) {
+  Result<Socket> socket = fail(0, operation);
+  std::thread opener([&] {
+    if (auto entered = netns.enter(operation); !entered) {
+      socket = entered.error();
+    } else {
+      socket = Socket::open(operation);
+    }
+  });
+  opener.join();
+  return socket;
+}
+
+// open(path | null, receiveBuffer) → handle
+Napi::Value open_handle(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto netns =
+      info[0].IsString() ? Netns::at(info[0].As<Napi::String>().Utf8Value()) : Netns::current();
+  if (!netns) {
+    throw_failure(env, netns.error());
+    return env.Undefined();
+  }
+  const std::size_t buffer = info[1].IsNumber()
+                                 ? static_cast<std::size_t>(info[1].As<Napi::Number>().Int64Value())
+                                 : kCommandBuffer;
+  auto handle = std::make_shared<Handle>(std::move(*netns), buffer);
+  if (info[0].IsString()) {
+    // Whether the namespace may be entered shows now and not with the first operation.
+    auto socket = open_in(handle->netns(), "conntrack open");
+    if (!socket) {
+      throw_failure(env, socket.error());
+      return env.Undefined();
+    }
+    handle->sync = std::move(*socket);
+  }
+  return wrap(env, std::move(handle), kHandleTag);
+}
+
+Napi::Value close_handle(const Napi::CallbackInfo& info) {
+  if (auto handle = handle_of(info)) handle->close();
+  return info.Env().Undefined();
+}
+
+Napi::Value make_cancel(const Napi::CallbackInfo& info) {
+  return wrap(info.Env(), std::make_shared<Cancel>(), kCancelTag);
+}
+
+Napi::Value raise_cancel(const Napi::CallbackInfo& info) {
+  if (auto cancel = unwrap<Cancel>(info[0], kCancelTag, "not a cancel cell")) cancel->raise();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+Result<Socket> Handle::open_socket(const char* operation) const {
+  if (auto entered = netns_.enter(operation); !entered) return entered.error();
+  auto socket = Socket::open(operation);
+  if (!socket) return socket;
+  socket->set_receive_buffer(receive_buffer_);
+  return socket;
+}
+
+Result<Socket> Handle::take(const char* operation) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      Socket socket = std::move(free_.back());
+      free_.pop_back();
+      return socket;
+    }
+  }
+  return open_socket(operation);
+}
+
+void Handle::give_back(Socket socket) {
+  const std::lock_guard lock(mutex_);
+  if (!closed_ && free_.size() < 4) free_.push_back(std::move(socket));
+}
+
+void Handle::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  free_.clear();
+  sync = Socket();
+}
+
+std::shared_ptr<Handle> handle_of(const Napi::CallbackInfo& info) {
+  return unwrap<Handle>(info[0], kHandleTag, "not a conntrack handle");
+}
+
+std::shared_ptr<Cancel> cancel_of(const Napi::Value& value) {
+  if (value.IsUndefined() || value.IsNull()) return std::make_shared<Cancel>();
+  return unwrap<Cancel>(value, kCancelTag, "not a cancel cell");
+}
+
+void export_handle(Napi::Env env, Napi::Object exports) {
+  exports.Set("ctOpen", Napi::Function::New<open_handle>(env));
+  exports.Set("ctClose", Napi::Function::New<close_handle>(env));
+  exports.Set("cancelCell", Napi::Function::New<make_cancel>(env));
+  exports.Set("cancel", Napi::Function::New<raise_cancel>(env));
+}
+
+}  // namespace nf::js

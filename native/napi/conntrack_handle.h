@@ -1,0 +1,64 @@
+// The native side of a Conntrack: a network namespace and the command sockets opened in it.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/cancel.h"
+#include "core/netlink/message.h"
+#include "core/netlink/socket.h"
+#include "core/netns.h"
+#include "napi/values.h"
+
+namespace nf::js {
+
+// Shared between the JavaScript object and the work under way; sockets close with the last of them.
+class Handle {
+ public:
+  explicit Handle(Netns netns, std::size_t receive_buffer)
+      : netns_(std::move(netns)), receive_buffer_(receive_buffer) {}
+
+  const Netns& netns() const { return netns_; }
+  // A socket in the handle's namespace for the calling pooled thread, which may change namespace.
+  Result<Socket> open_socket(const char* operation) const;
+  // A command socket: one that was given back, or a new one.
+  Result<Socket> take(const char* operation);
+  // Only after every answer has been read; a socket on which something failed is dropped instead.
+  void give_back(Socket socket);
+  void close();
+
+  // For getSync, on the JS thread only.
+  Socket sync;
+  MessageBuilder sync_request;
+  std::unique_ptr<std::uint8_t[]> sync_buffer;
+
+ private:
+  Netns netns_;
+  std::size_t receive_buffer_;
+  std::mutex mutex_;
+  std::vector<Socket> free_;
+  bool closed_ = false;
+};
+
+// Runs `work(socket)` on a command socket of the handle.
+template <typename Work>
+auto with_command_socket(Handle& handle, const char* operation, Work work)
+    -> decltype(work(std::declval<Socket&>())) {
+  auto socket = handle.take(operation);
+  if (!socket) return socket.error();
+  auto result = work(*socket);
+  if (result.ok()) handle.give_back(std::move(*socket));
+  return result;
+}
+
+// Argument 0 of a call; null (and an exception pending) when it is no handle.
+std::shared_ptr<Handle> handle_of(const Napi::CallbackInfo& info);
+// A cancel cell argument; never null.
+std::shared_ptr<Cancel> cancel_of(const Napi::Value& value);
+
+void export_handle(Napi::Env env, Napi::Object exports);
+
+}  // namespace nf::js

@@ -1,0 +1,150 @@
+// dump, get, count and statistics.
+#include "core/conntrack/lookup.h"
+#include "core/conntrack/stats.h"
+#include "core/conntrack/table_dump.h"
+#include "napi/conntrack.h"
+#include "napi/conntrack_handle.h"
+#include "napi/dump_request.h"
+
+namespace nf::js {
+namespace {
+
+// ctDump(handle, cancel, options) → { batch, stats }
+Napi::Value dump(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = cancel_of(info[1]);
+  DumpOptions options;
+  if (cancel == nullptr || !read_dump_options(info[2], options)) return env.Undefined();
+  return promise<ct::TableDump>(
+      env, cancel,
+      [handle, cancel, options]() -> Result<ct::TableDump> {
+        ct::TableDumpRequest request;
+        request.filter = options.filter.get();
+        request.table = options.table;
+        request.zero_counters = options.zero_counters;
+        request.parallel = options.parallel;
+        return ct::dump_table([&](const char* operation) { return handle->open_socket(operation); },
+                              request, *cancel);
+      },
+      [](Napi::Env js, ct::TableDump& done) {
+        Napi::Object result = Napi::Object::New(js);
+        result.Set("stats", to_stats(js, done.stats));
+        result.Set("split", done.split);
+        result.Set("batch", to_batch(js, done.columns));
+        return result;
+      });
+}
+
+// ctGet(handle, tuples: Uint8Array, zero) → { batch, rows: Int32Array }
+Napi::Value get(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  const auto bytes = bytes_of(info[1]);
+  auto tuples =
+      std::make_shared<std::vector<ct::PackedTuple>>(bytes.size() / sizeof(ct::PackedTuple));
+  if (!tuples->empty()) {
+    std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
+  }
+  const bool zero = info[2].ToBoolean();
+  return promise<ct::LookupResult>(
+      env, cancel,
+      [handle, cancel, tuples, zero] {
+        return with_command_socket(*handle, "conntrack get", [&](Socket& socket) {
+          return ct::look_up(socket, cancel.get(), *tuples, zero);
+        });
+      },
+      [](Napi::Env js, ct::LookupResult& found) {
+        Napi::Object result = Napi::Object::New(js);
+        Napi::Int32Array rows = Napi::Int32Array::New(js, found.rows.size());
+        if (!found.rows.empty()) {
+          std::memcpy(rows.Data(), found.rows.data(), found.rows.size() * sizeof(std::int32_t));
+        }
+        result.Set("rows", rows);
+        result.Set("undecodable", static_cast<double>(found.undecodable));
+        result.Set("batch", to_batch(js, found.columns));
+        return result;
+      });
+}
+
+// ctCount(handle) → { entries, max? }
+Napi::Value count(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  return promise<ct::TableCount>(
+      env, cancel,
+      [handle, cancel] {
+        return with_command_socket(*handle, "conntrack count", [&](Socket& socket) {
+          return ct::read_count(socket, cancel.get());
+        });
+      },
+      [](Napi::Env js, ct::TableCount& found) {
+        Napi::Object result = Napi::Object::New(js);
+        result.Set("entries", found.entries);
+        if (found.has_max) result.Set("max", found.max);
+        return result;
+      });
+}
+
+// ctCpuStats(handle) → [{ cpu, present, counters: number[] }]
+Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  return promise<std::vector<ct::CpuStats>>(
+      env, cancel,
+      [handle, cancel] {
+        return with_command_socket(*handle, "conntrack stats", [&](Socket& socket) {
+          return ct::read_cpu_stats(socket, cancel.get());
+        });
+      },
+      [](Napi::Env js, std::vector<ct::CpuStats>& cpus) {
+        Napi::Array result = Napi::Array::New(js, cpus.size());
+        for (std::uint32_t i = 0; i < cpus.size(); i++) {
+          Napi::Object cpu = Napi::Object::New(js);
+          cpu.Set("cpu", static_cast<std::uint32_t>(cpus[i].cpu));
+          cpu.Set("present", cpus[i].present);
+          Napi::Array counters = Napi::Array::New(js, ct::kCpuCounters);
+          for (std::uint32_t k = 0; k < ct::kCpuCounters; k++) counters[k] = cpus[i].counters[k];
+          cpu.Set("counters", counters);
+          result[i] = cpu;
+        }
+        return result;
+      });
+}
+
+}  // namespace
+
+std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value) {
+  auto filter = ct::Filter::compile(words_of(value));
+  if (!filter) {
+    throw_failure(value.Env(), filter.error());
+    return nullptr;
+  }
+  return std::make_shared<ct::Filter>(std::move(*filter));
+}
+
+bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
+  const auto options = value.As<Napi::Object>();
+  out.filter = filter_of(options.Get("filter"));
+  if (out.filter == nullptr) return false;
+  out.table = static_cast<ct::Table>(options.Get("table").ToNumber().Uint32Value());
+  out.zero_counters = options.Get("zeroCounters").ToBoolean();
+  out.parallel = options.Get("parallel").ToNumber().Int32Value();
+  return true;
+}
+
+void export_read(Napi::Env env, Napi::Object exports) {
+  exports.Set("ctDump", Napi::Function::New<dump>(env));
+  exports.Set("ctGet", Napi::Function::New<get>(env));
+  exports.Set("ctCount", Napi::Function::New<count>(env));
+  exports.Set("ctCpuStats", Napi::Function::New<cpu_stats>(env));
+}
+
+}  // namespace nf::js

@@ -1,0 +1,198 @@
+// create, update, delete, and both by filter; flush.
+#include "core/conntrack/bulk.h"
+#include "core/conntrack/write.h"
+#include "napi/conntrack.h"
+#include "napi/conntrack_handle.h"
+#include "napi/dump_request.h"
+
+namespace nf::js {
+namespace {
+
+Napi::Value to_outcome(Napi::Env env, ct::WriteOutcome& outcome) {
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Int32Array codes = Napi::Int32Array::New(env, outcome.codes.size());
+  if (!outcome.codes.empty()) {
+    std::memcpy(codes.Data(), outcome.codes.data(), outcome.codes.size() * sizeof(std::int32_t));
+  }
+  result.Set("codes", codes);
+  Napi::Object texts = Napi::Object::New(env);
+  for (const auto& [index, text] : outcome.texts) texts.Set(index, text);
+  result.Set("texts", texts);
+  return result;
+}
+
+// ctWrite(handle, verb (0 create, 1 update), packed: Uint8Array) → { codes, texts }
+Napi::Value write(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  const auto verb = static_cast<ct::WriteVerb>(info[1].ToNumber().Uint32Value());
+  const auto bytes = bytes_of(info[2]);
+  auto packed = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  return promise<ct::WriteOutcome>(
+      env, cancel,
+      [handle, cancel, verb, packed] {
+        const char* operation =
+            verb == ct::WriteVerb::kCreate ? "conntrack create" : "conntrack update";
+        return with_command_socket(*handle, operation, [&](Socket& socket) {
+          return ct::write_flows(socket, cancel.get(), verb, *packed);
+        });
+      },
+      to_outcome);
+}
+
+// ctDelete(handle, tuples: Uint8Array) → { codes, texts }
+Napi::Value remove(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  const auto bytes = bytes_of(info[1]);
+  auto tuples =
+      std::make_shared<std::vector<ct::PackedTuple>>(bytes.size() / sizeof(ct::PackedTuple));
+  if (!tuples->empty()) {
+    std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
+  }
+  return promise<ct::WriteOutcome>(
+      env, cancel,
+      [handle, cancel, tuples] {
+        return with_command_socket(*handle, "conntrack delete", [&](Socket& socket) {
+          return ct::delete_flows(socket, cancel.get(), *tuples);
+        });
+      },
+      to_outcome);
+}
+
+struct BulkResult {
+  ct::BulkStats stats;
+  ct::Columns deleted;
+};
+
+Napi::Object to_bulk(Napi::Env env, const ct::BulkStats& stats) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("stats", to_stats(env, stats.dump));
+  result.Set("done", static_cast<double>(stats.done));
+  result.Set("gone", static_cast<double>(stats.gone));
+  result.Set("echoed", static_cast<double>(stats.echoed));
+  result.Set("refused", static_cast<double>(stats.refused));
+  if (stats.refused > 0) result.Set("refusal", to_failure(env, stats.first_refusal));
+  return result;
+}
+
+// Two sockets of the handle's namespace: a dump never shares its socket with commands.
+template <typename Work>
+auto with_bulk_sockets(Handle& handle, const char* operation, Work work)
+    -> decltype(work(std::declval<ct::BulkSockets>())) {
+  auto dump = handle.open_socket(operation);
+  if (!dump) return dump.error();
+  auto command = handle.open_socket(operation);
+  if (!command) return command.error();
+  return work(ct::BulkSockets{*dump, *command});
+}
+
+// ctDeleteWhere(handle, cancel, filter, returning) → { done, gone, echoed, stats, batch? }
+Napi::Value delete_where(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = cancel_of(info[1]);
+  auto filter = filter_of(info[2]);
+  if (cancel == nullptr || filter == nullptr) return env.Undefined();
+  const bool returning = info[3].ToBoolean();
+  return promise<BulkResult>(
+      env, cancel,
+      [handle, cancel, filter, returning]() -> Result<BulkResult> {
+        return with_bulk_sockets(
+            *handle, "conntrack delete", [&](ct::BulkSockets sockets) -> Result<BulkResult> {
+              BulkResult result;
+              auto done = ct::delete_where(sockets, *filter, *cancel,
+                                           returning ? &result.deleted : nullptr);
+              if (!done) return done.error();
+              result.stats = std::move(*done);
+              return result;
+            });
+      },
+      [returning](Napi::Env js, BulkResult& done) {
+        Napi::Object result = to_bulk(js, done.stats);
+        if (returning) result.Set("batch", to_batch(js, done.deleted));
+        return result;
+      });
+}
+
+// ctUpdateWhere(handle, cancel, filter, fields: Uint8Array) → { done, gone, refused, refusal?,
+// stats }
+Napi::Value update_where(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = cancel_of(info[1]);
+  auto filter = filter_of(info[2]);
+  if (cancel == nullptr || filter == nullptr) return env.Undefined();
+  const auto bytes = bytes_of(info[3]);
+  auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  return promise<ct::BulkStats>(
+      env, cancel,
+      [handle, cancel, filter, fields] {
+        return with_bulk_sockets(*handle, "conntrack update", [&](ct::BulkSockets sockets) {
+          return ct::update_where(sockets, *filter, *cancel, *fields);
+        });
+      },
+      [](Napi::Env js, ct::BulkStats& done) { return to_bulk(js, done); });
+}
+
+struct FlushResult {
+  bool in_kernel = true;
+  ct::BulkStats stats;
+};
+
+// ctFlush(handle, cancel, filter | null) → { inKernel, done, … }
+Napi::Value flush(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = cancel_of(info[1]);
+  const bool whole = info[2].IsNull();
+  auto filter = whole ? nullptr : filter_of(info[2]);
+  if (cancel == nullptr || (!whole && filter == nullptr)) return env.Undefined();
+  return promise<FlushResult>(
+      env, cancel,
+      [handle, cancel, filter]() -> Result<FlushResult> {
+        return with_bulk_sockets(
+            *handle, "conntrack flush", [&](ct::BulkSockets sockets) -> Result<FlushResult> {
+              FlushResult result;
+              if (filter == nullptr) {
+                auto done = ct::flush_all(sockets.command, *cancel);
+                if (!done) return done.error();
+                return result;
+              }
+              // An empty predicate that says it is a filter is a mistake somewhere above: refused.
+              if (filter->empty()) return fail(22, "conntrack flush", "empty filter");
+              auto flushed = ct::flush_in_kernel(sockets.command, *filter, *cancel);
+              if (!flushed) return flushed.error();
+              if (*flushed) return result;
+              result.in_kernel = false;
+              auto done = ct::delete_where(sockets, *filter, *cancel, nullptr);
+              if (!done) return done.error();
+              result.stats = std::move(*done);
+              return result;
+            });
+      },
+      [](Napi::Env js, FlushResult& done) {
+        Napi::Object result = to_bulk(js, done.stats);
+        result.Set("inKernel", done.in_kernel);
+        return result;
+      });
+}
+
+}  // namespace
+
+void export_write(Napi::Env env, Napi::Object exports) {
+  exports.Set("ctWrite", Napi::Function::New<write>(env));
+  exports.Set("ctDelete", Napi::Function::New<remove>(env));
+  exports.Set("ctDeleteWhere", Napi::Function::New<delete_where>(env));
+  exports.Set("ctUpdateWhere", Napi::Function::New<update_where>(env));
+  exports.Set("ctFlush", Napi::Function::New<flush>(env));
+}
+
+}  // namespace nf::js

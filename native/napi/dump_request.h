@@ -1,0 +1,26 @@
+// The options of a dump as JavaScript passes them.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "core/conntrack/dump.h"
+#include "core/conntrack/filter.h"
+
+namespace nf::js {
+
+struct DumpOptions {
+  std::shared_ptr<ct::Filter> filter;
+  ct::Table table = ct::Table::kConntrack;
+  bool zero_counters = false;
+  int parallel = 1;  // 0: decide by the table
+};
+
+// A packed filter (Uint32Array) or null; null pointer with an exception pending when it is
+// malformed.
+std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value);
+// { filter, table, zeroCounters, parallel }
+bool read_dump_options(const Napi::Value& value, DumpOptions& out);
+
+}  // namespace nf::js

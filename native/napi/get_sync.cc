@@ -1,0 +1,61 @@
+// getSync: one lookup on the JS thread, its row written straight into memory that JavaScript owns,
+// so that a lookup makes no object in native code.
+#include "core/conntrack/columns.h"
+#include "core/conntrack/lookup.h"
+#include "napi/conntrack.h"
+#include "napi/conntrack_handle.h"
+
+namespace nf::js {
+namespace {
+
+// ctGetSync(handle, tuple: Uint8Array, arena: Uint8Array, capacity, row, extra: Uint8Array)
+//   → bytes of rare attributes written to `extra`, or -1: no such flow.
+// The arena holds `capacity` rows as a batch does, then 4 * 16 bytes of addresses per row.
+Napi::Value get_sync(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  const auto tuple_bytes = bytes_of(info[1]);
+  const auto arena = bytes_of(info[2]);
+  const std::size_t capacity = info[3].As<Napi::Number>().Uint32Value();
+  const std::size_t at = info[4].As<Napi::Number>().Uint32Value();
+  const auto extra = bytes_of(info[5]);
+  if (tuple_bytes.size() != sizeof(ct::PackedTuple) || at >= capacity ||
+      arena.size() < capacity * ct::kLookupRowBytes) {
+    Napi::RangeError::New(env, "getSync: bad arena").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  if (!handle->sync.valid()) {
+    auto socket = Socket::open("conntrack get");
+    if (!socket) {
+      throw_failure(env, socket.error());
+      return env.Undefined();
+    }
+    handle->sync = std::move(*socket);
+  }
+  if (handle->sync_buffer == nullptr) {
+    handle->sync_buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
+  }
+  ct::PackedTuple tuple;
+  std::memcpy(&tuple, tuple_bytes.data(), sizeof tuple);
+  ct::Row row;
+  auto found = ct::look_up_one(handle->sync, tuple, handle->sync_request,
+                               {handle->sync_buffer.get(), kReceiveLength}, row);
+  if (!found) {
+    handle->sync = Socket();  // whatever is still under way on it is not for the next lookup
+    throw_failure(env, found.error());
+    return env.Undefined();
+  }
+  if (!*found) return Napi::Number::New(env, -1);
+  const auto written = ct::store_lookup(row, const_cast<std::uint8_t*>(arena.data()), capacity, at,
+                                        {const_cast<std::uint8_t*>(extra.data()), extra.size()});
+  return Napi::Number::New(env, static_cast<double>(written));
+}
+
+}  // namespace
+
+void export_get_sync(Napi::Env env, Napi::Object exports) {
+  exports.Set("ctGetSync", Napi::Function::New<get_sync>(env));
+}
+
+}  // namespace nf::js

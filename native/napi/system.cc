@@ -1,0 +1,100 @@
+// Libraries, and files of /proc as a network namespace shows them.
+#include "napi/system.h"
+
+#include "core/conntrack/flow_request.h"
+#include "core/files.h"
+#include "napi/conntrack_handle.h"
+#include "napi/values.h"
+
+namespace nf::js {
+namespace {
+
+std::vector<std::string> strings_of(const Napi::Value& value) {
+  std::vector<std::string> result;
+  const auto array = value.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); i++) {
+    result.push_back(array.Get(i).ToString().Utf8Value());
+  }
+  return result;
+}
+
+using FileContents = std::vector<Result<std::string>>;
+
+// nsReadFiles(handle, paths, operation) → (string | failure)[]
+Napi::Value read_files(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto paths = std::make_shared<std::vector<std::string>>(strings_of(info[1]));
+  auto operation = std::make_shared<std::string>(info[2].ToString().Utf8Value());
+  return promise<FileContents>(
+      env, nullptr,
+      [handle, paths, operation]() -> Result<FileContents> {
+        if (auto entered = handle->netns().enter(operation->c_str()); !entered) {
+          return entered.error();
+        }
+        FileContents contents;
+        for (const auto& path : *paths) contents.push_back(read_file(path, operation->c_str()));
+        return contents;
+      },
+      [](Napi::Env js, FileContents& contents) {
+        Napi::Array result = Napi::Array::New(js, contents.size());
+        for (std::uint32_t i = 0; i < contents.size(); i++) {
+          if (contents[i].ok()) {
+            result[i] = Napi::String::New(js, *contents[i]);
+          } else {
+            result[i] = to_failure(js, contents[i].error());
+          }
+        }
+        return result;
+      });
+}
+
+// nsWriteFile(handle, path, text, operation)
+Napi::Value write(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto path = info[1].ToString().Utf8Value();
+  auto text = info[2].ToString().Utf8Value();
+  auto operation = info[3].ToString().Utf8Value();
+  return promise<void>(
+      env, nullptr,
+      [handle, path, text, operation]() -> Result<void> {
+        if (auto entered = handle->netns().enter(operation.c_str()); !entered) {
+          return entered.error();
+        }
+        return write_file(path, text, operation.c_str());
+      },
+      [](Napi::Env js) { return js.Undefined(); });
+}
+
+Napi::Object to_library(Napi::Env env, const LibraryState& state) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("soname", state.soname);
+  result.Set("found", state.found);
+  result.Set("path", state.path);
+  result.Set("error", state.error);
+  Napi::Array missing = Napi::Array::New(env, state.missing.size());
+  for (std::uint32_t i = 0; i < state.missing.size(); i++) missing[i] = state.missing[i];
+  result.Set("missing", missing);
+  return result;
+}
+
+// libraries() → [{ soname, found, path, error, missing }]
+Napi::Value libraries(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array result = Napi::Array::New(env);
+  result[0U] = to_library(env, ct::nfct_state());
+  return result;
+}
+
+}  // namespace
+
+void export_system(Napi::Env env, Napi::Object exports) {
+  exports.Set("nsReadFiles", Napi::Function::New<read_files>(env));
+  exports.Set("nsWriteFile", Napi::Function::New<write>(env));
+  exports.Set("libraries", Napi::Function::New<libraries>(env));
+}
+
+}  // namespace nf::js
