@@ -138,18 +138,30 @@ void hash_entry(const Layout& layout, const std::uint8_t* data, const EntryView&
   });
 }
 
+void clear_name_tails(const Layout& layout, std::uint8_t* data, const EntryView& view) {
+  for_each_part(layout, data, view, [&](const Part& part) {
+    std::memset(data + part.offset + 2 + part.name.size(), 0, kNameSize - part.name.size());
+  });
+}
+
 bool same_content(const Layout& layout, const std::uint8_t* a, const std::uint8_t* b) {
+  if (std::memcmp(a, b, layout.comefrom) != 0) return false;
   EntryView left;
   EntryView right;
   if (view_entry(layout, a, load16(a + layout.next_offset), left) != nullptr) return false;
   if (view_entry(layout, b, load16(b + layout.next_offset), right) != nullptr) return false;
-  if (left.size != right.size) return false;
   bool same = true;
-  // The sizes and names that place the tails lie in the compared bytes before each of them.
-  for_each_segment(layout, a, left, [&](std::size_t begin, std::size_t end) {
-    same = same && std::memcmp(a + begin, b + begin, end - begin) == 0;
+  // Both have the same sizes so far; a part whose size differs ends the comparison before the next.
+  for_each_part(layout, a, left, [&](const Part& part) {
+    if (!same) return;
+    const std::uint8_t* other = b + part.offset;
+    same = load16(other) == part.size && other[31] == part.revision &&
+           std::memcmp(a + part.offset + 2, other + 2, part.name.size() + 1) == 0 &&
+           std::memcmp(a + part.offset + kHeader, other + kHeader, public_size(part)) == 0;
   });
-  return same;
+  // What a target leaves over before the next rule.
+  const std::size_t end = left.target + left.target_size;
+  return same && std::memcmp(a + end, b + end, left.size - end) == 0;
 }
 
 void collect_sets(const Layout& layout, const std::uint8_t* data, const EntryView& view,

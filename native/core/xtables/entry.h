@@ -63,11 +63,15 @@ void for_each_part(const Layout& layout, const std::uint8_t* data, const EntryVi
 // everything that has no such tail.
 std::size_t public_size(const Part& part);
 
-// Adds the content of a portable entry: everything but its counters, `comefrom` (the kernel's note
-// of the hooks that reach the rule) and the private tails.
+// Clears what stands behind the NUL of every name. The kernel writes a name and its NUL only
+// (x_tables.c, xt_obj_to_user); the rest is what was in the reader's memory.
+void clear_name_tails(const Layout& layout, std::uint8_t* data, const EntryView& view);
+
+// Adds the content of a portable entry with clear name tails: everything but its counters,
+// `comefrom` (the kernel's note of the hooks that reach the rule) and the private tails.
 void hash_entry(const Layout& layout, const std::uint8_t* data, const EntryView& view,
                 Fingerprint& hash);
-// Whether two portable entries have the same content in that sense.
+// Whether two portable entries have the same content in that sense; name tails do not matter.
 bool same_content(const Layout& layout, const std::uint8_t* a, const std::uint8_t* b);
 
 // The indexes of IP sets that the entry refers to.

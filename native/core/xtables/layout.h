@@ -3,6 +3,9 @@
 #pragma once
 
 #include <arpa/inet.h>
+// Before the kernel's headers: libiptc's include it too, and only in this order do both fit.
+#include <net/if.h>
+
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>

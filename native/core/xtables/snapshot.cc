@@ -2,13 +2,12 @@
 #include "core/xtables/snapshot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 
 #include "core/fd.h"
+#include "core/files.h"
 #include "core/xtables/sets.h"
 
 namespace nf::xt {
@@ -65,6 +64,21 @@ class SnapshotReader {
 
   Result<Snapshot> read(const ReadOptions& options) {
     if (auto fetched = fetch(); !fetched) return fetched.error();
+    return parse(options);
+  }
+
+  Result<Snapshot> take(const ipt_getinfo& info, std::span<const std::uint8_t> blob) {
+    info_ = info;
+    if (blob.size() != info.size) return fault(layout_, table_, EINVAL, "not what the kernel sent");
+    if (!plausible()) return broken("more entries than the table has room for");
+    if (!make_room()) return fault(layout_, table_, ENOMEM);
+    if (!blob.empty()) std::memcpy(this->blob(), blob.data(), blob.size());
+    ReadOptions options;
+    options.sets = false;
+    return parse(options);
+  }
+
+  Result<Snapshot> parse(const ReadOptions& options) {
     if (auto walked = walk(); !walked) return walked.error();
     sort_chains();
     if (auto named = name_targets(); !named) return named.error();
@@ -108,7 +122,16 @@ class SnapshotReader {
 
   std::uint8_t* blob() const { return memory_.data() + blob_; }
 
-  // Brings the blob into memory, behind room for the header and the rule offsets.
+  bool plausible() const { return info_.num_entries <= info_.size / layout_.entry_size; }
+
+  // Room for the blob, behind that for the header, the rule offsets and the request.
+  bool make_room() {
+    request_ = align8(sizeof(SnapshotHeader) + std::size_t{info_.num_entries} * 4);
+    blob_ = request_ + offsetof(ipt_get_entries, entrytable);
+    return memory_.resize(blob_ + info_.size);
+  }
+
+  // Brings the blob into memory.
   Result<void> fetch() {
     // Any socket of the family takes the options (nf_sockopt.c); a datagram one spares CAP_NET_RAW.
     const Fd fd(::socket(layout_.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -120,11 +143,9 @@ class SnapshotReader {
       if (::getsockopt(fd.get(), layout_.level, layout_.get_info, &info_, &size) != 0) {
         return fault(layout_, table_, errno);
       }
-      const std::size_t entries =
-          align8(sizeof(SnapshotHeader) + std::size_t{info_.num_entries} * 4);
-      blob_ = entries + offsetof(ipt_get_entries, entrytable);
-      if (!memory_.resize(blob_ + info_.size)) return fault(layout_, table_, ENOMEM);
-      auto* request = reinterpret_cast<ipt_get_entries*>(memory_.data() + entries);
+      if (!plausible()) return broken("more entries than the table has room for");
+      if (!make_room()) return fault(layout_, table_, ENOMEM);
+      auto* request = reinterpret_cast<ipt_get_entries*>(memory_.data() + request_);
       std::memset(request, 0, offsetof(ipt_get_entries, entrytable));
       std::memcpy(request->name, table_.data(), table_.size());
       request->size = info_.size;
@@ -149,6 +170,7 @@ class SnapshotReader {
           why != nullptr) {
         return broken(why);
       }
+      clear_name_tails(layout_, blob() + at, view);
       if (view.target_name == XT_ERROR_TARGET) {
         if (view.target_size < kErrorSize) return broken("a chain head has a wrong size");
         if (auto closed = close_chain(); !closed) return closed;
@@ -255,10 +277,16 @@ class SnapshotReader {
     }
     for (const std::uint32_t at : rules_) {
       std::uint8_t* target = blob() + at + load16(blob() + at + layout_.target_offset);
-      if (target[2] != '\0') continue;
+      if (target[2] != '\0') {
+        if (has_chain_called(target)) {
+          // libiptc would take the target for a jump as soon as it writes the rule elsewhere.
+          not_writable_ = "a chain has the name of a target extension that a rule uses";
+        }
+        continue;
+      }
       if (load16(target) != kStandardSize) return broken("a verdict has a wrong size");
       const auto verdict = static_cast<std::int32_t>(load32(target + kHeader));
-      std::string_view name;
+      std::string_view name = "";
       if (verdict == -NF_ACCEPT - 1) {
         name = "ACCEPT";
       } else if (verdict == -NF_DROP - 1) {
@@ -283,6 +311,20 @@ class SnapshotReader {
       store32(target + kHeader, 0);
     }
     return {};
+  }
+
+  // Whether a chain has the name of this extension. Asked for every rule, of few different names.
+  bool has_chain_called(const std::uint8_t* target) {
+    const auto* text = reinterpret_cast<const char*>(target + 2);
+    const std::string_view name(text, ::strnlen(text, kNameSize));
+    const auto known = std::find_if(extensions_.begin(), extensions_.end(), [&](const auto& one) {
+      return std::string_view(one.first) == name;
+    });
+    if (known != extensions_.end()) return known->second;
+    const bool clash = std::any_of(chains_.begin(), chains_.end(),
+                                   [&](const Chain& chain) { return chain.name() == name; });
+    extensions_.emplace_back(std::string(name), clash);
+    return clash;
   }
 
   Chain* chain_at(std::size_t offset) {
@@ -382,11 +424,13 @@ class SnapshotReader {
   const Layout& layout_;
   const std::string& table_;
   Mapping memory_;
-  std::size_t blob_ = 0;  // offset of the kernel's entries in memory_
+  std::size_t request_ = 0;  // offset of the request for the entries in memory_
+  std::size_t blob_ = 0;     // offset of the kernel's entries in memory_
   ipt_getinfo info_{};
   std::vector<Chain> chains_;
   std::vector<std::uint32_t> starts_;
-  std::vector<std::uint32_t> rules_;  // blob offsets, in blob order
+  std::vector<std::uint32_t> rules_;                      // blob offsets, in blob order
+  std::vector<std::pair<std::string, bool>> extensions_;  // targets seen, and has_chain_called
   bool open_ = false;
   const char* not_writable_ = nullptr;
 };
@@ -407,29 +451,25 @@ Result<Snapshot> read_table(const Layout& layout, const std::string& table,
   return reader.read(options);
 }
 
+Result<Snapshot> parse_table(const Layout& layout, const std::string& table,
+                             const ipt_getinfo& info, std::span<const std::uint8_t> blob) {
+  return SnapshotReader(layout, table).take(info, blob);
+}
+
 Result<std::vector<std::string>> registered_tables(const Layout& layout) {
   std::vector<std::string> names;
   // `thread-self`: after setns() only this thread is in the namespace.
   const std::string path = std::string("/proc/thread-self/net/") + layout.names_file;
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) {
-    if (errno == ENOENT) return names;
-    return fail(errno, std::string(layout.tool) + " tables", path, ErrorKind::kXtables);
+  const std::string operation = std::string(layout.tool) + " tables";
+  auto file = read_file(path, operation.c_str());
+  if (!file) {
+    if (file.error().code == ENOENT) return names;
+    file.error().kind = ErrorKind::kXtables;
+    return file.error();
   }
-  std::string text;
-  std::array<char, 4096> chunk;
-  for (;;) {
-    const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
-    if (got == 0) break;
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      return fail(errno, std::string(layout.tool) + " tables", path, ErrorKind::kXtables);
-    }
-    text.append(chunk.data(), static_cast<std::size_t>(got));
-  }
+  const std::string& text = *file;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    // The file ends each list that a kernel keeps, and some kernels list a table twice.
     std::string name = text.substr(at, end - at);
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
       names.push_back(std::move(name));

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,6 +107,10 @@ struct ReadOptions {
 // Reads in the network namespace of the calling thread.
 Result<Snapshot> read_table(const Layout& layout, const std::string& table,
                             const ReadOptions& options);
+
+// The same for a table that was read elsewhere: `blob` is what the kernel sent for `info`.
+Result<Snapshot> parse_table(const Layout& layout, const std::string& table,
+                             const ipt_getinfo& info, std::span<const std::uint8_t> blob);
 
 // The tables that the network namespace of the calling thread has. Creates none. A kernel without
 // ip_tables has none.
