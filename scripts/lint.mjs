@@ -36,6 +36,7 @@ const checks = [
   ['biome', 'npx', ['biome', 'check', '--error-on-warnings', '.']],
   ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
   ['layers', 'node', ['scripts/check-layers.mjs']],
+  ['columns', 'node', ['scripts/gen-columns.mjs', '--check']],
 ];
 if (native.length > 0)
   checks.push(['clang-format', 'clang-format', ['--dry-run', '--Werror', ...native]]);

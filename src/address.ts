@@ -1,0 +1,163 @@
+// IP addresses and prefixes between text and bytes. Pure; text is written as inet_ntop(3) and RFC 5952
+// have it, which is what the netfilter tools print.
+import { badRange, badType } from './errors.js';
+
+/** The bytes of an IPv4 address, or undefined when the text is none. */
+function parse4(text: string, out: Uint8Array, at: number): boolean {
+  let value = -1;
+  let digits = 0;
+  let part = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? 0x2e : text.charCodeAt(i);
+    if (code === 0x2e) {
+      if (value < 0 || part > 3) return false;
+      out[at + part++] = value;
+      value = -1;
+      digits = 0;
+    } else if (code >= 0x30 && code <= 0x39) {
+      // Leading zeros are octal to some parsers and decimal to others: refused, as inet_pton does.
+      if (digits > 0 && value === 0) return false;
+      value = (value < 0 ? 0 : value) * 10 + code - 0x30;
+      digits++;
+      if (value > 255) return false;
+    } else {
+      return false;
+    }
+  }
+  return part === 4;
+}
+
+function parse6(text: string, out: Uint8Array, at: number): boolean {
+  const groups: number[] = [];
+  let gap = -1;
+  let i = 0;
+  if (text.startsWith('::')) {
+    gap = 0;
+    i = 2;
+  }
+  while (i < text.length) {
+    let end = i;
+    while (end < text.length && text[end] !== ':' && text[end] !== '.') end++;
+    if (text[end] === '.') {
+      const four = new Uint8Array(4);
+      if (groups.length > 6 || !parse4(text.slice(i), four, 0)) return false;
+      groups.push((four[0]! << 8) | four[1]!, (four[2]! << 8) | four[3]!);
+      i = text.length;
+      break;
+    }
+    const group = text.slice(i, end);
+    if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return false;
+    groups.push(Number.parseInt(group, 16));
+    if (end === text.length) {
+      i = end;
+      break;
+    }
+    if (text[end + 1] === ':') {
+      if (gap >= 0) return false;
+      gap = groups.length;
+      i = end + 2;
+    } else {
+      i = end + 1;
+      if (i === text.length) return false;
+    }
+  }
+  if (gap < 0 ? groups.length !== 8 : groups.length > 7) return false;
+  out.fill(0, at, at + 16);
+  const tail = gap < 0 ? 0 : groups.length - gap;
+  groups.forEach((group, index) => {
+    const position = gap < 0 || index < gap ? index : 8 - tail + (index - gap);
+    out[at + position * 2] = group >> 8;
+    out[at + position * 2 + 1] = group & 0xff;
+  });
+  return true;
+}
+
+/**
+ * Writes the address into `out` (16 bytes from `at`, an IPv4 address into the first four) and returns
+ * its family's number, or 0 when the text is no address.
+ */
+export function writeAddress(text: string, out: Uint8Array, at: number): 0 | 2 | 10 {
+  if (text.includes(':')) return parse6(text, out, at) ? 10 : 0;
+  return parse4(text, out, at) ? 2 : 0;
+}
+
+export interface ParsedAddress {
+  family: 2 | 10;
+  bytes: Uint8Array;
+}
+
+/** Parses one address; a TypeError or RangeError names `path` otherwise. */
+export function parseAddress(value: unknown, path: string): ParsedAddress {
+  if (typeof value !== 'string') throw badType(path, 'an IP address as text', value);
+  const bytes = new Uint8Array(16);
+  const family = writeAddress(value, bytes, 0);
+  if (family === 0) throw badRange(path, 'an IPv4 or IPv6 address', value);
+  return { family, bytes: family === 2 ? bytes.subarray(0, 4) : bytes };
+}
+
+export interface ParsedPrefix extends ParsedAddress {
+  bits: number;
+}
+
+/** Parses `address` or `address/bits`. Host bits behind the prefix are ignored, as the tools do. */
+export function parsePrefix(value: unknown, path: string): ParsedPrefix {
+  if (typeof value !== 'string') throw badType(path, 'an address or CIDR as text', value);
+  const slash = value.indexOf('/');
+  const { family, bytes } = parseAddress(slash < 0 ? value : value.slice(0, slash), path);
+  const whole = family === 2 ? 32 : 128;
+  if (slash < 0) return { family, bytes, bits: whole };
+  const text = value.slice(slash + 1);
+  const bits = Number(text);
+  if (!/^\d{1,3}$/.test(text) || bits > whole) {
+    throw badRange(path, `a prefix length from 0 to ${whole}`, value);
+  }
+  return { family, bytes, bits };
+}
+
+/** `10.0.0.1` for the number 0x0a000001. */
+export function formatIpv4(value: number): string {
+  return `${value >>> 24}.${(value >>> 16) & 0xff}.${(value >>> 8) & 0xff}.${value & 0xff}`;
+}
+
+/** The text of 16 bytes from `at`. */
+export function formatIpv6(bytes: Uint8Array, at = 0): string {
+  let bestStart = -1;
+  let bestLength = 1;
+  let start = -1;
+  for (let i = 0; i <= 8; i++) {
+    if (i < 8 && bytes[at + i * 2] === 0 && bytes[at + i * 2 + 1] === 0) {
+      if (start < 0) start = i;
+      continue;
+    }
+    if (start >= 0 && i - start > bestLength) {
+      bestStart = start;
+      bestLength = i - start;
+    }
+    start = -1;
+  }
+  // inet_ntop writes IPv4-mapped and IPv4-compatible addresses with dots.
+  const mapped =
+    bestStart === 0 && bestLength === 5 && bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
+  const compatible = bestStart === 0 && bestLength === 6;
+  if (mapped || compatible) {
+    const four = `${bytes[at + 12]}.${bytes[at + 13]}.${bytes[at + 14]}.${bytes[at + 15]}`;
+    return mapped ? `::ffff:${four}` : `::${four}`;
+  }
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (i === bestStart) {
+      text += '::';
+      i += bestLength - 1;
+      continue;
+    }
+    if (text !== '' && !text.endsWith(':')) text += ':';
+    text += ((bytes[at + i * 2]! << 8) | bytes[at + i * 2 + 1]!).toString(16);
+  }
+  return text;
+}
+
+/** The text of 4 or 16 bytes. */
+export function formatAddress(bytes: Uint8Array): string {
+  if (bytes.length === 16) return formatIpv6(bytes);
+  return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+}

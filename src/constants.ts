@@ -1,0 +1,132 @@
+// Names and numbers of the kernel that several parts share: families, protocols, status bits and
+// protocol states. Pure data; sources are the uapi headers named at each table.
+
+/** `'ipv4'` (AF_INET, 2) or `'ipv6'` (AF_INET6, 10). */
+export type Family = 'ipv4' | 'ipv6';
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+
+/** Protocols that the package knows by name (linux/in.h); any other is its number. */
+export const protocolNumbers = {
+  icmp: 1,
+  igmp: 2,
+  tcp: 6,
+  udp: 17,
+  dccp: 33,
+  gre: 47,
+  esp: 50,
+  ah: 51,
+  icmpv6: 58,
+  sctp: 132,
+  udplite: 136,
+} as const;
+
+export type ProtocolName = keyof typeof protocolNumbers;
+
+/** A protocol by name, or by its number (0–255) where the package has no name for it. */
+export type Protocol = ProtocolName | number;
+
+const protocolNames = new Map<number, ProtocolName>(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name as ProtocolName]),
+);
+
+/** `'tcp'` for 6; the number itself where there is no name. */
+export function protocolName(number: number): Protocol {
+  return protocolNames.get(number) ?? number;
+}
+
+/** Protocols whose tuples have ports (GRE: its keys) in the kernel's table. */
+export function protocolHasPorts(number: number): boolean {
+  switch (number) {
+    case 6:
+    case 17:
+    case 33:
+    case 47:
+    case 132:
+    case 136:
+      return true;
+    default:
+      return false;
+  }
+}
+
+export function protocolIsIcmp(number: number): boolean {
+  return number === 1 || number === 58;
+}
+
+/** `IPS_*` bits by position (linux/netfilter/nf_conntrack_common.h). */
+export const statusNames = [
+  'expected',
+  'seen_reply',
+  'assured',
+  'confirmed',
+  'src_nat',
+  'dst_nat',
+  'seq_adjust',
+  'src_nat_done',
+  'dst_nat_done',
+  'dying',
+  'fixed_timeout',
+  'template',
+  'nat_clash',
+  'helper',
+  'offload',
+  'hw_offload',
+] as const;
+
+/** A status bit of a flow, named as the kernel's `IPS_` constant is, in lower case. */
+export type StatusName = (typeof statusNames)[number];
+
+export const statusBits: Readonly<Record<StatusName, number>> = Object.fromEntries(
+  statusNames.map((name, bit) => [name, 2 ** bit]),
+) as Record<StatusName, number>;
+
+/** `TCP_CONNTRACK_*` by number, as conntrack(8) prints them (nf_conntrack_tcp.h). */
+export const tcpStates = [
+  'NONE',
+  'SYN_SENT',
+  'SYN_RECV',
+  'ESTABLISHED',
+  'FIN_WAIT',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'TIME_WAIT',
+  'CLOSE',
+  'SYN_SENT2',
+] as const;
+
+/** `SCTP_CONNTRACK_*` by number (nf_conntrack_sctp.h). */
+export const sctpStates = [
+  'NONE',
+  'CLOSED',
+  'COOKIE_WAIT',
+  'COOKIE_ECHOED',
+  'ESTABLISHED',
+  'SHUTDOWN_SENT',
+  'SHUTDOWN_RECD',
+  'SHUTDOWN_ACK_SENT',
+  'HEARTBEAT_SENT',
+  'HEARTBEAT_ACKED',
+] as const;
+
+/** `CT_DCCP_*` by number (nf_conntrack_dccp.h; tracking of DCCP was removed in kernel 6.17). */
+export const dccpStates = [
+  'NONE',
+  'REQUEST',
+  'RESPOND',
+  'PARTOPEN',
+  'OPEN',
+  'CLOSEREQ',
+  'CLOSING',
+  'TIMEWAIT',
+  'IGNORE',
+  'INVALID',
+] as const;
+
+export function stateNames(protocol: number): readonly string[] | undefined {
+  if (protocol === protocolNumbers.tcp) return tcpStates;
+  if (protocol === protocolNumbers.sctp) return sctpStates;
+  if (protocol === protocolNumbers.dccp) return dccpStates;
+  return undefined;
+}

@@ -1,0 +1,134 @@
+// The typed contract of the addon. Nothing outside src/conntrack, src/iptables and this folder sees it.
+// Functions throw or reject with a `NativeFailure`, which src/errors.ts turns into an error.
+import type { NativeFailure } from '../errors.js';
+
+declare const brand: unique symbol;
+export type Handle = { readonly [brand]: 'handle' };
+export type CancelCell = { readonly [brand]: 'cancel' };
+export type DumpStream = { readonly [brand]: 'dump stream' };
+
+/** Columns as native code hands them over; layout in src/conntrack/columns.ts. */
+export interface RawBatch {
+  rows: number;
+  /** Rows that the arena has room for: what column offsets are computed with. */
+  capacity: number;
+  /** Rows for which the kernel sent no counters. */
+  withoutCounters: number;
+  arena: ArrayBuffer | undefined;
+  /** 16 bytes per IPv6 address. */
+  addresses: ArrayBuffer | undefined;
+  /** Pairs of uint32: row, offset into `extra`. */
+  extraIndex: ArrayBuffer | undefined;
+  /** Rare attributes as the kernel sent them, a zero word after each row's last. */
+  extra: ArrayBuffer | undefined;
+}
+
+export interface RawDumpStats {
+  messages: number;
+  undecodable: number;
+  rejected: number;
+  duplicates: number;
+  /** Bits: 1 family, 2 mark, 4 status, 8 zone, 16 orig tuple, 32 reply tuple. */
+  kernelFilter: number;
+  sockets: number;
+}
+
+export interface RawDump {
+  batch: RawBatch;
+  stats: RawDumpStats;
+  split: string;
+}
+
+export interface RawDumpOptions {
+  filter: Uint32Array;
+  /** 0 conntrack, 1 dying, 2 unconfirmed. */
+  table: number;
+  zeroCounters: boolean;
+  /** Sockets; 0: decide by the table. */
+  parallel: number;
+}
+
+export interface RawOutcome {
+  /** errno per item, 0: done. */
+  codes: Int32Array;
+  /** The kernel's extended-ack text by index, where there is one. */
+  texts: Record<number, string>;
+}
+
+export interface RawBulk {
+  stats: RawDumpStats;
+  done: number;
+  gone: number;
+  echoed: number;
+  refused: number;
+  refusal?: NativeFailure;
+  batch?: RawBatch;
+}
+
+export interface RawLibrary {
+  soname: string;
+  found: boolean;
+  path: string;
+  error: string;
+  missing: string[];
+}
+
+export interface Binding {
+  ctOpen(netns: string | null, receiveBuffer: number | null): Handle;
+  ctClose(handle: Handle): void;
+  cancelCell(): CancelCell;
+  cancel(cell: CancelCell): void;
+
+  ctDump(handle: Handle, cell: CancelCell, options: RawDumpOptions): Promise<RawDump>;
+  ctDumpStream(
+    handle: Handle,
+    cell: CancelCell,
+    options: RawDumpOptions,
+    batchSize: number,
+  ): DumpStream;
+  ctDumpNext(stream: DumpStream): Promise<{ batch: RawBatch; stats: RawDumpStats } | null>;
+  ctGet(
+    handle: Handle,
+    tuples: Uint8Array,
+    zeroCounters: boolean,
+  ): Promise<{ batch: RawBatch; rows: Int32Array; undecodable: number }>;
+  ctGetSync(
+    handle: Handle,
+    tuple: Uint8Array,
+    arena: Uint8Array,
+    capacity: number,
+    row: number,
+    extra: Uint8Array,
+  ): number;
+  ctCount(handle: Handle): Promise<{ entries: number; max?: number }>;
+  ctCpuStats(handle: Handle): Promise<{ cpu: number; present: number; counters: number[] }[]>;
+
+  /** Verb 0 creates, 1 updates. */
+  ctWrite(handle: Handle, verb: 0 | 1, packed: Uint8Array): Promise<RawOutcome>;
+  ctDelete(handle: Handle, tuples: Uint8Array): Promise<RawOutcome>;
+  ctDeleteWhere(
+    handle: Handle,
+    cell: CancelCell,
+    filter: Uint32Array,
+    returning: boolean,
+  ): Promise<RawBulk>;
+  ctUpdateWhere(
+    handle: Handle,
+    cell: CancelCell,
+    filter: Uint32Array,
+    fields: Uint8Array,
+  ): Promise<RawBulk>;
+  ctFlush(
+    handle: Handle,
+    cell: CancelCell,
+    filter: Uint32Array | null,
+  ): Promise<RawBulk & { inKernel: boolean }>;
+
+  nsReadFiles(
+    handle: Handle,
+    paths: readonly string[],
+    operation: string,
+  ): Promise<(string | NativeFailure)[]>;
+  nsWriteFile(handle: Handle, path: string, text: string, operation: string): Promise<void>;
+  libraries(): RawLibrary[];
+}

@@ -1,0 +1,100 @@
+// The only loader of the addon: finds the built or shipped binary on first use and explains a failure.
+// Importing this file does nothing.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { fromNative, type NativeFailure, NetfilterError, unsupported } from '../errors.js';
+import type { Binding } from './binding.js';
+
+/** Where package.json is: two levels above src/native and dist/native alike. */
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+let loaded: Binding | undefined;
+
+/** `glibc` or `musl`: which of the shipped binaries fits this process. */
+function libc(): 'glibc' | 'musl' {
+  // Collecting interfaces would take milliseconds and is not wanted.
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
+  const before = report.excludeNetwork ?? false;
+  report.excludeNetwork = true;
+  const header = (report.getReport() as { header?: { glibcVersionRuntime?: string } }).header;
+  report.excludeNetwork = before;
+  return header?.glibcVersionRuntime ? 'glibc' : 'musl';
+}
+
+function explain(error: unknown): NetfilterError {
+  const code = (error as { code?: string }).code;
+  const message = error instanceof Error ? error.message : String(error);
+  let hint: string;
+  if (code === 'ERR_DLOPEN_DISABLED' || /--allow-addons|no-addons/.test(message)) {
+    hint =
+      'Node was started without addons: drop --no-addons, or add --allow-addons to --permission';
+  } else if (code === 'MODULE_NOT_FOUND' || /Could not locate the bindings file/.test(message)) {
+    hint =
+      `no binary for ${process.platform}-${process.arch} is shipped: build it with "npx node-gyp rebuild" in ${packageRoot} ` +
+      '(needs g++, make, python3 and, on Debian, libnetfilter-conntrack-dev and libiptc-dev)';
+  } else {
+    hint = `the binary does not fit this system; rebuild it with "npx node-gyp rebuild" in ${packageRoot}`;
+  }
+  return new NetfilterError(`load addon: ERR_NETFILTER_ADDON: ${message}; ${hint}`, {
+    code: 'ERR_NETFILTER_ADDON',
+    operation: 'load addon',
+    hint,
+    cause: error,
+  });
+}
+
+function load(): Binding {
+  if (process.platform !== 'linux') throw unsupported('load addon', 'platform');
+  const require = createRequire(import.meta.url);
+  const override = process.env.CONNTRACK_ADDON;
+  try {
+    if (override) return require(override) as Binding;
+    const bindings = require('bindings') as (options: object) => Binding;
+    return bindings({
+      bindings: 'conntrack',
+      module_root: packageRoot,
+      tuple: `${process.platform}-${process.arch}`,
+      file: `conntrack.${libc()}.node`,
+      try: [
+        ['module_root', 'build', 'Debug', 'bindings'],
+        ['module_root', 'build', 'Release', 'bindings'],
+        ['module_root', 'prebuilds', 'tuple', 'file'],
+      ],
+    });
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+/** The addon; loaded at the first call. Throws a NetfilterError that says what to do. */
+export function addon(): Binding {
+  loaded ??= load();
+  return loaded;
+}
+
+function isFailure(value: unknown): value is NativeFailure {
+  return typeof value === 'object' && value !== null && 'errno' in value && 'operation' in value;
+}
+
+/** Makes the typed error of whatever native code threw or rejected with. */
+export function nativeError(thrown: unknown): unknown {
+  return isFailure(thrown) && !(thrown instanceof Error) ? fromNative(thrown) : thrown;
+}
+
+/** Runs a synchronous native call with typed errors. */
+export function call<T>(run: (binding: Binding) => T): T {
+  try {
+    return run(addon());
+  } catch (thrown) {
+    throw nativeError(thrown);
+  }
+}
+
+/** Awaits a native call with typed errors (whose stack is that of the caller). */
+export async function callAsync<T>(run: (binding: Binding) => Promise<T>): Promise<T> {
+  try {
+    return await run(addon());
+  } catch (thrown) {
+    throw nativeError(thrown);
+  }
+}
