@@ -364,4 +364,8 @@ Result<CommitOutcome> commit_plan(const Plan& plan) {
   return plan.layout().family == AF_INET ? commit_with(iptc4(), plan) : commit_with(iptc6(), plan);
 }
 
+const LibraryState& iptc_state(int family) {
+  return family == AF_INET ? iptc4().state : iptc6().state;
+}
+
 }  // namespace nf::xt

@@ -82,6 +82,7 @@ Result<NftState> read_nft_state(const Layout& layout, const Cancel* cancel) {
           if (a.type == NFTA_CHAIN_NAME) chain.name = text_of(a);
           if (a.type == NFTA_CHAIN_TYPE) chain.type = text_of(a);
           if (a.type == NFTA_CHAIN_USE && a.size >= 4) chain.rules = a.be32();
+          if (a.type == NFTA_CHAIN_POLICY && a.size >= 4) chain.drops = a.be32() == NF_DROP;
           if (a.type != NFTA_CHAIN_HOOK) continue;
           base = true;
           AttributeCursor hook(a);

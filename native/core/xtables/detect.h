@@ -19,6 +19,7 @@ struct NftChain {
   std::string type;  // "filter", "nat", "route"
   std::uint32_t hook = 0;
   std::int32_t priority = 0;
+  bool drops = false;       // its policy is drop
   std::uint32_t rules = 0;  // what the kernel counts as its use: rules
 };
 

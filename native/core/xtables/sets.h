@@ -13,6 +13,7 @@ namespace nf::xt {
 struct SetId {
   std::uint16_t index = 0xffff;  // IPSET_INVALID_ID: there is no such set
   std::uint8_t family = 0;       // NFPROTO_*, 0 of a set that holds no addresses
+  bool found() const { return index != 0xffff; }
 };
 
 // In the network namespace of the calling thread; an index means nothing in another.
