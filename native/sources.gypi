@@ -4,6 +4,7 @@
       "core/files.cc",
       "core/library.cc",
       "core/netns.cc",
+      "core/tracking.cc",
       "core/netlink/exchange.cc",
       "core/netlink/socket.cc",
       "core/conntrack/bulk.cc",

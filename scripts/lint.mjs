@@ -1,6 +1,8 @@
-// Everything that `npm run lint` checks, in one place: formatting, lint, types, layers, generated files.
+// Everything that `npm run lint` checks, in one place: formatting, lint, types, layers, clang-tidy.
 // Runs what is installed; a checker that is missing fails the run, it is not skipped.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -28,7 +30,9 @@ function tracked(...patterns) {
   return listing.stdout.split('\n').filter(Boolean);
 }
 
-const native = tracked('native/*.cc', 'native/*.h', 'bench/*.c', 'bench/*.cc', 'bench/*.h');
+const native = tracked(
+  ...['native/*.cc', 'native/*.h', 'bench/*.c', 'bench/*.h', 'test/*.c', 'test/*.h'],
+).filter((file) => existsSync(join(root, file)));
 if (fix) {
   process.exit(run('clang-format', 'clang-format', ['-i', ...native]) ? 0 : 1);
 }
@@ -39,7 +43,10 @@ const checks = [
   ['columns', 'node', ['scripts/gen-columns.mjs', '--check']],
 ];
 if (native.length > 0)
-  checks.push(['clang-format', 'clang-format', ['--dry-run', '--Werror', ...native]]);
+  checks.push(
+    ['clang-format', 'clang-format', ['--dry-run', '--Werror', ...native]],
+    ['clang-tidy', 'node', ['scripts/clang-tidy.mjs']],
+  );
 const failed = checks.filter(([label, command, args]) => !run(label, command, args));
 process.stdout.write(
   failed.length === 0

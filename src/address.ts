@@ -17,7 +17,7 @@ function parse4(text: string, out: Uint8Array, at: number): boolean {
     } else if (code >= 0x30 && code <= 0x39) {
       // Leading zeros are octal to some parsers and decimal to others: refused, as inet_pton does.
       if (digits > 0 && value === 0) return false;
-      value = (value < 0 ? 0 : value) * 10 + code - 0x30;
+      value = Math.max(value, 0) * 10 + code - 0x30;
       digits++;
       if (value > 255) return false;
     } else {

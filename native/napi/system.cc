@@ -3,6 +3,7 @@
 
 #include "core/conntrack/flow_request.h"
 #include "core/files.h"
+#include "core/tracking.h"
 #include "core/xtables/commit.h"
 #include "napi/conntrack_handle.h"
 #include "napi/values.h"
@@ -70,15 +71,47 @@ Napi::Value write(const Napi::CallbackInfo& info) {
       [](Napi::Env js) { return js.Undefined(); });
 }
 
+Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array result = Napi::Array::New(env, texts.size());
+  for (std::uint32_t i = 0; i < texts.size(); i++) result[i] = texts[i];
+  return result;
+}
+
+Napi::Object to_evidence(Napi::Env env, const TrackingEvidence& evidence) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("found", to_strings(env, evidence.found));
+  result.Set("unknown", to_strings(env, evidence.unknown));
+  return result;
+}
+
+// ctTracking(handle) → { found, unknown }
+Napi::Value tracking(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  return promise<TrackingEvidence>(
+      env, nullptr,
+      [handle]() -> Result<TrackingEvidence> {
+        if (auto entered = handle->netns().enter("conntrack tracking"); !entered) {
+          return entered.error();
+        }
+        return find_tracking();
+      },
+      [](Napi::Env js, TrackingEvidence& evidence) { return to_evidence(js, evidence); });
+}
+
+// trackingSync() → { found, unknown }, of this process's namespace: for support()
+Napi::Value tracking_sync(const Napi::CallbackInfo& info) {
+  return to_evidence(info.Env(), find_tracking());
+}
+
 Napi::Object to_library(Napi::Env env, const LibraryState& state) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("soname", state.soname);
   result.Set("found", state.found);
   result.Set("path", state.path);
   result.Set("error", state.error);
-  Napi::Array missing = Napi::Array::New(env, state.missing.size());
-  for (std::uint32_t i = 0; i < state.missing.size(); i++) missing[i] = state.missing[i];
-  result.Set("missing", missing);
+  result.Set("missing", to_strings(env, state.missing));
   return result;
 }
 
@@ -97,6 +130,8 @@ Napi::Value libraries(const Napi::CallbackInfo& info) {
 void export_system(Napi::Env env, Napi::Object exports) {
   exports.Set("nsReadFiles", Napi::Function::New<read_files>(env));
   exports.Set("nsWriteFile", Napi::Function::New<write>(env));
+  exports.Set("ctTracking", Napi::Function::New<tracking>(env));
+  exports.Set("trackingSync", Napi::Function::New<tracking_sync>(env));
   exports.Set("libraries", Napi::Function::New<libraries>(env));
 }
 

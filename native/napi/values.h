@@ -57,6 +57,7 @@ Napi::Value promise(Napi::Env env, std::shared_ptr<Cancel> cancel, std::function
             return;
           }
           if constexpr (std::is_void_v<T>) {
+            static_cast<void>(convert);  // nothing to convert
             state->deferred.Resolve(js.Undefined());
           } else {
             state->deferred.Resolve(convert(js, state->result->value()));

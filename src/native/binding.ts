@@ -73,6 +73,12 @@ export interface RawLibrary {
   missing: string[];
 }
 
+/** What refers to connection tracking in a namespace, and what could not be looked at. */
+export interface RawEvidence {
+  found: string[];
+  unknown: string[];
+}
+
 export interface Binding {
   ctOpen(netns: string | null, receiveBuffer: number | null): Handle;
   ctClose(handle: Handle): void;
@@ -130,5 +136,7 @@ export interface Binding {
     operation: string,
   ): Promise<(string | NativeFailure)[]>;
   nsWriteFile(handle: Handle, path: string, text: string, operation: string): Promise<void>;
+  ctTracking(handle: Handle): Promise<RawEvidence>;
+  trackingSync(): RawEvidence;
   libraries(): RawLibrary[];
 }

@@ -202,7 +202,7 @@ bool FlowObject::set_labels(const PackedField& field) {
 bool FlowObject::set_other(const PackedField& field) {
   const auto triple = [&](const nf_conntrack_attr(&attrs)[3]) {
     if (field.value.size() != 12) return false;
-    for (int i = 0; i < 3; i++) {
+    for (std::size_t i = 0; i < 3; i++) {
       std::uint32_t value = 0;
       std::memcpy(&value, field.value.data() + i * 4, sizeof value);
       library_.set_attr_u32(ct_, attrs[i], value);

@@ -193,6 +193,18 @@ bool parse_help(const Attribute& nest, Row& row) {
   return cursor.intact() && row.keep(nest);
 }
 
+// Flows made through ctnetlink all carry the extension, empty: that is no state, and not kept.
+bool parse_synproxy(const Attribute& nest, Row& row) {
+  bool used = false;
+  for (std::uint16_t i = 0; i < nest.size; i++) {
+    const bool payload = i % 8 >= kAttributeHeader;  // three attributes of a header and a be32
+    used = used || (payload && nest.data[i] != 0);
+  }
+  if (!used) return true;
+  row.presence |= has::synproxy;
+  return row.keep(nest);
+}
+
 bool number32(const Attribute& a, std::uint32_t& to, std::uint32_t bit, Row& row) {
   // A zero-length attribute of type STATUS is padding of TIMESTAMP_EVENT on machines without
   // efficient unaligned access (nf_conntrack_netlink.c, ctnetlink_dump_event_timestamp).
@@ -259,8 +271,7 @@ bool parse_attribute(const Attribute& a, Row& row) {
       row.presence |= has::labels;
       return row.keep(a);
     case CTA_SYNPROXY:
-      row.presence |= has::synproxy;
-      return row.keep(a);
+      return parse_synproxy(a, row);
     case kTimestampEvent:
       if (a.size < 8) return false;
       row.event_time = a.be64();

@@ -1,0 +1,9 @@
+// Deletes flows in batches: those of a seed by their tuples, or everything that a dump shows, by
+// tuple, zone and id, the dump included in the time.
+// delete_batch (--count N [--from I] [--seed S] [--profile P] [--zone Z] | --dump-first)
+//              [--batch 1…512]
+#include "baseline.h"
+
+int main(int argc, char** argv) {
+  return baseline_run(argc, argv, "delete_batch", IPCTNL_MSG_CT_DELETE, NULL);
+}

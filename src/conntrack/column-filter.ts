@@ -1,0 +1,167 @@
+// A FlowFilter over the columns of a batch: each condition goes over the rows that the one before left.
+// The same meaning as native/core/conntrack/filter.cc, which a test holds against this.
+import * as rare from './attributes.js';
+import { addressColumns, type ColumnStore, portColumns, type Side } from './column-store.js';
+import { has } from './columns.js';
+import type { CheckedFilter } from './filter.js';
+
+type RowTest = (row: number) => boolean;
+
+/** The rows that match, ascending. */
+export function matchingRows(store: ColumnStore, filter: CheckedFilter): Uint32Array {
+  const selection = new Uint32Array(store.rows);
+  let count = store.rows;
+  for (let i = 0; i < count; i++) selection[i] = i;
+  for (const test of rowTests(store, filter)) {
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      if (test(row)) selection[kept++] = row;
+    }
+    count = kept;
+  }
+  return selection.subarray(0, count);
+}
+
+function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest> {
+  const presence = store.column('presence');
+  if (filter.family !== undefined) {
+    const column = store.column('family');
+    const { family } = filter;
+    yield (row) => column[row] === family;
+  }
+  if (filter.protocols) {
+    const wanted = new Uint8Array(256);
+    for (const protocol of filter.protocols) wanted[protocol] = 1;
+    const column = store.column('protocol');
+    yield (row) => wanted[column[row]!] === 1;
+  }
+  if (filter.zone !== undefined) {
+    const column = store.column('zone');
+    const { zone } = filter;
+    yield (row) => column[row] === zone;
+  }
+  if (filter.mark) {
+    const column = store.column('mark');
+    const { mask } = filter.mark;
+    const value = filter.mark.value & mask;
+    yield (row) => (column[row]! & mask) === value;
+  }
+  if (filter.status) {
+    const column = store.column('status');
+    const { all, any, none } = filter.status;
+    yield (row) => {
+      const status = column[row]!;
+      return (status & all) === all && (any === 0 || (status & any) !== 0) && (status & none) === 0;
+    };
+  }
+  for (const side of [0, 1, 2, 3] as const) {
+    const ports = filter.ports[side];
+    if (ports) {
+      const [from, to] = ports;
+      const column = store.column(portColumns[side]);
+      const bit = side < 2 ? has.origPorts : has.replyPorts;
+      yield (row) => (presence[row]! & bit) !== 0 && column[row]! >= from && column[row]! <= to;
+    }
+    const address = filter.addresses[side];
+    if (address) yield addressTest(store, side, address.bytes, address.bits);
+  }
+  for (const direction of [0, 1] as const) yield* icmpTests(store, filter, direction);
+  if (filter.states) yield stateTest(store, filter.states);
+  yield* rareTests(store, filter);
+}
+
+function addressTest(store: ColumnStore, side: Side, bytes: Uint8Array, bits: number): RowTest {
+  const column = store.column(addressColumns[side]);
+  if (bytes.length === 4) {
+    const mask = bits === 0 ? 0 : (-1 << (32 - bits)) | 0;
+    const value = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) & mask;
+    return (row) => (column[row]! & mask) === value;
+  }
+  const whole = bits >> 3;
+  const rest = bits & 7 ? 0xff & (0xff << (8 - (bits & 7))) : 0;
+  return (row) => {
+    const at = column[row]! * 16;
+    for (let i = 0; i < whole; i++) if (store.addresses[at + i] !== bytes[i]) return false;
+    return rest === 0 || ((store.addresses[at + whole]! ^ bytes[whole]!) & rest) === 0;
+  };
+}
+
+function* icmpTests(
+  store: ColumnStore,
+  filter: CheckedFilter,
+  direction: 0 | 1,
+): Generator<RowTest> {
+  const { type, code, id } = filter.icmp[direction]!;
+  if (type === undefined && code === undefined && id === undefined) return;
+  const presence = store.column('presence');
+  const bit = direction === 0 ? has.origIcmp : has.replyIcmp;
+  const ids = store.column(direction === 0 ? 'origSrcPort' : 'replySrcPort');
+  const typeCodes = store.column(direction === 0 ? 'origDstPort' : 'replyDstPort');
+  yield (row) =>
+    (presence[row]! & bit) !== 0 &&
+    (type === undefined || typeCodes[row]! >> 8 === type) &&
+    (code === undefined || (typeCodes[row]! & 0xff) === code) &&
+    (id === undefined || ids[row] === id);
+}
+
+function stateTest(
+  store: ColumnStore,
+  states: { tcp: number; sctp: number; dccp: number },
+): RowTest {
+  const presence = store.column('presence');
+  const protocol = store.column('protocol');
+  const state = store.column('state');
+  const wanted = new Uint32Array(256);
+  wanted[6] = states.tcp;
+  wanted[132] = states.sctp;
+  wanted[33] = states.dccp;
+  return (row) =>
+    (presence[row]! & has.state) !== 0 && ((wanted[protocol[row]!]! >> state[row]!) & 1) === 1;
+}
+
+function* rareTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest> {
+  const presence = store.column('presence');
+  const extra = <T>(row: number, bit: number, read: (bytes: Uint8Array) => T) => {
+    const bytes = (presence[row]! & bit) !== 0 ? store.extraBytes(row) : undefined;
+    return bytes && read(bytes);
+  };
+  for (const direction of [0, 1] as const) {
+    const zone = filter.tupleZones[direction];
+    if (zone === undefined) continue;
+    const bit = direction === 0 ? has.origZone : has.replyZone;
+    yield (row) => extra(row, bit, (bytes) => rare.tupleZone(bytes, direction === 1)) === zone;
+  }
+  const { label, helper, nat } = filter;
+  if (label !== undefined) {
+    yield (row) => extra(row, has.labels, rare.labels)?.includes(label) ?? false;
+  }
+  if (helper !== undefined) yield (row) => extra(row, has.helper, rare.helperName) === helper;
+  if (nat !== undefined) {
+    const src = translationTest(store, 0, 3);
+    const dst = translationTest(store, 1, 2);
+    if (nat === 'src') yield src;
+    else if (nat === 'dst') yield dst;
+    else if (nat === 'any') yield (row) => src(row) || dst(row);
+    else yield (row) => !src(row) && !dst(row);
+  }
+}
+
+function translationTest(store: ColumnStore, original: Side, mirrored: Side): RowTest {
+  const presence = store.column('presence');
+  const family = store.column('family');
+  const a = store.column(addressColumns[original]);
+  const b = store.column(addressColumns[mirrored]);
+  const aPort = store.column(portColumns[original]);
+  const bPort = store.column(portColumns[mirrored]);
+  const ports = has.origPorts | has.replyPorts;
+  return (row) => {
+    if ((presence[row]! & ports) === ports && aPort[row] !== bPort[row]) return true;
+    if (a[row] === b[row]) return false;
+    if (family[row] === 2) return true;
+    for (let i = 0; i < 16; i++) {
+      if (store.addresses[a[row]! * 16 + i] !== store.addresses[b[row]! * 16 + i]) return true;
+    }
+    return false;
+  };
+}

@@ -1,0 +1,521 @@
+// Conntrack: the kernel's connection-tracking table of one network namespace. Checks arguments, packs
+// them, and gives native results their shape.
+
+import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
+import { badRange, closedError, fromNative, type NetfilterError } from '../errors.js';
+import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
+import { Session } from '../native/session.js';
+import { netnsPath } from '../netns.js';
+import { LookupArena } from './column-store.js';
+import { FieldPacker } from './field-packer.js';
+import { type CheckedFilter, checkFilter, type FlowFilter, packFilter } from './filter.js';
+import { Flow } from './flow.js';
+import { FlowBatch } from './flow-batch.js';
+import {
+  changedStatus,
+  type FlowChange,
+  type FlowInit,
+  packChange,
+  packFlowInit,
+} from './flow-init.js';
+import {
+  type ConntrackSettings,
+  type DeepPartial,
+  type NamespaceFiles,
+  readSettings,
+  writeSettings,
+} from './settings.js';
+import {
+  type ConntrackStats,
+  procCount,
+  procMax,
+  procStats,
+  statsFromNetlink,
+  statsFromProc,
+  sysctlNumber,
+} from './statistics.js';
+import { trackingState } from './tracking.js';
+import { type TupleInit, TuplePacker } from './tuple.js';
+import { changeOf, packUpdate, tupleOf } from './update.js';
+
+export interface OpenOptions {
+  /**
+   * Network namespace: a name under /run/netns, a path, or the pid of a process in it. Entering another
+   * namespace needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process.
+   */
+  netns?: string | number;
+  /**
+   * Bytes of receive buffer of each command and dump socket (4096 to 1 GiB; default 1 MiB). By force
+   * where CAP_NET_ADMIN in the initial user namespace allows it, else capped by net.core.rmem_max.
+   */
+  receiveBuffer?: number;
+}
+
+export interface DumpOptions {
+  /**
+   * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19 all dying
+   * ones). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
+   */
+  table?: 'conntrack' | 'dying' | 'unconfirmed';
+  /** Set the counters of every dumped flow to zero as they are read; no count is lost between the two. */
+  zeroCounters?: boolean;
+  /**
+   * Sockets that share the dump, each walking the table on a core of its own (1–16), or `'auto'` to
+   * decide by what the table looks like. Default 1. A flow whose status changes while the table is split
+   * by it can be missed or seen twice (doubles are removed).
+   */
+  parallel?: number | 'auto';
+  /** Ends the dump early, also in the middle. */
+  signal?: AbortSignal;
+}
+
+/** What `createMany` did: how many were made, and which were not. */
+export interface CreateResult {
+  created: number;
+  failed: { index: number; error: NetfilterError }[];
+}
+
+const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
+const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
+const enoent = 2;
+const eexist = 17;
+const ebusy = 16;
+/** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
+const chunk = 4096;
+
+/**
+ * The connection-tracking table of one network namespace. All operations but `count`, `stats` and
+ * `settings` need CAP_NET_ADMIN in the user namespace that owns the network namespace.
+ */
+export class Conntrack implements Disposable, AsyncDisposable {
+  readonly #session: Session;
+  #arena = new LookupArena();
+  readonly #tuple = new TuplePacker(1);
+  readonly #extra = new Uint8Array(8192);
+
+  /** @internal Use `Conntrack.open()` or the default instance `conntrack`. */
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Opens the table of a namespace. Throws a NetlinkError: ENOENT where there is no such namespace,
+   * EPERM where it may not be entered.
+   */
+  static open(options: OpenOptions = {}): Conntrack {
+    onlyFields(objectAt(options, 'options'), new Set(['netns', 'receiveBuffer']), 'options');
+    const { netns, receiveBuffer } = options;
+    const session = new Session({
+      netns: netns === undefined ? null : netnsPath(netns),
+      receiveBuffer:
+        receiveBuffer === undefined
+          ? null
+          : integerAt(receiveBuffer, 'options.receiveBuffer', 4096, 2 ** 30),
+      reopens: false,
+    });
+    session.handle('conntrack open');
+    return new Conntrack(session);
+  }
+
+  /**
+   * Reads the table. One pass over the kernel's hash table, decoded on a thread of its own. A flow that
+   * lives through the whole dump is in it; flows made or ended meanwhile may or may not be.
+   */
+  async dump(filter?: FlowFilter, options: DumpOptions = {}): Promise<FlowBatch> {
+    const checked = checkFilter(filter);
+    const { raw, signal } = dumpOptions(checked, options);
+    const { batch, stats, split } = await this.#session.run(
+      'conntrack dump',
+      signal,
+      (binding, handle, cell) => binding.ctDump(handle, cell, raw),
+    );
+    const result = FlowBatch.fromRaw(batch, stats, split);
+    if (result.length === 0 && checked.empty && raw.table === 0) {
+      result.stats.tracking = await this.#tracking();
+    }
+    return result;
+  }
+
+  /**
+   * Reads the table in batches of at most `batchSize` flows (1 to 1048576, default 16384). At most three
+   * batches exist at a time, whatever the size of the table; while the caller is busy the kernel waits.
+   */
+  async *dumpBatches(
+    filter?: FlowFilter,
+    options: DumpOptions & { batchSize?: number } = {},
+  ): AsyncGenerator<FlowBatch, void, undefined> {
+    const { batchSize = 16384, ...rest } = objectAt(options, 'options') as typeof options;
+    const size = integerAt(batchSize, 'options.batchSize', 1, 2 ** 20);
+    const checked = checkFilter(filter);
+    const { raw, signal } = dumpOptions(checked, rest);
+    if (raw.zeroCounters) {
+      throw new TypeError(
+        'options.zeroCounters: is for dump(); a batch at a time cannot be zeroed exactly',
+      );
+    }
+    if (raw.parallel !== 1) throw new TypeError('options.parallel: is for dump()');
+    const operation = 'conntrack dump';
+    signal?.throwIfAborted();
+    const { binding, handle, cell } = this.#session.begin(operation);
+    const abort = () => binding.cancel(cell);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const stream = binding.ctDumpStream(handle, cell, raw, size);
+      for (;;) {
+        const pending = binding.ctDumpNext(stream);
+        this.#session.track(cell, pending);
+        const next = await pending;
+        if (next === null) return;
+        yield FlowBatch.fromRaw(next.batch, next.stats);
+        if (this.#session.isClosed) throw closedError(operation);
+        signal?.throwIfAborted();
+      }
+    } catch (thrown) {
+      throw this.#session.ended(thrown, operation, signal);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      binding.cancel(cell);
+    }
+  }
+
+  /** The flow with this tuple; `undefined` when there is none. */
+  async get(tuple: TupleInit | Flow): Promise<Flow | undefined> {
+    const [flow] = await this.getMany([tuple]);
+    return flow;
+  }
+
+  /** `get` on the JS thread: one send and one receive, which the kernel answers at once. */
+  getSync(tuple: TupleInit | Flow): Flow | undefined {
+    this.#tuple.reset().add(tuple, 'tuple');
+    let arena = this.#arena;
+    if (arena.next === LookupArena.capacity) {
+      arena = new LookupArena();
+      this.#arena = arena;
+    }
+    const row = arena.next;
+    const found = this.#session.sync('conntrack get', (binding, handle) =>
+      binding.ctGetSync(
+        handle,
+        this.#tuple.bytes,
+        arena.bytes,
+        LookupArena.capacity,
+        row,
+        this.#extra,
+      ),
+    );
+    if (found < 0) return undefined;
+    if (found > 0) arena.setExtra(row, this.#extra.slice(0, found));
+    arena.next++;
+    return sameId(new Flow(arena.store, row), tuple);
+  }
+
+  /** Many lookups, pipelined. The result has the order of the tuples. */
+  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+    const list = [...tuples];
+    const packer = new TuplePacker(list.length);
+    list.forEach((tuple, i) => {
+      packer.add(tuple, list.length === 1 ? 'tuple' : `tuples[${i}]`);
+    });
+    const { batch, rows } = await this.#session.run('conntrack get', undefined, (binding, handle) =>
+      binding.ctGet(handle, packer.bytes, false),
+    );
+    const found = FlowBatch.fromRaw(batch, noStats);
+    return list.map((tuple, i) => {
+      const row = rows[i]!;
+      return row < 0 ? undefined : sameId(found.at(row), tuple);
+    });
+  }
+
+  /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
+  async count(): Promise<number> {
+    return (await this.#counts()).entries;
+  }
+
+  /** Counters of the table, per CPU and in total. Needs no privilege. */
+  async stats(): Promise<ConntrackStats> {
+    const counts = await this.#counts();
+    try {
+      const cpus = await this.#session.run('conntrack stats', undefined, (binding, handle) =>
+        binding.ctCpuStats(handle),
+      );
+      return { ...counts, ...statsFromNetlink(cpus) };
+    } catch (error) {
+      const text = await this.#unprivileged(error, procStats);
+      return { ...counts, ...statsFromProc(text) };
+    }
+  }
+
+  async #counts(): Promise<{ entries: number; max?: number }> {
+    try {
+      return await this.#session.run('conntrack count', undefined, (binding, handle) =>
+        binding.ctCount(handle),
+      );
+    } catch (error) {
+      const entries = Number((await this.#unprivileged(error, procCount)).trim());
+      const [max] = await this.#files.read([procMax], 'conntrack count');
+      const limit = sysctlNumber(max);
+      return { entries, ...(limit !== undefined && { max: limit }) };
+    }
+  }
+
+  /** Without CAP_NET_ADMIN every netlink request is EPERM, but /proc tells the numbers to anyone. */
+  async #unprivileged(error: unknown, path: string): Promise<string> {
+    if ((error as NetfilterError).code !== 'EPERM') throw error;
+    const [content] = await this.#files.read([path], 'conntrack count');
+    if (typeof content !== 'string') throw error;
+    return content;
+  }
+
+  /** Creates a flow. EEXIST when one of its tuples is taken. Needs libnetfilter_conntrack. */
+  async create(flow: FlowInit | Flow): Promise<void> {
+    const packer = new FieldPacker();
+    packFlowInit(packer, flow, 'flow');
+    const outcome = await this.#write(0, packer.take());
+    if (outcome.codes[0] !== 0) throw outcomeError('conntrack create', outcome, 0);
+  }
+
+  /** Creates a flow, or brings the one that is there to the same state (its translation stays). */
+  async upsert(flow: FlowInit | Flow): Promise<void> {
+    const packer = new FieldPacker();
+    packFlowInit(packer, flow, 'flow');
+    const create = packer.take();
+    const init = (flow instanceof Flow ? flow.toObject() : flow) as FlowInit;
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.#write(0, create);
+      if (outcome.codes[0] === 0) return;
+      // It can vanish between the two requests; it cannot do so for ever.
+      if (outcome.codes[0] !== eexist || attempt === 3) {
+        throw outcomeError('conntrack upsert', outcome, 0);
+      }
+      const change = changeOf(init);
+      if (change === undefined || (await this.update(tupleOf(init), change))) return;
+    }
+  }
+
+  /** Creates many flows, pipelined. Flows that the kernel refuses do not stop the others. */
+  async createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
+    const result: CreateResult = { created: 0, failed: [] };
+    const packer = new FieldPacker();
+    let base = 0;
+    const collect = async (pending: Promise<RawOutcome>, first: number) => {
+      const outcome = await pending;
+      outcome.codes.forEach((code, i) => {
+        if (code === 0) result.created++;
+        else {
+          const error = outcomeError('conntrack create', outcome, i);
+          result.failed.push({ index: first + i, error });
+        }
+      });
+    };
+    // While the kernel works on one chunk, the next one is packed.
+    let sent: Promise<void> | undefined;
+    for (const flow of flows) {
+      packFlowInit(packer, flow, `flows[${base + packer.count}]`);
+      if (packer.count < chunk) continue;
+      await sent;
+      const { count } = packer;
+      sent = collect(this.#write(0, packer.take()), base);
+      sent.catch(() => {});
+      base += count;
+      await new Promise(setImmediate);
+    }
+    await sent;
+    if (packer.count > 0) await collect(this.#write(0, packer.take()), base);
+    return result;
+  }
+
+  /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
+  async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
+    const added = changedStatus(change);
+    const byReply =
+      !(target instanceof Flow) && target.orig === undefined && target.reply !== undefined;
+    const packer = new FieldPacker();
+    // Checked before anything is sent.
+    packUpdate(packer, target, change, undefined);
+    for (let attempt = 0; ; attempt++) {
+      let found: Flow | undefined;
+      // The kernel does not compare ids on update, and takes a status whole: the flow is read first.
+      if (target.id !== undefined || byReply || added !== undefined) {
+        found = await this.get(target);
+        if (found === undefined) return false;
+      }
+      const status = added === undefined ? undefined : (found!.statusBits | added) >>> 0;
+      packer.take();
+      packUpdate(packer, found ?? target, change, status);
+      const outcome = await this.#write(1, packer.take());
+      const code = outcome.codes[0];
+      if (code === 0) return true;
+      if (code === enoent) return false;
+      // seen_reply or assured came up in between: the status sent would have cleared it.
+      if (code === ebusy && status !== undefined && attempt < 3) continue;
+      throw outcomeError('conntrack update', outcome, 0);
+    }
+  }
+
+  /**
+   * Changes every flow that the filter matches; the number of those changed. A change of protocol state
+   * needs a filter on that one protocol. The first refusal of the kernel rejects, after all were tried.
+   */
+  async updateWhere(filter: FlowFilter, change: FlowChange): Promise<number> {
+    const checked = checkFilter(filter);
+    refuseEmpty(checked);
+    const packer = new FieldPacker();
+    const only = checked.protocols?.length === 1 ? checked.protocols[0]! : 0;
+    packChange(packer, change, only);
+    const fields = packer.take();
+    const done = await this.#session.run('conntrack update', undefined, (binding, handle, cell) =>
+      binding.ctUpdateWhere(handle, cell, packFilter(checked), fields),
+    );
+    if (done.refusal !== undefined) {
+      const { refusal } = done;
+      const detail = `${done.refused} of ${done.refused + done.done} flows${refusal.detail ? `: ${refusal.detail}` : ''}`;
+      throw fromNative({ ...refusal, detail });
+    }
+    return done.done;
+  }
+
+  /** Deletes exactly this flow: tuple, zone and, when it is known, id. False when there is none. */
+  async delete(target: Flow | TupleInit): Promise<boolean> {
+    const packer = new TuplePacker(1);
+    packer.add(target, 'target');
+    const outcome = await this.#session.run('conntrack delete', undefined, (binding, handle) =>
+      binding.ctDelete(handle, packer.bytes),
+    );
+    const code = outcome.codes[0];
+    if (code === enoent) return false;
+    if (code !== 0) throw outcomeError('conntrack delete', outcome, 0);
+    return true;
+  }
+
+  /**
+   * Deletes every flow that the filter matches, each by tuple, zone and id: nothing outside the filter
+   * is ever touched. The number of those deleted; with `returning` the flows themselves, in their last
+   * state: where the kernel reports the deletion (flows made while `events` was 1, or while something
+   * listened), counters are final; else they were read directly before.
+   */
+  deleteWhere(filter: FlowFilter): Promise<number>;
+  deleteWhere(filter: FlowFilter, options: { returning: true }): Promise<FlowBatch>;
+  async deleteWhere(
+    filter: FlowFilter,
+    options: { returning?: boolean } = {},
+  ): Promise<number | FlowBatch> {
+    const checked = checkFilter(filter);
+    refuseEmpty(checked);
+    onlyFields(objectAt(options, 'options'), new Set(['returning']), 'options');
+    const returning =
+      options.returning === undefined ? false : booleanAt(options.returning, 'options.returning');
+    const done = await this.#session.run('conntrack delete', undefined, (binding, handle, cell) =>
+      binding.ctDeleteWhere(handle, cell, packFilter(checked), returning),
+    );
+    return done.batch ? FlowBatch.fromRaw(done.batch, done.stats) : done.done;
+  }
+
+  /** Empties the table in one message; with a filter, deletes what matches and nothing else. */
+  async flush(filter?: FlowFilter): Promise<void> {
+    const checked = checkFilter(filter);
+    if (filter !== undefined) refuseEmpty(checked);
+    const words = filter === undefined ? null : packFilter(checked);
+    await this.#session.run('conntrack flush', undefined, (binding, handle, cell) =>
+      binding.ctFlush(handle, cell, words),
+    );
+  }
+
+  /** Limits, switches and timeouts of the table. Needs no privilege. */
+  settings(): Promise<ConntrackSettings> {
+    return readSettings(this.#files);
+  }
+
+  /**
+   * Changes settings and returns all of them as they are then. `max`, `buckets` and `expectMax` can be
+   * changed in the initial namespace only. Everything is checked before anything is written.
+   */
+  async configure(change: DeepPartial<ConntrackSettings>): Promise<ConntrackSettings> {
+    await writeSettings(this.#files, change);
+    return readSettings(this.#files);
+  }
+
+  /** Ends what is under way (with a ClosedError) and gives the sockets back. May be called again. */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+  [Symbol.dispose](): void {
+    this.#session.dispose();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#session.close();
+  }
+
+  readonly #files: NamespaceFiles = {
+    read: (paths, operation) =>
+      this.#session.run(operation, undefined, (binding, handle) =>
+        binding.nsReadFiles(handle, paths, operation),
+      ),
+    write: (path, text, operation) =>
+      this.#session.run(operation, undefined, (binding, handle) =>
+        binding.nsWriteFile(handle, path, text, operation),
+      ),
+  };
+
+  #write(verb: 0 | 1, packed: Uint8Array): Promise<RawOutcome> {
+    const operation = verb === 0 ? 'conntrack create' : 'conntrack update';
+    return this.#session.run(operation, undefined, (binding, handle) =>
+      binding.ctWrite(handle, verb, packed),
+    );
+  }
+
+  async #tracking(): Promise<'active' | 'none' | 'unknown'> {
+    const found = await this.#session.run('conntrack tracking', undefined, (binding, handle) =>
+      binding.ctTracking(handle),
+    );
+    return trackingState(found).state;
+  }
+}
+
+const noStats = {
+  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
+};
+
+/** A lookup by tuple finds whatever has it now: another flow than the one meant, if the id differs. */
+function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined {
+  return wanted.id === undefined || wanted.id === found.id ? found : undefined;
+}
+
+function refuseEmpty(filter: CheckedFilter): void {
+  if (filter.empty) {
+    throw new TypeError(
+      'filter: is empty and would match the whole table; to empty it, call flush()',
+    );
+  }
+}
+
+function outcomeError(operation: string, outcome: RawOutcome, index: number): NetfilterError {
+  const detail = outcome.texts[index];
+  return fromNative({ errno: outcome.codes[index]!, operation, ...(detail && { detail }) });
+}
+
+function dumpOptions(
+  filter: CheckedFilter,
+  options: DumpOptions,
+): { raw: RawDumpOptions; signal: AbortSignal | undefined } {
+  onlyFields(objectAt(options, 'options'), dumpFields, 'options');
+  const { table = 'conntrack', zeroCounters = false, parallel = 1 } = options;
+  const raw: RawDumpOptions = {
+    filter: packFilter(filter),
+    table: tables.indexOf(oneOf(table, 'options.table', tables)),
+    zeroCounters: booleanAt(zeroCounters, 'options.zeroCounters'),
+    parallel: parallel === 'auto' ? 0 : integerAt(parallel, 'options.parallel', 1, 16),
+  };
+  if (table !== 'conntrack' && (raw.zeroCounters || raw.parallel !== 1)) {
+    throw badRange(
+      'options.table',
+      "'conntrack' for a dump that zeroes counters or is parallel",
+      table,
+    );
+  }
+  return { raw, signal: signalAt(options.signal, 'options.signal') };
+}
+
+/** The table of this process's network namespace; opened on first use, and again after `close()`. */
+export const conntrack: Conntrack = new Conntrack(
+  new Session({ netns: null, receiveBuffer: null, reopens: true }),
+);

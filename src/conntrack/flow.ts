@@ -1,0 +1,313 @@
+// A flow: a view of one row of a batch. Values are read from the columns when they are asked for.
+import {
+  type Family,
+  type Protocol,
+  protocolName,
+  type StatusName,
+  stateNames,
+  statusNames,
+} from '../constants.js';
+import * as rare from './attributes.js';
+import { type ColumnStore, portColumns, type Side } from './column-store.js';
+import { has } from './columns.js';
+import { flowLine } from './flow-text.js';
+import type {
+  Endpoint,
+  FlowDccp,
+  FlowMaster,
+  FlowObject,
+  FlowSctp,
+  FlowSide,
+  FlowTcp,
+  SeqAdj,
+  Synproxy,
+} from './flow-types.js';
+
+class SideView implements FlowSide {
+  readonly #store: ColumnStore;
+  readonly #row: number;
+  readonly #reply: boolean;
+
+  constructor(store: ColumnStore, row: number, reply: boolean) {
+    this.#store = store;
+    this.#row = row;
+    this.#reply = reply;
+  }
+  #has(bit: number): boolean {
+    return (this.#store.column('presence')[this.#row]! & bit) !== 0;
+  }
+  #port(side: Side): number {
+    return this.#store.column(portColumns[side])[this.#row]!;
+  }
+  get src(): string {
+    return this.#store.addressText(this.#reply ? 2 : 0, this.#row);
+  }
+  get dst(): string {
+    return this.#store.addressText(this.#reply ? 3 : 1, this.#row);
+  }
+  get srcPort(): number | undefined {
+    return this.#has(this.#reply ? has.replyPorts : has.origPorts)
+      ? this.#port(this.#reply ? 2 : 0)
+      : undefined;
+  }
+  get dstPort(): number | undefined {
+    return this.#has(this.#reply ? has.replyPorts : has.origPorts)
+      ? this.#port(this.#reply ? 3 : 1)
+      : undefined;
+  }
+  get icmpType(): number | undefined {
+    return this.#has(this.#reply ? has.replyIcmp : has.origIcmp)
+      ? this.#port(this.#reply ? 3 : 1) >> 8
+      : undefined;
+  }
+  get icmpCode(): number | undefined {
+    return this.#has(this.#reply ? has.replyIcmp : has.origIcmp)
+      ? this.#port(this.#reply ? 3 : 1) & 0xff
+      : undefined;
+  }
+  get icmpId(): number | undefined {
+    return this.#has(this.#reply ? has.replyIcmp : has.origIcmp)
+      ? this.#port(this.#reply ? 2 : 0)
+      : undefined;
+  }
+  get zone(): number | undefined {
+    if (!this.#has(this.#reply ? has.replyZone : has.origZone)) return undefined;
+    const extra = this.#store.extraBytes(this.#row);
+    return extra && rare.tupleZone(extra, this.#reply);
+  }
+  get packets(): bigint | undefined {
+    if (!this.#has(this.#reply ? has.replyCounters : has.origCounters)) return undefined;
+    return this.#store.column(this.#reply ? 'replyPackets' : 'origPackets')[this.#row];
+  }
+  get bytes(): bigint | undefined {
+    if (!this.#has(this.#reply ? has.replyCounters : has.origCounters)) return undefined;
+    return this.#store.column(this.#reply ? 'replyBytes' : 'origBytes')[this.#row];
+  }
+  toJSON(): FlowSide {
+    return defined({
+      src: this.src,
+      dst: this.dst,
+      srcPort: this.srcPort,
+      dstPort: this.dstPort,
+      icmpType: this.icmpType,
+      icmpCode: this.icmpCode,
+      icmpId: this.icmpId,
+      zone: this.zone,
+      packets: this.packets,
+      bytes: this.bytes,
+    }) as FlowSide;
+  }
+}
+
+/** Drops what is undefined, so that absent is absent in plain data too. */
+function defined<T extends object>(object: T): T {
+  for (const key of Object.keys(object) as (keyof T)[]) {
+    if (object[key] === undefined) delete object[key];
+  }
+  return object;
+}
+
+/** Names of the set bits; bits without a name are left to `statusBits`. */
+export function statusOf(bits: number): StatusName[] {
+  return statusNames.filter((_, bit) => (bits >>> bit) & 1);
+}
+
+/**
+ * One conntrack entry. A view of a row in its batch, which it keeps alive: `toObject()` detaches it,
+ * `JSON.stringify` works, `String(flow)` is the line that `conntrack -L` prints. Fields are documented at
+ * {@link FlowObject}.
+ */
+export class Flow {
+  readonly #store: ColumnStore;
+  readonly #row: number;
+
+  /** @internal Flows come from batches. */
+  constructor(store: ColumnStore, row: number) {
+    this.#store = store;
+    this.#row = row;
+  }
+
+  /** @internal The store and row, for building requests without going through text. */
+  get source(): { store: ColumnStore; row: number } {
+    return { store: this.#store, row: this.#row };
+  }
+
+  #has(bit: number): boolean {
+    return (this.#store.column('presence')[this.#row]! & bit) !== 0;
+  }
+  #extra<T>(bit: number, read: (extra: Uint8Array) => T | undefined): T | undefined {
+    if (!this.#has(bit)) return undefined;
+    const extra = this.#store.extraBytes(this.#row);
+    return extra && read(extra);
+  }
+
+  get id(): number {
+    return this.#store.column('id')[this.#row]!;
+  }
+  get family(): Family {
+    return this.#store.column('family')[this.#row] === 2 ? 'ipv4' : 'ipv6';
+  }
+  get protocolNumber(): number {
+    return this.#store.column('protocol')[this.#row]!;
+  }
+  get protocol(): Protocol {
+    return protocolName(this.protocolNumber);
+  }
+  get orig(): FlowSide {
+    return new SideView(this.#store, this.#row, false);
+  }
+  get reply(): FlowSide {
+    return new SideView(this.#store, this.#row, true);
+  }
+  get statusBits(): number {
+    return this.#store.column('status')[this.#row]!;
+  }
+  get status(): readonly StatusName[] {
+    return statusOf(this.statusBits);
+  }
+  get state(): string | undefined {
+    if (!this.#has(has.state)) return undefined;
+    const state = this.#store.column('state')[this.#row]!;
+    return stateNames(this.protocolNumber)?.[state] ?? `STATE_${state}`;
+  }
+  get timeout(): number | undefined {
+    return this.#has(has.timeout) ? this.#store.column('timeout')[this.#row] : undefined;
+  }
+  get mark(): number {
+    return this.#store.column('mark')[this.#row]!;
+  }
+  get zone(): number {
+    return this.#store.column('zone')[this.#row]!;
+  }
+  get use(): number | undefined {
+    return this.#has(has.use) ? this.#store.column('use')[this.#row] : undefined;
+  }
+  get helper(): string | undefined {
+    return this.#extra(has.helper, rare.helperName);
+  }
+  get labels(): readonly number[] | undefined {
+    return this.#extra(has.labels, rare.labels);
+  }
+  get secctx(): string | undefined {
+    return this.#extra(has.secctx, rare.secctx);
+  }
+  get start(): bigint | undefined {
+    return this.#has(has.start) ? this.#store.column('start')[this.#row] : undefined;
+  }
+  get stop(): bigint | undefined {
+    return this.#has(has.stop) ? this.#store.column('stop')[this.#row] : undefined;
+  }
+  get tcp(): FlowTcp | undefined {
+    if (!this.#has(has.tcpWscale | has.tcpFlags)) return undefined;
+    const pair = (
+      orig: 'tcpWscaleOrig' | 'tcpFlagsOrig',
+      reply: 'tcpWscaleReply' | 'tcpFlagsReply',
+    ) => ({
+      orig: this.#store.column(orig)[this.#row]!,
+      reply: this.#store.column(reply)[this.#row]!,
+    });
+    return {
+      ...(this.#has(has.tcpWscale) ? { wscale: pair('tcpWscaleOrig', 'tcpWscaleReply') } : {}),
+      ...(this.#has(has.tcpFlags) ? { flags: pair('tcpFlagsOrig', 'tcpFlagsReply') } : {}),
+    };
+  }
+  get sctp(): FlowSctp | undefined {
+    const vtag = this.#extra(has.sctp, rare.sctpVtags);
+    return vtag && { vtag };
+  }
+  get dccp(): FlowDccp | undefined {
+    return this.#extra(has.dccp, rare.dccp);
+  }
+  get seqAdj(): { orig?: SeqAdj; reply?: SeqAdj } | undefined {
+    const orig = this.#extra(has.origSeqAdj, (extra) => rare.seqAdj(extra, rare.cta.seqAdjOrig));
+    const reply = this.#extra(has.replySeqAdj, (extra) => rare.seqAdj(extra, rare.cta.seqAdjReply));
+    if (orig === undefined && reply === undefined) return undefined;
+    return { ...(orig && { orig }), ...(reply && { reply }) };
+  }
+  get synproxy(): Synproxy | undefined {
+    return this.#extra(has.synproxy, rare.synproxy);
+  }
+  get master(): FlowMaster | undefined {
+    return this.#extra(has.master, rare.master);
+  }
+  get unknown(): readonly { type: number; data: Uint8Array }[] | undefined {
+    return this.#extra(has.unknown, rare.unknownAttributes);
+  }
+
+  get nat(): { src?: Endpoint; dst?: Endpoint } | undefined {
+    const src = this.#translation(0, 3);
+    const dst = this.#translation(1, 2);
+    return src || dst ? { ...(src && { src }), ...(dst && { dst }) } : undefined;
+  }
+
+  /** Where `original` was translated to: `mirrored`, if the two differ in address or port. */
+  #translation(original: Side, mirrored: Side): Endpoint | undefined {
+    const address = this.#store.addressText(mirrored, this.#row);
+    const ports = this.#has(has.origPorts) && this.#has(has.replyPorts);
+    const port = this.#store.column(portColumns[mirrored])[this.#row]!;
+    const samePort = !ports || port === this.#store.column(portColumns[original])[this.#row];
+    if (samePort && address === this.#store.addressText(original, this.#row)) return undefined;
+    return ports ? { address, port } : { address };
+  }
+
+  /** Plain data that no longer refers to the batch; 64-bit values are `bigint`. */
+  toObject(): FlowObject {
+    return defined({
+      id: this.#has(has.id) ? this.id : undefined,
+      family: this.family,
+      protocol: this.protocol,
+      protocolNumber: this.protocolNumber,
+      orig: (this.orig as SideView).toJSON(),
+      reply: (this.reply as SideView).toJSON(),
+      status: this.status,
+      statusBits: this.statusBits,
+      state: this.state,
+      timeout: this.timeout,
+      mark: this.mark,
+      zone: this.zone,
+      use: this.use,
+      helper: this.helper,
+      labels: this.labels,
+      secctx: this.secctx,
+      start: this.start,
+      stop: this.stop,
+      nat: this.nat,
+      tcp: this.tcp,
+      sctp: this.sctp,
+      dccp: this.dccp,
+      seqAdj: this.seqAdj,
+      synproxy: this.synproxy,
+      master: this.master,
+      unknown: this.unknown,
+    }) as FlowObject;
+  }
+
+  /**
+   * Plain data fit for JSON: 64-bit values are numbers where a number holds them exactly (counters,
+   * in practice) and decimal strings where not (nanoseconds since the epoch).
+   */
+  toJSON(): unknown {
+    return jsonSafe(this.toObject());
+  }
+
+  /** The line of `conntrack -L`. */
+  toString(): string {
+    return flowLine(this);
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): FlowObject {
+    return this.toObject();
+  }
+}
+
+function jsonSafe(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+  }
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (Array.isArray(value)) return value.map(jsonSafe);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, jsonSafe(part)]));
+  }
+  return value;
+}

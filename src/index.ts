@@ -1,0 +1,47 @@
+// The public surface of the package: re-exports, no logic. Importing it loads no library and no addon.
+
+export type { Aggregate, Group, GroupKey, Measure } from './conntrack/aggregate.js';
+export type { ArrowTable } from './conntrack/arrow.js';
+export { has } from './conntrack/columns.js';
+export {
+  Conntrack,
+  type CreateResult,
+  conntrack,
+  type DumpOptions,
+  type OpenOptions,
+} from './conntrack/conntrack.js';
+export type { FlowFilter, SideFilter } from './conntrack/filter.js';
+export { Flow } from './conntrack/flow.js';
+export {
+  type BatchStats,
+  type Columns,
+  FlowBatch,
+  type KernelFilterPart,
+} from './conntrack/flow-batch.js';
+export type { FlowChange, FlowInit, FlowWritable } from './conntrack/flow-init.js';
+export type {
+  Endpoint,
+  FlowDccp,
+  FlowMaster,
+  FlowObject,
+  FlowSctp,
+  FlowSide,
+  FlowTcp,
+  SeqAdj,
+  Synproxy,
+} from './conntrack/flow-types.js';
+export type { ConntrackSettings, ConntrackTimeouts, DeepPartial } from './conntrack/settings.js';
+export type { ConntrackCounters, ConntrackStats } from './conntrack/statistics.js';
+export { type LibrarySupport, type Support, support } from './conntrack/support.js';
+export type { TrackingState } from './conntrack/tracking.js';
+export type { TupleInit, TupleSideInit } from './conntrack/tuple.js';
+export type { Family, Protocol, ProtocolName, StatusName } from './constants.js';
+export {
+  ClosedError,
+  LibraryError,
+  NetfilterError,
+  NetlinkError,
+  UnsupportedError,
+  XtablesError,
+  XtablesLockError,
+} from './errors.js';

@@ -1,0 +1,109 @@
+// The life of a Conntrack's native handle: opened on first use, cancelled and closed in order. Every
+// operation of the package on the table goes through `run` or `sync`.
+import { closedError } from '../errors.js';
+import type { Binding, CancelCell, Handle } from './binding.js';
+import { addon, call, nativeError } from './load.js';
+
+export interface SessionOptions {
+  /** File that names the network namespace; null: that of this process. */
+  netns: string | null;
+  receiveBuffer: number | null;
+  /** The process's default instance: it opens again when it is used after close(). */
+  reopens: boolean;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  #handle: Handle | undefined;
+  #closed = false;
+  readonly #active = new Map<CancelCell, Promise<unknown>>();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** The native handle; a ClosedError after close(). */
+  handle(operation: string): Handle {
+    if (this.#closed) throw closedError(operation);
+    this.#handle ??= call((binding) =>
+      binding.ctOpen(this.#options.netns, this.#options.receiveBuffer),
+    );
+    return this.#handle;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** One synchronous native call. */
+  sync<T>(operation: string, run: (binding: Binding, handle: Handle) => T): T {
+    const handle = this.handle(operation);
+    return call((binding) => run(binding, handle));
+  }
+
+  /** A cancel cell that close() raises; `done` must be called with it. */
+  begin(operation: string): { binding: Binding; handle: Handle; cell: CancelCell } {
+    const handle = this.handle(operation);
+    const binding = addon();
+    return { binding, handle, cell: binding.cancelCell() };
+  }
+
+  /**
+   * Runs one asynchronous native operation. It ends early when `signal` aborts (with the signal's reason)
+   * or when the handle is closed (with a ClosedError).
+   */
+  async run<T>(
+    operation: string,
+    signal: AbortSignal | undefined,
+    start: (binding: Binding, handle: Handle, cell: CancelCell) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const { binding, handle, cell } = this.begin(operation);
+    const abort = () => binding.cancel(cell);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const pending = start(binding, handle, cell);
+      this.track(cell, pending);
+      return await pending;
+    } catch (thrown) {
+      throw this.ended(thrown, operation, signal);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      this.#active.delete(cell);
+    }
+  }
+
+  /** Keeps an operation known to close() until it settles. */
+  track(cell: CancelCell, pending: Promise<unknown>): void {
+    this.#active.set(cell, pending);
+    const forget = () => this.#active.delete(cell);
+    pending.then(forget, forget);
+  }
+
+  /** The error that the caller sees for what native code threw. */
+  ended(thrown: unknown, operation: string, signal: AbortSignal | undefined): unknown {
+    const kind = (thrown as { kind?: string } | null)?.kind;
+    if (kind === 'cancelled') {
+      if (signal?.aborted) return signal.reason;
+      return closedError(operation);
+    }
+    return nativeError(thrown);
+  }
+
+  /** Cancels what is under way, waits for it, gives the sockets back. */
+  async close(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    this.#closed = !this.#options.reopens;
+    if (handle === undefined) return;
+    const pending = [...this.#active];
+    for (const [cell] of pending) addon().cancel(cell);
+    await Promise.allSettled(pending.map(([, promise]) => promise));
+    addon().ctClose(handle);
+  }
+
+  /** close() without waiting: what is under way ends with a ClosedError. */
+  dispose(): void {
+    void this.close();
+  }
+}

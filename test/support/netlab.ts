@@ -1,0 +1,163 @@
+// The laboratory of the kernel tests: a client, a NAT gateway and a server, each a namespace, joined
+// by veth, with IPv4 and IPv6. What netns.ts and traffic.ts have is exported from here as well.
+import { Netns, veth } from './netns.js';
+import { Host } from './traffic.js';
+
+export { Netns, type VethEnd, veth } from './netns.js';
+export {
+  Host,
+  SctpAssociation,
+  sctpServer,
+  type Target,
+  TcpConnection,
+  UdpSocket,
+} from './traffic.js';
+
+/**
+ * Waits until `probe` finds something, looking again and again: for what has no event to wait for,
+ * such as the state of a table after the last packet of a connection. Rejects after `limitMs`.
+ */
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  limitMs = 20_000,
+): Promise<T> {
+  const end = Date.now() + limitMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > end) throw new Error(`${what}: not so after ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Addresses of the lab. The server has no route to the client: only translated traffic gets through. */
+export const labAddresses = {
+  client: '10.0.1.2',
+  gatewayInside: '10.0.1.1',
+  gatewayOutside: '198.51.100.1',
+  server: '198.51.100.2',
+  client6: 'fd00:1::2',
+  gatewayInside6: 'fd00:1::1',
+  gatewayOutside6: 'fd00:2::1',
+  server6: 'fd00:2::2',
+} as const;
+
+export interface GatewayLabOptions {
+  /**
+   * Whose table is the gateway's: a namespace of its own, or `current`, that of this process, so that
+   * what is under test needs no namespace option. Default `own`.
+   */
+  gateway?: 'own' | 'current';
+  /**
+   * How the gateway translates what goes from the client to the server: MASQUERADE, SNAT to its
+   * outside address, or not at all (the server then has a route back, and tracking is on by a rule).
+   * Default `masquerade`.
+   */
+  nat?: 'masquerade' | 'snat' | 'none';
+  /** Sysctls of the gateway, set before the first packet. */
+  acct?: 0 | 1;
+  timestamp?: 0 | 1;
+  events?: 0 | 1 | 2;
+}
+
+export class GatewayLab implements AsyncDisposable {
+  readonly addresses = labAddresses;
+
+  private constructor(
+    readonly client: Netns,
+    readonly gateway: Netns,
+    readonly server: Netns,
+    /** Processes in the client's and in the server's namespace. */
+    readonly clientHost: Host,
+    readonly serverHost: Host,
+  ) {}
+
+  static async create(options: GatewayLabOptions = {}): Promise<GatewayLab> {
+    const made: Netns[] = [];
+    const hosts: Host[] = [];
+    const namespace = () => {
+      const netns = Netns.create();
+      made.push(netns);
+      return netns;
+    };
+    try {
+      const client = namespace();
+      const server = namespace();
+      const gateway = options.gateway === 'current' ? Netns.current : namespace();
+      wire(client, gateway, server);
+      const { acct, timestamp, events } = options;
+      gateway.conntrackSysctls({
+        ...(acct === undefined ? {} : { acct }),
+        ...(timestamp === undefined ? {} : { timestamp }),
+        ...(events === undefined ? {} : { events }),
+      });
+      translate(gateway, server, options.nat ?? 'masquerade');
+      hosts.push(await Host.start(client), await Host.start(server));
+      return new GatewayLab(client, gateway, server, hosts[0]!, hosts[1]!);
+    } catch (error) {
+      for (const host of hosts) await host[Symbol.asyncDispose]();
+      for (const netns of made) netns[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Forwards a port of the gateway's inside address to the server (DNAT), both families. */
+  dnat(protocol: 'tcp' | 'udp', port: number, serverPort: number): void {
+    const { gatewayInside, gatewayInside6, server, server6 } = this.addresses;
+    const rule = (to: string, destination: string) =>
+      ['-t', 'nat', '-A', 'PREROUTING', '-d', to, '-p', protocol, '--dport', String(port)].concat([
+        '-j',
+        'DNAT',
+        '--to-destination',
+        destination,
+      ]);
+    this.gateway.iptables(...rule(gatewayInside, `${server}:${serverPort}`));
+    this.gateway.ip6tables(...rule(gatewayInside6, `[${server6}]:${serverPort}`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.clientHost[Symbol.asyncDispose]();
+    await this.serverHost[Symbol.asyncDispose]();
+    for (const netns of [this.client, this.server, this.gateway]) netns[Symbol.dispose]();
+  }
+}
+
+function wire(client: Netns, gateway: Netns, server: Netns): void {
+  const a = labAddresses;
+  veth(
+    { netns: client, device: 'inside0', addresses: [`${a.client}/24`, `${a.client6}/64`] },
+    {
+      netns: gateway,
+      device: 'inside0',
+      addresses: [`${a.gatewayInside}/24`, `${a.gatewayInside6}/64`],
+    },
+  );
+  veth(
+    { netns: server, device: 'outside0', addresses: [`${a.server}/24`, `${a.server6}/64`] },
+    {
+      netns: gateway,
+      device: 'outside0',
+      addresses: [`${a.gatewayOutside}/24`, `${a.gatewayOutside6}/64`],
+    },
+  );
+  client.ip('route', 'add', 'default', 'via', a.gatewayInside);
+  client.ip('-6', 'route', 'add', 'default', 'via', a.gatewayInside6);
+  gateway.setSysctl('net.ipv4.ip_forward', 1);
+  gateway.setSysctl('net.ipv6.conf.all.forwarding', 1);
+}
+
+function translate(gateway: Netns, server: Netns, nat: 'masquerade' | 'snat' | 'none'): void {
+  const { gatewayOutside, gatewayOutside6 } = labAddresses;
+  if (nat === 'none') {
+    gateway.tracking();
+    server.ip('route', 'add', 'default', 'via', gatewayOutside);
+    server.ip('-6', 'route', 'add', 'default', 'via', gatewayOutside6);
+    return;
+  }
+  const target = (source: string) =>
+    nat === 'snat' ? ['-j', 'SNAT', '--to-source', source] : ['-j', 'MASQUERADE'];
+  const rule = ['-t', 'nat', '-A', 'POSTROUTING', '-o', 'outside0'];
+  gateway.iptables(...rule, ...target(gatewayOutside));
+  gateway.ip6tables(...rule, ...target(gatewayOutside6));
+}

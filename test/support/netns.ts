@@ -1,0 +1,148 @@
+// Network namespaces for tests: made in the /run/netns of the test's own mount namespace, entered by
+// nsenter (not by `ip netns exec`, which mounts /sys and so fails in some containers). The namespace
+// of the process itself is `Netns.current`.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Child, type RunOptions, run } from './process.js';
+
+let made = 0;
+
+export class Netns implements Disposable {
+  /** The namespace that this process is in. */
+  static readonly current = new Netns(undefined);
+
+  private constructor(
+    /** The name under /run/netns; `undefined` for the current one. */
+    readonly name: string | undefined,
+  ) {}
+
+  /** Makes a namespace with its loopback up. Without a name it gets one of its own. */
+  static create(name = `t${process.pid}-${++made}`): Netns {
+    run(['ip', 'netns', 'add', name]);
+    const netns = new Netns(name);
+    try {
+      netns.exec('ip', 'link', 'set', 'lo', 'up');
+    } catch (error) {
+      netns[Symbol.dispose]();
+      throw error;
+    }
+    return netns;
+  }
+
+  /** What `Conntrack.open({ netns })` and others take: a path. */
+  get path(): string {
+    return this.name === undefined ? '/proc/self/ns/net' : `/run/netns/${this.name}`;
+  }
+
+  /** The words that run a command in here. */
+  argv(command: readonly string[]): string[] {
+    return this.name === undefined ? [...command] : ['nsenter', `--net=${this.path}`, ...command];
+  }
+
+  /** Runs a command in here to its end; returns what it printed. */
+  exec(...command: string[]): string {
+    return this.run(command);
+  }
+
+  run(command: readonly string[], options: RunOptions = {}): string {
+    return run(this.argv(command), options);
+  }
+
+  /** Starts a command in here. */
+  start(command: readonly string[], env: Record<string, string> = {}): Child {
+    return Child.start(this.argv(command), env);
+  }
+
+  /** `ip …` in here. */
+  ip(...args: string[]): string {
+    return this.exec('ip', ...args);
+  }
+
+  iptables(...args: string[]): string {
+    return this.exec('iptables-legacy', '-w', ...args);
+  }
+
+  ip6tables(...args: string[]): string {
+    return this.exec('ip6tables-legacy', '-w', ...args);
+  }
+
+  /** Reads a sysctl of this namespace: `net.netfilter.nf_conntrack_acct`. */
+  sysctl(name: string): string {
+    const path = sysctlPath(name);
+    return (this.name === undefined ? readFileSync(path, 'utf8') : this.exec('cat', path)).trim();
+  }
+
+  setSysctl(name: string, value: string | number): void {
+    const path = sysctlPath(name);
+    if (this.name === undefined) writeFileSync(path, String(value));
+    else this.run(['sh', '-c', 'cat > "$1"', 'sh', path], { input: String(value) });
+  }
+
+  /** Sets a sysctl while `work` runs, and puts the old value back whatever happens. */
+  async withSysctl<T>(
+    name: string,
+    value: string | number,
+    work: () => T | Promise<T>,
+  ): Promise<T> {
+    const old = this.sysctl(name);
+    this.setSysctl(name, value);
+    try {
+      return await work();
+    } finally {
+      this.setSysctl(name, old);
+    }
+  }
+
+  /** Accounting, timestamps and events of the conntrack entries that are made from now on. */
+  conntrackSysctls(values: { acct?: 0 | 1; timestamp?: 0 | 1; events?: 0 | 1 | 2 }): void {
+    for (const [name, value] of Object.entries(values)) {
+      this.setSysctl(`net.netfilter.nf_conntrack_${name}`, value);
+    }
+  }
+
+  /** Turns tracking on: without a rule that asks for it, no packet is tracked (both families). */
+  tracking(): void {
+    this.iptables('-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW');
+    this.ip6tables('-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW');
+  }
+
+  /** How many entries the table has. */
+  flowCount(): number {
+    return Number(this.sysctl('net.netfilter.nf_conntrack_count'));
+  }
+
+  /** Deletes the namespace; what still runs in it keeps it alive without a name. */
+  [Symbol.dispose](): void {
+    if (this.name !== undefined) run(['ip', 'netns', 'del', this.name]);
+  }
+}
+
+function sysctlPath(name: string): string {
+  return `/proc/sys/${name.replaceAll('.', '/')}`;
+}
+
+/** One end of a veth pair: its namespace, device name and addresses with prefix length. */
+export interface VethEnd {
+  netns: Netns;
+  device: string;
+  addresses?: readonly string[];
+}
+
+/** Joins two namespaces; both devices are up and their addresses usable at once (no DAD). */
+export function veth(a: VethEnd, b: VethEnd): void {
+  const place = (netns: Netns) => (netns.name === undefined ? [] : ['netns', netns.name]);
+  const first = a.netns.name !== undefined ? a : b; // made from the named end, so both can be placed
+  const second = first === a ? b : a;
+  const target =
+    second.netns.name === undefined ? ['netns', String(process.pid)] : place(second.netns);
+  first.netns.ip(
+    ...['link', 'add', 'name', first.device, 'type', 'veth', 'peer', 'name', second.device],
+    ...(first.netns === second.netns ? [] : target),
+  );
+  for (const end of [a, b]) {
+    for (const address of end.addresses ?? []) {
+      const nodad = address.includes(':') ? ['nodad'] : [];
+      end.netns.ip('address', 'add', address, 'dev', end.device, ...nodad);
+    }
+    end.netns.ip('link', 'set', end.device, 'up');
+  }
+}
