@@ -25,7 +25,17 @@
       "core/conntrack/stats.cc",
       "core/conntrack/table_dump.cc",
       "core/conntrack/tuple_request.cc",
-      "core/conntrack/write.cc"
+      "core/conntrack/write.cc",
+      "core/xtables/commit.cc",
+      "core/xtables/detect.cc",
+      "core/xtables/diff.cc",
+      "core/xtables/entry.cc",
+      "core/xtables/iptc_library.cc",
+      "core/xtables/lock.cc",
+      "core/xtables/plan.cc",
+      "core/xtables/revision.cc",
+      "core/xtables/sets.cc",
+      "core/xtables/snapshot.cc"
     ],
     "napi_files": [
       "napi/addon.cc",
@@ -38,7 +48,8 @@
       "napi/event_stream.cc",
       "napi/expect.cc",
       "napi/get_sync.cc",
-      "napi/system.cc"
+      "napi/system.cc",
+      "napi/xtables.cc"
     ]
   }
 }
