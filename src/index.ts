@@ -12,22 +12,39 @@ export {
 } from './conntrack/conntrack.js';
 export {
   type ConntrackEvent,
+  type ConntrackEvent,
   EventBatch,
+  EventBatch,
+  type EventType,
   type EventType,
   eventTypes,
   FlowEvent,
+  FlowEvent,
+  type Overrun,
   type Overrun,
 } from './conntrack/event-batch.js';
 export type { EventStats } from './conntrack/event-source.js';
-export { type EventOptions, EventStream, type StreamOptions } from './conntrack/event-stream.js';
+export {
+  type EventOptions,
+  type EventOptions,
+  EventStream,
+  EventStream,
+  type StreamOptions,
+} from './conntrack/event-stream.js';
 export type {
   Expectation,
+  Expectation,
+  ExpectationFlag,
   ExpectationFlag,
   ExpectationMaster,
+  ExpectationMaster,
+  ExpectationTuple,
   ExpectationTuple,
 } from './conntrack/expectation.js';
 export type {
   ExpectationInit,
+  ExpectationInit,
+  ExpectationTupleInit,
   ExpectationTupleInit,
 } from './conntrack/expectation-init.js';
 export type {
@@ -72,3 +89,27 @@ export {
   XtablesError,
   XtablesLockError,
 } from './errors.js';
+export type { Backend, BackendReport } from './iptables/backend.js';
+export type { TableEdit } from './iptables/edit.js';
+export {
+  type EditOptions,
+  Iptables,
+  type IptablesOptions,
+  ip6tables,
+  iptables,
+  type LockWait,
+} from './iptables/iptables.js';
+export type { RestoreOptions } from './iptables/restore.js';
+export {
+  type Counters,
+  type Match,
+  type Not,
+  Rule,
+  type RuleInit,
+  sameRule,
+  type Target,
+  type UnknownExtension,
+} from './iptables/rule.js';
+export { formatRule, type ParseOptions, parseRule, parseRules } from './iptables/rule-text.js';
+export type { Chain, Policy, Table, TableName } from './iptables/table.js';
+export type { RuleHits, WatchOptions } from './iptables/watch.js';
