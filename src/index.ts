@@ -12,41 +12,21 @@ export {
 } from './conntrack/conntrack.js';
 export {
   type ConntrackEvent,
-  type ConntrackEvent,
   EventBatch,
-  EventBatch,
-  type EventType,
   type EventType,
   eventTypes,
   FlowEvent,
-  FlowEvent,
-  type Overrun,
   type Overrun,
 } from './conntrack/event-batch.js';
 export type { EventStats } from './conntrack/event-source.js';
-export {
-  type EventOptions,
-  type EventOptions,
-  EventStream,
-  EventStream,
-  type StreamOptions,
-} from './conntrack/event-stream.js';
+export { type EventOptions, EventStream, type StreamOptions } from './conntrack/event-stream.js';
 export type {
   Expectation,
-  Expectation,
-  ExpectationFlag,
   ExpectationFlag,
   ExpectationMaster,
-  ExpectationMaster,
-  ExpectationTuple,
   ExpectationTuple,
 } from './conntrack/expectation.js';
-export type {
-  ExpectationInit,
-  ExpectationInit,
-  ExpectationTupleInit,
-  ExpectationTupleInit,
-} from './conntrack/expectation-init.js';
+export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectation-init.js';
 export type {
   ExpectationChange,
   ExpectationEvent,
