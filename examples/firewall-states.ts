@@ -17,9 +17,10 @@ const states: RuleInit[] = [
 
 const toStates: RuleInit = { target: { name: 'jump', chain: 'CT_STATES' } };
 
+/** Echo requests. */
 const ping: RuleInit = {
   protocol: 'icmp',
-  matches: [{ name: 'icmp', icmpType: 'echo-request' }],
+  matches: [{ name: 'icmp', icmpType: 8 }],
   target: { name: 'ACCEPT' },
 };
 
