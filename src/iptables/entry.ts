@@ -7,7 +7,7 @@ import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
 import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import { applyMask, formatAddress, formatMask, isZero, maskPrefix } from './ip-text.js';
+import { applyMask, formatAddress, formatMask, maskPrefix } from './ip-text.js';
 
 export interface Counters {
   packets: bigint;
@@ -103,17 +103,17 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 function interfaceText(bytes: Uint8Array, at: number, maskAt: number): string | undefined {
+  if (bytes[maskAt] === 0 && bytes[at] === 0) return undefined;
   const field = bytes.subarray(at, at + ifnamsiz);
   const end = field.indexOf(0);
   const name = bytesToText(end < 0 ? field : field.subarray(0, end));
-  if (bytes[maskAt] === 0) return name === '' ? undefined : name;
-  const mask = bytes.subarray(maskAt, maskAt + ifnamsiz);
-  let text = '';
-  for (let i = 0; i < ifnamsiz; i++) {
-    if (mask[i] === 0) return field[i - 1] === 0 ? text : `${text}+`;
-    if (field[i] !== 0) text = bytesToText(field.subarray(0, i + 1));
-  }
-  return text;
+  if (bytes[maskAt] === 0) return name;
+  // As iptables prints it: the masked part, and `+` where the mask ends before the name's NUL.
+  let length = 0;
+  while (length < ifnamsiz && bytes[maskAt + length] !== 0) length++;
+  const masked = field.subarray(0, length).filter((byte) => byte !== 0);
+  const isWhole = length === ifnamsiz || field[length - 1] === 0;
+  return isWhole ? bytesToText(masked) : `${bytesToText(masked)}+`;
 }
 
 function writeInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): void {
@@ -127,6 +127,29 @@ function not<T>(value: T, inverted: boolean): Not<T> {
   return inverted ? { not: value } : value;
 }
 
+/** Host byte order, without the cost of a DataView. */
+export function readUint16(bytes: Uint8Array, at: number): number {
+  const [low, high] = littleEndian ? [at, at + 1] : [at + 1, at];
+  return bytes[low]! | (bytes[high]! << 8);
+}
+
+/** The address at `at` with its mask, in the typed form; `undefined` where both are zero. */
+function networkText(
+  entry: Uint8Array,
+  at: number,
+  maskAt: number,
+  length: 4 | 16,
+): string | undefined {
+  let any = true;
+  for (let i = 0; i < length && any; i++) any = entry[at + i] === 0 && entry[maskAt + i] === 0;
+  if (any) return undefined;
+  let full = true;
+  for (let i = 0; i < length && full; i++) full = entry[maskAt + i] === 0xff;
+  const address = entry.subarray(at, at + length);
+  if (full) return formatAddress(address);
+  return formatNetwork({ address, mask: entry.subarray(maskAt, maskAt + length) });
+}
+
 /** Reads what stands before the matches. */
 export function readHead(entry: Uint8Array, family: Family, names: HostNames): RuleHead {
   const layout = layouts[family];
@@ -134,22 +157,18 @@ export function readHead(entry: Uint8Array, family: Family, names: HostNames): R
   const flags = entry[layout.flags]!;
   const inverted = entry[layout.invflags]!;
   const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
-  const proto = viewOf(entry).getUint16(layout.proto, littleEndian);
+  const proto = readUint16(entry, layout.proto);
   if (proto !== 0) {
     head.protocol = not(names.protocolName(proto) ?? proto, (inverted & inv.proto) !== 0);
   } else if (flags & layout.protoFlag) {
     head.protocol = 'all';
   }
-  for (const [key, index, bit] of [
-    ['src', 0, inv.src],
-    ['dst', 1, inv.dst],
-  ] as const) {
-    const address = entry.subarray(index * length, (index + 1) * length);
-    const mask = entry.subarray((index + 2) * length, (index + 3) * length);
-    const isInverted = (inverted & bit) !== 0;
-    if (isZero(mask) && isZero(address) && !isInverted) continue;
-    head[key] = not(formatNetwork({ address, mask }), isInverted);
-  }
+  const src = networkText(entry, 0, 2 * length, length);
+  if (src !== undefined) head.src = not(src, (inverted & inv.src) !== 0);
+  else if (inverted & inv.src) head.src = { not: anyNetwork[family] };
+  const dst = networkText(entry, length, 3 * length, length);
+  if (dst !== undefined) head.dst = not(dst, (inverted & inv.dst) !== 0);
+  else if (inverted & inv.dst) head.dst = { not: anyNetwork[family] };
   const input = interfaceText(entry, layout.in, layout.inMask);
   if (input !== undefined) head.in = not(input, (inverted & inv.in) !== 0);
   const output = interfaceText(entry, layout.out, layout.outMask);
@@ -157,6 +176,8 @@ export function readHead(entry: Uint8Array, family: Family, names: HostNames): R
   if (flags & layout.frag) head.fragment = not(true as const, (inverted & inv.frag) !== 0);
   return head;
 }
+
+const anyNetwork: Record<Family, string> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
 
 /** Checks what stands before the matches; answers the canonical form. */
 export function checkHead(given: RuleHead, place: Place): RuleHead {
@@ -325,57 +346,59 @@ export interface ExtensionBytes {
   payload: Uint8Array;
 }
 
-function extensionAt(
-  entry: Uint8Array,
-  at: number,
-  end: number,
-): ExtensionBytes & { next: number } {
-  const header = extensionHeader;
-  const size = end - at < header.size ? 0 : viewOf(entry).getUint16(at, littleEndian);
-  if (size < header.size || at + size > end) {
+/** Where each match ends, and where the target begins; it ends with the entry. */
+export function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
+  const layout = layouts[family];
+  const target = readUint16(entry, layout.targetOffset);
+  const next = readUint16(entry, layout.nextOffset);
+  if (next !== entry.length || target > next || target < layout.size) {
     throw new RangeError(
-      `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
+      `entry: target at ${target} and end at ${next} do not fit ${entry.length} bytes`,
     );
   }
+  const ends: number[] = [];
+  const step = (at: number, end: number): number => {
+    const size = end - at < extensionHeader.size ? 0 : readUint16(entry, at);
+    if (size < extensionHeader.size || at + size > end) {
+      throw new RangeError(
+        `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
+      );
+    }
+    return at + size;
+  };
+  for (let at = layout.size; at < target; ) {
+    at = step(at, target);
+    ends.push(at);
+  }
+  const end = step(target, next);
+  if (end !== next) throw new RangeError(`entry: ${next - end} bytes after the target`);
+  return { ends, target };
+}
+
+function extensionAt(entry: Uint8Array, at: number, end: number): ExtensionBytes {
+  const header = extensionHeader;
   const field = entry.subarray(at + header.name, at + header.name + header.nameLength);
   const nul = field.indexOf(0);
   return {
     name: bytesToText(nul < 0 ? field : field.subarray(0, nul)),
     revision: entry[at + header.revision]!,
-    payload: entry.subarray(at + header.size, at + size),
-    next: at + size,
+    payload: entry.subarray(at + header.size, end),
   };
 }
 
-/** Where the matches and the target of an entry lie. Throws where sizes do not fit together. */
+/** The matches and the target of an entry. Throws where sizes do not fit together. */
 export function splitEntry(
   entry: Uint8Array,
   family: Family,
 ): { matches: ExtensionBytes[]; target: ExtensionBytes } {
-  const layout = layouts[family];
-  if (entry.length < layout.size + extensionHeader.size) {
-    throw new RangeError(`entry: ${entry.length} bytes are too few for an ${family} rule`);
-  }
-  const view = viewOf(entry);
-  const targetOffset = view.getUint16(layout.targetOffset, littleEndian);
-  const nextOffset = view.getUint16(layout.nextOffset, littleEndian);
-  if (nextOffset !== entry.length || targetOffset > nextOffset || targetOffset < layout.size) {
-    throw new RangeError(
-      `entry: target at ${targetOffset} and end at ${nextOffset} do not fit ${entry.length} bytes`,
-    );
-  }
-  const matches: ExtensionBytes[] = [];
-  let at = layout.size;
-  while (at < targetOffset) {
-    const found = extensionAt(entry, at, targetOffset);
-    matches.push(found);
-    at = found.next;
-  }
-  const target = extensionAt(entry, targetOffset, nextOffset);
-  if (target.next !== nextOffset) {
-    throw new RangeError(`entry: bytes after the target: ${nextOffset - target.next}`);
-  }
-  return { matches, target };
+  const { ends, target } = entryParts(entry, family);
+  let at = layouts[family].size;
+  const matches = ends.map((end) => {
+    const found = extensionAt(entry, at, end);
+    at = end;
+    return found;
+  });
+  return { matches, target: extensionAt(entry, target, entry.length) };
 }
 
 /** Puts an entry together; its head and counters are still zero. */

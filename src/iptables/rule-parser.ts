@@ -29,8 +29,9 @@ import {
   prefixMask,
   wholeNumber,
 } from './ip-text.js';
-import type { Match, RuleInit, Target } from './rule.js';
-import { checkChainName, checkRule, maxNameLength } from './rule.js';
+import { checkChainName, checkRule } from './rule-check.js';
+import type { Match, RuleInit, Target } from './rule-types.js';
+import { maxNameLength } from './rule-types.js';
 
 export interface ParseOptions {
   /** `ipv4` unless given. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { layouts, splitEntry } from '../../src/iptables/entry.js';
 import type { Kind } from '../../src/iptables/extensions/define.js';
 import { registry } from '../../src/iptables/extensions/index.js';
+import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
 import type { SetNames } from '../../src/iptables/host-names.js';
 import type { Family, RuleInit } from '../../src/iptables/rule.js';
 import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule.js';
@@ -54,9 +55,14 @@ function run(
   args: string[],
   input = '',
 ): { status: number; out: string; err: string } {
-  const done = spawnSync(command, args, { input, encoding: 'utf8', maxBuffer: 1 << 28 });
+  // Bytes, not UTF-8: strings of rules may hold anything.
+  const done = spawnSync(command, args, { input: textToBytes(input), maxBuffer: 1 << 28 });
   if (done.error) throw done.error;
-  return { status: done.status ?? -1, out: done.stdout, err: done.stderr };
+  return {
+    status: done.status ?? -1,
+    out: bytesToText(done.stdout),
+    err: bytesToText(done.stderr),
+  };
 }
 
 function restoreText(options: Conformance, specs: readonly string[], counted: boolean): string {
@@ -342,8 +348,9 @@ export class Random {
     return this.pick([0, 1, 22, 80, 443, 1024, 65535, this.int(65536)]);
   }
   portRange(separator = ':'): string {
-    const [a, b] = [this.port(), this.port()].sort((x, y) => x - y);
-    return this.chance(50) || a === b ? String(a) : `${a}${separator}${b}`;
+    const [a, b] = [this.port(), this.port()].sort((x, y) => x - y) as [number, number];
+    // Never all ports: iptables-save leaves that range out, and with it a negation.
+    return this.chance(50) || a === b || b - a === 65535 ? String(a) : `${a}${separator}${b}`;
   }
   address(family: Family): string {
     if (family === 'ipv4') return [0, 0, 0, 0].map(() => this.int(256)).join('.');

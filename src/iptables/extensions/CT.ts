@@ -123,11 +123,18 @@ function CT(revision: 0 | 1 | 2) {
         ...(revision === 2 && { options: ['zone-orig'] }),
         type: zone,
         store: zoneStore(flag.orig, (bits) => (bits & flag.orig) !== 0),
+        print(value, _, __, typed) {
+          if (value === 0) return '';
+          // Both directions are one zone again.
+          return `--zone${typed.zoneReply === undefined ? '-orig' : ''} ${value}`;
+        },
       },
       zoneReply: {
         ...(revision === 2 && { options: ['zone-reply'] }),
         type: zone,
         store: zoneStore(flag.reply, (bits) => (bits & flag.reply) !== 0),
+        print: (value, _, __, typed) =>
+          value === 0 || typed.zoneOrig !== undefined ? '' : `--zone-reply ${value}`,
       },
       alias: {
         type: { arity: 1, check: () => 'NOTRACK', parse: () => 'NOTRACK', print: String },

@@ -20,7 +20,10 @@ export function same(a: unknown, b: unknown): boolean {
 
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
+  for (const key in value) {
+    const inner = value[key];
+    if (typeof inner === 'object') deepFreeze(inner);
+  }
   return Object.freeze(value);
 }
 
@@ -74,7 +77,7 @@ function cleanStrings(extension: Extension, payload: Uint8Array): void {
 
 /** The payload as it counts in comparisons: user part only, strings up to their NUL. */
 export function comparable(extension: Extension, payload: Uint8Array): Uint8Array {
-  const bytes = payload.slice(0, extension.userSize);
+  const bytes = new Uint8Array(payload.subarray(0, extension.userSize));
   cleanStrings(extension, bytes);
   return bytes;
 }
@@ -83,6 +86,11 @@ function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
   for (let at = 0; at < length; at++) if (a[at] !== b[at]) return false;
   return true;
 }
+
+// Where payloads are written again, to see whether the same bytes come out. Holds the largest: u32.
+export const maxSize = 4096;
+const scratch = new Uint8Array(maxSize);
+const scratchView = new DataView(scratch.buffer);
 
 /** Reads a payload; the raw form where the description does not reproduce the bytes. */
 export function decode(
@@ -94,14 +102,14 @@ export function decode(
   const raw = (warning: string): UnknownExtension => ({
     name: extension.name,
     revision: extension.revision,
-    data: payload.slice(),
+    data: new Uint8Array(payload), // a copy: slice() of a Buffer is none
     warning,
   });
   if (payload.length !== extension.size) {
     return raw(`payload of ${payload.length} bytes, not ${extension.size}`);
   }
   let typed: Typed;
-  const again = new Uint8Array(extension.size);
+  const again = scratch.subarray(0, extension.size).fill(0);
   try {
     typed = readFields(
       extension,
@@ -109,7 +117,7 @@ export function decode(
       cx,
       newest,
     );
-    writeFields(extension, typed, new DataView(again.buffer), cx);
+    writeFields(extension, typed, scratchView, cx);
   } catch (error) {
     return raw(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -202,7 +210,7 @@ export function printFields(
     const not = isNot(given);
     const value = not ? given.not : given;
     if (field.print !== undefined) {
-      const own = field.print(value, not, cx);
+      const own = field.print(value, not, cx, typed);
       if (own !== '') text += ` ${own}`;
       continue;
     }

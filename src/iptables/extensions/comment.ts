@@ -6,7 +6,7 @@ import { string } from './values.js';
 
 export interface CommentMatch extends Known {
   readonly name: 'comment';
-  /** At most 255 bytes of UTF-8. */
+  /** At most 255 bytes of UTF-8; iptables cuts longer ones, the typed form refuses them. */
   readonly comment: string;
 }
 
@@ -18,7 +18,7 @@ export const comment = match<CommentMatch>({
   fields: {
     comment: {
       options: ['comment'],
-      type: string({ max: 255 }),
+      type: string({ max: 255, longer: 'cut' }),
       store: fixedString(0, 256),
       required: true,
     },

@@ -71,10 +71,11 @@ const flag = {
 } as const;
 
 const given = (mask: number) => ({ present: bit(146, mask, 16), invert: bit(148, mask, 16) });
-const stateType = namesOf(Object.keys(states) as CtState[], { anyCase: true });
+const stateType = namesOf(Object.keys(states) as CtState[], { anyCase: true, prefix: true });
 const plainStates = (Object.keys(states) as CtState[]).filter((each) => !/NAT$/.test(each));
 const statusType = namesOf(Object.keys(statuses) as CtStatus[], {
   anyCase: true,
+  prefix: true,
   empty: true,
   groups: { NONE: [] },
   print: (value) => value.join(',') || 'NONE',
@@ -107,18 +108,14 @@ const protocolType: ValueType<number | string> = {
     // The kernel's field holds the number, and the number is what is shown.
     return typeof checked === 'number' ? checked : at.names.protocolNumber(checked)!;
   },
-  parse(text, at) {
-    const value = protocol.parse(text.toLowerCase(), at);
-    if (value === 0 && at.inverted) throw refused(at.path, 'would never match');
-    return value;
-  },
+  parse: (text, at) => protocol.parse(text.toLowerCase(), at),
 };
 
 const stateSpelling: Spelling<ConntrackMatch> = {
   option: 'state',
   invertible: true,
   field: 'ctstate',
-  parse: (text, at) => namesOf(plainStates, { anyCase: true }).parse(text, at),
+  parse: (text, at) => namesOf(plainStates, { anyCase: true, prefix: true }).parse(text, at),
 };
 
 function conntrack(revision: 1 | 2 | 3) {
@@ -236,9 +233,6 @@ function conntrack(revision: 1 | 2 | 3) {
       if (keys.length === 0) throw refused(at.path, 'needs at least one condition');
       if (value.alias !== undefined && keys.some((key) => key !== 'ctstate')) {
         throw refused(at.path, 'the alias state has only ctstate');
-      }
-      if (isNot(value.ctproto) && value.ctproto.not === 0) {
-        throw refused(at.path, 'ctproto: no protocol would never match');
       }
       if (revision === 3) return;
       for (const key of [

@@ -96,7 +96,12 @@ export type Field<T, Negatable extends boolean = boolean> = {
   /** Fields that must stand beside this one. */
   readonly requires?: readonly string[];
   /** The whole text of the field, instead of `--option value`. Empty: not printed. */
-  readonly print?: (value: T, not: boolean, cx: Codec) => string;
+  readonly print?: (
+    value: T,
+    not: boolean,
+    cx: Codec,
+    typed: Readonly<Record<string, unknown>>,
+  ) => string;
 } & (Negatable extends true
   ? { /** The bit that negates it. */ readonly invert: Store<boolean> }
   : { readonly invert?: undefined });

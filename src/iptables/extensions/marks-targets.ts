@@ -2,7 +2,7 @@
 // xt_connmark_tginfo1, xt_connmark_tginfo2). The new mark is (old & ~mask) ^ value.
 import { badRange } from '../../errors.js';
 import { wholeNumber } from '../ip-text.js';
-import type { ArgumentPlace, Draft, Known, Place, Spelling, Store, ValueType } from './define.js';
+import type { ArgumentPlace, Codec, Draft, Known, Spelling, Store, ValueType } from './define.js';
 import { both, refused, target } from './define.js';
 import type { Masked } from './stores.js';
 import { masked, u8, u32 } from './stores.js';
@@ -32,6 +32,8 @@ export interface ConnmarkTarget extends Known {
   readonly saveMark?: MarkMasks;
   /** Flow mark → packet mark. */
   readonly restoreMark?: MarkMasks;
+  /** Beside `setXmark` only: a mask that the kernel keeps and does not use (`--set-mark --mask`). */
+  readonly nfmask?: number;
   /** Shift the result by 1…31 bits. */
   readonly leftShiftMark?: number;
   readonly rightShiftMark?: number;
@@ -49,6 +51,7 @@ const reduce = (value: number, mask: number): Masked => (mask === all ? value : 
 
 /** `--set-mark`, `--and-mark`, `--or-mark`, `--xor-mark`: ways to say setXmark. */
 const spellings: Spelling<{ readonly setXmark?: Masked }>[] = [
+  { option: 'set-xmark', field: 'setXmark', parse: (text, at) => readMark(text, at.path) },
   {
     option: 'set-mark',
     field: 'setXmark',
@@ -78,6 +81,10 @@ const spellings: Spelling<{ readonly setXmark?: Masked }>[] = [
   },
 ];
 
+const setXmark = mark('with mask');
+const printXmark = (value: Masked, _: boolean, cx: Codec) =>
+  `--set-xmark ${setXmark.print(value, cx)}`;
+
 export const MARK = target<MarkTarget>({
   name: 'MARK',
   revision: 2,
@@ -85,10 +92,10 @@ export const MARK = target<MarkTarget>({
   size: 8,
   fields: {
     setXmark: {
-      options: ['set-xmark'],
-      type: mark('with mask'),
+      type: setXmark,
       store: masked(u32(0), u32(4)),
       required: true,
+      print: printXmark,
     },
   },
   spellings,
@@ -166,31 +173,52 @@ const noShift = {
   store: { read: () => undefined, write: () => void 0 } satisfies Store<number>,
 };
 
-// --mask is both masks; --set-mark 1 --mask 3 is --set-xmark 1/3.
+// What the options have said so far. Upstream they write into one struct in the order of the text: a
+// setter after a mask replaces the mask.
+interface Scratch {
+  value: number;
+  ctmask: number;
+  nfmask: number;
+}
+
+function scratch(draft: Draft<ConnmarkTarget>): Scratch {
+  draft.scratch ??= { value: 0, ctmask: all, nfmask: all };
+  return draft.scratch as Scratch;
+}
+
 const maskSpellings: Spelling<ConnmarkTarget>[] = (['mask', 'ctmask', 'nfmask'] as const).map(
   (option) => ({
     option,
     excludes: option === 'mask' ? ['ctmask', 'nfmask'] : [],
     parse(text, at, draft) {
-      draft[option] = bits(text, at);
+      const said = scratch(draft);
+      if (option !== 'nfmask') said.ctmask = bits(text, at);
+      if (option !== 'ctmask') said.nfmask = bits(text, at);
     },
   }),
 );
 
-function finish(draft: Draft<ConnmarkTarget>, at: Place): void {
-  const { mask, ctmask, nfmask } = draft as { mask?: number; ctmask?: number; nfmask?: number };
-  for (const key of ['mask', 'ctmask', 'nfmask']) delete draft[key];
-  const given = { ctmask: ctmask ?? mask ?? all, nfmask: nfmask ?? mask ?? all };
-  if (draft.saveMark !== undefined) draft.saveMark = given;
-  else if (draft.restoreMark !== undefined) draft.restoreMark = given;
+const setSpellings = spellings.map(
+  (spelling): Spelling<ConnmarkTarget> => ({
+    ...spelling,
+    parse(text, at, draft) {
+      const given = spelling.parse(text, at, draft) as Masked;
+      const said = scratch(draft);
+      said.value = typeof given === 'number' ? given : given.value;
+      said.ctmask = typeof given === 'number' ? all : given.mask;
+      return given;
+    },
+  }),
+);
+
+function finish(draft: Draft<ConnmarkTarget>): void {
+  const { value, ctmask, nfmask } = scratch(draft);
+  delete draft.scratch;
+  if (draft.saveMark !== undefined) draft.saveMark = { nfmask, ctmask };
+  else if (draft.restoreMark !== undefined) draft.restoreMark = { nfmask, ctmask };
   else if (draft.setXmark !== undefined) {
-    if (ctmask !== undefined || nfmask !== undefined) {
-      throw refused(at.path, '--ctmask and --nfmask go with --save-mark or --restore-mark');
-    }
-    if (mask !== undefined) {
-      const value = draft.setXmark;
-      draft.setXmark = reduce(typeof value === 'number' ? value : value.value, mask);
-    }
+    draft.setXmark = reduce(value, ctmask);
+    if (nfmask !== all) draft.nfmask = nfmask;
   }
 }
 
@@ -204,23 +232,36 @@ function CONNMARK(revision: 1 | 2) {
     size: 16,
     fields: {
       setXmark: {
-        options: ['set-xmark'],
-        type: mark('with mask'),
+        type: setXmark,
+        print: printXmark,
         store: {
           read: (payload, cx) =>
             u8(modeAt).read(payload, cx) === mode.set ? value.read(payload, cx) : undefined,
           write(payload, given, cx) {
             u8(modeAt).write(payload, mode.set, cx);
             value.write(payload, given, cx);
+            u32(8).write(payload, all, cx);
           },
         },
+      },
+      nfmask: {
+        type: hexNumber(),
+        store: {
+          read(payload, cx) {
+            const isSet = u8(modeAt).read(payload, cx) === mode.set;
+            const nfmask = u32(8).read(payload, cx)!;
+            return isSet && nfmask !== all ? nfmask : undefined;
+          },
+          write: (payload, nfmask, cx) => u32(8).write(payload, nfmask, cx),
+        },
+        requires: ['setXmark'],
       },
       saveMark: copyField(modeAt, mode.save, 'save-mark'),
       restoreMark: copyField(modeAt, mode.restore, 'restore-mark'),
       leftShiftMark: revision === 2 ? shift(0, 'left-shift-mark') : noShift,
       rightShiftMark: revision === 2 ? shift(1, 'right-shift-mark') : noShift,
     },
-    spellings: [...(spellings as Spelling<ConnmarkTarget>[]), ...maskSpellings],
+    spellings: [...setSpellings, ...maskSpellings],
     finish,
     check(given, at) {
       const ways = [given.setXmark, given.saveMark, given.restoreMark];

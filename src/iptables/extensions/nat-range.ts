@@ -232,10 +232,10 @@ export function natRange(withBase: boolean): ValueType<NatRange> {
       const match =
         at.family === 'ipv4'
           ? /^([^:]*)(?::(.*))?$/.exec(text)
-          : /^(?:\[([^\]]*)\]|([^[\]]*?))(?:(?<=\]|^):(.*))?$/.exec(text);
+          : /^(?:\[([^\]]*)\](?::(.*))?|(?!:[^:]*$)([^[\]]*)|:([^:]*))$/.exec(text);
       if (match === null) throw badRange(at.path, 'an address, :ports or address:ports', text);
-      const addressText = (at.family === 'ipv4' ? match[1] : (match[1] ?? match[2])) ?? '';
-      const portText = at.family === 'ipv4' ? match[2] : match[3];
+      const addressText = match[1] ?? match[3] ?? '';
+      const portText = match[2] ?? match[4];
       const range: { -readonly [K in keyof NatRange]: NatRange[K] } = {};
       if (addressText !== '') range.address = parseAddresses(addressText, at);
       else if (portText === undefined) throw badRange(at.path, 'an address or ports', text);

@@ -1,6 +1,7 @@
 // Which extensions there are: look-up by what the kernel says (family, kind, name, revision) and by
 // what text says (name, alias). Filled once from the lists of index.ts.
 import type { Family } from '../ip-text.js';
+import { maxSize } from './codec.js';
 import type { Alias, Extension, Kind } from './define.js';
 
 /** The highest revision of an extension that the kernel takes; `undefined`: no limit known. */
@@ -12,35 +13,45 @@ export interface Named {
   readonly alias: Alias<Record<string, unknown>> | undefined;
 }
 
+type ByName<T> = Record<Family, Record<Kind, Map<string, T>>>;
+
+function byName<T>(): ByName<T> {
+  return {
+    ipv4: { match: new Map(), target: new Map() },
+    ipv6: { match: new Map(), target: new Map() },
+  };
+}
+
 export class Registry {
   /** Newest first. */
-  readonly #byName = new Map<string, Extension[]>();
-  readonly #aliases = new Map<string, string>();
+  readonly #revisions = byName<Extension[]>();
+  /** Other names: what they really are. */
+  readonly #others = byName<string>();
 
   constructor(extensions: readonly Extension[]) {
     for (const extension of extensions) {
+      const { kind, name, revision, size, userSize, moduleNames = [], alias } = extension;
+      if (size % 8 !== 0 || size > maxSize || userSize > size) {
+        throw new Error(`${kind} ${name} revision ${revision}: sizes ${size} and ${userSize}`);
+      }
       for (const family of extension.families) {
-        const key = `${family} ${extension.kind} ${extension.name}`;
-        const revisions = this.#byName.get(key) ?? [];
-        if (revisions.some((each) => each.revision === extension.revision)) {
-          throw new Error(`${key} revision ${extension.revision} is registered twice`);
+        const revisions = this.#revisions[family][kind].get(name) ?? [];
+        if (revisions.some((each) => each.revision === revision)) {
+          throw new Error(`${family} ${kind} ${name} revision ${revision} is registered twice`);
         }
         revisions.push(extension);
         revisions.sort((a, b) => b.revision - a.revision);
-        this.#byName.set(key, revisions);
-        for (const name of extension.moduleNames ?? []) {
-          this.#aliases.set(`${family} ${extension.kind} ${name}`, extension.name);
-        }
-        if (extension.alias !== undefined) {
-          this.#aliases.set(`${family} ${extension.kind} ${extension.alias.name}`, extension.name);
-        }
+        this.#revisions[family][kind].set(name, revisions);
+        const others = this.#others[family][kind];
+        for (const other of moduleNames) others.set(other, name);
+        if (alias !== undefined) others.set(alias.name, name);
       }
     }
   }
 
   /** Newest first; empty for a name that is not known. */
   revisions(family: Family, kind: Kind, name: string): readonly Extension[] {
-    return this.#byName.get(`${family} ${kind} ${name}`) ?? [];
+    return this.#revisions[family][kind].get(name) ?? none;
   }
 
   find(family: Family, kind: Kind, name: string, revision: number): Extension | undefined {
@@ -48,13 +59,15 @@ export class Registry {
   }
 
   newest(family: Family, kind: Kind, name: string, max?: MaxRevision): Extension | undefined {
-    const limit = max?.(kind, name) ?? 255;
-    return this.revisions(family, kind, name).find((each) => each.revision <= limit);
+    const limit = max?.(kind, name);
+    const revisions = this.revisions(family, kind, name);
+    if (limit === undefined) return revisions[0];
+    return revisions.find((each) => each.revision <= limit);
   }
 
   /** What `-m name` or `-j NAME` means. */
   named(family: Family, kind: Kind, name: string, max?: MaxRevision): Named | undefined {
-    const real = this.#aliases.get(`${family} ${kind} ${name}`) ?? name;
+    const real = this.#others[family][kind].get(name) ?? name;
     const extension = this.newest(family, kind, real, max);
     if (extension === undefined) return undefined;
     return { extension, alias: extension.alias?.name === name ? extension.alias : undefined };
@@ -62,6 +75,8 @@ export class Registry {
 
   /** Is the name taken by an extension, so that no chain may have it? */
   has(family: Family, kind: Kind, name: string): boolean {
-    return this.named(family, kind, name) !== undefined;
+    return this.#revisions[family][kind].has(name) || this.#others[family][kind].has(name);
   }
 }
+
+const none: readonly Extension[] = [];

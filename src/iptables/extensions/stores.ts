@@ -189,23 +189,54 @@ export function fixedString(at: number, length: number): Store<string> {
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/**
- * Bytes of the kernel as text. Not every string there is UTF-8: in others each byte above 0x7f becomes
- * a lone surrogate U+DC80…U+DCFF, which `textToBytes` turns back, so that nothing is lost.
- */
-export function bytesToText(bytes: Uint8Array): string {
+function decodeOrNothing(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
   } catch {
-    let text = '';
-    for (const byte of bytes)
-      text += byte < 0x80 ? String.fromCharCode(byte) : String.fromCharCode(0xdc00 + byte);
-    return text;
+    return undefined;
   }
+}
+
+/**
+ * Bytes of the kernel as text. Not every string there is UTF-8: a byte that is not part of a
+ * character becomes a lone surrogate U+DC80…U+DCFF, which `textToBytes` turns back, so that nothing
+ * is lost.
+ */
+export function bytesToText(bytes: Uint8Array): string {
+  // Most are short and plain: faster than a decoder.
+  if (bytes.length <= 32) {
+    let text = '';
+    let at = 0;
+    for (; at < bytes.length && bytes[at]! < 0x80; at++) text += String.fromCharCode(bytes[at]!);
+    if (at === bytes.length) return text;
+  }
+  const whole = decodeOrNothing(bytes);
+  if (whole !== undefined) return whole;
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const lead = bytes[at]!;
+    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const character =
+      at + length <= bytes.length ? decodeOrNothing(bytes.subarray(at, at + length)) : undefined;
+    text += character ?? String.fromCharCode(0xdc00 + lead);
+    at += character === undefined ? 1 : length;
+  }
+  return text;
 }
 
 /** Text to bytes: UTF-8, and lone surrogates U+DC80…U+DCFF as the bytes that they stand for. */
 export function textToBytes(text: string): Uint8Array {
+  // Most are short and plain: faster than an encoder.
+  if (text.length <= 64) {
+    const bytes = new Uint8Array(text.length);
+    let at = 0;
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code >= 0x80) break;
+      bytes[at] = code;
+    }
+    if (at === text.length) return bytes;
+  }
   if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
   const parts: number[] = [];
   for (const character of text) {

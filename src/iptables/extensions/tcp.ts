@@ -101,6 +101,11 @@ export const tcp = match<TcpMatch>({
       },
       invert: bit(11, 4),
       default: { mask: [], set: [] },
+      // iptables prints them where the mask is not empty or they are negated.
+      print: (value, not, cx) =>
+        value.mask.length > 0 || not
+          ? `${not ? '! ' : ''}--tcp-flags ${flags.print(value, cx)}`
+          : '',
     },
   },
   spellings: [

@@ -13,6 +13,8 @@ export interface UdpMatch extends Known {
   readonly dport?: Not<number | Range>;
 }
 
+// Resolved with getaddrinfo upstream: decimal, and names of any protocol.
+const type = ports(undefined, true);
 const any: Range = [0, 65535];
 
 export const udp = match<UdpMatch>({
@@ -24,14 +26,14 @@ export const udp = match<UdpMatch>({
   fields: {
     sport: {
       options: ['sport', 'source-port'],
-      type: ports('udp'),
+      type,
       store: pair(u16(0), u16(2)),
       invert: bit(8, 1),
       default: any,
     },
     dport: {
       options: ['dport', 'destination-port'],
-      type: ports('udp'),
+      type,
       store: pair(u16(4), u16(6)),
       invert: bit(8, 2),
       default: any,

@@ -19,7 +19,7 @@ import { quote } from '../rule-words.js';
 import type { ArgumentPlace, Place, ValueType } from './define.js';
 import { refused } from './define.js';
 import type { Masked, Range } from './stores.js';
-import { textToBytes } from './stores.js';
+import { bytesToText, textToBytes } from './stores.js';
 
 export function integer(value: unknown, at: Place, min: number, max: number): number {
   if (typeof value !== 'number') throw badType(at.path, 'a number', value);
@@ -231,9 +231,8 @@ export function string(options: StringOptions): ValueType<string> {
     check: (value, at) => check(value, at.path),
     parse(text, at) {
       if (options.longer !== 'cut') return check(text, at.path);
-      let cut = text;
-      while (textToBytes(cut).length > max) cut = cut.slice(0, -1);
-      return check(cut, at.path);
+      const bytes = textToBytes(text);
+      return check(bytes.length > max ? bytesToText(bytes.subarray(0, max)) : text, at.path);
     },
     print: (value) => (options.bare ? value : quote(value)),
   };
@@ -278,6 +277,8 @@ export function namesOf<const N extends string>(
     groups?: Readonly<Record<string, readonly N[]>>;
     /** Empty parts (`a,`) are skipped instead of refused. */
     lenient?: boolean;
+    /** Any beginning of a name will do; the first that fits counts. */
+    prefix?: boolean;
     /** May the list be empty? */
     empty?: boolean;
     print?: (value: readonly N[]) => string;
@@ -303,8 +304,12 @@ export function namesOf<const N extends string>(
       const chosen = new Set<N>();
       for (const part of text.split(',')) {
         if (part === '' && options.lenient) continue;
-        const group = Object.entries(options.groups ?? {}).find(([n]) => fold(n) === fold(part));
-        const name = names.find((each) => fold(each) === fold(part));
+        const fits = (name: string) =>
+          options.prefix
+            ? part !== '' && fold(name).startsWith(fold(part))
+            : fold(name) === fold(part);
+        const group = Object.entries(options.groups ?? {}).find(([name]) => fits(name));
+        const name = names.find(fits);
         if (group !== undefined) for (const each of group[1]) chosen.add(each);
         else if (name !== undefined) chosen.add(name);
         else throw badRange(at.path, `some of ${names.join(', ')}, with commas between`, part);
