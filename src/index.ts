@@ -10,6 +10,33 @@ export {
   type DumpOptions,
   type OpenOptions,
 } from './conntrack/conntrack.js';
+export {
+  type ConntrackEvent,
+  EventBatch,
+  type EventType,
+  eventTypes,
+  FlowEvent,
+  type Overrun,
+} from './conntrack/event-batch.js';
+export type { EventStats } from './conntrack/event-source.js';
+export { type EventOptions, EventStream, type StreamOptions } from './conntrack/event-stream.js';
+export type {
+  Expectation,
+  ExpectationFlag,
+  ExpectationMaster,
+  ExpectationTuple,
+} from './conntrack/expectation.js';
+export type {
+  ExpectationInit,
+  ExpectationTupleInit,
+} from './conntrack/expectation-init.js';
+export type {
+  ExpectationChange,
+  ExpectationEvent,
+  ExpectationEventOptions,
+  ExpectationStream,
+  Expectations,
+} from './conntrack/expectations.js';
 export type { FlowFilter, SideFilter } from './conntrack/filter.js';
 export { Flow } from './conntrack/flow.js';
 export {

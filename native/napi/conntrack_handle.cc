@@ -3,6 +3,8 @@
 
 #include <thread>
 
+#include "napi/external.h"
+
 namespace nf::js {
 namespace {
 
@@ -10,28 +12,6 @@ namespace {
 constexpr napi_type_tag kHandleTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e01};
 constexpr napi_type_tag kCancelTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e02};
 constexpr std::size_t kCommandBuffer = std::size_t{1} << 20;
-
-template <typename T>
-Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, const napi_type_tag& tag) {
-  auto value = Napi::External<std::shared_ptr<T>>::New(
-      env, new std::shared_ptr<T>(std::move(shared)),
-      [](Napi::BasicEnv, std::shared_ptr<T>* held) { delete held; });
-  napi_type_tag_object(env, value, &tag);
-  return value;
-}
-
-template <typename T>
-std::shared_ptr<T> unwrap(const Napi::Value& value, const napi_type_tag& tag, const char* what) {
-  bool matches = false;
-  if (value.IsExternal()) {
-    napi_check_object_type_tag(value.Env(), value, &tag, &matches);
-  }
-  if (!matches) {
-    Napi::TypeError::New(value.Env(), what).ThrowAsJavaScriptException();
-    return nullptr;
-  }
-  return *value.As<Napi::External<std::shared_ptr<T>>>().Data();
-}
 
 // The calling thread is one of Node's: another namespace is entered on a thread made for that.
 Result<Socket> open_in(const Netns& netns, const char* operation) {
