@@ -18,6 +18,7 @@
       "core/conntrack/expect.cc",
       "core/conntrack/filter.cc",
       "core/conntrack/flow_request.cc",
+      "core/conntrack/flow_tuples.cc",
       "core/conntrack/flush.cc",
       "core/conntrack/kernel_filter.cc",
       "core/conntrack/lookup.cc",
