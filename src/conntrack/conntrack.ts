@@ -2,8 +2,8 @@
 // them, and gives native results their shape.
 
 import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
-import { badRange, closedError, fromNative, type NetfilterError } from '../errors.js';
-import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
+import { badRange, fromNative, type NetfilterError } from '../errors.js';
+import type { DumpStream, RawDumpOptions, RawOutcome } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
@@ -154,25 +154,41 @@ export class Conntrack implements Disposable, AsyncDisposable {
     if (raw.parallel !== 1) throw new TypeError('options.parallel: is for dump()');
     const operation = 'conntrack dump';
     signal?.throwIfAborted();
+    const checkOpen = this.#session.guard(operation);
     const { binding, handle, cell } = this.#session.begin(operation);
     const abort = () => binding.cancel(cell);
-    signal?.addEventListener('abort', abort, { once: true });
+    let stream: DumpStream | undefined;
+    let pending: ReturnType<typeof binding.ctDumpNext> | undefined;
+    let forget = () => {};
+    // Ends the dump's thread; settles when its descriptors are closed.
+    const end = async (target: DumpStream) => {
+      binding.cancel(cell);
+      pending ??= binding.ctDumpNext(target);
+      await pending.catch(() => {});
+    };
     try {
-      const stream = binding.ctDumpStream(handle, cell, raw, size);
+      stream = binding.ctDumpStream(handle, cell, raw, size);
+      const stopListening = () => signal?.removeEventListener('abort', abort);
+      const disown = this.#session.ownWeakly(stream, end, stopListening);
+      signal?.addEventListener('abort', abort, { once: true });
+      forget = () => {
+        stopListening();
+        disown();
+      };
       for (;;) {
-        const pending = binding.ctDumpNext(stream);
-        this.#session.track(cell, pending);
+        pending = binding.ctDumpNext(stream);
         const next = await pending;
+        pending = undefined;
         if (next === null) return;
         yield FlowBatch.fromRaw(next.batch, next.stats);
-        if (this.#session.isClosed) throw closedError(operation);
+        checkOpen();
         signal?.throwIfAborted();
       }
     } catch (thrown) {
       throw this.#session.ended(thrown, operation, signal);
     } finally {
-      signal?.removeEventListener('abort', abort);
-      binding.cancel(cell);
+      forget();
+      if (stream !== undefined) await end(stream);
     }
   }
 
@@ -277,8 +293,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
     const packer = new FieldPacker();
     packFlowInit(packer, flow, 'flow');
     const create = packer.take();
+    const checkOpen = this.#session.guard('conntrack upsert');
     const init = (flow instanceof Flow ? flow.toObject() : flow) as FlowInit;
     for (let attempt = 0; ; attempt++) {
+      checkOpen();
       const outcome = await this.#write(0, create);
       if (outcome.codes[0] === 0) return;
       // It can vanish between the two requests; it cannot do so for ever.
@@ -286,6 +304,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
         throw outcomeError('conntrack upsert', outcome, 0);
       }
       const change = changeOf(init);
+      checkOpen();
       if (change === undefined || (await this.update(tupleOf(init), change))) return;
     }
   }
@@ -296,7 +315,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
    */
   createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    return createMany((packed) => this.#write(0, packed), flows);
+    const checkOpen = this.#session.guard('conntrack create');
+    const write = async (packed: Uint8Array) => {
+      checkOpen();
+      return this.#write(0, packed);
+    };
+    return createMany(write, flows);
   }
 
   /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
@@ -307,7 +331,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
     const packer = new FieldPacker();
     // Checked before anything is sent.
     packUpdate(packer, target, change, undefined);
+    const checkOpen = this.#session.guard('conntrack update');
     for (let attempt = 0; ; attempt++) {
+      checkOpen();
       let found: Flow | undefined;
       // The kernel does not compare ids on update, and takes a status whole: the flow is read first.
       if (target.id !== undefined || byReply || added !== undefined) {
@@ -317,6 +343,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
       const status = added === undefined ? undefined : (found!.statusBits | added) >>> 0;
       packer.take();
       packUpdate(packer, found ?? target, change, status);
+      checkOpen();
       const outcome = await this.#write(1, packer.take());
       const code = outcome.codes[0];
       if (code === 0) return true;
