@@ -23,11 +23,6 @@ export class FieldPacker {
   end(): void {
     this.#view.setUint32(this.#begin, this.#size - this.#begin - 4, littleEndian);
   }
-  /** Forgets the flow begun last: it turned out not to be valid. */
-  drop(): void {
-    this.#size = this.#begin;
-    this.count--;
-  }
 
   // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`
   // would have read the old place before.
@@ -66,6 +61,7 @@ export class FieldPacker {
     return taken;
   }
 
+  // Call it before touching #bytes or #view: it may replace both by larger ones.
   #header(field: number, size: number): number {
     const whole = 4 + ((size + 3) & ~3);
     this.#room(whole);
