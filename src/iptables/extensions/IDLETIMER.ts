@@ -3,7 +3,7 @@
 import { bareWord } from './bare-word.js';
 import type { Known } from './define.js';
 import { both, refused, target } from './define.js';
-import { cstring, flagBit, u32 } from './stores.js';
+import { fixedString, flagBit, u32 } from './stores.js';
 import { given, number } from './values.js';
 
 export interface IdletimerTarget extends Known {
@@ -38,7 +38,7 @@ function IDLETIMER(revision: 0 | 1) {
         options: ['label'],
         required: true,
         type: bareWord(27),
-        store: cstring(4, 28),
+        store: fixedString(4, 28),
       },
       alarm: {
         ...(revision === 1 && { options: ['alarm'] }),

@@ -45,7 +45,10 @@ export const LED = target<LedTarget>({
       type: string({ max: 16 }),
       store: mapped(
         fixedString(0, 27),
-        (text) => (text.startsWith(prefix) ? text.slice(prefix.length) : undefined),
+        (text) => {
+          if (!text.startsWith(prefix)) throw new Error(`its trigger is not ${prefix}…`);
+          return text.slice(prefix.length);
+        },
         (text) => prefix + text,
       ),
       print: (text) => `--led-trigger-id "${text.replace(/["\\]/g, '\\$&')}"`,

@@ -4,7 +4,7 @@ import { badRange } from '../../errors.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Draft, Known, Place, Store, ValueType } from './define.js';
 import { both, refused, target } from './define.js';
-import { cstring, mapped, u8 } from './stores.js';
+import { fixedString, mapped, u8 } from './stores.js';
 import { integer } from './values.js';
 
 export interface RateestTarget extends Known {
@@ -90,10 +90,16 @@ function finish(draft: Draft<RateestTarget>, at: Place): void {
   draft.ewmaLog = log;
 }
 
+// The kernel refuses others; iptables prints something undefined for them.
+function known(value: number | undefined): number {
+  if (value === undefined) throw new Error('its times are out of range');
+  return value;
+}
+
 /** A signed byte: -2 is 250 ms, and each step doubles it. */
 const intervalStore: Store<number> = mapped(
   u8(16),
-  (code) => intervals[((code << 24) >> 24) + 2],
+  (code) => known(intervals[((code << 24) >> 24) + 2]),
   (value) => (intervals.indexOf(value) - 2) & 0xff,
 );
 
@@ -108,7 +114,7 @@ export const RATEEST = target<RateestTarget>({
       options: ['rateest-name'],
       required: true,
       type: bareWord(15),
-      store: cstring(0, 16),
+      store: fixedString(0, 16),
     },
     interval: {
       options: ['rateest-interval'],
@@ -120,7 +126,11 @@ export const RATEEST = target<RateestTarget>({
       options: ['rateest-ewmalog'],
       required: true,
       type: ewmaLog,
-      store: u8(17),
+      store: mapped(
+        u8(17),
+        (log) => known(log >= 1 && log <= maxLog ? log : undefined),
+        (log: number) => log,
+      ),
       print(log, _, __, typed) {
         // 32 bits of microseconds, as iptables computes it.
         const time = ((typed.interval as number) * 1000 * 2 ** log) % 2 ** 32;

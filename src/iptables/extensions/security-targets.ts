@@ -3,7 +3,7 @@
 import { bareWord } from './bare-word.js';
 import type { Field, Known } from './define.js';
 import { both, refused, target } from './define.js';
-import { cstring, u8 } from './stores.js';
+import { fixedString, u8 } from './stores.js';
 import { given } from './values.js';
 
 /** One of `save` and `restore`. Table mangle or security. */
@@ -55,7 +55,7 @@ export interface SecmarkTarget extends Known {
 const selinux = 1;
 
 function SECMARK(revision: 0 | 1) {
-  const { strings = [], ...selctx } = cstring(revision === 1 ? 1 : 8, 256);
+  const { strings = [], ...selctx } = fixedString(revision === 1 ? 1 : 8, 256);
   return target<SecmarkTarget>({
     name: 'SECMARK',
     revision,

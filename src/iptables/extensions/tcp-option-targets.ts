@@ -14,7 +14,7 @@ import { given, integer, number } from './values.js';
  */
 export interface TcpmssTarget extends Known {
   readonly name: 'TCPMSS';
-  /** Bytes: 0…65515 in IPv4, 0…65495 in IPv6. */
+  /** Bytes: 0…65534; what IP can carry, and text says, is at most 65515 in IPv4, 65495 in IPv6. */
   readonly setMss?: number;
   /** The path MTU less the headers. Only in FORWARD, OUTPUT and POSTROUTING. */
   readonly clampMssToPmtu?: true;
@@ -37,7 +37,7 @@ export const TCPMSS = target<TcpmssTarget>({
       options: ['set-mss'],
       type: {
         arity: 1,
-        check: (value, at) => mssOf(at).check(value, at),
+        check: (value, at) => integer(value, at, 0, clamp - 1),
         parse: (text, at) => mssOf(at).parse(text, at),
         print: String,
       },
@@ -69,7 +69,10 @@ export const TCPMSS = target<TcpmssTarget>({
 /** Overwrites TCP options with no-ops. Table mangle, in a rule with `-p tcp`. */
 export interface TcpoptstripTarget extends Known {
   readonly name: 'TCPOPTSTRIP';
-  /** Kinds of options, 2…255, in ascending order; text also takes names (`mss`, `timestamp` …). */
+  /**
+   * Kinds of options, 0…255, in ascending order; text also takes names (`mss`, `timestamp` …), and
+   * neither 0 (the end of all options) nor 1 (the no-op).
+   */
   readonly stripOptions?: readonly number[];
 }
 
@@ -87,7 +90,7 @@ const kindList: ValueType<readonly number[]> = {
   check(value, at) {
     if (!Array.isArray(value)) throw badType(at.path, 'an array of numbers', value);
     const list = value.map((kind: unknown, index) =>
-      integer(kind, { ...at, path: `${at.path}[${index}]` }, 2, 255),
+      integer(kind, { ...at, path: `${at.path}[${index}]` }, 0, 255),
     );
     return [...new Set(list)].sort((a, b) => a - b);
   },
