@@ -1,13 +1,20 @@
 // The list of extensions: each is described in its own file. What is not listed here stays raw. How to
 // add one: README.md in this folder.
 import { addrtype0, addrtype1 } from './addrtype.js';
+import { CLASSIFY } from './CLASSIFY.js';
+import { CLUSTERIP } from './CLUSTERIP.js';
 import { CT0, CT1, CT2, NOTRACK0 } from './CT.js';
 import { comment } from './comment.js';
 import { conntrack1, conntrack2, conntrack3 } from './conntrack.js';
 import type { Extension } from './define.js';
+import { ECN } from './ecn-target.js';
+import { HMARK } from './HMARK.js';
+import { HL, TTL } from './hop-limit-targets.js';
+import { IDLETIMER0, IDLETIMER1 } from './IDLETIMER.js';
 import { icmp } from './icmp.js';
 import { icmp6 } from './icmp6.js';
 import { iprange } from './iprange.js';
+import { LED } from './LED.js';
 import { LOG } from './LOG.js';
 import { limit } from './limit.js';
 import { mac } from './mac.js';
@@ -16,10 +23,23 @@ import { CONNMARK1, CONNMARK2, MARK } from './marks-targets.js';
 import { multiport0, multiport1 } from './multiport.js';
 import { NAT } from './NAT.js';
 import { NETMAP4, NETMAP6 } from './NETMAP.js';
+import { NFLOG } from './NFLOG.js';
+import { NFQUEUE0, NFQUEUE1, NFQUEUE2, NFQUEUE3 } from './NFQUEUE.js';
+import { DNPT, SNPT } from './NPT.js';
 import { owner } from './owner.js';
 import { REJECT4, REJECT6 } from './REJECT.js';
+import { RATEEST } from './rateest-target.js';
 import { Registry } from './registry.js';
+import { SYNPROXY } from './SYNPROXY.js';
+import { CONNSECMARK, SECMARK0, SECMARK1 } from './security-targets.js';
+import { SET0, SET1, SET2, SET3 } from './set-target.js';
+import { AUDIT, CHECKSUM, TRACE } from './small-targets.js';
+import { TEE0, TEE1 } from './TEE.js';
+import { TPROXY } from './TPROXY.js';
 import { tcp } from './tcp.js';
+import { TCPMSS, TCPOPTSTRIP } from './tcp-option-targets.js';
+import { DSCP, TOS0, TOS1 } from './tos-targets.js';
+import { ULOG } from './ULOG.js';
 import { udp } from './udp.js';
 
 const matches = [
@@ -44,19 +64,56 @@ const matches = [
 ] as const;
 
 const targets = [
+  AUDIT,
+  CHECKSUM,
+  CLASSIFY,
+  CLUSTERIP,
   CONNMARK1,
   CONNMARK2,
+  CONNSECMARK,
   CT0,
   CT1,
   CT2,
+  DNPT,
+  DSCP,
+  ECN,
+  HL,
+  HMARK,
+  IDLETIMER0,
+  IDLETIMER1,
+  LED,
   LOG,
   MARK,
   ...NAT,
   NETMAP4,
   NETMAP6,
+  NFLOG,
+  NFQUEUE0,
+  NFQUEUE1,
+  NFQUEUE2,
+  NFQUEUE3,
   NOTRACK0,
+  RATEEST,
   REJECT4,
   REJECT6,
+  SECMARK0,
+  SECMARK1,
+  SET0,
+  SET1,
+  SET2,
+  SET3,
+  SNPT,
+  SYNPROXY,
+  TCPMSS,
+  TCPOPTSTRIP,
+  TEE0,
+  TEE1,
+  TOS0,
+  TOS1,
+  ...TPROXY,
+  TRACE,
+  TTL,
+  ULOG,
 ] as const;
 
 type ShapeOf<E> = E extends Extension<infer V> ? V : never;
