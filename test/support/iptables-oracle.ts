@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { layouts, splitEntry } from '../../src/iptables/entry.js';
 import { comparable } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
+import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
 import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
 import type { SetNames } from '../../src/iptables/host-names.js';
 import type { Family, RuleInit } from '../../src/iptables/rule.js';
@@ -43,6 +44,8 @@ export interface Conformance {
   /** How many random ones; 200 unless given. */
   count?: number;
   sets?: SetNames;
+  /** What this package is told of the kernel; what iptables believes is the test's affair. */
+  maxRevision?: MaxRevision;
 }
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -165,7 +168,12 @@ function firstDifference(kernel: Uint8Array, ours: Uint8Array): string | undefin
 }
 
 function ourParse(family: Family, options: Conformance, spec: string): RuleInit[] {
-  return parseRules(spec, { family, table: options.table ?? 'filter', sets: options.sets });
+  return parseRules(spec, {
+    family,
+    table: options.table ?? 'filter',
+    sets: options.sets,
+    ...(options.maxRevision && { maxRevision: options.maxRevision }),
+  });
 }
 
 function ourRefusal(family: Family, options: Conformance, spec: string): Error | undefined {
@@ -193,7 +201,11 @@ export function compare(family: Family, options: Conformance, specs: readonly Sp
   const saved = savedRules(family, table);
   assert.is(saved.length, entries.length, 'iptables-save and the kernel agree on how many rules');
   const problems: string[] = [];
-  const cx = { family, sets: options.sets };
+  const cx = {
+    family,
+    sets: options.sets,
+    ...(options.maxRevision && { maxRevision: options.maxRevision }),
+  };
   let at = 0;
   for (const [index, spec] of texts.entries()) {
     const counters = { packets: BigInt(index * 7919), bytes: BigInt(index * 104729 + 1) };
