@@ -1,10 +1,10 @@
 // Match connlimit: how many flows a host or network has (struct xt_connlimit_info revision 1).
-import { badRange } from '../../errors.js';
-import { maskPrefix, parseMask, prefixMask } from '../ip-text.js';
-import type { Codec, Known, Place, Store, ValueType } from './define.js';
+import { maskPrefix, prefixMask } from '../ip-text.js';
+import type { Known, Store } from './define.js';
 import { both, match, refused } from './define.js';
+import { bits, prefixLength } from './prefix-length.js';
 import { bit, flagBit, rawBytes, u32 } from './stores.js';
-import { given, integer, number } from './values.js';
+import { given, number } from './values.js';
 
 /** One of `upto` and `above`. The packet's own flow counts. */
 export interface ConnlimitMatch extends Known {
@@ -21,22 +21,6 @@ export interface ConnlimitMatch extends Known {
   /** Count by destination; by source unless given. */
   readonly daddr?: true;
 }
-
-const bits = (cx: Codec) => (cx.family === 'ipv4' ? 32 : 128);
-
-const prefixLength: ValueType<number> = {
-  arity: 1,
-  check: (value, at: Place) => integer(value, at, 0, bits(at)),
-  parse(text, at) {
-    const mask = parseMask(text, at.family);
-    const length = mask === undefined ? undefined : maskPrefix(mask);
-    if (length === undefined) {
-      throw badRange(at.path, `a prefix length in 0…${bits(at)}, or a mask that is one`, text);
-    }
-    return length;
-  },
-  print: String,
-};
 
 /**
  * XT_CONNLIMIT_INVERT set is `upto`: the kernel's own words are "above, or not". The number

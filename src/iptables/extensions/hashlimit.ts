@@ -1,24 +1,23 @@
 // Match hashlimit: a token bucket for each source, destination or port (struct xt_hashlimit_mtinfo1, 2, 3).
 import { badRange, badType } from '../../errors.js';
-import { maskPrefix, parseMask } from '../ip-text.js';
+import type { ByteRate } from './byte-rate.js';
+import {
+  byteRateOf,
+  bytesOfCost,
+  costOf,
+  formatBytes,
+  isByteRate,
+  maxCost,
+  packetOrByteRate,
+} from './byte-rate.js';
 import type { Codec, Known, Place, Spelling, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
+import { bits, prefixLength } from './prefix-length.js';
 import { procName } from './proc-name.js';
 import type { Rate, RateUnit } from './rate.js';
-import { periodOf, rateOf, rate as rateType } from './rate.js';
+import { periodOf, rateOf } from './rate.js';
 import { bit, bitNames, fixedString, flagBit, mapped, u32, u64 } from './stores.js';
 import { given, integer, namesOf, number } from './values.js';
-
-/** Bytes per second. */
-export interface ByteRate {
-  /**
-   * 0…68719476719, below 16 as if 0. The kernel holds a reciprocal: the lower the rate, the more
-   * exactly. What is read is a rate with the same reciprocal.
-   */
-  readonly bytes: number;
-  /** That reciprocal, where `bytes` does not give exactly this one. */
-  readonly cost?: number;
-}
 
 export type HashlimitKey = 'srcip' | 'srcport' | 'dstip' | 'dstport';
 
@@ -79,77 +78,10 @@ const keyBits = { srcip: flag.sip, srcport: flag.spt, dstip: flag.dip, dstport: 
 const allKeys = flag.dip | flag.dpt | flag.sip | flag.spt;
 
 const seconds: Record<RateUnit, number> = { second: 1, minute: 60, hour: 3600, day: 86400 };
-const maxCost = 0xffffffff;
-/** XT_HASHLIMIT_BYTE_SHIFT. */
-const byteUnit = 16;
-/** Above, the cost would be 0, which iptables-save cannot print (it divides by it). */
-const maxBytes = (maxCost - 1) * byteUnit + byteUnit - 1;
 const defaultBurst = 5;
 const gcInterval = 1000;
 const byteExpire = 15000;
 const byteBurstExpire = 60000;
-
-const costOf = ({ bytes, cost }: ByteRate) =>
-  cost ?? Math.floor(maxCost / (Math.floor(bytes / byteUnit) + 1));
-
-function bytesOfCost(cost: number): number {
-  return (Math.floor(maxCost / cost) - 1) * byteUnit;
-}
-
-/** As iptables shows it: of the rates with this cost one that is whole in mb or kb, up to 32 bits. */
-function byteRateOf(cost: number): ByteRate {
-  const least = bytesOfCost(cost);
-  for (const [, unit] of least > maxCost ? [] : suffixes) {
-    const bytes = least - (least % unit);
-    if (bytes > 0 && costOf({ bytes }) === cost) return { bytes };
-  }
-  return costOf({ bytes: least }) === cost ? { bytes: least } : { bytes: least, cost };
-}
-
-const isByteRate = (value: Rate | ByteRate): value is ByteRate => 'bytes' in value;
-
-const suffixes = [
-  ['mb', 1048576],
-  ['kb', 1024],
-] as const;
-
-/** The rate only in a unit that divides it, a burst in the largest one that it reaches. */
-function formatBytes(bytes: number, exact: boolean): string {
-  for (const [suffix, unit] of suffixes) {
-    if (bytes >= unit && (!exact || bytes % unit === 0))
-      return `${Math.floor(bytes / unit)}${suffix}`;
-  }
-  return `${bytes}b`;
-}
-
-function either(scale: number, periodMax: number): ValueType<Rate | ByteRate> {
-  const packets = rateType(scale, periodMax);
-  return {
-    arity: 1,
-    check(value, at) {
-      if (typeof value !== 'object' || value === null || !('bytes' in value)) {
-        return packets.check(value, at);
-      }
-      const { bytes, cost } = value as { bytes: unknown; cost?: unknown };
-      const whole = integer(bytes, { ...at, path: `${at.path}.bytes` }, 0, maxBytes);
-      if (cost === undefined) return { bytes: whole };
-      return { bytes: whole, cost: integer(cost, { ...at, path: `${at.path}.cost` }, 1, maxCost) };
-    },
-    parse(text, at) {
-      const found = /^(\d+)([km]?)b\/s(?:e(?:c(?:o(?:n(?:d)?)?)?)?)?$/.exec(text);
-      if (found === null) {
-        // Other letters iptables ignores, or takes for bytes and for nothing: 1gb/s is 1 byte there.
-        return packets.parse(text, at);
-      }
-      const unit = { '': 1, k: 1024, m: 1048576 }[found[2]!]!;
-      const bytes = Number(found[1]) * unit;
-      if (bytes === 0) throw badRange(at.path, 'a rate of at least 1 byte', text);
-      return this.check({ bytes }, at);
-    },
-    print: (value, cx) =>
-      isByteRate(value) ? `${formatBytes(value.bytes, true)}/s` : packets.print(value, cx),
-  };
-}
 
 /** A number, with `k`, `kb`, `m`, `mb` or `b` behind it. */
 const burstType = (max: number): ValueType<number> => ({
@@ -167,22 +99,6 @@ const burstType = (max: number): ValueType<number> => ({
     return value;
   },
 });
-
-const bits = (cx: Codec) => (cx.family === 'ipv4' ? 32 : 128);
-
-const prefixLength: ValueType<number> = {
-  arity: 1,
-  check: (value, at: Place) => integer(value, at, 0, bits(at)),
-  parse(text, at) {
-    const mask = parseMask(text, at.family);
-    const length = mask === undefined ? undefined : maskPrefix(mask);
-    if (length === undefined) {
-      throw badRange(at.path, `a prefix length in 0…${bits(at)}, or a mask that is one`, text);
-    }
-    return length;
-  },
-  print: String,
-};
 
 /** Where revision n has what; the parts in the middle are alike. */
 interface Layout {
@@ -267,7 +183,7 @@ function hashlimit(revision: 1 | 2 | 3) {
   const expire = u32(layout.size + 12);
   const byBytes = bit(layout.mode, flag.bytes, 32);
   const inverted = bit(layout.mode, flag.invert, 32);
-  const rate = either(scale, layout.wide ? Number.MAX_SAFE_INTEGER : maxCost);
+  const rate = packetOrByteRate(scale, layout.wide ? Number.MAX_SAFE_INTEGER : maxCost);
 
   const expireOf = (payload: DataView, cx: Codec): number => {
     if (byBytes.read(payload, cx)) {
