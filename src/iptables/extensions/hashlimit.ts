@@ -195,7 +195,8 @@ function hashlimit(revision: 1 | 2 | 3) {
   const rateStore = (above: boolean): Store<Rate | ByteRate> => ({
     read(payload, cx) {
       const value = avg.read(payload, cx);
-      if (!value || inverted.read(payload, cx) !== above) return undefined;
+      if (inverted.read(payload, cx) !== above) return undefined;
+      if (!value) throw new Error('a rate without a period');
       if (!byBytes.read(payload, cx)) return rateOf(value, scale);
       return value <= maxCost ? byteRateOf(value) : undefined;
     },
