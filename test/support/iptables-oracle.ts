@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { layouts, splitEntry } from '../../src/iptables/entry.js';
-import type { Kind } from '../../src/iptables/extensions/define.js';
+import { comparable } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
 import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
 import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
@@ -150,8 +150,11 @@ export function difference(
     if (theirs.payload.length !== mine.payload.length) {
       return `${name(theirs)}: ${theirs.payload.length} bytes, ours ${mine.payload.length}`;
     }
-    const end = userSize(family, kind, theirs.name, theirs.revision) ?? theirs.payload.length;
-    const told = firstDifference(theirs.payload.subarray(0, end), mine.payload.subarray(0, end));
+    // What the kernel keeps for itself, and old bytes behind the NUL of a string, do not count.
+    const extension = registry.find(family, kind, theirs.name, theirs.revision);
+    const counts = (payload: Uint8Array) =>
+      extension === undefined ? payload : comparable(extension, payload);
+    const told = firstDifference(counts(theirs.payload), counts(mine.payload));
     if (told !== undefined) return `${name(theirs)} ${told}`;
   }
   return undefined;
@@ -162,10 +165,6 @@ function firstDifference(kernel: Uint8Array, ours: Uint8Array): string | undefin
   if (at < 0) return undefined;
   const some = (bytes: Uint8Array) => hex(bytes.subarray(at, at + 16));
   return `at byte ${at}: kernel ${some(kernel)}, ours ${some(ours)}`;
-}
-
-function userSize(family: Family, kind: Kind, name: string, revision: number): number | undefined {
-  return registry.find(family, kind, name, revision)?.userSize;
 }
 
 /** What parser and encoder are told. */

@@ -121,6 +121,8 @@ export function decode(
   } catch (error) {
     return raw(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+  const missing = extension.fields.find((each) => each.required && typed[each.key] === undefined);
+  if (missing !== undefined) return raw(`cannot be read: no ${missing.key}`);
   if (!equalBytes(again, payload, extension.userSize)) {
     if (!equalBytes(again, comparable(extension, payload), extension.userSize)) {
       return raw('does not round-trip');
