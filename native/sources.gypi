@@ -1,9 +1,11 @@
 {
   "variables": {
     "core_files": [
+      "core/cancel.cc",
       "core/files.cc",
       "core/library.cc",
       "core/netns.cc",
+      "core/thread.cc",
       "core/tracking.cc",
       "core/netlink/exchange.cc",
       "core/netlink/socket.cc",

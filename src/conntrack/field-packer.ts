@@ -66,6 +66,7 @@ export class FieldPacker {
     return taken;
   }
 
+  // Call it before touching #bytes or #view: it may replace both by larger ones.
   #header(field: number, size: number): number {
     const whole = 4 + ((size + 3) & ~3);
     this.#room(whole);

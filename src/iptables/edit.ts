@@ -5,7 +5,7 @@ import type { ChainState } from './edit-state.js';
 import { EditState } from './edit-state.js';
 import { refused } from './extensions/define.js';
 import { registry } from './extensions/index.js';
-import { checkChainName } from './rule.js';
+import { checkChainName } from './rule-check.js';
 import type { Snapshot } from './snapshot.js';
 import type { TableName } from './table.js';
 

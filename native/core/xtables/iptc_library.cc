@@ -1,6 +1,8 @@
 // Loading libip4tc and libip6tc.
 #include "core/xtables/iptc_library.h"
 
+#include "core/xtables/libraries.h"
+
 #include <string>
 
 namespace nf::xt {
@@ -59,6 +61,8 @@ const Iptc6& iptc6() {
   std::call_once(once, [] { table = load<Iptc6>({"libip6tc.so.2", "libip6tc.so.0"}, "ip6tc_"); });
   return table;
 }
+
+const LibraryState& iptc_state(bool ipv6) { return ipv6 ? iptc6().state : iptc4().state; }
 
 std::mutex& iptc_mutex() {
   static std::mutex mutex;
