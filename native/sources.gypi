@@ -1,9 +1,11 @@
 {
   "variables": {
     "core_files": [
+      "core/cancel.cc",
       "core/files.cc",
       "core/library.cc",
       "core/netns.cc",
+      "core/thread.cc",
       "core/tracking.cc",
       "core/netlink/exchange.cc",
       "core/netlink/socket.cc",
@@ -16,6 +18,7 @@
       "core/conntrack/expect.cc",
       "core/conntrack/filter.cc",
       "core/conntrack/flow_request.cc",
+      "core/conntrack/flow_tuples.cc",
       "core/conntrack/flush.cc",
       "core/conntrack/kernel_filter.cc",
       "core/conntrack/lookup.cc",
@@ -25,7 +28,17 @@
       "core/conntrack/stats.cc",
       "core/conntrack/table_dump.cc",
       "core/conntrack/tuple_request.cc",
-      "core/conntrack/write.cc"
+      "core/conntrack/write.cc",
+      "core/xtables/commit.cc",
+      "core/xtables/detect.cc",
+      "core/xtables/diff.cc",
+      "core/xtables/entry.cc",
+      "core/xtables/iptc_library.cc",
+      "core/xtables/lock.cc",
+      "core/xtables/plan.cc",
+      "core/xtables/revision.cc",
+      "core/xtables/sets.cc",
+      "core/xtables/snapshot.cc"
     ],
     "napi_files": [
       "napi/addon.cc",
@@ -38,7 +51,8 @@
       "napi/event_stream.cc",
       "napi/expect.cc",
       "napi/get_sync.cc",
-      "napi/system.cc"
+      "napi/system.cc",
+      "napi/xtables.cc"
     ]
   }
 }

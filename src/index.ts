@@ -26,10 +26,7 @@ export type {
   ExpectationMaster,
   ExpectationTuple,
 } from './conntrack/expectation.js';
-export type {
-  ExpectationInit,
-  ExpectationTupleInit,
-} from './conntrack/expectation-init.js';
+export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectation-init.js';
 export type {
   ExpectationChange,
   ExpectationEvent,
@@ -72,3 +69,27 @@ export {
   XtablesError,
   XtablesLockError,
 } from './errors.js';
+export type { Backend, BackendReport } from './iptables/backend.js';
+export type { TableEdit } from './iptables/edit.js';
+export {
+  type EditOptions,
+  Iptables,
+  type IptablesOptions,
+  ip6tables,
+  iptables,
+  type LockWait,
+} from './iptables/iptables.js';
+export type { RestoreOptions } from './iptables/restore.js';
+export {
+  type Counters,
+  type Match,
+  type Not,
+  Rule,
+  type RuleInit,
+  sameRule,
+  type Target,
+  type UnknownExtension,
+} from './iptables/rule.js';
+export { formatRule, type ParseOptions, parseRule, parseRules } from './iptables/rule-text.js';
+export type { Chain, Policy, Table, TableName } from './iptables/table.js';
+export type { RuleHits, WatchOptions } from './iptables/watch.js';

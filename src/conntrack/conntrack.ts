@@ -7,6 +7,7 @@ import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
+import { type CreateResult, createMany, outcomeError } from './create-many.js';
 import { type EventOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { FieldPacker } from './field-packer.js';
@@ -71,19 +72,13 @@ export interface DumpOptions {
   signal?: AbortSignal;
 }
 
-/** What `createMany` did: how many were made, and which were not. */
-export interface CreateResult {
-  created: number;
-  failed: { index: number; error: NetfilterError }[];
-}
+export type { CreateResult } from './create-many.js';
 
 const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
 const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
 const enoent = 2;
 const eexist = 17;
 const ebusy = 16;
-/** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
-const chunk = 4096;
 
 /**
  * The connection-tracking table of one network namespace. All operations but `count`, `stats` and
@@ -295,36 +290,13 @@ export class Conntrack implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Creates many flows, pipelined. Flows that the kernel refuses do not stop the others. */
-  async createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    const result: CreateResult = { created: 0, failed: [] };
-    const packer = new FieldPacker();
-    let base = 0;
-    const collect = async (pending: Promise<RawOutcome>, first: number) => {
-      const outcome = await pending;
-      outcome.codes.forEach((code, i) => {
-        if (code === 0) result.created++;
-        else {
-          const error = outcomeError('conntrack create', outcome, i);
-          result.failed.push({ index: first + i, error });
-        }
-      });
-    };
-    // While the kernel works on one chunk, the next one is packed.
-    let sent: Promise<void> | undefined;
-    for (const flow of flows) {
-      packFlowInit(packer, flow, `flows[${base + packer.count}]`);
-      if (packer.count < chunk) continue;
-      await sent;
-      const { count } = packer;
-      sent = collect(this.#write(0, packer.take()), base);
-      sent.catch(() => {});
-      base += count;
-      await new Promise(setImmediate);
-    }
-    await sent;
-    if (packer.count > 0) await collect(this.#write(0, packer.take()), base);
-    return result;
+  /**
+   * Creates many flows, pipelined. Flows that the kernel refuses do not stop the others; those that have a
+   * master come after the others, so the order does not matter. The input is checked as it is taken, 4096
+   * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
+   */
+  createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
+    return createMany((packed) => this.#write(0, packed), flows);
   }
 
   /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
@@ -504,11 +476,6 @@ function refuseEmpty(filter: CheckedFilter): void {
       'filter: is empty and would match the whole table; to empty it, call flush()',
     );
   }
-}
-
-function outcomeError(operation: string, outcome: RawOutcome, index: number): NetfilterError {
-  const detail = outcome.texts[index];
-  return fromNative({ errno: outcome.codes[index]!, operation, ...(detail && { detail }) });
 }
 
 function dumpOptions(

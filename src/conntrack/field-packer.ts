@@ -23,12 +23,9 @@ export class FieldPacker {
   end(): void {
     this.#view.setUint32(this.#begin, this.#size - this.#begin - 4, littleEndian);
   }
-  /** Forgets the flow begun last: it turned out not to be valid. */
-  drop(): void {
-    this.#size = this.#begin;
-    this.count--;
-  }
 
+  // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`
+  // would have read the old place before.
   u8(field: number, value: number): void {
     const at = this.#header(field, 1);
     this.#bytes[at] = value;

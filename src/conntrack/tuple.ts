@@ -14,8 +14,8 @@ import {
   AF_INET6,
   type Family,
   type Protocol,
-  protocolHasPorts,
   protocolIsIcmp,
+  tupleHasPorts,
 } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { attribute, cta } from './attributes.js';
@@ -196,15 +196,18 @@ export class TuplePacker {
   }
 
   #ports(side: Fields, path: string, protocol: number, family: 2 | 10): number {
-    if (protocolHasPorts(protocol)) {
+    const icmp = protocolIsIcmp(protocol);
+    if (!icmp) {
       for (const name of ['icmpType', 'icmpCode', 'icmpId'])
-        refuse(side, name, path, 'has ports, not ICMP fields');
+        refuse(side, name, path, 'has no ICMP fields');
+    }
+    if (tupleHasPorts(protocol, side)) {
       this.#u16(8, u16At(side.srcPort, `${path}.srcPort`));
       this.#u16(10, u16At(side.dstPort, `${path}.dstPort`));
       return flagPorts;
     }
     for (const name of ['srcPort', 'dstPort']) refuse(side, name, path, 'has no ports');
-    if (!protocolIsIcmp(protocol)) return 0;
+    if (!icmp) return 0;
     if ((protocol === 58) !== (family === AF_INET6)) {
       throw new RangeError(`${path}.src: icmp is IPv4, icmpv6 is IPv6`);
     }

@@ -1,6 +1,7 @@
 // The typed contract of the addon. Nothing outside src/conntrack, src/iptables and this folder sees it.
 // Functions throw or reject with a `NativeFailure`, which src/errors.ts turns into an error.
 import type { NativeFailure } from '../errors.js';
+import type { XtablesBinding } from './xtables-binding.js';
 
 declare const brand: unique symbol;
 export type Handle = { readonly [brand]: 'handle' };
@@ -122,7 +123,7 @@ export interface RawEvidence {
   unknown: string[];
 }
 
-export interface Binding {
+export interface Binding extends XtablesBinding {
   ctOpen(netns: string | null, receiveBuffer: number | null): Handle;
   ctClose(handle: Handle): void;
   cancelCell(): CancelCell;

@@ -11,14 +11,14 @@ import {
 import { assert, suite } from '../support/harness.js';
 import { Netns, until } from '../support/netlab.js';
 import { type FilledFlow, fillAndList, useLabels } from '../support/populate.js';
-import { random } from '../support/random.js';
+import { Random } from '../support/random.js';
 
 const test = suite('event filter');
 const rounds = 8;
 const perRound = 40;
 const flowsPerRound = 192;
 const seed = Number(process.env.EVENT_FILTER_SEED ?? Date.now() % 1_000_000);
-const pick = random(seed);
+const pick = new Random(seed);
 
 test.before(() => {
   useLabels();
@@ -27,12 +27,12 @@ test.before(() => {
 
 const prefix = (address: string) => {
   const bits = address.includes(':') ? 128 : 32;
-  return pick.chance(0.5)
+  return pick.chance(50)
     ? address
-    : `${address}/${pick.integer(pick.chance(0.3) ? 0 : bits / 2, bits)}`;
+    : `${address}/${pick.integer(pick.chance(30) ? 0 : bits / 2, bits)}`;
 };
 const port = (value: number) => {
-  if (pick.chance(0.5)) return value;
+  if (pick.chance(50)) return value;
   const from = Math.max(0, value - pick.integer(0, 9000));
   return [from, Math.min(65535, value + pick.integer(0, 9000))] as const;
 };
@@ -61,17 +61,17 @@ function condition(flow: FilledFlow): FlowFilter {
       () => withIcmp(side, flow),
       () => (flow[side].zone === undefined ? undefined : { [side]: { zone: flow[side].zone } }),
     ]),
-    () => ({ mark: pick.chance(0.5) ? flow.mark : masked(flow.mark) }),
-    () => ({ status: pick.from(statusNames) }),
-    () => ({ status: { none: [pick.from(statusNames)], any: ['seen_reply', 'dying'] } }),
+    () => ({ mark: pick.chance(50) ? flow.mark : masked(flow.mark) }),
+    () => ({ status: pick.pick(statusNames) }),
+    () => ({ status: { none: [pick.pick(statusNames)], any: ['seen_reply', 'dying'] } }),
     () => (flow.state === undefined ? undefined : { state: [flow.state, 'CLOSE', 'CLOSED'] }),
     () => ({ zone: flow.zone }),
-    () => (flow.labels?.length ? { label: pick.from(flow.labels) } : undefined),
+    () => (flow.labels?.length ? { label: pick.pick(flow.labels) } : undefined),
     () => (flow.helper === undefined ? undefined : { helper: flow.helper }),
-    () => ({ nat: pick.from(['src', 'dst', 'any', 'none'] as const) }),
+    () => ({ nat: pick.pick(['src', 'dst', 'any', 'none'] as const) }),
   ];
   for (;;) {
-    const made = pick.from(choices)();
+    const made = pick.pick(choices)();
     if (made !== undefined) return made;
   }
 }
@@ -81,7 +81,7 @@ function withPort(side: 'orig' | 'reply', name: string, value: number | undefine
 function withIcmp(side: 'orig' | 'reply', flow: FilledFlow) {
   const { icmpType, icmpCode, icmpId } = flow[side];
   if (icmpType === undefined) return undefined;
-  return { [side]: pick.from([{ icmpType }, { icmpCode }, { icmpId }, { icmpType, icmpId }]) };
+  return { [side]: pick.pick([{ icmpType }, { icmpCode }, { icmpId }, { icmpType, icmpId }]) };
 }
 function masked(mark: number) {
   const mask = pick.integer(1, 0xffff) * 65536 + pick.integer(0, 0xffff);
@@ -90,7 +90,7 @@ function masked(mark: number) {
 
 /** Conditions of one to three flows in one filter; what contradicts itself matches nothing, rightly. */
 function filterFrom(flows: readonly FilledFlow[]): FlowFilter {
-  const flow = pick.from(flows);
+  const flow = pick.pick(flows);
   const filter: FlowFilter = {};
   for (let i = pick.integer(1, 3); i > 0; i--) {
     const next = condition(flow);

@@ -14,6 +14,7 @@
 #include "core/conntrack/stats.h"
 #include "core/conntrack/tuple_request.h"
 #include "core/netlink/exchange.h"
+#include "core/thread.h"
 
 namespace nf::ct {
 namespace {
@@ -161,31 +162,46 @@ class IdSieve {
   std::vector<std::uint64_t> bits_;
 };
 
+struct Place {
+  std::size_t part;
+  std::uint32_t row;
+};
+
+// CTA_ID is a 32-bit hash: among a million flows some hundred share one. Tuple and zone decide.
+bool same_flow(const std::vector<Part>& parts, const Place& a, const Place& b) {
+  PackedTuple first = tuple_of(parts[a.part].columns, a.row);
+  PackedTuple second = tuple_of(parts[b.part].columns, b.row);
+  return std::memcmp(&first, &second, sizeof first) == 0;
+}
+
 // Per part the rows whose flow an earlier part has as well.
 std::vector<std::vector<std::uint32_t>> find_doubles(const std::vector<Part>& parts) {
   IdSieve sieve;
-  std::unordered_map<std::uint32_t, bool>
-      suspects;  // id: whether an earlier part was seen to have it
-  std::vector<std::vector<std::uint32_t>> candidates(parts.size());
+  std::vector<Place> candidates;
+  std::unordered_map<std::uint32_t, std::vector<Place>> suspects;  // by id: where it was seen
+  const auto id_at = [&](std::size_t part, std::uint32_t row) {
+    return parts[part].columns.get<std::uint32_t>(Column::id, row);
+  };
   for (std::size_t p = 0; p < parts.size(); p++) {
-    const Columns& columns = parts[p].columns;
-    for (std::uint32_t row = 0; row < columns.size(); row++) {
-      const auto id = columns.get<std::uint32_t>(Column::id, row);
-      if (!sieve.test_and_set(id)) continue;
-      candidates[p].push_back(row);
-      suspects.emplace(id, false);
+    for (std::uint32_t row = 0; row < parts[p].columns.size(); row++) {
+      if (!sieve.test_and_set(id_at(p, row))) continue;
+      candidates.push_back({p, row});
+      suspects.try_emplace(id_at(p, row));
     }
   }
   std::vector<std::vector<std::uint32_t>> doubles(parts.size());
   if (suspects.empty()) return doubles;
   for (std::size_t p = 0; p < parts.size(); p++) {
-    const Columns& columns = parts[p].columns;
-    for (const std::uint32_t row : candidates[p]) {
-      if (suspects[columns.get<std::uint32_t>(Column::id, row)]) doubles[p].push_back(row);
+    for (std::uint32_t row = 0; row < parts[p].columns.size(); row++) {
+      const auto found = suspects.find(id_at(p, row));
+      if (found != suspects.end()) found->second.push_back({p, row});
     }
-    for (std::uint32_t row = 0; row < columns.size(); row++) {
-      const auto found = suspects.find(columns.get<std::uint32_t>(Column::id, row));
-      if (found != suspects.end()) found->second = true;
+  }
+  for (const Place& candidate : candidates) {
+    for (const Place& other : suspects[id_at(candidate.part, candidate.row)]) {
+      if (other.part >= candidate.part || !same_flow(parts, other, candidate)) continue;
+      doubles[candidate.part].push_back(candidate.row);
+      break;
     }
   }
   return doubles;
@@ -194,17 +210,21 @@ std::vector<std::vector<std::uint32_t>> find_doubles(const std::vector<Part>& pa
 Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& request,
                              const Cancel& cancel, const SplitPlan& plan, std::size_t expected) {
   std::vector<Part> parts(plan.parts.size());
-  std::vector<std::thread> threads;
-  for (std::size_t p = 0; p < parts.size(); p++) {
-    parts[p].columns = Columns(expected);
-    // The calling thread takes the last part.
-    if (p + 1 == parts.size()) {
-      dump_part(open, request, cancel, plan.parts[p], parts[p]);
-    } else {
-      threads.emplace_back([&, p] { dump_part(open, request, cancel, plan.parts[p], parts[p]); });
+  {
+    std::vector<Thread> threads;  // joined where this block ends
+    for (std::size_t p = 0; p < parts.size(); p++) {
+      parts[p].columns = Columns(expected);
+      const auto run = [&, p] { dump_part(open, request, cancel, plan.parts[p], parts[p]); };
+      // The calling thread takes the last part, and one for which the system has no thread.
+      auto started =
+          p + 1 < parts.size() ? Thread::start("ct-dump", run) : Result<Thread>(Thread());
+      if (started && p + 1 < parts.size()) {
+        threads.push_back(std::move(*started));
+      } else {
+        run();
+      }
     }
   }
-  for (auto& thread : threads) thread.join();
   TableDump result;
   for (const Part& part : parts) {
     if (!part.outcome) return part.outcome.error();

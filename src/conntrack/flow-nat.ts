@@ -1,0 +1,95 @@
+// The translation of a flow to create: what the caller asks for, or what its two tuples show.
+import { parseAddress } from '../address.js';
+import { objectAt, onlyFields, u16At } from '../checks.js';
+import { protocolHasPorts } from '../constants.js';
+import { field } from './columns.js';
+import type { FieldPacker } from './field-packer.js';
+import type { Identity } from './flow-identity.js';
+
+interface Target {
+  address?: Uint8Array;
+  port?: number;
+}
+
+const child = (path: string, name: string) => `${path}.${name}`;
+
+function readTarget(value: unknown, identity: Identity, path: string): Target {
+  const endpoint = typeof value === 'string' ? { address: value } : objectAt(value, path);
+  onlyFields(endpoint, new Set(['address', 'port']), path);
+  if (endpoint.address === undefined && endpoint.port === undefined) {
+    throw new TypeError(`${path}: gives neither address nor port`);
+  }
+  const target: Target = {};
+  if (endpoint.address !== undefined) {
+    const parsed = parseAddress(endpoint.address, child(path, 'address'));
+    if (parsed.family !== identity.family)
+      throw new RangeError(`${path}.address: is not of the flow's family`);
+    target.address = parsed.bytes;
+  }
+  if (endpoint.port !== undefined) {
+    if (!protocolHasPorts(identity.protocol))
+      throw new TypeError(`${path}.port: this protocol has no ports`);
+    target.port = u16At(endpoint.port, child(path, 'port'));
+  }
+  return target;
+}
+
+const same = (a: Uint8Array, b: Uint8Array) => a.every((byte, i) => byte === b[i]);
+
+/**
+ * What the reply tuple shows of one translation. The kernel may have chosen the port, or the ICMP id (which
+ * it treats as the source port of a translation): the flow made anew gets the same.
+ */
+function shown(identity: Identity, end: 'src' | 'dst'): Target & { differs: boolean } {
+  const { orig, reply } = identity;
+  const [address, mirrored] = end === 'src' ? [orig.src, reply.dst] : [orig.dst, reply.src];
+  const [port, mirroredPort] =
+    end === 'src' ? [orig.srcPort, reply.dstPort] : [orig.dstPort, reply.srcPort];
+  const icmp = end === 'src' && orig.icmp !== undefined && reply.icmp !== undefined;
+  const number = icmp ? reply.icmp!.id : mirroredPort;
+  return {
+    address: mirrored,
+    ...(number !== undefined && { port: number }),
+    differs:
+      !same(address, mirrored) || (icmp ? orig.icmp!.id !== reply.icmp!.id : port !== mirroredPort),
+  };
+}
+
+function agrees(asked: Target, seen: Target): boolean {
+  if (asked.address !== undefined && !same(asked.address, seen.address!)) return false;
+  return asked.port === undefined || asked.port === seen.port;
+}
+
+/** Checks `nat` and packs it; where both tuples are given it must be what they show. */
+export function packNat(
+  packer: FieldPacker,
+  nat: unknown,
+  identity: Identity,
+  path: string,
+  natPath: string,
+): void {
+  const fields = objectAt(nat, natPath);
+  onlyFields(fields, new Set(['src', 'dst']), natPath);
+  if (!identity.origGiven) throw new TypeError(`${natPath}: needs ${path}.orig`);
+  for (const [end, address, port] of [
+    ['src', field.natSrc, field.natSrcPort],
+    ['dst', field.natDst, field.natDstPort],
+  ] as const) {
+    const value = fields[end];
+    const asked =
+      value === undefined ? undefined : readTarget(value, identity, child(natPath, end));
+    let target = asked;
+    if (identity.replyGiven) {
+      const { differs, ...seen } = shown(identity, end);
+      const wrong = asked === undefined ? differs : !agrees(asked, seen);
+      if (wrong) {
+        throw new RangeError(
+          `${path}.reply.${end === 'src' ? 'dst' : 'src'}: is not what ${natPath}.${end} makes of it`,
+        );
+      }
+      if (differs) target = seen;
+    }
+    if (target?.address !== undefined) packer.bytes(address, target.address);
+    if (target?.port !== undefined) packer.u16(port, target.port);
+  }
+}
