@@ -91,6 +91,7 @@ type HintRule = { errno: string; operation?: RegExp; hint: string };
 
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
+// EOPNOTSUPP is ENOTSUP to Node: on Linux the two are one number.
 const hints: HintRule[] = [
   ...['EACCES', 'EPERM', 'EROFS'].map((errno) => ({
     errno,
@@ -131,6 +132,41 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EEXIST',
+    operation: /expectation/,
+    hint: 'an expectation that covers this tuple is there already',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /expectation create/,
+    hint: 'the master flow is not in the table (in the zone of `master`)',
+  },
+  {
+    errno: 'ENOTSUP',
+    operation: /expectation create/,
+    hint: 'the master flow has no room for a helper (give it one when it is made), or the kernel has no helper of that name for its protocol',
+  },
+  {
+    errno: 'ESHUTDOWN',
+    operation: /expectation create/,
+    hint: 'the master flow has no helper',
+  },
+  {
+    errno: 'EINVAL',
+    operation: /expectation create/,
+    hint: 'the helper has no policy of that class, or the kernel has no function of that name',
+  },
+  {
+    errno: 'EMFILE',
+    operation: /expectation create/,
+    hint: 'the helper allows no more expectations of this class for one flow, or nf_conntrack_expect_max is reached',
+  },
+  {
+    errno: 'EBUSY',
+    operation: /expectation create/,
+    hint: 'it clashes with an expectation of another flow',
+  },
+  {
+    errno: 'EEXIST',
     operation: /create/,
     hint: 'a flow with one of these tuples is already in the table: use upsert() or update()',
   },
@@ -145,7 +181,7 @@ const hints: HintRule[] = [
     hint: 'the kernel does not let these status bits be changed (expected, confirmed, dying; seen_reply and assured cannot be cleared), nor one helper be swapped for another',
   },
   {
-    errno: 'EOPNOTSUPP',
+    errno: 'ENOTSUP',
     operation: /conntrack (update|upsert|create)/,
     hint: 'NAT, the master tuple and a helper can only be set when a flow is created, and the kernel must be built with that feature',
   },
