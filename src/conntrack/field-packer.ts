@@ -23,6 +23,11 @@ export class FieldPacker {
   end(): void {
     this.#view.setUint32(this.#begin, this.#size - this.#begin - 4, littleEndian);
   }
+  /** Forgets the flow begun last: it turned out that it cannot be written. */
+  drop(): void {
+    this.#size = this.#begin;
+    this.count--;
+  }
 
   u8(field: number, value: number): void {
     const at = this.#header(field, 1);

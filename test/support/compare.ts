@@ -166,3 +166,15 @@ function masterNumber(protocol: string | number): number {
     protocol as 'tcp'
   ];
 }
+
+/**
+ * What the library says, without what says nothing: masks of flags mean something only when they are
+ * written, and of flows made over netlink the kernel sends synproxy values of 0 even where there are none.
+ */
+export function meaningful(attributes: NfctAttributes): NfctAttributes {
+  const { tcp_mask_orig, tcp_mask_repl, synproxy_isn, synproxy_its, synproxy_tsoff, ...rest } =
+    attributes;
+  if ((tcp_mask_orig ?? 0) !== 0 || (tcp_mask_repl ?? 0) !== 0) throw new Error('a mask was sent');
+  if (!synproxy_isn && !synproxy_its && !synproxy_tsoff) return rest;
+  return present<NfctAttributes>({ ...rest, synproxy_isn, synproxy_its, synproxy_tsoff });
+}
