@@ -33,11 +33,14 @@ export class FieldPacker {
     const at = this.#header(field, 1);
     this.#bytes[at] = value;
   }
+  // The header comes first: it may move the bytes, and the view with them.
   u16(field: number, value: number): void {
-    this.#view.setUint16(this.#header(field, 2), value, littleEndian);
+    const at = this.#header(field, 2);
+    this.#view.setUint16(at, value, littleEndian);
   }
   u32(field: number, value: number): void {
-    this.#view.setUint32(this.#header(field, 4), value, littleEndian);
+    const at = this.#header(field, 4);
+    this.#view.setUint32(at, value, littleEndian);
   }
   u32s(field: number, values: readonly number[]): void {
     const at = this.#header(field, values.length * 4);
@@ -46,10 +49,12 @@ export class FieldPacker {
     });
   }
   u64(field: number, value: bigint): void {
-    this.#view.setBigUint64(this.#header(field, 8), value, littleEndian);
+    const at = this.#header(field, 8);
+    this.#view.setBigUint64(at, value, littleEndian);
   }
   bytes(field: number, value: Uint8Array): void {
-    this.#bytes.set(value, this.#header(field, value.length));
+    const at = this.#header(field, value.length);
+    this.#bytes.set(value, at);
   }
 
   /** A copy of what was packed; the packer starts anew. */
