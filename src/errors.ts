@@ -103,6 +103,11 @@ type HintRule = { errno: string; operation?: RegExp; hint: string };
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
 const hints: HintRule[] = [
+  ...['EACCES', 'EPERM', 'EROFS'].map((errno) => ({
+    errno,
+    operation: /conntrack configure/,
+    hint: 'max, buckets and expectMax can be changed in the initial network namespace only; the others need CAP_NET_ADMIN in the namespace and /proc/sys mounted writable',
+  })),
   {
     errno: 'EPERM',
     operation: /namespace/,
@@ -110,7 +115,7 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EPERM',
-    operation: /^iptables/,
+    operation: /^(ip6?tables|ipset)/,
     hint: 'needs CAP_NET_ADMIN and CAP_NET_RAW in the user namespace of this network namespace (run as root, or setcap cap_net_admin,cap_net_raw+ep on the node binary)',
   },
   {
@@ -121,6 +126,11 @@ const hints: HintRule[] = [
   {
     errno: 'EPERM',
     hint: 'needs CAP_NET_ADMIN in this network namespace (sudo, or setcap cap_net_admin+ep on the node binary)',
+  },
+  {
+    errno: 'EACCES',
+    operation: /^iptables lock/,
+    hint: 'the lock file belongs to another user: set XTABLES_LOCKFILE to a writable file if no iptables of that user runs in this network namespace',
   },
   {
     errno: 'EACCES',
@@ -173,8 +183,13 @@ const hints: HintRule[] = [
   },
   {
     errno: 'ENOENT',
-    operation: /^iptables (read|snapshot|init)/,
+    operation: /^ip6?tables (read|commit)/,
     hint: 'the kernel has no such legacy table, or was built without legacy iptables; the rules of this host may live in nf_tables (iptables-nft)',
+  },
+  {
+    errno: 'ETIMEDOUT',
+    operation: /^iptables lock/,
+    hint: 'raise `lockTimeout`, or end what holds the lock',
   },
   {
     errno: 'EPROTONOSUPPORT',
@@ -229,6 +244,22 @@ export function closedError(operation: string): ClosedError {
     code: 'ERR_NETFILTER_CLOSED',
     operation,
   });
+}
+
+/** Another writer, one that takes no xtables lock, kept changing the table under an edit. */
+export function tableChanged(operation: string, attempts: number): XtablesError {
+  const code = 'ERR_NETFILTER_TABLE_CHANGED';
+  const text = `the table was changed by another writer, ${attempts} times in a row`;
+  const hint =
+    'that writer does not take the xtables lock (or another file: XTABLES_LOCKFILE); repeat the edit when it is quiet';
+  return new XtablesError(line(operation, code, text, undefined, hint), { code, operation, hint });
+}
+
+/** confirm() came after the old table had been put back. */
+export function tableReverted(operation: string): XtablesError {
+  const code = 'ERR_NETFILTER_REVERTED';
+  const text = 'the edit was not confirmed in time and has been reverted';
+  return new XtablesError(line(operation, code, text), { code, operation });
 }
 
 /** The distributions' names for the packages that hold each library. */

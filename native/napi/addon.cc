@@ -4,13 +4,15 @@
 #include "napi/conntrack.h"
 #include "napi/environment.h"
 #include "napi/system.h"
+#include "napi/xtables.h"
 
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  nf::js::Environment::install(env);
+  if (!nf::js::Environment::install(env)) return exports;
   nf::js::export_conntrack(env, exports);
   nf::js::export_system(env, exports);
+  nf::js::export_xtables(env, exports);
   return exports;
 }
 

@@ -8,6 +8,8 @@ import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
 import { type CreateResult, createMany, outcomeError } from './create-many.js';
+import { type EventOptions, EventStream } from './event-stream.js';
+import { Expectations } from './expectations.js';
 import { FieldPacker } from './field-packer.js';
 import { type CheckedFilter, checkFilter, type FlowFilter, packFilter } from './filter.js';
 import { Flow } from './flow.js';
@@ -87,6 +89,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
   #arena = new LookupArena();
   readonly #tuple = new TuplePacker(1);
   readonly #extra = new Uint8Array(8192);
+  #expectations: Expectations | undefined;
 
   /** @internal Use `Conntrack.open()` or the default instance `conntrack`. */
   constructor(session: Session) {
@@ -390,6 +393,21 @@ export class Conntrack implements Disposable, AsyncDisposable {
     await this.#session.run('conntrack flush', undefined, (binding, handle, cell) =>
       binding.ctFlush(handle, cell, words),
     );
+  }
+
+  /**
+   * Follows the table: flows as they are made, changed and destroyed, on a socket and a thread of its own.
+   * Every event after the return is caught or counted as lost. What the kernel does not report is said in
+   * the stream's `stats`. Throws a NetlinkError: EPERM without CAP_NET_ADMIN.
+   */
+  events(options: EventOptions = {}): EventStream {
+    return EventStream.open(this.#session, options);
+  }
+
+  /** Flows that helpers expect: the data connection of an FTP session, the media of a SIP call. */
+  get expectations(): Expectations {
+    this.#expectations ??= new Expectations(this.#session);
+    return this.#expectations;
   }
 
   /** Limits, switches and timeouts of the table. Needs no privilege. */

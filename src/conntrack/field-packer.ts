@@ -29,6 +29,8 @@ export class FieldPacker {
     this.count--;
   }
 
+  // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`
+  // would have read the old place before.
   u8(field: number, value: number): void {
     const at = this.#header(field, 1);
     this.#bytes[at] = value;
@@ -65,6 +67,7 @@ export class FieldPacker {
     return taken;
   }
 
+  // Call it before touching #bytes or #view: it may replace both by larger ones.
   #header(field: number, size: number): number {
     const whole = 4 + ((size + 3) & ~3);
     this.#room(whole);

@@ -17,6 +17,7 @@ export class Session {
   #handle: Handle | undefined;
   #closed = false;
   readonly #active = new Map<CancelCell, Promise<unknown>>();
+  readonly #owned = new Set<() => Promise<unknown>>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -80,6 +81,12 @@ export class Session {
     pending.then(forget, forget);
   }
 
+  /** Something that lives until it is closed: close() does that. Returns what forgets it. */
+  own(close: () => Promise<unknown>): () => void {
+    this.#owned.add(close);
+    return () => this.#owned.delete(close);
+  }
+
   /** The error that the caller sees for what native code threw. */
   ended(thrown: unknown, operation: string, signal: AbortSignal | undefined): unknown {
     const kind = (thrown as { kind?: string } | null)?.kind;
@@ -96,9 +103,10 @@ export class Session {
     this.#handle = undefined;
     this.#closed = !this.#options.reopens;
     if (handle === undefined) return;
+    const streams = [...this.#owned].map((end) => end());
     const pending = [...this.#active];
     for (const [cell] of pending) addon().cancel(cell);
-    await Promise.allSettled(pending.map(([, promise]) => promise));
+    await Promise.allSettled([...streams, ...pending.map(([, promise]) => promise)]);
     addon().ctClose(handle);
   }
 

@@ -17,6 +17,11 @@ export class Random {
     return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
   }
 
+  /** From `from` to `to`, both included. */
+  integer(from: number, to: number): number {
+    return from + this.below(to - from + 1);
+  }
+
   u32(): number {
     return this.below(2 ** 32);
   }
