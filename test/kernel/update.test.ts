@@ -9,7 +9,7 @@ import {
   type TupleInit,
 } from '../../src/index.js';
 import { canonical, meaningful, nfctAttributes } from '../support/compare.js';
-import { filterMatches, randomFilter } from '../support/flow-filters.js';
+import { filterMatches, inOrder, randomFilter } from '../support/flow-filters.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { nfctDump } from '../support/nfct-oracle.js';
@@ -246,7 +246,7 @@ test('updateWhere changes what matches, and nothing else', async () => {
   let changed = 0;
   for (let round = 0; round < 25; round++) {
     const { change, only, apply } = cases[round % cases.length]!;
-    const before = (await conntrack.dump()).toArray();
+    const before = inOrder((await conntrack.dump()).toArray());
     const candidates = only ? before.filter((flow) => filterMatches(flow, only)) : before;
     const filter: FlowFilter = { ...randomFilter(random, candidates), ...only };
     const expected = before.map((flow) => image(filterMatches(flow, filter) ? apply(flow) : flow));

@@ -18,6 +18,19 @@ export function canonical(value: unknown): string {
   });
 }
 
+/** What tells one flow from another. The kernel's ids alone are hashes of 32 bits: two may be equal. */
+export function identity(flow: {
+  id?: number | undefined;
+  protocol?: unknown;
+  protocolNumber?: number;
+  zone?: number | undefined;
+  orig: { src: string; dst: string; srcPort?: number | undefined; icmpId?: number | undefined };
+}): string {
+  const { id, protocol, protocolNumber, zone, orig } = flow;
+  const { src, dst, srcPort, icmpId } = orig;
+  return [id, protocolNumber ?? protocol, zone ?? 0, src, dst, srcPort ?? icmpId].join(' ');
+}
+
 function present<T extends object>(value: Record<string, unknown>): T {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }
