@@ -1,6 +1,6 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
-import { fromNative, type NetfilterError } from '../errors.js';
+import { fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
 import type { Flow } from './flow.js';
@@ -50,17 +50,28 @@ export async function createMany(
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
     });
   };
+  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
+  const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
+    try {
+      packFlowInit(into, flow, `flows[${index}]`);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NetfilterError)) throw error;
+      into.drop();
+      result.failed.push({ index, error });
+      return false;
+    }
+  };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
   for (const flow of flows) {
-    const path = `flows[${index}]`;
     if ((flow as FlowInit | null)?.master !== undefined) {
-      packFlowInit(single, flow, path);
-      withMaster.push({ index: index++, bytes: single.take() });
+      if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
+      index++;
       continue;
     }
-    packFlowInit(packer, flow, path);
-    indexes.push(index++);
+    if (pack(packer, flow)) indexes.push(index);
+    index++;
     if (packer.count < chunk) continue;
     await sent;
     sent = send(packer.take(), indexes);

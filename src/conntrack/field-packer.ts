@@ -23,6 +23,11 @@ export class FieldPacker {
   end(): void {
     this.#view.setUint32(this.#begin, this.#size - this.#begin - 4, littleEndian);
   }
+  /** Forgets the flow begun last: it turned out that it cannot be written. */
+  drop(): void {
+    this.#size = this.#begin;
+    this.count--;
+  }
 
   // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`
   // would have read the old place before.
@@ -30,6 +35,7 @@ export class FieldPacker {
     const at = this.#header(field, 1);
     this.#bytes[at] = value;
   }
+  // The header comes first: it may move the bytes, and the view with them.
   u16(field: number, value: number): void {
     const at = this.#header(field, 2);
     this.#view.setUint16(at, value, littleEndian);

@@ -1,10 +1,11 @@
 // The translation of a flow to create: what the caller asks for, or what its two tuples show.
 import { parseAddress } from '../address.js';
 import { objectAt, onlyFields, u16At } from '../checks.js';
-import { protocolHasPorts } from '../constants.js';
+import { protocolHasPorts, protocolNumbers } from '../constants.js';
+import { unsupported } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
-import type { Identity } from './flow-identity.js';
+import type { Identity, Tuple } from './flow-identity.js';
 
 interface Target {
   address?: Uint8Array;
@@ -60,6 +61,19 @@ function agrees(asked: Target, seen: Target): boolean {
   return asked.port === undefined || asked.port === seen.port;
 }
 
+/**
+ * The kernel translates a key of GRE for a flow that has a master only (nf_nat_l4proto_unique_tuple, PPTP),
+ * and gives a flow made over netlink its master after the translation: it would leave the key as it is.
+ */
+function refuseKey(target: Target | undefined, orig: Tuple, end: 'src' | 'dst', natPath: string) {
+  const key = end === 'src' ? orig.srcPort : orig.dstPort;
+  if (target?.port === undefined || target.port === key) return;
+  throw unsupported(
+    'conntrack create',
+    `${natPath}.${end}.port: the kernel does not translate the keys of a GRE flow that is made over netlink`,
+  );
+}
+
 /** Checks `nat` and packs it; where both tuples are given it must be what they show. */
 export function packNat(
   packer: FieldPacker,
@@ -89,6 +103,7 @@ export function packNat(
       }
       if (differs) target = seen;
     }
+    if (identity.protocol === protocolNumbers.gre) refuseKey(target, identity.orig, end, natPath);
     if (target?.address !== undefined) packer.bytes(address, target.address);
     if (target?.port !== undefined) packer.u16(port, target.port);
   }
