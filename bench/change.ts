@@ -137,7 +137,9 @@ async function changing(context: BenchContext, size: number): Promise<void> {
     what: 'deleteWhere(), returning, entries without events',
     args: ['--dump-first'],
     barred: false,
-    notes: ['the C program deletes and returns nothing: the kernel reports no end of these entries'],
+    notes: [
+      'the C program deletes and returns nothing: the kernel reports no end of these entries',
+    ],
   });
 }
 

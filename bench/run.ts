@@ -8,7 +8,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { globalSysctlsMissing, withGlobalLock, withGlobalSysctls } from '../test/support/global-lock.js';
+import {
+  globalSysctlsMissing,
+  withGlobalLock,
+  withGlobalSysctls,
+} from '../test/support/global-lock.js';
 import { sandbox } from '../test/support/sandbox.js';
 import type { Bench } from './lib/bench.js';
 import { writeDocs } from './lib/docs.js';
@@ -91,7 +95,10 @@ async function inside(name: string): Promise<void> {
 }
 
 /** Starts one bench in namespaces of its own; resolves with what it said when it failed. */
-async function start(name: string, onResult: (result: Result) => void): Promise<string | undefined> {
+async function start(
+  name: string,
+  onResult: (result: Result) => void,
+): Promise<string | undefined> {
   const entry = sandbox();
   if ('missing' in entry) stop(entry.missing);
   const node = [
@@ -110,7 +117,9 @@ async function start(name: string, onResult: (result: Result) => void): Promise<
     onResult(JSON.parse(line) as Result);
   }
   const code = child.exitCode ?? (await new Promise((resolve) => child.once('close', resolve)));
-  return code === 0 ? undefined : `exit code ${code}: ${said.trim().split('\n').slice(-12).join('\n')}`;
+  return code === 0
+    ? undefined
+    : `exit code ${code}: ${said.trim().split('\n').slice(-12).join('\n')}`;
 }
 
 async function measure(wanted: readonly string[]): Promise<Report> {
@@ -120,7 +129,8 @@ async function measure(wanted: readonly string[]): Promise<Report> {
     results: [],
     failed: [],
   };
-  if (!options.json) process.stdout.write(`${describeMachine(report.machine)}\n${report.command}\n`);
+  if (!options.json)
+    process.stdout.write(`${describeMachine(report.machine)}\n${report.command}\n`);
   for (const name of wanted) {
     const error = await start(name, (result) => {
       const judged = judge(result, sizes.at(-1));
@@ -165,7 +175,9 @@ if (options.inside !== undefined) {
   const passed = report.results.filter((result) => result.verdict === 'pass');
   if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
   else {
-    process.stdout.write(`\n${passed.length} pass, ${short.length} SHORT, ${report.failed.length} failed\n`);
+    process.stdout.write(
+      `\n${passed.length} pass, ${short.length} SHORT, ${report.failed.length} failed\n`,
+    );
     for (const { bench, what } of short) process.stdout.write(`SHORT: ${bench}: ${what}\n`);
   }
   const folder = fileURLToPath(new URL('../build-bench', import.meta.url));

@@ -22,7 +22,9 @@ export function baseline(name: BaselineName): string {
 
 /** Runs a baseline to its end and returns what it said about itself. */
 export function runBaseline(name: BaselineName, ...args: (string | number)[]): BaselineReport {
-  const lines = run([baseline(name), ...args.map(String)]).trim().split('\n');
+  const lines = run([baseline(name), ...args.map(String)])
+    .trim()
+    .split('\n');
   return JSON.parse(lines.at(-1)!) as BaselineReport;
 }
 

@@ -20,10 +20,9 @@ export async function contest<Name extends string>(
   options: ContestOptions,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(turns) as Name[];
-  const values = Object.fromEntries(names.map((name) => [name, [] as number[]])) as unknown as Record<
-    Name,
-    number[]
-  >;
+  const values = Object.fromEntries(
+    names.map((name) => [name, [] as number[]]),
+  ) as unknown as Record<Name, number[]>;
   const warmUp = options.warmUp ?? 1;
   for (let round = 0; round < warmUp + options.rounds; round++) {
     for (const name of names) {

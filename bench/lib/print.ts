@@ -63,7 +63,9 @@ export function printResult(result: Judged): string {
   for (const contestant of result.contestants) {
     const { name, unit, command } = contestant;
     const median = quantity(result.medians[name]!, unit).padStart(11);
-    lines.push(`  ${name.padEnd(width)} ${median}  ${each(result, contestant).padStart(14)}   ${command}`);
+    lines.push(
+      `  ${name.padEnd(width)} ${median}  ${each(result, contestant).padStart(14)}   ${command}`,
+    );
   }
   const verdict = verdictLine(result);
   if (verdict !== '') lines.push(`  ${verdict}`);

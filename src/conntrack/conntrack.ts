@@ -3,7 +3,7 @@
 
 import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
 import { badRange, closedError, fromNative, type NetfilterError } from '../errors.js';
-import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
+import type { RawDumpOptions, RawLookup, RawOutcome } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
@@ -215,18 +215,34 @@ export class Conntrack implements Disposable, AsyncDisposable {
   /** Many lookups, pipelined. The result has the order of the tuples. */
   async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
     const list = [...tuples];
-    const packer = new TuplePacker(list.length);
-    list.forEach((tuple, i) => {
-      packer.add(tuple, list.length === 1 ? 'tuple' : `tuples[${i}]`);
-    });
-    const { batch, rows } = await this.#session.run('conntrack get', undefined, (binding, handle) =>
-      binding.ctGet(handle, packer.bytes, false),
-    );
-    const found = FlowBatch.fromRaw(batch, noStats);
-    return list.map((tuple, i) => {
-      const row = rows[i]!;
-      return row < 0 ? undefined : sameId(found.at(row), tuple);
-    });
+    const results: (Flow | undefined)[] = [];
+    let index = 0;
+    const path = () => (list.length === 1 ? 'tuple' : `tuples[${index}]`);
+    const collect = async (pending: Promise<RawLookup>, from: number) => {
+      const { batch, rows } = await pending;
+      const found = FlowBatch.fromRaw(batch, noStats);
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]!;
+        results.push(row < 0 ? undefined : sameId(found.at(row), list[from + i]!));
+      }
+    };
+    // While the kernel answers one chunk, the next one is packed.
+    let asked: Promise<void> | undefined;
+    while (index < list.length) {
+      const from = index;
+      const end = Math.min(from + chunk, list.length);
+      const packer = new TuplePacker(end - from);
+      for (; index < end; index++) packer.add(list[index]!, path);
+      await asked;
+      const pending = this.#session.run('conntrack get', undefined, (binding, handle) =>
+        binding.ctGet(handle, packer.bytes, false),
+      );
+      asked = collect(pending, from);
+      asked.catch(() => {});
+      if (index < list.length) await new Promise(setImmediate);
+    }
+    await asked;
+    return results;
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -312,8 +328,11 @@ export class Conntrack implements Disposable, AsyncDisposable {
     };
     // While the kernel works on one chunk, the next one is packed.
     let sent: Promise<void> | undefined;
+    let index = 0;
+    const path = () => `flows[${index}]`;
     for (const flow of flows) {
-      packFlowInit(packer, flow, `flows[${base + packer.count}]`);
+      packFlowInit(packer, flow, path);
+      index++;
       if (packer.count < chunk) continue;
       await sent;
       const { count } = packer;

@@ -6,6 +6,8 @@ import {
   integerAt,
   objectAt,
   onlyFields,
+  type Path,
+  pathText,
   protocolAt,
   statusAt,
   stringAt,
@@ -14,11 +16,9 @@ import {
   u32At,
 } from '../checks.js';
 import {
-  AF_INET6,
   type Family,
   type Protocol,
   protocolHasPorts,
-  protocolIsIcmp,
   type StatusName,
   stateNames,
   statusBits,
@@ -27,6 +27,14 @@ import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
 import { Flow } from './flow.js';
+import {
+  masterFields,
+  origFields,
+  type PackedSide,
+  packInverse,
+  packSide,
+  replyFields,
+} from './flow-tuples.js';
 import type {
   Endpoint,
   FlowDccp,
@@ -114,151 +122,17 @@ const writableFields = [
   'synproxy',
 ];
 const tupleFields = ['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'];
+const commonFields = ['family', 'protocol', 'orig', 'reply', 'zone', 'mark', 'status', 'timeout'];
 const initFields = new Set([
-  ...['family', 'protocol', 'orig', 'reply', 'zone', 'mark', 'status', 'labels', 'nat', 'master'],
+  ...[...commonFields, 'labels', 'nat', 'master'],
   ...[...writableFields, ...tupleFields, ...readOnly],
 ]);
+/** Fields that most flows do not have: looked for only where the flow has one that is not among these. */
+const usualFields = new Set([...commonFields, ...tupleFields, ...readOnly, 'state']);
 const changeFields = new Set([...writableFields, 'mark', 'status', 'labels']);
 const sideFields = new Set([...tupleFields, 'zone', 'packets', 'bytes']);
 
-interface Tuple {
-  src: Uint8Array;
-  dst: Uint8Array;
-  srcPort?: number;
-  dstPort?: number;
-  icmp?: { type: number; code: number; id: number };
-  zone?: number;
-}
-
 const child = (path: string, name: string) => `${path}.${name}`;
-
-function readTuple(side: Fields, path: string, protocol: number): { tuple: Tuple; family: 2 | 10 } {
-  const src = parseAddress(side.src, child(path, 'src'));
-  const dst = parseAddress(side.dst, child(path, 'dst'));
-  if (src.family !== dst.family)
-    throw new RangeError(`${path}.dst: is not of the family of ${path}.src`);
-  const tuple: Tuple = { src: src.bytes, dst: dst.bytes };
-  if (protocolHasPorts(protocol)) {
-    tuple.srcPort = u16At(side.srcPort, child(path, 'srcPort'));
-    tuple.dstPort = u16At(side.dstPort, child(path, 'dstPort'));
-  } else if (side.srcPort !== undefined || side.dstPort !== undefined) {
-    throw new TypeError(
-      `${path}.${side.srcPort !== undefined ? 'srcPort' : 'dstPort'}: this protocol has no ports`,
-    );
-  }
-  if (protocolIsIcmp(protocol)) {
-    if ((protocol === 58) !== (src.family === AF_INET6)) {
-      throw new RangeError(`${path}.src: icmp is IPv4, icmpv6 is IPv6`);
-    }
-    tuple.icmp = {
-      type: u8At(side.icmpType, child(path, 'icmpType')),
-      code: u8At(side.icmpCode, child(path, 'icmpCode')),
-      id: u16At(side.icmpId, child(path, 'icmpId')),
-    };
-    if (inverseIcmp(protocol, tuple.icmp.type) === undefined) {
-      throw badRange(
-        child(path, 'icmpType'),
-        'a type that conntrack pairs with a reply',
-        tuple.icmp.type,
-      );
-    }
-  }
-  if (side.zone !== undefined) tuple.zone = u16At(side.zone, child(path, 'zone'));
-  return { tuple, family: src.family };
-}
-
-// invmap of nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c.
-const icmpPairs = new Map([
-  [8, 0],
-  [0, 8],
-  [13, 14],
-  [14, 13],
-  [15, 16],
-  [16, 15],
-  [17, 18],
-  [18, 17],
-]);
-const icmp6Pairs = new Map([
-  [128, 129],
-  [129, 128],
-  [139, 140],
-  [140, 139],
-]);
-
-function inverseIcmp(protocol: number, type: number): number | undefined {
-  return (protocol === 58 ? icmp6Pairs : icmpPairs).get(type);
-}
-
-/** The tuple of the other direction, without translation. */
-function invert(tuple: Tuple, protocol: number): Tuple {
-  const inverse: Tuple = { src: tuple.dst, dst: tuple.src };
-  if (tuple.srcPort !== undefined) {
-    inverse.srcPort = tuple.dstPort!;
-    inverse.dstPort = tuple.srcPort;
-  }
-  if (tuple.icmp) inverse.icmp = { ...tuple.icmp, type: inverseIcmp(protocol, tuple.icmp.type)! };
-  return inverse;
-}
-
-interface Identity {
-  family: 2 | 10;
-  protocol: number;
-  orig: Tuple;
-  reply: Tuple;
-  replyGiven: boolean;
-}
-
-function identify(fields: Fields, path: string): Identity {
-  const protocol = protocolAt(fields.protocol, child(path, 'protocol'));
-  const read = (value: unknown, at: string) => {
-    const side = objectAt(value, at);
-    onlyFields(side, sideFields, at);
-    return readTuple(side, at, protocol);
-  };
-  const direct = fields.src !== undefined || fields.dst !== undefined;
-  if (direct && fields.orig !== undefined)
-    throw new TypeError(`${path}.src: ${path}.orig is given as well`);
-  const orig = direct
-    ? readTuple({ ...fields, zone: undefined }, path, protocol)
-    : fields.orig !== undefined
-      ? read(fields.orig, child(path, 'orig'))
-      : undefined;
-  const reply = fields.reply !== undefined ? read(fields.reply, child(path, 'reply')) : undefined;
-  const some = orig ?? reply;
-  if (some === undefined)
-    throw new TypeError(`${path}: names no tuple: give orig, reply, or src and dst`);
-  if (orig && reply && orig.family !== reply.family) {
-    throw new RangeError(`${path}.reply: is not of the family of ${path}.orig`);
-  }
-  if (fields.family !== undefined) {
-    const family = familyAt(fields.family, child(path, 'family')) === 'ipv4' ? 2 : 10;
-    if (family !== some.family)
-      throw new RangeError(`${path}.family: is not that of the addresses`);
-  }
-  return {
-    family: some.family,
-    protocol,
-    orig: orig?.tuple ?? invert(some.tuple, protocol),
-    reply: reply?.tuple ?? invert(some.tuple, protocol),
-    replyGiven: orig !== undefined && reply !== undefined,
-  };
-}
-
-function packTuple(packer: FieldPacker, tuple: Tuple, reply: boolean): void {
-  packer.bytes(reply ? field.replySrc : field.origSrc, tuple.src);
-  packer.bytes(reply ? field.replyDst : field.origDst, tuple.dst);
-  if (tuple.srcPort !== undefined) {
-    packer.u16(reply ? field.replySrcPort : field.origSrcPort, tuple.srcPort);
-    packer.u16(reply ? field.replyDstPort : field.origDstPort, tuple.dstPort!);
-  }
-  // The library derives the reply's ICMP fields from these.
-  if (tuple.icmp && !reply) {
-    packer.u8(field.icmpType, tuple.icmp.type);
-    packer.u8(field.icmpCode, tuple.icmp.code);
-    packer.u16(field.icmpId, tuple.icmp.id);
-  }
-  if (tuple.zone !== undefined) packer.u16(reply ? field.replyZone : field.origZone, tuple.zone);
-}
 
 function labelBitmap(value: unknown, path: string): Uint8Array {
   if (!Array.isArray(value)) throw badType(path, 'an array of label numbers', value);
@@ -309,15 +183,11 @@ function packMaster(packer: FieldPacker, value: unknown, family: 2 | 10, path: s
   const master = objectAt(value, path);
   onlyFields(master, new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort']), path);
   const protocol = protocolAt(master.protocol, child(path, 'protocol'));
-  const { tuple, family: own } = readTuple(master, path, protocol);
-  if (own !== family) throw new RangeError(`${path}.src: is not of the flow's family`);
-  if (tuple.srcPort === undefined)
-    throw badRange(child(path, 'protocol'), 'a protocol with ports', master.protocol);
   packer.u8(field.masterProtocol, protocol);
-  packer.bytes(field.masterSrc, tuple.src);
-  packer.bytes(field.masterDst, tuple.dst);
-  packer.u16(field.masterSrcPort, tuple.srcPort);
-  packer.u16(field.masterDstPort, tuple.dstPort!);
+  const side = packSide(packer, masterFields, master, protocol, path, '');
+  if (side.family !== family) throw new RangeError(`${path}.src: is not of the flow's family`);
+  if (!protocolHasPorts(protocol))
+    throw badRange(child(path, 'protocol'), 'a protocol with ports', master.protocol);
 }
 
 function packSeqAdj(packer: FieldPacker, code: number, value: unknown, path: string): void {
@@ -365,20 +235,21 @@ function only(protocol: number, wanted: number, path: string): void {
   if (protocol !== wanted) throw new TypeError(`${path}: is not a part of this protocol`);
 }
 
-/** The parts that creation and change have in common. */
-function packWritable(packer: FieldPacker, fields: Fields, protocol: number, path: string): void {
-  if (fields.timeout !== undefined) {
-    packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
-  }
-  if (fields.state !== undefined) {
-    const states = stateNames(protocol);
-    const at = child(path, 'state');
-    if (states === undefined) throw new TypeError(`${at}: this protocol has no states`);
-    if (typeof fields.state !== 'string') throw badType(at, 'the name of a state', fields.state);
-    const number = states.indexOf(fields.state);
-    if (number < 0) throw badRange(at, `one of ${states.join(', ')}`, fields.state);
+function packState(packer: FieldPacker, value: unknown, protocol: number, path: Path): void {
+  const states = stateNames(protocol);
+  const number = states === undefined ? -1 : states.indexOf(value as string);
+  if (number >= 0) {
     packer.u8(field.state, number);
+    return;
   }
+  const at = pathText(path, '.state');
+  if (states === undefined) throw new TypeError(`${at}: this protocol has no states`);
+  if (typeof value !== 'string') throw badType(at, 'the name of a state', value);
+  throw badRange(at, `one of ${states.join(', ')}`, value);
+}
+
+/** What creation and change have in common, but for timeout and state. */
+function packUnusual(packer: FieldPacker, fields: Fields, protocol: number, path: string): void {
   if (fields.helper !== undefined) {
     // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
     packer.bytes(field.helper, Buffer.from(stringAt(fields.helper, child(path, 'helper'), 15)));
@@ -432,43 +303,126 @@ function packWritable(packer: FieldPacker, fields: Fields, protocol: number, pat
   }
 }
 
-/** Checks a flow to create and appends its packed form. */
-export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: string): void {
-  const fields = (init instanceof Flow ? init.toObject() : objectAt(init, path)) as Fields;
-  onlyFields(fields, initFields, path);
-  const identity = identify(fields, path);
-  const { family, protocol } = identity;
-  const status =
-    fields.status === undefined ? undefined : statusAt(fields.status, child(path, 'status'));
-  if (fields.timeout === undefined)
-    throw badType(child(path, 'timeout'), 'seconds until the flow expires', undefined);
-  packer.begin();
-  packer.u8(field.family, family);
-  packer.u8(field.protocol, protocol);
-  packTuple(packer, identity.orig, false);
+/** As `onlyFields`, for every flow: without a list of its keys. */
+function known(value: Fields, allowed: ReadonlySet<string>, path: Path, part = ''): Fields {
+  for (const key in value) {
+    if (!allowed.has(key)) onlyFields(value, allowed, pathText(path, part));
+  }
+  return value;
+}
+
+function hasUnusual(fields: Fields): boolean {
+  for (const key in fields) if (!usualFields.has(key)) return true;
+  return false;
+}
+
+function u32Of(fields: Fields, name: string, path: Path): number {
+  const value = fields[name];
+  return typeof value === 'number' && value >>> 0 === value
+    ? value
+    : u32At(value, pathText(path, `.${name}`));
+}
+
+const sideOf = (value: unknown, path: Path, part: string): Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? known(value as Fields, sideFields, path, part)
+    : objectAt(value, pathText(path, part));
+
+/** Packs both tuples; the one that is not given is the other's inverse. */
+function packTuples(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number,
+  status: number | undefined,
+  path: Path,
+): { family: 2 | 10; translate: boolean } {
+  const direct = fields.src !== undefined || fields.dst !== undefined;
+  if (direct && fields.orig !== undefined) {
+    const where = pathText(path);
+    throw new TypeError(`${where}.src: ${where}.orig is given as well`);
+  }
+  let orig: PackedSide | undefined;
+  if (direct) {
+    // The zone of the flow is not that of its direction.
+    const side = fields.zone === undefined ? fields : { ...fields, zone: undefined };
+    orig = packSide(packer, origFields, side, protocol, path, '');
+  } else if (fields.orig !== undefined) {
+    const side = sideOf(fields.orig, path, '.orig');
+    orig = packSide(packer, origFields, side, protocol, path, '.orig');
+  }
+  const begin = packer.size;
+  let reply: PackedSide | undefined;
+  if (fields.reply !== undefined) {
+    const side = sideOf(fields.reply, path, '.reply');
+    reply = packSide(packer, replyFields, side, protocol, path, '.reply');
+  }
+  const some = orig ?? reply;
+  if (some === undefined) {
+    throw new TypeError(`${pathText(path)}: names no tuple: give orig, reply, or src and dst`);
+  }
+  const { family } = some;
+  if (reply !== undefined && reply.family !== family) {
+    const where = pathText(path);
+    throw new RangeError(`${where}.reply: is not of the family of ${where}.orig`);
+  }
+  if (fields.family !== undefined) {
+    const name = familyAt(fields.family, pathText(path, '.family'));
+    if ((name === 'ipv4' ? 2 : 10) !== family) {
+      throw new RangeError(`${pathText(path)}.family: is not that of the addresses`);
+    }
+  }
   // A translation is set up by the kernel from the plain reply tuple. A flow whose tuples differ without
   // the kernel having translated it (its status says so) is written with the tuples that it has.
   const natBits = statusBits.src_nat | statusBits.dst_nat;
-  const differs = identity.replyGiven && status !== undefined && (status & natBits) === 0;
+  const both = orig !== undefined && reply !== undefined;
+  const differs = both && status !== undefined && (status & natBits) === 0;
   const translate = fields.nat !== undefined && !differs;
-  const reply = translate ? invert(identity.orig, protocol) : identity.reply;
-  packTuple(
-    packer,
-    { ...reply, ...(identity.reply.zone !== undefined && { zone: identity.reply.zone }) },
-    true,
-  );
-  if (translate) packNat(packer, fields.nat, family, protocol, child(path, 'nat'));
-  packWritable(packer, fields, protocol, path);
+  if (orig === undefined) {
+    packInverse(packer, origFields, some, protocol);
+  } else if (reply === undefined || translate) {
+    packer.rewind(begin);
+    packInverse(packer, replyFields, orig, protocol);
+    if (reply?.zone !== undefined) packer.u16(field.replyZone, reply.zone);
+  }
+  return { family, translate };
+}
+
+/** Checks a flow to create and appends its packed form. */
+export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: Path): void {
+  const given = init instanceof Flow ? init.toObject() : init;
+  const fields =
+    typeof given === 'object' && given !== null && !Array.isArray(given)
+      ? known(given as unknown as Fields, initFields, path)
+      : objectAt(given, pathText(path));
+  const protocol = protocolAt(fields.protocol, () => pathText(path, '.protocol'));
+  const status =
+    fields.status === undefined
+      ? undefined
+      : statusAt(fields.status, () => pathText(path, '.status'));
+  if (fields.timeout === undefined)
+    throw badType(pathText(path, '.timeout'), 'seconds until the flow expires', undefined);
+  packer.begin();
+  packer.u8(field.protocol, protocol);
+  const { family, translate } = packTuples(packer, fields, protocol, status, path);
+  packer.u8(field.family, family);
+  packer.u32(field.timeout, u32Of(fields, 'timeout', path));
+  if (fields.state !== undefined) packState(packer, fields.state, protocol, path);
   if (fields.zone !== undefined) {
-    const zone = u16At(fields.zone, child(path, 'zone'));
+    const zone = fields.zone === 0 ? 0 : u16At(fields.zone, pathText(path, '.zone'));
     if (zone !== 0) packer.u16(field.zone, zone);
   }
-  if (fields.mark !== undefined) packer.u32(field.mark, u32At(fields.mark, child(path, 'mark')));
+  if (fields.mark !== undefined) packer.u32(field.mark, u32Of(fields, 'mark', path));
   if (status !== undefined)
     packer.u32(field.status, (status & writableStatus) | statusBits.confirmed);
-  if (fields.labels !== undefined)
-    packer.bytes(field.labels, labelBitmap(fields.labels, child(path, 'labels')));
-  if (fields.master !== undefined) packMaster(packer, fields.master, family, child(path, 'master'));
+  if (hasUnusual(fields)) {
+    const text = pathText(path);
+    if (translate) packNat(packer, fields.nat, family, protocol, child(text, 'nat'));
+    packUnusual(packer, fields, protocol, text);
+    if (fields.labels !== undefined)
+      packer.bytes(field.labels, labelBitmap(fields.labels, child(text, 'labels')));
+    if (fields.master !== undefined)
+      packMaster(packer, fields.master, family, child(text, 'master'));
+  }
   packer.end();
 }
 
@@ -484,7 +438,9 @@ export function packChange(
   if (Object.values(fields).every((value) => value === undefined)) {
     throw new TypeError(`${path}: changes nothing`);
   }
-  packWritable(packer, fields, protocol, path);
+  if (fields.timeout !== undefined) packer.u32(field.timeout, u32Of(fields, 'timeout', path));
+  if (fields.state !== undefined) packState(packer, fields.state, protocol, path);
+  packUnusual(packer, fields, protocol, path);
   if (fields.mark !== undefined) {
     if (typeof fields.mark === 'object') {
       const mark = objectAt(fields.mark, child(path, 'mark'));
