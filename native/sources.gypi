@@ -1,9 +1,11 @@
 {
   "variables": {
     "core_files": [
+      "core/cancel.cc",
       "core/files.cc",
       "core/library.cc",
       "core/netns.cc",
+      "core/thread.cc",
       "core/tracking.cc",
       "core/netlink/exchange.cc",
       "core/netlink/socket.cc",
@@ -16,6 +18,7 @@
       "core/conntrack/expect.cc",
       "core/conntrack/filter.cc",
       "core/conntrack/flow_request.cc",
+      "core/conntrack/flow_tuples.cc",
       "core/conntrack/flush.cc",
       "core/conntrack/kernel_filter.cc",
       "core/conntrack/lookup.cc",

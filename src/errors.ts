@@ -92,6 +92,11 @@ type HintRule = { errno: string; operation?: RegExp; hint: string };
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
 const hints: HintRule[] = [
+  ...['EACCES', 'EPERM', 'EROFS'].map((errno) => ({
+    errno,
+    operation: /conntrack configure/,
+    hint: 'max, buckets and expectMax can be changed in the initial network namespace only; the others need CAP_NET_ADMIN in the namespace and /proc/sys mounted writable',
+  })),
   {
     errno: 'EPERM',
     operation: /namespace/,

@@ -69,7 +69,7 @@ export function printResult(result: Judged): string {
     const { name, unit, command } = contestant;
     const middle = quantity(result.medians[name]!, unit).padStart(10);
     lines.push(
-      `  ${name.padEnd(width)} ${median}  ${each(result, contestant).padStart(14)}   ${command}`,
+      `  ${name.padEnd(width)} ${middle} ${each(result, contestant).padStart(13)} ${cpuText(contestant).padStart(11)}   ${command}`,
     );
   }
   const verdict = verdictLine(result);

@@ -1,38 +1,67 @@
-// A flag that one thread raises and another, possibly asleep in poll(), sees at once.
+// A flag that one thread raises and another, possibly asleep in poll(), sees at once; and a wake-up
+// that can be taken back.
 #pragma once
 
 #include <sys/eventfd.h>
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "core/fd.h"
 
 namespace nf {
 
+// How long to sleep where a wake-up has no descriptor (the process is out of them): the flag is
+// then looked at this often.
+inline constexpr int kBlindSleep = 50;  // milliseconds
+
 class Cancel {
  public:
-  Cancel() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
   // Any thread, any number of times.
   void raise() {
     raised_.store(true, std::memory_order_release);
+    const std::lock_guard lock(mutex_);
+    write_wake();
+  }
+  bool raised() const { return raised_.load(std::memory_order_acquire); }
+
+  // Readable once raised, and for ever after. Made by the first that has to wait: most work never
+  // does, and a descriptor per operation would last until the garbage collector looks. -1 when the
+  // process is out of descriptors: sleep for kBlindSleep only.
+  int fd() const {
+    const std::lock_guard lock(mutex_);
+    if (!wake_.valid()) {
+      wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      // The flag may have come up before there was anything to write to.
+      if (raised()) write_wake();
+    }
+    return wake_.get();
+  }
+  // Gives the descriptor back, when nobody waits any more; the flag stays.
+  void retire() {
+    const std::lock_guard lock(mutex_);
+    wake_.reset();
+  }
+
+ private:
+  void write_wake() const {
     const std::uint64_t one = 1;
     // The counter stays set (nobody reads it), so every later poll() returns at once as well.
     if (wake_.valid()) [[maybe_unused]]
       const auto written = ::write(wake_.get(), &one, sizeof one);
   }
-  bool raised() const { return raised_.load(std::memory_order_acquire); }
-  // Readable once raised; -1 when the process is out of descriptors (the flag still works).
-  int fd() const { return wake_.get(); }
 
- private:
   std::atomic<bool> raised_{false};
-  Fd wake_;
+  mutable std::mutex mutex_;  // of wake_: never closed while it is written to
+  mutable Fd wake_;
 };
 
-// A wake-up that can be taken back: raised by one thread, waited for in poll() and lowered by
-// another.
+// Sleeps until `fd` is readable (true), or until `cancel` (may be null) is raised or something else
+// ends the sleep (false): the caller looks again.
+bool wait_readable(int fd, const Cancel* cancel);
+
+// Raised by one thread, waited for in poll() and lowered by another.
 class Signal {
  public:
   Signal() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
@@ -48,6 +77,8 @@ class Signal {
   }
   int fd() const { return wake_.get(); }
   bool valid() const { return wake_.valid(); }
+  // Gives the descriptor back, when nobody raises or waits any more.
+  void retire() { wake_.reset(); }
 
  private:
   Fd wake_;

@@ -1,6 +1,7 @@
 // The system libraries as typed function tables, loaded at run time so that importing the addon
 // never fails for want of one. Process-global state (with its reason): the tables are loaded once
-// for the whole process under std::call_once, because a library can be loaded only once anyway.
+// for the whole process, in statics that are never destroyed, because a library can be loaded only
+// once anyway.
 #pragma once
 
 #include <string>

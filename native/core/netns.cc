@@ -22,7 +22,8 @@ Result<Netns> Netns::current() {
 }
 
 Result<Netns> Netns::at(const std::string& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // O_NONBLOCK: a path that turns out to be a FIFO must not stop the calling thread for ever.
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return fail(errno, "network namespace open", path);
   // setns() on any other file would fail late, on the thread of the first operation.
   struct statfs info {};
@@ -33,14 +34,17 @@ Result<Netns> Netns::at(const std::string& path) {
   return Netns(std::move(fd));
 }
 
-Result<void> Netns::enter(const char* operation) const {
+bool Netns::holds_calling_thread() const {
   struct stat wanted {};
   struct stat here {};
-  if (::fstat(fd_.get(), &wanted) == 0 && ::stat(kSelf, &here) == 0 &&
-      wanted.st_ino == here.st_ino && wanted.st_dev == here.st_dev) {
-    return {};
-  }
-  if (::setns(fd_.get(), CLONE_NEWNET) != 0) {
+  return fd_ != nullptr && ::fstat(fd_->get(), &wanted) == 0 && ::stat(kSelf, &here) == 0 &&
+         wanted.st_ino == here.st_ino && wanted.st_dev == here.st_dev;
+}
+
+Result<void> Netns::enter(const char* operation) const {
+  if (fd_ == nullptr) return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
+  if (holds_calling_thread()) return {};
+  if (::setns(fd_->get(), CLONE_NEWNET) != 0) {
     return fail(errno, std::string(operation) + ": enter network namespace");
   }
   return {};

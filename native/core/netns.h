@@ -3,6 +3,7 @@
 // does.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "core/fd.h"
@@ -17,12 +18,17 @@ class Netns {
   // A file that names a namespace: /run/netns/NAME, /proc/PID/ns/net.
   static Result<Netns> at(const std::string& path);
 
-  // Moves the calling thread into the namespace; nothing happens when it is there already.
+  // Moves the calling thread into the namespace; nothing happens when it is there already. A
+  // reference that was given up is a cancelled operation.
   Result<void> enter(const char* operation) const;
+  bool holds_calling_thread() const;
+
+  // Gives the reference up. Copies keep theirs: a thread that is about to enter is not disturbed.
+  void reset() { fd_.reset(); }
 
  private:
-  explicit Netns(Fd fd) : fd_(std::move(fd)) {}
-  Fd fd_;
+  explicit Netns(Fd fd) : fd_(std::make_shared<const Fd>(std::move(fd))) {}
+  std::shared_ptr<const Fd> fd_;
 };
 
 }  // namespace nf

@@ -11,9 +11,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <memory>
-#include <set>
 #include <string_view>
 
 #include "core/files.h"
@@ -25,19 +26,19 @@ namespace {
 
 // Extensions whose checkentry calls nf_ct_netns_get (net/netfilter/xt_*.c).
 bool uses_conntrack(std::string_view extension) {
-  static const std::set<std::string_view> names = {
+  constexpr std::string_view names[] = {
       "conntrack", "state",    "connmark",   "connbytes", "connlimit",   "connlabel", "helper",
       "cluster",   "CT",       "NOTRACK",    "CONNMARK",  "CONNSECMARK", "SNAT",      "DNAT",
       "NETMAP",    "REDIRECT", "MASQUERADE", "SYNPROXY",  "CLUSTERIP"};
-  return names.contains(extension);
+  return std::ranges::find(names, extension) != std::end(names);
 }
 
 // Expressions that register conntrack (nft_ct.c, nft_nat.c, nft_masq.c, nft_redir.c,
 // nft_connlimit.c, nft_synproxy.c, nft_flow_offload.c).
 bool expression_uses_conntrack(std::string_view name) {
-  static const std::set<std::string_view> names = {"ct",        "nat",      "masq",        "redir",
-                                                   "connlimit", "synproxy", "flow_offload"};
-  return names.contains(name);
+  constexpr std::string_view names[] = {"ct",        "nat",      "masq",        "redir",
+                                        "connlimit", "synproxy", "flow_offload"};
+  return std::ranges::find(names, name) != std::end(names);
 }
 
 struct Family {

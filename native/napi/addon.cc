@@ -9,7 +9,7 @@
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  nf::js::Environment::install(env);
+  if (!nf::js::Environment::install(env)) return exports;
   nf::js::export_conntrack(env, exports);
   nf::js::export_system(env, exports);
   nf::js::export_xtables(env, exports);

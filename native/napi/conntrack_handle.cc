@@ -1,8 +1,9 @@
 // Opening and closing handles; cancel cells.
 #include "napi/conntrack_handle.h"
 
-#include <thread>
+#include <errno.h>
 
+#include "core/thread.h"
 #include "napi/external.h"
 
 namespace nf::js {
@@ -12,20 +13,6 @@ namespace {
 constexpr napi_type_tag kHandleTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e01};
 constexpr napi_type_tag kCancelTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e02};
 constexpr std::size_t kCommandBuffer = std::size_t{1} << 20;
-
-// The calling thread is one of Node's: another namespace is entered on a thread made for that.
-Result<Socket> open_in(const Netns& netns, const char* operation) {
-  Result<Socket> socket = fail(0, operation);
-  std::thread opener([&] {
-    if (auto entered = netns.enter(operation); !entered) {
-      socket = entered.error();
-    } else {
-      socket = Socket::open(operation);
-    }
-  });
-  opener.join();
-  return socket;
-}
 
 // open(path | null, receiveBuffer) → handle
 Napi::Value open_handle(const Napi::CallbackInfo& info) {
@@ -42,12 +29,10 @@ Napi::Value open_handle(const Napi::CallbackInfo& info) {
   auto handle = std::make_shared<Handle>(std::move(*netns), buffer);
   if (info[0].IsString()) {
     // Whether the namespace may be entered shows now and not with the first operation.
-    auto socket = open_in(handle->netns(), "conntrack open");
-    if (!socket) {
-      throw_failure(env, socket.error());
+    if (auto opened = handle->open_sync("conntrack open"); !opened) {
+      throw_failure(env, opened.error());
       return env.Undefined();
     }
-    handle->sync = std::move(*socket);
   }
   return wrap(env, std::move(handle), kHandleTag);
 }
@@ -68,12 +53,38 @@ Napi::Value raise_cancel(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
+Netns Handle::netns() const {
+  const std::lock_guard lock(mutex_);
+  return netns_;
+}
+
 Result<Socket> Handle::open_socket(const char* operation) const {
-  if (auto entered = netns_.enter(operation); !entered) return entered.error();
+  if (auto entered = netns().enter(operation); !entered) return entered.error();
   auto socket = Socket::open(operation);
   if (!socket) return socket;
   socket->set_receive_buffer(receive_buffer_);
   return socket;
+}
+
+Result<void> Handle::open_sync(const char* operation) {
+  const Netns wanted = netns();
+  Result<Socket> socket = fail(0, operation);
+  if (wanted.holds_calling_thread()) {
+    socket = Socket::open(operation);
+  } else {
+    // The calling thread is one of Node's: another namespace is entered on a thread made for that.
+    auto done = Thread::run_to_end("conntrack-open", [&] {
+      if (auto entered = wanted.enter(operation); !entered) {
+        socket = entered.error();
+      } else {
+        socket = Socket::open(operation);
+      }
+    });
+    if (!done) return done.error();
+  }
+  if (!socket) return socket.error();
+  sync = std::move(*socket);
+  return {};
 }
 
 Result<Socket> Handle::take(const char* operation) {
@@ -97,6 +108,7 @@ void Handle::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
   free_.clear();
+  netns_.reset();
   sync = Socket();
 }
 

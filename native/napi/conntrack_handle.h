@@ -19,15 +19,19 @@ namespace nf::js {
 class Handle {
  public:
   explicit Handle(Netns netns, std::size_t receive_buffer)
-      : netns_(std::move(netns)), receive_buffer_(receive_buffer) {}
+      : receive_buffer_(receive_buffer), netns_(std::move(netns)) {}
 
-  const Netns& netns() const { return netns_; }
+  // A reference of the caller's own; an empty one, which nobody can enter, after close().
+  Netns netns() const;
   // A socket in the handle's namespace for the calling pooled thread, which may change namespace.
   Result<Socket> open_socket(const char* operation) const;
+  // JS thread: opens `sync` in the handle's namespace without ever changing the calling thread's.
+  Result<void> open_sync(const char* operation);
   // A command socket: one that was given back, or a new one.
   Result<Socket> take(const char* operation);
   // Only after every answer has been read; a socket on which something failed is dropped instead.
   void give_back(Socket socket);
+  // Gives back all descriptors but those of work under way, which close with it.
   void close();
 
   // For getSync, on the JS thread only.
@@ -36,9 +40,9 @@ class Handle {
   std::unique_ptr<std::uint8_t[]> sync_buffer;
 
  private:
+  const std::size_t receive_buffer_;
+  mutable std::mutex mutex_;  // of all below
   Netns netns_;
-  std::size_t receive_buffer_;
-  std::mutex mutex_;
   std::vector<Socket> free_;
   bool closed_ = false;
 };

@@ -59,11 +59,7 @@ Napi::Value get(const Napi::CallbackInfo& info) {
       },
       [](Napi::Env js, ct::LookupResult& found) {
         Napi::Object result = Napi::Object::New(js);
-        Napi::Int32Array rows = Napi::Int32Array::New(js, found.rows.size());
-        if (!found.rows.empty()) {
-          std::memcpy(rows.Data(), found.rows.data(), found.rows.size() * sizeof(std::int32_t));
-        }
-        result.Set("rows", rows);
+        result.Set("rows", to_int32_array(js, found.rows));
         result.Set("undecodable", static_cast<double>(found.undecodable));
         result.Set("batch", to_batch(js, found.columns));
         return result;

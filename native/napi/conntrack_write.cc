@@ -10,11 +10,7 @@ namespace {
 
 Napi::Value to_outcome(Napi::Env env, ct::WriteOutcome& outcome) {
   Napi::Object result = Napi::Object::New(env);
-  Napi::Int32Array codes = Napi::Int32Array::New(env, outcome.codes.size());
-  if (!outcome.codes.empty()) {
-    std::memcpy(codes.Data(), outcome.codes.data(), outcome.codes.size() * sizeof(std::int32_t));
-  }
-  result.Set("codes", codes);
+  result.Set("codes", to_int32_array(env, outcome.codes));
   Napi::Object texts = Napi::Object::New(env);
   for (const auto& [index, text] : outcome.texts) texts.Set(index, text);
   result.Set("texts", texts);

@@ -1,7 +1,12 @@
 // dumpBatches: a dump on a thread of its own that runs at most two batches ahead of its reader, so
 // memory is bounded whatever the size of the table. While the reader is slow the kernel's dump
 // waits.
-#include <poll.h>
+//
+// Lifetime: the thread keeps the stream alive while it runs, JavaScript's value keeps it otherwise.
+// The value's finalizer raises the Cancel and nothing else (it may run after the environment's
+// teardown, when the thread has been joined already). What ends the thread: the end of the table,
+// an error, the Cancel. Its descriptors are closed before anybody can learn that it has ended.
+#include <errno.h>
 
 #include <deque>
 
@@ -9,6 +14,7 @@
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"
+#include "napi/external.h"
 
 namespace nf::js {
 namespace {
@@ -16,7 +22,7 @@ namespace {
 constexpr napi_type_tag kStreamTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e03};
 constexpr std::size_t kReadyBatches = 2;
 
-class DumpStream final : public ct::RowSink {
+class DumpStream final : public ct::RowSink, public std::enable_shared_from_this<DumpStream> {
  public:
   DumpStream(Environment& environment, std::shared_ptr<Cancel> cancel, std::size_t batch_size)
       : environment_(environment), cancel_(std::move(cancel)), batch_size_(batch_size) {}
@@ -26,29 +32,31 @@ class DumpStream final : public ct::RowSink {
     if (!current_.append(row)) return false;
     return current_.size() < batch_size_ || hand_over();
   }
-  void run(Handle& handle, const DumpOptions& options, const std::shared_ptr<DumpStream>& self) {
-    self_ = self;
+  void run(Handle& handle, const DumpOptions& options) {
     auto outcome = dump(handle, options);
-    if (outcome.ok() && !current_.empty()) hand_over();
+    if (outcome.ok() && !current_.empty() && !hand_over()) {
+      outcome = fail(ECANCELED, "conntrack dump", {}, ErrorKind::kCancelled);
+    }
+    cancel_->retire();
     {
       const std::lock_guard lock(mutex_);
       finished_ = true;
+      room_.retire();
       if (!outcome.ok()) error_ = outcome.error();
     }
     tell();
-    self_.reset();
   }
 
   // The JS thread.
   Napi::Value next(Napi::Env env) {
-    waiter_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(env));
-    const Napi::Promise pending = waiter_->Promise();
+    waiter_ = Deferred::make(env);
+    if (!waiter_.has_value()) return env.Undefined();
+    const Napi::Value pending = waiter_->promise(env);
     environment_.retain();
     settle(env);
     return pending;
   }
-  bool busy() const { return waiter_ != nullptr; }
-  void close() { cancel_->raise(); }
+  bool busy() const { return waiter_.has_value(); }
 
  private:
   Result<void> dump(Handle& handle, const DumpOptions& options) {
@@ -63,6 +71,7 @@ class DumpStream final : public ct::RowSink {
   // Waits for room, then makes the batch available.
   bool hand_over() {
     for (;;) {
+      if (cancel_->raised()) return false;
       {
         const std::lock_guard lock(mutex_);
         if (ready_.size() < kReadyBatches) {
@@ -71,46 +80,47 @@ class DumpStream final : public ct::RowSink {
           break;
         }
       }
-      if (cancel_->raised()) return false;
-      pollfd waits[2] = {{room_.fd(), POLLIN, 0}, {cancel_->fd(), POLLIN, 0}};
-      if (::poll(waits, 2, -1) > 0 && (waits[0].revents & POLLIN) != 0) room_.lower();
+      if (wait_readable(room_.fd(), cancel_.get())) room_.lower();
     }
     tell();
     return true;
   }
   void tell() {
-    environment_.post([self = self_](Napi::Env env) { self->settle(env); });
+    environment_.post([self = shared_from_this()](Napi::Env env) { self->settle(env); });
   }
-  // Settles the pending next(), if there is one and something to settle it with.
+
+  // The JS thread. Settles the pending next(), if there is one and something to settle it with. A
+  // dump that was cancelled ends with that error, never with what would look like its whole.
   void settle(Napi::Env env) {
-    if (waiter_ == nullptr) return;
-    Ready ready;
-    bool have = false;
+    if (!waiter_.has_value()) return;
+    std::optional<Ready> ready;
     std::optional<Error> error;
     {
       const std::lock_guard lock(mutex_);
-      if (!ready_.empty()) {
-        ready = std::move(ready_.front());
+      if (!ready_.empty() && !cancel_->raised()) {
+        ready.emplace(std::move(ready_.front()));
         ready_.pop_front();
-        have = true;
-      } else if (finished_) {
-        error.swap(error_);
-      } else {
+        if (!finished_) room_.raise();
+      } else if (!finished_) {
         return;
+      } else if (error_.has_value()) {
+        error = error_;
+      } else if (!ready_.empty()) {
+        error = fail(ECANCELED, "conntrack dump", {}, ErrorKind::kCancelled);
       }
+      if (error.has_value()) ready_.clear();
     }
-    room_.raise();
-    const auto waiter = std::move(waiter_);
+    auto waiter = *std::exchange(waiter_, std::nullopt);
     environment_.release();
     if (error.has_value()) {
-      waiter->Reject(to_failure(env, *error));
-    } else if (!have) {
-      waiter->Resolve(env.Null());
+      waiter.reject(env, to_failure(env, *error));
+    } else if (!ready.has_value()) {
+      waiter.resolve(env, env.Null());
     } else {
       Napi::Object result = Napi::Object::New(env);
-      result.Set("stats", to_stats(env, ready.stats));
-      result.Set("batch", to_batch(env, ready.columns));
-      waiter->Resolve(result);
+      result.Set("stats", to_stats(env, ready->stats));
+      result.Set("batch", to_batch(env, ready->columns));
+      waiter.resolve(env, result);
     }
   }
 
@@ -118,34 +128,37 @@ class DumpStream final : public ct::RowSink {
     ct::Columns columns;
     ct::DumpStats stats;
   };
-  Environment& environment_;
-  std::shared_ptr<Cancel> cancel_;
-  std::size_t batch_size_;
+  Environment& environment_;  // never in the destructor: it may be gone by then
+  const std::shared_ptr<Cancel> cancel_;
+  const std::size_t batch_size_;
+
+  // The dump's thread only.
   ct::Columns current_;
   ct::DumpStats stats_;
-  std::shared_ptr<DumpStream> self_;  // the dump's thread keeps the stream alive
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // of all until the next empty line
   std::deque<Ready> ready_;
   bool finished_ = false;
   std::optional<Error> error_;
-  Signal room_;
-  std::unique_ptr<Napi::Promise::Deferred> waiter_;  // JS thread only
+  Signal room_;  // the thread waits for it without the mutex, and alone retires it
+
+  std::optional<Deferred> waiter_;  // JS thread only
 };
 
-using Held = std::shared_ptr<DumpStream>;
+// The value that JavaScript holds: when it goes, the thread must not wait for a reader for ever.
+class Reader {
+ public:
+  Reader(std::shared_ptr<DumpStream> stream, std::shared_ptr<Cancel> cancel)
+      : stream_(std::move(stream)), cancel_(std::move(cancel)) {}
+  ~Reader() { cancel_->raise(); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  DumpStream& stream() { return *stream_; }
 
-Held stream_of(const Napi::CallbackInfo& info) {
-  bool matches = false;
-  if (info[0].IsExternal()) {
-    napi_check_object_type_tag(info.Env(), info[0], &kStreamTag, &matches);
-  }
-  if (!matches) {
-    Napi::TypeError::New(info.Env(), "not a dump stream").ThrowAsJavaScriptException();
-    return nullptr;
-  }
-  return *info[0].As<Napi::External<Held>>().Data();
-}
+ private:
+  std::shared_ptr<DumpStream> stream_;
+  std::shared_ptr<Cancel> cancel_;
+};
 
 // ctDumpStream(handle, cancel, options, batchSize) → stream
 Napi::Value open_stream(const Napi::CallbackInfo& info) {
@@ -157,26 +170,25 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   if (cancel == nullptr || !read_dump_options(info[2], options)) return env.Undefined();
   Environment& environment = Environment::of(env);
   auto stream = std::make_shared<DumpStream>(environment, cancel, info[3].ToNumber().Uint32Value());
-  environment.run_alone([handle, options, stream] { stream->run(*handle, options, stream); },
-                        cancel);
-  auto value = Napi::External<Held>::New(env, new Held(stream), [](Napi::BasicEnv, Held* held) {
-    // Collected without having been read to its end: the thread must not wait for ever.
-    (*held)->close();
-    delete held;
-  });
-  napi_type_tag_object(env, value, &kStreamTag);
-  return value;
+  auto started =
+      environment.run_alone([handle, options, stream] { stream->run(*handle, options); }, cancel);
+  if (!started) {
+    throw_failure(env, started.error());
+    return env.Undefined();
+  }
+  return wrap(env, std::make_shared<Reader>(std::move(stream), std::move(cancel)), kStreamTag);
 }
 
 // ctDumpNext(stream) → { batch, stats } | null
 Napi::Value next(const Napi::CallbackInfo& info) {
-  auto stream = stream_of(info);
-  if (stream == nullptr) return info.Env().Undefined();
-  if (stream->busy()) {
-    Napi::Error::New(info.Env(), "next() is pending").ThrowAsJavaScriptException();
-    return info.Env().Undefined();
+  const Napi::Env env = info.Env();
+  auto reader = unwrap<Reader>(info[0], kStreamTag, "not a dump stream");
+  if (reader == nullptr) return env.Undefined();
+  if (reader->stream().busy()) {
+    Napi::Error::New(env, "next() is pending").ThrowAsJavaScriptException();
+    return env.Undefined();
   }
-  return stream->next(info.Env());
+  return reader->stream().next(env);
 }
 
 }  // namespace

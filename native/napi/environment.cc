@@ -1,5 +1,7 @@
-// Threads and the doorbell of one environment.
+// Threads and the doorbell of one environment. The numbers are those of the rules in environment.h.
 #include "napi/environment.h"
+
+#include <errno.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,12 +12,19 @@ void cleanup(void* data) { static_cast<Environment*>(data)->shut_down(); }
 
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-void Environment::install(Napi::Env env) {
-  auto* self = new Environment();
-  env.SetInstanceData<Environment>(self);
+bool Environment::install(Napi::Env env) {
+  auto owned = std::make_unique<Environment>();
+  Environment* self = owned.get();
   self->bell_ = Bell::New(env, "conntrack", 0, 1, self);
+  if (static_cast<napi_threadsafe_function>(self->bell_) == nullptr) return false;  // rule 6
   self->bell_.Unref(env);
-  napi_add_env_cleanup_hook(env, cleanup, self);
+  // Rule 2: after the bell. From here on the hook and the instance data take care of the rest.
+  if (napi_add_env_cleanup_hook(env, cleanup, self) != napi_ok) {
+    self->bell_.Abort();
+    return false;
+  }
+  env.SetInstanceData<Environment>(owned.release());  // rule 1
+  return true;
 }
 
 void Environment::retain() {
@@ -26,23 +35,26 @@ void Environment::release() {
   if (--retained_ == 0) napi_unref_threadsafe_function(nullptr, bell_);
 }
 
-bool Environment::closing() {
+Result<void> Environment::run(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
   const std::lock_guard lock(mutex_);
-  return closing_;
-}
-
-void Environment::run(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
-  const std::lock_guard lock(mutex_);
-  if (closing_) return;
+  if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
   reap();
-  if (cancel != nullptr) active_.insert(cancel);
   waiting_.push_back({std::move(work), std::move(cancel)});
   if (pool_idle_ >= waiting_.size()) {
     work_available_.notify_one();
   } else if (pool_size_ < kMaxPool) {
-    pool_size_++;
-    threads_.emplace_back([this] { pool_thread(); });
+    auto thread = Thread::start("conntrack-pool", [this] { pool_thread(); });
+    if (thread.ok()) {
+      pool_size_++;
+      threads_.push_back(std::move(*thread));
+    } else if (pool_size_ == 0) {
+      waiting_.pop_back();
+      return thread.error();
+    }  // else one of the others comes to it
   }
+  const auto& queued = waiting_.back().cancel;
+  if (queued != nullptr) active_.insert(queued);
+  return {};
 }
 
 void Environment::pool_thread() {
@@ -54,31 +66,41 @@ void Environment::pool_thread() {
     const bool more =
         work_available_.wait_for(lock, kLinger, [this] { return closing_ || !waiting_.empty(); });
     pool_idle_--;
-    if (!more || (closing_ && waiting_.empty())) break;
+    if (!more || closing_) break;
     Work work = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    work.run();
-    work.run = nullptr;
+    perform(std::move(work));
     lock.lock();
-    if (work.cancel != nullptr) active_.erase(active_.find(work.cancel));
   }
   pool_size_--;
-  finished_.push_back(std::this_thread::get_id());
+  finished_.push_back(::pthread_self());
 }
 
-void Environment::run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
+// Runs the work and lets go of all that it holds, before anybody can learn that the thread is done.
+void Environment::perform(Work work) {
+  work.run();
+  work.run = nullptr;
+  if (work.cancel == nullptr) return;
+  work.cancel->retire();
   const std::lock_guard lock(mutex_);
-  if (closing_) return;
+  active_.erase(active_.find(work.cancel));
+}
+
+Result<void> Environment::run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
+  const std::lock_guard lock(mutex_);
+  if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
   reap();
-  if (cancel != nullptr) active_.insert(cancel);
-  threads_.emplace_back([this, work = std::move(work), cancel = std::move(cancel)]() mutable {
-    work();
-    work = nullptr;
+  auto thread = Thread::start("conntrack-alone", [this, work = std::move(work), cancel]() mutable {
+    perform({std::move(work), std::move(cancel)});
     const std::lock_guard done(mutex_);
-    if (cancel != nullptr) active_.erase(active_.find(cancel));
-    finished_.push_back(std::this_thread::get_id());
+    finished_.push_back(::pthread_self());
   });
+  if (!thread) return thread.error();
+  // The thread cannot come to erase it before this: it needs the mutex for that.
+  if (cancel != nullptr) active_.insert(std::move(cancel));
+  threads_.push_back(std::move(*thread));
+  return {};
 }
 
 // Joins the threads that have ended. Called with the mutex held: a finished thread needs it no
@@ -86,17 +108,15 @@ void Environment::run_alone(std::function<void()> work, std::shared_ptr<Cancel> 
 void Environment::reap() {
   for (const auto id : finished_) {
     const auto found = std::find_if(threads_.begin(), threads_.end(),
-                                    [id](const std::thread& t) { return t.get_id() == id; });
-    if (found == threads_.end()) continue;
-    found->join();
-    threads_.erase(found);
+                                    [id](const Thread& thread) { return thread.is(id); });
+    if (found != threads_.end()) threads_.erase(found);
   }
   finished_.clear();
 }
 
 void Environment::post(std::function<void(Napi::Env)> settle) {
   const std::lock_guard lock(mutex_);
-  if (closing_) return;
+  if (closing_) return;  // rule 5
   settled_.push_back(std::move(settle));
   if (rung_) return;
   // Rung while holding the mutex: shut_down cannot release the bell in between.
@@ -104,7 +124,7 @@ void Environment::post(std::function<void(Napi::Env)> settle) {
 }
 
 void Environment::ring(Napi::Env env, Napi::Function, Environment* self, void*) {
-  // Without an environment the bell is being torn down: nothing can be settled any more.
+  // Without an environment the bell is being torn down, and `self` may be gone.
   if (static_cast<napi_env>(env) != nullptr && self != nullptr) self->drain(env);
 }
 
@@ -123,13 +143,15 @@ void Environment::drain(Napi::Env env) {
 }
 
 void Environment::shut_down() {
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
+  std::deque<Work> dropped;
+  std::vector<std::function<void(Napi::Env)>> unsettled;
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
     for (const auto& cancel : active_) cancel->raise();
-    waiting_.clear();
-    settled_.clear();
+    dropped.swap(waiting_);
+    unsettled.swap(settled_);
     threads.swap(threads_);
     work_available_.notify_all();
   }

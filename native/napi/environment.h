@@ -1,15 +1,25 @@
 // Per-environment state (the main thread and each worker have their own) and the threads that work
-// for it. Lifetime rules of this file, each of which would be a bug otherwise:
-//  1. State lives in instance data; nothing here is static.
-//  2. The cleanup hook raises every Cancel, wakes and joins every thread. It is registered after
-//  the
-//     thread-safe function, so it runs before Node closes that one: no thread ever rings a dead
-//     bell.
+// for it. Lifetime rules, each of which would be a bug otherwise; the code refers to them by
+// number:
+//  1. State lives in instance data; nothing here is static. The instance data is deleted after the
+//     cleanup hook has run, so no thread is left that could use it.
+//  2. The cleanup hook raises every Cancel, then wakes and joins every thread. It is registered
+//  after
+//     the thread-safe function, and hooks run last in, first out: no thread ever rings a dead bell.
+//     A join lasts one system call at most, because work looks at its Cancel between two.
 //  3. The thread-safe function is released in the cleanup hook only, and its callback runs no user
-//  code:
-//     it settles promises.
+//     code: it settles promises.
 //  4. The environment keeps the loop alive only while something that the caller awaits is under
-//  way.
+//  way:
+//     one retain() when it begins, one release() when it is settled. What is dropped at teardown is
+//     not released; nothing counts any more by then.
+//  5. What a thread posts may be destroyed on any thread (dropped at teardown), so it owns nothing
+//     that belongs to JavaScript but raw handles, whose destruction does nothing (napi/deferred.h).
+//  6. While an environment ends, any Node-API call may fail, with or without an exception. Nothing
+//     uses a result without looking at the status, and nothing but failure descriptions is thrown.
+//  7. process.exit() of the main thread runs no hook: threads run on while exit() destroys statics.
+//     So statics are never destroyed (core/library.h) and the addon is never unmapped (linked with
+//     -z nodelete; Node closes an addon when the last worker that loaded it ends).
 #pragma once
 
 #include <napi.h>
@@ -20,33 +30,32 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "core/cancel.h"
 #include "core/result.h"
+#include "core/thread.h"
 
 namespace nf::js {
 
 class Environment {
  public:
   static Environment& of(Napi::Env env);
-  // Called once, when the addon is loaded into an environment.
-  static void install(Napi::Env env);
+  // Called once, when the addon is loaded into an environment. False, and usually an exception
+  // pending, when the environment is ending.
+  static bool install(Napi::Env env);
 
   // JS thread. Keeps the loop alive until `release`.
   void retain();
   void release();
 
-  // JS thread. Runs `work` on a pooled thread; `cancel` (may be null) is raised at teardown.
-  void run(std::function<void()> work, std::shared_ptr<Cancel> cancel);
-  // JS thread. Runs `work` on a thread of its own: for what may sleep until JavaScript asks for
-  // more.
-  void run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel);
+  // JS thread. Runs `work` on a pooled thread; `cancel` (may be null) is raised at teardown and
+  // retired when the work is done. Fails when the system has no thread for it: it never runs then.
+  Result<void> run(std::function<void()> work, std::shared_ptr<Cancel> cancel);
+  // JS thread. The same on a thread of its own: for what may sleep until JavaScript asks for more.
+  Result<void> run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel);
   // Any thread. Runs `settle` on the JS thread, soon; dropped when the environment is going away.
   void post(std::function<void(Napi::Env)> settle);
-
-  bool closing();
 
  private:
   friend void cleanup(void*);
@@ -55,6 +64,7 @@ class Environment {
     std::shared_ptr<Cancel> cancel;
   };
   void pool_thread();
+  void perform(Work work);
   void drain(Napi::Env env);
   void reap();
   void shut_down();
@@ -63,16 +73,18 @@ class Environment {
 
   static constexpr std::size_t kMaxPool = 8;
 
+  // JS thread only.
   Bell bell_;
   std::size_t retained_ = 0;
 
+  // Everything below is the mutex's.
   std::mutex mutex_;
   std::condition_variable work_available_;
   std::deque<Work> waiting_;
   std::vector<std::function<void(Napi::Env)>> settled_;
   std::multiset<std::shared_ptr<Cancel>> active_;
-  std::vector<std::thread> threads_;
-  std::vector<std::thread::id> finished_;  // threads that have nothing left to do but to be joined
+  std::vector<Thread> threads_;
+  std::vector<pthread_t> finished_;  // threads that have nothing left to do but to be joined
   std::size_t pool_size_ = 0;
   std::size_t pool_idle_ = 0;
   bool rung_ = false;

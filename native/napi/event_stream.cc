@@ -2,12 +2,14 @@
 // pulls. Lifetime: the thread keeps the stream alive; the environment's cleanup hook raises `stop`
 // and joins the thread; the finalizer of the JavaScript object only raises `stop` (rule 4: after
 // teardown nothing else may be touched).
-#include <thread>
 
 #include "core/conntrack/events.h"
+#include "core/thread.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
+#include "napi/deferred.h"
 #include "napi/dump_request.h"
+#include "napi/external.h"
 
 namespace nf::js {
 namespace {
@@ -34,35 +36,38 @@ class EventStream {
         queue_(options_.filter.get(), options_.max_events, options_.request.expectations) {}
 
   // JS thread, once.
-  void start(const std::shared_ptr<EventStream>& self) {
-    hold(true);
-    environment_.run_alone([self] { self->read(self); }, control_.stop);
+  Result<void> start(const std::shared_ptr<EventStream>& self) {
+    auto started = environment_.run_alone([self] { self->read(self); }, control_.stop);
+    if (started) hold(true);
+    return started;
   }
 
   // JS thread: a batch, null at the end, or a promise for one of them.
   Napi::Value next(Napi::Env env) {
     if (auto ready = take(env); !ready.IsUndefined()) return ready;
-    waiter_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(env));
-    const Napi::Promise pending = waiter_->Promise();
+    waiter_ = Deferred::make(env);
+    if (!waiter_.has_value()) return {};
+    const Napi::Value pending = waiter_->promise(env);
     settle(env);
     return pending;
   }
-  bool busy() const { return waiter_ != nullptr; }
+  bool busy() const { return waiter_.has_value(); }
 
   // JS thread. Ends the stream; the promise settles when its socket is closed.
   Napi::Value close(Napi::Env env) {
-    auto deferred = Napi::Promise::Deferred::New(env);
-    const Napi::Promise done = deferred.Promise();
+    auto deferred = Deferred::make(env);
     closed_ = true;
     queue_.discard();
     control_.finish.store(true);
     control_.stop->raise();
     settle(env);
+    if (!deferred.has_value()) return {};
+    const Napi::Value done = deferred->promise(env);
     if (finished_) {
-      deferred.Resolve(env.Undefined());
+      deferred->resolve(env, env.Undefined());
     } else {
       environment_.retain();
-      closers_.push_back(deferred);
+      closers_.push_back(*deferred);
     }
     return done;
   }
@@ -122,7 +127,7 @@ class EventStream {
     hold(false);
     for (auto& closer : closers_) {
       environment_.release();
-      closer.Resolve(env.Undefined());
+      closer.resolve(env, env.Undefined());
     }
     closers_.clear();
   }
@@ -137,20 +142,21 @@ class EventStream {
     return finished_ && !error_.has_value() ? env.Null() : env.Undefined();
   }
   void settle(Napi::Env env) {
-    if (waiter_ == nullptr) return;
+    if (!waiter_.has_value()) return;
     // Before the look: what is added after it then rings.
     wanted_.store(true);
     const Napi::Value ready = take(env);
     if (ready.IsUndefined() && !error_.has_value()) return;
     wanted_.store(false);
-    const auto waiter = std::move(waiter_);
+    Deferred waiter = *waiter_;
+    waiter_.reset();
     if (ready.IsUndefined()) {
       // Once; after it the stream has ended.
       const Napi::Value failure = to_failure(env, *error_);
       error_.reset();
-      waiter->Reject(failure);
+      waiter.reject(env, failure);
     } else {
-      waiter->Resolve(ready);
+      waiter.resolve(env, ready);
     }
   }
   Napi::Value to_segment(Napi::Env env, ct::EventSegment& segment) {
@@ -178,26 +184,29 @@ class EventStream {
   std::atomic<bool> wanted_{false};  // somebody waits for the next batch
 
   // JS thread only.
-  std::unique_ptr<Napi::Promise::Deferred> waiter_;
-  std::vector<Napi::Promise::Deferred> closers_;
+  std::optional<Deferred> waiter_;
+  std::vector<Deferred> closers_;
   std::optional<Error> error_;
   bool held_ = false;
   bool closed_ = false;
   bool finished_ = false;
 };
 
-using Held = std::shared_ptr<EventStream>;
+// The value that JavaScript holds: when it goes, the thread ends.
+class Listener {
+ public:
+  explicit Listener(std::shared_ptr<EventStream> stream) : stream_(std::move(stream)) {}
+  ~Listener() { stream_->abandon(); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  EventStream& stream() { return *stream_; }
 
-Held stream_of(const Napi::CallbackInfo& info) {
-  bool matches = false;
-  if (info[0].IsExternal()) {
-    napi_check_object_type_tag(info.Env(), info[0], &kStreamTag, &matches);
-  }
-  if (!matches) {
-    Napi::TypeError::New(info.Env(), "not an event stream").ThrowAsJavaScriptException();
-    return nullptr;
-  }
-  return *info[0].As<Napi::External<Held>>().Data();
+ private:
+  std::shared_ptr<EventStream> stream_;
+};
+
+std::shared_ptr<Listener> listener_of(const Napi::CallbackInfo& info) {
+  return unwrap<Listener>(info[0], kStreamTag, "not an event stream");
 }
 
 bool read_options(const Napi::Value& value, EventOptions& out) {
@@ -225,57 +234,54 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   EventOptions options;
   if (handle == nullptr || !read_options(info[1], options)) return env.Undefined();
   Result<ct::EventSocket> socket = fail(0, "conntrack events");
-  std::thread opener([&] {
+  auto ran = Thread::run_to_end("ct-open", [&] {
     if (auto entered = handle->netns().enter("conntrack events"); !entered) {
       socket = entered.error();
     } else {
       socket = ct::EventSocket::open(options.request);
     }
   });
-  opener.join();
-  if (!socket) {
-    throw_failure(env, socket.error());
+  if (!ran || !socket) {
+    throw_failure(env, ran ? socket.error() : ran.error());
     return env.Undefined();
   }
   auto stream =
       std::make_shared<EventStream>(Environment::of(env), std::move(options), std::move(*socket));
-  stream->start(stream);
-  auto value = Napi::External<Held>::New(env, new Held(stream), [](Napi::BasicEnv, Held* held) {
-    (*held)->abandon();
-    delete held;
-  });
-  napi_type_tag_object(env, value, &kStreamTag);
-  return value;
+  if (auto started = stream->start(stream); !started) {
+    throw_failure(env, started.error());
+    return env.Undefined();
+  }
+  return wrap(env, std::make_shared<Listener>(std::move(stream)), kStreamTag);
 }
 
 // ctEventsNext(stream) → batch | null | Promise of one of them
 Napi::Value next(const Napi::CallbackInfo& info) {
-  auto stream = stream_of(info);
-  if (stream == nullptr) return info.Env().Undefined();
-  if (stream->busy()) {
+  auto listener = listener_of(info);
+  if (listener == nullptr) return info.Env().Undefined();
+  if (listener->stream().busy()) {
     Napi::Error::New(info.Env(), "next() is pending").ThrowAsJavaScriptException();
     return info.Env().Undefined();
   }
-  return stream->next(info.Env());
+  return listener->stream().next(info.Env());
 }
 
 // ctEventsClose(stream) → Promise<void>
 Napi::Value close(const Napi::CallbackInfo& info) {
-  auto stream = stream_of(info);
-  return stream == nullptr ? info.Env().Undefined() : stream->close(info.Env());
+  auto listener = listener_of(info);
+  return listener == nullptr ? info.Env().Undefined() : listener->stream().close(info.Env());
 }
 
 // ctEventsHold(stream, boolean): ref() and unref()
 Napi::Value hold(const Napi::CallbackInfo& info) {
-  if (auto stream = stream_of(info)) stream->hold(info[1].ToBoolean());
+  if (auto listener = listener_of(info)) listener->stream().hold(info[1].ToBoolean());
   return info.Env().Undefined();
 }
 
 // ctEventsStats(stream) → counts and what was found when it was opened
 Napi::Value stats(const Napi::CallbackInfo& info) {
-  auto stream = stream_of(info);
-  if (stream == nullptr) return info.Env().Undefined();
-  return stream->stats(info.Env());
+  auto listener = listener_of(info);
+  if (listener == nullptr) return info.Env().Undefined();
+  return listener->stream().stats(info.Env());
 }
 
 }  // namespace

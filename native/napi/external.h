@@ -1,5 +1,6 @@
 // Native objects as opaque JavaScript values: type-tagged, so that a value of another kind is never
-// taken for one of these, and freed by the garbage collector at the latest.
+// taken for one of these, and freed by the garbage collector at the latest. The finalizer may run
+// after the environment's teardown: destroying a T must not touch the Environment.
 #pragma once
 
 #include <napi.h>
@@ -8,13 +9,18 @@
 
 namespace nf::js {
 
+// Empty, and an exception pending or the environment ending, when it cannot be made.
 template <typename T>
 Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, const napi_type_tag& tag) {
-  auto value = Napi::External<std::shared_ptr<T>>::New(
-      env, new std::shared_ptr<T>(std::move(shared)),
-      [](Napi::BasicEnv, std::shared_ptr<T>* held) { delete held; });
-  napi_type_tag_object(env, value, &tag);
-  return value;
+  auto box = std::make_unique<std::shared_ptr<T>>(std::move(shared));
+  napi_value value = nullptr;
+  const auto finalize = [](napi_env, void* data, void*) {
+    delete static_cast<std::shared_ptr<T>*>(data);
+  };
+  if (napi_create_external(env, box.get(), finalize, nullptr, &value) != napi_ok) return {};
+  static_cast<void>(box.release());  // the finalizer's
+  if (napi_type_tag_object(env, value, &tag) != napi_ok) return {};
+  return {env, value};
 }
 
 // Null (and an exception pending) when the value is of another kind.

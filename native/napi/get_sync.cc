@@ -26,12 +26,10 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   if (!handle->sync.valid()) {
-    auto socket = Socket::open("conntrack get");
-    if (!socket) {
-      throw_failure(env, socket.error());
+    if (auto opened = handle->open_sync("conntrack get"); !opened) {
+      throw_failure(env, opened.error());
       return env.Undefined();
     }
-    handle->sync = std::move(*socket);
   }
   if (handle->sync_buffer == nullptr) {
     handle->sync_buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);

@@ -2,6 +2,7 @@
 #include "napi/values.h"
 
 #include <cstdlib>
+#include <cstring>
 
 namespace nf::js {
 namespace {
@@ -24,7 +25,11 @@ const char* kind_name(ErrorKind kind) {
   return "netlink";
 }
 
-void unmap(napi_env, void*, void* hint) { delete static_cast<Mapping*>(hint); }
+void unmap(napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Mapping>*>(hint); }
+
+bool is_typed_array(const Napi::Value& value, napi_typedarray_type type) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
+}
 
 Napi::Value number(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
@@ -51,19 +56,34 @@ void throw_failure(Napi::Env env, const Error& error) { napi_throw(env, to_failu
 
 Napi::Value to_array_buffer(Napi::Env env, Mapping mapping, std::size_t size) {
   if (size == 0) return env.Undefined();
+  auto held = std::make_shared<Mapping>(std::move(mapping));
+  napi_value buffer = nullptr;
   if (!external_memory_forbidden()) {
-    auto* held = new Mapping(std::move(mapping));
-    napi_value buffer = nullptr;
-    const napi_status status = napi_create_external_arraybuffer(
-        env, held->data(), size, reinterpret_cast<napi_finalize>(unmap), held, &buffer);
+    auto* box = new std::shared_ptr<Mapping>(held);
+    const napi_status status =
+        napi_create_external_arraybuffer(env, held->data(), size, unmap, box, &buffer);
     if (status == napi_ok) return {env, buffer};
-    mapping = std::move(*held);
-    delete held;
+    // Node calls the finalizer of some failures (too large a buffer), at once or later. `held`
+    // keeps the memory for the copy; the box is ours only where nothing was tried.
+    if (status == napi_no_external_buffers_allowed || status == napi_pending_exception) delete box;
+    if (status != napi_no_external_buffers_allowed) return {};
   }
-  Napi::ArrayBuffer copy = Napi::ArrayBuffer::New(env, size);
-  if (copy.IsEmpty() || copy.Data() == nullptr) return env.Undefined();
-  std::memcpy(copy.Data(), mapping.data(), size);
-  return copy;
+  void* data = nullptr;
+  if (napi_create_arraybuffer(env, size, &data, &buffer) != napi_ok || data == nullptr) return {};
+  std::memcpy(data, held->data(), size);
+  return {env, buffer};
+}
+
+Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values) {
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, values.size_bytes(), &data, &buffer) != napi_ok) return {};
+  if (!values.empty()) std::memcpy(data, values.data(), values.size_bytes());
+  if (napi_create_typedarray(env, napi_int32_array, values.size(), buffer, 0, &array) != napi_ok) {
+    return {};
+  }
+  return {env, array};
 }
 
 Napi::Object to_batch(Napi::Env env, ct::Columns& columns) {
@@ -95,13 +115,13 @@ Napi::Object to_stats(Napi::Env env, const ct::DumpStats& stats) {
 }
 
 std::span<const std::uint8_t> bytes_of(const Napi::Value& value) {
-  if (!value.IsTypedArray()) return {};
+  if (!is_typed_array(value, napi_uint8_array)) return {};
   const auto array = value.As<Napi::Uint8Array>();
   return {array.Data(), array.ByteLength()};
 }
 
 std::span<const std::uint32_t> words_of(const Napi::Value& value) {
-  if (!value.IsTypedArray()) return {};
+  if (!is_typed_array(value, napi_uint32_array)) return {};
   const auto array = value.As<Napi::Uint32Array>();
   return {array.Data(), array.ElementLength()};
 }

@@ -12,6 +12,7 @@
 #include "core/conntrack/columns.h"
 #include "core/conntrack/dump.h"
 #include "core/result.h"
+#include "napi/deferred.h"
 #include "napi/environment.h"
 
 namespace nf::js {
@@ -22,50 +23,60 @@ Napi::Value to_failure(Napi::Env env, const Error& error);
 void throw_failure(Napi::Env env, const Error& error);
 
 // The memory becomes an ArrayBuffer without a copy (with one where the engine allows no external
-// memory). An empty mapping becomes undefined.
+// memory). Size 0 becomes undefined. Empty when the environment is ending.
 Napi::Value to_array_buffer(Napi::Env env, Mapping mapping, std::size_t size);
+
+// Empty when the environment is ending.
+Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values);
 
 // { rows, capacity, arena, addresses, extraIndex, extra, withoutCounters }
 Napi::Object to_batch(Napi::Env env, ct::Columns& columns);
 Napi::Object to_stats(Napi::Env env, const ct::DumpStats& stats);
 
-// Views into a typed array that JavaScript passed; valid during the call.
+// Views into a Uint8Array and a Uint32Array that JavaScript passed, nothing for any other value;
+// valid during the call.
 std::span<const std::uint8_t> bytes_of(const Napi::Value& value);
 std::span<const std::uint32_t> words_of(const Napi::Value& value);
 
 // A promise whose work runs on a pooled thread. `work` returns a Result; `convert` runs on the JS
-// thread and makes the value.
+// thread and makes the value. Undefined when the environment is ending.
 template <typename T, typename Convert>
 Napi::Value promise(Napi::Env env, std::shared_ptr<Cancel> cancel, std::function<Result<T>()> work,
                     Convert convert) {
   struct State {
-    explicit State(Napi::Env e) : deferred(Napi::Promise::Deferred::New(e)) {}
-    Napi::Promise::Deferred deferred;
+    explicit State(Deferred made) : deferred(made) {}
+    Deferred deferred;
     std::optional<Result<T>> result;
   };
+  auto deferred = Deferred::make(env);
+  if (!deferred.has_value()) return env.Undefined();
   Environment& environment = Environment::of(env);
-  auto state = std::make_shared<State>(env);
-  const Napi::Promise pending = state->deferred.Promise();
+  auto state = std::make_shared<State>(*deferred);
+  auto task = [state, &environment, work = std::move(work), cancel, convert]() mutable {
+    state->result.emplace(work());
+    // What the work held is gone, descriptors included, before JavaScript learns that it is done.
+    work = nullptr;
+    if (cancel != nullptr) cancel->retire();
+    environment.post([state, &environment, convert](Napi::Env js) {
+      environment.release();
+      if (!state->result->ok()) {
+        state->deferred.reject(js, to_failure(js, state->result->error()));
+        return;
+      }
+      if constexpr (std::is_void_v<T>) {
+        static_cast<void>(convert);  // nothing to convert
+        state->deferred.resolve(js, js.Undefined());
+      } else {
+        state->deferred.resolve(js, convert(js, state->result->value()));
+      }
+    });
+  };
   environment.retain();
-  environment.run(
-      [state, &environment, work = std::move(work), convert]() {
-        state->result.emplace(work());
-        environment.post([state, &environment, convert](Napi::Env js) {
-          environment.release();
-          if (!state->result->ok()) {
-            state->deferred.Reject(to_failure(js, state->result->error()));
-            return;
-          }
-          if constexpr (std::is_void_v<T>) {
-            static_cast<void>(convert);  // nothing to convert
-            state->deferred.Resolve(js.Undefined());
-          } else {
-            state->deferred.Resolve(convert(js, state->result->value()));
-          }
-        });
-      },
-      std::move(cancel));
-  return pending;
+  if (auto started = environment.run(std::move(task), cancel); !started) {
+    environment.release();
+    state->deferred.reject(env, to_failure(env, started.error()));
+  }
+  return deferred->promise(env);
 }
 
 }  // namespace nf::js

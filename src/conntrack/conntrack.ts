@@ -3,10 +3,11 @@
 
 import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
 import { badRange, closedError, fromNative, type NetfilterError } from '../errors.js';
-import type { RawDumpOptions, RawLookup, RawOutcome } from '../native/binding.js';
+import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
+import { type CreateResult, createMany, outcomeError } from './create-many.js';
 import { type EventOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { FieldPacker } from './field-packer.js';
@@ -20,6 +21,7 @@ import {
   packChange,
   packFlowInit,
 } from './flow-init.js';
+import { getMany, sameId } from './get-many.js';
 import {
   type ConntrackSettings,
   type DeepPartial,
@@ -71,19 +73,13 @@ export interface DumpOptions {
   signal?: AbortSignal;
 }
 
-/** What `createMany` did: how many were made, and which were not. */
-export interface CreateResult {
-  created: number;
-  failed: { index: number; error: NetfilterError }[];
-}
+export type { CreateResult } from './create-many.js';
 
 const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
 const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
 const enoent = 2;
 const eexist = 17;
 const ebusy = 16;
-/** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
-const chunk = 4096;
 
 /**
  * The connection-tracking table of one network namespace. All operations but `count`, `stats` and
@@ -212,37 +208,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return sameId(new Flow(arena.store, row), tuple);
   }
 
-  /** Many lookups, pipelined. The result has the order of the tuples. */
-  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
-    const list = [...tuples];
-    const results: (Flow | undefined)[] = [];
-    let index = 0;
-    const path = () => (list.length === 1 ? 'tuple' : `tuples[${index}]`);
-    const collect = async (pending: Promise<RawLookup>, from: number) => {
-      const { batch, rows } = await pending;
-      const found = FlowBatch.fromRaw(batch, noStats);
-      for (let i = 0; i < rows.length; i++) {
-        const row = rows[i]!;
-        results.push(row < 0 ? undefined : sameId(found.at(row), list[from + i]!));
-      }
-    };
-    // While the kernel answers one chunk, the next one is packed.
-    let asked: Promise<void> | undefined;
-    while (index < list.length) {
-      const from = index;
-      const end = Math.min(from + chunk, list.length);
-      const packer = new TuplePacker(end - from);
-      for (; index < end; index++) packer.add(list[index]!, path);
-      await asked;
-      const pending = this.#session.run('conntrack get', undefined, (binding, handle) =>
-        binding.ctGet(handle, packer.bytes, false),
+  /**
+   * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
+   * 4096 at a time, while the kernel answers those before.
+   */
+  getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+    const lookUp = (packed: Uint8Array) =>
+      this.#session.run('conntrack get', undefined, (binding, handle) =>
+        binding.ctGet(handle, packed, false),
       );
-      asked = collect(pending, from);
-      asked.catch(() => {});
-      if (index < list.length) await new Promise(setImmediate);
-    }
-    await asked;
-    return results;
+    return getMany(lookUp, [...tuples]);
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -311,39 +286,13 @@ export class Conntrack implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Creates many flows, pipelined. Flows that the kernel refuses do not stop the others. */
-  async createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    const result: CreateResult = { created: 0, failed: [] };
-    const packer = new FieldPacker();
-    let base = 0;
-    const collect = async (pending: Promise<RawOutcome>, first: number) => {
-      const outcome = await pending;
-      outcome.codes.forEach((code, i) => {
-        if (code === 0) result.created++;
-        else {
-          const error = outcomeError('conntrack create', outcome, i);
-          result.failed.push({ index: first + i, error });
-        }
-      });
-    };
-    // While the kernel works on one chunk, the next one is packed.
-    let sent: Promise<void> | undefined;
-    let index = 0;
-    const path = () => `flows[${index}]`;
-    for (const flow of flows) {
-      packFlowInit(packer, flow, path);
-      index++;
-      if (packer.count < chunk) continue;
-      await sent;
-      const { count } = packer;
-      sent = collect(this.#write(0, packer.take()), base);
-      sent.catch(() => {});
-      base += count;
-      await new Promise(setImmediate);
-    }
-    await sent;
-    if (packer.count > 0) await collect(this.#write(0, packer.take()), base);
-    return result;
+  /**
+   * Creates many flows, pipelined. Flows that the kernel refuses do not stop the others; those that have a
+   * master come after the others, so the order does not matter. The input is checked as it is taken, 4096
+   * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
+   */
+  createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
+    return createMany((packed) => this.#write(0, packed), flows);
   }
 
   /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
@@ -508,26 +457,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 }
 
-const noStats = {
-  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
-};
-
-/** A lookup by tuple finds whatever has it now: another flow than the one meant, if the id differs. */
-function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined {
-  return wanted.id === undefined || wanted.id === found.id ? found : undefined;
-}
-
 function refuseEmpty(filter: CheckedFilter): void {
   if (filter.empty) {
     throw new TypeError(
       'filter: is empty and would match the whole table; to empty it, call flush()',
     );
   }
-}
-
-function outcomeError(operation: string, outcome: RawOutcome, index: number): NetfilterError {
-  const detail = outcome.texts[index];
-  return fromNative({ errno: outcome.codes[index]!, operation, ...(detail && { detail }) });
 }
 
 function dumpOptions(

@@ -1,5 +1,6 @@
 // The byte form of fields to write: {u16 size, u16 field, payload, padding}, as schema.h says. Grows.
-// Every field begins at a multiple of four, so what is small is written as words.
+// Every field begins at a multiple of four, so what is small is written as words. Addresses are read from
+// their text into slots first, from which they are packed as often as they are needed.
 import { writeAddress } from '../address.js';
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
@@ -12,11 +13,16 @@ const header = littleEndian
 const word8 = littleEndian ? (value: number) => value : (value: number) => value << 24;
 const word16 = littleEndian ? (value: number) => value : (value: number) => value << 16;
 
+/** Where an address waits. A flow has six at most: of its two tuples and its translation. */
+export type Slot = 0 | 1 | 2 | 3 | 4 | 5;
+
 export class FieldPacker {
   #bytes = new Uint8Array(1024);
   #words = new Uint32Array(this.#bytes.buffer);
   #size = 0;
   #begin = 0;
+  readonly #slotBytes = new Uint8Array(6 * 16);
+  readonly #slots = new Uint32Array(this.#slotBytes.buffer);
   /** Flows begun. */
   count = 0;
 
@@ -33,15 +39,6 @@ export class FieldPacker {
   }
   end(): void {
     this.#words[this.#begin >> 2] = this.#size - this.#begin - 4;
-  }
-  /** Forgets the flow begun last: it turned out not to be valid. */
-  drop(): void {
-    this.#size = this.#begin;
-    this.count--;
-  }
-  /** Forgets the fields after `size`. */
-  rewind(size: number): void {
-    this.#size = size;
   }
 
   // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`
@@ -74,20 +71,29 @@ export class FieldPacker {
     this.#bytes.set(value, at);
   }
 
-  /** An address from its text: where its bytes are, and of which family; 0 when the text is none. */
-  address(field: number, text: string): { at: number; family: 0 | 2 | 10 } {
-    this.#room(20);
-    const at = this.#size + 4;
-    const family = writeAddress(text, this.#bytes, at);
-    const size = family === 2 ? 4 : 16;
-    this.#words[this.#size >> 2] = header(field, size);
-    this.#size = at + size;
-    return { at, family };
+  /** Reads an address into a slot; the number of its family, or 0 when the text is none. */
+  read(slot: Slot, text: string): 0 | 2 | 10 {
+    const word = slot * 4;
+    const family = writeAddress(text, this.#slotBytes, slot * 16);
+    if (family === 2) {
+      this.#slots[word + 1] = 0;
+      this.#slots[word + 2] = 0;
+      this.#slots[word + 3] = 0;
+    }
+    return family;
   }
-  /** The `size` bytes (a multiple of four) of an earlier field as the payload of another one. */
-  copy(field: number, from: number, size: number): void {
-    const at = this.#header(field, size);
-    for (let i = 0; i < size; i += 4) this.#words[(at + i) >> 2] = this.#words[(from + i) >> 2]!;
+  /** Whether two slots hold the same address. */
+  same(a: Slot, b: Slot): boolean {
+    for (let i = 0; i < 4; i++) {
+      if (this.#slots[a * 4 + i] !== this.#slots[b * 4 + i]) return false;
+    }
+    return true;
+  }
+  /** The address of a slot. */
+  address(field: number, slot: Slot, family: 2 | 10): void {
+    const words = family === 2 ? 1 : 4;
+    const at = this.#header(field, words * 4) >> 2;
+    for (let i = 0; i < words; i++) this.#words[at + i] = this.#slots[slot * 4 + i]!;
   }
 
   /** A copy of what was packed; the packer starts anew. */

@@ -112,7 +112,7 @@ export interface FlowObject {
   start?: bigint;
   /** CTA_TIMESTAMP_STOP — nanoseconds since the epoch, of ended flows. */
   stop?: bigint;
-  /** How the flow is translated, told by comparing its two tuples. */
+  /** How the flow is translated, told by comparing its two tuples: addresses, ports and ICMP ids. */
   nat?: { src?: Endpoint; dst?: Endpoint };
   tcp?: FlowTcp;
   sctp?: FlowSctp;

@@ -245,8 +245,12 @@ export class Flow {
     const address = this.#store.addressText(mirrored, this.#row);
     const ports = this.#has(has.origPorts) && this.#has(has.replyPorts);
     const port = this.#store.column(portColumns[mirrored])[this.#row]!;
-    const samePort = !ports || port === this.#store.column(portColumns[original])[this.#row];
-    if (samePort && address === this.#store.addressText(original, this.#row)) return undefined;
+    const icmp = original === 0 && this.#has(has.origIcmp) && this.#has(has.replyIcmp);
+    // The id of ICMP is translated with the source, as a port is; it has no place in an Endpoint.
+    const same = icmp
+      ? this.orig.icmpId === this.reply.icmpId
+      : !ports || port === this.#store.column(portColumns[original])[this.#row];
+    if (same && address === this.#store.addressText(original, this.#row)) return undefined;
     return ports ? { address, port } : { address };
   }
 

@@ -16,8 +16,8 @@ import {
   AF_INET6,
   type Family,
   type Protocol,
-  protocolHasPorts,
   protocolIsIcmp,
+  tupleHasPorts,
 } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { attribute, cta } from './attributes.js';
@@ -118,6 +118,7 @@ export class TuplePacker {
     return this;
   }
 
+  /** The path is made for a message only. */
   add(tuple: TupleInit | Flow, path: Path): void {
     const at = this.#at;
     this.bytes.fill(0, at, at + tupleBytes);
@@ -157,11 +158,6 @@ export class TuplePacker {
     } else {
       throw new TypeError(`${pathText(path)}: names no tuple: give orig, reply, or src and dst`);
     }
-    if (!direct) {
-      for (const key in side) {
-        if (!sideAllowed.has(key)) onlyFields(side, sideAllowed, pathText(path, part));
-      }
-    }
     const family = this.#addresses(side, part, fields.family, path);
     flags |= this.#ports(side, path, part, protocol, family);
     if (!direct && side.zone !== undefined) {
@@ -178,21 +174,18 @@ export class TuplePacker {
     this.bytes[this.#at + 18] = flags;
   }
 
-  #address(side: Fields, name: 'src' | 'dst', at: number, path: Path, part: string): 2 | 10 {
-    const text = side[name];
+  #address(text: unknown, at: number, path: Path, part: string): 2 | 10 {
     if (typeof text !== 'string') {
-      throw badType(pathText(path, `${part}.${name}`), 'an IP address as text', text);
+      throw badType(pathText(path, part), 'an IP address as text', text);
     }
     const family = writeAddress(text, this.bytes, at);
-    if (family === 0) {
-      throw badRange(pathText(path, `${part}.${name}`), 'an IPv4 or IPv6 address', text);
-    }
+    if (family === 0) throw badRange(pathText(path, part), 'an IPv4 or IPv6 address', text);
     return family;
   }
 
   #addresses(side: Fields, part: string, wanted: unknown, path: Path): 2 | 10 {
-    const family = this.#address(side, 'src', this.#at + 20, path, part);
-    if (this.#address(side, 'dst', this.#at + 36, path, part) !== family) {
+    const family = this.#address(side.src, this.#at + 20, path, `${part}.src`);
+    if (this.#address(side.dst, this.#at + 36, path, `${part}.dst`) !== family) {
       const where = pathText(path, part);
       throw new RangeError(`${where}.dst: is not of the family of ${where}.src`);
     }
@@ -205,32 +198,33 @@ export class TuplePacker {
     return family;
   }
 
-  #port(side: Fields, name: string, path: Path, part: string): number {
-    const value = side[name];
+  #port(value: unknown, path: Path, part: string): number {
     if (typeof value === 'number' && (value & 0xffff) === value) return value;
-    return u16At(value, pathText(path, `${part}.${name}`));
+    return u16At(value, pathText(path, part));
   }
 
   #ports(side: Fields, path: Path, part: string, protocol: number, family: 2 | 10): number {
-    if (protocolHasPorts(protocol)) {
-      if (side.icmpType !== undefined || side.icmpCode !== undefined || side.icmpId !== undefined) {
-        refuse(side, ['icmpType', 'icmpCode', 'icmpId'], path, part, 'has ports, not ICMP fields');
-      }
-      this.#u16(8, this.#port(side, 'srcPort', path, part));
-      this.#u16(10, this.#port(side, 'dstPort', path, part));
+    const icmp = protocolIsIcmp(protocol);
+    const { icmpType, icmpCode, icmpId } = side;
+    if (!icmp && (icmpType !== undefined || icmpCode !== undefined || icmpId !== undefined)) {
+      refuse(side, ['icmpType', 'icmpCode', 'icmpId'], path, part, 'has no ICMP fields');
+    }
+    if (tupleHasPorts(protocol, side)) {
+      this.#u16(8, this.#port(side.srcPort, path, `${part}.srcPort`));
+      this.#u16(10, this.#port(side.dstPort, path, `${part}.dstPort`));
       return flagPorts;
     }
     if (side.srcPort !== undefined || side.dstPort !== undefined) {
       refuse(side, ['srcPort', 'dstPort'], path, part, 'has no ports');
     }
-    if (!protocolIsIcmp(protocol)) return 0;
+    if (!icmp) return 0;
     const where = pathText(path, part);
     if ((protocol === 58) !== (family === AF_INET6)) {
       throw new RangeError(`${where}.src: icmp is IPv4, icmpv6 is IPv6`);
     }
-    this.#u16(12, u16At(side.icmpId, `${where}.icmpId`));
-    this.bytes[this.#at + 14] = u8At(side.icmpType, `${where}.icmpType`);
-    this.bytes[this.#at + 15] = u8At(side.icmpCode, `${where}.icmpCode`);
+    this.#u16(12, u16At(icmpId, `${where}.icmpId`));
+    this.bytes[this.#at + 14] = u8At(icmpType, `${where}.icmpType`);
+    this.bytes[this.#at + 15] = u8At(icmpCode, `${where}.icmpCode`);
     return flagIcmp;
   }
 
@@ -274,8 +268,12 @@ export class TuplePacker {
 }
 
 function sideAt(value: unknown, path: Path, part: string): Fields {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  return objectAt(value, pathText(path, part));
+  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const side = plain ? (value as Fields) : objectAt(value, pathText(path, part));
+  for (const key in side) {
+    if (!sideAllowed.has(key)) onlyFields(side, sideAllowed, pathText(path, part));
+  }
+  return side;
 }
 
 /** Throws for the first of the fields that is there. */

@@ -9,12 +9,21 @@ const protocolNumbers: Record<string, number> = {
   ...{ sctp: 132, udplite: 136 },
 };
 
+const prefixes = new Map<string, BlockList>();
+
 function within(address: string, prefix: string, family: 'ipv4' | 'ipv6'): boolean {
-  const [network = '', bits] = prefix.split('/');
-  if (network.includes(':') !== (family === 'ipv6')) return false;
-  const whole = family === 'ipv4' ? 32 : 128;
-  const list = new BlockList();
-  list.addSubnet(network, bits === undefined ? whole : Number(bits), family);
+  if (prefix.includes(':') !== (family === 'ipv6')) return false;
+  let list = prefixes.get(prefix);
+  if (list === undefined) {
+    const [network = '', bits] = prefix.split('/');
+    list = new BlockList();
+    list.addSubnet(
+      network,
+      bits === undefined ? (family === 'ipv4' ? 32 : 128) : Number(bits),
+      family,
+    );
+    prefixes.set(prefix, list);
+  }
   return list.check(address, family);
 }
 
@@ -53,6 +62,7 @@ function statusMatches(flow: FlowObject, wanted: NonNullable<FlowFilter['status'
 function translated(from: FlowSide, to: FlowSide, end: 'src' | 'dst'): boolean {
   const other = end === 'src' ? 'dst' : 'src';
   if (from[end] !== to[other]) return true;
+  if (end === 'src' && from.icmpId !== to.icmpId) return true;
   return from[`${end}Port`] !== to[`${other}Port`];
 }
 

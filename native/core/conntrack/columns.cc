@@ -313,6 +313,11 @@ void Columns::pop() {
   const auto presence = get<std::uint32_t>(Column::presence, size_);
   constexpr std::uint32_t counted = has::origCounters | has::replyCounters;
   if ((presence & counted) != counted) without_counters_--;
+  // What the next row leaves out must read as 0.
+  for (std::size_t i = 0; i < kColumnCount; i++) {
+    const std::size_t size = kColumnInfo[i].size;
+    std::memset(at(static_cast<Column>(i)) + size_ * size, 0, size);
+  }
   // IPv6 addresses that nothing points to any more stay behind: unseen, and freed with the batch.
   if (extra_index_.size() == 0) return;
   std::uint32_t last[2] = {};

@@ -1,8 +1,6 @@
 // Loading libnetfilter_conntrack.
 #include "core/conntrack/nfct_library.h"
 
-#include <mutex>
-
 namespace nf::ct {
 namespace {
 
@@ -43,10 +41,9 @@ NfctLibrary load() {
 }  // namespace
 
 const NfctLibrary& nfct_library() {
-  static std::once_flag once;
-  static NfctLibrary table;
-  std::call_once(once, [] { table = load(); });
-  return table;
+  // Never destroyed: exit() runs static destructors while pooled threads may still be at work.
+  static const auto* table = new NfctLibrary(load());
+  return *table;
 }
 
 }  // namespace nf::ct

@@ -121,6 +121,9 @@ inline constexpr int kColumnGroups = 6;
   FIELD(icmpType)        \
   FIELD(icmpCode)        \
   FIELD(icmpId)          \
+  FIELD(replyIcmpType)   \
+  FIELD(replyIcmpCode)   \
+  FIELD(replyIcmpId)     \
   FIELD(zone)            \
   FIELD(origZone)        \
   FIELD(replyZone)       \

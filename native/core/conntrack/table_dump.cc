@@ -14,6 +14,7 @@
 #include "core/conntrack/stats.h"
 #include "core/conntrack/tuple_request.h"
 #include "core/netlink/exchange.h"
+#include "core/thread.h"
 
 namespace nf::ct {
 namespace {
@@ -209,17 +210,21 @@ std::vector<std::vector<std::uint32_t>> find_doubles(const std::vector<Part>& pa
 Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& request,
                              const Cancel& cancel, const SplitPlan& plan, std::size_t expected) {
   std::vector<Part> parts(plan.parts.size());
-  std::vector<std::thread> threads;
-  for (std::size_t p = 0; p < parts.size(); p++) {
-    parts[p].columns = Columns(expected);
-    // The calling thread takes the last part.
-    if (p + 1 == parts.size()) {
-      dump_part(open, request, cancel, plan.parts[p], parts[p]);
-    } else {
-      threads.emplace_back([&, p] { dump_part(open, request, cancel, plan.parts[p], parts[p]); });
+  {
+    std::vector<Thread> threads;  // joined where this block ends
+    for (std::size_t p = 0; p < parts.size(); p++) {
+      parts[p].columns = Columns(expected);
+      const auto run = [&, p] { dump_part(open, request, cancel, plan.parts[p], parts[p]); };
+      // The calling thread takes the last part, and one for which the system has no thread.
+      auto started =
+          p + 1 < parts.size() ? Thread::start("ct-dump", run) : Result<Thread>(Thread());
+      if (started && p + 1 < parts.size()) {
+        threads.push_back(std::move(*started));
+      } else {
+        run();
+      }
     }
   }
-  for (auto& thread : threads) thread.join();
   TableDump result;
   for (const Part& part : parts) {
     if (!part.outcome) return part.outcome.error();

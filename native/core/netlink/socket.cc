@@ -2,7 +2,6 @@
 #include "core/netlink/socket.h"
 
 #include <errno.h>
-#include <poll.h>
 
 #include <cstring>
 
@@ -84,8 +83,7 @@ Result<std::size_t> Socket::receive(std::span<std::uint8_t> buffer, const Cancel
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(errno, operation);
-    pollfd waits[2] = {{fd(), POLLIN, 0}, {cancel != nullptr ? cancel->fd() : -1, POLLIN, 0}};
-    if (::poll(waits, 2, -1) < 0 && errno != EINTR) return fail(errno, operation);
+    wait_readable(fd(), cancel);
   }
 }
 

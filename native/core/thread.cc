@@ -1,0 +1,52 @@
+// Starting threads.
+#include "core/thread.h"
+
+#include <signal.h>
+
+#include <memory>
+#include <string>
+
+namespace nf {
+namespace {
+
+struct Start {
+  std::string name;
+  std::function<void()> run;
+};
+
+void* enter(void* data) {
+  const std::unique_ptr<Start> start(static_cast<Start*>(data));
+  ::pthread_setname_np(::pthread_self(), start->name.c_str());
+  start->run();
+  return nullptr;
+}
+
+}  // namespace
+
+Result<Thread> Thread::start(const char* name, std::function<void()> run) {
+  auto start = std::make_unique<Start>(Start{name, std::move(run)});
+  // A signal that a fault of the thread itself raises must reach its handler (a crash reporter's);
+  // SIGPROF is a profiler's way to look at every thread.
+  sigset_t blocked;
+  sigset_t before;
+  ::sigfillset(&blocked);
+  for (const int kept : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF}) {
+    ::sigdelset(&blocked, kept);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  pthread_t id{};
+  const int code = ::pthread_create(&id, nullptr, enter, start.get());
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (code != 0) return fail(code, "thread start", name);
+  static_cast<void>(start.release());  // the thread's
+  return Thread(id);
+}
+
+Result<void> Thread::run_to_end(const char* name, std::function<void()> work) {
+  auto thread = start(name, std::move(work));
+  if (!thread) return thread.error();
+  thread->join();
+  return {};
+}
+
+}  // namespace nf
