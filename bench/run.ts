@@ -15,6 +15,7 @@ import {
 } from '../test/support/global-lock.js';
 import { sandbox } from '../test/support/sandbox.js';
 import type { Bench } from './lib/bench.js';
+import { buildPackage, builtEnvironment, nodeArguments } from './lib/built.js';
 import { writeDocs } from './lib/docs.js';
 import { describeMachine, type Machine, machine } from './lib/machine.js';
 import { printResult } from './lib/print.js';
@@ -102,11 +103,14 @@ async function start(
   const entry = sandbox();
   if ('missing' in entry) stop(entry.missing);
   const node = [
-    ...[process.execPath, '--expose-gc', '--max-old-space-size=8192', '--import', 'tsx', self],
-    ...['--inside', name, '--flows', options.flows, '--pairs', options.pairs],
+    ...nodeArguments('--max-old-space-size=8192'),
+    ...[self, '--inside', name, '--flows', options.flows, '--pairs', options.pairs],
   ];
   const [command, ...args] = [...entry.prefix, ...node];
-  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(command!, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...builtEnvironment },
+  });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -170,6 +174,7 @@ if (options.inside !== undefined) {
   const unknown = positionals.filter((name) => !(names as readonly string[]).includes(name));
   if (unknown.length > 0) stop(`no bench ${unknown.join(', ')}; there are: ${names.join(', ')}`);
   const wanted = positionals.length > 0 ? positionals : names;
+  buildPackage();
   const report = await everything(wanted);
   const short = report.results.filter((result) => result.verdict === 'SHORT');
   const passed = report.results.filter((result) => result.verdict === 'pass');
