@@ -21,6 +21,7 @@ import {
   packChange,
   packFlowInit,
 } from './flow-init.js';
+import { getMany, sameId } from './get-many.js';
 import {
   type ConntrackSettings,
   type DeepPartial,
@@ -223,21 +224,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return sameId(new Flow(arena.store, row), tuple);
   }
 
-  /** Many lookups, pipelined. The result has the order of the tuples. */
-  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
-    const list = [...tuples];
-    const packer = new TuplePacker(list.length);
-    list.forEach((tuple, i) => {
-      packer.add(tuple, list.length === 1 ? 'tuple' : `tuples[${i}]`);
-    });
-    const { batch, rows } = await this.#session.run('conntrack get', undefined, (binding, handle) =>
-      binding.ctGet(handle, packer.bytes, false),
-    );
-    const found = FlowBatch.fromRaw(batch, noStats);
-    return list.map((tuple, i) => {
-      const row = rows[i]!;
-      return row < 0 ? undefined : sameId(found.at(row), tuple);
-    });
+  /**
+   * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
+   * 4096 at a time, while the kernel answers those before.
+   */
+  getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+    const lookUp = (packed: Uint8Array) =>
+      this.#session.run('conntrack get', undefined, (binding, handle) =>
+        binding.ctGet(handle, packed, false),
+      );
+    return getMany(lookUp, [...tuples]);
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -486,15 +482,6 @@ export class Conntrack implements Disposable, AsyncDisposable {
     );
     return trackingState(found).state;
   }
-}
-
-const noStats = {
-  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
-};
-
-/** A lookup by tuple finds whatever has it now: another flow than the one meant, if the id differs. */
-function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined {
-  return wanted.id === undefined || wanted.id === found.id ? found : undefined;
 }
 
 function refuseEmpty(filter: CheckedFilter): void {

@@ -45,10 +45,11 @@ export async function createMany(
   let index = 0;
   const send = async (packed: Uint8Array, places: readonly number[]) => {
     const outcome = await write(packed);
-    outcome.codes.forEach((code, i) => {
-      if (code === 0) result.created++;
+    const { codes } = outcome;
+    for (let i = 0; i < codes.length; i++) {
+      if (codes[i] === 0) result.created++;
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
-    });
+    }
   };
   /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
   const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
@@ -64,6 +65,7 @@ export async function createMany(
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
+  const path = () => `flows[${index}]`;
   for (const flow of flows) {
     if ((flow as FlowInit | null)?.master !== undefined) {
       if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
