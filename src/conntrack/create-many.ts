@@ -52,9 +52,11 @@ export async function createMany(
     }
   };
   /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
+  // Made only where something is wrong: most flows need no path.
+  const path = () => `flows[${index}]`;
   const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
     try {
-      packFlowInit(into, flow, `flows[${index}]`);
+      packFlowInit(into, flow, path);
       return true;
     } catch (error) {
       if (!(error instanceof NetfilterError)) throw error;
@@ -65,7 +67,6 @@ export async function createMany(
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
-  const path = () => `flows[${index}]`;
   for (const flow of flows) {
     if ((flow as FlowInit | null)?.master !== undefined) {
       if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
