@@ -102,11 +102,22 @@ function refineByPort(
 ): void {
   const presence = store.column('presence');
   const column = store.column(key);
-  grouping.refine((from, to, out) => {
-    for (let row = from; row < to; row++) {
-      out[row - from] = (presence[row]! & bit) !== 0 ? column[row]! : 0x10000;
-    }
-  }, 0x10001);
+  grouping.refine((from, to, out) => portCodes(presence, bit, column, from, to, out), noPort + 1);
+}
+
+const noPort = 0x10000;
+
+function portCodes(
+  presence: Uint32Array,
+  bit: number,
+  column: Uint16Array,
+  from: number,
+  to: number,
+  out: Uint32Array,
+): void {
+  for (let row = from; row < to; row++) {
+    out[row - from] = (presence[row]! & bit) !== 0 ? column[row]! : noPort;
+  }
 }
 
 /** Protocols share names of states: ESTABLISHED is one group. */

@@ -6,6 +6,7 @@ import { addressColumns, type ColumnStore, portColumns, type Side } from './colu
 import { has } from './columns.js';
 import type { CheckedFilter } from './filter.js';
 import {
+  AnyBitCondition,
   MaskCondition,
   RangeCondition,
   type RowCondition,
@@ -46,7 +47,12 @@ export function matchingRows(store: ColumnStore, filter: CheckedFilter): Uint32A
 function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator<RowCondition> {
   for (const side of [0, 1, 2, 3] as const) {
     const ports = filter.ports[side];
-    if (ports) yield new RangeCondition(store.column(portColumns[side]), ports[0], ports[1]);
+    if (ports) {
+      yield new RangeCondition(store.column(portColumns[side]), ports[0], ports[1]);
+      // Where a flow has no ports the column holds ICMP values.
+      const bit = side < 2 ? has.origPorts : has.replyPorts;
+      yield new AnyBitCondition(store.column('presence'), bit);
+    }
     const address = filter.addresses[side];
     if (address?.bytes.length === 4) {
       const { bytes, bits } = address;
@@ -59,9 +65,10 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
     yield new MaskCondition(store.column('mark'), filter.mark.mask, filter.mark.value);
   }
   if (filter.status) {
-    const { all, none } = filter.status;
+    const { all, any, none } = filter.status;
     if (all !== 0) yield new MaskCondition(store.column('status'), all, all);
     if (none !== 0) yield new MaskCondition(store.column('status'), none, 0);
+    if (any !== 0) yield new AnyBitCondition(store.column('status'), any);
   }
   if (filter.zone !== undefined) {
     yield new RangeCondition(store.column('zone'), filter.zone, filter.zone);
@@ -74,18 +81,7 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
 
 /** What more is asked of the rows that are left. */
 function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest> {
-  const presence = store.column('presence');
-  if (filter.status && filter.status.any !== 0) {
-    const column = store.column('status');
-    const { any } = filter.status;
-    yield (row) => (column[row]! & any) !== 0;
-  }
   for (const side of [0, 1, 2, 3] as const) {
-    if (filter.ports[side]) {
-      // Where a flow has no ports the column holds ICMP values.
-      const bit = side < 2 ? has.origPorts : has.replyPorts;
-      yield (row) => (presence[row]! & bit) !== 0;
-    }
     const address = filter.addresses[side];
     if (address?.bytes.length === 16) yield addressTest(store, side, address.bytes, address.bits);
   }

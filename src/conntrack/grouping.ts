@@ -1,5 +1,6 @@
 // Numbers the groups of rows: tight loops over typed arrays, block by block, so that what is made on the way
-// stays small. Knows numbers, nothing of flows.
+// stays small. The loops are functions of the module and not closures: the machine code of a closure goes
+// when it is collected, and would be made anew for every call. Knows numbers, nothing of flows.
 
 /** Rows whose codes are made at a time: they stay in the cache. */
 const block = 16384;
@@ -37,10 +38,7 @@ export class Grouping {
 
   /** Rows of each group. */
   counts(): number[] {
-    const { groupOf } = this;
-    const counts = new Uint32Array(this.firstRows.length);
-    for (let row = 0; row < groupOf.length; row++) counts[groupOf[row]!]!++;
-    return Array.from(counts);
+    return Array.from(countGroups(this.groupOf, this.firstRows.length));
   }
 
   /** Splits every group by one more code per row, which is less than `span`. */
@@ -49,46 +47,57 @@ export class Grouping {
     else this.#refineHashed(codes);
   }
 
-  /** Calls `work` with the codes of each block. */
-  #blocks(codes: Codes, work: (from: number, to: number, codes: Uint32Array) => void): void {
+  #refineDirect(codes: Codes, span: number): void {
     const rows = this.groupOf.length;
     const buffer = new Uint32Array(Math.min(block, rows));
+    // Group numbers from 1; 0 is a cell that no row has met.
+    const cells = new Uint32Array(span * this.firstRows.length);
+    const first: number[] = [];
     for (let from = 0; from < rows; from += block) {
       const to = Math.min(rows, from + block);
       codes(from, to, buffer);
-      work(from, to, buffer);
+      placeDirect(this.groupOf, from, to, buffer, cells, span, first);
     }
-  }
-
-  #refineDirect(codes: Codes, span: number): void {
-    const { groupOf } = this;
-    // Group numbers from 1; 0 is a cell that no row has met.
-    const groups = new Uint32Array(span * this.firstRows.length);
-    const first: number[] = [];
-    this.#blocks(codes, (from, to, buffer) => {
-      for (let row = from; row < to; row++) {
-        const cell = groupOf[row]! * span + buffer[row - from]!;
-        let group = groups[cell]!;
-        if (group === 0) {
-          first.push(row);
-          group = first.length;
-          groups[cell] = group;
-        }
-        groupOf[row] = group - 1;
-      }
-    });
     this.firstRows = first;
   }
 
   #refineHashed(codes: Codes): void {
-    const { groupOf } = this;
+    const rows = this.groupOf.length;
+    const buffer = new Uint32Array(Math.min(block, rows));
     const table = new GroupTable(this.firstRows.length);
-    this.#blocks(codes, (from, to, buffer) => {
-      for (let row = from; row < to; row++) {
-        groupOf[row] = table.place(groupOf[row]!, buffer[row - from]!, row);
-      }
-    });
+    for (let from = 0; from < rows; from += block) {
+      const to = Math.min(rows, from + block);
+      codes(from, to, buffer);
+      table.placeAll(this.groupOf, from, to, buffer);
+    }
     this.firstRows = table.firstRows;
+  }
+}
+
+function countGroups(groupOf: Uint32Array, groups: number): Uint32Array {
+  const counts = new Uint32Array(groups);
+  for (let row = 0; row < groupOf.length; row++) counts[groupOf[row]!]!++;
+  return counts;
+}
+
+function placeDirect(
+  groupOf: Uint32Array,
+  from: number,
+  to: number,
+  codes: Uint32Array,
+  cells: Uint32Array,
+  span: number,
+  first: number[],
+): void {
+  for (let row = from; row < to; row++) {
+    const cell = groupOf[row]! * span + codes[row - from]!;
+    let group = cells[cell]!;
+    if (group === 0) {
+      first.push(row);
+      group = first.length;
+      cells[cell] = group;
+    }
+    groupOf[row] = group - 1;
   }
 }
 
@@ -108,8 +117,14 @@ class GroupTable {
     this.#mask = size - 1;
   }
 
-  /** The number of the new group of a row. */
-  place(group: number, code: number, row: number): number {
+  /** Gives the rows of [from, to) their new groups. */
+  placeAll(groupOf: Uint32Array, from: number, to: number, codes: Uint32Array): void {
+    for (let row = from; row < to; row++) {
+      groupOf[row] = this.#place(groupOf[row]!, codes[row - from]!, row);
+    }
+  }
+
+  #place(group: number, code: number, row: number): number {
     let slot = hash(group, code) & this.#mask;
     for (;;) {
       const found = this.#slots[slot]!;

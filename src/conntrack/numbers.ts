@@ -1,5 +1,5 @@
 // Sums, extremes and ranking of numeric columns, exact to 64 bits: tight loops over the words of the columns,
-// no bigint for a row. Knows numbers, nothing of flows.
+// no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
 import type { ColumnName, ColumnStore } from './column-store.js';
 import { columnLayout } from './columns.js';
 import type { Grouping } from './grouping.js';
@@ -102,19 +102,37 @@ export function sums({ rows, wide, parts }: Numbers, grouping: Grouping): (numbe
   for (const words of parts) {
     for (let from = 0; from < rows; from += exactRows) {
       const to = Math.min(rows, from + exactRows);
-      if (wide) {
-        for (let row = from; row < to; row++) {
-          const group = groupOf[row]!;
-          low[group]! += words[row * 2]!;
-          high[group]! += words[row * 2 + 1]!;
-        }
-      } else {
-        for (let row = from; row < to; row++) low[groupOf[row]!]! += words[row]!;
-      }
+      if (wide) addPairs(words, groupOf, from, to, low, high);
+      else addWords(words, groupOf, from, to, low);
       carry(low, high);
     }
   }
   return Array.from(low, (value, group) => combined(value, high[group]!, wide));
+}
+
+function addWords(
+  words: Uint32Array,
+  groupOf: Uint32Array,
+  from: number,
+  to: number,
+  low: Float64Array,
+): void {
+  for (let row = from; row < to; row++) low[groupOf[row]!]! += words[row]!;
+}
+
+function addPairs(
+  words: Uint32Array,
+  groupOf: Uint32Array,
+  from: number,
+  to: number,
+  low: Float64Array,
+  high: Float64Array,
+): void {
+  for (let row = from; row < to; row++) {
+    const group = groupOf[row]!;
+    low[group]! += words[row * 2]!;
+    high[group]! += words[row * 2 + 1]!;
+  }
 }
 
 /** Rows whose values are made at a time: they stay in the cache. */
@@ -125,16 +143,21 @@ const block = 16384;
  * smaller double is the smaller value, equal ones are compared exactly.
  */
 function doubles({ wide, parts }: Numbers, from: number, to: number, out: Float64Array): void {
-  parts.forEach((words, part) => {
-    if (part === 0) out.fill(0, 0, to - from);
-    if (wide) {
-      for (let row = from; row < to; row++) {
-        out[row - from]! += words[row * 2]! + words[row * 2 + 1]! * word;
-      }
-    } else {
-      for (let row = from; row < to; row++) out[row - from]! += words[row]!;
-    }
-  });
+  out.fill(0, 0, to - from);
+  for (const words of parts) {
+    if (wide) addDoublePairs(words, from, to, out);
+    else addDoubles(words, from, to, out);
+  }
+}
+
+function addDoubles(words: Uint32Array, from: number, to: number, out: Float64Array): void {
+  for (let row = from; row < to; row++) out[row - from]! += words[row]!;
+}
+
+function addDoublePairs(words: Uint32Array, from: number, to: number, out: Float64Array): void {
+  for (let row = from; row < to; row++) {
+    out[row - from]! += words[row * 2]! + words[row * 2 + 1]! * word;
+  }
 }
 
 /** The value of a row, exact. */
@@ -162,57 +185,92 @@ export function extremes(numbers: Numbers, grouping: Grouping, sign: 1 | -1): (n
   for (let from = 0; from < numbers.rows; from += block) {
     const to = Math.min(numbers.rows, from + block);
     doubles(numbers, from, to, values);
-    for (let row = from; row < to; row++) {
-      const group = groupOf[row]!;
-      const value = values[row - from]! * sign;
-      if (value < bestValue[group]!) continue;
-      if (value === bestValue[group] && compare(numbers, row, best[group]!) * sign <= 0) continue;
-      best[group] = row;
-      bestValue[group] = value;
-    }
+    improve(numbers, groupOf, from, to, values, sign, best, bestValue);
   }
   return Array.from(best, (row) => valueAt(numbers, row));
 }
 
-/** The rows with the largest values, largest first; rows of equal value in their order. */
-export function largest(numbers: Numbers, count: number): Uint32Array {
-  // A heap of the best so far, the worst of them on top.
-  const heap: number[] = [];
-  const worse = (a: number, b: number) => compare(numbers, a, b) || b - a;
-  const sink = (at: number) => {
+function improve(
+  numbers: Numbers,
+  groupOf: Uint32Array,
+  from: number,
+  to: number,
+  values: Float64Array,
+  sign: 1 | -1,
+  best: Uint32Array,
+  bestValue: Float64Array,
+): void {
+  for (let row = from; row < to; row++) {
+    const group = groupOf[row]!;
+    const value = values[row - from]! * sign;
+    if (value < bestValue[group]!) continue;
+    if (value === bestValue[group] && compare(numbers, row, best[group]!) * sign <= 0) continue;
+    best[group] = row;
+    bestValue[group] = value;
+  }
+}
+
+/** The best rows so far: a heap with the worst of them on top. */
+class Best {
+  readonly rows: number[] = [];
+  /** Values below it, as doubles, are not among the best. */
+  threshold = -Infinity;
+  readonly #numbers: Numbers;
+  readonly #count: number;
+  readonly #one = new Float64Array(1);
+
+  constructor(numbers: Numbers, count: number) {
+    this.#numbers = numbers;
+    this.#count = count;
+  }
+
+  /** Rows come in ascending order: of equal values the earlier stays. */
+  offer(row: number): void {
+    const { rows } = this;
+    if (rows.length < this.#count) {
+      rows.push(row);
+      if (rows.length < this.#count) return;
+      for (let i = this.#count >> 1; i >= 0; i--) this.#sink(i);
+    } else if (compare(this.#numbers, row, rows[0]!) > 0) {
+      rows[0] = row;
+      this.#sink(0);
+    } else {
+      return;
+    }
+    doubles(this.#numbers, rows[0]!, rows[0]! + 1, this.#one);
+    this.threshold = this.#one[0]!;
+  }
+
+  worse(a: number, b: number): number {
+    return compare(this.#numbers, a, b) || b - a;
+  }
+
+  #sink(at: number): void {
+    const { rows } = this;
     for (;;) {
       let least = at;
       for (const child of [at * 2 + 1, at * 2 + 2]) {
-        if (child < heap.length && worse(heap[child]!, heap[least]!) < 0) least = child;
+        if (child < rows.length && this.worse(rows[child]!, rows[least]!) < 0) least = child;
       }
       if (least === at) return;
-      [heap[at], heap[least]] = [heap[least]!, heap[at]!];
+      [rows[at], rows[least]] = [rows[least]!, rows[at]!];
       at = least;
     }
-  };
+  }
+}
+
+function offerAll(values: Float64Array, from: number, to: number, best: Best): void {
+  for (let row = from; row < to; row++) if (values[row - from]! >= best.threshold) best.offer(row);
+}
+
+/** The rows with the largest values, largest first; rows of equal value in their order. */
+export function largest(numbers: Numbers, count: number): Uint32Array {
+  const best = new Best(numbers, count);
   const values = new Float64Array(Math.min(block, numbers.rows));
-  const one = new Float64Array(1);
-  let threshold = -Infinity;
-  const full = () => {
-    doubles(numbers, heap[0]!, heap[0]! + 1, one);
-    threshold = one[0]!;
-  };
   for (let from = 0; from < numbers.rows && count > 0; from += block) {
     const to = Math.min(numbers.rows, from + block);
     doubles(numbers, from, to, values);
-    for (let row = from; row < to; row++) {
-      if (values[row - from]! < threshold) continue;
-      if (heap.length < count) {
-        heap.push(row);
-        if (heap.length < count) continue;
-        for (let i = count >> 1; i >= 0; i--) sink(i);
-        full();
-      } else if (compare(numbers, row, heap[0]!) > 0) {
-        heap[0] = row;
-        sink(0);
-        full();
-      }
-    }
+    offerAll(values, from, to, best);
   }
-  return Uint32Array.from(heap.sort((a, b) => -worse(a, b)));
+  return Uint32Array.from(best.rows.sort((a, b) => -best.worse(a, b)));
 }

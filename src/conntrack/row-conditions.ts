@@ -1,4 +1,5 @@
-// Conditions on rows, each a tight loop over one typed array. A condition either looks at every row of a
+// Conditions on rows, each a tight loop over one typed array and a method of a class (the machine code of a
+// closure would go when that is collected). A condition either looks at every row of a
 // block (`scan`) or at those that are still selected (`sift`). Knows numbers, nothing of flows.
 
 export type RowTest = (row: number) => boolean;
@@ -86,6 +87,29 @@ export class SetCondition implements RowCondition {
     for (let i = 0; i < count; i++) {
       const row = selection[i]!;
       if (wanted[column[row]!] === 1) selection[kept++] = row;
+    }
+    return kept;
+  }
+}
+
+/** A 32-bit value that has any of the bits of `mask`. */
+export class AnyBitCondition implements RowCondition {
+  constructor(
+    private readonly column: Uint32Array,
+    private readonly mask: number,
+  ) {}
+  scan(from: number, to: number, out: Uint32Array): number {
+    const { column, mask } = this;
+    let kept = 0;
+    for (let row = from; row < to; row++) if ((column[row]! & mask) !== 0) out[kept++] = row;
+    return kept;
+  }
+  sift(selection: Uint32Array, count: number): number {
+    const { column, mask } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      if ((column[row]! & mask) !== 0) selection[kept++] = row;
     }
     return kept;
   }
