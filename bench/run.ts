@@ -16,10 +16,10 @@ import {
 import { sandbox } from '../test/support/sandbox.js';
 import type { Bench } from './lib/bench.js';
 import { buildPackage, builtEnvironment, nodeArguments } from './lib/built.js';
-import { writeDocs } from './lib/docs.js';
-import { describeMachine, type Machine, machine } from './lib/machine.js';
+import { type Report, writeDocs } from './lib/docs.js';
+import { describeMachine, machine } from './lib/machine.js';
 import { printResult } from './lib/print.js';
-import { type Judged, judge, type Result } from './lib/result.js';
+import { judge, type Result } from './lib/result.js';
 
 const names = [
   'dump',
@@ -29,17 +29,11 @@ const names = [
   'columns',
   'lookup',
   'change',
+  'events',
+  'iptables',
   'import',
   'memory',
 ] as const;
-
-export interface Report {
-  machine: Machine;
-  command: string;
-  results: Judged[];
-  /** Benches that ended with an error, and what they said. */
-  failed: { bench: string; error: string }[];
-}
 
 const self = fileURLToPath(import.meta.url);
 const { values: options, positionals } = parseArgs({

@@ -1,22 +1,32 @@
 // Makes events at full speed: creates flows of a seed in batches, and deletes them again if told
 // so. event_maker --count N [--from I] [--seed S] [--profile P] [--zone Z] [--batch 1…512]
-// [--delete] Without --delete there are N NEW events, with it N DESTROY events more.
+// [--delete] [--rest US]
+// Without --delete there are N NEW events, with it N DESTROY events more. --rest: one flow at a time,
+// each after so many microseconds of rest, and when its creation was about to be sent
+// (CLOCK_MONOTONIC) is in the report.
 #include "baseline.h"
 
 int main(int argc, char** argv) {
   struct baseline b;
   baseline_init(&b);
   bool remove_again = false;
+  uint64_t rest_us = 0;
   for (int i = 1; i < argc;) {
     int taken = baseline_option(&b, argv, i);
     if (strcmp(argv[i], "--delete") == 0) {
       remove_again = true;
       taken = 1;
+    } else if (strcmp(argv[i], "--rest") == 0) {
+      rest_us = ctnl_number(argv[i], argv[i + 1], 900000);
+      taken = 2;
     }
     if (taken == 0 || b.dump_first || b.echo) ctnl_die("unknown option %s", argv[i]);
     i += taken;
   }
   baseline_make(&b);
+  if (rest_us > 0) b.batch = 1;
+  uint64_t* sent = calloc(b.count, sizeof *sent);
+  if (sent == NULL) ctnl_die("no memory");
   static struct ctnl_buffer batch;
   const int fd = baseline_socket();
   const uint64_t cpu = cpu_ns();
@@ -24,6 +34,11 @@ int main(int argc, char** argv) {
   for (uint32_t i = 0; i < b.count; i++) {
     flow_put_create(&batch, &b.made[i], &b.flows, i + 1);
     if ((i + 1) % b.batch == 0 || i + 1 == b.count) {
+      if (rest_us > 0) {
+        const struct timespec rest = {.tv_nsec = (long)rest_us * 1000};
+        nanosleep(&rest, NULL);
+        sent[i] = ctnl_now();
+      }
       ctnl_exchange(fd, &batch, i + 1, NULL, ctnl_fail_on_error, NULL);
     }
   }
@@ -33,8 +48,12 @@ int main(int argc, char** argv) {
   const uint64_t ended = ctnl_now();
   printf(
       "{\"program\":\"event_maker\",\"created\":%u,\"deleted\":%u,\"create_ns\":%llu,"
-      "\"delete_ns\":%llu,\"cpu_ns\":%llu}\n",
+      "\"delete_ns\":%llu,\"cpu_ns\":%llu,\"sent_ns\":[",
       b.count, deleted, (unsigned long long)(created - began),
       (unsigned long long)(ended - created), (unsigned long long)(cpu_ns() - cpu));
+  for (uint32_t i = 0; i < b.count && rest_us > 0; i++) {
+    printf("%s%llu", i == 0 ? "" : ",", (unsigned long long)sent[i]);
+  }
+  puts("]}");
   return 0;
 }

@@ -1,0 +1,18 @@
+// Imports the module that is its argument, in a process that has imported nothing else, and tells how long
+// that took, which libraries of interest are in the process afterwards, and how many threads came.
+import { readFileSync } from 'node:fs';
+
+// The loader's own first use (it reads files by the thread pool) is not the module's.
+await import('data:text/javascript,export default 1');
+await import('./nothing.mjs');
+const threads = () =>
+  Number(/^Threads:\s*(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+const before = threads();
+const began = process.hrtime.bigint();
+const module = await import(process.argv[2]);
+const ns = Number(process.hrtime.bigint() - began);
+const maps = readFileSync('/proc/self/maps', 'utf8');
+const loaded = [...new Set(maps.match(/[^/\s]*(?:\.node|netfilter|nfnetlink|iptc|libmnl)[^/\s]*/g))];
+process.stdout.write(
+  `${JSON.stringify({ ns, loaded, threads: threads() - before, exports: Object.keys(module).length })}\n`,
+);

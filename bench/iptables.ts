@@ -1,0 +1,148 @@
+// iptables: a table of 50,000 rules read with every rule typed, against iptables-legacy-save; 300 rules
+// added in one edit to a table of 5,000, against as many runs of iptables-legacy.
+import { type Iptables, iptables } from '../src/index.js';
+import { run } from '../test/support/process.js';
+import type { Bench, BenchContext } from './lib/bench.js';
+import { contest, timed } from './lib/contest.js';
+import { installed, runToNull } from './lib/peers.js';
+
+/** Rules of the kinds that gateways have. */
+function tableText(rules: number): string {
+  const kinds = [
+    (a: string) => `-A FORWARD -s ${a} -p tcp -m tcp --dport 443 -j ACCEPT`,
+    (a: string) => `-A FORWARD -d ${a} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    (a: string) => `-A FORWARD -s ${a} -p udp -m multiport --dports 53,123,853 -j ACCEPT`,
+    (a: string) => `-A FORWARD -s ${a} -i eth0 -m comment --comment "customer ${a}" -j customers`,
+    (a: string) => `-A customers -d ${a} -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN`,
+    (a: string) => `-A customers -s ${a} -m limit --limit 60/min --limit-burst 30 -j LOG --log-prefix "new: "`,
+    (a: string) => `-A FORWARD -s ${a} -m mark --mark 0x10/0xff -j DROP`,
+    (a: string) => `-A FORWARD -d ${a} -p icmp -m icmp --icmp-type 8 -j ACCEPT`,
+  ];
+  const lines = ['*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]'];
+  lines.push(':customers - [0:0]');
+  for (let i = 0; i < rules; i++) {
+    const address = `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32`;
+    lines.push(kinds[i % kinds.length]!(address));
+  }
+  return `${[...lines, 'COMMIT'].join('\n')}\n`;
+}
+
+const load = (text: string) => run(['iptables-legacy-restore', '-w'], { input: text });
+
+/** Reads the table and every part of every rule; how many rules there are. */
+async function readTyped(tables: Iptables): Promise<number> {
+  const table = await tables.read('filter');
+  let rules = 0;
+  let parts = 0;
+  for (const chain of table.chains.values()) {
+    for (const rule of chain.rules) {
+      rules++;
+      parts += rule.matches.length + (rule.target === undefined ? 0 : 1);
+    }
+  }
+  if (parts < rules) throw new Error(`${parts} matches and targets in ${rules} rules`);
+  return rules;
+}
+
+async function reading(context: BenchContext): Promise<void> {
+  const size = 50_000;
+  context.say(`a table of ${size.toLocaleString('en-US')} rules`);
+  load(tableText(size));
+  const save = ['iptables-legacy-save', '-t', 'filter'];
+  const values = await contest(
+    {
+      ours: () =>
+        timed(async () => {
+          const rules = await readTyped(iptables);
+          if (rules !== size) throw new Error(`read ${rules} of ${size} rules`);
+        }),
+      save: () => runToNull(save),
+    },
+    { rounds: context.rounds, warmUp: 2 },
+  );
+  context.report({
+    what: 'read, every rule typed; rules',
+    size,
+    contestants: [
+      {
+        name: 'read()',
+        command: "await iptables.read('filter'), every rule's matches and target",
+        unit: 'ns',
+        ...values.ours,
+      },
+      {
+        name: 'iptables-legacy-save',
+        command: `${save.join(' ')} > /dev/null`,
+        unit: 'ns',
+        ...values.save,
+      },
+    ],
+    compare: { a: 'read()', b: 'iptables-legacy-save' },
+    bar: { text: '≤ 0.7 × iptables-legacy-save', kind: 'at most', limit: 0.7, size },
+  });
+}
+
+async function editing(context: BenchContext): Promise<void> {
+  const size = 5000;
+  const edits = 300;
+  const text = tableText(size);
+  context.say(`${edits} edits of a table of ${size.toLocaleString('en-US')} rules`);
+  const rule = (i: number) => `-s 192.0.2.${i % 256} -p tcp -m tcp --dport ${1000 + i} -j DROP`;
+  const script = Array.from({ length: edits }, (_, i) => `iptables-legacy -w -A FORWARD ${rule(i)}`);
+  const count = async () => {
+    const table = await iptables.read('filter');
+    let rules = 0;
+    for (const chain of table.chains.values()) rules += chain.length;
+    if (rules !== size + edits) throw new Error(`${rules} rules instead of ${size + edits}`);
+  };
+  const values = await contest(
+    {
+      ours: async () => {
+        const taken = await timed(() =>
+          iptables.edit('filter', (table) => {
+            const chain = table.chain('FORWARD');
+            for (let i = 0; i < edits; i++) chain.append(rule(i));
+          }),
+        );
+        await count();
+        return taken;
+      },
+      each: async () => {
+        const taken = await timed(() => run(['sh', '-e'], { input: script.join('\n') }));
+        await count();
+        return taken.value;
+      },
+    },
+    { rounds: context.rounds, before: () => void load(text) },
+  );
+  context.report({
+    what: `${edits} rules added to a table; rules in it`,
+    size,
+    contestants: [
+      {
+        name: 'one edit()',
+        command: "await iptables.edit('filter', (t) => … t.chain('FORWARD').append(rule))",
+        unit: 'ns',
+        ...values.ours,
+      },
+      {
+        name: 'iptables-legacy -A',
+        command: `sh: ${edits} × iptables-legacy -w -A FORWARD …`,
+        unit: 'ns',
+        ...values.each,
+      },
+    ],
+    compare: { a: 'one edit()', b: 'iptables-legacy -A', inverse: true },
+    bar: { text: `≥ 100 × faster than ${edits} × iptables -A`, kind: 'at least', limit: 100, size },
+  });
+}
+
+export const bench: Bench = {
+  name: 'iptables',
+  about: 'read of 50,000 rules, 300 edits in one',
+  async run(context) {
+    if (!installed('iptables-legacy-save')) throw new Error('iptables-legacy is not installed');
+    await reading(context);
+    await editing(context);
+  },
+};
