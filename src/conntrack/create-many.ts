@@ -17,6 +17,7 @@ type Write = (packed: Uint8Array) => Promise<RawOutcome>;
 
 /** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
 const chunk = 4096;
+const eperm = 1;
 const enoent = 2;
 
 /** The error of one item of a batch. */
@@ -47,14 +48,17 @@ export async function createMany(
     const outcome = await write(packed);
     const { codes } = outcome;
     for (let i = 0; i < codes.length; i++) {
+      // Not of this flow: none can be made without the capability.
+      if (codes[i] === eperm) throw createError(outcome, i);
       if (codes[i] === 0) result.created++;
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
     }
   };
+  const path = () => `flows[${index}]`;
   /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
   const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
     try {
-      packFlowInit(into, flow, `flows[${index}]`);
+      packFlowInit(into, flow, path);
       return true;
     } catch (error) {
       if (!(error instanceof NetfilterError)) throw error;
@@ -65,7 +69,6 @@ export async function createMany(
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
-  const path = () => `flows[${index}]`;
   for (const flow of flows) {
     if ((flow as FlowInit | null)?.master !== undefined) {
       if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
@@ -102,6 +105,7 @@ async function createWithMaster(write: Write, flows: Packed[], result: CreateRes
         if (code === 0) result.created++;
         else {
           const error = createError(outcome, i);
+          if (code === eperm) throw error;
           if (code === enoent) orphans.push({ ...part[i]!, error });
           else result.failed.push({ index: part[i]!.index, error });
         }
