@@ -102,7 +102,6 @@ type HintRule = { errno: string; operation?: RegExp; hint: string };
 
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
-// EOPNOTSUPP is ENOTSUP to Node: on Linux the two are one number.
 const hints: HintRule[] = [
   ...['EACCES', 'EPERM', 'EROFS'].map((errno) => ({
     errno,
@@ -152,7 +151,7 @@ const hints: HintRule[] = [
     hint: 'the master flow is not in the table (in the zone of `master`)',
   },
   {
-    errno: 'ENOTSUP',
+    errno: 'EOPNOTSUPP',
     operation: /expectation create/,
     hint: 'the master flow has no room for a helper (give it one when it is made), or the kernel has no helper of that name for its protocol',
   },
@@ -192,7 +191,7 @@ const hints: HintRule[] = [
     hint: 'the kernel does not let these status bits be changed (expected, confirmed, dying; seen_reply and assured cannot be cleared), nor one helper be swapped for another',
   },
   {
-    errno: 'ENOTSUP',
+    errno: 'EOPNOTSUPP',
     operation: /conntrack (update|upsert|create)/,
     hint: 'NAT, the master tuple and a helper can only be set when a flow is created, the kernel must have a helper of that name for the protocol, and be built with the feature',
   },
