@@ -56,6 +56,8 @@ export async function createMany(
   };
   const path = () => `flows[${index}]`;
   /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
+  // Made only where something is wrong: most flows need no path.
+  const path = () => `flows[${index}]`;
   const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
     try {
       packFlowInit(into, flow, path);
