@@ -54,10 +54,9 @@ export async function createMany(
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
     }
   };
-  const path = () => `flows[${index}]`;
-  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
   // Made only where something is wrong: most flows need no path.
   const path = () => `flows[${index}]`;
+  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
   const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
     try {
       packFlowInit(into, flow, path);
