@@ -12,17 +12,33 @@
       "core/conntrack/bulk.cc",
       "core/conntrack/columns.cc",
       "core/conntrack/dump.cc",
+      "core/conntrack/event_filter.cc",
+      "core/conntrack/event_queue.cc",
+      "core/conntrack/events.cc",
+      "core/conntrack/expect.cc",
       "core/conntrack/filter.cc",
       "core/conntrack/flow_request.cc",
+      "core/conntrack/flow_tuples.cc",
       "core/conntrack/flush.cc",
       "core/conntrack/kernel_filter.cc",
       "core/conntrack/lookup.cc",
       "core/conntrack/nfct_library.cc",
       "core/conntrack/parse.cc",
+      "core/conntrack/split.cc",
       "core/conntrack/stats.cc",
       "core/conntrack/table_dump.cc",
       "core/conntrack/tuple_request.cc",
-      "core/conntrack/write.cc"
+      "core/conntrack/write.cc",
+      "core/xtables/commit.cc",
+      "core/xtables/detect.cc",
+      "core/xtables/diff.cc",
+      "core/xtables/entry.cc",
+      "core/xtables/iptc_library.cc",
+      "core/xtables/lock.cc",
+      "core/xtables/plan.cc",
+      "core/xtables/revision.cc",
+      "core/xtables/sets.cc",
+      "core/xtables/snapshot.cc"
     ],
     "napi_files": [
       "napi/addon.cc",
@@ -33,8 +49,11 @@
       "napi/conntrack_read.cc",
       "napi/conntrack_write.cc",
       "napi/dump_stream.cc",
+      "napi/event_stream.cc",
+      "napi/expect.cc",
       "napi/get_sync.cc",
-      "napi/system.cc"
+      "napi/system.cc",
+      "napi/xtables.cc"
     ]
   }
 }

@@ -13,24 +13,17 @@ const words = process.argv.slice(2);
 const chosen = ['asan', 'tsan'].filter((kind) => words.includes(kind));
 const parts = words.filter((word) => !chosen.includes(word));
 const tests = parts.length > 0 ? parts : ['/kernel/', '/lifetime/'];
-const preload = fileURLToPath(new URL('sanitizer-preload.mjs', import.meta.url));
 
 let failed = false;
 for (const kind of chosen.length > 0 ? chosen : ['asan', 'tsan']) {
   process.stdout.write(`sanitize: building ${kind}\n`);
   const addon = buildSanitized(kind);
   const reports = mkdtempSync(join(tmpdir(), 'conntrack-sanitize-'));
-  const { prefix, env } = sanitizedNode(kind, addon, reports, false);
-  const result = spawnSync(process.execPath, ['--import', 'tsx', 'test/run.ts', ...tests], {
+  const { node, env } = sanitizedNode(kind, addon, reports, false);
+  const result = spawnSync(node, ['--import', 'tsx', 'test/run.ts', ...tests], {
     cwd: root,
     stdio: 'inherit',
-    env: {
-      TEST_LIMIT_MS: '1200000',
-      ...process.env,
-      ...env,
-      SANITIZER_PREFIX: prefix.join(' '),
-      NODE_OPTIONS: `--import ${preload}`,
-    },
+    env: { TEST_LIMIT_MS: '1200000', ...process.env, ...env },
   });
   const found = reportsIn(reports);
   for (const report of found) process.stdout.write(`${report}\n`);

@@ -1,7 +1,8 @@
-// The addon under sanitizers: builds it with CMake (incrementally, in build-cmake/<kind>) and says how
+// The addon under sanitizers: builds it with CMake (incrementally, in build-cmake/addon-<kind>) and says how
 // node is started with it. Used by scripts/sanitize.mjs and by the tests.
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -51,7 +52,7 @@ function run(command, args) {
 
 /** Builds the addon; returns its path. */
 export function buildSanitized(kind) {
-  const folder = join('build-cmake', kind);
+  const folder = join('build-cmake', `addon-${kind}`);
   run('cmake', [
     ...['-S', '.', '-B', folder, `-DSANITIZE=${kinds[kind].sanitize}`],
     '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
@@ -65,7 +66,7 @@ export function buildSanitized(kind) {
 }
 
 /** The runtime of the compiler that CMake takes. */
-export function runtimeOf(kind) {
+function runtimeOf(kind) {
   const compiler = process.env.CXX ?? 'c++';
   const path = run(compiler, [`-print-file-name=${kinds[kind].runtime}`]).trim();
   if (!path.startsWith('/')) throw new Error(`${compiler} has no ${kinds[kind].runtime}`);
@@ -73,32 +74,48 @@ export function runtimeOf(kind) {
 }
 
 /**
- * How to start node: words before it, and its environment. Reports go to files in `reports`, so that
- * none is lost with the output of a child. Leaks are only looked for where the process ends by itself:
- * process.exit() leaves what V8's heap points to, which the leak check cannot see.
+ * A program that is node with the sanitizer's runtime, made in the folder `reports`, and its environment.
+ * Whatever node starts by `process.execPath` is it again; other programs (a shell, ip, cc) are left
+ * alone. Reports go to files in the folder, so that none is lost with the output of a child. Leaks are
+ * only looked for where the process ends by itself: process.exit() leaves what V8's heap points to, which
+ * the leak check cannot see.
  */
 export function sanitizedNode(kind, addon, reports, leaks) {
+  const runtime = runtimeOf(kind);
+  // gcc 12's ThreadSanitizer does not know the layouts of memory that more than 28 random bits give.
+  const prefix =
+    kind === 'tsan' ? `setarch ${process.arch === 'x64' ? 'x86_64' : process.arch} -R ` : '';
+  const node = join(reports, 'node');
+  writeFileSync(
+    node,
+    `#!/bin/sh\nexec ${prefix}env LD_PRELOAD="${runtime}\${LD_PRELOAD:+:$LD_PRELOAD}" '${process.execPath}' "$@"\n`,
+  );
+  chmodSync(node, 0o755);
   const log = `log_path=${join(reports, kind)}`;
-  const env = { CONNTRACK_ADDON: addon, SANITIZER_RUNTIME: runtimeOf(kind) };
+  const env = {
+    CONNTRACK_ADDON: addon,
+    SANITIZED_NODE: node,
+    SANITIZER_RUNTIME: runtime,
+    NODE_OPTIONS: `--import=${new URL('sanitizer-hook.mjs', import.meta.url).href}`,
+  };
   if (kind === 'asan') {
-    // V8 reserves address space as it likes; a small quarantine keeps tests of memory meaningful.
     const list = join(reports, 'suppressions');
     writeFileSync(list, `${leaksOfNode.join('\n')}\n`);
+    // A small quarantine keeps tests of memory meaningful.
     env.ASAN_OPTIONS = [
       `detect_leaks=${leaks ? 1 : 0}`,
       ...['exitcode=86', 'detect_stack_use_after_return=1', 'quarantine_size_mb=32', log],
     ].join(':');
     env.UBSAN_OPTIONS = `print_stacktrace=1:exitcode=86:${log}`;
     env.LSAN_OPTIONS = `suppressions=${list}:print_suppressions=0:report_objects=1`;
-    return { prefix: [], env };
+  } else {
+    // The exit code would count what is none of ours.
+    env.TSAN_OPTIONS = [
+      `report_thread_leaks=${leaks ? 1 : 0}`,
+      ...['exitcode=0', 'second_deadlock_stack=1', log],
+    ].join(':');
   }
-  // The exit code would count what is none of ours.
-  env.TSAN_OPTIONS = [
-    `report_thread_leaks=${leaks ? 1 : 0}`,
-    ...['exitcode=0', 'second_deadlock_stack=1', log],
-  ].join(':');
-  // The runtime of gcc 12 does not know the layouts that more than 28 random bits give.
-  return { prefix: ['setarch', process.arch === 'x64' ? 'x86_64' : process.arch, '-R'], env };
+  return { node, env };
 }
 
 /** What the sanitizers found. */

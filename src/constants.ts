@@ -51,6 +51,18 @@ export function protocolHasPorts(number: number): boolean {
   }
 }
 
+/**
+ * Whether a tuple of this protocol is to have ports. DCCP has been tracked by its number alone since kernel
+ * 6.17 (fd72f265bb00), which sends and takes no ports for it: there they may be left out.
+ */
+export function tupleHasPorts(
+  protocol: number,
+  side: { srcPort?: unknown; dstPort?: unknown },
+): boolean {
+  const bare = side.srcPort === undefined && side.dstPort === undefined;
+  return protocolHasPorts(protocol) && !(bare && protocol === protocolNumbers.dccp);
+}
+
 export function protocolIsIcmp(number: number): boolean {
   return number === 1 || number === 58;
 }

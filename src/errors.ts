@@ -79,8 +79,19 @@ export class ClosedError extends NetfilterError {
 
 const systemErrors = getSystemErrorMap();
 
+// What Node's table lacks of what netfilter says, or names otherwise: 95 is EOPNOTSUPP to the kernel, and
+// has nothing to do with sockets here.
+const ownErrors = new Map([
+  [62, { code: 'ETIME', text: 'timer expired' }],
+  [74, { code: 'EBADMSG', text: 'bad message' }],
+  [95, { code: 'EOPNOTSUPP', text: 'operation not supported' }],
+  [116, { code: 'ESTALE', text: 'stale file handle' }],
+]);
+
 /** `EPERM` and "operation not permitted" for a positive errno. */
 export function describeErrno(errno: number): { code: string; text: string } {
+  const own = ownErrors.get(errno);
+  if (own !== undefined) return own;
   const known = systemErrors.get(-errno);
   return known === undefined
     ? { code: `E${errno}`, text: `system error ${errno}` }
@@ -92,6 +103,11 @@ type HintRule = { errno: string; operation?: RegExp; hint: string };
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
 const hints: HintRule[] = [
+  ...['EACCES', 'EPERM', 'EROFS'].map((errno) => ({
+    errno,
+    operation: /conntrack configure/,
+    hint: 'max, buckets and expectMax can be changed in the initial network namespace only; the others need CAP_NET_ADMIN in the namespace and /proc/sys mounted writable',
+  })),
   {
     errno: 'EPERM',
     operation: /namespace/,
@@ -99,7 +115,7 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EPERM',
-    operation: /^iptables/,
+    operation: /^(ip6?tables|ipset)/,
     hint: 'needs CAP_NET_ADMIN and CAP_NET_RAW in the user namespace of this network namespace (run as root, or setcap cap_net_admin,cap_net_raw+ep on the node binary)',
   },
   {
@@ -113,11 +129,51 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EACCES',
+    operation: /^iptables lock/,
+    hint: 'the lock file belongs to another user: set XTABLES_LOCKFILE to a writable file if no iptables of that user runs in this network namespace',
+  },
+  {
+    errno: 'EACCES',
     hint: 'the file is not accessible to this user; run as root or with the capability that the operation needs',
   },
   {
     errno: 'ENOBUFS',
     hint: 'the receive buffer was too small: raise `receiveBuffer` (above net.core.rmem_max it needs CAP_NET_ADMIN in the initial user namespace)',
+  },
+  {
+    errno: 'EEXIST',
+    operation: /expectation/,
+    hint: 'an expectation that covers this tuple is there already',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /expectation create/,
+    hint: 'the master flow is not in the table (in the zone of `master`)',
+  },
+  {
+    errno: 'EOPNOTSUPP',
+    operation: /expectation create/,
+    hint: 'the master flow has no room for a helper (give it one when it is made), or the kernel has no helper of that name for its protocol',
+  },
+  {
+    errno: 'ESHUTDOWN',
+    operation: /expectation create/,
+    hint: 'the master flow has no helper',
+  },
+  {
+    errno: 'EINVAL',
+    operation: /expectation create/,
+    hint: 'the helper has no policy of that class, or the kernel has no function of that name',
+  },
+  {
+    errno: 'EMFILE',
+    operation: /expectation create/,
+    hint: 'the helper allows no more expectations of this class for one flow, or nf_conntrack_expect_max is reached',
+  },
+  {
+    errno: 'EBUSY',
+    operation: /expectation create/,
+    hint: 'it clashes with an expectation of another flow',
   },
   {
     errno: 'EEXIST',
@@ -137,7 +193,7 @@ const hints: HintRule[] = [
   {
     errno: 'EOPNOTSUPP',
     operation: /conntrack (update|upsert|create)/,
-    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, and the kernel must be built with that feature',
+    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, the kernel must have a helper of that name for the protocol, and be built with the feature',
   },
   {
     errno: 'ENOSPC',
@@ -152,13 +208,23 @@ const hints: HintRule[] = [
   },
   {
     errno: 'ENOENT',
+    operation: /conntrack (create|upsert)/,
+    hint: 'the flow that `master` names is not in the table, or not in this zone',
+  },
+  {
+    errno: 'ENOENT',
     operation: /namespace/,
     hint: 'no such network namespace: give a name under /run/netns, a path, or the pid of a living process',
   },
   {
     errno: 'ENOENT',
-    operation: /^iptables (read|snapshot|init)/,
+    operation: /^ip6?tables (read|commit)/,
     hint: 'the kernel has no such legacy table, or was built without legacy iptables; the rules of this host may live in nf_tables (iptables-nft)',
+  },
+  {
+    errno: 'ETIMEDOUT',
+    operation: /^iptables lock/,
+    hint: 'raise `lockTimeout`, or end what holds the lock',
   },
   {
     errno: 'EPROTONOSUPPORT',
@@ -213,6 +279,22 @@ export function closedError(operation: string): ClosedError {
     code: 'ERR_NETFILTER_CLOSED',
     operation,
   });
+}
+
+/** Another writer, one that takes no xtables lock, kept changing the table under an edit. */
+export function tableChanged(operation: string, attempts: number): XtablesError {
+  const code = 'ERR_NETFILTER_TABLE_CHANGED';
+  const text = `the table was changed by another writer, ${attempts} times in a row`;
+  const hint =
+    'that writer does not take the xtables lock (or another file: XTABLES_LOCKFILE); repeat the edit when it is quiet';
+  return new XtablesError(line(operation, code, text, undefined, hint), { code, operation, hint });
+}
+
+/** confirm() came after the old table had been put back. */
+export function tableReverted(operation: string): XtablesError {
+  const code = 'ERR_NETFILTER_REVERTED';
+  const text = 'the edit was not confirmed in time and has been reverted';
+  return new XtablesError(line(operation, code, text), { code, operation });
 }
 
 /** The distributions' names for the packages that hold each library. */

@@ -10,6 +10,30 @@ export {
   type DumpOptions,
   type OpenOptions,
 } from './conntrack/conntrack.js';
+export {
+  type ConntrackEvent,
+  EventBatch,
+  type EventType,
+  eventTypes,
+  FlowEvent,
+  type Overrun,
+} from './conntrack/event-batch.js';
+export type { EventStats } from './conntrack/event-source.js';
+export { type EventOptions, EventStream, type StreamOptions } from './conntrack/event-stream.js';
+export type {
+  Expectation,
+  ExpectationFlag,
+  ExpectationMaster,
+  ExpectationTuple,
+} from './conntrack/expectation.js';
+export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectation-init.js';
+export type {
+  ExpectationChange,
+  ExpectationEvent,
+  ExpectationEventOptions,
+  ExpectationStream,
+  Expectations,
+} from './conntrack/expectations.js';
 export type { FlowFilter, SideFilter } from './conntrack/filter.js';
 export { Flow } from './conntrack/flow.js';
 export {
@@ -45,3 +69,27 @@ export {
   XtablesError,
   XtablesLockError,
 } from './errors.js';
+export type { Backend, BackendReport } from './iptables/backend.js';
+export type { TableEdit } from './iptables/edit.js';
+export {
+  type EditOptions,
+  Iptables,
+  type IptablesOptions,
+  ip6tables,
+  iptables,
+  type LockWait,
+} from './iptables/iptables.js';
+export type { RestoreOptions } from './iptables/restore.js';
+export {
+  type Counters,
+  type Match,
+  type Not,
+  Rule,
+  type RuleInit,
+  sameRule,
+  type Target,
+  type UnknownExtension,
+} from './iptables/rule.js';
+export { formatRule, type ParseOptions, parseRule, parseRules } from './iptables/rule-text.js';
+export type { Chain, Policy, Table, TableName } from './iptables/table.js';
+export type { RuleHits, WatchOptions } from './iptables/watch.js';

@@ -1,11 +1,12 @@
 // Runs every test file in a process of its own, with a time limit, and prints one closing line.
 // Files under test/kernel and test/lifetime get a network and mount namespace of their own, so they
 // may do what they like to tables and to /run. `node --import tsx test/run.ts [part of a path …]`.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sandbox } from './support/sandbox.js';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const wanted = process.argv.slice(2);
@@ -27,27 +28,13 @@ function testFiles(folder: string): string[] {
   return found.sort();
 }
 
-const isRoot = process.getuid?.() === 0;
-
-/** How to enter throw-away namespaces, or why that is impossible here. */
-function namespaces(): { prefix: string[] } | { missing: string } {
-  const flags = isRoot ? ['--net', '--mount'] : ['--user', '--map-root-user', '--net', '--mount'];
-  const inside =
-    'mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && exec "$@"';
-  const prefix = ['unshare', ...flags, 'sh', '-c', inside, 'sh'];
-  const probe = spawnSync(prefix[0]!, [...prefix.slice(1), 'true'], { encoding: 'utf8' });
-  if (probe.status === 0) return { prefix };
-  const why = probe.error?.message ?? probe.stderr.trim();
-  return { missing: `no namespaces for tests here: ${why}` };
-}
-
-const sandbox = namespaces();
+const namespaces = sandbox();
 
 function command(file: string): string[] | { missing: string } {
   const node = [process.execPath, '--expose-gc', '--import', 'tsx', file];
   if (!/[/\\](kernel|lifetime)[/\\]/.test(file)) return node;
-  if ('missing' in sandbox) return sandbox;
-  return [...sandbox.prefix, ...node];
+  if ('missing' in namespaces) return namespaces;
+  return [...namespaces.prefix, ...node];
 }
 
 function count(output: string, word: string): number {

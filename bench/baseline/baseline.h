@@ -11,6 +11,7 @@ struct baseline {
   struct flow_options flows;
   uint32_t count, from, batch;
   bool dump_first;
+  bool echo;  // each deletion is reported back, with the flow as it was last, and kept
   struct flow* made;
 };
 
@@ -34,6 +35,9 @@ static inline int baseline_option(struct baseline* b, char** argv, int i) {
     if (b->batch == 0) ctnl_die("--batch: 1 to 512");
   } else if (strcmp(argv[i], "--dump-first") == 0) {
     b->dump_first = true;
+    return 1;
+  } else if (strcmp(argv[i], "--echo") == 0) {
+    b->echo = true;
     return 1;
   } else {
     return 0;
@@ -137,12 +141,33 @@ static inline void baseline_dump(int fd, struct baseline_table* table) {
 
 typedef void (*baseline_body)(struct ctnl_buffer* b, void* context);
 
+// What NLM_F_ECHO brought back: the events themselves, one after the other.
+struct baseline_echoes {
+  uint8_t* data;
+  size_t size, room;
+  uint32_t count;
+};
+
+static inline void baseline_keep_echo(const struct nlmsghdr* message, void* context) {
+  struct baseline_echoes* echoes = context;
+  if (echoes->room - echoes->size < message->nlmsg_len) {
+    echoes->room = echoes->room == 0 ? 1 << 20 : echoes->room * 2;
+    echoes->data = realloc(echoes->data, echoes->room);
+    if (echoes->data == NULL) ctnl_die("no memory for what was deleted");
+  }
+  memcpy(echoes->data + echoes->size, message, message->nlmsg_len);
+  echoes->size += message->nlmsg_len;
+  echoes->count++;
+}
+
 // Sends `message` for every flow made, or for every entry dumped, in batches; every refusal ends
 // the program. Returns how many were acknowledged.
 static inline uint32_t baseline_each(int fd, const struct baseline* b,
                                      const struct baseline_table* table, uint8_t message,
                                      baseline_body body) {
   static struct ctnl_buffer batch;
+  struct baseline_echoes echoes = {0};
+  const uint16_t flags = b->echo ? NLM_F_ECHO : 0;
   const uint32_t count = table == NULL ? b->count : table->count;
   const uint8_t* at = table == NULL ? NULL : table->data;
   for (uint32_t i = 0; i < count; i++) {
@@ -155,7 +180,7 @@ static inline uint32_t baseline_each(int fd, const struct baseline* b,
     } else {
       uint16_t size;
       memcpy(&size, at, 2);
-      ctnl_begin(&batch, message, 0, at[2], i + 1);
+      ctnl_begin(&batch, message, flags, at[2], i + 1);
       if (batch.size + size > sizeof batch.data) ctnl_die("a batch is too large");
       memcpy(batch.data + batch.size, at + 4, size - 4u);
       batch.size += size - 4u;
@@ -164,9 +189,12 @@ static inline uint32_t baseline_each(int fd, const struct baseline* b,
       at += size;
     }
     if ((i + 1) % b->batch == 0 || i + 1 == count) {
-      ctnl_exchange(fd, &batch, i + 1, NULL, ctnl_fail_on_error, NULL);
+      ctnl_exchange(fd, &batch, i + 1, b->echo ? baseline_keep_echo : NULL, ctnl_fail_on_error,
+                    &echoes);
     }
   }
+  if (b->echo && echoes.count != count) ctnl_die("%u echoes of %u", echoes.count, count);
+  free(echoes.data);
   return count;
 }
 
@@ -175,6 +203,7 @@ static inline int baseline_run(int argc, char** argv, const char* name, uint8_t 
                                baseline_body body) {
   struct baseline b;
   baseline_parse(&b, argc, argv);
+  if (b.echo && !b.dump_first) ctnl_die("--echo: goes with --dump-first");
   struct baseline_table table = {0};
   const int fd = baseline_socket();
   if (!b.dump_first) baseline_make(&b);

@@ -5,7 +5,7 @@
 int main(int argc, char** argv) {
   struct baseline b;
   baseline_parse(&b, argc, argv);
-  if (b.dump_first) ctnl_die("--dump-first: nothing to dump here");
+  if (b.dump_first || b.echo) ctnl_die("--dump-first, --echo: not here");
   baseline_make(&b);
   static struct ctnl_buffer batch;
   const int fd = baseline_socket();

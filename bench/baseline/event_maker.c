@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
       remove_again = true;
       taken = 1;
     }
-    if (taken == 0 || b.dump_first) ctnl_die("unknown option %s", argv[i]);
+    if (taken == 0 || b.dump_first || b.echo) ctnl_die("unknown option %s", argv[i]);
     i += taken;
   }
   baseline_make(&b);

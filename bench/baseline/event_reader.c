@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
       no_enobufs = true;
       taken = 1;
     }
-    if (taken == 0 || b.dump_first) ctnl_die("unknown option %s", argv[i]);
+    if (taken == 0 || b.dump_first || b.echo) ctnl_die("unknown option %s", argv[i]);
     i += taken;
   }
   if (strcmp(mode, "latency") == 0) {

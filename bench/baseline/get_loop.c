@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
       pipeline = (uint32_t)ctnl_number(argv[i], argv[i + 1], 256);
       taken = 2;
     }
-    if (taken == 0 || b.dump_first) ctnl_die("unknown option %s", argv[i]);
+    if (taken == 0 || b.dump_first || b.echo) ctnl_die("unknown option %s", argv[i]);
     i += taken;
   }
   if (pipeline == 0) ctnl_die("--pipeline: 1 to 256");

@@ -4,6 +4,7 @@
 #include "napi/conntrack.h"
 #include "napi/environment.h"
 #include "napi/system.h"
+#include "napi/xtables.h"
 
 namespace {
 
@@ -11,6 +12,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   if (!nf::js::Environment::install(env)) return exports;
   nf::js::export_conntrack(env, exports);
   nf::js::export_system(env, exports);
+  nf::js::export_xtables(env, exports);
   return exports;
 }
 

@@ -10,6 +10,8 @@ void export_read(Napi::Env env, Napi::Object exports);
 void export_dump_stream(Napi::Env env, Napi::Object exports);
 void export_get_sync(Napi::Env env, Napi::Object exports);
 void export_write(Napi::Env env, Napi::Object exports);
+void export_event_stream(Napi::Env env, Napi::Object exports);
+void export_expect(Napi::Env env, Napi::Object exports);
 
 inline void export_conntrack(Napi::Env env, Napi::Object exports) {
   export_handle(env, exports);
@@ -17,6 +19,8 @@ inline void export_conntrack(Napi::Env env, Napi::Object exports) {
   export_dump_stream(env, exports);
   export_get_sync(env, exports);
   export_write(env, exports);
+  export_event_stream(env, exports);
+  export_expect(env, exports);
 }
 
 }  // namespace nf::js

@@ -57,6 +57,13 @@ Napi::Value raise_cancel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// cancelDone(cell): what it was for is over; its descriptor need not wait for the garbage
+// collector.
+Napi::Value done_cancel(const Napi::CallbackInfo& info) {
+  if (auto* slot = unwrap_slot<Cancel>(info[0], kCancelTag, "not a cancel cell")) slot->reset();
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 Netns Handle::netns() const {
@@ -124,7 +131,10 @@ std::shared_ptr<Handle> handle_of(const Napi::CallbackInfo& info) {
 
 std::shared_ptr<Cancel> cancel_of(const Napi::Value& value) {
   if (value.IsUndefined() || value.IsNull()) return std::make_shared<Cancel>();
-  return unwrap<Cancel>(value, kCancelTag, "not a cancel cell");
+  auto* slot = unwrap_slot<Cancel>(value, kCancelTag, "not a cancel cell");
+  if (slot == nullptr) return nullptr;
+  // One that is done is no cell any more: the work gets one that nobody raises.
+  return *slot != nullptr ? *slot : std::make_shared<Cancel>();
 }
 
 void export_handle(Napi::Env env, Napi::Object exports) {
@@ -132,6 +142,7 @@ void export_handle(Napi::Env env, Napi::Object exports) {
   exports.Set("ctClose", Napi::Function::New<close_handle>(env));
   exports.Set("cancelCell", Napi::Function::New<make_cancel>(env));
   exports.Set("cancel", Napi::Function::New<raise_cancel>(env));
+  exports.Set("cancelDone", Napi::Function::New<done_cancel>(env));
 }
 
 }  // namespace nf::js

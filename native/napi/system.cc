@@ -4,6 +4,8 @@
 #include "core/conntrack/flow_request.h"
 #include "core/files.h"
 #include "core/tracking.h"
+#include "core/xtables/libraries.h"
+#include "core/xtables/commit.h"
 #include "napi/conntrack_handle.h"
 #include "napi/values.h"
 
@@ -112,6 +114,10 @@ Napi::Value libraries(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array result = Napi::Array::New(env);
   result[0U] = to_library(env, ct::nfct_state());
+  result[1U] = to_library(env, xt::iptc_state(false));
+  result[2U] = to_library(env, xt::iptc_state(true));
+  result[1U] = to_library(env, xt::iptc_state(AF_INET));
+  result[2U] = to_library(env, xt::iptc_state(AF_INET6));
   return result;
 }
 

@@ -138,13 +138,23 @@ function* rareTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTes
   }
   if (helper !== undefined) yield (row) => extra(row, has.helper, rare.helperName) === helper;
   if (nat !== undefined) {
-    const src = translationTest(store, 0, 3);
+    const src = sourceTest(store);
     const dst = translationTest(store, 1, 2);
     if (nat === 'src') yield src;
     else if (nat === 'dst') yield dst;
     else if (nat === 'any') yield (row) => src(row) || dst(row);
     else yield (row) => !src(row) && !dst(row);
   }
+}
+
+/** An ICMP id is what a translation changes there, as the source port of other protocols. */
+function sourceTest(store: ColumnStore): RowTest {
+  const translated = translationTest(store, 0, 3);
+  const presence = store.column('presence');
+  const orig = store.column(portColumns[0]);
+  const reply = store.column(portColumns[2]);
+  const icmp = has.origIcmp | has.replyIcmp;
+  return (row) => translated(row) || ((presence[row]! & icmp) === icmp && orig[row] !== reply[row]);
 }
 
 function translationTest(store: ColumnStore, original: Side, mirrored: Side): RowTest {

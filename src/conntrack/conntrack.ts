@@ -7,6 +7,9 @@ import type { DumpStream, RawDumpOptions, RawOutcome } from '../native/binding.j
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
+import { type CreateResult, createMany, outcomeError } from './create-many.js';
+import { type EventOptions, EventStream } from './event-stream.js';
+import { Expectations } from './expectations.js';
 import { FieldPacker } from './field-packer.js';
 import { type CheckedFilter, checkFilter, type FlowFilter, packFilter } from './filter.js';
 import { Flow } from './flow.js';
@@ -18,6 +21,7 @@ import {
   packChange,
   packFlowInit,
 } from './flow-init.js';
+import { getMany, sameId } from './get-many.js';
 import {
   type ConntrackSettings,
   type DeepPartial,
@@ -69,19 +73,13 @@ export interface DumpOptions {
   signal?: AbortSignal;
 }
 
-/** What `createMany` did: how many were made, and which were not. */
-export interface CreateResult {
-  created: number;
-  failed: { index: number; error: NetfilterError }[];
-}
+export type { CreateResult } from './create-many.js';
 
 const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
 const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
 const enoent = 2;
 const eexist = 17;
 const ebusy = 16;
-/** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
-const chunk = 4096;
 
 /**
  * The connection-tracking table of one network namespace. All operations but `count`, `stats` and
@@ -92,6 +90,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
   #arena = new LookupArena();
   readonly #tuple = new TuplePacker(1);
   readonly #extra = new Uint8Array(8192);
+  #expectations: Expectations | undefined;
 
   /** @internal Use `Conntrack.open()` or the default instance `conntrack`. */
   constructor(session: Session) {
@@ -225,21 +224,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return sameId(new Flow(arena.store, row), tuple);
   }
 
-  /** Many lookups, pipelined. The result has the order of the tuples. */
-  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
-    const list = [...tuples];
-    const packer = new TuplePacker(list.length);
-    list.forEach((tuple, i) => {
-      packer.add(tuple, list.length === 1 ? 'tuple' : `tuples[${i}]`);
-    });
-    const { batch, rows } = await this.#session.run('conntrack get', undefined, (binding, handle) =>
-      binding.ctGet(handle, packer.bytes, false),
-    );
-    const found = FlowBatch.fromRaw(batch, noStats);
-    return list.map((tuple, i) => {
-      const row = rows[i]!;
-      return row < 0 ? undefined : sameId(found.at(row), tuple);
-    });
+  /**
+   * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
+   * 4096 at a time, while the kernel answers those before.
+   */
+  getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+    const lookUp = (packed: Uint8Array) =>
+      this.#session.run('conntrack get', undefined, (binding, handle) =>
+        binding.ctGet(handle, packed, false),
+      );
+    return getMany(lookUp, [...tuples]);
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -311,41 +305,18 @@ export class Conntrack implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Creates many flows, pipelined. Flows that the kernel refuses do not stop the others. */
-  async createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    const result: CreateResult = { created: 0, failed: [] };
-    const packer = new FieldPacker();
+  /**
+   * Creates many flows, pipelined. Flows that the kernel refuses do not stop the others; those that have a
+   * master come after the others, so the order does not matter. The input is checked as it is taken, 4096
+   * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
+   */
+  createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
     const checkOpen = this.#session.guard('conntrack create');
-    let base = 0;
-    const collect = async (pending: Promise<RawOutcome>, first: number) => {
-      const outcome = await pending;
-      outcome.codes.forEach((code, i) => {
-        if (code === 0) result.created++;
-        else {
-          const error = outcomeError('conntrack create', outcome, i);
-          result.failed.push({ index: first + i, error });
-        }
-      });
+    const write = async (packed: Uint8Array) => {
+      checkOpen();
+      return this.#write(0, packed);
     };
-    // While the kernel works on one chunk, the next one is packed.
-    let sent: Promise<void> | undefined;
-    for (const flow of flows) {
-      packFlowInit(packer, flow, `flows[${base + packer.count}]`);
-      if (packer.count < chunk) continue;
-      await sent;
-      checkOpen();
-      const { count } = packer;
-      sent = collect(this.#write(0, packer.take()), base);
-      sent.catch(() => {});
-      base += count;
-      await new Promise(setImmediate);
-    }
-    await sent;
-    if (packer.count > 0) {
-      checkOpen();
-      await collect(this.#write(0, packer.take()), base);
-    }
-    return result;
+    return createMany(write, flows);
   }
 
   /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
@@ -447,6 +418,21 @@ export class Conntrack implements Disposable, AsyncDisposable {
     );
   }
 
+  /**
+   * Follows the table: flows as they are made, changed and destroyed, on a socket and a thread of its own.
+   * Every event after the return is caught or counted as lost. What the kernel does not report is said in
+   * the stream's `stats`. Throws a NetlinkError: EPERM without CAP_NET_ADMIN.
+   */
+  events(options: EventOptions = {}): EventStream {
+    return EventStream.open(this.#session, options);
+  }
+
+  /** Flows that helpers expect: the data connection of an FTP session, the media of a SIP call. */
+  get expectations(): Expectations {
+    this.#expectations ??= new Expectations(this.#session);
+    return this.#expectations;
+  }
+
   /** Limits, switches and timeouts of the table. Needs no privilege. */
   settings(): Promise<ConntrackSettings> {
     return readSettings(this.#files);
@@ -498,26 +484,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 }
 
-const noStats = {
-  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
-};
-
-/** A lookup by tuple finds whatever has it now: another flow than the one meant, if the id differs. */
-function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined {
-  return wanted.id === undefined || wanted.id === found.id ? found : undefined;
-}
-
 function refuseEmpty(filter: CheckedFilter): void {
   if (filter.empty) {
     throw new TypeError(
       'filter: is empty and would match the whole table; to empty it, call flush()',
     );
   }
-}
-
-function outcomeError(operation: string, outcome: RawOutcome, index: number): NetfilterError {
-  const detail = outcome.texts[index];
-  return fromNative({ errno: outcome.codes[index]!, operation, ...(detail && { detail }) });
 }
 
 function dumpOptions(

@@ -18,13 +18,14 @@ interface LineSource {
   readonly zone: number;
   readonly use?: number | undefined;
   readonly helper?: string | undefined;
+  readonly start?: bigint | undefined;
+  readonly stop?: bigint | undefined;
   readonly secctx?: string | undefined;
 }
 
 // libnetfilter_conntrack's names where they are not ours; it prints `unknown` for the rest.
 const lineNames: Record<number, string> = {
   1: 'icmp',
-  2: 'igmp',
   6: 'tcp',
   17: 'udp',
   33: 'dccp',
@@ -45,6 +46,9 @@ function side(source: LineSource, tuple: FlowSide, reply: boolean): string {
     }
   } else if (tuple.srcPort !== undefined) {
     parts.push(`sport=${tuple.srcPort}`, `dport=${tuple.dstPort}`);
+  } else if (source.protocolNumber === 33) {
+    // It prints ports of DCCP whether the kernel sent any or (since 6.17) not.
+    parts.push('sport=0', 'dport=0');
   }
   if (tuple.icmpType !== undefined) {
     parts.push(`type=${tuple.icmpType}`, `code=${tuple.icmpCode}`, `id=${tuple.icmpId}`);
@@ -52,6 +56,13 @@ function side(source: LineSource, tuple: FlowSide, reply: boolean): string {
   if (tuple.zone !== undefined) parts.push(`zone-${reply ? 'reply' : 'orig'}=${tuple.zone}`);
   if (tuple.packets !== undefined) parts.push(`packets=${tuple.packets}`, `bytes=${tuple.bytes}`);
   return parts.join(' ');
+}
+
+/** Seconds that the flow lasted, or has lasted until now; whole seconds of both clocks are compared. */
+function lasted(start: bigint, stop: bigint | undefined): bigint {
+  const second = 1_000_000_000n;
+  const end = stop === undefined ? BigInt(Math.floor(Date.now() / 1000)) : stop / second;
+  return end - start / second;
 }
 
 export function flowLine(flow: LineSource): string {
@@ -68,6 +79,7 @@ export function flowLine(flow: LineSource): string {
   parts.push(`mark=${flow.mark}`);
   if (flow.secctx !== undefined) parts.push(`secctx=${flow.secctx}`);
   if (flow.zone !== 0) parts.push(`zone=${flow.zone}`);
+  if (flow.start !== undefined) parts.push(`delta-time=${lasted(flow.start, flow.stop)}`);
   if (flow.helper !== undefined) parts.push(`helper=${flow.helper}`);
   if (flow.use !== undefined) parts.push(`use=${flow.use}`);
   return parts.join(' ');

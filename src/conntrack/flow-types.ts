@@ -78,7 +78,10 @@ export interface FlowMaster {
 
 /** A flow as plain data: what `toArray()` and `toObject()` give, and what `create` takes back. */
 export interface FlowObject {
-  /** CTA_ID — opaque number, the same for the life of the entry (kernel 5.3). */
+  /**
+   * CTA_ID — the number that `conntrack -L -o id` shows; means nothing by itself, and is the same for the
+   * life of the entry (kernel 5.3).
+   */
   id?: number;
   family: Family;
   protocol: Protocol;
@@ -109,7 +112,7 @@ export interface FlowObject {
   start?: bigint;
   /** CTA_TIMESTAMP_STOP — nanoseconds since the epoch, of ended flows. */
   stop?: bigint;
-  /** How the flow is translated, told by comparing its two tuples. */
+  /** How the flow is translated, told by comparing its two tuples: addresses, ports and ICMP ids. */
   nat?: { src?: Endpoint; dst?: Endpoint };
   tcp?: FlowTcp;
   sctp?: FlowSctp;

@@ -50,7 +50,8 @@ export function packUpdate(
 }
 
 const changeable = [
-  ...['timeout', 'state', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy', 'mark', 'labels'],
+  ...['timeout', 'state', 'helper', 'helperInfo', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy'],
+  ...['mark', 'labels'],
 ] as const;
 const settable: readonly string[] = ['seen_reply', 'assured', 'fixed_timeout'];
 
@@ -61,13 +62,18 @@ export function changeOf(init: FlowInit): FlowChange | undefined {
     const value = (init as unknown as Record<string, unknown>)[key];
     if (value !== undefined) change[key] = value;
   }
-  const status = init.status?.filter((name) => settable.includes(name)) ?? [];
+  const given = typeof init.status === 'string' ? [init.status] : (init.status ?? []);
+  const status = given.filter((name) => settable.includes(name));
   if (status.length > 0) change.status = status;
   return Object.keys(change).length > 0 ? (change as FlowChange) : undefined;
 }
 
-/** The tuple of a flow to create, without the id that it had elsewhere. */
+/** The tuple of a flow to create: by its original direction where that is given, without an id. */
 export function tupleOf(init: FlowInit): TupleInit {
-  const { id: _id, nat: _nat, ...tuple } = init as FlowInit & { id?: number };
-  return tuple as TupleInit;
+  const { protocol, zone, orig, reply } = init;
+  const { src, dst, srcPort, dstPort, icmpType, icmpCode, icmpId } = init;
+  const common = { protocol, zone };
+  if (orig !== undefined) return { ...common, orig };
+  if (src === undefined || dst === undefined) return { ...common, reply: reply! };
+  return { ...common, orig: { src, dst, srcPort, dstPort, icmpType, icmpCode, icmpId } };
 }

@@ -1,11 +1,13 @@
 // The typed contract of the addon. Nothing outside src/conntrack, src/iptables and this folder sees it.
 // Functions throw or reject with a `NativeFailure`, which src/errors.ts turns into an error.
 import type { NativeFailure } from '../errors.js';
+import type { XtablesBinding } from './xtables-binding.js';
 
 declare const brand: unique symbol;
 export type Handle = { readonly [brand]: 'handle' };
 export type CancelCell = { readonly [brand]: 'cancel' };
 export type DumpStream = { readonly [brand]: 'dump stream' };
+export type NativeEventStream = { readonly [brand]: 'event stream' };
 
 /** Columns as native code hands them over; layout in src/conntrack/columns.ts. */
 export interface RawBatch {
@@ -48,6 +50,13 @@ export interface RawDumpOptions {
   parallel: number;
 }
 
+export interface RawLookup {
+  batch: RawBatch;
+  /** The row of each tuple in the batch, -1 where there is no such flow. */
+  rows: Int32Array;
+  undecodable: number;
+}
+
 export interface RawOutcome {
   /** errno per item, 0: done. */
   codes: Int32Array;
@@ -65,6 +74,48 @@ export interface RawBulk {
   batch?: RawBatch;
 }
 
+export interface RawEventOptions {
+  filter: Uint32Array;
+  /** Bits: 1 new, 2 update, 4 destroy. */
+  kinds: number;
+  /** Events of expectations, not of flows. */
+  expectations: boolean;
+  receiveBuffer: number;
+  maxEvents: number;
+  reliable: boolean;
+  allNamespaces: boolean;
+}
+
+/** A run of events, and what was lost after its last one. */
+export interface RawSegment {
+  events: number;
+  /** Of flows. */
+  batch?: RawBatch;
+  /** Of expectations: per event {u32 size, i32 nsid, u32 type}, the payload, padding to 4. */
+  messages?: ArrayBuffer | undefined;
+  lost?: number;
+  source?: 'kernel' | 'queue';
+}
+
+export interface RawEventStats {
+  delivered: number;
+  queued: number;
+  filtered: number;
+  undecodable: number;
+  discarded: number;
+  lostInKernel: number;
+  lostInQueue: number;
+  receiveBuffer: number;
+  /** 0 none given, 1 exact, 2 partial, 3 not used. */
+  kernelFilter: number;
+  kernelFilterErrno: number;
+  /** Instructions of the BPF program. */
+  kernelFilterLength: number;
+  /** -1: not readable. */
+  eventsSysctl: number;
+  entries: number;
+}
+
 export interface RawLibrary {
   soname: string;
   found: boolean;
@@ -79,11 +130,13 @@ export interface RawEvidence {
   unknown: string[];
 }
 
-export interface Binding {
+export interface Binding extends XtablesBinding {
   ctOpen(netns: string | null, receiveBuffer: number | null): Handle;
   ctClose(handle: Handle): void;
   cancelCell(): CancelCell;
   cancel(cell: CancelCell): void;
+  /** The operation has ended: frees what the cell holds. Raising it afterwards does nothing. */
+  cancelDone(cell: CancelCell): void;
 
   ctDump(handle: Handle, cell: CancelCell, options: RawDumpOptions): Promise<RawDump>;
   ctDumpStream(
@@ -93,11 +146,7 @@ export interface Binding {
     batchSize: number,
   ): DumpStream;
   ctDumpNext(stream: DumpStream): Promise<{ batch: RawBatch; stats: RawDumpStats } | null>;
-  ctGet(
-    handle: Handle,
-    tuples: Uint8Array,
-    zeroCounters: boolean,
-  ): Promise<{ batch: RawBatch; rows: Int32Array; undecodable: number }>;
+  ctGet(handle: Handle, tuples: Uint8Array, zeroCounters: boolean): Promise<RawLookup>;
   ctGetSync(
     handle: Handle,
     tuple: Uint8Array,
@@ -129,6 +178,21 @@ export interface Binding {
     cell: CancelCell,
     filter: Uint32Array | null,
   ): Promise<RawBulk & { inKernel: boolean }>;
+
+  ctEventsOpen(handle: Handle, options: RawEventOptions): NativeEventStream;
+  /** null: the stream has ended. A value, not a promise, when one was ready. */
+  ctEventsNext(stream: NativeEventStream): RawSegment | null | Promise<RawSegment | null>;
+  /** Settles when the socket is closed. */
+  ctEventsClose(stream: NativeEventStream): Promise<void>;
+  ctEventsHold(stream: NativeEventStream, wanted: boolean): void;
+  ctEventsStats(stream: NativeEventStream): RawEventStats;
+
+  /** Messages as in `RawSegment.messages`; undefined: none. */
+  ctExpectList(handle: Handle, master: Uint8Array | null): Promise<ArrayBuffer | undefined>;
+  ctExpectGet(handle: Handle, tuple: Uint8Array): Promise<ArrayBuffer | undefined>;
+  ctExpectCreate(handle: Handle, expectation: Uint8Array): Promise<void>;
+  ctExpectDelete(handle: Handle, tuple: Uint8Array): Promise<boolean>;
+  ctExpectFlush(handle: Handle, helper: string | null): Promise<void>;
 
   nsReadFiles(
     handle: Handle,

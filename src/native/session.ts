@@ -88,6 +88,7 @@ export class Session {
     } finally {
       signal?.removeEventListener('abort', abort);
       this.#active.delete(cell);
+      binding.cancelDone(cell);
     }
   }
 

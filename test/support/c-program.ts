@@ -1,4 +1,4 @@
-// Builds the small C programs of tests and benches with the system's compiler, on first use. A
+// Builds the small C and C++ programs of tests and benches with the system's compiler, on first use. A
 // program is rebuilt when its source, a header beside it or its libraries change; test files that
 // run at the same time may build the same one.
 import { createHash } from 'node:crypto';
@@ -21,18 +21,53 @@ export interface CProgramOptions {
 /** The path of the built program `<folder>/<name>.c`. */
 export function cProgram(name: string, options: CProgramOptions = {}): string {
   const folder = options.folder === undefined ? home : join(root, options.folder);
-  const libraries = options.libraries ?? [];
-  const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', `-I${home}`];
-  const hash = createHash('sha256').update(JSON.stringify([flags, libraries, process.arch]));
-  const headers = new Set([home, folder].flatMap((path) => headersOf(path)));
-  for (const file of [join(folder, `${name}.c`), ...headers]) hash.update(readFileSync(file));
+  return build(name, {
+    compiler: ['cc', '-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', `-I${home}`],
+    sources: [join(folder, `${name}.c`)],
+    headers: [...new Set([home, folder])].flatMap(headersOf),
+    libraries: options.libraries ?? [],
+  });
+}
+
+/**
+ * The path of the program `native/test/<name>.cc` with files of the core, under the address and
+ * undefined-behaviour sanitizers: whatever they find ends it with a report.
+ */
+export function sanitizedProgram(name: string, coreFiles: readonly string[]): string {
+  const native = join(root, 'native');
+  const folders = ['core', 'core/conntrack', 'core/netlink'];
+  return build(name, {
+    compiler: [
+      ...['c++', '-std=c++20', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fno-exceptions'],
+      ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
+      `-I${native}`,
+    ],
+    sources: [
+      join(native, 'test', `${name}.cc`),
+      ...coreFiles.map((file) => join(native, 'core', file)),
+    ],
+    headers: folders.flatMap((folder) => headersOf(join(native, folder))),
+    libraries: [],
+  });
+}
+
+interface Program {
+  compiler: readonly string[];
+  sources: readonly string[];
+  headers: readonly string[];
+  libraries: readonly string[];
+}
+
+function build(name: string, program: Program): string {
+  const { compiler, sources, headers, libraries } = program;
+  const hash = createHash('sha256').update(JSON.stringify([compiler, libraries, process.arch]));
+  for (const file of [...sources, ...headers]) hash.update(readFileSync(file));
   const target = join(root, 'build-programs', `${name}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(target)) return target;
   mkdirSync(join(root, 'build-programs'), { recursive: true });
   const scratch = `${target}.${process.pid}`;
-  const source = join(folder, `${name}.c`);
   try {
-    run(['cc', ...flags, '-o', scratch, source, ...libraries.map((library) => `-l${library}`)]);
+    run([...compiler, '-o', scratch, ...sources, ...libraries.map((library) => `-l${library}`)]);
     renameSync(scratch, target);
   } finally {
     rmSync(scratch, { force: true });

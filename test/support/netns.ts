@@ -1,7 +1,7 @@
 // Network namespaces for tests: made in the /run/netns of the test's own mount namespace, entered by
 // nsenter (not by `ip netns exec`, which mounts /sys and so fails in some containers). The namespace
 // of the process itself is `Netns.current`.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Child, type RunOptions, run } from './process.js';
 
 let made = 0;
@@ -58,10 +58,12 @@ export class Netns implements Disposable {
   }
 
   iptables(...args: string[]): string {
+    this.#throwAway();
     return this.exec('iptables-legacy', '-w', ...args);
   }
 
   ip6tables(...args: string[]): string {
+    this.#throwAway();
     return this.exec('ip6tables-legacy', '-w', ...args);
   }
 
@@ -72,6 +74,7 @@ export class Netns implements Disposable {
   }
 
   setSysctl(name: string, value: string | number): void {
+    this.#throwAway();
     const path = sysctlPath(name);
     if (this.name === undefined) writeFileSync(path, String(value));
     else this.run(['sh', '-c', 'cat > "$1"', 'sh', path], { input: String(value) });
@@ -108,6 +111,15 @@ export class Netns implements Disposable {
   /** How many entries the table has. */
   flowCount(): number {
     return Number(this.sysctl('net.netfilter.nf_conntrack_count'));
+  }
+
+  /** A test file started by hand would change the machine's own rules: test/run.ts is what starts it. */
+  #throwAway(): void {
+    if (this.name !== undefined) return;
+    // Only in the initial namespace may it be written (nf_conntrack_standalone.c).
+    if ((statSync('/proc/sys/net/netfilter/nf_conntrack_max').mode & 0o200) !== 0) {
+      throw new Error('this is the network namespace of the machine: start tests by test/run.ts');
+    }
   }
 
   /** Deletes the namespace; what still runs in it keeps it alive without a name. */

@@ -144,7 +144,7 @@ export async function sctpServer(netns: Netns, address: string, port: number): P
   return child;
 }
 
-export class SctpAssociation {
+export class SctpAssociation implements AsyncDisposable {
   private constructor(private readonly child: Child) {}
 
   /** Sets an association up; the source must be given, raw sockets choose none. */
@@ -161,5 +161,10 @@ export class SctpAssociation {
     this.child.write('close\n');
     await this.child.line(/^closed$/);
     await this.child.finish();
+  }
+
+  /** Forgets it without a word to the other side. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.child.stop('SIGKILL');
   }
 }

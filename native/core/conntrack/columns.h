@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "core/conntrack/row.h"
 #include "core/conntrack/schema.h"
@@ -24,6 +25,8 @@ class Columns {
   bool append(const Row& row);
   // A row of another batch.
   bool append_from(const Columns& other, std::size_t row);
+  // All rows of another batch but those in `skip` (ascending).
+  bool absorb(const Columns& other, const std::vector<std::uint32_t>& skip);
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -67,6 +70,8 @@ class Columns {
   void set(Column column, std::size_t row, T value) {
     std::memcpy(at(column) + row * sizeof(T), &value, sizeof(T));
   }
+  bool copy_rows(const Columns& other, std::size_t from, std::size_t to, std::uint32_t shift);
+  bool copy_extra(const Columns& other, const std::vector<std::uint32_t>& skip, std::size_t base);
   const std::uint8_t* extra_of(std::size_t row) const;
   bool reserve(std::size_t rows);
   bool move_to(std::size_t capacity);

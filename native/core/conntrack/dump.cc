@@ -29,7 +29,8 @@ std::uint32_t send_request(Socket& socket, const DumpRequest& request, const Ker
                            Result<void>& outcome) {
   MessageBuilder message;
   const std::uint32_t sequence = socket.next_sequence();
-  message.begin(message_type(request.table), NLM_F_REQUEST | NLM_F_DUMP, sequence, plan.family);
+  const std::uint8_t family = request.split.family != 0 ? request.split.family : plan.family;
+  message.begin(message_type(request.table), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
   append_kernel_filter(*request.filter, plan, request.split, message);
   message.end();
   outcome = socket.send(message.data(), message.size(), kOperation);
@@ -57,7 +58,7 @@ class DumpReader {
       stats_.messages++;
       if (!parse(message.payload, message.size, row_)) {
         stats_.undecodable++;
-      } else if (!split_matches() || !request_.filter->matches(row_)) {
+      } else if (!request_.split.matches(row_) || !request_.filter->matches(row_)) {
         stats_.rejected++;
       } else if (!sink_.add(row_)) {
         return Step::kStop;
@@ -72,7 +73,6 @@ class DumpReader {
   std::string text;
 
  private:
-  bool split_matches() const { return (row_.status & request_.split.mask) == request_.split.value; }
   const DumpRequest& request_;
   RowSink& sink_;
   DumpStats& stats_;
@@ -119,9 +119,9 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
     }
     // A kernel that refuses the pre-filter gets the plain request; the rows are tested here anyway.
     const bool refused = reader.code == EOPNOTSUPP || reader.code == EINVAL;
-    const bool filtered = plan.used != 0 || request.split.mask != 0;
+    const bool filtered = plan.used != 0 || request.split.any();
     if (refused && filtered && stats.messages == 0) {
-      if (request.split.mask != 0) return fail(reader.code, kOperation, reader.text);
+      if (request.split.any()) return fail(reader.code, kOperation, reader.text);
       plan = KernelFilter{};
       continue;
     }

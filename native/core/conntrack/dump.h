@@ -46,7 +46,7 @@ class ColumnsSink final : public RowSink {
 struct DumpRequest {
   const Filter* filter = nullptr;  // not null
   Table table = Table::kConntrack;
-  StatusSplit split{};
+  Split split{};
 };
 
 // Runs a dump to its end on the calling thread. The socket must have no other dump under way

@@ -71,7 +71,11 @@ bool translated(const Row& row, Side original, Side mirrored) {
 
 }  // namespace
 
-bool source_translated(const Row& row) { return translated(row, kOrigSrc, kReplyDst); }
+bool source_translated(const Row& row) {
+  if (translated(row, kOrigSrc, kReplyDst)) return true;
+  // The id is what a translation changes of ICMP, as the source port of other protocols.
+  return row.have(has::origIcmp | has::replyIcmp) && row.port[kOrigSrc] != row.port[kReplySrc];
+}
 bool destination_translated(const Row& row) { return translated(row, kOrigDst, kReplySrc); }
 
 Result<Filter> Filter::compile(std::span<const std::uint32_t> input) {

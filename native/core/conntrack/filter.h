@@ -37,8 +37,8 @@ struct StateMatch {
 
 enum class NatMatch : std::uint8_t { kSrc = 1, kDst = 2, kAny = 3, kNone = 4 };
 
-// The same test for the filter and for anyone who asks whether a row is translated: an address or a
-// port of the reply tuple is not the mirror of the original one.
+// The same test for the filter and for anyone who asks whether a row is translated: an address, a
+// port or an ICMP id of the reply tuple is not the mirror of the original one.
 bool source_translated(const Row& row);
 bool destination_translated(const Row& row);
 

@@ -1,4 +1,5 @@
-// Packed fields into requests.
+// Packed fields into requests. Tuples and NAT ranges are written by flow_tuples.cc, everything else
+// of a flow by libnetfilter_conntrack.
 #include "core/conntrack/flow_request.h"
 
 #include <errno.h>
@@ -7,145 +8,79 @@
 
 #include <memory>
 
+#include "core/conntrack/flow_tuples.h"
 #include "core/conntrack/nfct_library.h"
+#include "core/conntrack/packed_fields.h"
 
 namespace nf::ct {
 namespace {
 
 constexpr const char* kOperation = "conntrack request";
-// Larger than any request can be: addresses, labels of 16 bytes, helper data of at most 128.
+// Larger than any request can be: labels of 16 bytes, helper data of at most 128.
 constexpr std::size_t kRequestRoom = 4096;
 
 Error bad(const char* what) { return fail(EINVAL, kOperation, what); }
 
-struct PackedField {
-  Field field;
-  std::span<const std::uint8_t> value;
-
-  template <typename T>
-  T number() const {
-    T result{};
-    std::memcpy(&result, value.data(), sizeof result);
-    return result;
-  }
-};
-
-// Walks packed fields; false at the end or where the bytes make no sense (`intact` tells).
-class FieldCursor {
- public:
-  explicit FieldCursor(std::span<const std::uint8_t> bytes) : left_(bytes) {}
-  bool next(PackedField& out) {
-    if (left_.empty()) return false;
-    std::uint16_t header[2] = {};
-    if (left_.size() < sizeof header) return broken();
-    std::memcpy(header, left_.data(), sizeof header);
-    if (header[0] > left_.size() - sizeof header ||
-        header[1] >= static_cast<std::uint16_t>(Field::count)) {
-      return broken();
-    }
-    out.field = static_cast<Field>(header[1]);
-    out.value = left_.subspan(sizeof header, header[0]);
-    left_ = left_.subspan(std::min(left_.size(), sizeof header + align4(header[0])));
-    return true;
-  }
-  bool intact() const { return intact_; }
-
- private:
-  bool broken() {
-    intact_ = false;
-    return false;
-  }
-  std::span<const std::uint8_t> left_;
-  bool intact_ = true;
-};
-
-enum class Kind : std::uint8_t { kU8, kU16, kPort, kU32, kU64, kAddress, kBytes, kOther };
+enum class Kind : std::uint8_t { kU8, kU16, kU32, kU64, kBytes, kOther };
 
 struct Mapping {
   Kind kind;
-  nf_conntrack_attr v4;
-  nf_conntrack_attr v6;
+  nf_conntrack_attr attr;
 };
 
-// What each field is in the library's words. Ports and addresses are network order there, all other
-// numbers host order.
+// What each field is in the library's words, which are host order.
 Mapping mapping(Field field) {
-  const auto both = [](Kind kind, nf_conntrack_attr attr) { return Mapping{kind, attr, attr}; };
   switch (field) {
-    case Field::origSrc:
-      return {Kind::kAddress, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC};
-    case Field::origDst:
-      return {Kind::kAddress, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST};
-    case Field::replySrc:
-      return {Kind::kAddress, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC};
-    case Field::replyDst:
-      return {Kind::kAddress, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST};
-    case Field::natSrc:
-      return {Kind::kAddress, ATTR_SNAT_IPV4, ATTR_SNAT_IPV6};
-    case Field::natDst:
-      return {Kind::kAddress, ATTR_DNAT_IPV4, ATTR_DNAT_IPV6};
-    case Field::masterSrc:
-      return {Kind::kAddress, ATTR_MASTER_IPV4_SRC, ATTR_MASTER_IPV6_SRC};
-    case Field::masterDst:
-      return {Kind::kAddress, ATTR_MASTER_IPV4_DST, ATTR_MASTER_IPV6_DST};
-    case Field::origSrcPort:
-      return both(Kind::kPort, ATTR_ORIG_PORT_SRC);
-    case Field::origDstPort:
-      return both(Kind::kPort, ATTR_ORIG_PORT_DST);
-    case Field::replySrcPort:
-      return both(Kind::kPort, ATTR_REPL_PORT_SRC);
-    case Field::replyDstPort:
-      return both(Kind::kPort, ATTR_REPL_PORT_DST);
-    case Field::natSrcPort:
-      return both(Kind::kPort, ATTR_SNAT_PORT);
-    case Field::natDstPort:
-      return both(Kind::kPort, ATTR_DNAT_PORT);
-    case Field::masterSrcPort:
-      return both(Kind::kPort, ATTR_MASTER_PORT_SRC);
-    case Field::masterDstPort:
-      return both(Kind::kPort, ATTR_MASTER_PORT_DST);
-    case Field::icmpId:
-      return both(Kind::kPort, ATTR_ICMP_ID);
-    case Field::icmpType:
-      return both(Kind::kU8, ATTR_ICMP_TYPE);
-    case Field::icmpCode:
-      return both(Kind::kU8, ATTR_ICMP_CODE);
     case Field::zone:
-      return both(Kind::kU16, ATTR_ZONE);
-    case Field::origZone:
-      return both(Kind::kU16, ATTR_ORIG_ZONE);
-    case Field::replyZone:
-      return both(Kind::kU16, ATTR_REPL_ZONE);
+      return {Kind::kU16, ATTR_ZONE};
     case Field::timeout:
-      return both(Kind::kU32, ATTR_TIMEOUT);
+      return {Kind::kU32, ATTR_TIMEOUT};
     case Field::mark:
-      return both(Kind::kU32, ATTR_MARK);
+      return {Kind::kU32, ATTR_MARK};
     case Field::status:
-      return both(Kind::kU32, ATTR_STATUS);
+      return {Kind::kU32, ATTR_STATUS};
     case Field::tcpFlagsOrig:
-      return both(Kind::kU8, ATTR_TCP_FLAGS_ORIG);
+      return {Kind::kU8, ATTR_TCP_FLAGS_ORIG};
     case Field::tcpFlagsReply:
-      return both(Kind::kU8, ATTR_TCP_FLAGS_REPL);
+      return {Kind::kU8, ATTR_TCP_FLAGS_REPL};
     case Field::tcpMaskOrig:
-      return both(Kind::kU8, ATTR_TCP_MASK_ORIG);
+      return {Kind::kU8, ATTR_TCP_MASK_ORIG};
     case Field::tcpMaskReply:
-      return both(Kind::kU8, ATTR_TCP_MASK_REPL);
+      return {Kind::kU8, ATTR_TCP_MASK_REPL};
     case Field::tcpWscaleOrig:
-      return both(Kind::kU8, ATTR_TCP_WSCALE_ORIG);
+      return {Kind::kU8, ATTR_TCP_WSCALE_ORIG};
     case Field::tcpWscaleReply:
-      return both(Kind::kU8, ATTR_TCP_WSCALE_REPL);
+      return {Kind::kU8, ATTR_TCP_WSCALE_REPL};
     case Field::sctpVtagOrig:
-      return both(Kind::kU32, ATTR_SCTP_VTAG_ORIG);
+      return {Kind::kU32, ATTR_SCTP_VTAG_ORIG};
     case Field::sctpVtagReply:
-      return both(Kind::kU32, ATTR_SCTP_VTAG_REPL);
+      return {Kind::kU32, ATTR_SCTP_VTAG_REPL};
     case Field::dccpRole:
-      return both(Kind::kU8, ATTR_DCCP_ROLE);
+      return {Kind::kU8, ATTR_DCCP_ROLE};
     case Field::dccpHandshake:
-      return both(Kind::kU64, ATTR_DCCP_HANDSHAKE_SEQ);
+      return {Kind::kU64, ATTR_DCCP_HANDSHAKE_SEQ};
     case Field::helperInfo:
-      return both(Kind::kBytes, ATTR_HELPER_INFO);
+      return {Kind::kBytes, ATTR_HELPER_INFO};
     default:
-      return both(Kind::kOther, ATTR_MAX);
+      return {Kind::kOther, ATTR_MAX};
+  }
+}
+
+// Protocols whose tuples the library can build (nfct_build_tuple_proto). For any other it would
+// refuse the whole request: as the tuple that it builds is thrown away, one that it knows serves.
+std::uint8_t buildable(std::uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+    case IPPROTO_UDP:
+    case IPPROTO_SCTP:
+    case IPPROTO_DCCP:
+    case IPPROTO_GRE:
+    case IPPROTO_UDPLITE:
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+      return protocol;
+    default:
+      return IPPROTO_UDP;
   }
 }
 
@@ -161,16 +96,11 @@ class FlowObject {
   bool valid() const { return ct_ != nullptr; }
   nf_conntrack* get() const { return ct_; }
   bool set(const PackedField& field);
+  // The library needs both to build anything.
   void identify(std::uint8_t family, std::uint8_t protocol) {
-    family_ = family;
     protocol_ = protocol;
     set_u8(ATTR_ORIG_L3PROTO, family);
-    set_u8(ATTR_ORIG_L4PROTO, protocol);
-  }
-  // A reply tuple is sent only if it has addresses.
-  void identify_reply() {
-    set_u8(ATTR_REPL_L3PROTO, family_);
-    set_u8(ATTR_REPL_L4PROTO, protocol_);
+    set_u8(ATTR_ORIG_L4PROTO, buildable(protocol));
   }
 
  private:
@@ -182,7 +112,6 @@ class FlowObject {
 
   const NfctLibrary& library_;
   nf_conntrack* ct_;
-  std::uint8_t family_ = 0;
   std::uint8_t protocol_ = 0;
 };
 
@@ -210,11 +139,6 @@ bool FlowObject::set_other(const PackedField& field) {
     return true;
   };
   switch (field.field) {
-    case Field::family:
-    case Field::protocol:
-    case Field::markMask:
-    case Field::id:
-      return true;  // read by the caller
     case Field::state:
       if (field.value.size() != 1) return false;
       switch (protocol_) {
@@ -248,21 +172,15 @@ bool FlowObject::set_other(const PackedField& field) {
                      ATTR_REPL_NAT_SEQ_OFFSET_AFTER});
     case Field::synproxy:
       return triple({ATTR_SYNPROXY_ISN, ATTR_SYNPROXY_ITS, ATTR_SYNPROXY_TSOFF});
-    case Field::masterProtocol:
-      if (field.value.size() != 1) return false;
-      set_u8(ATTR_MASTER_L3PROTO, family_);
-      set_u8(ATTR_MASTER_L4PROTO, field.value[0]);
-      return true;
     default:
-      return false;
+      return true;  // of a tuple or a translation
   }
 }
 
 bool FlowObject::set(const PackedField& field) {
-  const Mapping map = mapping(field.field);
-  const nf_conntrack_attr attr = family_ == AF_INET6 ? map.v6 : map.v4;
+  const auto [kind, attr] = mapping(field.field);
   const std::size_t size = field.value.size();
-  switch (map.kind) {
+  switch (kind) {
     case Kind::kU8:
       if (size != 1) return false;
       set_u8(attr, field.value[0]);
@@ -270,10 +188,6 @@ bool FlowObject::set(const PackedField& field) {
     case Kind::kU16:
       if (size != 2) return false;
       library_.set_attr_u16(ct_, attr, field.number<std::uint16_t>());
-      return true;
-    case Kind::kPort:
-      if (size != 2) return false;
-      library_.set_attr_u16(ct_, attr, htons(field.number<std::uint16_t>()));
       return true;
     case Kind::kU32:
       if (size != 4) return false;
@@ -283,11 +197,6 @@ bool FlowObject::set(const PackedField& field) {
       if (size != 8) return false;
       library_.set_attr_u64(ct_, attr, field.number<std::uint64_t>());
       return true;
-    case Kind::kAddress: {
-      if (size != (family_ == AF_INET6 ? 16U : 4U)) return false;
-      library_.set_attr(ct_, attr, field.value.data());
-      return true;
-    }
     case Kind::kBytes:
       library_.set_attr_l(ct_, attr, field.value.data(), size);
       return true;
@@ -300,8 +209,6 @@ bool FlowObject::set(const PackedField& field) {
 struct Identity {
   std::uint8_t family = 0;
   std::uint8_t protocol = 0;
-  bool original = false;
-  bool reply = false;
   bool mark_mask = false;
   std::uint32_t mask = 0;
 };
@@ -314,8 +221,6 @@ Result<Identity> identify(std::span<const std::uint8_t> fields) {
     if (field.field == Field::protocol && field.value.size() == 1) {
       identity.protocol = field.value[0];
     }
-    if (field.field == Field::origSrc) identity.original = true;
-    if (field.field == Field::replySrc) identity.reply = true;
     if (field.field == Field::markMask && field.value.size() == 4) {
       identity.mark_mask = true;
       identity.mask = field.number<std::uint32_t>();
@@ -325,20 +230,33 @@ Result<Identity> identify(std::span<const std::uint8_t> fields) {
   return identity;
 }
 
-// Builds into `room`, header included; the length is in the header.
-Result<void> build(const Identity& identity, std::span<const std::uint8_t> fields,
-                   std::uint8_t* room) {
+bool is_nest(std::uint16_t type) {
+  return type == CTA_PROTOINFO || type == CTA_HELP || type == CTA_SEQ_ADJ_ORIG ||
+         type == CTA_SEQ_ADJ_REPLY || type == CTA_SYNPROXY;
+}
+
+// Appends what the library makes of the fields, its tuple left out.
+Result<void> append_state(const Identity& identity, std::span<const std::uint8_t> fields,
+                          bool with_status, MessageBuilder& message) {
   FlowObject flow;
   if (!flow.valid()) return fail(ENOMEM, kOperation);
   flow.identify(identity.family, identity.protocol);
-  if (identity.reply) flow.identify_reply();
   FieldCursor cursor(fields);
   for (PackedField field; cursor.next(field);) {
     if (!flow.set(field)) return bad("field");
   }
+  alignas(nlmsghdr) std::uint8_t room[kRequestRoom] = {};
   auto* header = reinterpret_cast<nlmsghdr*>(room);
   header->nlmsg_len = NLMSG_LENGTH(sizeof(nfgenmsg));
-  if (nfct_library().nlmsg_build(header, flow.get()) < 0) return fail(errno, kOperation, "build");
+  if (nfct_library().nlmsg_build(header, flow.get()) < 0) return bad("build");
+  constexpr std::size_t skip = NLMSG_LENGTH(sizeof(nfgenmsg));
+  AttributeCursor attributes(room + skip, header->nlmsg_len - skip);
+  for (Attribute a; attributes.next(a);) {
+    if (a.type == CTA_TUPLE_ORIG || (a.type == CTA_STATUS && !with_status)) continue;
+    message.bytes(static_cast<std::uint16_t>(a.type | (is_nest(a.type) ? NLA_F_NESTED : 0)), a.data,
+                  a.size);
+  }
+  if (identity.mark_mask) message.be32(CTA_MARK_MASK, identity.mask);
   return {};
 }
 
@@ -363,32 +281,21 @@ Result<void> append_flow(WriteVerb verb, std::span<const std::uint8_t> fields, s
                          std::uint32_t sequence, MessageBuilder& message) {
   auto identity = identify(fields);
   if (!identity) return identity.error();
-  if (identity->family != AF_INET && identity->family != AF_INET6) return bad("family");
-  if (!identity->original && !identity->reply) return bad("no tuple");
-  alignas(nlmsghdr) std::uint8_t room[kRequestRoom] = {};
-  auto* header = reinterpret_cast<nlmsghdr*>(room);
-  header->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
-  header->nlmsg_flags = static_cast<std::uint16_t>(
-      NLM_F_REQUEST | flags | (verb == WriteVerb::kCreate ? NLM_F_CREATE | NLM_F_EXCL : 0));
-  header->nlmsg_seq = sequence;
-  auto* generic = reinterpret_cast<nfgenmsg*>(room + NLMSG_HDRLEN);
-  generic->nfgen_family = identity->family;
-  generic->version = NFNETLINK_V0;
-  if (auto built = build(*identity, fields, room); !built) return built.error();
-  // The builder leaves a tuple out when it cannot build it, and says nothing.
-  constexpr std::size_t skip = NLMSG_LENGTH(sizeof(nfgenmsg));
-  bool original = false;
-  bool reply = false;
-  AttributeCursor cursor(room + skip, header->nlmsg_len - skip);
-  for (Attribute a; cursor.next(a);) {
-    original |= a.type == CTA_TUPLE_ORIG && a.size > 0;
-    reply |= a.type == CTA_TUPLE_REPLY && a.size > 0;
+  const std::size_t size = message.size();
+  const std::size_t count = message.count();
+  message.begin(
+      NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
+      static_cast<std::uint16_t>(NLM_F_REQUEST | flags |
+                                 (verb == WriteVerb::kCreate ? NLM_F_CREATE | NLM_F_EXCL : 0)),
+      sequence, identity->family);
+  Result<void> built = append_tuples(fields, message);
+  if (built) built = append_state(*identity, fields, true, message);
+  if (built) {
+    message.end();
+  } else {
+    message.rewind(size, count);
   }
-  if (original != identity->original || reply != identity->reply) return bad("tuple not built");
-  message.message(room, header->nlmsg_len);
-  if (identity->mark_mask) message.be32(CTA_MARK_MASK, identity->mask);
-  message.end();
-  return {};
+  return built;
 }
 
 Result<std::vector<std::uint8_t>> change_attributes(std::span<const std::uint8_t> fields,
@@ -397,19 +304,8 @@ Result<std::vector<std::uint8_t>> change_attributes(std::span<const std::uint8_t
   if (!identity) return identity.error();
   identity->family = family;
   identity->protocol = protocol;
-  alignas(nlmsghdr) std::uint8_t room[kRequestRoom] = {};
-  if (auto built = build(*identity, fields, room); !built) return built.error();
-  const auto* header = reinterpret_cast<const nlmsghdr*>(room);
-  constexpr std::size_t skip = NLMSG_LENGTH(sizeof(nfgenmsg));
   MessageBuilder result;
-  AttributeCursor cursor(room + skip, header->nlmsg_len - skip);
-  for (Attribute a; cursor.next(a);) {
-    if (a.type == CTA_TUPLE_ORIG || a.type == CTA_TUPLE_REPLY || a.type == CTA_STATUS) continue;
-    const bool nest = a.type == CTA_PROTOINFO || a.type == CTA_HELP || a.type == CTA_SEQ_ADJ_ORIG ||
-                      a.type == CTA_SEQ_ADJ_REPLY || a.type == CTA_SYNPROXY;
-    result.bytes(static_cast<std::uint16_t>(a.type | (nest ? NLA_F_NESTED : 0)), a.data, a.size);
-  }
-  if (identity->mark_mask) result.be32(CTA_MARK_MASK, identity->mask);
+  if (auto built = append_state(*identity, fields, false, result); !built) return built.error();
   return std::vector<std::uint8_t>(result.data(), result.data() + result.size());
 }
 

@@ -1,5 +1,5 @@
-// Requests that write flows, out of packed fields (schema.h, NF_FIELDS) through
-// libnetfilter_conntrack's message builder.
+// Requests that write flows, out of packed fields (schema.h, NF_FIELDS). What is written of a flow
+// is built by libnetfilter_conntrack, what names it by flow_tuples.h.
 #pragma once
 
 #include <cstdint>

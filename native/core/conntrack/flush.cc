@@ -124,7 +124,7 @@ Result<bool> flush_in_kernel(Socket& socket, const Filter& filter, const Cancel&
   const std::uint32_t sequence = socket.next_sequence();
   // Version 1, or the family is ignored (5.3 and later).
   message.begin(kDeleteType, NLM_F_REQUEST, sequence, plan.family, 1);
-  append_kernel_filter(filter, plan, StatusSplit{}, message);
+  append_kernel_filter(filter, plan, Split{}, message);
   message.close_nest(message.open_nest(kFilter));
   message.end();
   auto code = request(socket, message, sequence, cancel);

@@ -142,14 +142,20 @@ KernelFilter plan_kernel_filter(const Filter& filter) {
   return plan;
 }
 
-void append_kernel_filter(const Filter& filter, const KernelFilter& plan, const StatusSplit& split,
+void append_kernel_filter(const Filter& filter, const KernelFilter& plan, const Split& split,
                           MessageBuilder& message) {
+  std::uint32_t mark = split.mark;
+  std::uint32_t mark_mask = split.mark_mask;
   if ((plan.used & kUseMark) != 0) {
-    message.be32(CTA_MARK, *filter.mark);
-    message.be32(CTA_MARK_MASK, filter.mark_mask);
+    mark |= *filter.mark;
+    mark_mask |= filter.mark_mask;
   }
-  std::uint32_t status = split.value;
-  std::uint32_t mask = split.mask;
+  if (mark_mask != 0) {
+    message.be32(CTA_MARK, mark);
+    message.be32(CTA_MARK_MASK, mark_mask);
+  }
+  std::uint32_t status = split.status;
+  std::uint32_t mask = split.status_mask;
   if ((plan.used & kUseStatus) != 0) {
     status |= filter.status->all;
     mask |= filter.status->all | filter.status->none;

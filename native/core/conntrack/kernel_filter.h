@@ -20,10 +20,19 @@ enum KernelFilterUse : std::uint32_t {
   kUseReplyTuple = 32,
 };
 
-// A status predicate that a parallel dump adds to the filter's own.
-struct StatusSplit {
-  std::uint32_t value = 0;
-  std::uint32_t mask = 0;
+// The part of the table that one socket of a parallel dump asks for, in addition to the filter.
+struct Split {
+  std::uint8_t family = 0;  // 0: any
+  std::uint32_t status = 0;
+  std::uint32_t status_mask = 0;
+  std::uint32_t mark = 0;
+  std::uint32_t mark_mask = 0;
+
+  bool any() const { return family != 0 || status_mask != 0 || mark_mask != 0; }
+  bool matches(const Row& row) const {
+    return (family == 0 || row.family == family) && (row.status & status_mask) == status &&
+           (row.mark & mark_mask) == mark;
+  }
 };
 
 struct KernelVersion {
@@ -43,7 +52,7 @@ struct KernelFilter {
 // What can be given to the kernel, decided before the request's header is written.
 KernelFilter plan_kernel_filter(const Filter& filter);
 // Appends the attributes of the plan to a dump request.
-void append_kernel_filter(const Filter& filter, const KernelFilter& plan, const StatusSplit& split,
+void append_kernel_filter(const Filter& filter, const KernelFilter& plan, const Split& split,
                           MessageBuilder& message);
 
 }  // namespace nf::ct

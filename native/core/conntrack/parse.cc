@@ -241,7 +241,7 @@ bool parse_attribute(const Attribute& a, Row& row) {
       return number32(a, row.use, has::use, row);
     case CTA_ID:
       if (a.size < 4) return false;
-      row.id = a.u32();  // opaque: sent back as it came
+      row.id = a.be32();  // any 32 bits; read as conntrack(8) prints them
       row.presence |= has::id;
       return true;
     case CTA_TUPLE_MASTER:

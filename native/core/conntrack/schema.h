@@ -121,6 +121,9 @@ inline constexpr int kColumnGroups = 6;
   FIELD(icmpType)        \
   FIELD(icmpCode)        \
   FIELD(icmpId)          \
+  FIELD(replyIcmpType)   \
+  FIELD(replyIcmpCode)   \
+  FIELD(replyIcmpId)     \
   FIELD(zone)            \
   FIELD(origZone)        \
   FIELD(replyZone)       \
@@ -221,7 +224,7 @@ enum class Field : std::uint16_t {
 
 // A tuple to look up or delete, packed by TypeScript: numbers host order, addresses as bytes.
 struct PackedTuple {
-  std::uint32_t id;  // opaque, sent back to the kernel as it came
+  std::uint32_t id;  // CTA_ID as conntrack(8) prints it
   std::uint16_t zone;
   std::uint16_t tuple_zone;
   std::uint16_t src_port;

@@ -4,10 +4,17 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <algorithm>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
 #include "core/conntrack/parse.h"
+#include "core/conntrack/split.h"
 #include "core/conntrack/stats.h"
 #include "core/conntrack/tuple_request.h"
 #include "core/netlink/exchange.h"
+#include "core/thread.h"
 
 namespace nf::ct {
 namespace {
@@ -72,20 +79,193 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
   return {};
 }
 
+// Below this, threads and sockets cost more than a second core gives.
+constexpr std::size_t kWorthSplitting = 16384;
+constexpr std::size_t kSampleRows = 2048;
+// `auto` splits when it should save a fifth of the time or more.
+constexpr double kWorthRatio = 0.8;
+
+int automatic_sockets() {
+  const unsigned cores = std::thread::hardware_concurrency();
+  return static_cast<int>(std::clamp(cores, 1U, 4U));
+}
+
+// The first rows of an ordinary dump, on which it is decided whether it goes on alone. Not
+// splitting costs nothing; splitting costs the sample.
+class SampleSink final : public RowSink {
+ public:
+  SampleSink(Columns& columns, const TableDumpRequest& request, std::size_t expected)
+      : columns_(columns), request_(request) {
+    const bool automatic = request.parallel == 0;
+    sockets_ = automatic ? automatic_sockets() : request.parallel;
+    // How much of the table a filter lets through cannot be told from what the kernel has sent.
+    const bool filtered = plan_kernel_filter(*request.filter).used != 0;
+    undecided_ = sockets_ > 1 && request.table == Table::kConntrack &&
+                 !(automatic && (filtered || expected < kWorthSplitting));
+  }
+  bool add(const Row& row) override { return columns_.append(row); }
+  bool end_of_chunk() override {
+    if (!undecided_ || columns_.size() < kSampleRows) return true;
+    undecided_ = false;
+    plan_ = plan_split(columns_, *request_.filter, sockets_);
+    const bool pays = request_.parallel != 0 || expected_ratio(plan_.largest) <= kWorthRatio;
+    if (!pays) plan_.parts.clear();
+    return plan_.parts.empty();
+  }
+  bool splits() const { return !plan_.parts.empty(); }
+  const SplitPlan& plan() const { return plan_; }
+
+ private:
+  Columns& columns_;
+  const TableDumpRequest& request_;
+  int sockets_ = 1;
+  bool undecided_ = false;
+  SplitPlan plan_;
+};
+
+struct Part {
+  Columns columns;
+  DumpStats stats;
+  Result<void> outcome;
+};
+
+void dump_part(const SocketOpener& open, const TableDumpRequest& request, const Cancel& cancel,
+               const Split& split, Part& part) {
+  auto socket = open(kOperation);
+  if (!socket) {
+    part.outcome = socket.error();
+    return;
+  }
+  ColumnsSink sink(part.columns);
+  DumpRequest plain;
+  plain.filter = request.filter;
+  plain.split = split;
+  part.outcome = run_dump(*socket, plain, cancel, sink, part.stats);
+}
+
+// Ids seen so far, roughly: a set bit means "perhaps", a clear one "certainly not".
+class IdSieve {
+ public:
+  IdSieve() : bits_(kBits / 64) {}
+  bool test_and_set(std::uint32_t id) {
+    const std::uint32_t slot = (id * 0x9e3779b1U) >> (32 - kLog);
+    std::uint64_t& word = bits_[slot / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    const bool seen = (word & bit) != 0;
+    word |= bit;
+    return seen;
+  }
+
+ private:
+  static constexpr unsigned kLog = 24;
+  static constexpr std::size_t kBits = std::size_t{1} << kLog;
+  std::vector<std::uint64_t> bits_;
+};
+
+struct Place {
+  std::size_t part;
+  std::uint32_t row;
+};
+
+// CTA_ID is a 32-bit hash: among a million flows some hundred share one. Tuple and zone decide.
+bool same_flow(const std::vector<Part>& parts, const Place& a, const Place& b) {
+  PackedTuple first = tuple_of(parts[a.part].columns, a.row);
+  PackedTuple second = tuple_of(parts[b.part].columns, b.row);
+  return std::memcmp(&first, &second, sizeof first) == 0;
+}
+
+// Per part the rows whose flow an earlier part has as well.
+std::vector<std::vector<std::uint32_t>> find_doubles(const std::vector<Part>& parts) {
+  IdSieve sieve;
+  std::vector<Place> candidates;
+  std::unordered_map<std::uint32_t, std::vector<Place>> suspects;  // by id: where it was seen
+  const auto id_at = [&](std::size_t part, std::uint32_t row) {
+    return parts[part].columns.get<std::uint32_t>(Column::id, row);
+  };
+  for (std::size_t p = 0; p < parts.size(); p++) {
+    for (std::uint32_t row = 0; row < parts[p].columns.size(); row++) {
+      if (!sieve.test_and_set(id_at(p, row))) continue;
+      candidates.push_back({p, row});
+      suspects.try_emplace(id_at(p, row));
+    }
+  }
+  std::vector<std::vector<std::uint32_t>> doubles(parts.size());
+  if (suspects.empty()) return doubles;
+  for (std::size_t p = 0; p < parts.size(); p++) {
+    for (std::uint32_t row = 0; row < parts[p].columns.size(); row++) {
+      const auto found = suspects.find(id_at(p, row));
+      if (found != suspects.end()) found->second.push_back({p, row});
+    }
+  }
+  for (const Place& candidate : candidates) {
+    for (const Place& other : suspects[id_at(candidate.part, candidate.row)]) {
+      if (other.part >= candidate.part || !same_flow(parts, other, candidate)) continue;
+      doubles[candidate.part].push_back(candidate.row);
+      break;
+    }
+  }
+  return doubles;
+}
+
+Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& request,
+                             const Cancel& cancel, const SplitPlan& plan, std::size_t expected) {
+  std::vector<Part> parts(plan.parts.size());
+  {
+    std::vector<Thread> threads;  // joined where this block ends
+    for (std::size_t p = 0; p < parts.size(); p++) {
+      parts[p].columns = Columns(expected);
+      const auto run = [&, p] { dump_part(open, request, cancel, plan.parts[p], parts[p]); };
+      // The calling thread takes the last part, and one for which the system has no thread.
+      auto started =
+          p + 1 < parts.size() ? Thread::start("ct-dump", run) : Result<Thread>(Thread());
+      if (started && p + 1 < parts.size()) {
+        threads.push_back(std::move(*started));
+      } else {
+        run();
+      }
+    }
+  }
+  TableDump result;
+  for (const Part& part : parts) {
+    if (!part.outcome) return part.outcome.error();
+    result.stats.add(part.stats);
+  }
+  std::vector<std::vector<std::uint32_t>> doubles(parts.size());
+  if (plan.mutable_) doubles = find_doubles(parts);
+  result.columns = Columns(expected);
+  for (std::size_t p = 0; p < parts.size(); p++) {
+    if (!result.columns.absorb(parts[p].columns, doubles[p])) return fail(ENOMEM, kOperation);
+    result.stats.duplicates += doubles[p].size();
+    parts[p].columns = Columns();  // so that at most one part exists twice
+  }
+  result.split = plan.description;
+  return result;
+}
+
 }  // namespace
 
 Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& request,
                              const Cancel& cancel) {
   auto socket = open(kOperation);
   if (!socket) return socket.error();
+  const std::size_t expected = expected_rows(*socket, cancel, request.table);
   TableDump result;
-  result.columns = Columns(expected_rows(*socket, cancel, request.table));
-  ColumnsSink sink(result.columns);
+  result.columns = Columns(expected);
+  SampleSink sink(result.columns, request, expected);
   DumpRequest plain;
   plain.filter = request.filter;
   plain.table = request.table;
   auto done = run_dump(*socket, plain, cancel, sink, result.stats);
-  if (!done) return done.error();
+  if (sink.splits() && !cancel.raised()) {
+    // The sample's dump is given up half-way: its socket goes, and its rows are read again.
+    auto split = dump_parts(open, request, cancel, sink.plan(), expected);
+    if (!split) return split.error();
+    result = std::move(*split);
+    socket = open(kOperation);
+    if (!socket) return socket.error();
+  } else if (!done) {
+    return done.error();
+  }
   if (request.zero_counters) {
     auto zeroed = zero_counters(*socket, cancel, *request.filter, result);
     if (!zeroed) return zeroed.error();

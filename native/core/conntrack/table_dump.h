@@ -16,7 +16,7 @@ struct TableDumpRequest {
   const Filter* filter = nullptr;  // not null
   Table table = Table::kConntrack;
   bool zero_counters = false;
-  int parallel = 1;  // sockets; 0: decide by what the table looks like
+  int parallel = 1;  // sockets; 0: decide by what the table looks like and by the cores there are
 };
 
 struct TableDump {

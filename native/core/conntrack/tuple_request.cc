@@ -41,7 +41,7 @@ Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std:
   if (tuple.zone != 0) message.be16(CTA_ZONE, tuple.zone);
   // Compared by the kernel on DELETE only: an entry that replaced the one meant is ENOENT.
   if (verb == TupleVerb::kDelete && (tuple.flags & kTupleHasId) != 0) {
-    message.u32(CTA_ID, tuple.id);
+    message.be32(CTA_ID, tuple.id);
   }
   message.end();
   return {};

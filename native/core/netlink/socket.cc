@@ -121,7 +121,9 @@ Acknowledgement read_acknowledgement(const MessageView& message) {
     return result;
   }
   std::memcpy(&code, message.payload, sizeof code);
-  result.code = code < 0 ? -code : 0;
+  // The kernel's errors end at 4095 (MAX_ERRNO); what is beyond is no code, and has no negative.
+  constexpr std::int32_t kMaxErrno = 4095;
+  result.code = code >= 0 ? 0 : code >= -kMaxErrno ? -code : EBADMSG;
   if ((message.header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return result;
   std::size_t skip = sizeof code;
   if (message.header->nlmsg_type == NLMSG_ERROR) {

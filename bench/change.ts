@@ -1,0 +1,157 @@
+// createMany(), updateWhere(), deleteWhere() without and with the flows returned, against C programs
+// that do the same in batches: the flows made beforehand there too, the dump part of the time.
+import { conntrack, type FlowInit } from '../src/index.js';
+import { Netns } from '../test/support/netns.js';
+import { type BaselineName, runBaseline, shown, taken } from './lib/baseline.js';
+import type { Bench, BenchContext } from './lib/bench.js';
+import { contest, timed } from './lib/contest.js';
+import { fillTable } from './lib/table.js';
+
+const everyFlow = { family: 'ipv4' } as const;
+
+/** The flows of the table as a caller would write them. */
+async function flowInits(): Promise<FlowInit[]> {
+  const batch = await conntrack.dump();
+  return Array.from(batch, (flow) => {
+    const { src, dst, srcPort, dstPort } = flow.orig;
+    const { protocol, timeout, state, mark, status } = flow;
+    return {
+      protocol,
+      orig: { src, dst, srcPort, dstPort },
+      timeout: timeout!,
+      ...(state !== undefined && { state }),
+      ...(mark !== 0 && { mark }),
+      status,
+    };
+  });
+}
+
+function expect(what: string, got: number, wanted: number): void {
+  if (got !== wanted) throw new Error(`${what}: ${got} instead of ${wanted}`);
+}
+
+interface Pair {
+  what: string;
+  size: number;
+  ours: string;
+  work: () => Promise<number>;
+  program: BaselineName;
+  args: (string | number)[];
+  before: () => void | Promise<void>;
+  barred?: boolean;
+  notes?: string[];
+}
+
+async function pair(context: BenchContext, p: Pair): Promise<void> {
+  const values = await contest(
+    {
+      ours: () => timed(async () => expect(p.ours, await p.work(), p.size)),
+      c: () => {
+        const report = runBaseline(p.program, ...p.args);
+        expect(p.program, report.count, p.size);
+        return taken(report);
+      },
+    },
+    { rounds: context.rounds, before: p.before },
+  );
+  context.report({
+    what: p.what,
+    size: p.size,
+    contestants: [
+      { name: 'conntrack', command: p.ours, unit: 'ns', ...values.ours },
+      { name: 'C, batched', command: shown(p.program, ...p.args), unit: 'ns', ...values.c },
+    ],
+    compare: { a: 'conntrack', b: 'C, batched', inverse: true },
+    ...(p.barred !== false && {
+      bar: { text: '≥ 0.7 × batched C', kind: 'at least', limit: 0.7 },
+    }),
+    ...(p.notes && { notes: p.notes }),
+  });
+}
+
+async function refill(size: number): Promise<void> {
+  await conntrack.flush();
+  fillTable(size);
+}
+
+async function creating(context: BenchContext, size: number): Promise<void> {
+  await refill(size);
+  const inits = await flowInits();
+  const plain = (await conntrack.dump()).toArray();
+  const common = { size, program: 'create_batch', before: () => conntrack.flush() } as const;
+  await pair(context, {
+    ...common,
+    what: 'createMany()',
+    ours: 'await conntrack.createMany(flows)',
+    work: async () => (await conntrack.createMany(inits)).created,
+    args: ['--count', size],
+  });
+  await pair(context, {
+    ...common,
+    what: 'createMany() of what toArray() gave',
+    ours: 'await conntrack.createMany(batch.toArray())',
+    work: async () => (await conntrack.createMany(plain)).created,
+    args: ['--count', size],
+    barred: false,
+    notes: ['objects with every field of the flow, all of which are checked'],
+  });
+}
+
+async function changing(context: BenchContext, size: number): Promise<void> {
+  await refill(size);
+  await pair(context, {
+    what: 'updateWhere()',
+    size,
+    ours: "await conntrack.updateWhere({ family: 'ipv4' }, { mark: 42 })",
+    work: () => conntrack.updateWhere(everyFlow, { mark: 42 }),
+    program: 'update_batch',
+    args: ['--dump-first'],
+    before: () => {},
+  });
+  await pair(context, {
+    what: 'deleteWhere()',
+    size,
+    ours: "await conntrack.deleteWhere({ family: 'ipv4' })",
+    work: () => conntrack.deleteWhere(everyFlow),
+    program: 'delete_batch',
+    args: ['--dump-first'],
+    before: () => refill(size),
+  });
+  const returning = {
+    size,
+    ours: "await conntrack.deleteWhere({ family: 'ipv4' }, { returning: true })",
+    work: async () => (await conntrack.deleteWhere(everyFlow, { returning: true })).length,
+    program: 'delete_batch',
+    before: () => refill(size),
+  } as const;
+  // With 1 every entry reports its end, so that C can have the deleted flows back at all.
+  await Netns.current.withSysctl('net.netfilter.nf_conntrack_events', 1, () =>
+    pair(context, {
+      ...returning,
+      what: 'deleteWhere(), returning (nf_conntrack_events 1)',
+      args: ['--dump-first', '--echo'],
+    }),
+  );
+  await pair(context, {
+    ...returning,
+    what: 'deleteWhere(), returning, entries without events',
+    args: ['--dump-first'],
+    barred: false,
+    notes: [
+      'the C program deletes and returns nothing: the kernel reports no end of these entries',
+    ],
+  });
+}
+
+export const bench: Bench = {
+  name: 'change',
+  about: 'createMany(), updateWhere(), deleteWhere()',
+  async run(context) {
+    for (const size of context.sizes) {
+      context.say(`${size.toLocaleString('en-US')} flows`);
+      await creating(context, size);
+      await changing(context, size);
+      await conntrack.flush();
+    }
+  },
+};

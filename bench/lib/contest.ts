@@ -1,0 +1,80 @@
+// Runs contestants in turns, A B A B …, and keeps every measurement. Knows nothing of netfilter.
+
+/** What a turn measured: nanoseconds of wall time, mostly, and those of all its processors. */
+export interface Taken {
+  value: number;
+  cpu?: number;
+}
+
+export type Turn = () => number | Taken | Promise<number | Taken>;
+
+export interface Measured {
+  values: number[];
+  /** Empty where the contestant did not measure it. */
+  cpu: number[];
+}
+
+export interface ContestOptions {
+  /** Rounds that count; every contestant has one turn in each. */
+  rounds: number;
+  /** Rounds before them, whose measurements are thrown away. Default 1. */
+  warmUp?: number;
+  /** Before every turn: what puts things back to how they were. Not measured. */
+  before?: (name: string) => void | Promise<void>;
+  /** Called after each round that counts. */
+  progress?: (round: number) => void;
+}
+
+/** The measurements of each contestant, one per round. */
+export async function contest<Name extends string>(
+  turns: Record<Name, Turn>,
+  options: ContestOptions,
+): Promise<Record<Name, Measured>> {
+  const names = Object.keys(turns) as Name[];
+  const measured = Object.fromEntries(
+    names.map((name) => [name, { values: [], cpu: [] }]),
+  ) as unknown as Record<Name, Measured>;
+  const warmUp = options.warmUp ?? 1;
+  for (let round = 0; round < warmUp + options.rounds; round++) {
+    for (const name of names) {
+      await options.before?.(name);
+      collect();
+      const taken = await turns[name]();
+      const { value, cpu }: Taken = typeof taken === 'number' ? { value: taken } : taken;
+      if (!Number.isFinite(value)) throw new RangeError(`${name}: measured ${value}`);
+      if (round < warmUp) continue;
+      measured[name].values.push(value);
+      if (cpu !== undefined) measured[name].cpu.push(cpu);
+    }
+    if (round >= warmUp) options.progress?.(round - warmUp + 1);
+  }
+  return measured;
+}
+
+/** Collects garbage, so that no contestant pays for another's. */
+export function collect(): void {
+  if (globalThis.gc === undefined) throw new Error('benches run with --expose-gc');
+  globalThis.gc();
+}
+
+function since(began: bigint, before: NodeJS.CpuUsage): Taken {
+  const value = Number(process.hrtime.bigint() - began);
+  const { user, system } = process.cpuUsage(before);
+  return { value, cpu: (user + system) * 1000 };
+}
+
+/** What `work` takes, to the end of its promise where it gives one. */
+export async function timed(work: () => unknown): Promise<Taken> {
+  const before = process.cpuUsage();
+  const began = process.hrtime.bigint();
+  await work();
+  return since(began, before);
+}
+
+/** What synchronous work takes. */
+export function timedSync(work: () => void): Taken {
+  const before = process.cpuUsage();
+  const began = process.hrtime.bigint();
+  work();
+  return since(began, before);
+}

@@ -1,0 +1,48 @@
+// What a measurement was taken on.
+import { readFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+
+export interface Machine {
+  cpu: string;
+  cores: number;
+  memoryBytes: number;
+  kernel: string;
+  arch: string;
+  node: string;
+  /** Of the whole machine, while the benches ran. */
+  nfConntrackBuckets: number | undefined;
+  /** Runnable processes averaged over the minute before: other work makes figures worthless. */
+  loadBefore: number;
+  date: string;
+}
+
+function number(path: string): number | undefined {
+  try {
+    return Number.parseFloat(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+export function machine(): Machine {
+  const cores = cpus();
+  return {
+    cpu: cores[0]?.model.trim() ?? 'unknown',
+    cores: cores.length,
+    memoryBytes: totalmem(),
+    kernel: release(),
+    arch: process.arch,
+    node: process.version,
+    nfConntrackBuckets: number('/proc/sys/net/netfilter/nf_conntrack_buckets'),
+    loadBefore: number('/proc/loadavg') ?? 0,
+    date: new Date().toISOString(),
+  };
+}
+
+export function describeMachine(m: Machine): string {
+  return [
+    `${m.cpu}, ${m.cores} cores, ${(m.memoryBytes / 2 ** 30).toFixed(0)} GiB, ${m.arch}`,
+    `Linux ${m.kernel}, Node ${m.node}`,
+    `nf_conntrack_buckets ${m.nfConntrackBuckets ?? 'unknown'}, load before ${m.loadBefore}`,
+  ].join('; ');
+}

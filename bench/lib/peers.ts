@@ -1,0 +1,48 @@
+// Programs that people use for the same work today. Each runs to its end with its output thrown away
+// or parsed; the time is wall time from start to end, process start included, as their users pay it.
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+/** Whether a program is installed. */
+export function installed(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+}
+
+/** Nanoseconds of a program whose output goes to /dev/null. */
+export function runToNull(argv: readonly string[]): number {
+  const sink = openSync('/dev/null', 'w');
+  const began = process.hrtime.bigint();
+  const child = spawnSync(argv[0]!, argv.slice(1), { stdio: ['ignore', sink, 'pipe'] });
+  const took = Number(process.hrtime.bigint() - began);
+  closeSync(sink);
+  if (child.status !== 0) throw new Error(`${argv.join(' ')}: ${child.stderr?.toString().trim()}`);
+  return took;
+}
+
+const linePattern =
+  /^(\S+)\s+(\d+)\s+(\d+)\s+(?:([A-Z_0-9]+)\s+)?src=(\S+) dst=(\S+) (?:sport=(\d+) dport=(\d+) )?(?:\[UNREPLIED\] )?src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?.*?(?:mark=(\d+))?/;
+
+/** What Node programs do without this package: `conntrack -L` in a child, a pattern on every line. */
+export async function spawnAndParse(): Promise<{ flows: object[]; ns: number }> {
+  const began = process.hrtime.bigint();
+  const child = spawn('conntrack', ['-L'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const flows: object[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    const m = linePattern.exec(line);
+    if (m === null) continue;
+    flows.push({
+      protocol: m[1],
+      timeout: Number(m[3]),
+      state: m[4],
+      src: m[5],
+      dst: m[6],
+      srcPort: Number(m[7]),
+      dstPort: Number(m[8]),
+      replySrc: m[9],
+      replyDst: m[10],
+      mark: Number(m[13]),
+    });
+  }
+  return { flows, ns: Number(process.hrtime.bigint() - began) };
+}

@@ -1,0 +1,106 @@
+// The package at work on real traffic: a client, a NAT gateway and a server joined by veth, each in a
+// network namespace of its own; the gateway's table is read, queried, changed, cut and emptied.
+import Table from 'cli-table3';
+import { conntrack, type Flow, type FlowBatch, support } from '../src/index.js';
+import { GatewayLab } from '../test/support/netlab.js';
+import { enterSandbox } from '../test/support/sandbox.js';
+
+enterSandbox();
+
+const say = (text: string) => process.stdout.write(`\n${text}\n`);
+
+function endpoint(address: string, port: number | undefined): string {
+  if (port === undefined) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function detail(flow: Flow): string {
+  if (flow.state !== undefined) return flow.state;
+  if (flow.orig.icmpType !== undefined) return `type ${flow.orig.icmpType} id ${flow.orig.icmpId}`;
+  return flow.status.includes('seen_reply') ? 'replied' : 'unreplied';
+}
+
+function print(flows: FlowBatch): void {
+  const table = new Table({
+    head: ['proto', 'original', 'to', 'translated', 'state', 'mark', 'packets', 'bytes', 'timeout'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const flow of flows) {
+    const { nat } = flow;
+    const translated = [
+      nat?.src && `src ${endpoint(nat.src.address, nat.src.port)}`,
+      nat?.dst && `dst ${endpoint(nat.dst.address, nat.dst.port)}`,
+    ];
+    table.push([
+      String(flow.protocol),
+      endpoint(flow.orig.src, flow.orig.srcPort),
+      endpoint(flow.orig.dst, flow.orig.dstPort),
+      translated.filter(Boolean).join('\n') || '-',
+      detail(flow),
+      `0x${flow.mark.toString(16)}`,
+      `${flow.orig.packets ?? '?'} / ${flow.reply.packets ?? '?'}`,
+      `${flow.orig.bytes ?? '?'} / ${flow.reply.bytes ?? '?'}`,
+      `${flow.timeout} s`,
+    ]);
+  }
+  process.stdout.write(`${table.toString()}\n`);
+}
+
+{
+  // This process is the gateway: its own table is what `conntrack` opens.
+  await using lab = await GatewayLab.create({ gateway: 'current', acct: 1, timestamp: 1 });
+  const { server, server6, gatewayInside } = lab.addresses;
+  const here = support();
+  say(
+    `kernel ${here.kernel}; tracking: ${here.conntrack.tracking.state} (${here.conntrack.tracking.reasons.join(', ')})`,
+  );
+
+  const web = await lab.serverHost.tcpServer(server);
+  const web6 = await lab.serverHost.tcpServer(server6);
+  const dns = await lab.serverHost.udpServer(server);
+  lab.dnat('tcp', 8080, web);
+  const held = [
+    await lab.clientHost.tcp({ address: server, port: web }, 20_000),
+    await lab.clientHost.tcp({ address: gatewayInside, port: 8080 }, 500),
+    await lab.clientHost.tcp({ address: server6, port: web6 }, 4000),
+  ];
+  await (await lab.clientHost.tcp({ address: server, port: web }, 10)).close();
+  await lab.clientHost.udpExchange({ address: server, port: dns });
+  await lab.clientHost.ping(server, 3);
+  await lab.clientHost.ping(server6);
+
+  const all = await conntrack.dump();
+  say(`The gateway's table, ${all.length} flows:`);
+  print(all);
+
+  const [first] = held;
+  const tuple = {
+    protocol: 'tcp',
+    src: lab.addresses.client,
+    srcPort: first!.localPort,
+    dst: server,
+    dstPort: web,
+  } as const;
+  const flow = conntrack.getSync(tuple);
+  say(`One flow, looked up by its tuple:\n  ${flow}`);
+
+  await conntrack.update(tuple, { mark: { value: 0x2a, mask: 0xff }, timeout: 7200 });
+  const marked = await conntrack.get(tuple);
+  say(`Its mark and timeout, changed:\n  ${marked}`);
+
+  say('By protocol:');
+  for (const group of all.groupBy('protocol', { flows: 'count', bytes: { sum: 'bytes' } })) {
+    process.stdout.write(`  ${group.protocol}: ${group.flows} flows, ${group.bytes} bytes\n`);
+  }
+
+  const filter = { protocol: 'tcp', dst: '198.51.100.0/24', state: 'ESTABLISHED' } as const;
+  const deleted = await conntrack.deleteWhere(filter, { returning: true });
+  say(`Deleted where ${JSON.stringify(filter)}, ${deleted.length} gone:`);
+  print(deleted);
+
+  await conntrack.flush();
+  const left = await conntrack.dump();
+  say(`Flushed: ${left.length} flows left.`);
+  if (deleted.length === 0 || left.length > 2) throw new Error('the demo did not do what it says');
+}
+await conntrack.close();

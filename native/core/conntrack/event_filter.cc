@@ -1,0 +1,508 @@
+// Filter → classic BPF.
+//
+// The program sees one datagram, which for events is one message: nlmsghdr, nfgenmsg, attributes.
+// Attributes are found by the ancillary loads SKF_AD_NLATTR (A: where to begin, X: type → A: offset
+// or 0) and SKF_AD_NLATTR_NEST (A: offset of the nest, X: type), net/core/filter.c. Loads are big
+// endian, as the payloads are. A load outside the datagram ends the program with "reject".
+//
+// What is absent means here what it means to Filter::matches: mark, status and zone count as 0;
+// ports, ICMP fields, state, label, helper and the zone of one direction do not match. A message
+// without tuples, which no kernel sends, is passed: whoever reads it must be able to count it.
+#include "core/conntrack/event_filter.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <bit>
+#include <cstddef>
+#include <limits>
+
+namespace nf::ct {
+namespace {
+
+constexpr std::uint32_t kAccept = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t kFamilyAt = NLMSG_HDRLEN;  // nfgenmsg.nfgen_family
+constexpr std::uint32_t kAttributesAt = NLMSG_HDRLEN + sizeof(nfgenmsg);
+constexpr std::uint32_t kPayload = NLA_HDRLEN;
+constexpr std::uint16_t kTupleZone = 3;  // CTA_TUPLE_ZONE
+// More instructions than a protocol list needs are not worth it.
+constexpr std::size_t kMaxProtocolRanges = 64;
+
+using Width = std::uint16_t;
+
+// Instructions with labels for the few forward jumps that are not to the next line.
+class Program {
+ public:
+  using Label = std::size_t;
+  static constexpr Label kNext = std::numeric_limits<Label>::max();
+
+  void emit(std::uint16_t code, std::uint32_t k) { code_.push_back({code, 0, 0, k}); }
+  Label label() {
+    at_.push_back(kNext);
+    return at_.size() - 1;
+  }
+  void bind(Label label) { at_[label] = code_.size(); }
+  void jump(std::uint16_t test, std::uint32_t k, Label yes, Label no,
+            std::uint16_t source = BPF_K) {
+    fixups_.push_back({code_.size(), yes, no});
+    emit(static_cast<std::uint16_t>(BPF_JMP | test | source), k);
+  }
+  void go(Label to) {
+    fixups_.push_back({code_.size(), to, to});
+    emit(BPF_JMP | BPF_JA, 0);
+  }
+  void ret(std::uint32_t value) { emit(BPF_RET | BPF_K, value); }
+
+  // A, X and the scratch memory.
+  void load(std::uint32_t k) { emit(BPF_LD | BPF_IMM, k); }
+  void load_x(std::uint32_t k) { emit(BPF_LDX | BPF_IMM, k); }
+  void load_slot(std::uint32_t slot) { emit(BPF_LD | BPF_MEM, slot); }
+  void load_slot_x(std::uint32_t slot) { emit(BPF_LDX | BPF_MEM, slot); }
+  void store(std::uint32_t slot) { emit(BPF_ST, slot); }
+  void to_x() { emit(BPF_MISC | BPF_TAX, 0); }
+  void load_at_x(Width width, std::uint32_t k) {
+    emit(static_cast<std::uint16_t>(BPF_LD | width | BPF_IND), k);
+  }
+  void mask(std::uint32_t k) {
+    if (k != kAccept) emit(BPF_ALU | BPF_AND | BPF_K, k);
+  }
+  // A: offset of a nest (or kAttributesAt) → offset of its attribute `type`, or 0.
+  void find(std::uint16_t type, bool nested) {
+    load_x(type);
+    emit(BPF_LD | BPF_W | BPF_ABS,
+         static_cast<std::uint32_t>(SKF_AD_OFF + (nested ? SKF_AD_NLATTR_NEST : SKF_AD_NLATTR)));
+  }
+  // A: offset of an attribute → its payload, `skip` bytes in.
+  void payload(Width width, std::uint32_t skip = 0) {
+    to_x();
+    load_at_x(width, kPayload + skip);
+  }
+
+  // Tests that end the program where they fail.
+  void require(std::uint16_t test, std::uint32_t k) {
+    code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 1, 0, k});
+    ret(0);
+  }
+  void refuse(std::uint16_t test, std::uint32_t k) {
+    code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 0, 1, k});
+    ret(0);
+  }
+  void accept_if_zero() {
+    code_.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0});
+    ret(kAccept);
+  }
+
+  bool empty() const { return code_.empty(); }
+  // False when a jump is too long or the program as a whole is.
+  bool finish(std::vector<sock_filter>& out) {
+    ret(kAccept);
+    for (const Fixup& fixup : fixups_) {
+      const std::size_t from = fixup.at + 1;
+      const std::size_t yes = fixup.yes == kNext ? 0 : at_[fixup.yes] - from;
+      const std::size_t no = fixup.no == kNext ? 0 : at_[fixup.no] - from;
+      sock_filter& instruction = code_[fixup.at];
+      if (instruction.code == (BPF_JMP | BPF_JA)) {
+        instruction.k = static_cast<std::uint32_t>(yes);
+        continue;
+      }
+      if (yes > 255 || no > 255) return false;
+      instruction.jt = static_cast<std::uint8_t>(yes);
+      instruction.jf = static_cast<std::uint8_t>(no);
+    }
+    if (code_.size() > BPF_MAXINSNS) return false;
+    out = std::move(code_);
+    return true;
+  }
+
+ private:
+  struct Fixup {
+    std::size_t at;
+    Label yes;
+    Label no;
+  };
+  std::vector<sock_filter> code_;
+  std::vector<Fixup> fixups_;
+  std::vector<std::size_t> at_;
+};
+
+// Where a label's bit is in the kernel's array of long (filter.cc, has_label).
+std::uint32_t label_byte(std::uint32_t bit) {
+  if constexpr (std::endian::native == std::endian::big) return bit / 64 * 8 + 7 - bit % 64 / 8;
+  return bit / 8;
+}
+
+Direction direction_of(int side) { return side < kReplySrc ? kOrig : kReply; }
+bool is_source(int side) { return side == kOrigSrc || side == kReplySrc; }
+
+class Compiler {
+ public:
+  explicit Compiler(const Filter& filter) : filter_(filter) {}
+
+  EventProgram run() {
+    // What rejects most for the least work comes first.
+    family();
+    protocol();
+    for (int side = 0; side < kSides; side++) port(side);
+    for (int side = 0; side < kSides; side++) address(side);
+    for (int direction = 0; direction < 2; direction++) icmp(static_cast<Direction>(direction));
+    mark();
+    status();
+    zone();
+    state();
+    label();
+    helper();
+    nat();
+    EventProgram result;
+    result.exact = exact_;
+    if (program_.empty() || !program_.finish(result.code)) result = {{}, false};
+    return result;
+  }
+
+ private:
+  enum Part : std::uint8_t { kTuple, kIp, kProto };
+  static constexpr std::uint32_t kParts = 3;
+  // Scratch memory: the offsets of the nests, found once, then room to compare.
+  static constexpr std::uint32_t kScratch = 2 * kParts;
+
+  static std::uint32_t slot(Direction direction, Part part) {
+    return std::uint32_t{direction} * kParts + part;
+  }
+
+  // Makes sure that the slot holds the offset. Never called inside a branch.
+  std::uint32_t locate(Direction direction, Part part) {
+    const std::uint32_t to = slot(direction, part);
+    if (located_[to]) return to;
+    if (part == kTuple) {
+      program_.load(kAttributesAt);
+      program_.find(direction == kOrig ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY, false);
+    } else {
+      program_.load_slot(locate(direction, kTuple));
+      program_.find(part == kIp ? CTA_TUPLE_IP : CTA_TUPLE_PROTO, true);
+    }
+    program_.accept_if_zero();
+    program_.store(to);
+    located_[to] = true;
+    return to;
+  }
+  void find_in(std::uint32_t nest_slot, std::uint16_t type) {
+    program_.load_slot(nest_slot);
+    program_.find(type, true);
+  }
+  void find_top(std::uint16_t type) {
+    program_.load(kAttributesAt);
+    program_.find(type, false);
+  }
+  // A: the payload of a top-level attribute, 0 when it is absent.
+  void load_or_zero(std::uint16_t type, Width width) {
+    find_top(type);
+    const auto absent = program_.label();
+    program_.jump(BPF_JEQ, 0, absent, Program::kNext);
+    program_.payload(width);
+    program_.bind(absent);
+  }
+
+  void family() {
+    if (filter_.family == 0) return;
+    program_.emit(BPF_LD | BPF_B | BPF_ABS, kFamilyAt);
+    program_.require(BPF_JEQ, filter_.family);
+  }
+
+  void load_protocol() {
+    find_in(locate(kOrig, kProto), CTA_PROTO_NUM);
+    program_.accept_if_zero();
+    program_.payload(BPF_B);
+  }
+
+  void protocol() {
+    if (filter_.protocol_count == 0) return;
+    struct Range {
+      std::uint32_t from;
+      std::uint32_t to;
+    };
+    std::vector<Range> ranges;
+    for (std::uint32_t p = 0; p < 256; p++) {
+      if (((filter_.protocols[p / 64] >> (p % 64)) & 1) == 0) continue;
+      if (!ranges.empty() && ranges.back().to + 1 == p) {
+        ranges.back().to = p;
+      } else {
+        ranges.push_back({p, p});
+      }
+    }
+    if (ranges.size() > kMaxProtocolRanges) {
+      exact_ = false;
+      return;
+    }
+    load_protocol();
+    const auto ok = program_.label();
+    for (const Range& range : ranges) {
+      if (range.from == range.to) {
+        program_.jump(BPF_JEQ, range.from, ok, Program::kNext);
+        continue;
+      }
+      const auto below = program_.label();
+      program_.jump(BPF_JGE, range.from, Program::kNext, below);
+      program_.jump(BPF_JGT, range.to, Program::kNext, ok);
+      program_.bind(below);
+    }
+    program_.ret(0);
+    program_.bind(ok);
+  }
+
+  void port(int side) {
+    if (!filter_.port[side].has_value()) return;
+    const auto& wanted = *filter_.port[side];
+    find_in(locate(direction_of(side), kProto),
+            is_source(side) ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT);
+    program_.refuse(BPF_JEQ, 0);
+    program_.payload(BPF_H);
+    if (wanted.from == wanted.to) {
+      program_.require(BPF_JEQ, wanted.from);
+      return;
+    }
+    if (wanted.from > 0) program_.require(BPF_JGE, wanted.from);
+    if (wanted.to < 65535) program_.refuse(BPF_JGT, wanted.to);
+  }
+
+  void address(int side) {
+    if (!filter_.address[side].has_value()) return;
+    const AddressMatch& wanted = *filter_.address[side];
+    const bool v6 = filter_.family == AF_INET6;
+    const int words = v6 ? 4 : 1;
+    if (wanted.bits > words * 32) {
+      exact_ = false;
+      return;
+    }
+    if (wanted.bits == 0) return;
+    find_in(locate(direction_of(side), kIp), address_type(side, v6));
+    program_.accept_if_zero();
+    program_.to_x();
+    for (int i = 0; i < words; i++) {
+      const std::uint32_t mask = ntohl(wanted.mask.words[i]);
+      if (mask == 0) break;
+      program_.load_at_x(BPF_W, kPayload + static_cast<std::uint32_t>(i) * 4);
+      program_.mask(mask);
+      program_.require(BPF_JEQ, ntohl(wanted.value.words[i]));
+    }
+  }
+  static std::uint16_t address_type(int side, bool v6) {
+    if (v6) return is_source(side) ? CTA_IP_V6_SRC : CTA_IP_V6_DST;
+    return is_source(side) ? CTA_IP_V4_SRC : CTA_IP_V4_DST;
+  }
+
+  void icmp(Direction direction) {
+    const auto field = [&](std::uint16_t v4, std::uint16_t v6, Width width, std::uint32_t value) {
+      const std::uint32_t proto = locate(direction, kProto);
+      const auto found = program_.label();
+      find_in(proto, v4);
+      program_.jump(BPF_JEQ, 0, Program::kNext, found);
+      find_in(proto, v6);
+      program_.refuse(BPF_JEQ, 0);
+      program_.bind(found);
+      program_.payload(width);
+      program_.require(BPF_JEQ, value);
+    };
+    if (const auto& type = filter_.icmp_type[direction]; type.has_value()) {
+      field(CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMPV6_TYPE, BPF_B, *type);
+    }
+    if (const auto& code = filter_.icmp_code[direction]; code.has_value()) {
+      field(CTA_PROTO_ICMP_CODE, CTA_PROTO_ICMPV6_CODE, BPF_B, *code);
+    }
+    if (const auto& id = filter_.icmp_id[direction]; id.has_value()) {
+      field(CTA_PROTO_ICMP_ID, CTA_PROTO_ICMPV6_ID, BPF_H, *id);
+    }
+  }
+
+  void mark() {
+    if (!filter_.mark.has_value()) return;
+    load_or_zero(CTA_MARK, BPF_W);
+    program_.mask(filter_.mark_mask);
+    program_.require(BPF_JEQ, *filter_.mark);
+  }
+
+  void status() {
+    if (!filter_.status.has_value()) return;
+    load_or_zero(CTA_STATUS, BPF_W);
+    if (filter_.status->any != 0) program_.require(BPF_JSET, filter_.status->any);
+    if (filter_.status->none != 0) program_.refuse(BPF_JSET, filter_.status->none);
+    if (filter_.status->all != 0) {
+      program_.mask(filter_.status->all);
+      program_.require(BPF_JEQ, filter_.status->all);
+    }
+  }
+
+  void zone() {
+    if (filter_.zone.has_value()) {
+      load_or_zero(CTA_ZONE, BPF_H);
+      program_.require(BPF_JEQ, *filter_.zone);
+    }
+    for (int i = 0; i < 2; i++) {
+      if (!filter_.tuple_zone[i].has_value()) continue;
+      find_in(locate(static_cast<Direction>(i), kTuple), kTupleZone);
+      program_.refuse(BPF_JEQ, 0);
+      program_.payload(BPF_H);
+      program_.require(BPF_JEQ, *filter_.tuple_zone[i]);
+    }
+  }
+
+  void state() {
+    if (!filter_.state.has_value()) return;
+    struct Kind {
+      std::uint32_t protocol;
+      std::uint16_t nest;
+      std::uint16_t attribute;
+      std::uint32_t states;
+    };
+    const Kind kinds[] = {
+        {IPPROTO_TCP, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE, filter_.state->tcp},
+        {IPPROTO_SCTP, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_SCTP_STATE, filter_.state->sctp},
+        {IPPROTO_DCCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_DCCP_STATE, filter_.state->dccp},
+    };
+    const std::uint32_t protocol = kScratch;
+    load_protocol();
+    program_.store(protocol);
+    const auto ok = program_.label();
+    for (const Kind& kind : kinds) {
+      if (kind.states == 0) continue;
+      const auto other = program_.label();
+      program_.load_slot(protocol);
+      program_.jump(BPF_JEQ, kind.protocol, Program::kNext, other);
+      find_top(CTA_PROTOINFO);
+      program_.refuse(BPF_JEQ, 0);
+      program_.find(kind.nest, true);
+      program_.refuse(BPF_JEQ, 0);
+      program_.find(kind.attribute, true);
+      program_.refuse(BPF_JEQ, 0);
+      program_.payload(BPF_B);
+      program_.refuse(BPF_JGT, 31);
+      program_.to_x();
+      program_.load(1);
+      program_.emit(BPF_ALU | BPF_LSH | BPF_X, 0);
+      program_.jump(BPF_JSET, kind.states, ok, Program::kNext);
+      program_.ret(0);
+      program_.bind(other);
+    }
+    program_.ret(0);
+    program_.bind(ok);
+  }
+
+  void label() {
+    if (!filter_.label.has_value()) return;
+    const std::uint32_t bit = *filter_.label;
+    find_top(CTA_LABELS);
+    program_.refuse(BPF_JEQ, 0);
+    program_.payload(BPF_B, label_byte(bit));
+    program_.require(BPF_JSET, 1U << (bit % 8));
+  }
+
+  void helper() {
+    if (!filter_.helper.has_value()) return;
+    find_top(CTA_HELP);
+    program_.refuse(BPF_JEQ, 0);
+    program_.find(CTA_HELP_NAME, true);
+    program_.refuse(BPF_JEQ, 0);
+    program_.to_x();
+    std::string name = *filter_.helper;
+    name.push_back('\0');  // the kernel sends it (nla_put_string), so a longer name ends here
+    for (std::uint32_t i = 0; i < name.size(); i++) {
+      program_.load_at_x(BPF_B, kPayload + i);
+      program_.require(BPF_JEQ, static_cast<std::uint8_t>(name[i]));
+    }
+  }
+
+  // Jumps to `differ` when the address or the port of the reply tuple is not the mirror of the
+  // original one (Filter's `translated`); goes on when it is.
+  void compare(Side original, Side mirrored, Program::Label differ) {
+    const auto ports = program_.label();
+    if (filter_.family == 0) {
+      const auto v6 = program_.label();
+      program_.emit(BPF_LD | BPF_B | BPF_ABS, kFamilyAt);
+      program_.jump(BPF_JEQ, AF_INET, Program::kNext, v6);
+      compare_addresses(original, mirrored, false, differ);
+      program_.go(ports);
+      program_.bind(v6);
+      compare_addresses(original, mirrored, true, differ);
+    } else {
+      compare_addresses(original, mirrored, filter_.family == AF_INET6, differ);
+    }
+    program_.bind(ports);
+    const auto same = program_.label();
+    const auto type = [](Side side) {
+      return static_cast<std::uint16_t>(is_source(side) ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT);
+    };
+    find_in(slot(kOrig, kProto), type(original));
+    program_.jump(BPF_JEQ, 0, same, Program::kNext);
+    program_.payload(BPF_H);
+    program_.store(kScratch);
+    find_in(slot(kReply, kProto), type(mirrored));
+    program_.jump(BPF_JEQ, 0, same, Program::kNext);
+    program_.payload(BPF_H);
+    program_.load_slot_x(kScratch);
+    program_.jump(BPF_JEQ, 0, same, differ, BPF_X);
+    program_.bind(same);
+  }
+  void compare_addresses(Side original, Side mirrored, bool v6, Program::Label differ) {
+    find_in(slot(kOrig, kIp), address_type(original, v6));
+    program_.accept_if_zero();
+    program_.store(kScratch);
+    find_in(slot(kReply, kIp), address_type(mirrored, v6));
+    program_.accept_if_zero();
+    program_.store(kScratch + 1);
+    for (std::uint32_t i = 0; i < (v6 ? 4U : 1U); i++) {
+      program_.load_slot_x(kScratch);
+      program_.load_at_x(BPF_W, kPayload + i * 4);
+      program_.store(kScratch + 2);
+      program_.load_slot_x(kScratch + 1);
+      program_.load_at_x(BPF_W, kPayload + i * 4);
+      program_.load_slot_x(kScratch + 2);
+      program_.jump(BPF_JEQ, 0, Program::kNext, differ, BPF_X);
+    }
+  }
+
+  void nat() {
+    if (!filter_.nat.has_value()) return;
+    for (const auto direction : {kOrig, kReply}) {
+      locate(direction, kIp);
+      locate(direction, kProto);
+    }
+    const NatMatch kind = *filter_.nat;
+    const auto differ = program_.label();
+    const auto done = program_.label();
+    if (kind != NatMatch::kDst) compare(kOrigSrc, kReplyDst, differ);
+    if (kind != NatMatch::kSrc) compare(kOrigDst, kReplySrc, differ);
+    if (kind == NatMatch::kNone) {
+      program_.go(done);
+      program_.bind(differ);
+      program_.ret(0);
+    } else {
+      program_.ret(0);
+      program_.bind(differ);
+    }
+    program_.bind(done);
+  }
+
+  const Filter& filter_;
+  Program program_;
+  bool located_[2 * kParts] = {};
+  bool exact_ = true;
+};
+
+}  // namespace
+
+EventProgram compile_event_filter(const Filter& filter) {
+  if (filter.empty()) return {};
+  return Compiler(filter).run();
+}
+
+int attach_event_filter(int socket, const EventProgram& program) {
+  sock_fprog attached{};
+  attached.len = static_cast<unsigned short>(program.code.size());
+  attached.filter = const_cast<sock_filter*>(program.code.data());
+  const int status = ::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof attached);
+  return status == 0 ? 0 : errno;
+}
+
+}  // namespace nf::ct

@@ -1,0 +1,136 @@
+// Events into segments.
+#include "core/conntrack/event_queue.h"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <algorithm>
+
+#include "core/conntrack/parse.h"
+
+namespace nf::ct {
+namespace {
+
+constexpr std::uint8_t kNew = 1;
+constexpr std::uint8_t kUpdate = 2;
+constexpr std::uint8_t kDestroy = 3;
+
+// Both subsystems number these two alike.
+constexpr int kNewMessage = IPCTNL_MSG_CT_NEW;
+constexpr int kDeleteMessage = IPCTNL_MSG_CT_DELETE;
+static_assert(kNewMessage == static_cast<int>(IPCTNL_MSG_EXP_NEW) &&
+              kDeleteMessage == static_cast<int>(IPCTNL_MSG_EXP_DELETE));
+
+// 0: not an event of this subsystem. The NEW message is an update unless it says CREATE or EXCL
+// (ctnetlink_conntrack_event).
+std::uint8_t event_type(const nlmsghdr& header, bool expectations) {
+  const int subsystem = expectations ? NFNL_SUBSYS_CTNETLINK_EXP : NFNL_SUBSYS_CTNETLINK;
+  if (header.nlmsg_type >> 8 != subsystem) return 0;
+  const int message = header.nlmsg_type & 0xff;
+  if (message == kDeleteMessage) return kDestroy;
+  if (message != kNewMessage) return 0;
+  return (header.nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) != 0 ? kNew : kUpdate;
+}
+
+}  // namespace
+
+void EventQueue::add(const MessageView& message, std::int32_t nsid) {
+  const std::uint8_t type = event_type(*message.header, expectations_);
+  if (type == 0) {
+    counts_.undecodable++;
+    return;
+  }
+  if (!expectations_) {
+    if (!parse(message.payload, message.size, row_)) {
+      counts_.undecodable++;
+      return;
+    }
+    if (!filter_->matches(row_)) {
+      counts_.filtered++;
+      return;
+    }
+  }
+  if (discarding_) {
+    counts_.discarded++;
+  } else if (counts_.queued >= max_events_ || !store(message, nsid, type)) {
+    lose(LossSource::kQueue, 1);
+  } else {
+    counts_.queued++;
+  }
+}
+
+bool EventQueue::store(const MessageView& message, std::int32_t nsid, std::uint8_t type) {
+  EventSegment& segment = open_segment();
+  if (expectations_) {
+    const MessageHeader header{static_cast<std::uint32_t>(message.size), nsid, type};
+    const std::uint8_t padding[4] = {};
+    const std::size_t before = segment.messages.size();
+    if (!segment.messages.append(&header, sizeof header) ||
+        !segment.messages.append(message.payload, message.size) ||
+        !segment.messages.append(padding, align4(message.size) - message.size)) {
+      segment.messages.truncate(before);
+      return false;
+    }
+  } else {
+    row_.event_type = type;
+    row_.nsid = nsid;
+    if (!segment.columns.append(row_)) return false;
+  }
+  segment.events++;
+  return true;
+}
+
+EventSegment& EventQueue::open_segment() {
+  if (segments_.empty() || segments_.back().overrun.source != LossSource::kNone ||
+      segments_.back().events >= kSegmentEvents) {
+    EventSegment segment;
+    // In a storm a segment starts as large as the last one was: growing copies.
+    segment.columns = Columns(std::min(last_taken_, kSegmentEvents));
+    segments_.push_back(std::move(segment));
+  }
+  return segments_.back();
+}
+
+void EventQueue::lose(LossSource source, std::uint64_t lost) {
+  if (lost == 0) return;
+  (source == LossSource::kKernel ? counts_.lost_in_kernel : counts_.lost_in_queue) += lost;
+  if (discarding_) return;
+  const bool follows =
+      !segments_.empty() && (segments_.back().overrun.source == LossSource::kNone ||
+                             segments_.back().overrun.source == source);
+  if (!follows) segments_.emplace_back();
+  segments_.back().overrun.source = source;
+  segments_.back().overrun.lost += lost;
+}
+
+std::size_t EventQueue::room() {
+  const std::lock_guard guard(mutex_);
+  return counts_.queued >= max_events_ ? 0 : max_events_ - counts_.queued;
+}
+
+bool EventQueue::take(EventSegment& out) {
+  const std::lock_guard guard(mutex_);
+  if (segments_.empty()) return false;
+  out = std::move(segments_.front());
+  segments_.pop_front();
+  counts_.queued -= out.events;
+  counts_.delivered += out.events;
+  last_taken_ = out.events;
+  return true;
+}
+
+EventCounts EventQueue::counts() {
+  const std::lock_guard guard(mutex_);
+  return counts_;
+}
+
+void EventQueue::discard() {
+  std::deque<EventSegment> dropped;
+  const std::lock_guard guard(mutex_);
+  discarding_ = true;
+  counts_.discarded += counts_.queued;
+  counts_.queued = 0;
+  dropped.swap(segments_);
+}
+
+}  // namespace nf::ct

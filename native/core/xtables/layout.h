@@ -1,0 +1,115 @@
+// What differs between ip_tables and ip6_tables: sizes, offsets and socket option numbers, taken
+// from the kernel's own headers. Everything else in this folder is the same for both families.
+#pragma once
+
+#include <arpa/inet.h>
+// Before the kernel's headers: libiptc's include it too, and only in this order do both fit.
+#include <net/if.h>
+
+#include <linux/netfilter/x_tables.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace nf::xt {
+
+struct Layout {
+  int family;  // AF_INET, AF_INET6
+  int level;   // of the socket options
+  int get_info, get_entries, revision_match, revision_target;
+  const char* tool;        // what operations are called in errors
+  const char* names_file;  // of the registered tables, beside /proc/thread-self/net/
+  std::size_t entry_size;  // struct ipt_entry / ip6t_entry
+  std::size_t target_offset, next_offset, comefrom, counters;  // fields of the entry
+};
+
+inline constexpr Layout kIpv4{
+    AF_INET,
+    IPPROTO_IP,
+    IPT_SO_GET_INFO,
+    IPT_SO_GET_ENTRIES,
+    IPT_SO_GET_REVISION_MATCH,
+    IPT_SO_GET_REVISION_TARGET,
+    "iptables",
+    "ip_tables_names",
+    sizeof(ipt_entry),
+    offsetof(ipt_entry, target_offset),
+    offsetof(ipt_entry, next_offset),
+    offsetof(ipt_entry, comefrom),
+    offsetof(ipt_entry, counters),
+};
+inline constexpr Layout kIpv6{
+    AF_INET6,
+    IPPROTO_IPV6,
+    IP6T_SO_GET_INFO,
+    IP6T_SO_GET_ENTRIES,
+    IP6T_SO_GET_REVISION_MATCH,
+    IP6T_SO_GET_REVISION_TARGET,
+    "ip6tables",
+    "ip6_tables_names",
+    sizeof(ip6t_entry),
+    offsetof(ip6t_entry, target_offset),
+    offsetof(ip6t_entry, next_offset),
+    offsetof(ip6t_entry, comefrom),
+    offsetof(ip6t_entry, counters),
+};
+
+// nullptr for a family that has no iptables.
+inline const Layout* layout_of(int family) {
+  if (family == AF_INET) return &kIpv4;
+  if (family == AF_INET6) return &kIpv6;
+  return nullptr;
+}
+
+// The two families share these; one code path reads both.
+static_assert(sizeof(ipt_getinfo) == sizeof(ip6t_getinfo));
+static_assert(offsetof(ipt_get_entries, entrytable) == offsetof(ip6t_get_entries, entrytable));
+static_assert(sizeof(ipt_entry) == 112 && sizeof(ip6t_entry) == 168,
+              "the portable entry is the 64-bit layout of the kernel");
+
+inline constexpr std::size_t kHeader = sizeof(xt_entry_target);  // also of a match
+inline constexpr std::size_t kStandardSize = XT_ALIGN(sizeof(xt_standard_target));
+inline constexpr std::size_t kErrorSize = XT_ALIGN(sizeof(xt_error_target));
+inline constexpr std::size_t kNameSize = XT_EXTENSION_MAXNAMELEN;   // 29, with the NUL
+inline constexpr std::size_t kChainNameSize = XT_TABLE_MAXNAMELEN;  // libiptc's xt_chainlabel
+// libiptc accepts 31 bytes and silently cuts to 29 when it compiles the table.
+inline constexpr std::size_t kMaxChainName = 28;
+static_assert(kHeader == 32 && kStandardSize == 40 && kErrorSize == 64 && kNameSize == 29);
+
+// Loads and stores: nothing in a table blob is trusted to be aligned or of the type that it says.
+inline std::uint16_t load16(const std::uint8_t* at) {
+  std::uint16_t value = 0;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+inline std::uint32_t load32(const std::uint8_t* at) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+inline std::uint64_t load64(const std::uint8_t* at) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+inline void store32(std::uint8_t* at, std::uint32_t value) {
+  std::memcpy(at, &value, sizeof value);
+}
+inline void store64(std::uint8_t* at, std::uint64_t value) {
+  std::memcpy(at, &value, sizeof value);
+}
+
+struct Counters {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+inline Counters load_counters(const std::uint8_t* at) { return {load64(at), load64(at + 8)}; }
+inline void store_counters(std::uint8_t* at, const Counters& value) {
+  store64(at, value.packets);
+  store64(at + 8, value.bytes);
+}
+
+}  // namespace nf::xt

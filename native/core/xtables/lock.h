@@ -1,0 +1,25 @@
+// The xtables lock: what iptables-legacy takes for every invocation, so that two writers do not
+// undo each other's work (the kernel itself only compares how many entries there are). It is a file
+// of the mount namespace, not of the network namespace.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "core/cancel.h"
+#include "core/fd.h"
+#include "core/result.h"
+
+namespace nf::xt {
+
+// Waits until the lock is had, `timeout` has passed (none: no limit; zero: one try) or `cancel` is
+// raised (kind kCancelled). The lock lasts until the descriptor is closed, and excludes other
+// descriptors of this process too. Errors are of kind kLock; ETIMEDOUT names who holds the lock.
+Result<Fd> take_lock(const std::string& path, std::optional<std::chrono::milliseconds> timeout,
+                     const Cancel& cancel);
+
+// "pid 1234 (iptables-restore), …", from /proc/locks; empty when nothing can be told.
+std::string lock_holders(int fd);
+
+}  // namespace nf::xt

@@ -1,0 +1,297 @@
+// Event streams: a socket and a thread of their own, a bounded queue, and batches that JavaScript
+// pulls. Lifetime: the thread keeps the stream alive; the environment's cleanup hook raises `stop`
+// and joins the thread; the finalizer of the JavaScript object only raises `stop` (rule 4: after
+// teardown nothing else may be touched).
+
+#include "core/conntrack/events.h"
+#include "core/thread.h"
+#include "napi/conntrack.h"
+#include "napi/conntrack_handle.h"
+#include "napi/deferred.h"
+#include "napi/dump_request.h"
+#include "napi/external.h"
+
+namespace nf::js {
+namespace {
+
+constexpr napi_type_tag kStreamTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e04};
+
+Napi::Value number(Napi::Env env, std::uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
+
+struct EventOptions {
+  std::shared_ptr<ct::Filter> filter;
+  ct::EventRequest request;
+  std::size_t max_events = 0;
+};
+
+class EventStream {
+ public:
+  EventStream(Environment& environment, EventOptions options, ct::EventSocket socket)
+      : environment_(environment),
+        options_(std::move(options)),
+        socket_(std::move(socket)),
+        state_(socket_.state()),
+        queue_(options_.filter.get(), options_.max_events, options_.request.expectations) {}
+
+  // JS thread, once.
+  Result<void> start(const std::shared_ptr<EventStream>& self) {
+    auto started = environment_.run_alone([self] { self->read(self); }, control_.stop);
+    if (started) hold(true);
+    return started;
+  }
+
+  // JS thread: a batch, null at the end, or a promise for one of them.
+  Napi::Value next(Napi::Env env) {
+    if (auto ready = take(env); !ready.IsUndefined()) return ready;
+    waiter_ = Deferred::make(env);
+    if (!waiter_.has_value()) return {};
+    const Napi::Value pending = waiter_->promise(env);
+    settle(env);
+    return pending;
+  }
+  bool busy() const { return waiter_.has_value(); }
+
+  // JS thread. Ends the stream; the promise settles when its socket is closed.
+  Napi::Value close(Napi::Env env) {
+    auto deferred = Deferred::make(env);
+    closed_ = true;
+    queue_.discard();
+    control_.finish.store(true);
+    control_.stop->raise();
+    settle(env);
+    if (!deferred.has_value()) return {};
+    const Napi::Value done = deferred->promise(env);
+    if (finished_) {
+      deferred->resolve(env, env.Undefined());
+    } else {
+      environment_.retain();
+      closers_.push_back(*deferred);
+    }
+    return done;
+  }
+  // The finalizer: no N-API, no environment.
+  void abandon() { control_.stop->raise(); }
+
+  // JS thread. Whether the stream keeps the event loop alive.
+  void hold(bool wanted) {
+    const bool now = wanted && !finished_;
+    if (now == held_) return;
+    held_ = now;
+    if (now) {
+      environment_.retain();
+    } else {
+      environment_.release();
+    }
+  }
+
+  Napi::Object stats(Napi::Env env) {
+    const ct::EventCounts counts = queue_.counts();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("delivered", number(env, counts.delivered));
+    result.Set("queued", number(env, counts.queued));
+    result.Set("filtered", number(env, counts.filtered));
+    result.Set("undecodable", number(env, counts.undecodable));
+    result.Set("discarded", number(env, counts.discarded));
+    result.Set("lostInKernel", number(env, counts.lost_in_kernel));
+    result.Set("lostInQueue", number(env, counts.lost_in_queue));
+    result.Set("receiveBuffer", number(env, state_.receive_buffer));
+    result.Set("kernelFilter", static_cast<std::uint32_t>(state_.kernel_filter));
+    result.Set("kernelFilterErrno", state_.kernel_filter_errno);
+    result.Set("kernelFilterLength", number(env, state_.kernel_filter_length));
+    result.Set("eventsSysctl", state_.events_sysctl);
+    result.Set("entries", static_cast<double>(state_.entries));
+    return result;
+  }
+
+ private:
+  // The stream's thread.
+  void read(const std::shared_ptr<EventStream>& self) {
+    auto outcome = ct::read_events(socket_, queue_, control_, options_.request.reliable, [&] {
+      if (wanted_.exchange(false)) {
+        environment_.post([self](Napi::Env env) { self->settle(env); });
+      }
+    });
+    socket_ = ct::EventSocket();
+    environment_.post([self, outcome](Napi::Env env) {
+      if (!outcome.ok()) self->error_ = outcome.error();
+      self->finish(env);
+    });
+  }
+
+  // JS thread, all of it from here.
+  void finish(Napi::Env env) {
+    finished_ = true;
+    settle(env);
+    hold(false);
+    for (auto& closer : closers_) {
+      environment_.release();
+      closer.resolve(env, env.Undefined());
+    }
+    closers_.clear();
+  }
+  // A batch, or null when there will be no more, or undefined when there is none yet.
+  Napi::Value take(Napi::Env env) {
+    if (closed_) return env.Null();
+    ct::EventSegment segment;
+    if (queue_.take(segment)) {
+      if (options_.request.reliable) control_.room.raise();
+      return to_segment(env, segment);
+    }
+    return finished_ && !error_.has_value() ? env.Null() : env.Undefined();
+  }
+  void settle(Napi::Env env) {
+    if (!waiter_.has_value()) return;
+    // Before the look: what is added after it then rings.
+    wanted_.store(true);
+    const Napi::Value ready = take(env);
+    if (ready.IsUndefined() && !error_.has_value()) return;
+    wanted_.store(false);
+    Deferred waiter = *waiter_;
+    waiter_.reset();
+    if (ready.IsUndefined()) {
+      // Once; after it the stream has ended.
+      const Napi::Value failure = to_failure(env, *error_);
+      error_.reset();
+      waiter.reject(env, failure);
+    } else {
+      waiter.resolve(env, ready);
+    }
+  }
+  Napi::Value to_segment(Napi::Env env, ct::EventSegment& segment) {
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("events", number(env, segment.events));
+    if (options_.request.expectations) {
+      const std::size_t size = segment.messages.size();
+      result.Set("messages", to_array_buffer(env, segment.messages.take(), size));
+    } else {
+      result.Set("batch", to_batch(env, segment.columns));
+    }
+    if (segment.overrun.source != ct::LossSource::kNone) {
+      result.Set("lost", number(env, segment.overrun.lost));
+      result.Set("source", segment.overrun.source == ct::LossSource::kKernel ? "kernel" : "queue");
+    }
+    return result;
+  }
+
+  Environment& environment_;
+  const EventOptions options_;
+  ct::EventSocket socket_;
+  const ct::EventSocketState state_;
+  ct::EventQueue queue_;
+  ct::EventControl control_;
+  std::atomic<bool> wanted_{false};  // somebody waits for the next batch
+
+  // JS thread only.
+  std::optional<Deferred> waiter_;
+  std::vector<Deferred> closers_;
+  std::optional<Error> error_;
+  bool held_ = false;
+  bool closed_ = false;
+  bool finished_ = false;
+};
+
+// The value that JavaScript holds: when it goes, the thread ends.
+class Listener {
+ public:
+  explicit Listener(std::shared_ptr<EventStream> stream) : stream_(std::move(stream)) {}
+  ~Listener() { stream_->abandon(); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  EventStream& stream() { return *stream_; }
+
+ private:
+  std::shared_ptr<EventStream> stream_;
+};
+
+std::shared_ptr<Listener> listener_of(const Napi::CallbackInfo& info) {
+  return unwrap<Listener>(info[0], kStreamTag, "not an event stream");
+}
+
+bool read_options(const Napi::Value& value, EventOptions& out) {
+  const auto options = value.As<Napi::Object>();
+  out.filter = filter_of(options.Get("filter"));
+  if (out.filter == nullptr) return false;
+  const auto size = [&](const char* name) {
+    return static_cast<std::size_t>(options.Get(name).ToNumber().Int64Value());
+  };
+  out.request.filter = out.filter.get();
+  out.request.kinds = options.Get("kinds").ToNumber().Uint32Value();
+  out.request.expectations = options.Get("expectations").ToBoolean();
+  out.request.receive_buffer = size("receiveBuffer");
+  out.request.reliable = options.Get("reliable").ToBoolean();
+  out.request.all_namespaces = options.Get("allNamespaces").ToBoolean();
+  out.max_events = size("maxEvents");
+  return true;
+}
+
+// ctEventsOpen(handle, options) → stream. A few system calls, on a thread that may enter the
+// handle's namespace; every event after the return is caught.
+Napi::Value open_stream(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  EventOptions options;
+  if (handle == nullptr || !read_options(info[1], options)) return env.Undefined();
+  Result<ct::EventSocket> socket = fail(0, "conntrack events");
+  auto ran = Thread::run_to_end("ct-open", [&] {
+    if (auto entered = handle->netns().enter("conntrack events"); !entered) {
+      socket = entered.error();
+    } else {
+      socket = ct::EventSocket::open(options.request);
+    }
+  });
+  if (!ran || !socket) {
+    throw_failure(env, ran ? socket.error() : ran.error());
+    return env.Undefined();
+  }
+  auto stream =
+      std::make_shared<EventStream>(Environment::of(env), std::move(options), std::move(*socket));
+  if (auto started = stream->start(stream); !started) {
+    throw_failure(env, started.error());
+    return env.Undefined();
+  }
+  return wrap(env, std::make_shared<Listener>(std::move(stream)), kStreamTag);
+}
+
+// ctEventsNext(stream) → batch | null | Promise of one of them
+Napi::Value next(const Napi::CallbackInfo& info) {
+  auto listener = listener_of(info);
+  if (listener == nullptr) return info.Env().Undefined();
+  if (listener->stream().busy()) {
+    Napi::Error::New(info.Env(), "next() is pending").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  return listener->stream().next(info.Env());
+}
+
+// ctEventsClose(stream) → Promise<void>
+Napi::Value close(const Napi::CallbackInfo& info) {
+  auto listener = listener_of(info);
+  return listener == nullptr ? info.Env().Undefined() : listener->stream().close(info.Env());
+}
+
+// ctEventsHold(stream, boolean): ref() and unref()
+Napi::Value hold(const Napi::CallbackInfo& info) {
+  if (auto listener = listener_of(info)) listener->stream().hold(info[1].ToBoolean());
+  return info.Env().Undefined();
+}
+
+// ctEventsStats(stream) → counts and what was found when it was opened
+Napi::Value stats(const Napi::CallbackInfo& info) {
+  auto listener = listener_of(info);
+  if (listener == nullptr) return info.Env().Undefined();
+  return listener->stream().stats(info.Env());
+}
+
+}  // namespace
+
+void export_event_stream(Napi::Env env, Napi::Object exports) {
+  exports.Set("ctEventsOpen", Napi::Function::New<open_stream>(env));
+  exports.Set("ctEventsNext", Napi::Function::New<next>(env));
+  exports.Set("ctEventsClose", Napi::Function::New<close>(env));
+  exports.Set("ctEventsHold", Napi::Function::New<hold>(env));
+  exports.Set("ctEventsStats", Napi::Function::New<stats>(env));
+}
+
+}  // namespace nf::js

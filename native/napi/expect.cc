@@ -1,0 +1,139 @@
+// Expectations: list, get, create, delete, flush. Their events are an event stream.
+#include "core/conntrack/expect.h"
+#include "napi/conntrack.h"
+#include "napi/conntrack_handle.h"
+
+namespace nf::js {
+namespace {
+
+// A struct that JavaScript packed; false with an exception pending when it has another size.
+template <typename T>
+bool read_struct(const Napi::Value& value, T& out) {
+  const auto bytes = bytes_of(value);
+  if (bytes.size() != sizeof out) {
+    Napi::RangeError::New(value.Env(), "packed value: bad size").ThrowAsJavaScriptException();
+    return false;
+  }
+  std::memcpy(&out, bytes.data(), sizeof out);
+  return true;
+}
+
+Napi::Value to_messages(Napi::Env env, GrowBuffer& messages) {
+  const std::size_t size = messages.size();
+  return to_array_buffer(env, messages.take(), size);
+}
+
+// ctExpectList(handle, master: Uint8Array | null) → ArrayBuffer | undefined
+Napi::Value list(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  std::optional<ct::PackedTuple> master;
+  if (!info[1].IsNull() && !read_struct(info[1], master.emplace())) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  return promise<GrowBuffer>(
+      env, cancel,
+      [handle, cancel, master]() -> Result<GrowBuffer> {
+        return with_command_socket(
+            *handle, "conntrack expectation list", [&](Socket& socket) -> Result<GrowBuffer> {
+              GrowBuffer found;
+              auto done = ct::list_expectations(socket, cancel.get(), master, found);
+              if (!done) return done.error();
+              return found;
+            });
+      },
+      to_messages);
+}
+
+// ctExpectGet(handle, tuple: Uint8Array) → ArrayBuffer | undefined
+Napi::Value get(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  ct::PackedTuple tuple;
+  if (handle == nullptr || !read_struct(info[1], tuple)) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  return promise<GrowBuffer>(
+      env, cancel,
+      [handle, cancel, tuple]() -> Result<GrowBuffer> {
+        return with_command_socket(
+            *handle, "conntrack expectation get", [&](Socket& socket) -> Result<GrowBuffer> {
+              GrowBuffer found;
+              auto done = ct::find_expectation(socket, cancel.get(), tuple, found);
+              if (!done) return done.error();
+              return found;
+            });
+      },
+      to_messages);
+}
+
+// ctExpectCreate(handle, expectation: Uint8Array) → undefined
+Napi::Value create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  ct::PackedExpectation expectation;
+  if (handle == nullptr || !read_struct(info[1], expectation)) return env.Undefined();
+  expectation.helper[sizeof expectation.helper - 1] = '\0';
+  expectation.function[sizeof expectation.function - 1] = '\0';
+  auto cancel = std::make_shared<Cancel>();
+  return promise<bool>(
+      env, cancel,
+      [handle, cancel, expectation]() -> Result<bool> {
+        return with_command_socket(
+            *handle, "conntrack expectation create", [&](Socket& socket) -> Result<bool> {
+              auto done = ct::create_expectation(socket, cancel.get(), expectation);
+              if (!done) return done.error();
+              return true;
+            });
+      },
+      [](Napi::Env js, bool&) { return js.Undefined(); });
+}
+
+// ctExpectDelete(handle, tuple: Uint8Array) → boolean
+Napi::Value remove(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  ct::PackedTuple tuple;
+  if (handle == nullptr || !read_struct(info[1], tuple)) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  return promise<bool>(
+      env, cancel,
+      [handle, cancel, tuple] {
+        return with_command_socket(*handle, "conntrack expectation delete", [&](Socket& socket) {
+          return ct::delete_expectation(socket, cancel.get(), tuple);
+        });
+      },
+      [](Napi::Env js, bool& deleted) { return Napi::Boolean::New(js, deleted); });
+}
+
+// ctExpectFlush(handle, helper: string | null) → undefined
+Napi::Value flush(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  const std::string helper =
+      info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : std::string();
+  auto cancel = std::make_shared<Cancel>();
+  return promise<bool>(
+      env, cancel,
+      [handle, cancel, helper]() -> Result<bool> {
+        return with_command_socket(
+            *handle, "conntrack expectation flush", [&](Socket& socket) -> Result<bool> {
+              auto done = ct::flush_expectations(socket, cancel.get(), helper);
+              if (!done) return done.error();
+              return true;
+            });
+      },
+      [](Napi::Env js, bool&) { return js.Undefined(); });
+}
+
+}  // namespace
+
+void export_expect(Napi::Env env, Napi::Object exports) {
+  exports.Set("ctExpectList", Napi::Function::New<list>(env));
+  exports.Set("ctExpectGet", Napi::Function::New<get>(env));
+  exports.Set("ctExpectCreate", Napi::Function::New<create>(env));
+  exports.Set("ctExpectDelete", Napi::Function::New<remove>(env));
+  exports.Set("ctExpectFlush", Napi::Function::New<flush>(env));
+}
+
+}  // namespace nf::js

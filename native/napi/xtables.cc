@@ -1,0 +1,239 @@
+// iptables: reading and committing tables, the xtables lock, sets, extensions, where the rules
+// live. Everything runs on a pooled thread that first enters the handle's network namespace.
+#include "napi/xtables.h"
+
+#include "core/xtables/commit.h"
+#include "core/xtables/detect.h"
+#include "core/xtables/lock.h"
+#include "core/xtables/revision.h"
+#include "core/xtables/sets.h"
+#include "core/xtables/snapshot.h"
+#include "napi/conntrack_handle.h"
+#include "napi/external.h"
+#include "napi/values.h"
+
+namespace nf::js {
+namespace {
+
+constexpr napi_type_tag kLockTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e04};
+
+// Null (and an exception pending) when the number is no family.
+const xt::Layout* layout_argument(const Napi::Value& value) {
+  const xt::Layout* layout = xt::layout_of(value.ToNumber().Int32Value());
+  if (layout == nullptr) {
+    Napi::TypeError::New(value.Env(), "not a family").ThrowAsJavaScriptException();
+  }
+  return layout;
+}
+
+Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& strings) {
+  Napi::Array result = Napi::Array::New(env, strings.size());
+  for (std::uint32_t i = 0; i < strings.size(); i++) result[i] = strings[i];
+  return result;
+}
+
+// Work of a Result<T>() in the namespace of the handle, as a promise.
+template <typename T, typename Work, typename Convert>
+Napi::Value in_namespace(const Napi::CallbackInfo& info, const char* operation, Work work,
+                         Convert convert, std::shared_ptr<Cancel> cancel = nullptr) {
+  auto handle = handle_of(info);
+  if (handle == nullptr) return info.Env().Undefined();
+  return promise<T>(
+      info.Env(), std::move(cancel),
+      [handle, operation, work = std::move(work)]() -> Result<T> {
+        if (auto entered = handle->netns().enter(operation); !entered) return entered.error();
+        return work();
+      },
+      convert);
+}
+
+// xtTables(handle, family) → string[]
+Napi::Value tables(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[1]);
+  if (layout == nullptr) return info.Env().Undefined();
+  return in_namespace<std::vector<std::string>>(
+      info, "iptables tables", [layout] { return xt::registered_tables(*layout); },
+      [](Napi::Env js, std::vector<std::string>& names) { return to_strings(js, names); });
+}
+
+// xtRead(handle, family, table) → ArrayBuffer
+Napi::Value read(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[1]);
+  if (layout == nullptr) return info.Env().Undefined();
+  const std::string table = info[2].ToString().Utf8Value();
+  return in_namespace<xt::Snapshot>(
+      info, "iptables read", [layout, table] { return xt::read_table(*layout, table, {}); },
+      [](Napi::Env js, xt::Snapshot& snapshot) {
+        const std::size_t size = snapshot.size();
+        return to_array_buffer(js, snapshot.take(), size);
+      });
+}
+
+// xtCommit(handle, plan: Uint8Array) → { outcome, operations, rebuilt }
+Napi::Value commit(const Napi::CallbackInfo& info) {
+  // A copy: the caller may do with its array what it likes meanwhile.
+  const auto bytes = bytes_of(info[1]);
+  auto parsed = xt::Plan::parse({bytes.begin(), bytes.end()});
+  if (!parsed) {
+    throw_failure(info.Env(), parsed.error());
+    return info.Env().Undefined();
+  }
+  auto plan = std::make_shared<xt::Plan>(std::move(*parsed));
+  return in_namespace<xt::CommitOutcome>(
+      info, "iptables commit", [plan] { return xt::commit_plan(*plan); },
+      [](Napi::Env js, xt::CommitOutcome& outcome) {
+        Napi::Object result = Napi::Object::New(js);
+        result.Set("outcome", static_cast<std::uint32_t>(outcome.kind));
+        result.Set("operations", outcome.operations);
+        result.Set("rebuilt", outcome.rebuilt);
+        return result;
+      });
+}
+
+// The lock as JavaScript holds it: until it lets go, or the value is collected.
+struct HeldLock {
+  Fd fd;
+};
+
+// xtLock(cancel, path, timeout ms | -1) → lock
+Napi::Value lock(const Napi::CallbackInfo& info) {
+  auto cancel = cancel_of(info[0]);
+  if (cancel == nullptr) return info.Env().Undefined();
+  const std::string path = info[1].ToString().Utf8Value();
+  const double wait = info[2].ToNumber().DoubleValue();
+  std::optional<std::chrono::milliseconds> timeout;
+  if (wait >= 0) timeout = std::chrono::milliseconds(static_cast<std::int64_t>(wait));
+  return promise<std::shared_ptr<HeldLock>>(
+      info.Env(), cancel,
+      [cancel, path, timeout]() -> Result<std::shared_ptr<HeldLock>> {
+        auto taken = xt::take_lock(path, timeout, *cancel);
+        if (!taken) return taken.error();
+        return std::make_shared<HeldLock>(HeldLock{std::move(*taken)});
+      },
+      [](Napi::Env js, std::shared_ptr<HeldLock>& held) {
+        return wrap(js, std::move(held), kLockTag);
+      });
+}
+
+// xtUnlock(lock)
+Napi::Value unlock(const Napi::CallbackInfo& info) {
+  if (auto held = unwrap<HeldLock>(info[0], kLockTag, "not an xtables lock")) held->fd.reset();
+  return info.Env().Undefined();
+}
+
+// xtSets(handle, names) → ({ index, family } | null)[]
+Napi::Value sets(const Napi::CallbackInfo& info) {
+  std::vector<std::string> names;
+  const auto array = info[1].As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); i++) {
+    names.push_back(array.Get(i).ToString().Utf8Value());
+  }
+  using Found = std::vector<xt::SetId>;
+  return in_namespace<Found>(
+      info, "ipset lookup",
+      [names]() -> Result<Found> {
+        Found found;
+        auto lookup = xt::SetLookup::open();
+        if (!lookup) return lookup.error();
+        for (const auto& name : names) {
+          auto id = lookup->by_name(name);
+          if (!id) return id.error();
+          found.push_back(*id);
+        }
+        return found;
+      },
+      [](Napi::Env js, Found& found) {
+        Napi::Array result = Napi::Array::New(js, found.size());
+        for (std::uint32_t i = 0; i < found.size(); i++) {
+          if (!found[i].found()) {
+            result[i] = js.Null();
+            continue;
+          }
+          Napi::Object id = Napi::Object::New(js);
+          id.Set("index", static_cast<std::uint32_t>(found[i].index));
+          id.Set("family", static_cast<std::uint32_t>(found[i].family));
+          result[i] = id;
+        }
+        return result;
+      });
+}
+
+// xtRevisions(handle, family, { name, revision, target }[]) → boolean[]
+Napi::Value revisions(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[1]);
+  if (layout == nullptr) return info.Env().Undefined();
+  std::vector<xt::RevisionQuery> queries;
+  const auto array = info[2].As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); i++) {
+    const auto query = array.Get(i).As<Napi::Object>();
+    queries.push_back({query.Get("name").ToString().Utf8Value(),
+                       static_cast<std::uint8_t>(query.Get("revision").ToNumber().Uint32Value()),
+                       query.Get("target").ToBoolean()});
+  }
+  using Found = std::vector<bool>;
+  return in_namespace<Found>(
+      info, "iptables extension probe",
+      [layout, queries]() -> Result<Found> {
+        Found found;
+        auto probe = xt::RevisionProbe::open(*layout);
+        if (!probe) return probe.error();
+        for (const auto& query : queries) {
+          auto has = probe->has(query);
+          if (!has) return has.error();
+          found.push_back(*has);
+        }
+        return found;
+      },
+      [](Napi::Env js, Found& found) {
+        Napi::Array result = Napi::Array::New(js, found.size());
+        for (std::uint32_t i = 0; i < found.size(); i++) result[i] = static_cast<bool>(found[i]);
+        return result;
+      });
+}
+
+// xtNft(handle, family) → { available, tables, chains, otherRules }
+Napi::Value nft(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[1]);
+  if (layout == nullptr) return info.Env().Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  return in_namespace<xt::NftState>(
+      info, "nf_tables look",
+      [layout, cancel] { return xt::read_nft_state(*layout, cancel.get()); },
+      [](Napi::Env js, xt::NftState& state) {
+        Napi::Object result = Napi::Object::New(js);
+        result.Set("available", state.available);
+        result.Set("tables", to_strings(js, state.tables));
+        Napi::Array chains = Napi::Array::New(js, state.chains.size());
+        for (std::uint32_t i = 0; i < state.chains.size(); i++) {
+          const xt::NftChain& chain = state.chains[i];
+          Napi::Object one = Napi::Object::New(js);
+          one.Set("table", chain.table);
+          one.Set("name", chain.name);
+          one.Set("type", chain.type);
+          one.Set("hook", chain.hook);
+          one.Set("priority", chain.priority);
+          one.Set("drops", chain.drops);
+          one.Set("rules", chain.rules);
+          chains[i] = one;
+        }
+        result.Set("chains", chains);
+        result.Set("otherRules", state.other_rules);
+        return result;
+      },
+      cancel);
+}
+
+}  // namespace
+
+void export_xtables(Napi::Env env, Napi::Object exports) {
+  exports.Set("xtTables", Napi::Function::New<tables>(env));
+  exports.Set("xtRead", Napi::Function::New<read>(env));
+  exports.Set("xtCommit", Napi::Function::New<commit>(env));
+  exports.Set("xtLock", Napi::Function::New<lock>(env));
+  exports.Set("xtUnlock", Napi::Function::New<unlock>(env));
+  exports.Set("xtSets", Napi::Function::New<sets>(env));
+  exports.Set("xtRevisions", Napi::Function::New<revisions>(env));
+  exports.Set("xtNft", Napi::Function::New<nft>(env));
+}
+
+}  // namespace nf::js

@@ -1,0 +1,10 @@
+// What the addon exports for iptables.
+#pragma once
+
+#include <napi.h>
+
+namespace nf::js {
+
+void export_xtables(Napi::Env env, Napi::Object exports);
+
+}  // namespace nf::js

@@ -1,0 +1,145 @@
+// Rows into columns and back: growth, both families, rare attributes, copying, merging, taking
+// away.
+#include "core/conntrack/columns.h"
+
+#include "core/conntrack/tuple_request.h"
+#include "test/check.h"
+#include "test/messages.h"
+
+namespace nf::ct {
+namespace {
+
+using test::endpoint4;
+using test::FlowMessage;
+using test::tcp_flow;
+
+void append(Columns& columns, FlowMessage message) {
+  Row row{};
+  const auto payload = message.payload();
+  CHECK(test::parse(payload, row));
+  CHECK(columns.append(row));
+}
+
+TEST(rows_read_back_after_growth) {
+  Columns columns;
+  for (int i = 0; i < 1000; i++) {
+    append(columns, tcp_flow(i % 2 == 0 ? AF_INET : AF_INET6, static_cast<std::uint8_t>(i)));
+  }
+  CHECK_EQUAL(columns.size(), 1000U);
+  CHECK_EQUAL(columns.without_counters(), 0U);
+  for (std::size_t i = 0; i < 1000; i++) {
+    const bool v6 = i % 2 != 0;
+    CHECK_EQUAL(columns.get<std::uint8_t>(Column::family, i), v6 ? AF_INET6 : AF_INET);
+    CHECK_EQUAL(columns.get<std::uint32_t>(Column::id, i), 0xdeadbeefU);
+    CHECK_EQUAL(columns.get<std::uint64_t>(Column::replyBytes, i), 0x123456789abcU);
+    CHECK_EQUAL(columns.get<std::uint16_t>(Column::origDstPort, i), 443);
+    for (const Side side : {kOrigSrc, kReplyDst}) {
+      const Address address = columns.address(side, i);
+      CHECK_EQUAL(address.bytes[v6 ? 15 : 3], static_cast<std::uint8_t>(i));
+    }
+  }
+}
+
+TEST(columns_without_a_row_need_no_room) {
+  Columns plain;
+  FlowMessage message;
+  message.tuples(50, endpoint4(2, 0, 0));
+  append(plain, std::move(message));
+  Columns counted;
+  append(counted, tcp_flow());
+  CHECK(plain.arena_bytes() < counted.arena_bytes());
+  CHECK(plain.any_without_counters());
+  CHECK(!counted.any_without_counters());
+}
+
+FlowMessage rare(std::uint8_t last) {
+  auto message = tcp_flow(AF_INET, last);
+  message.tuple(CTA_TUPLE_MASTER, IPPROTO_TCP, endpoint4(last, 3, 4));
+  const auto help = message.builder.open_nest(CTA_HELP);
+  message.builder.string(CTA_HELP_NAME, "ftp");
+  message.builder.close_nest(help);
+  return message;
+}
+
+TEST(rare_attributes_are_found_by_their_row) {
+  Columns columns;
+  for (std::uint8_t i = 0; i < 20; i++) append(columns, i % 3 == 0 ? rare(i) : tcp_flow());
+  Columns copy;
+  for (std::size_t i = 0; i < columns.size(); i++) CHECK(copy.append_from(columns, i));
+  for (const auto* batch : {&columns, &copy}) {
+    for (std::size_t i = 0; i < 20; i++) {
+      Attribute a;
+      CHECK_EQUAL(batch->extra(i, CTA_HELP, a), i % 3 == 0);
+      CHECK_EQUAL(batch->extra(i, CTA_TUPLE_MASTER, a), i % 3 == 0);
+      CHECK(!batch->extra(i, CTA_LABELS, a));
+    }
+  }
+}
+
+TEST(the_last_row_can_be_taken_away) {
+  Columns columns;
+  append(columns, rare(1));
+  append(columns, tcp_flow(AF_INET6));
+  append(columns, rare(3));
+  columns.pop();
+  columns.pop();
+  CHECK_EQUAL(columns.size(), 1U);
+  append(columns, rare(5));
+  Attribute a;
+  CHECK(columns.extra(0, CTA_HELP, a) && columns.extra(1, CTA_HELP, a));
+  CHECK_EQUAL(columns.address(kOrigSrc, 1).bytes[3], 5);
+}
+
+TEST(merging_keeps_what_an_event_leaves_out) {
+  Columns columns;
+  append(columns, tcp_flow());
+  FlowMessage event;
+  event.tuples(IPPROTO_TCP, endpoint4(2, 40000, 443));
+  event.builder.be32(CTA_TIMEOUT, 10);
+  event.tcp_state(TCP_CONNTRACK_FIN_WAIT);
+  Row row{};
+  const auto payload = event.payload();
+  CHECK(test::parse(payload, row));
+  columns.merge(0, row);
+  CHECK_EQUAL(columns.get<std::uint32_t>(Column::timeout, 0), 10U);
+  CHECK_EQUAL(columns.get<std::uint8_t>(Column::state, 0), TCP_CONNTRACK_FIN_WAIT);
+  CHECK_EQUAL(columns.get<std::uint32_t>(Column::mark, 0), 0x2aU);
+  CHECK_EQUAL(columns.get<std::uint64_t>(Column::origBytes, 0), 1000U);
+}
+
+TEST(compacting_loses_nothing) {
+  Columns columns(100000);
+  append(columns, tcp_flow(AF_INET, 7));
+  const auto before = columns.arena_bytes();
+  columns.compact();
+  CHECK(columns.arena_bytes() < before);
+  CHECK_EQUAL(columns.address(kOrigSrc, 0).bytes[3], 7);
+  CHECK_EQUAL(columns.get<std::uint64_t>(Column::origPackets, 0), 10U);
+}
+
+TEST(a_row_becomes_the_request_that_names_it) {
+  Columns columns;
+  auto message = tcp_flow(AF_INET6, 4);
+  message.builder.be16(CTA_ZONE, 9);
+  append(columns, std::move(message));
+  const PackedTuple tuple = tuple_of(columns, 0);
+  CHECK_EQUAL(tuple.family, AF_INET6);
+  CHECK_EQUAL(tuple.zone, 9);
+  CHECK_EQUAL(tuple.src_port, 40000);
+  CHECK_EQUAL(tuple.src[15], 4);
+  CHECK_EQUAL(tuple.flags, kTupleHasId | kTupleHasPorts);
+  MessageBuilder builder;
+  CHECK(append_tuple_request(TupleVerb::kDelete, tuple, 0, 1, builder).ok());
+  // A delete without a tuple would be a flush: the first attribute is the tuple.
+  AttributeCursor cursor(builder.data() + NLMSG_HDRLEN + 4, builder.size() - NLMSG_HDRLEN - 4);
+  Attribute a;
+  CHECK(cursor.next(a) && a.type == CTA_TUPLE_ORIG && a.size > 40);
+  PackedTuple bad = tuple;
+  bad.family = 0;
+  MessageBuilder nothing;
+  CHECK(!append_tuple_request(TupleVerb::kDelete, bad, 0, 1, nothing).ok());
+  CHECK_EQUAL(nothing.size(), 0U);
+}
+
+}  // namespace
+}  // namespace nf::ct

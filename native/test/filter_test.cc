@@ -1,0 +1,196 @@
+// Packed filters: what compiles, what is refused, what matches; and what is never given to the
+// kernel.
+#include "core/conntrack/filter.h"
+
+#include <bit>
+
+#include "core/conntrack/kernel_filter.h"
+#include "test/check.h"
+#include "test/messages.h"
+
+namespace nf::ct {
+namespace {
+
+using test::endpoint4;
+using test::FlowMessage;
+using test::tcp_flow;
+using Packed = std::vector<std::uint32_t>;
+
+constexpr std::uint32_t op(FilterOp value) { return static_cast<std::uint32_t>(value); }
+
+std::uint32_t word4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
+  const std::uint8_t bytes[] = {a, b, c, d};
+  return std::bit_cast<std::uint32_t>(bytes);
+}
+
+bool matches(const Packed& words, const Row& row) {
+  auto filter = Filter::compile(words);
+  CHECK(filter.ok());
+  return filter.ok() && filter->matches(row);
+}
+
+Row parsed(const std::vector<std::uint8_t>& payload) {
+  Row row{};
+  CHECK(test::parse(payload, row));
+  return row;
+}
+
+TEST(filters_that_end_too_early_or_are_out_of_range_are_refused) {
+  const Packed whole[] = {
+      {op(FilterOp::family), AF_INET},
+      {op(FilterOp::protocol), 2, 6, 17},
+      {op(FilterOp::family), AF_INET, op(FilterOp::address), 0, 24, word4(10, 0, 0, 0), 0, 0, 0},
+      {op(FilterOp::port), 1, 1, 80},
+      {op(FilterOp::icmpType), 0, 8},
+      {op(FilterOp::icmpId), 1, 77},
+      {op(FilterOp::mark), 1, 1},
+      {op(FilterOp::status), 1, 2, 4},
+      {op(FilterOp::state), 8, 0, 0},
+      {op(FilterOp::zone), 7},
+      {op(FilterOp::tupleZone), 1, 7},
+      {op(FilterOp::label), 5},
+      {op(FilterOp::helper), 3, word4('f', 't', 'p', 0)},
+      {op(FilterOp::nat), 4},
+  };
+  for (const auto& words : whole) {
+    CHECK(Filter::compile(words).ok());
+    for (std::size_t size = 1; size < words.size(); size++) {
+      const Packed part(words.begin(), words.begin() + static_cast<long>(size));
+      // A family alone is a filter too.
+      if (size == 2 && words[0] == op(FilterOp::family)) continue;
+      CHECK(!Filter::compile(part).ok());
+    }
+  }
+  for (const auto& bad : std::vector<Packed>{
+           {op(FilterOp::count)},
+           {0xffffffff},
+           {op(FilterOp::family), 3},
+           {op(FilterOp::protocol), 1, 256},
+           {op(FilterOp::protocol), 0},
+           {op(FilterOp::address), 0, 24, 0, 0, 0, 0},
+           {op(FilterOp::family), AF_INET, op(FilterOp::address), 4, 24, 0, 0, 0, 0},
+           {op(FilterOp::family), AF_INET, op(FilterOp::address), 0, 129, 0, 0, 0, 0},
+           {op(FilterOp::port), 0, 81, 80},
+           {op(FilterOp::port), 0, 1, 65536},
+           {op(FilterOp::mark), 1, 0},
+           {op(FilterOp::nat), 5},
+           {op(FilterOp::helper), 65},
+           {op(FilterOp::protocol), 0xffffffff, 6},
+       }) {
+    CHECK(!Filter::compile(bad).ok());
+  }
+}
+
+TEST(an_empty_filter_matches_everything) {
+  const auto payload = tcp_flow().payload();
+  auto filter = Filter::compile({});
+  CHECK(filter.ok() && filter->empty() && filter->matches(parsed(payload)));
+}
+
+TEST(prefixes_of_every_length) {
+  const auto payload = tcp_flow(AF_INET, 0xff).payload();  // 10.0.0.255
+  const auto row = parsed(payload);
+  for (std::uint32_t bits = 0; bits <= 32; bits++) {
+    // 10.0.0.0 differs from it in the last eight bits.
+    CHECK_EQUAL(matches({op(FilterOp::family), AF_INET, op(FilterOp::address), 0, bits,
+                         word4(10, 0, 0, 0), 0, 0, 0},
+                        row),
+                bits <= 24);
+  }
+  const auto payload6 = tcp_flow(AF_INET6, 0xff).payload();
+  const auto row6 = parsed(payload6);
+  for (std::uint32_t bits = 0; bits <= 128; bits++) {
+    CHECK_EQUAL(matches({op(FilterOp::family), AF_INET6, op(FilterOp::address), 0, bits,
+                         word4(0xfd, 0, 0, 1), 0, 0, 0},
+                        row6),
+                bits <= 120);
+  }
+}
+
+TEST(each_criterion_holds_and_fails) {
+  auto message = tcp_flow();
+  message.builder.be16(CTA_ZONE, 5);
+  std::uint8_t labels[16] = {};
+  const std::size_t byte = std::endian::native == std::endian::little ? 9 : 14;  // bit 77
+  labels[byte] = 1 << 5;
+  message.builder.bytes(CTA_LABELS, labels, sizeof labels);
+  const auto help = message.builder.open_nest(CTA_HELP);
+  message.builder.string(CTA_HELP_NAME, "ftp");
+  message.builder.close_nest(help);
+  const auto payload = message.payload();
+  const auto row = parsed(payload);
+  const std::pair<Packed, Packed> pairs[] = {
+      {{op(FilterOp::family), AF_INET}, {op(FilterOp::family), AF_INET6}},
+      {{op(FilterOp::protocol), 2, 6, 255}, {op(FilterOp::protocol), 2, 17, 255}},
+      {{op(FilterOp::port), 1, 443, 443}, {op(FilterOp::port), 1, 444, 65535}},
+      {{op(FilterOp::port), 2, 1, 443}, {op(FilterOp::port), 3, 1, 443}},
+      {{op(FilterOp::mark), 0x2a, 0xff}, {op(FilterOp::mark), 0x2b, 0xff}},
+      {{op(FilterOp::mark), 0xff02, 0x0f & 2}, {op(FilterOp::mark), 0, 2}},
+      {{op(FilterOp::status), 4, 0, 0}, {op(FilterOp::status), 16, 0, 0}},
+      {{op(FilterOp::status), 0, 16 | 4, 0}, {op(FilterOp::status), 0, 16, 0}},
+      {{op(FilterOp::status), 0, 0, 16}, {op(FilterOp::status), 0, 0, 4}},
+      {{op(FilterOp::state), 1 << 3, 0, 0}, {op(FilterOp::state), 1 << 2, 1 << 3, 1 << 3}},
+      {{op(FilterOp::zone), 5}, {op(FilterOp::zone), 0}},
+      {{op(FilterOp::label), 77}, {op(FilterOp::label), 78}},
+      {{op(FilterOp::label), 77}, {op(FilterOp::label), 100000}},
+      {{op(FilterOp::helper), 3, word4('f', 't', 'p', 0)},
+       {op(FilterOp::helper), 2, word4('f', 't', 0, 0)}},
+      {{op(FilterOp::nat), 4}, {op(FilterOp::nat), 3}},
+  };
+  for (const auto& [holds, fails] : pairs) {
+    CHECK(matches(holds, row));
+    CHECK(!matches(fails, row));
+  }
+  CHECK(!matches({op(FilterOp::icmpType), 0, 0}, row));   // TCP has none
+  CHECK(!matches({op(FilterOp::tupleZone), 0, 5}, row));  // nor a zone of one direction
+}
+
+TEST(translation_is_seen_in_either_direction) {
+  auto reply = test::reversed(endpoint4(2, 40000, 443));
+  reply.dst_port = 50000;
+  FlowMessage message;
+  message.tuple(CTA_TUPLE_ORIG, IPPROTO_TCP, endpoint4(2, 40000, 443));
+  message.tuple(CTA_TUPLE_REPLY, IPPROTO_TCP, reply);
+  const auto payload = message.payload();
+  const auto row = parsed(payload);
+  CHECK(matches({op(FilterOp::nat), 1}, row));
+  CHECK(!matches({op(FilterOp::nat), 2}, row));
+  CHECK(matches({op(FilterOp::nat), 3}, row));
+  CHECK(!matches({op(FilterOp::nat), 4}, row));
+}
+
+bool asks_for_addresses(const MessageBuilder& builder) {
+  // The flags of CTA_FILTER (25): bits 0 and 1 are the two addresses.
+  AttributeCursor cursor(builder.data() + NLMSG_HDRLEN + 4, builder.size() - NLMSG_HDRLEN - 4);
+  for (Attribute a; cursor.next(a);) {
+    if (a.type != 25) continue;
+    AttributeCursor flags(a);
+    for (Attribute b; flags.next(b);) {
+      if ((b.u32() & 3) != 0) return true;
+    }
+  }
+  return false;
+}
+
+TEST(an_ipv6_address_is_never_given_to_the_kernel) {
+  for (std::uint32_t side = 0; side < kSides; side++) {
+    constexpr std::uint32_t families[] = {AF_INET, AF_INET6};
+    for (const std::uint32_t family : families) {
+      const std::uint32_t bits = family == AF_INET ? 32 : 128;
+      auto filter = Filter::compile(
+          Packed{op(FilterOp::family), family, op(FilterOp::protocol), 1, 6, op(FilterOp::port),
+                 side, 80, 80, op(FilterOp::address), side, bits, word4(10, 0, 0, 1), 0, 0, 0});
+      CHECK(filter.ok());
+      MessageBuilder builder;
+      const auto plan = plan_kernel_filter(*filter);
+      builder.begin(0x101, NLM_F_REQUEST | NLM_F_DUMP, 1, plan.family);
+      append_kernel_filter(*filter, plan, {}, builder);
+      builder.end();
+      const bool given = (plan.used & (kUseOrigTuple | kUseReplyTuple)) != 0;
+      CHECK_EQUAL(asks_for_addresses(builder), family == AF_INET && given);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nf::ct

@@ -1,0 +1,88 @@
+// Writes what the fuzzers begin with: whole messages, so that they need not find out what a tuple
+// is. seeds FOLDER
+#include <filesystem>
+#include <fstream>
+
+#include "test/messages.h"
+
+namespace nf::test {
+namespace {
+
+template <typename Bytes>
+void write(const std::filesystem::path& path, const Bytes& bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+}
+
+std::vector<FlowMessage> messages() {
+  std::vector<FlowMessage> all;
+  all.push_back(tcp_flow());
+  all.push_back(tcp_flow(AF_INET6));
+  FlowMessage rare;
+  rare.tuple(CTA_TUPLE_ORIG, IPPROTO_UDP, endpoint4(2, 1, 2), 11);
+  rare.tuple(CTA_TUPLE_REPLY, IPPROTO_UDP, reversed(endpoint4(2, 1, 2)), 12);
+  rare.tuple(CTA_TUPLE_MASTER, IPPROTO_TCP, endpoint4(2, 3, 4));
+  const std::uint8_t labels[16] = {0xff, 1};
+  rare.builder.bytes(CTA_LABELS, labels, sizeof labels);
+  const auto help = rare.builder.open_nest(CTA_HELP);
+  rare.builder.string(CTA_HELP_NAME, "ftp");
+  rare.builder.close_nest(help);
+  const auto info = rare.builder.open_nest(CTA_PROTOINFO);
+  const auto sctp = rare.builder.open_nest(CTA_PROTOINFO_SCTP);
+  rare.builder.u8(CTA_PROTOINFO_SCTP_STATE, 4);
+  rare.builder.close_nest(sctp);
+  rare.builder.close_nest(info);
+  rare.be64(27, 1);
+  all.push_back(std::move(rare));
+  FlowMessage icmp;
+  icmp.tuples(IPPROTO_ICMP, endpoint4(2, 1, 0x800));
+  all.push_back(std::move(icmp));
+  return all;
+}
+
+// An NLMSG_ERROR with the kernel's text, and the datagram of all messages.
+std::vector<std::uint8_t> refusal() {
+  MessageBuilder tlvs;
+  tlvs.string(NLMSGERR_ATTR_MSG, "no");
+  std::vector<std::uint8_t> bytes(NLMSG_HDRLEN + sizeof(nlmsgerr));
+  bytes.insert(bytes.end(), tlvs.data(), tlvs.data() + tlvs.size());
+  nlmsghdr header{};
+  header.nlmsg_len = static_cast<std::uint32_t>(bytes.size());
+  header.nlmsg_type = NLMSG_ERROR;
+  header.nlmsg_flags = NLM_F_ACK_TLVS | NLM_F_CAPPED;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  return bytes;
+}
+
+void write_all(const std::filesystem::path& folder) {
+  int number = 0;
+  for (auto& message : messages()) {
+    const auto payload = message.payload();
+    write(folder / "fuzz_parse" / std::to_string(number), payload);
+    const std::vector<std::uint8_t> whole(message.builder.data(),
+                                          message.builder.data() + message.builder.size());
+    write(folder / "fuzz_datagram" / std::to_string(number), whole);
+    number++;
+  }
+  write(folder / "fuzz_datagram" / "refusal", refusal());
+  // Words: family ipv4, one protocol, a port, a prefix, a status.
+  const std::uint32_t words[] = {0, 2, 1, 1, 6, 3, 1, 80, 443, 2, 0, 24, 10, 0, 0, 0, 8, 4, 0, 0};
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(words);
+  write(folder / "fuzz_filter" / "words", std::vector<std::uint8_t>(bytes, bytes + sizeof words));
+  // Fields {size, number, payload}: family, protocol, addresses, ports, timeout.
+  const std::uint8_t fields[] = {1, 0,  0, 0, 2, 0, 0, 0, 1, 0,  1, 0, 6,  0, 0,  0, 4, 0, 2,
+                                 0, 10, 0, 0, 1, 4, 0, 3, 0, 10, 0, 0, 2,  2, 0,  4, 0, 1, 0,
+                                 0, 0,  2, 0, 5, 0, 2, 0, 0, 0,  4, 0, 16, 0, 60, 0, 0, 0};
+  write(folder / "fuzz_flow" / "fields", std::vector<std::uint8_t>(fields, fields + sizeof fields));
+}
+
+}  // namespace
+}  // namespace nf::test
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  nf::test::write_all(argv[1]);
+  return 0;
+}

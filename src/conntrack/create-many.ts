@@ -1,0 +1,117 @@
+// Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
+// each. Knows packing and order, no socket.
+import { fromNative, NetfilterError } from '../errors.js';
+import type { RawOutcome } from '../native/binding.js';
+import { FieldPacker } from './field-packer.js';
+import type { Flow } from './flow.js';
+import { type FlowInit, packFlowInit } from './flow-init.js';
+
+/** What `createMany` did: how many were made, and which were not, by their place in the input. */
+export interface CreateResult {
+  created: number;
+  failed: { index: number; error: NetfilterError }[];
+}
+
+/** Sends packed flows to be created. */
+type Write = (packed: Uint8Array) => Promise<RawOutcome>;
+
+/** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
+const chunk = 4096;
+const enoent = 2;
+
+/** The error of one item of a batch. */
+export function outcomeError(operation: string, outcome: RawOutcome, index: number) {
+  const detail = outcome.texts[index];
+  return fromNative({ errno: outcome.codes[index]!, operation, ...(detail && { detail }) });
+}
+
+const createError = (outcome: RawOutcome, index: number) =>
+  outcomeError('conntrack create', outcome, index);
+
+interface Packed {
+  index: number;
+  bytes: Uint8Array;
+}
+
+export async function createMany(
+  write: Write,
+  flows: Iterable<FlowInit | Flow>,
+): Promise<CreateResult> {
+  const result: CreateResult = { created: 0, failed: [] };
+  const packer = new FieldPacker();
+  const single = new FieldPacker();
+  const withMaster: Packed[] = [];
+  let indexes: number[] = [];
+  let index = 0;
+  const send = async (packed: Uint8Array, places: readonly number[]) => {
+    const outcome = await write(packed);
+    const { codes } = outcome;
+    for (let i = 0; i < codes.length; i++) {
+      if (codes[i] === 0) result.created++;
+      else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
+    }
+  };
+  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
+  // Made only where something is wrong: most flows need no path.
+  const path = () => `flows[${index}]`;
+  const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
+    try {
+      packFlowInit(into, flow, path);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NetfilterError)) throw error;
+      into.drop();
+      result.failed.push({ index, error });
+      return false;
+    }
+  };
+  // While the kernel works on one chunk, the next one is packed.
+  let sent: Promise<void> | undefined;
+  for (const flow of flows) {
+    if ((flow as FlowInit | null)?.master !== undefined) {
+      if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
+      index++;
+      continue;
+    }
+    if (pack(packer, flow)) indexes.push(index);
+    index++;
+    if (packer.count < chunk) continue;
+    await sent;
+    sent = send(packer.take(), indexes);
+    sent.catch(() => {});
+    indexes = [];
+    await new Promise(setImmediate);
+  }
+  await sent;
+  if (packer.count > 0) await send(packer.take(), indexes);
+  await createWithMaster(write, withMaster, result);
+  result.failed.sort((a, b) => a.index - b.index);
+  return result;
+}
+
+/**
+ * The kernel takes a flow that has a master only when that one is there (ENOENT else). So these come after
+ * all others, and again, for masters that have masters, while that gets any of them in.
+ */
+async function createWithMaster(write: Write, flows: Packed[], result: CreateResult) {
+  for (let waiting = flows; waiting.length > 0; ) {
+    const orphans: (Packed & { error: NetfilterError })[] = [];
+    for (let at = 0; at < waiting.length; at += chunk) {
+      const part = waiting.slice(at, at + chunk);
+      const outcome = await write(Buffer.concat(part.map(({ bytes }) => bytes)));
+      outcome.codes.forEach((code, i) => {
+        if (code === 0) result.created++;
+        else {
+          const error = createError(outcome, i);
+          if (code === enoent) orphans.push({ ...part[i]!, error });
+          else result.failed.push({ index: part[i]!.index, error });
+        }
+      });
+    }
+    if (orphans.length === waiting.length) {
+      result.failed.push(...orphans.map(({ index, error }) => ({ index, error })));
+      return;
+    }
+    waiting = orphans;
+  }
+}

@@ -1,0 +1,138 @@
+// Events as the caller sees them: one at a time, or a batch of them in columns.
+import type { RawSegment } from '../native/binding.js';
+import { ColumnStore } from './column-store.js';
+import { has } from './columns.js';
+import { Flow } from './flow.js';
+import { batchStats, FlowBatch } from './flow-batch.js';
+
+/** `'new'`, `'update'` or `'destroy'`: the multicast groups of ctnetlink. */
+export type EventType = 'new' | 'update' | 'destroy';
+
+/** Values of the column `type`, by number. */
+export const eventTypes = ['none', 'new', 'update', 'destroy'] as const;
+
+/** Events that nobody will see. In a stream it stands where the loss was noticed. */
+export interface Overrun {
+  readonly type: 'overrun';
+  /** `'kernel'`: the receive buffer was full. `'queue'`: the consumer was `queue.maxEvents` behind. */
+  readonly source: 'kernel' | 'queue';
+  /** How many, exactly. */
+  readonly lost: number;
+}
+
+/** One event. A view of a row in its batch. */
+export class FlowEvent {
+  readonly type: EventType;
+  readonly #store: ColumnStore;
+  readonly #row: number;
+  #flow: Flow | undefined;
+
+  /** @internal Events come from streams. */
+  constructor(store: ColumnStore, row: number) {
+    this.type = eventTypes[store.column('type')[row]!] as EventType;
+    this.#store = store;
+    this.#row = row;
+  }
+
+  /**
+   * The flow as far as the event tells. An event is a partial record (ctnetlink_conntrack_event): all
+   * carry both tuples, zone, id and status; `new` and `update` the timeout, the helper, a mark that is
+   * not 0, and of state, labels, sequence adjustment and synproxy what has just changed (all of them, when
+   * the change came over netlink); `destroy` a mark that is not 0, the state of TCP and SCTP, and, where
+   * the flow has them, final counters, start and stop. `use` is in none.
+   */
+  get flow(): Flow {
+    this.#flow ??= new Flow(this.#store, this.#row);
+    return this.#flow;
+  }
+
+  /** Id, in the stream's namespace, of the network namespace of the flow; absent for its own. */
+  get nsid(): number | undefined {
+    const nsid = this.#store.column('nsid')[this.#row]!;
+    return nsid < 0 ? undefined : nsid;
+  }
+
+  /**
+   * CTA_TIMESTAMP_EVENT — when the kernel made the event, nanoseconds since the epoch (kernel 6.14,
+   * `nf_conntrack_timestamp` = 1 when the flow was made).
+   */
+  get timestamp(): bigint | undefined {
+    const present = this.#store.column('presence')[this.#row]! & has.timestampEvent;
+    return present !== 0 ? this.#store.column('timestampEvent')[this.#row] : undefined;
+  }
+
+  /** How long the flow lived, nanoseconds: of `destroy` events of flows that have `start` and `stop`. */
+  get duration(): bigint | undefined {
+    const { start, stop } = this.flow;
+    return start === undefined || stop === undefined ? undefined : stop - start;
+  }
+
+  /** Plain data fit for JSON; nanoseconds since the epoch are decimal strings, as in {@link Flow.toJSON}. */
+  toJSON(): Record<string, unknown> {
+    const { timestamp, duration, nsid } = this;
+    return {
+      type: this.type,
+      ...(timestamp !== undefined && { timestamp: timestamp.toString() }),
+      ...(duration !== undefined && { duration: duration.toString() }),
+      ...(nsid !== undefined && { nsid }),
+      flow: this.flow.toJSON(),
+    };
+  }
+
+  /** The line of `conntrack -E`. */
+  toString(): string {
+    return `${`[${this.type.toUpperCase()}]`.padStart(9)} ${this.flow}`;
+  }
+}
+
+/** What a stream gives: an event, or the news that some were lost. */
+export type ConntrackEvent = FlowEvent | Overrun;
+
+/**
+ * Events in columns: a {@link FlowBatch} of the flows, in the order of the events, with the columns
+ * `type`, `nsid` (-1: the stream's own namespace) and `timestampEvent`.
+ */
+export class EventBatch extends FlowBatch {
+  /** What was lost after the last event of this batch and before the first of the next. */
+  readonly overrun: Overrun | undefined;
+  readonly #store: ColumnStore;
+
+  /** @internal Batches come from streams. */
+  constructor(segment: RawSegment) {
+    const raw = segment.batch!;
+    const store = ColumnStore.fromRaw(raw);
+    const stats = { messages: raw.rows, undecodable: 0, rejected: 0, duplicates: 0 };
+    super(store, batchStats({ ...stats, kernelFilter: 0, sockets: 1 }, '', raw.withoutCounters));
+    this.#store = store;
+    this.overrun = overrunOf(segment);
+  }
+
+  /** The type of each event: 1 new, 2 update, 3 destroy. */
+  get types(): Uint8Array {
+    return this.#store.column('type');
+  }
+
+  /** The event at an index, from the end when negative. Throws a RangeError outside the batch. */
+  event(index: number): FlowEvent {
+    const { row } = this.at(index).source;
+    return new FlowEvent(this.#store, row);
+  }
+
+  /** The events, then the overrun if there is one. */
+  *events(): Generator<ConntrackEvent> {
+    for (let row = 0; row < this.length; row++) yield new FlowEvent(this.#store, row);
+    if (this.overrun) yield this.overrun;
+  }
+
+  /** For `JSON.stringify`: see {@link FlowEvent.toJSON}. */
+  override toJSON(): unknown[] {
+    return Array.from(this.events(), (event) =>
+      event.type === 'overrun' ? event : event.toJSON(),
+    );
+  }
+}
+
+export function overrunOf(segment: RawSegment): Overrun | undefined {
+  const { lost, source } = segment;
+  return lost === undefined || source === undefined ? undefined : { type: 'overrun', source, lost };
+}

@@ -1,0 +1,137 @@
+// Which of the two backends of iptables a host uses: the legacy tables of ip_tables, nf_tables by way
+// of iptables-nft, both, or none. Only looks.
+import type { Family } from '../constants.js';
+import { unsupported } from '../errors.js';
+import type { Session } from '../native/session.js';
+import type { RawNft, RawNftChain } from '../native/xtables-binding.js';
+import { familyNumber, readSnapshot } from './commit.js';
+
+/** `mixed`: rules in both, and packets pass both. `none`: rules in neither. */
+export type Backend = 'legacy' | 'nft' | 'mixed' | 'none';
+
+/** What was found, and what follows from it. */
+export interface BackendReport {
+  backend: Backend;
+  /** One sentence for each thing that was found. */
+  reasons: string[];
+  /** The legacy tables that the namespace has. */
+  legacy: { table: string; rules: number; chains: number; used: boolean }[];
+  nft: {
+    /** The kernel has nf_tables. */
+    available: boolean;
+    /** Tables with chains as iptables-nft makes them. */
+    tables: { table: string; rules: number; used: boolean }[];
+    /** Other tables of this family: of the nft tool, firewalld and the like. */
+    foreign: string[];
+  };
+}
+
+// What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities as it and older
+// releases have them.
+const hooks: Record<string, number> = {
+  PREROUTING: 0,
+  INPUT: 1,
+  FORWARD: 2,
+  OUTPUT: 3,
+  POSTROUTING: 4,
+};
+const priorities: Record<string, (hook: string) => readonly number[]> = {
+  raw: () => [-300],
+  mangle: () => [-150],
+  nat: (hook) => (hook === 'PREROUTING' || hook === 'OUTPUT' ? [-100] : [100]),
+  filter: () => [0],
+  security: () => [50, 150],
+};
+
+function isIptablesChain({ table, name, hook, priority }: RawNftChain): boolean {
+  return hooks[name] === hook && (priorities[table]?.(name).includes(priority) ?? false);
+}
+
+function readNft(raw: RawNft): BackendReport['nft'] {
+  const tables: BackendReport['nft']['tables'] = [];
+  const foreign: string[] = [];
+  for (const table of raw.tables) {
+    const chains = raw.chains.filter((chain) => chain.table === table);
+    const own = chains.filter(isIptablesChain);
+    if (own.length === 0 && !(table in priorities && chains.length === 0)) {
+      foreign.push(table);
+      continue;
+    }
+    const rules = own.reduce((sum, chain) => sum + chain.rules, 0);
+    tables.push({ table, rules, used: rules > 0 || own.some((chain) => chain.drops) });
+  }
+  return { available: raw.available, tables, foreign };
+}
+
+/** What the two findings mean. */
+export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']): Backend {
+  const inLegacy = legacy.some((table) => table.used);
+  const inNft = nft.tables.some((table) => table.used);
+  if (inLegacy && inNft) return 'mixed';
+  if (inLegacy) return 'legacy';
+  if (inNft) return 'nft';
+  // Nobody has rules: whose empty tables there are tells which tool was used.
+  if (legacy.length > 0 && nft.tables.length === 0) return 'legacy';
+  if (nft.tables.length > 0 && legacy.length === 0) return 'nft';
+  return 'none';
+}
+
+export async function detectBackend(session: Session, family: Family): Promise<BackendReport> {
+  const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
+  const number = familyNumber(family);
+  const names = await session.run(`${tool} tables`, undefined, (binding, handle) =>
+    binding.xtTables(handle, number),
+  );
+  const legacy: BackendReport['legacy'] = [];
+  for (const table of names) {
+    const { chains, ruleCount } = await readSnapshot(session, family, table);
+    const used =
+      ruleCount > 0 || chains.some(({ hook, policy }) => hook === 0 || policy === 'DROP');
+    legacy.push({ table, rules: ruleCount, chains: chains.length, used });
+  }
+  const nft = readNft(
+    await session.run('nf_tables look', undefined, (binding, handle) =>
+      binding.xtNft(handle, number),
+    ),
+  );
+  const reasons: string[] = [];
+  const list = (tables: { table: string; rules: number }[]) =>
+    tables.map(({ table, rules }) => `${table} (${rules} rules)`).join(', ');
+  reasons.push(
+    legacy.length > 0
+      ? `legacy ${tool} tables: ${list(legacy)}`
+      : `no legacy ${tool} table is registered in this network namespace`,
+  );
+  reasons.push(
+    !nft.available
+      ? 'the kernel has no nf_tables'
+      : nft.tables.length > 0
+        ? `nf_tables tables of ${tool}-nft: ${list(nft.tables)}`
+        : `no nf_tables table of ${tool}-nft`,
+  );
+  if (nft.foreign.length > 0) {
+    reasons.push(`nf_tables tables that are not ${tool}-nft's: ${nft.foreign.join(', ')}`);
+  }
+  return { backend: judge(legacy, nft), reasons, legacy, nft };
+}
+
+/**
+ * Called before legacy tables are read or changed by an instance that was not told which backend to
+ * use. Refuses where all rules are elsewhere; warns where some are.
+ */
+export function requireLegacy({ backend, reasons }: BackendReport, family: Family): void {
+  const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
+  if (backend === 'nft') {
+    throw unsupported(
+      `${tool} legacy tables`,
+      `the rules of this network namespace live in nf_tables (${reasons.join('; ')})`,
+      "open with { backend: 'legacy' } to work on the legacy tables all the same; packets pass both",
+    );
+  }
+  if (backend === 'mixed') {
+    process.emitWarning(
+      `${tool}: this network namespace has rules in the legacy tables and in nf_tables; only the legacy ones are seen here (${reasons.join('; ')})`,
+      { code: 'NETFILTER_MIXED_BACKENDS' },
+    );
+  }
+}

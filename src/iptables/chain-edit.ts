@@ -1,0 +1,308 @@
+// What a caller does to one chain inside `edit`: recorded, committed as a whole afterwards. Checks what
+// iptables refuses and the library behind it would not; knows no system call.
+import { badRange, badType } from '../errors.js';
+import type { ChainState, EditState, Item } from './edit-state.js';
+import { plain } from './edit-state.js';
+import { refused } from './extensions/define.js';
+import {
+  type Counters,
+  decodeRule,
+  type EncodeOptions,
+  encodeRule,
+  Rule,
+  type RuleInit,
+  ruleKey,
+} from './rule.js';
+import { parseRules } from './rule-text.js';
+import { noChain, type Policy } from './table.js';
+
+/** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
+export type RuleInput = RuleInit | Rule | string;
+
+export interface ReplaceOptions {
+  /**
+   * The new rule goes on counting where the old one stands at the moment of the commit. Otherwise its
+   * counters are those of `rule.counters`, or zero, as with `iptables -R`.
+   */
+  keepCounters?: boolean;
+}
+
+// Bytes of rules that were encoded before the edit began, so that the lock is not held for that long.
+const prepared = new WeakMap<RuleInit, Uint8Array>();
+
+/** Checks and encodes a rule in advance, as far as that is possible without its table's sets. */
+export function prepareRule(init: RuleInit, options: EncodeOptions, chain: string): void {
+  checkPlace(init, chain, options.table, options.path ?? 'rule');
+  const entry = encodeRule(init, options);
+  if (!usesSets(init)) prepared.set(init, entry);
+}
+
+/** A chain inside `edit`. Rules are counted from 0, as in an array. */
+export class ChainEdit {
+  readonly #state: EditState;
+  readonly #chain: ChainState;
+  readonly #alive: () => void;
+
+  /** @internal */
+  constructor(state: EditState, chain: ChainState, alive: () => void) {
+    this.#state = state;
+    this.#chain = chain;
+    this.#alive = alive;
+  }
+
+  get name(): string {
+    return this.#chain.name;
+  }
+  get builtin(): boolean {
+    return this.#chain.hook !== 0;
+  }
+  get length(): number {
+    return this.#state.length(this.#chain);
+  }
+  /** The rules as they are now, with what this edit has done so far. */
+  get rules(): readonly Rule[] {
+    this.#check();
+    return Array.from({ length: this.length }, (_, index) => this.#state.rule(this.#chain, index));
+  }
+
+  /** Adds rules at the end. A text with lists of addresses adds one rule for each pair. */
+  append(...rules: RuleInput[]): this {
+    return this.appendAll(rules);
+  }
+
+  /** The same for an array. */
+  appendAll(rules: readonly RuleInput[]): this {
+    this.#check();
+    this.#state.splice(this.#chain, this.length, 0, this.#make(rules));
+    return this;
+  }
+
+  /** Adds a rule (or the rules that a text with lists means) before the one at `index`; default 0. */
+  insert(rule: RuleInput, index = 0): this {
+    this.#check();
+    this.#index(index, this.length);
+    this.#state.splice(this.#chain, index, 0, this.#make([rule]));
+    return this;
+  }
+
+  /** Puts a rule in the place of another. */
+  replace(index: number, rule: RuleInput, options: ReplaceOptions = {}): this {
+    this.#check();
+    this.#index(index, this.length - 1);
+    const made = this.#make([rule]);
+    if (made.length !== 1) throw refused('rule', `it means ${made.length} rules, one is replaced`);
+    const old = this.#item(index);
+    let [item] = made as [Item];
+    if (options.keepCounters && typeof item === 'object' && 'entry' in item) {
+      if (typeof old === 'number') {
+        item = { ...item, countersOf: old };
+      } else if ('entry' in old && old.countersOf !== undefined) {
+        item = { ...item, countersOf: old.countersOf };
+      } else {
+        const init = {
+          ...plain(item.init!),
+          counters: this.#state.rule(this.#chain, index).counters,
+        };
+        item = this.#state.make(init, this.#options('rule'));
+      }
+    }
+    this.#state.splice(this.#chain, index, 1, [item]);
+    return this;
+  }
+
+  /**
+   * Deletes the rule at an index, or the first rule that says the same as the given one (typed values
+   * are compared; counters do not count). A text that means several rules deletes each of them.
+   * @returns whether there was such a rule; of several, whether all were there
+   * @throws {RangeError} for an index without a rule
+   */
+  delete(rule: number | RuleInput): boolean {
+    this.#check();
+    if (typeof rule === 'number') {
+      this.#index(rule, this.length - 1);
+      this.#state.splice(this.#chain, rule, 1, []);
+      return true;
+    }
+    const found = this.#make([rule]).map((item) => {
+      const index = this.#find(item);
+      if (index >= 0) this.#state.splice(this.#chain, index, 1, []);
+      return index >= 0;
+    });
+    return found.every(Boolean);
+  }
+
+  /** Deletes every rule for which the function says so. Returns how many these were. */
+  deleteWhere(unwanted: (rule: Rule, index: number) => boolean): number {
+    this.#check();
+    const keep: Item[] = [];
+    const items = this.#state.items(this.#chain);
+    const gone = this.rules.map((rule, index) => {
+      const drop = unwanted(rule, index);
+      if (!drop) keep.push(items[index]!);
+      return drop;
+    });
+    const count = gone.filter(Boolean).length;
+    if (count > 0) this.#state.splice(this.#chain, 0, items.length, keep);
+    return count;
+  }
+
+  /** Where the first rule that says the same stands, or -1: `iptables -C`, by typed values. */
+  indexOf(rule: RuleInput): number {
+    this.#check();
+    const made = this.#make([rule]);
+    if (made.length !== 1) throw refused('rule', `it means ${made.length} rules`);
+    return this.#find(made[0]!);
+  }
+
+  /** Whether there is a rule that says the same. */
+  has(rule: RuleInput): boolean {
+    return this.indexOf(rule) >= 0;
+  }
+
+  /** Moves a rule to another place in the chain, with its counters. `to` counts without that rule. */
+  move(from: number, to: number): this {
+    this.#check();
+    this.#index(from, this.length - 1);
+    this.#index(to, this.length - 1);
+    const [item] = this.#state.splice(this.#chain, from, 1, []);
+    this.#state.splice(this.#chain, to, 0, [item!]);
+    return this;
+  }
+
+  /** Deletes all rules. */
+  flush(): this {
+    this.#check();
+    if (this.length > 0) this.#state.splice(this.#chain, 0, this.length, []);
+    return this;
+  }
+
+  /** Sets the counters of one rule to zero, or those of all and of the policy. */
+  zero(index?: number): this {
+    this.#check();
+    if (index !== undefined) {
+      this.#index(index, this.length - 1);
+      this.#state.zeroRule(this.#chain, index);
+      return this;
+    }
+    for (let i = 0; i < this.length; i++) this.#state.zeroRule(this.#chain, i);
+    if (this.builtin) this.#chain.counters = { packets: 0n, bytes: 0n };
+    return this;
+  }
+
+  /** What the policy is now; `undefined` for a chain that is not built in. */
+  policy(): Policy | undefined;
+  /** Sets the policy of a built-in chain. Its counters stay, unless new ones are given. */
+  policy(policy: Policy, counters?: Counters): this;
+  policy(policy?: Policy, counters?: Counters): Policy | undefined | this {
+    this.#check();
+    if (policy === undefined) return this.#chain.policy;
+    if (!this.builtin) throw refused(`chain ${this.name}`, 'only a built-in chain has a policy');
+    if (policy !== 'ACCEPT' && policy !== 'DROP') {
+      throw badRange('policy', "'ACCEPT' or 'DROP'", policy);
+    }
+    if (policy === 'DROP' && this.#state.snapshot.name === 'nat') throw noFiltering('policy');
+    this.#chain.policy = policy;
+    if (counters !== undefined) this.#chain.counters = checkCounters(counters);
+    return this;
+  }
+
+  #check(): void {
+    this.#alive();
+    if (this.#state.chains.get(this.#chain.name) !== this.#chain) {
+      throw noChain(this.#chain.name, this.#state.snapshot.name, this.#state.chains.keys());
+    }
+  }
+
+  #index(index: number, last: number): void {
+    if (!Number.isInteger(index)) throw badType('index', 'an integer', index);
+    if (index < 0 || index > last) {
+      throw badRange('index', last < 0 ? 'no index: the chain is empty' : `0…${last}`, index);
+    }
+  }
+
+  #item(index: number): Item {
+    const { items, first } = this.#chain;
+    return items === undefined ? first + index : items[index]!;
+  }
+
+  #options(path: string): EncodeOptions {
+    const { family, name } = this.#state.snapshot;
+    return { family, table: name, sets: this.#state.sets, path };
+  }
+
+  /** Encodes rules, after the checks that depend on where they go. */
+  #make(rules: readonly RuleInput[]): Item[] {
+    return rules.flatMap((rule, index) => {
+      const path = rules.length === 1 ? 'rule' : `rules[${index}]`;
+      const options = this.#options(path);
+      if (typeof rule === 'string') {
+        return parseRules(rule, options).map((init) => this.#one(init, options));
+      }
+      if (typeof rule !== 'object' || rule === null) throw badType(path, 'a rule or a text', rule);
+      return [this.#one(rule, options)];
+    });
+  }
+
+  #one(init: RuleInit | Rule, options: EncodeOptions): Item {
+    const entry = prepared.get(init);
+    if (entry !== undefined) return { entry, init, countersOf: undefined };
+    checkPlace(init, this.name, options.table, options.path!);
+    // The bytes of a rule that was read elsewhere hold the set's index there.
+    const own = init instanceof Rule && usesSets(init) ? init.with() : init;
+    return this.#state.make(own, options);
+  }
+
+  #find(item: Item): number {
+    const wanted = decodeRule(this.#state.bytes(item), {
+      family: this.#state.snapshot.family,
+      sets: this.#state.sets,
+      isChain: (name) => this.#state.chains.has(name),
+    });
+    const key = ruleKey(wanted);
+    const head = this.#state.snapshot.family === 'ipv6' ? 133 : 84;
+    for (let index = 0; index < this.length; index++) {
+      // Addresses, interfaces and protocol first: most rules differ there, and need no decoding.
+      const bytes = this.#state.bytes(this.#item(index));
+      if (Buffer.compare(bytes.subarray(0, head), wanted.raw.subarray(0, head)) !== 0) continue;
+      if (ruleKey(this.#state.rule(this.#chain, index)) === key) return index;
+    }
+    return -1;
+  }
+}
+
+function noFiltering(path: string): RangeError {
+  return refused(path, 'the table nat is not for filtering, DROP has no place in it');
+}
+
+/** What depends on the chain and the table: xshared.c, do_parse. */
+function checkPlace(
+  init: RuleInit | Rule,
+  chain: string,
+  table: string | undefined,
+  path: string,
+): void {
+  if (init.out !== undefined && (chain === 'PREROUTING' || chain === 'INPUT')) {
+    throw refused(`${path}.out`, `no outgoing interface is known in ${chain}`);
+  }
+  if (init.in !== undefined && (chain === 'POSTROUTING' || chain === 'OUTPUT')) {
+    throw refused(`${path}.in`, `no incoming interface is known in ${chain}`);
+  }
+  if (table === 'nat' && init.target?.data === undefined && init.target?.name === 'DROP') {
+    throw noFiltering(`${path}.target`);
+  }
+}
+
+export function usesSets(init: RuleInit | Rule): boolean {
+  return init.target?.name === 'SET' || (init.matches ?? []).some((match) => match.name === 'set');
+}
+
+function checkCounters(given: Counters): Counters {
+  for (const key of ['packets', 'bytes'] as const) {
+    const value = given[key];
+    if (typeof value !== 'bigint') throw badType(`counters.${key}`, 'a bigint', value);
+    if (value < 0n || value >= 1n << 64n) {
+      throw badRange(`counters.${key}`, 'an unsigned 64-bit number', value);
+    }
+  }
+  return { packets: given.packets, bytes: given.bytes };
+}

@@ -1,0 +1,134 @@
+// What a caller does to a table inside `edit`. Chains are chain-edit.ts, what becomes of it is
+// edit-state.ts; knows no system call.
+import { ChainEdit } from './chain-edit.js';
+import type { ChainState } from './edit-state.js';
+import { EditState } from './edit-state.js';
+import { refused } from './extensions/define.js';
+import { registry } from './extensions/index.js';
+import { checkChainName } from './rule-check.js';
+import type { Snapshot } from './snapshot.js';
+import type { TableName } from './table.js';
+
+/** A table inside `edit`. It can be used until the function that it was given to returns. */
+export class TableEdit {
+  readonly #state: EditState;
+  readonly #chains = new Map<ChainState, ChainEdit>();
+  #open = true;
+
+  /** @internal */
+  constructor(state: EditState) {
+    this.#state = state;
+  }
+
+  get name(): TableName {
+    return this.#state.snapshot.name;
+  }
+  get family(): 'ipv4' | 'ipv6' {
+    return this.#state.snapshot.family;
+  }
+  /** Names of all chains as they are now. */
+  get chains(): readonly string[] {
+    this.#check();
+    return [...this.#state.chains.keys()];
+  }
+  has(name: string): boolean {
+    this.#check();
+    return this.#state.chains.has(name);
+  }
+  /** @throws {RangeError} when there is no such chain */
+  chain(name: string): ChainEdit {
+    this.#check();
+    return this.#edit(this.#state.chain(name));
+  }
+
+  /**
+   * Makes a chain, as `iptables -N` does.
+   * @throws {RangeError} for a name that is taken, longer than 28 bytes, or no name for a chain
+   */
+  newChain(name: string): ChainEdit {
+    this.#check();
+    this.#checkNew(name);
+    return this.#edit(this.#state.addChain(name));
+  }
+
+  /** Renames a chain and redirects the rules that jump to it. Counters stay. */
+  renameChain(name: string, to: string): ChainEdit {
+    this.#check();
+    const chain = this.#userChain(name);
+    this.#checkNew(to);
+    this.#state.renameChain(chain, to);
+    return this.#edit(chain);
+  }
+
+  /**
+   * Deletes a chain, as `iptables -X NAME` does: it must be empty, and no rule may jump to it.
+   */
+  deleteChain(name: string): void {
+    this.#check();
+    const chain = this.#userChain(name);
+    const length = this.#state.length(chain);
+    if (length > 0)
+      throw refused(`chain ${name}`, `it still has ${length} rules: flush() it first`);
+    const references = this.#state.references.get(name) ?? 0;
+    if (references > 0) throw refused(`chain ${name}`, `${references} rules still jump to it`);
+    this.#state.removeChain(name);
+  }
+
+  /** Deletes all rules, and all chains that are not built in. Policies stay. */
+  clear(): void {
+    this.#check();
+    for (const chain of this.#state.chains.values()) this.#edit(chain).flush();
+    for (const [name, chain] of this.#state.chains) {
+      if (chain.hook === 0) this.#state.removeChain(name);
+    }
+  }
+
+  /** Sets all counters to zero, those of the policies too. */
+  zero(): void {
+    this.#check();
+    for (const chain of this.#state.chains.values()) this.#edit(chain).zero();
+  }
+
+  #edit(chain: ChainState): ChainEdit {
+    let edit = this.#chains.get(chain);
+    if (edit === undefined) {
+      edit = new ChainEdit(this.#state, chain, () => this.#check());
+      this.#chains.set(chain, edit);
+    }
+    return edit;
+  }
+
+  #userChain(name: string): ChainState {
+    const chain = this.#state.chain(name);
+    if (chain.hook !== 0) throw refused(`chain ${name}`, 'it is built in');
+    return chain;
+  }
+
+  #checkNew(name: string): void {
+    checkChainName(name, 'chain');
+    if (this.#state.chains.has(name)) {
+      throw refused(`chain ${name}`, `table ${this.name} has a chain of that name`);
+    }
+    if (['ACCEPT', 'DROP', 'QUEUE', 'RETURN'].includes(name)) {
+      throw refused(`chain ${name}`, 'it is a verdict');
+    }
+    if (registry.has(this.family, 'target', name)) {
+      throw refused(`chain ${name}`, 'it is a target, no chain can have its name');
+    }
+  }
+
+  #check(): void {
+    if (!this.#open) throw new TypeError('edit: the table was used after its edit had ended');
+  }
+
+  /** @internal */
+  close(): void {
+    this.#open = false;
+  }
+}
+
+/** The state that an edit begins with, and what the caller gets of it. */
+export function beginEdit(snapshot: Snapshot): { state: EditState; edit: TableEdit } {
+  const state = new EditState(snapshot);
+  return { state, edit: new TableEdit(state) };
+}

@@ -1,0 +1,428 @@
+// The kernel's ipt_entry and ip6t_entry (64-bit layout, host byte order): offsets, the fields before
+// the matches, and where matches and target lie. Knows no extension.
+import { badRange, badType } from '../errors.js';
+import type { Not, Place } from './extensions/define.js';
+import { isNot, refused } from './extensions/define.js';
+import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
+import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
+import type { HostNames } from './host-names.js';
+import type { Family } from './ip-text.js';
+import { applyMask, formatAddress, formatMask, maskPrefix } from './ip-text.js';
+
+export interface Counters {
+  packets: bigint;
+  bytes: bigint;
+}
+
+/** What a rule says before its matches. */
+export interface RuleHead {
+  /**
+   * `tcp`, or a number. Absent: any. IPv6 also knows `all`, which `-p all` sets: any, but the packet
+   * must have a transport header that the kernel can find.
+   */
+  readonly protocol?: Not<string | number> | undefined;
+  /** `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`, a mask in dotted form; bits beyond it are cut. */
+  readonly src?: Not<string> | undefined;
+  readonly dst?: Not<string> | undefined;
+  /** Incoming interface, at most 15 bytes; a `+` at the end means any that begins so. */
+  readonly in?: Not<string> | undefined;
+  /** Outgoing interface. */
+  readonly out?: Not<string> | undefined;
+  /** Second and further fragments (`{ not: true }`: heads and whole packets). IPv4 only. */
+  readonly fragment?: Not<true> | undefined;
+}
+
+/** Offsets, from the uapi headers; measured. */
+interface Layout {
+  size: number;
+  addressLength: 4 | 16;
+  in: number;
+  out: number;
+  inMask: number;
+  outMask: number;
+  proto: number;
+  flags: number;
+  invflags: number;
+  targetOffset: number;
+  nextOffset: number;
+  counters: number;
+  /** IPT_F_GOTO, IP6T_F_GOTO. */
+  goto: number;
+  /** IPT_F_FRAG; IPv6 has none. */
+  frag: number;
+  /** IP6T_F_PROTO: must be set for the protocol to count; IPv4 has none. */
+  protoFlag: number;
+}
+
+export const layouts: Record<Family, Layout> = {
+  ipv4: {
+    size: 112,
+    addressLength: 4,
+    in: 16,
+    out: 32,
+    inMask: 48,
+    outMask: 64,
+    proto: 80,
+    flags: 82,
+    invflags: 83,
+    targetOffset: 88,
+    nextOffset: 90,
+    counters: 96,
+    goto: 2,
+    frag: 1,
+    protoFlag: 0,
+  },
+  ipv6: {
+    size: 168,
+    addressLength: 16,
+    in: 64,
+    out: 80,
+    inMask: 96,
+    outMask: 112,
+    proto: 128,
+    flags: 131,
+    invflags: 132,
+    targetOffset: 140,
+    nextOffset: 142,
+    counters: 152,
+    goto: 4,
+    frag: 0,
+    protoFlag: 1,
+  },
+};
+
+/** XT_INV_*, the same in both families. */
+const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40 };
+const ifnamsiz = 16;
+
+/** Of the 32-byte header of matches and targets. */
+export const extensionHeader = { size: 32, name: 2, nameLength: 29, revision: 31 };
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function interfaceText(bytes: Uint8Array, at: number, maskAt: number): string | undefined {
+  if (bytes[maskAt] === 0 && bytes[at] === 0) return undefined;
+  const field = bytes.subarray(at, at + ifnamsiz);
+  const end = field.indexOf(0);
+  const name = bytesToText(end < 0 ? field : field.subarray(0, end));
+  if (bytes[maskAt] === 0) return name;
+  // As iptables prints it: the masked part, and `+` where the mask ends before the name's NUL.
+  let length = 0;
+  while (length < ifnamsiz && bytes[maskAt + length] !== 0) length++;
+  const masked = field.subarray(0, length).filter((byte) => byte !== 0);
+  const isWhole = length === ifnamsiz || field[length - 1] === 0;
+  return isWhole ? bytesToText(masked) : `${bytesToText(masked)}+`;
+}
+
+function writeInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): void {
+  const name = textToBytes(text);
+  bytes.set(name, at);
+  const wildcard = text.endsWith('+');
+  bytes.fill(0xff, maskAt, maskAt + (wildcard ? name.length - 1 : name.length + 1));
+}
+
+function not<T>(value: T, inverted: boolean): Not<T> {
+  return inverted ? { not: value } : value;
+}
+
+/** Host byte order, without the cost of a DataView. */
+export function readUint16(bytes: Uint8Array, at: number): number {
+  const [low, high] = littleEndian ? [at, at + 1] : [at + 1, at];
+  return bytes[low]! | (bytes[high]! << 8);
+}
+
+/** The address at `at` with its mask, in the typed form; `undefined` where both are zero. */
+function networkText(
+  entry: Uint8Array,
+  at: number,
+  maskAt: number,
+  length: 4 | 16,
+): string | undefined {
+  let any = true;
+  for (let i = 0; i < length && any; i++) any = entry[at + i] === 0 && entry[maskAt + i] === 0;
+  if (any) return undefined;
+  let full = true;
+  for (let i = 0; i < length && full; i++) full = entry[maskAt + i] === 0xff;
+  const address = entry.subarray(at, at + length);
+  if (full) return formatAddress(address);
+  return formatNetwork({ address, mask: entry.subarray(maskAt, maskAt + length) });
+}
+
+/** Reads what stands before the matches. */
+export function readHead(entry: Uint8Array, family: Family, names: HostNames): RuleHead {
+  const layout = layouts[family];
+  const length = layout.addressLength;
+  const flags = entry[layout.flags]!;
+  const inverted = entry[layout.invflags]!;
+  const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
+  const proto = readUint16(entry, layout.proto);
+  if (proto !== 0) {
+    head.protocol = not(names.protocolName(proto) ?? proto, (inverted & inv.proto) !== 0);
+  } else if (flags & layout.protoFlag) {
+    head.protocol = 'all';
+  }
+  const src = networkText(entry, 0, 2 * length, length);
+  if (src !== undefined) head.src = not(src, (inverted & inv.src) !== 0);
+  else if (inverted & inv.src) head.src = { not: anyNetwork[family] };
+  const dst = networkText(entry, length, 3 * length, length);
+  if (dst !== undefined) head.dst = not(dst, (inverted & inv.dst) !== 0);
+  else if (inverted & inv.dst) head.dst = { not: anyNetwork[family] };
+  const input = interfaceText(entry, layout.in, layout.inMask);
+  if (input !== undefined) head.in = not(input, (inverted & inv.in) !== 0);
+  const output = interfaceText(entry, layout.out, layout.outMask);
+  if (output !== undefined) head.out = not(output, (inverted & inv.out) !== 0);
+  if (flags & layout.frag) head.fragment = not(true as const, (inverted & inv.frag) !== 0);
+  return head;
+}
+
+const anyNetwork: Record<Family, string> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
+
+/** Checks what stands before the matches; answers the canonical form. */
+export function checkHead(given: RuleHead, place: Place): RuleHead {
+  const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
+  const each = <T>(key: keyof RuleHead, check: (value: unknown, at: Place) => T) => {
+    const value: unknown = given[key];
+    if (value === undefined) return undefined;
+    const at = { ...place, path: `${place.path}.${key}` };
+    if (isNot(value)) return { not: check(value.not, { ...at, path: `${at.path}.not` }) };
+    return check(value, at);
+  };
+  const address = (value: unknown, at: Place) => {
+    if (typeof value !== 'string') throw badType(at.path, 'a string', value);
+    const parsed = parseNetwork(value, at.family);
+    if (parsed === undefined) throw notAddress(value, at, 'address or network');
+    return formatNetwork(parsed);
+  };
+  const proto = each('protocol', protocol.check);
+  if (proto !== undefined) {
+    const isAny = protocolOf({ protocol: proto }, place.names).number === 0;
+    if (isAny && isNot(proto)) {
+      throw refused(`${place.path}.protocol`, 'a rule for no protocol would never match');
+    }
+    if (!isAny) head.protocol = proto;
+    else if (place.family === 'ipv6') head.protocol = 'all';
+  }
+  const src = each('src', address);
+  if (src !== undefined) head.src = src;
+  const dst = each('dst', address);
+  if (dst !== undefined) head.dst = dst;
+  const input = each('in', checkInterface);
+  if (input !== undefined) head.in = input;
+  const output = each('out', checkInterface);
+  if (output !== undefined) head.out = output;
+  const fragment = each('fragment', (value, at) => {
+    if (value !== true) throw badType(at.path, 'true', value);
+    if (at.family === 'ipv6') throw refused(at.path, 'IPv6 has the match frag instead');
+    return true as const;
+  });
+  if (fragment !== undefined) head.fragment = fragment;
+  return head;
+}
+
+/** An interface name as `-i` takes it. */
+export function checkInterface(value: unknown, at: Place): string {
+  if (typeof value !== 'string') throw badType(at.path, 'a string', value);
+  const length = textToBytes(value).length;
+  if (length === 0 || length >= ifnamsiz) throw badRange(at.path, 'a name of 1…15 bytes', value);
+  // iptables takes them with a warning, and then prints a rule that cannot be read back.
+  if (/[\s\0]/.test(value)) throw refused(at.path, 'an interface name holds no white space');
+  return value;
+}
+
+/** The protocol that the matches of a rule can rely on. */
+export function protocolOf(
+  head: RuleHead,
+  names: HostNames,
+): { number: number; inverted: boolean } {
+  const inverted = isNot(head.protocol);
+  const value = isNot(head.protocol) ? head.protocol.not : head.protocol;
+  if (value === undefined) return { number: 0, inverted: false };
+  const number = typeof value === 'number' ? value : (names.protocolNumber(value as string) ?? 0);
+  return { number, inverted };
+}
+
+/** Writes a checked head into a zeroed entry. */
+export function writeHead(
+  entry: Uint8Array,
+  family: Family,
+  head: RuleHead,
+  names: HostNames,
+  isGoto: boolean,
+): void {
+  const layout = layouts[family];
+  const length = layout.addressLength;
+  let flags = isGoto ? layout.goto : 0;
+  let inverted = 0;
+  const open = <T>(value: Not<T>, bit: number): T => {
+    if (!isNot(value)) return value;
+    inverted |= bit;
+    return value.not as T;
+  };
+  if (head.protocol !== undefined) {
+    const { number, inverted: isInverted } = protocolOf(head, names);
+    viewOf(entry).setUint16(layout.proto, number, littleEndian);
+    if (isInverted) inverted |= inv.proto;
+    // Without this flag ip6_tables ignores the protocol.
+    flags |= layout.protoFlag;
+  }
+  for (const [given, index, bit] of [
+    [head.src, 0, inv.src],
+    [head.dst, 1, inv.dst],
+  ] as const) {
+    if (given === undefined) continue;
+    const { address, mask } = parseNetwork(open(given, bit), family)!;
+    entry.set(address, index * length);
+    entry.set(mask, (index + 2) * length);
+  }
+  if (head.in !== undefined) {
+    writeInterface(entry, layout.in, layout.inMask, open(head.in, inv.in));
+  }
+  if (head.out !== undefined) {
+    writeInterface(entry, layout.out, layout.outMask, open(head.out, inv.out));
+  }
+  if (head.fragment !== undefined) {
+    open(head.fragment, inv.frag);
+    flags |= layout.frag;
+  }
+  entry[layout.flags] = flags;
+  entry[layout.invflags] = inverted;
+}
+
+/** `-s … -d … -i … -o … -p … -f`, as iptables-save orders them. */
+export function printHead(head: RuleHead): string {
+  let text = '';
+  const put = (
+    option: string,
+    given: Not<unknown> | undefined,
+    value: (plain: string) => string,
+  ) => {
+    if (given === undefined) return;
+    const plain = String(isNot(given) ? given.not : given);
+    const printed = value(plain);
+    if (printed === '' && option !== '-f') return;
+    text += `${isNot(given) ? ' !' : ''} ${option}${printed === '' ? '' : ` ${printed}`}`;
+  };
+  put('-s', head.src, printNetwork);
+  put('-d', head.dst, printNetwork);
+  // `+` alone matches every interface: its mask is empty and iptables-save leaves it out.
+  put('-i', head.in, (name) => (name === '+' ? '' : name));
+  put('-o', head.out, (name) => (name === '+' ? '' : name));
+  put('-p', head.protocol, (name) => (name === 'all' ? '' : name));
+  put('-f', head.fragment, () => '');
+  return text;
+}
+
+/** iptables-save always writes the mask of an address. */
+function printNetwork(text: string): string {
+  const parsed = parseNetwork(text, text.includes(':') ? 'ipv6' : 'ipv4');
+  if (parsed === undefined) return text;
+  const prefix = maskPrefix(parsed.mask);
+  const address = formatAddress(applyMask(parsed.address, parsed.mask));
+  return `${address}/${prefix ?? formatMask(parsed.mask)}`;
+}
+
+export function readCounters(entry: Uint8Array, family: Family): Counters {
+  const view = viewOf(entry);
+  const at = layouts[family].counters;
+  return {
+    packets: view.getBigUint64(at, littleEndian),
+    bytes: view.getBigUint64(at + 8, littleEndian),
+  };
+}
+
+export function writeCounters(entry: Uint8Array, family: Family, counters: Counters): void {
+  const view = viewOf(entry);
+  const at = layouts[family].counters;
+  view.setBigUint64(at, counters.packets, littleEndian);
+  view.setBigUint64(at + 8, counters.bytes, littleEndian);
+}
+
+/** One match or target inside an entry. */
+export interface ExtensionBytes {
+  name: string;
+  revision: number;
+  payload: Uint8Array;
+}
+
+/** Where each match ends, and where the target begins; it ends with the entry. */
+export function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
+  const layout = layouts[family];
+  const target = readUint16(entry, layout.targetOffset);
+  const next = readUint16(entry, layout.nextOffset);
+  if (next !== entry.length || target > next || target < layout.size) {
+    throw new RangeError(
+      `entry: target at ${target} and end at ${next} do not fit ${entry.length} bytes`,
+    );
+  }
+  const ends: number[] = [];
+  const step = (at: number, end: number): number => {
+    const size = end - at < extensionHeader.size ? 0 : readUint16(entry, at);
+    if (size < extensionHeader.size || at + size > end) {
+      throw new RangeError(
+        `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
+      );
+    }
+    return at + size;
+  };
+  for (let at = layout.size; at < target; ) {
+    at = step(at, target);
+    ends.push(at);
+  }
+  const end = step(target, next);
+  if (end !== next) throw new RangeError(`entry: ${next - end} bytes after the target`);
+  return { ends, target };
+}
+
+function extensionAt(entry: Uint8Array, at: number, end: number): ExtensionBytes {
+  const header = extensionHeader;
+  const field = entry.subarray(at + header.name, at + header.name + header.nameLength);
+  const nul = field.indexOf(0);
+  return {
+    name: bytesToText(nul < 0 ? field : field.subarray(0, nul)),
+    revision: entry[at + header.revision]!,
+    payload: entry.subarray(at + header.size, end),
+  };
+}
+
+/** The matches and the target of an entry. Throws where sizes do not fit together. */
+export function splitEntry(
+  entry: Uint8Array,
+  family: Family,
+): { matches: ExtensionBytes[]; target: ExtensionBytes } {
+  const { ends, target } = entryParts(entry, family);
+  let at = layouts[family].size;
+  const matches = ends.map((end) => {
+    const found = extensionAt(entry, at, end);
+    at = end;
+    return found;
+  });
+  return { matches, target: extensionAt(entry, target, entry.length) };
+}
+
+/** Puts an entry together; its head and counters are still zero. */
+export function joinEntry(
+  family: Family,
+  matches: readonly ExtensionBytes[],
+  target: ExtensionBytes,
+): Uint8Array {
+  const layout = layouts[family];
+  const sizeOf = (each: ExtensionBytes) => extensionHeader.size + each.payload.length;
+  const targetOffset = matches.reduce((sum, each) => sum + sizeOf(each), layout.size);
+  const total = targetOffset + sizeOf(target);
+  if (total > 0xffff) throw refused('rule', `its ${total} bytes do not fit in an entry (65535)`);
+  const entry = new Uint8Array(total);
+  const view = viewOf(entry);
+  let at = layout.size;
+  for (const each of [...matches, target]) {
+    view.setUint16(at, sizeOf(each), littleEndian);
+    entry.set(textToBytes(each.name), at + extensionHeader.name);
+    entry[at + extensionHeader.revision] = each.revision;
+    entry.set(each.payload, at + extensionHeader.size);
+    at += sizeOf(each);
+  }
+  view.setUint16(layout.targetOffset, targetOffset, littleEndian);
+  view.setUint16(layout.nextOffset, total, littleEndian);
+  return entry;
+}

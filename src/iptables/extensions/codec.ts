@@ -1,0 +1,226 @@
+// Bytes ↔ typed form ↔ text of one extension, driven by its description. Knows the machinery of
+// fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
+import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
+import { isNot, refused } from './define.js';
+
+/** A typed extension as the machinery sees it. */
+export type Typed = { readonly name: string } & Record<string, unknown>;
+
+/** Small values of fields: numbers, strings, arrays and plain objects of them. */
+export function same(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const keys = Object.keys(a);
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => same((a as Typed)[key], (b as Typed)[key]))
+  );
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  for (const key in value) {
+    const inner = value[key];
+    if (typeof inner === 'object') deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}
+
+function readFields(extension: Extension, payload: DataView, cx: Codec, newest: boolean): Typed {
+  const typed: Typed = { name: extension.name };
+  if (!newest) typed.revision = extension.revision;
+  for (const field of extension.fields) {
+    if (field.present !== undefined && !field.present.read(payload, cx)) continue;
+    const value = field.store.read(payload, cx);
+    if (value === undefined) continue;
+    if (field.invert?.read(payload, cx)) {
+      typed[field.key] = { not: value };
+    } else if (field.default === undefined || field.shown || !same(value, field.default)) {
+      typed[field.key] = value;
+    }
+  }
+  return typed;
+}
+
+/** Writes a checked typed form over a zeroed payload. */
+export function writeFields(
+  extension: Extension,
+  typed: Typed,
+  payload: DataView,
+  cx: Codec,
+): void {
+  extension.always?.(payload, cx);
+  for (const field of extension.fields) {
+    const given = typed[field.key];
+    if (given === undefined) {
+      if (field.default !== undefined) field.store.write(payload, field.default, cx);
+      continue;
+    }
+    const not = isNot(given);
+    field.store.write(payload, not ? given.not : given, cx);
+    field.present?.write(payload, true, cx);
+    if (not) field.invert?.write(payload, true, cx);
+  }
+}
+
+/** Clears what stands behind the NUL of fixed strings: the kernel may keep old bytes there. */
+function cleanStrings(extension: Extension, payload: Uint8Array): void {
+  for (const field of extension.fields) {
+    for (const [at, length] of field.store.strings ?? []) {
+      const text = payload.subarray(at, at + length);
+      const end = text.indexOf(0);
+      if (end >= 0) text.fill(0, end);
+    }
+  }
+}
+
+/** The payload as it counts in comparisons: user part only, strings up to their NUL. */
+export function comparable(extension: Extension, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(payload.subarray(0, extension.userSize));
+  cleanStrings(extension, bytes);
+  return bytes;
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+// Where payloads are written again, to see whether the same bytes come out. Holds the largest: u32.
+export const maxSize = 4096;
+const scratch = new Uint8Array(maxSize);
+const scratchView = new DataView(scratch.buffer);
+
+/** Reads a payload; the raw form where the description does not reproduce the bytes. */
+export function decode(
+  extension: Extension,
+  payload: Uint8Array,
+  cx: Codec,
+  newest: boolean,
+): Typed | UnknownExtension {
+  const raw = (warning: string): UnknownExtension => ({
+    name: extension.name,
+    revision: extension.revision,
+    data: new Uint8Array(payload), // a copy: slice() of a Buffer is none
+    warning,
+  });
+  if (payload.length !== extension.size) {
+    return raw(`payload of ${payload.length} bytes, not ${extension.size}`);
+  }
+  let typed: Typed;
+  const again = scratch.subarray(0, extension.size).fill(0);
+  try {
+    typed = readFields(
+      extension,
+      new DataView(payload.buffer, payload.byteOffset, payload.length),
+      cx,
+      newest,
+    );
+    writeFields(extension, typed, scratchView, cx);
+  } catch (error) {
+    return raw(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const missing = extension.fields.find((each) => each.required && typed[each.key] === undefined);
+  if (missing !== undefined) return raw(`cannot be read: no ${missing.key}`);
+  if (!equalBytes(again, payload, extension.userSize)) {
+    if (!equalBytes(again, comparable(extension, payload), extension.userSize)) {
+      return raw('does not round-trip');
+    }
+  }
+  return deepFreeze(typed);
+}
+
+function checkField(field: AnyField, given: unknown, at: Place): unknown {
+  if (!isNot(given)) return field.type.check(given, at);
+  if (field.invert === undefined) throw refused(at.path, 'cannot be negated');
+  return { not: field.type.check(given.not, { ...at, path: `${at.path}.not` }) };
+}
+
+/** How a field is called in messages: by its path, or by its option where text is being read. */
+export type Naming = (field: string | undefined) => string;
+
+/** Checks a typed form and answers the canonical one. */
+export function check(
+  extension: Extension,
+  given: Readonly<Record<string, unknown>>,
+  place: Place,
+  naming: Naming,
+): Typed {
+  const typed: Typed = { name: extension.name };
+  const at = (key?: string): Place => ({ ...place, path: naming(key) });
+  for (const key of Object.keys(given)) {
+    if (key === 'name' || key === 'revision' || key === 'data' || given[key] === undefined)
+      continue;
+    if (!extension.fields.some((field) => field.key === key)) {
+      const known = extension.fields.map((field) => field.key).join(', ') || 'none';
+      throw new TypeError(
+        `${naming(key)}: ${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
+      );
+    }
+  }
+  for (const field of extension.fields) {
+    const value = given[field.key];
+    if (value === undefined) {
+      if (field.required) throw refused(naming(field.key), `${extension.name} needs it`);
+      continue;
+    }
+    for (const other of field.excludes ?? []) {
+      if (given[other] !== undefined) {
+        throw refused(naming(field.key), `cannot be used together with ${naming(other)}`);
+      }
+    }
+    for (const other of field.requires ?? []) {
+      if (given[other] === undefined) throw refused(naming(field.key), `needs ${naming(other)}`);
+    }
+    typed[field.key] = checkField(field, value, at(field.key));
+  }
+  if (extension.protocols !== undefined) checkProtocol(extension, at());
+  extension.check?.(typed, at());
+  return typed;
+}
+
+// xt_check_match() and xt_check_target(): an extension bound to a protocol.
+function checkProtocol(extension: Extension, at: Place): void {
+  const allowed = extension.protocols!;
+  if (!at.protocolInverted && allowed.includes(at.protocol)) return;
+  const names = allowed.map((number) => at.names.protocolName(number) ?? number).join(', ');
+  throw refused(at.path, `the kernel takes ${extension.name} only in a rule with -p ${names}`);
+}
+
+/** The text of an extension: ` -m name --option …` or ` -j NAME --option …`. */
+export function print(extension: Extension, typed: Typed, cx: Codec): string {
+  const lead = extension.kind === 'match' ? ' -m ' : ' -j ';
+  const { alias } = extension;
+  if (alias !== undefined && Object.entries(alias.preset).every(([k, v]) => same(typed[k], v))) {
+    return `${lead}${alias.name}${alias.print(typed, cx)}`;
+  }
+  const text = extension.print?.(typed, cx) ?? printFields(extension, typed, cx);
+  return `${lead}${extension.name}${text}`;
+}
+
+/** Field after field, in the order of the description. */
+export function printFields(
+  extension: Pick<Extension, 'fields'>,
+  typed: Readonly<Record<string, unknown>>,
+  cx: Codec,
+): string {
+  let text = '';
+  for (const field of extension.fields) {
+    const given = typed[field.key];
+    if (given === undefined) continue;
+    const not = isNot(given);
+    const value = not ? given.not : given;
+    if (field.print !== undefined) {
+      const own = field.print(value, not, cx, typed);
+      if (own !== '') text += ` ${own}`;
+      continue;
+    }
+    const option = field.options?.[0];
+    if (option === undefined) continue;
+    if (field.default !== undefined && same(value, field.default)) continue;
+    text += `${not ? ' !' : ''} --${option}`;
+    if (field.type.arity === 1) text += ` ${field.type.print(value, cx)}`;
+  }
+  return text;
+}

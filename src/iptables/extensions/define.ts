@@ -1,0 +1,241 @@
+// What an extension is made of: fields with a text form, a place in the payload and a type. The
+// file that describes one extension needs only this, values.ts and stores.ts. Holds no list.
+import type { HostNames, SetNames } from '../host-names.js';
+import type { Family } from '../ip-text.js';
+
+/** A value that may be negated: iptables' `! --option value` is `{ not: value }`. */
+export type Not<T> = T | { readonly not: T };
+
+/** What every known match and target has beside its own fields. */
+export interface Known {
+  /**
+   * The revision of the kernel's extension. Set on what was read when it is not the newest one that
+   * the package knows; give it to encode an older one.
+   */
+  readonly revision?: number;
+  /** Never on a typed extension: its presence marks the raw form, `UnknownExtension`. */
+  readonly data?: undefined;
+}
+
+/** An extension, revision or payload that the package does not know: kept byte for byte. */
+export interface UnknownExtension {
+  readonly name: string;
+  readonly revision: number;
+  /** The payload as the kernel gave it, without the 32-byte header. */
+  readonly data: Uint8Array;
+  /** Why it is raw: `unknown revision 9`, `payload of 12 bytes, not 8`, `does not round-trip` … */
+  readonly warning?: string;
+}
+
+/** What a codec may look at outside the bytes. */
+export interface Codec {
+  readonly family: Family;
+  readonly names: HostNames;
+  readonly sets?: SetNames | undefined;
+}
+
+/** Where a value stands: for messages, and for checks that depend on the rule's protocol. */
+export interface Place extends Codec {
+  /** `rule.matches[0].sport` or `-m tcp --sport`. */
+  readonly path: string;
+  /** The rule's protocol number, 0 where it has none (yet: iptables looks at what came before). */
+  readonly protocol: number;
+  /** `! -p`. */
+  readonly protocolInverted: boolean;
+}
+
+/** Where an option's argument stands. */
+export interface ArgumentPlace extends Place {
+  /** `--sport`, as it was written. */
+  readonly option: string;
+  /** A `!` came before the option. */
+  readonly inverted: boolean;
+  /** Takes the next word of the rule: for options with a second argument. */
+  more(): string | undefined;
+}
+
+/** One kind of value: what is allowed, how it is read from text and printed. */
+export interface ValueType<T> {
+  /** 0: an option without argument. */
+  readonly arity: 0 | 1;
+  /** Refuses what is not allowed, with `at.path`; answers the canonical value. */
+  check(value: unknown, at: Place): T;
+  parse(text: string, at: ArgumentPlace): T;
+  print(value: T, cx: Codec): string;
+}
+
+/** Where a value lies in the payload. `read` answers `undefined` for absent. */
+export interface Store<T> {
+  read(payload: DataView, cx: Codec): T | undefined;
+  write(payload: DataView, value: T, cx: Codec): void;
+  /** Fixed strings `[offset, length]`: bytes after their NUL do not count as content. */
+  readonly strings?: readonly (readonly [offset: number, length: number])[];
+}
+
+type Plain<X> = Exclude<X, undefined | { readonly not: unknown }>;
+type HasNot<X> = [Extract<X, { readonly not: unknown }>] extends [never] ? false : true;
+
+/** One field of the typed extension. */
+export type Field<T, Negatable extends boolean = boolean> = {
+  /**
+   * Its options without the dashes; the first is the one that is printed. Absent where another
+   * field's option or a spelling sets it.
+   */
+  readonly options?: readonly string[];
+  readonly type: ValueType<T>;
+  readonly store: Store<T>;
+  /** The bit that says that the field is given. Without it `store.read` and `default` decide. */
+  readonly present?: Store<boolean>;
+  /** What the payload holds where the field is not given; such a value is not printed. */
+  readonly default?: T;
+  /** The default is shown in the typed form although it is not printed (limit's burst 5). */
+  readonly shown?: true;
+  readonly required?: true;
+  /** Fields that may not stand beside this one. */
+  readonly excludes?: readonly string[];
+  /** Fields that must stand beside this one. */
+  readonly requires?: readonly string[];
+  /** The whole text of the field, instead of `--option value`. Empty: not printed. */
+  readonly print?: (
+    value: T,
+    not: boolean,
+    cx: Codec,
+    typed: Readonly<Record<string, unknown>>,
+  ) => string;
+} & (Negatable extends true
+  ? { /** The bit that negates it. */ readonly invert: Store<boolean> }
+  : { readonly invert?: undefined });
+
+/** A further way to write fields in text, which is never printed: `--set-mark`, `--syn`. */
+export interface Spelling<V> {
+  readonly option: string;
+  readonly also?: readonly string[];
+  readonly arity?: 0 | 1;
+  readonly invertible?: true;
+  readonly repeat?: true;
+  /** The field that it gives a value to: refused where that field already has one. */
+  readonly field?: keyof V & string;
+  /** Options (without dashes) that cannot stand beside it. */
+  readonly excludes?: readonly string[];
+  /** Answers the value of `field`, or changes the draft itself where there is no `field`. */
+  parse(text: string, at: ArgumentPlace, draft: Draft<V>): unknown;
+}
+
+/** What the options have said so far; may hold scratch properties that `finish` removes. */
+export type Draft<V> = { -readonly [K in keyof V]?: V[K] } & Record<string, unknown>;
+
+type Own<V> = Omit<V, 'name' | keyof Known>;
+type Fields<V> = {
+  readonly [K in keyof Own<V> & string]-?: Field<Plain<Own<V>[K]>, HasNot<Own<V>[K]>>;
+};
+
+/** Another name that the same kernel extension has in text: `state` is conntrack with one bit. */
+export interface Alias<V> {
+  readonly name: string;
+  /** What the alias sets in the typed form; its presence is also what selects it for printing. */
+  readonly preset: Partial<V>;
+  readonly spellings: readonly Spelling<V>[];
+  print(value: V, cx: Codec): string;
+  /** After all options: mandatory ones, combinations. */
+  finish?(draft: Draft<V>, at: Place): void;
+}
+
+/** One (name, revision) of the kernel for the families that share its payload. */
+export interface Definition<V extends { readonly name: string }> {
+  readonly name: V['name'];
+  readonly revision: number;
+  readonly families: readonly Family[];
+  /** Payload bytes without the 32-byte header, padded to 8 as the kernel wants it. */
+  readonly size: number;
+  /** The leading part that users see; the rest is the kernel's own. `size` unless given. */
+  readonly userSize?: number;
+  /** The rule must say `-p` one of these, not inverted: xt_check_match() in the kernel. */
+  readonly protocols?: readonly number[];
+  /** The only tables in which the kernel accepts it. */
+  readonly tables?: readonly string[];
+  /** Holds set indexes: what it means depends on the host, so nothing of it is kept. */
+  readonly namesSets?: true;
+  /** Other names for `-m` that mean this one. */
+  readonly moduleNames?: readonly string[];
+  readonly fields: Fields<V>;
+  readonly spellings?: readonly Spelling<V>[];
+  readonly alias?: Alias<V>;
+  /** Bytes that do not depend on any field. */
+  always?(payload: DataView, cx: Codec): void;
+  /** Turns what the options said into the typed form (text only). */
+  finish?(draft: Draft<V>, at: Place): void;
+  /** What fields may not say together; throws `refused(at.path, …)`. Text and typed form alike. */
+  check?(value: V, at: Place): void;
+  /** The options as printed, instead of field after field. */
+  print?(value: V, cx: Codec): string;
+}
+
+export type Kind = 'match' | 'target';
+
+/** A definition with its kind; `V` lives on only in the type of the lists. */
+export interface Extension<V extends { readonly name: string } = { readonly name: string }>
+  extends Omit<Definition<V>, 'fields' | 'spellings' | 'alias' | 'finish' | 'check' | 'print'> {
+  readonly kind: Kind;
+  readonly userSize: number;
+  readonly fields: readonly AnyField[];
+  readonly spellings: readonly Spelling<Record<string, unknown>>[];
+  readonly alias: Alias<Record<string, unknown>> | undefined;
+  readonly finish: ((draft: Draft<Record<string, unknown>>, at: Place) => void) | undefined;
+  readonly check: ((value: Record<string, unknown>, at: Place) => void) | undefined;
+  readonly print: ((value: Record<string, unknown>, cx: Codec) => string) | undefined;
+  /** Carries the type only. */
+  readonly shape?: V;
+}
+
+export type AnyField = Omit<Field<unknown>, 'invert'> & {
+  readonly key: string;
+  readonly invert?: Store<boolean> | undefined;
+};
+
+function extension<V extends { readonly name: string }>(
+  kind: Kind,
+  definition: Definition<V>,
+): Extension<V> {
+  const fields = Object.entries(definition.fields).map(
+    ([key, field]) => ({ ...(field as object), key }) as AnyField,
+  );
+  return {
+    ...definition,
+    kind,
+    userSize: definition.userSize ?? definition.size,
+    fields,
+    // The machinery handles drafts and values by field name; the definition above is what is typed.
+    spellings: (definition.spellings ?? []) as Extension['spellings'],
+    alias: definition.alias as Extension['alias'],
+    finish: definition.finish as Extension['finish'],
+    check: definition.check as Extension['check'],
+    print: definition.print as Extension['print'],
+  };
+}
+
+/** Describes a match. `V` is its public type: every field of it must be described. */
+export function match<V extends { readonly name: string }>(
+  definition: Definition<V>,
+): Extension<V> {
+  return extension('match', definition);
+}
+
+/** Describes a target. */
+export function target<V extends { readonly name: string }>(
+  definition: Definition<V>,
+): Extension<V> {
+  return extension('target', definition);
+}
+
+export const both: readonly Family[] = ['ipv4', 'ipv6'];
+export const ipv4: readonly Family[] = ['ipv4'];
+export const ipv6: readonly Family[] = ['ipv6'];
+
+/** A rule, option or combination that iptables or the kernel would not take, and why. */
+export function refused(path: string, reason: string): RangeError {
+  return new RangeError(`${path}: ${reason}`);
+}
+
+export function isNot(value: unknown): value is { readonly not: unknown } {
+  return typeof value === 'object' && value !== null && 'not' in value;
+}

@@ -1,0 +1,78 @@
+// Match iprange: addresses from one to another (struct xt_iprange_mtinfo).
+import { badRange } from '../../errors.js';
+import { formatAddress, parseIpv4, parseIpv6 } from '../ip-text.js';
+import type { ArgumentPlace, Known, Not, Store, ValueType } from './define.js';
+import { both, match, refused } from './define.js';
+import { bit, inetAddress } from './stores.js';
+import { addressBytes, addressRange } from './values.js';
+
+type Addresses = string | readonly [from: string, to: string];
+
+export interface IprangeMatch extends Known {
+  readonly name: 'iprange';
+  /** One address or the first and the last one. */
+  readonly srcRange?: Not<Addresses>;
+  readonly dstRange?: Not<Addresses>;
+}
+
+function addresses(at: number): Store<Addresses> {
+  const low = inetAddress(at);
+  const high = inetAddress(at + 16);
+  return {
+    read(payload, cx) {
+      const from = formatAddress(low.read(payload, cx)!);
+      const to = formatAddress(high.read(payload, cx)!);
+      return from === to ? from : [from, to];
+    },
+    write(payload, value, cx) {
+      const [from, to] = typeof value === 'string' ? [value, value] : value;
+      low.write(payload, addressBytes(from), cx);
+      high.write(payload, addressBytes(to), cx);
+    },
+  };
+}
+
+const type: ValueType<Addresses> = {
+  ...addressRange,
+  parse(text, at) {
+    const [from = '', to = from, more] = text.split('-');
+    if (more !== undefined) throw badRange(at.path, 'two addresses with - between', text);
+    return addressRange.check([end(from, at), end(to, at)], at);
+  },
+  print: (value) => (typeof value === 'string' ? `${value}-${value}` : value.join('-')),
+};
+
+/** Here iptables completes short IPv4 addresses (`10.1` is 10.1.0.0). */
+function end(text: string, at: ArgumentPlace): string {
+  const bytes = at.family === 'ipv4' ? parseIpv4(text, true) : parseIpv6(text);
+  if (bytes === undefined) throw badRange(at.path, `an address of ${at.family}`, text);
+  return formatAddress(bytes);
+}
+
+export const iprange = match<IprangeMatch>({
+  name: 'iprange',
+  revision: 1,
+  families: both,
+  size: 72,
+  fields: {
+    srcRange: {
+      options: ['src-range'],
+      type,
+      store: addresses(0),
+      present: bit(64, 1),
+      invert: bit(64, 0x10),
+    },
+    dstRange: {
+      options: ['dst-range'],
+      type,
+      store: addresses(32),
+      present: bit(64, 2),
+      invert: bit(64, 0x20),
+    },
+  },
+  check(value, at) {
+    if (value.srcRange === undefined && value.dstRange === undefined) {
+      throw refused(at.path, 'needs srcRange (--src-range) or dstRange (--dst-range)');
+    }
+  },
+});

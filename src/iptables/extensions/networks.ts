@@ -1,0 +1,70 @@
+// An address with a mask in two nf_inet_addr unions, as conntrack and connlimit's relatives have it.
+// Unlike -s and -d, host bits stay as given. Not an extension.
+import { badType } from '../../errors.js';
+import {
+  formatAddress,
+  formatMask,
+  maskPrefix,
+  parseAddress,
+  parseMask,
+  prefixMask,
+} from '../ip-text.js';
+import type { Codec, Place, Store, ValueType } from './define.js';
+import { refused } from './define.js';
+import { bytesOf, inetAddress, rawBytes } from './stores.js';
+import { notAddress } from './values.js';
+
+/**
+ * `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`. iptables stores `10.0.0.1/32` with another mask than
+ * `10.0.0.1` (4 bytes of the union instead of 16); both mean and print the same.
+ */
+export type Network = string;
+
+function parse(text: string, cx: Codec): { address: Uint8Array; mask: Uint8Array } | undefined {
+  const cut = text.indexOf('/');
+  const address = parseAddress(cut < 0 ? text : text.slice(0, cut), cx.family);
+  // Without a mask iptables fills the whole union, in IPv4 too.
+  const mask = cut < 0 ? prefixMask(128, 'ipv6') : parseMask(text.slice(cut + 1), cx.family);
+  return address === undefined || mask === undefined ? undefined : { address, mask };
+}
+
+function format(address: Uint8Array, mask: Uint8Array): string {
+  const full = maskPrefix(mask) === 128;
+  return full ? formatAddress(address) : `${formatAddress(address)}/${formatMask(mask)}`;
+}
+
+/** The union of an address at `address`, of its mask at `mask`. */
+export function networkField(address: number, mask: number): Store<Network> {
+  const addressStore = inetAddress(address);
+  const maskStore = rawBytes(mask, 16);
+  return {
+    read(payload, cx) {
+      const bits = maskStore.read(payload, cx)!;
+      const host = cx.family === 'ipv6' || maskPrefix(bits) === 128;
+      return format(addressStore.read(payload, cx)!, host ? bits : bits.subarray(0, 4));
+    },
+    write(payload, text, cx) {
+      const parsed = parse(text, cx)!;
+      addressStore.write(payload, parsed.address, cx);
+      bytesOf(payload, mask, 16).set(parsed.mask);
+    },
+  };
+}
+
+export const networkType: ValueType<Network> = {
+  arity: 1,
+  check(value: unknown, at: Place) {
+    if (typeof value !== 'string') throw badType(at.path, 'a string', value);
+    const parsed = parse(value, at);
+    if (parsed === undefined) throw notAddress(value, at, 'address or network');
+    return format(parsed.address, parsed.mask);
+  },
+  parse(text, at) {
+    const value = networkType.check(text, at);
+    // iptables 1.8.9 silently takes such a mask for a whole address here (measured).
+    const mask = parse(value, at)!.mask;
+    if (maskPrefix(mask) === undefined) throw refused(at.path, `the mask of ${text} is no prefix`);
+    return value;
+  },
+  print: (value, cx) => (cx.family === 'ipv4' ? value.replace(/\/32$/, '') : value),
+};

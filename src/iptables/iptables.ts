@@ -1,0 +1,355 @@
+// Iptables: the legacy tables of one address family in one network namespace. Checks arguments, and
+// says which part does the work.
+import {
+  booleanAt,
+  familyAt,
+  integerAt,
+  objectAt,
+  oneOf,
+  onlyFields,
+  signalAt,
+  stringAt,
+} from '../checks.js';
+import type { Family } from '../constants.js';
+import { badType, unsupported } from '../errors.js';
+import { Session } from '../native/session.js';
+import { netnsPath } from '../netns.js';
+import { type Backend, type BackendReport, detectBackend, requireLegacy } from './backend.js';
+import { familyNumber, readSnapshot } from './commit.js';
+import type { TableEdit } from './edit.js';
+import { runEdit } from './edit-run.js';
+import type { LockOptions } from './lock.js';
+import { PendingEdit } from './pending-edit.js';
+import { type RestoreOptions, restoreText } from './restore.js';
+import { undoEdit } from './revert.js';
+import { saveTable } from './save.js';
+import { Table, type TableName } from './table.js';
+import { type RuleHits, type WatchOptions, watchRules } from './watch.js';
+
+export interface IptablesOptions {
+  /**
+   * Network namespace: a name under /run/netns, a path, or the pid of a process in it. Entering another
+   * one needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process.
+   */
+  netns?: string | number;
+  /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
+  family?: Family;
+  /**
+   * `'auto'` (default) looks where the rules of this namespace are: refuses to work on legacy tables
+   * while all rules are in nf_tables, and warns while there are rules in both. `'legacy'` does not look.
+   * `'nft'` is not supported yet: rules of iptables-nft cannot be read or changed.
+   */
+  backend?: 'auto' | 'legacy' | 'nft';
+}
+
+export interface LockWait {
+  /**
+   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once,
+   * Infinity waits for ever. Default 10000. Too late is an XtablesLockError that says who holds it.
+   */
+  lockTimeout?: number;
+  /** Ends the waiting. A commit that has begun is finished. */
+  signal?: AbortSignal;
+}
+
+export interface EditOptions extends LockWait {
+  /**
+   * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
+   * resolves to. The timer lives in this process, and keeps it alive.
+   */
+  revertAfter?: number;
+}
+
+const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
+const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
+const defaultLockTimeout = 10_000;
+/** What a timer can wait: more would fire at once. */
+const longestDelay = 2 ** 31 - 1;
+
+function tableAt(value: unknown, path: string): string {
+  const name = stringAt(value, path, 31);
+  if (!/^[^\s/]+$/.test(name)) throw badType(path, "a table's name", value);
+  return name;
+}
+
+function lockAt(options: Record<string, unknown>): LockOptions {
+  const { lockTimeout = defaultLockTimeout } = options;
+  const timeout =
+    lockTimeout === Infinity
+      ? Infinity
+      : integerAt(lockTimeout, 'options.lockTimeout', 0, longestDelay);
+  return { timeout, signal: signalAt(options.signal, 'options.signal') };
+}
+
+function warnCountersLost(tool: string, tables: readonly string[]): void {
+  if (tables.length === 0) return;
+  process.emitWarning(
+    `${tool}: the new rules of ${tables.join(', ')} are in place, but another writer without the xtables lock came before the counters could be put back: those of the whole table begin at zero`,
+    { code: 'NETFILTER_COUNTERS_LOST' },
+  );
+}
+
+/**
+ * The iptables rules of one family in one network namespace. Reading needs CAP_NET_ADMIN, changing
+ * CAP_NET_RAW too, both in the user namespace that owns the network namespace.
+ */
+export class Iptables implements Disposable, AsyncDisposable {
+  readonly family: Family;
+  readonly #session: Session;
+  readonly #backend: 'auto' | 'legacy';
+  readonly #pending = new Set<PendingEdit<unknown>>();
+  #closing = new AbortController();
+  #looked: Promise<void> | undefined;
+
+  /** @internal Use `Iptables.open()` or a default instance. */
+  constructor(session: Session, family: Family, backend: 'auto' | 'legacy') {
+    this.#session = session;
+    this.family = family;
+    this.#backend = backend;
+  }
+
+  /**
+   * Opens the tables of a namespace. Nothing is read or made yet.
+   * @throws {NetfilterError} ENOENT where there is no such namespace, EPERM where it may not be entered
+   */
+  static open(options: IptablesOptions = {}): Iptables {
+    onlyFields(objectAt(options, 'options'), new Set(['netns', 'family', 'backend']), 'options');
+    const { netns, family = 'ipv4', backend = 'auto' } = options;
+    familyAt(family, 'options.family');
+    const chosen = oneOf(backend, 'options.backend', ['auto', 'legacy', 'nft']);
+    if (chosen === 'nft') throw unsupported('iptables open', 'the nft backend');
+    const session = new Session({
+      netns: netns === undefined ? null : netnsPath(netns),
+      receiveBuffer: null,
+      reopens: false,
+    });
+    session.handle('iptables open');
+    return new Iptables(session, family, chosen);
+  }
+
+  get #tool(): string {
+    return this.family === 'ipv6' ? 'ip6tables' : 'iptables';
+  }
+
+  /** Where the rules of this namespace are. Makes nothing; looks anew at every call. */
+  async backend(): Promise<Backend> {
+    return (await this.backendReport()).backend;
+  }
+
+  /** The same with everything that it follows from. */
+  backendReport(): Promise<BackendReport> {
+    return detectBackend(this.#session, this.family);
+  }
+
+  /** Refuses or warns, once, where the legacy tables are not the whole truth. */
+  #lookOnce(): Promise<void> {
+    if (this.#backend === 'legacy') return Promise.resolve();
+    this.#looked ??= this.backendReport().then((report) => {
+      // Rules may come to one side or the other later: only what is settled is kept.
+      if (report.backend === 'nft' || report.backend === 'none') this.#looked = undefined;
+      requireLegacy(report, this.family);
+    });
+    this.#looked.catch(() => {
+      this.#looked = undefined;
+    });
+    return this.#looked;
+  }
+
+  /** Names of the legacy tables that the namespace has, in the kernel's order. */
+  async tables(): Promise<TableName[]> {
+    return this.#session.run(`${this.#tool} tables`, undefined, (binding, handle) =>
+      binding.xtTables(handle, familyNumber(this.family)),
+    );
+  }
+
+  /**
+   * Reads a table; default `filter`. One that the namespace does not have is read as what a new one would
+   * hold, and is not made.
+   */
+  async read(table: TableName = 'filter', options: { signal?: AbortSignal } = {}): Promise<Table> {
+    const name = tableAt(table, 'table');
+    onlyFields(objectAt(options, 'options'), new Set(['signal']), 'options');
+    const signal = signalAt(options.signal, 'options.signal');
+    await this.#lookOnce();
+    return new Table(await readSnapshot(this.#session, this.family, name, signal));
+  }
+
+  /**
+   * Changes a table in one atomic commit: takes the xtables lock, reads the table, calls `edit`, commits
+   * what it did, and returns what it returned. The function is called again (at most three times in all)
+   * when a writer that takes no lock changed the table meanwhile: it should do nothing but edit.
+   *
+   * Counters of rules that stay are kept exactly. Those of rules that are moved, and of policies, lose
+   * what comes between the reading and the commit, some milliseconds. Any commit refills the `limit`,
+   * `quota` and `statistic` matches of the table: put many changes into one edit.
+   *
+   * A table that the namespace does not have is made, with its hooks, and stays.
+   */
+  edit<T>(
+    table: TableName,
+    edit: (table: TableEdit) => T,
+    options: EditOptions & { revertAfter: number },
+  ): Promise<PendingEdit<T>>;
+  edit<T>(
+    table: TableName,
+    edit: (table: TableEdit) => T,
+    options?: EditOptions & { revertAfter?: undefined },
+  ): Promise<T>;
+  async edit<T>(
+    table: TableName,
+    edit: (table: TableEdit) => T,
+    options: EditOptions = {},
+  ): Promise<T | PendingEdit<T>> {
+    const name = tableAt(table, 'table');
+    if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
+    const given = objectAt(options, 'options');
+    onlyFields(given, editFields, 'options');
+    const lock = lockAt(given);
+    const delay =
+      options.revertAfter === undefined
+        ? undefined
+        : integerAt(options.revertAfter, 'options.revertAfter', 1, longestDelay);
+    await this.#lookOnce();
+    const session = this.#session;
+    const { family } = this;
+    const run = { session, family, table: name, lock };
+    // Read before the lock is given back: only with it is the table what this edit made of it.
+    const after = delay === undefined ? undefined : () => readSnapshot(session, family, name);
+    const done = await runEdit(run, synchronous(edit), after);
+    if (done.countersLost) warnCountersLost(this.#tool, [name]);
+    if (delay === undefined) return done.value;
+    const made = done.after!;
+    return this.#pend(done.value, delay, `${this.#tool} edit ${name}`, async () => {
+      if (!done.committed) return false;
+      const undo = { ...run, lock: { ...lock, signal: undefined } };
+      const undone = await runEdit(undo, (_, state) => undoEdit(state, done.before, made));
+      return undone.value;
+    });
+  }
+
+  #pend<T>(
+    value: T,
+    delay: number,
+    operation: string,
+    revert: () => Promise<boolean>,
+  ): PendingEdit<T> {
+    const pending: PendingEdit<T> = new PendingEdit(value, delay, {
+      operation,
+      revert,
+      settled: () => this.#pending.delete(pending),
+    });
+    this.#pending.add(pending);
+    return pending;
+  }
+
+  /**
+   * The tables as iptables-save writes them: those that the namespace has, or the ones that are named.
+   * `counters` puts `[packets:bytes]` before every rule (the policies always have theirs).
+   */
+  async save(
+    options: { tables?: readonly TableName[]; counters?: boolean; signal?: AbortSignal } = {},
+  ): Promise<string> {
+    const given = objectAt(options, 'options');
+    onlyFields(given, new Set(['tables', 'counters', 'signal']), 'options');
+    const counters =
+      options.counters !== undefined && booleanAt(options.counters, 'options.counters');
+    const signal = signalAt(options.signal, 'options.signal');
+    const names = options.tables === undefined ? undefined : tablesAt(options.tables);
+    await this.#lookOnce();
+    const texts: string[] = [];
+    for (const name of names ?? (await this.tables())) {
+      const table = new Table(await readSnapshot(this.#session, this.family, name, signal));
+      texts.push(await saveTable(table, counters));
+      signal?.throwIfAborted();
+    }
+    return texts.join('');
+  }
+
+  /**
+   * Puts tables in place from iptables-save's text, as iptables-restore does, each in one atomic commit.
+   * Unlike it, nothing is changed unless the whole text is right. Errors name the line.
+   *
+   * Tables of the text lose what they hold, unless `noflush`; other tables are left alone. `counters`
+   * takes over the counters of the text. `test` checks against the tables and changes nothing.
+   */
+  async restore(text: string, options: RestoreOptions & LockWait = {}): Promise<void> {
+    if (typeof text !== 'string') throw badType('text', 'a string', text);
+    const given = objectAt(options, 'options');
+    onlyFields(given, restoreFields, 'options');
+    const flags: RestoreOptions = {};
+    for (const key of ['counters', 'noflush', 'test'] as const) {
+      if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);
+    }
+    const lock = lockAt(given);
+    await this.#lookOnce();
+    const lost = await restoreText(this.#session, this.family, text, flags, lock);
+    warnCountersLost(this.#tool, lost);
+  }
+
+  /**
+   * What rules count, while it happens: reads the tables again and again, and tells each rule (and each
+   * policy) whose counters moved. Ends when `signal` aborts or the instance is closed.
+   */
+  watch(options: WatchOptions = {}): AsyncIterable<RuleHits> {
+    const given = objectAt(options, 'options');
+    onlyFields(given, new Set(['interval', 'tables', 'signal']), 'options');
+    const interval =
+      options.interval === undefined
+        ? 1000
+        : integerAt(options.interval, 'options.interval', 10, longestDelay);
+    const names = options.tables === undefined ? undefined : tablesAt(options.tables);
+    const signal = signalAt(options.signal, 'options.signal');
+    const tables = async () => {
+      await this.#lookOnce();
+      return names ?? this.tables();
+    };
+    const closing = this.#closing.signal;
+    const ending = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    return watchRules(this.#session, this.family, tables, interval, ending);
+  }
+
+  /**
+   * Ends what is under way. Edits with `revertAfter` that are not confirmed are taken back first.
+   */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#closing = new AbortController();
+    this.#looked = undefined;
+    await Promise.allSettled([...this.#pending].map((pending) => pending.revert()));
+    await this.#session.close();
+  }
+
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function tablesAt(value: readonly unknown[]): string[] {
+  if (!Array.isArray(value)) throw badType('options.tables', 'an array of names', value);
+  return value.map((name, index) => tableAt(name, `options.tables[${index}]`));
+}
+
+/** Refuses a function that goes on after it has returned: the lock is held, and the commit comes next. */
+function synchronous<T>(edit: (table: TableEdit) => T): (table: TableEdit) => T {
+  return (table) => {
+    const value = edit(table);
+    if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function') {
+      (value as PromiseLike<unknown>).then(undefined, () => {});
+      throw new TypeError(
+        'edit: the function must do its work before it returns, not in a promise',
+      );
+    }
+    return value;
+  };
+}
+
+const byDefault = (family: Family) =>
+  new Iptables(new Session({ netns: null, receiveBuffer: null, reopens: true }), family, 'auto');
+
+/** The IPv4 tables of this process's network namespace. Opened when it is first used. */
+export const iptables: Iptables = byDefault('ipv4');
+/** The IPv6 tables of this process's network namespace. */
+export const ip6tables: Iptables = byDefault('ipv6');

@@ -1,0 +1,525 @@
+// The words of one rule → typed rules, with the order of evaluation, the abbreviations and the
+// refusals of iptables 1.8.9 (getopt_long with options that grow as -m and -j load extensions).
+import { badRange } from '../errors.js';
+import type { RuleHead } from './entry.js';
+import { checkInterface } from './entry.js';
+import type { Typed } from './extensions/codec.js';
+import type {
+  ArgumentPlace,
+  Draft,
+  Kind,
+  Not,
+  Place,
+  UnknownExtension,
+} from './extensions/define.js';
+import { refused } from './extensions/define.js';
+import { registry } from './extensions/index.js';
+import type { Option } from './extensions/options.js';
+import { optionsOf } from './extensions/options.js';
+import type { MaxRevision, Named } from './extensions/registry.js';
+import { formatNetwork } from './extensions/values.js';
+import type { HostNames, SetNames } from './host-names.js';
+import type { Family } from './ip-text.js';
+import {
+  applyMask,
+  isZero,
+  parseIpv4,
+  parseIpv6,
+  parseMask,
+  prefixMask,
+  wholeNumber,
+} from './ip-text.js';
+import { checkChainName, checkRule } from './rule-check.js';
+import type { Match, RuleInit, Target } from './rule-types.js';
+import { maxNameLength } from './rule-types.js';
+
+export interface ParseOptions {
+  /** `ipv4` unless given. */
+  family?: Family;
+  names?: HostNames;
+  sets?: SetNames | undefined;
+  maxRevision?: MaxRevision;
+  table?: string;
+}
+
+/** iptables' own options: long name → the short one; the ones of a rule first. */
+const ruleOptions: Record<string, string> = {
+  source: 's',
+  destination: 'd',
+  src: 's',
+  dst: 'd',
+  protocol: 'p',
+  'in-interface': 'i',
+  jump: 'j',
+  match: 'm',
+  'out-interface': 'o',
+  fragments: 'f',
+  'set-counters': 'c',
+  goto: 'g',
+  ipv4: '4',
+  ipv6: '6',
+};
+const otherOptions: Record<string, string> = {
+  append: 'A',
+  delete: 'D',
+  check: 'C',
+  insert: 'I',
+  replace: 'R',
+  list: 'L',
+  'list-rules': 'S',
+  flush: 'F',
+  zero: 'Z',
+  'new-chain': 'N',
+  'delete-chain': 'X',
+  'rename-chain': 'E',
+  policy: 'P',
+  table: 't',
+  numeric: 'n',
+  verbose: 'v',
+  wait: 'w',
+  'wait-interval': 'W',
+  exact: 'x',
+  version: 'V',
+  help: 'h',
+  'line-numbers': '0',
+  modprobe: 'M',
+};
+const baseOptions = new Map(Object.entries({ ...ruleOptions, ...otherOptions }));
+const withArgument = new Set(['s', 'd', 'p', 'i', 'o', 'j', 'm', 'g', 'c']);
+const inRule = new Set(Object.values(ruleOptions));
+
+/** One `-m` or the `-j` of the rule. */
+interface Loaded {
+  kind: Kind;
+  /** As the text called it. */
+  name: string;
+  named: Named;
+  draft: Draft<Record<string, unknown>>;
+  /** Options given so far, by their first name, as written. */
+  used: Map<string, string>;
+}
+
+/** What a long option can mean at some point of the text. */
+interface Meaning {
+  base?: string;
+  option?: Option;
+  /** Whose option it is: a match of that name (its latest instance), or the target. */
+  owner?: string;
+  kind?: Kind;
+}
+
+/** The parser of one rule's words; used once. */
+export class RuleParser {
+  readonly #words: readonly string[];
+  #at = 0;
+  readonly #family: Family;
+  readonly #options: ParseOptions & { names: HostNames };
+  /** Extension options, the latest loaded first, as libxtables merges them. */
+  #meanings: [name: string, meaning: Meaning][] = [];
+  readonly #matches: (Loaded | UnknownExtension)[] = [];
+  #target: Loaded | UnknownExtension | Target | undefined;
+  #targetSeen = false;
+  #inverted = false;
+  #protocolText: string | undefined;
+  #implicitLoaded = false;
+  readonly #head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
+  #sources: { list: string[]; inverted: boolean } | undefined;
+  #destinations: { list: string[]; inverted: boolean } | undefined;
+  #counters: { packets: bigint; bytes: bigint } | undefined;
+
+  constructor(words: readonly string[], options: ParseOptions & { names: HostNames }) {
+    this.#words = words;
+    this.#options = options;
+    this.#family = options.family ?? 'ipv4';
+  }
+
+  parse(): RuleInit[] {
+    for (let word = this.#next(); word !== undefined; word = this.#next()) this.#word(word);
+    if (this.#inverted) throw refused('rule: !', 'nothing to negate follows');
+    return this.#finish();
+  }
+
+  #next(): string | undefined {
+    return this.#words[this.#at++];
+  }
+
+  #word(word: string): void {
+    if (word === '!') {
+      if (this.#inverted) throw refused('rule: !', 'twice in a row');
+      this.#inverted = true;
+    } else if (word === '--') {
+      if (this.#at < this.#words.length) {
+        throw refused('rule: --', `there is no place for ${JSON.stringify(this.#words[this.#at])}`);
+      }
+    } else if (word.startsWith('--')) {
+      const cut = word.indexOf('=');
+      this.#long(cut < 0 ? word : word.slice(0, cut), cut < 0 ? undefined : word.slice(cut + 1));
+    } else if (word.startsWith('-') && word.length > 1) {
+      this.#cluster(word);
+    } else {
+      throw refused('rule', `no option takes ${JSON.stringify(word)}`);
+    }
+  }
+
+  /** Short options: `-s x`, and those that may be written together (`-fi eth0`, `-mtcp`). */
+  #cluster(word: string): void {
+    for (let at = 1; at < word.length; at++) {
+      const letter = word[at]!;
+      const rest = word.slice(at + 1);
+      if (letter === 'm' || letter === 'g' || rest === '') {
+        this.#base(letter, `-${letter}`, rest === '' ? undefined : rest);
+        return;
+      }
+      if (withArgument.has(letter)) {
+        throw refused(`rule: -${letter}`, `a blank must stand between it and ${rest}`);
+      }
+      this.#base(letter, `-${letter}`, undefined);
+    }
+  }
+
+  #long(word: string, attached: string | undefined): void {
+    const meaning = this.#lookUp(word.slice(2));
+    if (meaning === undefined || 'ambiguous' in meaning) {
+      if (this.#loadImplicit()) {
+        this.#long(word, attached);
+        return;
+      }
+      if (meaning === undefined) throw refused(`rule: ${word}`, this.#unknownReason());
+      throw refused(`rule: ${word}`, `ambiguous: ${meaning.ambiguous.join(', ')}`);
+    }
+    if (meaning.base !== undefined) {
+      if (attached !== undefined && !withArgument.has(meaning.base)) {
+        throw refused(`rule: ${word}`, 'takes no argument');
+      }
+      this.#base(meaning.base, word, attached);
+      return;
+    }
+    this.#extensionOption(meaning, word, attached);
+  }
+
+  #unknownReason(): string {
+    const loaded = this.#matches.map((each) => `-m ${each.name}`);
+    if (this.#target !== undefined) loaded.push(`-j ${this.#target.name}`);
+    return `not an option of a rule${loaded.length ? ` nor of ${loaded.join(', ')}` : ''} (options of a match come after its -m)`;
+  }
+
+  /** getopt_long: an exact name first, else the only thing that begins so. */
+  #lookUp(name: string): Meaning | { ambiguous: string[] } | undefined {
+    const base = baseOptions.get(name);
+    if (base !== undefined) return { base };
+    const exact = this.#meanings.find(([each]) => each === name);
+    if (exact !== undefined) return exact[1];
+    const found = new Map<unknown, [string, Meaning]>();
+    for (const [each, letter] of baseOptions) {
+      if (each.startsWith(name) && !found.has(letter)) found.set(letter, [each, { base: letter }]);
+    }
+    for (const [each, meaning] of this.#meanings) {
+      if (each.startsWith(name) && !found.has(meaning.option))
+        found.set(meaning.option, [each, meaning]);
+    }
+    if (found.size === 0) return undefined;
+    if (found.size > 1) return { ambiguous: [...found.values()].map(([each]) => `--${each}`) };
+    return [...found.values()][0]![1];
+  }
+
+  /** `-p tcp --dport`: an option that nobody knows loads the match of the protocol, once. */
+  #loadImplicit(): boolean {
+    if (this.#protocolText === undefined || this.#implicitLoaded) return false;
+    const number = wholeNumber(this.#protocolText, 255);
+    const name =
+      number === undefined ? this.#protocolText : this.#options.names.protocolName(number);
+    const named =
+      name === undefined
+        ? undefined
+        : registry.named(this.#family, 'match', name, this.#options.maxRevision);
+    if (named === undefined) return false;
+    this.#implicitLoaded = true;
+    this.#load('match', name!, named);
+    return true;
+  }
+
+  #load(kind: Kind, name: string, named: Named): Loaded {
+    const loaded: Loaded = { kind, name, named, draft: {}, used: new Map() };
+    const owner = named.alias?.name ?? named.extension.name;
+    // A second instance of a match adds no options: the first one's mean it from now on.
+    const again = this.#meanings.some(([, each]) => each.owner === owner && each.kind === kind);
+    if (!again) {
+      const fresh: [string, Meaning][] = [];
+      for (const option of optionsOf(named.alias ?? named.extension)) {
+        for (const each of option.names) fresh.push([each, { option, owner, kind }]);
+      }
+      this.#meanings = [...fresh, ...this.#meanings];
+    }
+    if (kind === 'match') this.#matches.push(loaded);
+    else this.#target = loaded;
+    return loaded;
+  }
+
+  #instance(meaning: Meaning): Loaded {
+    const is = (each: unknown): each is Loaded =>
+      typeof each === 'object' &&
+      each !== null &&
+      'named' in each &&
+      ((each as Loaded).named.alias?.name ?? (each as Loaded).named.extension.name) ===
+        meaning.owner;
+    if (meaning.kind === 'target' && is(this.#target)) return this.#target;
+    return this.#matches.findLast(is) as Loaded;
+  }
+
+  #place(path: string): Place {
+    const { protocol } = this.#head;
+    const plain = typeof protocol === 'object' ? protocol.not : protocol;
+    const number = typeof plain === 'string' ? this.#options.names.protocolNumber(plain) : plain;
+    return {
+      family: this.#family,
+      names: this.#options.names,
+      sets: this.#options.sets,
+      path,
+      protocol: number ?? 0,
+      protocolInverted: typeof protocol === 'object',
+    };
+  }
+
+  #extensionOption(meaning: Meaning, word: string, attached: string | undefined): void {
+    const option = meaning.option!;
+    const loaded = this.#instance(meaning);
+    const path = `${loaded.kind === 'match' ? '-m' : '-j'} ${loaded.name} ${word}`;
+    if (option.arity === 0 && attached !== undefined) throw refused(path, 'takes no argument');
+    const text = option.arity === 0 ? '' : (attached ?? this.#next());
+    if (text === undefined) throw refused(path, 'needs an argument');
+    const inverted = this.#inverted;
+    this.#inverted = false;
+    if (inverted && !option.invertible) throw refused(path, 'cannot be negated');
+    const id = option.names[0]!;
+    if (loaded.used.has(id) && !option.repeat) throw refused(path, 'can only be used once');
+    for (const other of optionsOf(loaded.named.alias ?? loaded.named.extension)) {
+      const before = loaded.used.get(other.names[0]!);
+      if (before === undefined || other === option) continue;
+      const clash =
+        option.excludes.some((each) => other.names.includes(each)) ||
+        other.excludes.some((each) => option.names.includes(each));
+      if (clash) throw refused(path, `cannot be used together with ${before}`);
+    }
+    loaded.used.set(id, word);
+    const at: ArgumentPlace = {
+      ...this.#place(path),
+      option: word,
+      inverted,
+      more: () => this.#next(),
+    };
+    option.apply(loaded.draft, text, at);
+  }
+
+  #base(letter: string, word: string, attached: string | undefined): void {
+    const path = `rule: ${word}`;
+    if (!inRule.has(letter)) {
+      const known = [...baseOptions.values()].includes(letter);
+      throw refused(path, known ? 'is not part of a rule' : this.#unknownReason());
+    }
+    const text = withArgument.has(letter) ? (attached ?? this.#next()) : '';
+    if (text === undefined) throw refused(path, 'needs an argument');
+    const inverted = this.#inverted;
+    this.#inverted = false;
+    if (inverted && 'jmgc46'.includes(letter)) throw refused(path, 'cannot be negated');
+    switch (letter) {
+      case 's':
+        if (this.#sources) throw refused(path, 'can only be used once');
+        this.#sources = { list: this.#addresses(text, path, inverted), inverted };
+        break;
+      case 'd':
+        if (this.#destinations) throw refused(path, 'can only be used once');
+        this.#destinations = { list: this.#addresses(text, path, inverted), inverted };
+        break;
+      case 'p':
+        this.#protocol(text, path, inverted);
+        break;
+      case 'i':
+        this.#once('in', path);
+        this.#head.in = not(checkInterface(text, this.#place(path)), inverted);
+        break;
+      case 'o':
+        this.#once('out', path);
+        this.#head.out = not(checkInterface(text, this.#place(path)), inverted);
+        break;
+      case 'f':
+        if (this.#family === 'ipv6') throw refused(path, 'IPv6 has -m frag instead');
+        this.#once('fragment', path);
+        this.#head.fragment = not(true as const, inverted);
+        break;
+      case 'm':
+        this.#match(text, path);
+        break;
+      case 'j':
+      case 'g':
+        this.#jump(letter, text, path);
+        break;
+      case 'c':
+        this.#setCounters(text, path);
+        break;
+      default:
+        if ((letter === '4') !== (this.#family === 'ipv4')) {
+          throw refused(path, `this is an ${this.#family} rule`);
+        }
+    }
+  }
+
+  #once(key: keyof RuleHead, path: string): void {
+    if (this.#head[key] !== undefined) throw refused(path, 'can only be used once');
+  }
+
+  #protocol(text: string, path: string, inverted: boolean): void {
+    if (this.#protocolText !== undefined) throw refused(path, 'can only be used once');
+    const name = text.toLowerCase();
+    const number = wholeNumber(name, 255) ?? this.#options.names.protocolNumber(name);
+    if (number === undefined) throw badRange(path, 'a protocol known to this host, or 0…255', text);
+    if (number === 0 && inverted) throw refused(path, 'a rule for no protocol would never match');
+    this.#protocolText = name;
+    if (number === 0) {
+      if (this.#family === 'ipv6') this.#head.protocol = 'all';
+      return;
+    }
+    this.#head.protocol = not(this.#options.names.protocolName(number) ?? number, inverted);
+  }
+
+  #addresses(text: string, path: string, inverted: boolean): string[] {
+    const parts = text.split(',');
+    if (inverted && parts.length > 1) throw refused(path, 'a list cannot be negated');
+    return parts.map((part) => this.#network(part.replace(/^\s+/, ''), path));
+  }
+
+  #network(text: string, path: string): string {
+    const family = this.#family;
+    const cut = text.indexOf('/');
+    const host = cut < 0 ? text : text.slice(0, cut);
+    const address = family === 'ipv4' ? parseIpv4(host, true) : parseIpv6(host);
+    if (address === undefined) {
+      const expected = `an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address or network (host names are not resolved)`;
+      throw badRange(path, expected, text);
+    }
+    const full = prefixMask(family === 'ipv4' ? 32 : 128, family);
+    const mask = cut < 0 ? full : parseMask(text.slice(cut + 1), family);
+    if (mask === undefined) throw badRange(path, 'a mask or prefix length after /', text);
+    return formatNetwork({ address: applyMask(address, mask), mask });
+  }
+
+  #match(name: string, path: string): void {
+    const raw = this.#raw(name, path);
+    if (raw !== undefined) {
+      this.#matches.push(raw);
+      return;
+    }
+    const named = registry.named(this.#family, 'match', name, this.#options.maxRevision);
+    if (named === undefined) throw badRange(path, `a match of ${this.#family}`, name);
+    this.#load('match', name, named);
+  }
+
+  #jump(letter: 'j' | 'g', name: string, path: string): void {
+    if (this.#targetSeen) throw refused(path, 'a rule has only one -j or -g');
+    this.#targetSeen = true;
+    const raw = letter === 'j' ? this.#raw(name, path) : undefined;
+    if (raw !== undefined) {
+      this.#target = raw;
+      return;
+    }
+    checkChainName(name, path);
+    if (letter === 'j' && /^(ACCEPT|DROP|QUEUE|RETURN)$/.test(name)) {
+      this.#target = { name: name as 'ACCEPT' };
+      return;
+    }
+    const named = registry.named(this.#family, 'target', name, this.#options.maxRevision);
+    if (letter === 'j' && named !== undefined) this.#load('target', name, named);
+    else
+      this.#target = letter === 'j' ? { name: 'jump', chain: name } : { name: 'goto', chain: name };
+  }
+
+  /** `--raw-payload REVISION:HEX`, this package's own way to write what it has no text for. */
+  #raw(name: string, path: string): UnknownExtension | undefined {
+    if (this.#words[this.#at] !== '--raw-payload') return undefined;
+    this.#at++;
+    const word = this.#next() ?? '';
+    const found = /^(\d{1,3}):((?:[0-9a-f]{16})*)$/.exec(word);
+    if (found === null || name.length === 0 || name.length > maxNameLength) {
+      throw badRange(`${path} ${name} --raw-payload`, 'revision:hex, a multiple of 8 bytes', word);
+    }
+    const data = Uint8Array.from(Buffer.from(found[2]!, 'hex'));
+    return { name, revision: Number(found[1]), data };
+  }
+
+  #setCounters(text: string, path: string): void {
+    if (this.#counters !== undefined) throw refused(path, 'can only be used once');
+    const cut = text.indexOf(',');
+    const second = cut < 0 ? this.#next() : text.slice(cut + 1);
+    if (second === undefined) throw refused(path, 'needs a packet and a byte counter');
+    const number = (part: string) => {
+      if (!/^\d+$/.test(part)) throw badRange(path, 'a counter', part);
+      return BigInt(part);
+    };
+    this.#counters = {
+      packets: number(cut < 0 ? text : text.slice(0, cut)),
+      bytes: number(second),
+    };
+  }
+
+  #finish(): RuleInit[] {
+    const loadedMatches: (Loaded | undefined)[] = [];
+    const matches = this.#matches.map((each) => {
+      loadedMatches.push('named' in each ? each : undefined);
+      return 'named' in each ? (this.#typed(each) as unknown as Match) : each;
+    });
+    const targetLoaded =
+      this.#target !== undefined && 'named' in this.#target ? this.#target : undefined;
+    const target = (targetLoaded ? this.#typed(targetLoaded) : this.#target) as Target | undefined;
+    const part = (kind: Kind, index: number) => {
+      const loaded = kind === 'match' ? loadedMatches[index] : targetLoaded;
+      const lead = `${kind === 'match' ? '-m' : '-j'} ${loaded?.name ?? '…'}`;
+      return (field: string | undefined) => {
+        const options = loaded ? optionsOf(loaded.named.alias ?? loaded.named.extension) : [];
+        const option = options.find((each) => each.field === field && field !== undefined);
+        const used = option && loaded?.used.get(option.names[0]!);
+        return option === undefined ? lead : `${lead} ${used ?? `--${option.names[0]}`}`;
+      };
+    };
+    const base: RuleInit = {
+      ...this.#head,
+      ...(matches.length > 0 && { matches }),
+      ...(target !== undefined && { target }),
+      ...(this.#counters !== undefined && { counters: this.#counters }),
+    };
+    checkRule(base, this.#options, { path: 'rule', part });
+    const rules: RuleInit[] = [];
+    for (const src of this.#sources?.list ?? [undefined]) {
+      for (const dst of this.#destinations?.list ?? [undefined]) {
+        const rule: { -readonly [K in keyof RuleInit]: RuleInit[K] } = { ...base };
+        // A /0 that is not negated says nothing: the kernel's entry cannot hold it either.
+        if (src !== undefined) setUnlessAny(rule, 'src', src, this.#sources!.inverted);
+        if (dst !== undefined) setUnlessAny(rule, 'dst', dst, this.#destinations!.inverted);
+        rules.push(rule);
+      }
+    }
+    return rules;
+  }
+
+  #typed(loaded: Loaded): Typed {
+    const { named, draft } = loaded;
+    const at = this.#place(`${loaded.kind === 'match' ? '-m' : '-j'} ${loaded.name}`);
+    if (named.alias !== undefined) named.alias.finish?.(draft, at);
+    else named.extension.finish?.(draft, at);
+    return { name: named.extension.name, ...named.alias?.preset, ...draft };
+  }
+}
+
+function not<T>(value: T, inverted: boolean): Not<T> {
+  return inverted ? { not: value } : value;
+}
+
+function setUnlessAny(
+  rule: { src?: RuleHead['src']; dst?: RuleHead['dst'] },
+  key: 'src' | 'dst',
+  text: string,
+  inverted: boolean,
+): void {
+  const mask = text.includes('/') ? text.slice(text.indexOf('/') + 1) : '';
+  const any =
+    mask === '0' || (mask !== '' && isZero(parseIpv6(mask) ?? parseIpv4(mask) ?? Uint8Array.of(1)));
+  if (inverted || !any) rule[key] = not(text, inverted);
+}

@@ -1,0 +1,66 @@
+// iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, reads at most the host's
+// files of names. The words are rule-words.ts, their meaning rule-parser.ts, the bytes rule.ts.
+import { refused } from './extensions/define.js';
+import { systemNames } from './host-names.js';
+import type { Family } from './ip-text.js';
+import { parseIpv6 } from './ip-text.js';
+import type { EncodeOptions, RuleInit } from './rule.js';
+import { decodeRule, encodeRule, Rule } from './rule.js';
+import { checkRule } from './rule-check.js';
+import type { ParseOptions } from './rule-parser.js';
+import { RuleParser } from './rule-parser.js';
+import { splitWords } from './rule-words.js';
+
+export type { ParseOptions } from './rule-parser.js';
+
+/**
+ * Every rule that a text means: lists of addresses (`-s a,b -d c,d`) make one rule for each pair, in
+ * iptables' order. Refuses what iptables 1.8.9 refuses, naming the option; does not resolve host
+ * names. `-A CHAIN` and the like are no part of a rule.
+ * @throws {RangeError} with the option and the reason
+ */
+export function parseRules(text: string, options: ParseOptions = {}): RuleInit[] {
+  if (typeof text !== 'string') throw new TypeError(`rule: expected a string, got ${typeof text}`);
+  if (text.includes('\0')) throw refused('rule', 'a NUL byte cannot stand in it');
+  return new RuleParser(splitWords(text), { names: systemNames, ...options }).parse();
+}
+
+/** The one rule that a text means; see `parseRules` for texts with lists. */
+export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
+  const rules = parseRules(text, options);
+  if (rules.length !== 1) {
+    throw refused('rule', `the list of addresses makes ${rules.length} rules: use parseRules()`);
+  }
+  return rules[0]!;
+}
+
+/**
+ * The text of a rule as iptables-save 1.8.9 writes it, from the first option on. The family of a typed
+ * rule is that of its addresses, else IPv4, unless `family` says so.
+ */
+export function formatRule(rule: RuleInit | Rule, options: EncodeOptions = {}): string {
+  if (rule instanceof Rule) return rule.toString();
+  const family = options.family ?? familyOf(rule);
+  // Through the bytes: what iptables would store is what is shown (60/minute becomes 1/sec).
+  const all = { ...options, family };
+  return decodeRule(encodeRule(rule, all), all).toString();
+}
+
+function familyOf(rule: RuleInit): Family {
+  for (const given of [rule.src, rule.dst]) {
+    const text = typeof given === 'object' ? given.not : given;
+    if (typeof text === 'string' && parseIpv6(text.split('/')[0]!) !== undefined) return 'ipv6';
+  }
+  try {
+    checkRule(rule, { family: 'ipv4' });
+    return 'ipv4';
+  } catch (error) {
+    // icmp6, REJECT with icmp6-…, addresses inside matches: only IPv6 takes them.
+    try {
+      checkRule(rule, { family: 'ipv6' });
+      return 'ipv6';
+    } catch {
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,244 @@
+// One rule: its typed form, its bytes (the portable form of an entry: see PortableEntry) and the way
+// between them. Pure: no kernel, no table. Text is rule-text.ts, layouts are entry.ts.
+import type { Counters, ExtensionBytes, RuleHead } from './entry.js';
+import {
+  joinEntry,
+  layouts,
+  printHead,
+  readCounters,
+  readHead,
+  readUint16,
+  viewOf,
+  writeCounters,
+  writeHead,
+} from './entry.js';
+import type { Typed } from './extensions/codec.js';
+import { print, writeFields } from './extensions/codec.js';
+import type { Kind } from './extensions/define.js';
+import type { HostNames, SetNames } from './host-names.js';
+import { systemNames } from './host-names.js';
+import type { Family } from './ip-text.js';
+import type { CheckedRule } from './rule-check.js';
+import { checkRule, extensionFor } from './rule-check.js';
+import type { Parts } from './rule-read.js';
+import { readParts } from './rule-read.js';
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Match,
+  PortableEntry,
+  RuleInit,
+  Target,
+} from './rule-types.js';
+import { isVerdict, noTarget } from './rule-types.js';
+
+export type { Counters } from './entry.js';
+export type { Not, UnknownExtension } from './extensions/define.js';
+export type { Family } from './ip-text.js';
+export type * from './rule-types.js';
+
+/** An immutable rule. Everything is decoded when it is first asked for. */
+export class Rule implements RuleInit {
+  readonly family: Family;
+  /** The bytes of the rule. Never change them: they are what is written back. */
+  readonly raw: PortableEntry;
+  readonly #options: DecodeOptions & { names: HostNames };
+  #head: RuleHead | undefined;
+  #parts: Parts | undefined;
+
+  /** Use `decodeRule`. Throws where the sizes in the bytes do not fit together. */
+  constructor(raw: PortableEntry, options: DecodeOptions = {}) {
+    this.raw = raw;
+    this.family = options.family ?? 'ipv4';
+    this.#options = { names: systemNames, ...options };
+    const { size, nextOffset } = layouts[this.family];
+    if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
+      throw new RangeError(`entry: ${raw.length} bytes are not one ${this.family} rule`);
+    }
+  }
+
+  get #read(): Parts {
+    let parts = this.#parts;
+    if (parts === undefined) {
+      parts = readParts(this.raw, { ...this.#options, family: this.family });
+      this.#parts = parts;
+    }
+    return parts;
+  }
+
+  get #headFields(): RuleHead {
+    this.#head ??= readHead(this.raw, this.family, this.#options.names);
+    return this.#head;
+  }
+
+  get protocol(): RuleHead['protocol'] {
+    return this.#headFields.protocol;
+  }
+  get src(): RuleHead['src'] {
+    return this.#headFields.src;
+  }
+  get dst(): RuleHead['dst'] {
+    return this.#headFields.dst;
+  }
+  get in(): RuleHead['in'] {
+    return this.#headFields.in;
+  }
+  get out(): RuleHead['out'] {
+    return this.#headFields.out;
+  }
+  get fragment(): RuleHead['fragment'] {
+    return this.#headFields.fragment;
+  }
+  get matches(): readonly Match[] {
+    return this.#read.matches;
+  }
+  get target(): Target | undefined {
+    return this.#read.target;
+  }
+  get counters(): Counters {
+    return readCounters(this.raw, this.family);
+  }
+
+  /** What of this rule stays raw or would not be written back as it is, and why. Mostly empty. */
+  get warnings(): readonly string[] {
+    const found: string[] = [];
+    for (const each of [...this.matches, this.target]) {
+      if (each?.data !== undefined) {
+        found.push(`${each.name} revision ${each.revision}: ${each.warning ?? 'raw'}`);
+      }
+    }
+    const { size, counters } = layouts[this.family];
+    const head = new Uint8Array(size);
+    const isGoto = this.target?.name === 'goto' && this.target.data === undefined;
+    writeHead(head, this.family, this.#headFields, this.#options.names, isGoto);
+    const till = layouts[this.family].flags + 2;
+    if (head.some((byte, at) => at < till && at < counters && byte !== this.raw[at])) {
+      found.push('the part before the matches holds more than iptables can say');
+    }
+    return found;
+  }
+
+  /** A copy of the plain typed form, for an edited rule: `rule.with({ target: { name: 'DROP' } })`. */
+  with(change: RuleInit = {}): RuleInit {
+    const { matches, target, counters } = this;
+    return { ...this.#headFields, matches, target, counters, ...change };
+  }
+
+  /** The text of the rule as iptables-save writes it, from the first option on. */
+  toString(): string {
+    return printRule(this.#headFields, this.matches, this.target, {
+      family: this.family,
+      ...this.#options,
+    });
+  }
+
+  /** The typed form; counters and payloads as strings, which JSON can hold. */
+  toJSON(): Record<string, unknown> {
+    const { packets, bytes } = this.counters;
+    const plain = (each: Match | Target | undefined) =>
+      each?.data === undefined ? each : { ...each, data: hex(each.data) };
+    return {
+      ...this.#headFields,
+      matches: this.matches.map(plain),
+      target: plain(this.target),
+      counters: { packets: String(packets), bytes: String(bytes) },
+      text: this.toString(),
+    };
+  }
+}
+
+/** The rule that an entry's portable bytes hold. */
+export function decodeRule(raw: PortableEntry, options: DecodeOptions = {}): Rule {
+  return new Rule(raw, options);
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+/** The text of a rule's parts, without a blank in front. */
+export function printRule(
+  head: RuleHead,
+  matches: readonly Match[],
+  target: Target | undefined,
+  cx: { family: Family; names: HostNames; sets?: SetNames | undefined },
+): string {
+  let text = printHead(head);
+  const each = (kind: Kind, given: Match | Target) => {
+    if (given.data !== undefined) {
+      const lead = kind === 'match' ? '-m' : '-j';
+      return ` ${lead} ${given.name} --raw-payload ${given.revision}:${hex(given.data)}`;
+    }
+    const extension = extensionFor(kind, given as Typed, cx.family, undefined, () => given.name);
+    return print(extension, given as Typed, cx);
+  };
+  for (const match of matches) text += each('match', match);
+  if (target !== undefined) {
+    if (target.data === undefined && target.name === 'jump') text += ` -j ${target.chain}`;
+    else if (target.data === undefined && target.name === 'goto') text += ` -g ${target.chain}`;
+    else if (isVerdict(target.name)) text += ` -j ${target.name}`;
+    else text += each('target', target);
+  }
+  return text.slice(1);
+}
+
+/** The portable bytes of a rule. A `Rule` of the same family is answered as it was read. */
+export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}): PortableEntry {
+  const family = options.family ?? (given instanceof Rule ? given.family : 'ipv4');
+  if (given instanceof Rule && given.family === family) return given.raw;
+  const names = options.names ?? systemNames;
+  const cx = { family, names, sets: options.sets };
+  const checked = checkRule(given, { ...options, family });
+  const part = (each: CheckedRule['matches'][number]): ExtensionBytes => {
+    if ('data' in each) return { name: each.name, revision: each.revision, payload: each.data };
+    const { extension, typed } = each;
+    const payload = new Uint8Array(extension.size);
+    writeFields(extension, typed, viewOf(payload), cx);
+    return { name: extension.name, revision: extension.revision, payload };
+  };
+  const { target } = checked;
+  const standard = (name: string) => ({ name, revision: 0, payload: new Uint8Array(8) });
+  const isGoto = target !== undefined && 'isGoto' in target && target.isGoto;
+  const entry = joinEntry(
+    family,
+    checked.matches.map(part),
+    target === undefined
+      ? standard(noTarget)
+      : 'isGoto' in target
+        ? standard(target.chain)
+        : part(target),
+  );
+  writeHead(entry, family, checked.head, names, isGoto);
+  writeCounters(entry, family, checked.counters);
+  return entry;
+}
+
+const keyOf = new WeakMap<Rule, string>();
+
+/**
+ * What two rules have in common exactly when they say the same: typed values where the package knows
+ * the extension (whatever its revision), bytes where not. Counters do not count. Unlike iptables'
+ * `-D` and `-C` it compares all of helper and connlabel.
+ */
+export function ruleKey(rule: Rule): string {
+  const known = keyOf.get(rule);
+  if (known !== undefined) return known;
+  const { family, raw, matches, target } = rule;
+  // Addresses, interfaces, protocol, flags: the bytes before nfcache, which the kernel ignores.
+  const head = raw.subarray(0, layouts[family].invflags + 1);
+  const parts = [...matches, target].map((each) => {
+    if (each?.data !== undefined) return [each.name, each.revision, hex(each.data)];
+    if (each === undefined) return null;
+    return { ...each, revision: undefined };
+  });
+  const key = `${family} ${hex(head)} ${JSON.stringify(parts, (_, value) =>
+    typeof value === 'bigint' ? `${value}n` : value,
+  )}`;
+  keyOf.set(rule, key);
+  return key;
+}
+
+/** Do two rules say the same? Counters do not count. */
+export function sameRule(a: Rule, b: Rule): boolean {
+  return ruleKey(a) === ruleKey(b);
+}

@@ -1,0 +1,117 @@
+// Tables and chains as they were at one moment: immutable, detached from the kernel, rules decoded when
+// they are first looked at. Knows no system call.
+import type { Family } from '../constants.js';
+import { badRange } from '../errors.js';
+import type { SetNames } from './host-names.js';
+import { type Counters, type DecodeOptions, decodeRule, type Rule } from './rule.js';
+import { SetTable } from './sets.js';
+import type { RawChain, Snapshot } from './snapshot.js';
+
+/** The kernel's own tables. A module may register others. */
+export type TableName = 'filter' | 'nat' | 'mangle' | 'raw' | 'security' | (string & {});
+
+export type Policy = 'ACCEPT' | 'DROP';
+
+/** A chain of a table. */
+export class Chain {
+  readonly name: string;
+  /** One of the table's own chains, which packets enter from a hook. */
+  readonly builtin: boolean;
+  /** What happens to a packet at the end of a built-in chain; `undefined` for any other chain. */
+  readonly policy: Policy | undefined;
+  /** What the policy has decided on; `undefined` for a chain that is not built in. */
+  readonly counters: Counters | undefined;
+  /** Rules of the table that jump or go to this chain. */
+  readonly references: number;
+  readonly length: number;
+  readonly #raw: RawChain;
+  readonly #rule: (index: number) => Rule;
+  #rules: readonly Rule[] | undefined;
+
+  /** @internal */
+  constructor(raw: RawChain, rule: (index: number) => Rule) {
+    this.#raw = raw;
+    this.#rule = rule;
+    this.name = raw.name;
+    this.builtin = raw.hook !== 0;
+    this.policy = raw.policy;
+    this.counters = this.builtin ? raw.counters : undefined;
+    this.references = raw.references;
+    this.length = raw.count;
+  }
+
+  /** In their order, counted from 0. */
+  get rules(): readonly Rule[] {
+    this.#rules ??= Object.freeze(
+      Array.from({ length: this.length }, (_, index) => this.#rule(this.#raw.first + index)),
+    );
+    return this.#rules;
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { name, builtin, policy, counters, references, rules } = this;
+    const plain = counters && { packets: `${counters.packets}`, bytes: `${counters.bytes}` };
+    return { name, builtin, policy, counters: plain, references, rules };
+  }
+}
+
+/** A table at one moment. It holds no handle: keep it, compare it, print it. */
+export class Table {
+  readonly name: TableName;
+  readonly family: Family;
+  /**
+   * Whether the namespace has this table. One that it does not have is read as what a new one would
+   * hold (empty chains, ACCEPT): reading never makes the kernel register a table.
+   */
+  readonly registered: boolean;
+  /** The built-in chains in the order of their hooks, then the others by name. */
+  readonly chains: ReadonlyMap<string, Chain>;
+  /** The same for two readings exactly when everything but counters is the same. */
+  readonly fingerprint: string;
+
+  /** @internal */
+  constructor(snapshot: Snapshot) {
+    this.name = snapshot.name;
+    this.family = snapshot.family;
+    this.registered = snapshot.registered;
+    this.fingerprint = snapshot.fingerprint;
+    const decode = ruleReader(snapshot);
+    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, decode)]));
+  }
+
+  /** @throws {RangeError} when there is no such chain */
+  chain(name: string): Chain {
+    const found = this.chains.get(name);
+    if (found === undefined) throw noChain(name, this.name, this.chains.keys());
+    return found;
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { name, family, registered } = this;
+    return { name, family, registered, chains: [...this.chains.values()] };
+  }
+}
+
+export function noChain(name: unknown, table: string, names: Iterable<string>): RangeError {
+  const all = [...names];
+  const some = all.slice(0, 12).join(', ') + (all.length > 12 ? ', …' : '');
+  return badRange('chain', `a chain of table ${table} (${some})`, name);
+}
+
+/** How the bytes of a snapshot's rules are to be read. */
+export function decodeOptions(snapshot: Snapshot, sets: SetNames): DecodeOptions {
+  const names = new Set(snapshot.chains.map((chain) => chain.name));
+  return { family: snapshot.family, sets, isChain: (name) => names.has(name) };
+}
+
+/** Rules by index, each made once. */
+export function ruleReader(
+  snapshot: Snapshot,
+  options: DecodeOptions = decodeOptions(snapshot, new SetTable(snapshot.sets)),
+): (index: number) => Rule {
+  const rules: (Rule | undefined)[] = new Array(snapshot.ruleCount);
+  return (index) => {
+    rules[index] ??= decodeRule(snapshot.entry(index), options);
+    return rules[index]!;
+  };
+}

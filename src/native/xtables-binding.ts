@@ -1,0 +1,57 @@
+// The part of the addon's contract that is iptables. Buffers are laid out in native/core/xtables:
+// snapshot.h for what is read, plan.h for what is committed.
+import type { CancelCell, Handle } from './binding.js';
+
+declare const brand: unique symbol;
+/** The xtables lock, held until `xtUnlock` or until the value is collected. */
+export type HeldLock = { readonly [brand]: 'xtables lock' };
+
+export interface RawCommit {
+  /** 0 committed, 1 nothing to do, 2 the table is another one by now, 3 committed without counters. */
+  outcome: 0 | 1 | 2 | 3;
+  /** Operations that libiptc was given. */
+  operations: number;
+  /** Chains that were written anew because editing them rule by rule costs more. */
+  rebuilt: number;
+}
+
+export interface RawNftChain {
+  table: string;
+  name: string;
+  type: string;
+  hook: number;
+  priority: number;
+  drops: boolean;
+  rules: number;
+}
+
+export interface RawNft {
+  available: boolean;
+  tables: string[];
+  /** Base chains. */
+  chains: RawNftChain[];
+  /** Rules in chains that are no base chains. */
+  otherRules: number;
+}
+
+/** `family` is AF_INET or AF_INET6. */
+export interface XtablesBinding {
+  /** Tables that the namespace has; creates none. */
+  xtTables(handle: Handle, family: number): Promise<string[]>;
+  /** A snapshot; of a table that is not there yet, what a new one would hold. */
+  xtRead(handle: Handle, family: number, table: string): Promise<ArrayBuffer>;
+  xtCommit(handle: Handle, plan: Uint8Array): Promise<RawCommit>;
+  /** `timeout` in milliseconds; negative: none. */
+  xtLock(cell: CancelCell, path: string, timeout: number): Promise<HeldLock>;
+  xtUnlock(lock: HeldLock): void;
+  xtSets(
+    handle: Handle,
+    names: readonly string[],
+  ): Promise<({ index: number; family: number } | null)[]>;
+  xtRevisions(
+    handle: Handle,
+    family: number,
+    queries: readonly { name: string; revision: number; target: boolean }[],
+  ): Promise<boolean[]>;
+  xtNft(handle: Handle, family: number): Promise<RawNft>;
+}

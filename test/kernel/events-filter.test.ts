@@ -1,0 +1,244 @@
+// The in-kernel filter of event streams, held against the same filter over everything an unfiltered
+// stream got. `stats.filtered` is what the kernel let through although it is outside: 0 where the kernel
+// is said to be exact.
+import {
+  conntrack,
+  type EventBatch,
+  type EventStream,
+  type FlowFilter,
+  type StatusName,
+} from '../../src/index.js';
+import { assert, suite } from '../support/harness.js';
+import { Netns, until } from '../support/netlab.js';
+import { type FilledFlow, fillAndList, useLabels } from '../support/populate.js';
+import { Random } from '../support/random.js';
+
+const test = suite('event filter');
+const rounds = 8;
+const perRound = 40;
+const flowsPerRound = 192;
+const seed = Number(process.env.EVENT_FILTER_SEED ?? Date.now() % 1_000_000);
+const pick = new Random(seed);
+
+test.before(() => {
+  useLabels();
+  Netns.current.conntrackSysctls({ events: 1 });
+});
+
+const prefix = (address: string) => {
+  const bits = address.includes(':') ? 128 : 32;
+  return pick.chance(50)
+    ? address
+    : `${address}/${pick.integer(pick.chance(30) ? 0 : bits / 2, bits)}`;
+};
+const port = (value: number) => {
+  if (pick.chance(50)) return value;
+  const from = Math.max(0, value - pick.integer(0, 9000));
+  return [from, Math.min(65535, value + pick.integer(0, 9000))] as const;
+};
+const statusNames: StatusName[] = [
+  'seen_reply',
+  'assured',
+  'src_nat',
+  'dst_nat',
+  'fixed_timeout',
+  'dying',
+];
+
+/** One condition that this flow, as it was made, meets: so that filters are not all empty. */
+function condition(flow: FilledFlow): FlowFilter {
+  const sides = ['orig', 'reply'] as const;
+  const choices: (() => FlowFilter | undefined)[] = [
+    () => ({ family: flow.family }),
+    () => ({ protocol: flow.protocol }),
+    () => ({ protocol: [flow.protocol, pick.integer(0, 255), pick.integer(0, 255), 6, 7, 8] }),
+    ...sides.flatMap((side) => [
+      () => ({ [side]: { src: prefix(flow[side].src) } }),
+      () => ({ [side]: { dst: prefix(flow[side].dst) } }),
+      () => ({ [side]: { src: prefix(flow[side].src), dst: prefix(flow[side].dst) } }),
+      () => withPort(side, 'srcPort', flow[side].srcPort),
+      () => withPort(side, 'dstPort', flow[side].dstPort),
+      () => withIcmp(side, flow),
+      () => (flow[side].zone === undefined ? undefined : { [side]: { zone: flow[side].zone } }),
+    ]),
+    () => ({ mark: pick.chance(50) ? flow.mark : masked(flow.mark) }),
+    () => ({ status: pick.pick(statusNames) }),
+    () => ({ status: { none: [pick.pick(statusNames)], any: ['seen_reply', 'dying'] } }),
+    () => (flow.state === undefined ? undefined : { state: [flow.state, 'CLOSE', 'CLOSED'] }),
+    () => ({ zone: flow.zone }),
+    () => (flow.labels?.length ? { label: pick.pick(flow.labels) } : undefined),
+    () => (flow.helper === undefined ? undefined : { helper: flow.helper }),
+    () => ({ nat: pick.pick(['src', 'dst', 'any', 'none'] as const) }),
+  ];
+  for (;;) {
+    const made = pick.pick(choices)();
+    if (made !== undefined) return made;
+  }
+}
+function withPort(side: 'orig' | 'reply', name: string, value: number | undefined) {
+  return value === undefined ? undefined : { [side]: { [name]: port(value) } };
+}
+function withIcmp(side: 'orig' | 'reply', flow: FilledFlow) {
+  const { icmpType, icmpCode, icmpId } = flow[side];
+  if (icmpType === undefined) return undefined;
+  return { [side]: pick.pick([{ icmpType }, { icmpCode }, { icmpId }, { icmpType, icmpId }]) };
+}
+function masked(mark: number) {
+  const mask = pick.integer(1, 0xffff) * 65536 + pick.integer(0, 0xffff);
+  return { value: mark, mask };
+}
+
+/** Conditions of one to three flows in one filter; what contradicts itself matches nothing, rightly. */
+function filterFrom(flows: readonly FilledFlow[]): FlowFilter {
+  const flow = pick.pick(flows);
+  const filter: FlowFilter = {};
+  for (let i = pick.integer(1, 3); i > 0; i--) {
+    const next = condition(flow);
+    const merged = (side: 'orig' | 'reply') =>
+      filter[side] || next[side] ? { [side]: { ...filter[side], ...next[side] } } : {};
+    Object.assign(filter, next, merged('orig'), merged('reply'));
+  }
+  return filter;
+}
+
+/** Events as far as they are told apart: the flow, what happened, and in which order. */
+const keys = (batch: EventBatch | undefined, filter?: FlowFilter) => {
+  if (batch === undefined) return [];
+  const kept = filter === undefined ? batch : batch.filter(filter);
+  const types = kept.columns.type;
+  return [...kept].map((flow, i) => `${types[i]} ${flow.id} ${flow.zone} ${flow.mark}`);
+};
+
+async function all(stream: EventStream, events: number): Promise<EventBatch | undefined> {
+  // Below the size of a segment: whatever waits is one batch.
+  await until(`${events} events`, () => stream.stats.queued >= events);
+  if (events === 0) return undefined;
+  const { value } = await stream.batches().next();
+  return value;
+}
+
+/** Everything that can happen to flows: made, marked, ended. Returns how many events that is. */
+async function makeChanges(from: number): Promise<number> {
+  fillAndList({ count: flowsPerRound, from, profile: 'mixed', labels: true, seed });
+  const marked = await conntrack.updateWhere(
+    { mark: { value: 0, mask: 1 } },
+    { mark: 0x00ff00f1 + from },
+  );
+  await conntrack.flush();
+  // A flow that another one has for its master goes after that one: then there is no more to tell.
+  await until('the table is empty', () => Netns.current.flowCount() === 0);
+  return marked + 2 * flowsPerRound;
+}
+
+test(`${rounds * perRound} random filters: the kernel's program is exact (seed ${seed})`, async () => {
+  // The values that filters are made of; the same seed makes the same flows again.
+  const known = fillAndList({
+    count: flowsPerRound * rounds,
+    profile: 'mixed',
+    labels: true,
+    seed,
+  });
+  await conntrack.flush();
+  let matched = 0;
+  for (let round = 0; round < rounds; round++) {
+    const from = round * flowsPerRound;
+    const flows = known.slice(from, from + flowsPerRound);
+    const everything = conntrack.events();
+    const filters = Array.from({ length: perRound }, () => filterFrom(flows));
+    const streams = filters.map((filter) => conntrack.events({ filter }));
+    const total = await makeChanges(from);
+    const batch = (await all(everything, total))!;
+    assert.is(batch.types.filter((type) => type === 3).length, flowsPerRound);
+    for (const [i, stream] of streams.entries()) {
+      const filter = filters[i]!;
+      const expected = keys(batch, filter);
+      matched += expected.length;
+      const text = JSON.stringify(filter);
+      const got = keys(await all(stream, expected.length));
+      await stream.close();
+      const { stats } = stream;
+      assert.equal(got, expected, text);
+      // Closing counts what was still on its way: the kernel has sent nothing else.
+      assert.is(stats.received, expected.length, text);
+      assert.is(stats.kernelFilter, 'exact', text);
+      assert.is(stats.filtered, 0, text);
+      assert.is(stats.lost, 0);
+      assert.is(stats.undecodable, 0);
+    }
+    await everything.close();
+    // A filter changes nothing for the others.
+    assert.is(everything.stats.received, total);
+  }
+  assert.ok(matched > rounds * perRound, `filters matched ${matched} events only`);
+});
+
+test('what the kernel cannot test is tested here: partial and unused', async () => {
+  const even = Array.from({ length: 128 }, (_, i) => i * 2);
+  const everything = conntrack.events({ types: ['new'] });
+  const partial = conntrack.events({ types: ['new'], filter: { protocol: even, family: 'ipv4' } });
+  const unused = conntrack.events({ types: ['new'], filter: { protocol: even } });
+  fillAndList({ count: 128, profile: 'mixed', seed });
+  await until('all', () => everything.stats.queued === 128);
+  const batch = (await all(everything, 128))!;
+  for (const [stream, filter, kind] of [
+    [partial, { protocol: even, family: 'ipv4' }, 'partial'],
+    [unused, { protocol: even }, 'unused'],
+  ] as const) {
+    const expected = keys(batch, filter);
+    assert.ok(expected.length > 0 && expected.length < 128);
+    assert.equal(keys(await all(stream, expected.length)), expected);
+    assert.is(stream.stats.kernelFilter, kind);
+    await stream.close();
+    assert.is(stream.stats.received - stream.stats.filtered, expected.length);
+    assert.ok(stream.stats.filtered > 0);
+  }
+  assert.is(unused.stats.received, 128);
+  assert.ok(partial.stats.received < 128);
+  assert.match(unused.stats.hints.join(), /too large for a program in the kernel/);
+  await everything.close();
+  await conntrack.flush();
+});
+
+test('what an event does not carry does not match', async () => {
+  const flow = (port: number) => ({
+    protocol: 'tcp' as const,
+    orig: { src: '10.9.9.9', dst: '10.9.9.8', srcPort: port, dstPort: 21 },
+    timeout: 600,
+    state: 'ESTABLISHED',
+    status: ['assured' as const],
+    helper: 'ftp',
+    labels: [3],
+  });
+  const streams = {
+    all: conntrack.events({}),
+    helper: conntrack.events({ filter: { helper: 'ftp' } }),
+    label: conntrack.events({ filter: { label: 3 } }),
+    state: conntrack.events({ filter: { state: 'ESTABLISHED' } }),
+    unmarked: conntrack.events({ filter: { mark: 0 } }),
+    zone: conntrack.events({ filter: { zone: 0 } }),
+  };
+  await conntrack.create(flow(1));
+  await conntrack.update(flow(1), { mark: 5 });
+  await conntrack.delete(flow(1));
+  const seen: Record<string, string[]> = {};
+  for (const [name, stream] of Object.entries(streams)) {
+    await until('the end of the flow', () => streams.all.closed || streams.all.stats.queued === 3);
+    seen[name] = [];
+    if (stream.stats.queued > 0) {
+      const { value } = await stream.batches().next();
+      for (const event of value!.events()) seen[name].push(event.type);
+    }
+    await stream.close();
+  }
+  assert.equal(seen, {
+    all: ['new', 'update', 'destroy'],
+    helper: ['new', 'update'],
+    // An update over netlink carries whatever could have changed; one by a packet only what did.
+    label: ['new', 'update'],
+    state: ['new', 'update', 'destroy'],
+    unmarked: ['new'],
+    zone: ['new', 'update', 'destroy'],
+  });
+});
+
+test.run();

@@ -1,0 +1,175 @@
+// Filters against what they mean: hundreds of random ones over a rich table, each put to dump, to
+// dumpBatches and to FlowBatch.filter, against a predicate over the whole table; and the filters that
+// kernels get wrong.
+import { conntrack, type FlowBatch, type FlowFilter, type FlowObject } from '../../src/index.js';
+import { conditionsOf, filterMatches, inOrder, randomFilter } from '../support/flow-filters.js';
+import { assert, suite } from '../support/harness.js';
+import { fill, useLabels } from '../support/populate.js';
+import { Random } from '../support/random.js';
+
+const test = suite('filter');
+const filters = 600;
+
+let whole: FlowBatch;
+let flows: FlowObject[];
+
+test.before(async () => {
+  useLabels();
+  fill({ count: 1920, seed: 21, labels: true });
+  // The same tuples once more in another zone, and some with marks and states of their own.
+  fill({ count: 192, seed: 21, labels: true, zone: 9 });
+  fill({ count: 192, seed: 22, profile: 'plain', network: 12 });
+  whole = await conntrack.dump();
+  flows = inOrder(whole.toArray());
+  assert.is(flows.length, 2304);
+});
+
+const idsOf = (batch: FlowBatch) => Array.from(batch.columns.id).sort((a, b) => a - b);
+
+async function inBatches(filter: FlowFilter, batchSize: number): Promise<number[]> {
+  const found: number[] = [];
+  for await (const batch of conntrack.dumpBatches(filter, { batchSize })) {
+    assert.ok(batch.length <= batchSize && batch.length > 0);
+    found.push(...batch.columns.id);
+  }
+  return found.sort((a, b) => a - b);
+}
+
+async function check(filter: FlowFilter, batchSize = 1000): Promise<FlowBatch> {
+  const said = JSON.stringify(filter);
+  const expected = flows
+    .filter((flow) => filterMatches(flow, filter))
+    .map(({ id }) => id!)
+    .sort((a, b) => a - b);
+  const dumped = await conntrack.dump(filter);
+  assert.equal(idsOf(dumped), expected, `dump ${said}`);
+  const { messages, rejected, undecodable } = dumped.stats;
+  assert.is(messages - rejected - undecodable, dumped.length);
+  assert.equal(idsOf(whole.filter(filter)), expected, `batch.filter ${said}`);
+  assert.equal(await inBatches(filter, batchSize), expected, `dumpBatches ${said}`);
+  return dumped;
+}
+
+test(`${filters} random filters`, async () => {
+  const random = new Random(20240611);
+  const decisive = new Map<string, number>();
+  let found = 0;
+  for (let i = 0; i < filters; i++) {
+    const filter = randomFilter(random, flows);
+    const dumped = await check(filter, 1 + random.below(2000));
+    if (dumped.length === 0) continue;
+    found++;
+    if (dumped.length === flows.length) continue;
+    for (const name of conditionsOf(filter)) decisive.set(name, (decisive.get(name) ?? 0) + 1);
+  }
+  assert.ok(found > filters / 2, `only ${found} filters found anything`);
+  const sideFields = ['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId', 'zone'];
+  for (const name of [
+    ...['family', 'protocol', 'src', 'dst', 'srcPort', 'dstPort', 'mark', 'status', 'state'],
+    ...['zone', 'label', 'helper', 'nat'],
+    ...sideFields.flatMap((field) => [`orig.${field}`, `reply.${field}`]),
+  ]) {
+    assert.ok((decisive.get(name) ?? 0) > 2, `${name} decided ${decisive.get(name) ?? 0} times`);
+  }
+});
+
+test('IPv6 addresses are never given to the kernel, whose comparison is inverted', async () => {
+  const flow = flows.find(({ family, nat }) => family === 'ipv6' && nat?.src !== undefined)!;
+  for (const filter of [
+    { src: flow.orig.src },
+    { dst: flow.orig.dst },
+    { reply: { src: flow.reply.src } },
+    { reply: { dst: flow.reply.dst } },
+  ]) {
+    const dumped = await check(filter);
+    assert.ok(dumped.length > 0);
+    assert.equal(dumped.stats.kernelFilter, ['family']);
+  }
+});
+
+test('IPv4 addresses and ports of TCP and UDP are given to the kernel, on both sides', async () => {
+  const flow = flows.find(
+    ({ family, protocol, nat, zone }) =>
+      family === 'ipv4' && protocol === 'udp' && nat !== undefined && zone === 0,
+  )!;
+  const { orig, reply } = flow;
+  const side = ({ src, dst, srcPort, dstPort }: typeof orig) => ({
+    ...{ src, dst, srcPort: srcPort!, dstPort: dstPort! },
+  });
+  const byOrig = await check({ protocol: 'udp', orig: side(orig) });
+  assert.equal(byOrig.stats.kernelFilter, ['family', 'orig']);
+  assert.is(byOrig.stats.messages, 1);
+  const byReply = await check({ protocol: 'udp', reply: side(reply) });
+  assert.ok(byReply.stats.kernelFilter.includes('reply'));
+  assert.is(byReply.stats.messages, 1);
+});
+
+test('ports of SCTP, UDPLITE and GRE, which the kernel does not compare', async () => {
+  for (const protocol of ['sctp', 'udplite', 'gre'] as const) {
+    const flow = flows.find((one) => one.protocol === protocol)!;
+    const { srcPort, dstPort } = flow.orig;
+    const one = await check({ protocol, srcPort: srcPort!, family: flow.family });
+    assert.ok(one.length >= 1 && one.length < 5);
+    const many = await check({ protocol, dstPort: dstPort! });
+    assert.ok(many.length < flows.filter((other) => other.protocol === protocol).length);
+  }
+});
+
+test('marks: bits outside the mask mean nothing, 0 is a mark', async () => {
+  const low = await check({ mark: { value: 0xfff3, mask: 0x3 } });
+  assert.equal(low.stats.kernelFilter, ['mark']);
+  assert.is(low.stats.rejected, 0);
+  const none = await check({ mark: 0 });
+  assert.ok(none.length > 100 && none.length < flows.length);
+  await check({ mark: { value: 0, mask: 0x80000000 } });
+  await check({ mark: { value: 0xffffffff, mask: 0x80000000 } });
+});
+
+test('zone 0 is every flow without a zone of its own, those with one for a direction too', async () => {
+  const zero = await check({ zone: 0 });
+  assert.ok([...zero].some((flow) => flow.orig.zone !== undefined));
+  assert.ok(![...zero].some((flow) => flow.zone !== 0));
+  const five = await check({ zone: 5 });
+  assert.equal(five.stats.kernelFilter, ['zone']);
+  const directional = flows.find(({ orig }) => orig.zone !== undefined)!;
+  const same = await check({ zone: directional.orig.zone! });
+  assert.is(same.length, 0);
+  await check({ orig: { zone: directional.orig.zone! } });
+  assert.is((await check({ zone: 9 })).length, 192);
+});
+
+test('status: all, any and none', async () => {
+  await check({ status: [] as never }).then(
+    () => assert.unreachable('an empty list is no condition'),
+    (error: Error) => assert.instance(error, RangeError),
+  );
+  const exact = await check({ status: { all: ['seen_reply'], none: ['assured'] } });
+  assert.equal(exact.stats.kernelFilter, ['status']);
+  assert.is(exact.stats.rejected, 0);
+  const any = await check({ status: { any: ['src_nat', 'dst_nat'] } });
+  assert.ok(any.length > 0 && any.length < flows.length);
+  assert.is((await check({ status: { all: ['assured'], none: ['assured'] } })).length, 0);
+});
+
+test('several conditions at once, each of which alone would match more', async () => {
+  const parts: FlowFilter[] = [
+    { protocol: ['tcp', 'udp'] },
+    { status: { any: ['assured', 'seen_reply'] } },
+    { zone: 0 },
+    { src: '10.0.0.0/8' },
+    { dstPort: [1, 1023] },
+    { mark: { value: 0, mask: 0xf0 } },
+    { nat: 'none' },
+  ];
+  let last = flows.length;
+  let sum: FlowFilter = {};
+  for (const part of parts) {
+    sum = { ...sum, ...part };
+    const { length } = await check(sum);
+    assert.ok(length < last, JSON.stringify(part));
+    last = length;
+  }
+  assert.ok(last > 0);
+});
+
+test.run();

@@ -1,0 +1,189 @@
+// The xtables lock: taken as iptables takes it, waited for, given up, and never left behind.
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { XtablesLockError } from '../../src/errors.js';
+import { Iptables } from '../../src/iptables/iptables.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { legacy, reset, saved } from '../support/iptables-tables.js';
+import { Child, run } from '../support/process.js';
+
+const test = suite('the xtables lock');
+const lock = '/run/xtables.lock';
+const ipt = Iptables.open({ backend: 'legacy' });
+
+/** Whether somebody holds the lock: flock(1) does not wait. */
+function isHeld(path = lock): boolean {
+  try {
+    run(['flock', '--nonblock', path, 'true']);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Another process that holds the lock until it is stopped. */
+async function holder(path = lock): Promise<Child> {
+  const child = Child.start(['flock', path, 'sh', '-c', 'echo held; exec cat']);
+  await child.line(/held/);
+  return child;
+}
+
+const add = (port: number, options = {}) =>
+  ipt.edit('filter', (table) => table.chain('INPUT').append(`-p udp --dport ${port}`), options);
+
+test('held during an edit, from the reading to the commit, and free before and after', async () => {
+  assert.is(existsSync(lock), false);
+  await ipt.read();
+  await ipt.save();
+  // Reading takes no lock, so it makes no file either.
+  assert.is(existsSync(lock), false);
+  const held = await ipt.edit('filter', (table) => {
+    table.chain('INPUT').append('-j ACCEPT');
+    return isHeld();
+  });
+  assert.is(held, true);
+  assert.is(isHeld(), false);
+  assert.is(statSync(lock).mode & 0o777, 0o600);
+  // iptables itself can work at once.
+  legacy('ipv4', '-w', '1', '-A', 'INPUT', '-j', 'DROP');
+  await ipt.restore(await ipt.save());
+  assert.is(isHeld(), false);
+});
+
+test('free after an edit that failed, and after one that was refused by the kernel', async () => {
+  await throws(Error, /^no$/, () =>
+    ipt.edit('filter', () => {
+      throw new Error('no');
+    }),
+  );
+  assert.is(isHeld(), false);
+  reset();
+  await throws(Error, /EINVAL/, () =>
+    ipt.edit('filter', (table) => table.chain('INPUT').append('-m owner --uid-owner 0')),
+  );
+  assert.is(isHeld(), false);
+});
+
+test('too late: who holds it is said', async () => {
+  const other = await holder();
+  for (const lockTimeout of [0, 30]) {
+    const error = await throws(XtablesLockError, /ETIMEDOUT.*is held by pid \d+ \(.+\)/, () =>
+      add(1, { lockTimeout }),
+    );
+    assert.is(error.code, 'ETIMEDOUT');
+    assert.match(error.message, new RegExp(`pid ${other.pid} |pid \\d+ \\(cat\\)`));
+    assert.match(error.hint!, /lockTimeout/);
+  }
+  await other.stop();
+  await add(1, { lockTimeout: 0 });
+});
+
+test('waits, and goes on as soon as it is free', async () => {
+  const other = await holder();
+  const waiting = add(2, { lockTimeout: Infinity });
+  const more = add(3);
+  const before = saved('ipv4');
+  await throws(XtablesLockError, /ETIMEDOUT/, () => add(4, { lockTimeout: 40 }));
+  assert.is(saved('ipv4'), before);
+  await other.stop();
+  await Promise.all([waiting, more]);
+  assert.match(saved('ipv4'), /--dport 2\n.*--dport 3\n/);
+  assert.not.match(saved('ipv4'), /--dport 4\n/);
+});
+
+test('a signal ends the waiting, for the file and in the queue', async () => {
+  const other = await holder();
+  const reason = new Error('enough');
+  const abort = new AbortController();
+  const first = add(5, { signal: abort.signal });
+  const queued = add(6, { signal: abort.signal });
+  const both = Promise.allSettled([first, queued]);
+  const third = add(7);
+  await new Promise((resolve) => setImmediate(resolve));
+  abort.abort(reason);
+  for (const end of await both) assert.is((end as PromiseRejectedResult).reason, reason);
+  await other.stop();
+  await third;
+  assert.not.match(saved('ipv4'), /--dport [56]\n/);
+  // One that has already been aborted does not even begin.
+  await throws(Error, /^enough$/, () => add(8, { signal: abort.signal }));
+});
+
+test('edits of one process take turns in their order', async () => {
+  reset();
+  const ports = Array.from({ length: 60 }, (_, i) => 100 + i);
+  await Promise.all(ports.map((port) => add(port)));
+  const found = [...saved('ipv4').matchAll(/--dport (\d+)/g)].map((match) => Number(match[1]));
+  assert.equal(found, ports);
+});
+
+test('XTABLES_LOCKFILE names another file, for us as for iptables', async () => {
+  const path = '/run/other.lock';
+  const other = await holder();
+  process.env.XTABLES_LOCKFILE = path;
+  try {
+    const held = await ipt.edit('filter', () => isHeld(path));
+    assert.is(held, true);
+    const second = await holder(path);
+    await throws(XtablesLockError, /\/run\/other\.lock is held by/, () =>
+      add(9, { lockTimeout: 0 }),
+    );
+    await second.stop();
+    process.env.XTABLES_LOCKFILE = '/run/missing/dir.lock';
+    await throws(XtablesLockError, /ENOENT.*\/run\/missing/, () => add(9));
+  } finally {
+    delete process.env.XTABLES_LOCKFILE;
+  }
+  await other.stop();
+});
+
+test('removed and made anew while we wait: the name counts', async () => {
+  const other = await holder();
+  const waiting = add(10);
+  await new Promise((resolve) => setImmediate(resolve));
+  rmSync(lock);
+  const second = await holder();
+  await other.stop();
+  // The file of the first holder is free now, but iptables would lock the new one.
+  await throws(XtablesLockError, /ETIMEDOUT/, () => add(11, { lockTimeout: 20 }));
+  await second.stop();
+  await waiting;
+  assert.match(saved('ipv4'), /--dport 10\n/);
+});
+
+test('children do not inherit it', async () => {
+  let child: Child | undefined;
+  await ipt.edit('filter', () => {
+    child = Child.start(['sh', '-c', 'echo there; exec cat']);
+  });
+  await child!.line(/there/);
+  assert.is(isHeld(), false);
+  const links = run(['ls', '-l', `/proc/${child!.pid}/fd`]);
+  assert.not.match(links, /xtables/);
+  await child!.stop();
+});
+
+test('closing ends the waiting', async () => {
+  const other = await holder();
+  const closed = Iptables.open({ backend: 'legacy' });
+  const waiting = closed.edit('filter', () => {});
+  await new Promise((resolve) => setImmediate(resolve));
+  await closed.close();
+  await throws(Error, /ERR_NETFILTER_CLOSED/, () => waiting);
+  await other.stop();
+  assert.is(isHeld(), false);
+  await add(12);
+});
+
+test('nothing is left open', async () => {
+  const count = () => run(['ls', `/proc/${process.pid}/fd`]).split('\n').length;
+  await add(13);
+  const before = count();
+  for (let i = 0; i < 50; i++) {
+    await add(14 + i);
+    await ipt.read();
+  }
+  assert.ok(count() <= before + 1, `${before} descriptors became ${count()}`);
+  assert.not.match(readFileSync('/proc/locks', 'utf8'), new RegExp(`FLOCK.*WRITE ${process.pid} `));
+});
+
+test.run();

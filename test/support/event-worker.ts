@@ -1,0 +1,26 @@
+// A worker that reads an event stream of its own: says `ready`, then how many events it has been told of
+// (those that were lost included) each time there are more, closes when it gets any message, and ends with
+// its counts.
+import { parentPort } from 'node:worker_threads';
+import { conntrack } from '../../src/index.js';
+
+export interface EventWorkerReport {
+  events: number;
+  lost: number;
+  received: number;
+  delivered: number;
+  counted: number;
+}
+
+const stream = conntrack.events();
+parentPort!.once('message', () => void stream.close());
+parentPort!.postMessage('ready');
+let events = 0;
+let lost = 0;
+for await (const batch of stream.batches()) {
+  events += batch.length;
+  lost += batch.overrun?.lost ?? 0;
+  parentPort!.postMessage(events + lost);
+}
+const { received, delivered, lost: counted } = stream.stats;
+parentPort!.postMessage({ events, lost, received, delivered, counted } satisfies EventWorkerReport);

@@ -1,0 +1,69 @@
+// Makes events in known numbers and reads streams to where a test wants them.
+import type { ConntrackEvent, EventStream, FlowEvent } from '../../src/index.js';
+import { cProgram } from './c-program.js';
+import { Netns } from './netns.js';
+import { Child } from './process.js';
+
+export interface MakeOptions {
+  count: number;
+  /** Number of the first flow; 64 apart from others. Default 0. */
+  from?: number;
+  /** Also deletes the flows again. Default true. */
+  remove?: boolean;
+  netns?: Netns;
+}
+
+/** Makes flows at full speed, and deletes them again; resolves with how many events that were. */
+export async function makeEvents(options: MakeOptions): Promise<{ new: number; destroy: number }> {
+  const { count, from = 0, remove = true, netns = Netns.current } = options;
+  const maker = cProgram('event_maker', { folder: 'bench/baseline' });
+  const words = [maker, '--count', String(count), '--from', String(from)];
+  const child = Child.start(netns.argv(remove ? [...words, '--delete'] : words));
+  const report = JSON.parse((await child.finish()).at(-1) ?? '') as {
+    created: number;
+    deleted: number;
+  };
+  return { new: report.created, destroy: report.deleted };
+}
+
+/** Keeps what a stream gives; `until` waits for a state of it. */
+export class Collector {
+  readonly events: FlowEvent[] = [];
+  /** Everything in order, overruns too. */
+  readonly all: ConntrackEvent[] = [];
+  lost = { kernel: 0, queue: 0 };
+  /** Settles when the stream has ended; rejects when it failed. */
+  readonly ended: Promise<void>;
+  #wake = () => {};
+
+  constructor(readonly stream: EventStream) {
+    this.ended = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    for await (const event of this.stream) {
+      this.all.push(event);
+      if (event.type === 'overrun') this.lost[event.source] += event.lost;
+      else this.events.push(event);
+      this.#wake();
+    }
+    this.#wake();
+  }
+
+  async until(enough: (events: readonly FlowEvent[]) => boolean): Promise<readonly FlowEvent[]> {
+    while (!enough(this.events)) {
+      if (this.stream.closed)
+        throw new Error(`the stream ended after ${this.events.length} events`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.events;
+  }
+
+  /** Waits for `count` events and takes them off. */
+  async take(count: number): Promise<FlowEvent[]> {
+    await this.until((events) => events.length >= count);
+    return this.events.splice(0, count);
+  }
+}

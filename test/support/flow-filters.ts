@@ -1,0 +1,285 @@
+// Random filters over the flows of a table, and what a filter means, written a second time from its
+// documentation: over plain objects, with Node's own address arithmetic. Shares no code with src.
+import { BlockList } from 'node:net';
+import type { FlowFilter, FlowObject, FlowSide, SideFilter, StatusName } from '../../src/index.js';
+import type { Random } from './random.js';
+
+const protocolNumbers: Record<string, number> = {
+  ...{ icmp: 1, igmp: 2, tcp: 6, udp: 17, dccp: 33, gre: 47, esp: 50, ah: 51, icmpv6: 58 },
+  ...{ sctp: 132, udplite: 136 },
+};
+
+const prefixes = new Map<string, BlockList>();
+
+function within(address: string, prefix: string, family: 'ipv4' | 'ipv6'): boolean {
+  if (prefix.includes(':') !== (family === 'ipv6')) return false;
+  let list = prefixes.get(prefix);
+  if (list === undefined) {
+    const [network = '', bits] = prefix.split('/');
+    list = new BlockList();
+    list.addSubnet(
+      network,
+      bits === undefined ? (family === 'ipv4' ? 32 : 128) : Number(bits),
+      family,
+    );
+    prefixes.set(prefix, list);
+  }
+  return list.check(address, family);
+}
+
+function inRange(port: number | undefined, wanted: SideFilter['srcPort']): boolean {
+  if (port === undefined) return false;
+  if (typeof wanted === 'number') return port === wanted;
+  return port >= wanted![0] && port <= wanted![1];
+}
+
+function sideMatches(side: FlowSide, wanted: SideFilter, family: 'ipv4' | 'ipv6'): boolean {
+  if (wanted.src !== undefined && !within(side.src, wanted.src, family)) return false;
+  if (wanted.dst !== undefined && !within(side.dst, wanted.dst, family)) return false;
+  for (const name of ['srcPort', 'dstPort'] as const) {
+    if (wanted[name] !== undefined && !inRange(side[name], wanted[name])) return false;
+  }
+  for (const name of ['icmpType', 'icmpCode', 'icmpId', 'zone'] as const) {
+    if (wanted[name] !== undefined && side[name] !== wanted[name]) return false;
+  }
+  return true;
+}
+
+function statusMatches(flow: FlowObject, wanted: NonNullable<FlowFilter['status']>): boolean {
+  const set = new Set(flow.status);
+  if (typeof wanted === 'string') return set.has(wanted);
+  if (Array.isArray(wanted)) return wanted.every((name) => set.has(name));
+  const { all, any, none } = wanted as {
+    all?: StatusName[];
+    any?: StatusName[];
+    none?: StatusName[];
+  };
+  if (all !== undefined && !all.every((name) => set.has(name))) return false;
+  if (any !== undefined && any.length > 0 && !any.some((name) => set.has(name))) return false;
+  return none === undefined || !none.some((name) => set.has(name));
+}
+
+function translated(from: FlowSide, to: FlowSide, end: 'src' | 'dst'): boolean {
+  const other = end === 'src' ? 'dst' : 'src';
+  if (from[end] !== to[other]) return true;
+  if (end === 'src' && from.icmpId !== to.icmpId) return true;
+  return from[`${end}Port`] !== to[`${other}Port`];
+}
+
+const list = <T>(value: T | readonly T[]): readonly T[] =>
+  Array.isArray(value) ? (value as readonly T[]) : [value as T];
+
+/** Whether the filter matches the flow. */
+export function filterMatches(flow: FlowObject, filter: FlowFilter): boolean {
+  const { src, dst, srcPort, dstPort, mark } = filter;
+  if (filter.family !== undefined && flow.family !== filter.family) return false;
+  if (filter.protocol !== undefined) {
+    const numbers = list(filter.protocol).map((one) =>
+      typeof one === 'number' ? one : protocolNumbers[one],
+    );
+    if (!numbers.includes(flow.protocolNumber)) return false;
+  }
+  const short = Object.fromEntries(
+    Object.entries({ src, dst, srcPort, dstPort }).filter(([, value]) => value !== undefined),
+  ) as SideFilter;
+  if (!sideMatches(flow.orig, short, flow.family)) return false;
+  if (filter.orig && !sideMatches(flow.orig, filter.orig, flow.family)) return false;
+  if (filter.reply && !sideMatches(flow.reply, filter.reply, flow.family)) return false;
+  if (typeof mark === 'number' && flow.mark !== mark) return false;
+  if (typeof mark === 'object') {
+    const mask = BigInt(mark.mask);
+    if ((BigInt(flow.mark) & mask) !== (BigInt(mark.value) & mask)) return false;
+  }
+  if (filter.status !== undefined && !statusMatches(flow, filter.status)) return false;
+  if (filter.state !== undefined) {
+    if (flow.state === undefined || !list(filter.state).includes(flow.state)) return false;
+  }
+  if (filter.zone !== undefined && flow.zone !== filter.zone) return false;
+  if (filter.label !== undefined && !flow.labels?.includes(filter.label)) return false;
+  if (filter.helper !== undefined && flow.helper !== filter.helper) return false;
+  if (filter.nat !== undefined) {
+    const from = translated(flow.orig, flow.reply, 'src');
+    const to = translated(flow.orig, flow.reply, 'dst');
+    const is = { src: from, dst: to, any: from || to, none: !from && !to };
+    if (!is[filter.nat]) return false;
+  }
+  return true;
+}
+
+function randomAddress(random: Random, value: string): string {
+  const six = value.includes(':');
+  const address = random.chance(10)
+    ? six
+      ? `fd0a::${random.below(16).toString(16)}:0:0:${random.below(64).toString(16)}:1`
+      : `10.${random.below(256)}.${random.below(256)}.1`
+    : value;
+  if (random.chance(35)) return address;
+  // Long and short prefixes, and the ends of their range; host bits stay set.
+  const whole = six ? 128 : 32;
+  const lengths = six ? [0, 1, 8, 16, 31, 32, 48, 61, 64, 104, 112, 121, 127, 128] : [0, 1, 7, 8];
+  return `${address}/${random.pick([...lengths, whole - random.below(whole), whole])}`;
+}
+
+function randomPort(random: Random, port: number): number | [number, number] {
+  const kind = random.below(10);
+  if (kind < 4) return port;
+  if (kind < 5) return random.below(65536);
+  if (kind < 6) return [0, 65535];
+  if (kind < 7) return [port, port];
+  const from = Math.max(0, port - random.below(kind === 7 ? 10 : 20000));
+  return [from, Math.min(65535, port + random.below(kind === 8 ? 10 : 20000))];
+}
+
+const statusNames: StatusName[] = [
+  ...(['expected', 'seen_reply', 'assured', 'confirmed', 'src_nat', 'dst_nat'] as const),
+  ...(['seq_adjust', 'src_nat_done', 'dst_nat_done', 'fixed_timeout', 'helper'] as const),
+];
+
+function randomStatus(
+  random: Random,
+  status: readonly StatusName[],
+): NonNullable<FlowFilter['status']> {
+  const absent = statusNames.filter((name) => !status.includes(name));
+  const kind = random.below(10);
+  if (kind < 2) return random.pick(statusNames);
+  if (kind < 4) return random.some(status);
+  const parts: { all?: StatusName[]; any?: StatusName[]; none?: StatusName[] } = {};
+  if (random.chance(50)) parts.all = random.some(status);
+  if (random.chance(40)) parts.any = random.some(statusNames, 20);
+  if (random.chance(60) || Object.keys(parts).length === 0) parts.none = random.some(absent, 30);
+  return parts;
+}
+
+function randomMark(random: Random, mark: number): NonNullable<FlowFilter['mark']> {
+  const kind = random.below(10);
+  if (kind < 4) return mark;
+  if (kind < 5) return random.u32();
+  const mask = random.pick([1, 0xf, 0xff00, 0x80000000, 0xffffffff, random.below(2 ** 32 - 1) + 1]);
+  // Bits outside the mask mean nothing.
+  const value = random.chance(50) ? mark : (mark ^ (random.u32() & ~mask)) >>> 0;
+  return { value: random.chance(10) ? random.u32() : value, mask };
+}
+
+/** Sets one condition, most often one that `flow` satisfies; false when that field cannot serve here. */
+function addCondition(
+  random: Random,
+  filter: Record<string, unknown>,
+  field: string,
+  flow: FlowObject,
+): boolean {
+  const reply = random.chance(40);
+  const side = reply ? flow.reply : flow.orig;
+  const place = reply ? 'reply' : random.chance(50) ? 'orig' : '';
+  const set = (name: string, value: unknown): boolean => {
+    // A shorthand and the field that it is short for exclude each other.
+    const other = place === '' ? filter.orig : place === 'orig' ? filter : undefined;
+    if ((other as Record<string, unknown> | undefined)?.[name] !== undefined) return false;
+    if (place === '') filter[name] = value;
+    else filter[place] = { ...(filter[place] as object), [name]: value };
+    return true;
+  };
+  const inSide = (name: string, value: unknown) => {
+    const where = reply ? 'reply' : 'orig';
+    filter[where] = { ...(filter[where] as object), [name]: value };
+    return true;
+  };
+  switch (field) {
+    case 'family':
+      filter.family = flow.family;
+      return true;
+    case 'protocol': {
+      const named = random.chance(50) ? flow.protocol : flow.protocolNumber;
+      filter.protocol = random.chance(60)
+        ? named
+        : [named, ...random.some(['tcp', 'udp', 'sctp', 'icmp', 58, 47, 89], 30)];
+      return true;
+    }
+    case 'src':
+    case 'dst':
+      return set(field, randomAddress(random, side[field]));
+    case 'srcPort':
+    case 'dstPort':
+      return set(field, randomPort(random, side[field] ?? random.below(65536)));
+    case 'icmpType':
+    case 'icmpCode':
+    case 'icmpId':
+      if (side[field] === undefined && random.chance(90)) return false;
+      return inSide(field, side[field] ?? random.below(3));
+    case 'tupleZone':
+      return inSide('zone', side.zone ?? 10 + random.below(5));
+    case 'mark':
+      filter.mark = randomMark(random, flow.mark);
+      return true;
+    case 'status':
+      filter.status = randomStatus(random, flow.status);
+      return true;
+    case 'state':
+      if (flow.state === undefined) return false;
+      filter.state = random.chance(50)
+        ? flow.state
+        : [flow.state, ...random.some(['ESTABLISHED', 'CLOSED', 'SYN_SENT', 'COOKIE_WAIT'], 30)];
+      return true;
+    case 'zone':
+      filter.zone = random.chance(80) ? flow.zone : random.below(8);
+      return true;
+    case 'label':
+      filter.label = flow.labels ? random.pick(flow.labels) : random.below(128);
+      return flow.labels !== undefined || random.chance(10);
+    case 'helper':
+      filter.helper = flow.helper ?? random.pick(['ftp', 'irc', 'tftp', 'sip']);
+      return true;
+    default:
+      filter.nat = random.pick(['src', 'dst', 'any', 'none']);
+      return true;
+  }
+}
+
+const fields = [
+  ...['family', 'protocol', 'src', 'dst', 'src', 'dst', 'srcPort', 'dstPort', 'srcPort', 'dstPort'],
+  ...['icmpType', 'icmpCode', 'icmpId', 'tupleZone', 'mark', 'status', 'state', 'zone', 'label'],
+  ...['helper', 'nat'],
+];
+
+/** The flows in an order of their own: that of a dump differs from boot to boot. */
+export function inOrder(flows: readonly FlowObject[]): FlowObject[] {
+  const key = ({ protocolNumber, zone, orig }: FlowObject) =>
+    JSON.stringify([protocolNumber, zone, orig.src, orig.dst, orig.srcPort, orig.icmpId]);
+  const keyed = flows.map((flow): [string, FlowObject] => [key(flow), flow]);
+  return keyed.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, flow]) => flow);
+}
+
+/**
+ * A filter of one to four conditions, most of which one of the flows satisfies. Never empty. The same for
+ * the same flows in the same order (`inOrder`).
+ */
+export function randomFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
+  let flow = random.pick(flows);
+  const first = random.pick(fields);
+  // Rare kinds of flows are looked for, or conditions on them would always find nothing.
+  for (let tries = 0; tries < 200 && !fits(flow, first); tries++) flow = random.pick(flows);
+  const filter: Record<string, unknown> = {};
+  const conditions = 1 + random.below(4);
+  let added = addCondition(random, filter, first, flow) ? 1 : 0;
+  while (added < conditions || Object.keys(filter).length === 0) {
+    if (addCondition(random, filter, random.pick(fields), flow)) added++;
+  }
+  return filter as FlowFilter;
+}
+
+function fits(flow: FlowObject, field: string): boolean {
+  if (field.startsWith('icmp')) return flow.orig.icmpType !== undefined;
+  if (field === 'tupleZone') return flow.orig.zone !== undefined || flow.reply.zone !== undefined;
+  if (field === 'label') return flow.labels !== undefined;
+  if (field === 'helper') return flow.helper !== undefined;
+  if (field === 'state') return flow.state !== undefined;
+  return true;
+}
+
+/** The conditions of a filter by name: `reply.src`, `status`. */
+export function conditionsOf(filter: FlowFilter): string[] {
+  return Object.entries(filter).flatMap(([key, value]) =>
+    key === 'orig' || key === 'reply'
+      ? Object.keys(value as object).map((name) => `${key}.${name}`)
+      : [key],
+  );
+}

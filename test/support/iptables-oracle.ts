@@ -1,0 +1,374 @@
+// Holds the codec of iptables rules against iptables-legacy itself, on the real kernel: what it adds,
+// saves and refuses, and the bytes that the kernel then holds. For tests under test/kernel only.
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { layouts, splitEntry } from '../../src/iptables/entry.js';
+import { comparable } from '../../src/iptables/extensions/codec.js';
+import { registry } from '../../src/iptables/extensions/index.js';
+import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
+import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
+import type { SetNames } from '../../src/iptables/host-names.js';
+import type { Family, RuleInit } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule.js';
+import { formatRule, parseRules } from '../../src/iptables/rule-text.js';
+import { assert, type Suite } from './harness.js';
+
+/** A specification in iptables-restore's quoting, or one with a reason why it is special. */
+export type Spec =
+  | string
+  | {
+      spec: string;
+      /** iptables-save itself loses something: its text need not read back as the same rule. */
+      lossy: true;
+    };
+
+export interface Conformance {
+  families: readonly Family[];
+  /** `filter` unless given. */
+  table?: string;
+  /** A base chain that jumps to the chain of the rules: for extensions bound to hooks. */
+  hook?: string;
+  /** Commands of iptables-restore before the rules (chains CHAIN and OTHER are always there). */
+  lines?: readonly string[];
+  /** What both must take, and mean the same by. */
+  valid: readonly Spec[];
+  /** What both must refuse. */
+  invalid?: readonly string[];
+  /** What only the kernel refuses, at commit, by what a pure parser cannot know. */
+  kernelRefuses?: readonly string[];
+  /** What iptables takes and this package refuses on purpose: reversed ranges, host names … */
+  onlyIptables?: readonly string[];
+  /** One random specification; both must agree on whether it is valid, and on what it means. */
+  random?: (random: Random) => string;
+  /** How many random ones; 200 unless given. */
+  count?: number;
+  sets?: SetNames;
+  /** The newest revision of extensions that the kernel has: for tests of older ones. */
+  maxRevision?: MaxRevision;
+}
+
+const here = dirname(fileURLToPath(import.meta.url));
+const chain = 'CHAIN';
+const tool = (family: Family, what = '') =>
+  `${family === 'ipv4' ? 'iptables' : 'ip6tables'}-legacy${what}`;
+
+function run(
+  command: string,
+  args: string[],
+  input = '',
+): { status: number; out: string; err: string } {
+  // Bytes, not UTF-8: strings of rules may hold anything.
+  const done = spawnSync(command, args, { input: textToBytes(input), maxBuffer: 1 << 28 });
+  if (done.error) throw done.error;
+  return {
+    status: done.status ?? -1,
+    out: bytesToText(done.stdout),
+    err: bytesToText(done.stderr),
+  };
+}
+
+function restoreText(options: Conformance, specs: readonly string[], counted: boolean): string {
+  const lines = [`*${options.table ?? 'filter'}`, `:${chain} - [0:0]`, ':OTHER - [0:0]'];
+  if (options.hook !== undefined) lines.push(`-A ${options.hook} -j ${chain}`);
+  lines.push(...(options.lines ?? []));
+  for (const [index, spec] of specs.entries()) {
+    const counters = counted ? `[${index * 7919}:${index * 104729 + 1}] ` : '';
+    lines.push(`${counters}-A ${chain} ${spec}`);
+  }
+  return [...lines, 'COMMIT', ''].join('\n');
+}
+
+/** Loads specifications, replacing the table. Answers the tool's complaint or nothing. */
+export function load(
+  family: Family,
+  options: Conformance,
+  specs: readonly string[],
+): string | undefined {
+  const text = restoreText(options, specs, true);
+  const done = run(tool(family, '-restore'), ['--counters'], text);
+  return done.status === 0 ? undefined : done.err.trim() || `status ${done.status}`;
+}
+
+/** The kernel's rules of the chain, as portable entries. */
+export function kernelEntries(family: Family, table: string): Uint8Array[] {
+  const done = run('python3', [join(here, 'iptables-entries.py'), family, table]);
+  if (done.status !== 0) throw new Error(`reading the table ${table}: ${done.err}`);
+  const chains = JSON.parse(done.out) as Record<string, string[]>;
+  return (chains[chain] ?? []).map((each) => Uint8Array.from(Buffer.from(each, 'hex')));
+}
+
+/** The rules of the chain as iptables-save prints them, from the first option on. */
+export function savedRules(family: Family, table: string): string[] {
+  const done = run(tool(family, '-save'), ['-t', table]);
+  if (done.status !== 0) throw new Error(`saving the table ${table}: ${done.err}`);
+  const lead = `-A ${chain}`;
+  return done.out
+    .split('\n')
+    .filter((line) => line === lead || line.startsWith(`${lead} `))
+    .map((line) => line.slice(lead.length + 1));
+}
+
+/** What iptables says to one specification: nothing, or its complaint. */
+export function iptablesRefuses(
+  family: Family,
+  options: Conformance,
+  spec: string,
+): string | undefined {
+  const done = run(tool(family, '-restore'), [], restoreText(options, [spec], false));
+  return done.status === 0 ? undefined : done.err.trim() || `status ${done.status}`;
+}
+
+/** Where two entries differ in what counts; nothing where they mean the same to the kernel. */
+export function difference(
+  family: Family,
+  kernel: Uint8Array,
+  ours: Uint8Array,
+): string | undefined {
+  const layout = layouts[family];
+  const head = layout.invflags + 1;
+  const counters = layout.counters;
+  for (const [what, from, to] of [
+    ['head', 0, head],
+    ['counters', counters, counters + 16],
+  ] as const) {
+    const told = firstDifference(kernel.subarray(from, to), ours.subarray(from, to));
+    if (told !== undefined) return `${what} ${told}`;
+  }
+  const a = splitEntry(kernel, family);
+  const b = splitEntry(ours, family);
+  const list = (split: typeof a) => [
+    ...split.matches.map((each) => ['match', each] as const),
+    ['target', split.target] as const,
+  ];
+  const [left, right] = [list(a), list(b)];
+  if (left.length !== right.length) return `${left.length} extensions, ours ${right.length}`;
+  for (const [index, [kind, theirs]] of left.entries()) {
+    const mine = right[index]![1];
+    const name = (each: typeof theirs) => `${each.name} revision ${each.revision}`;
+    if (name(theirs) !== name(mine)) return `kernel has ${name(theirs)}, ours ${name(mine)}`;
+    if (theirs.payload.length !== mine.payload.length) {
+      return `${name(theirs)}: ${theirs.payload.length} bytes, ours ${mine.payload.length}`;
+    }
+    // What the kernel keeps for itself, and old bytes behind the NUL of a string, do not count.
+    const extension = registry.find(family, kind, theirs.name, theirs.revision);
+    const counts = (payload: Uint8Array) =>
+      extension === undefined ? payload : comparable(extension, payload);
+    const told = firstDifference(counts(theirs.payload), counts(mine.payload));
+    if (told !== undefined) return `${name(theirs)} ${told}`;
+  }
+  return undefined;
+}
+
+function firstDifference(kernel: Uint8Array, ours: Uint8Array): string | undefined {
+  const at = kernel.findIndex((byte, index) => byte !== ours[index]);
+  if (at < 0) return undefined;
+  const some = (bytes: Uint8Array) => hex(bytes.subarray(at, at + 16));
+  return `at byte ${at}: kernel ${some(kernel)}, ours ${some(ours)}`;
+}
+
+/** What parser and encoder are told. */
+function context(family: Family, options: Conformance) {
+  const { sets, maxRevision } = options;
+  return { family, sets, ...(maxRevision !== undefined && { maxRevision }) };
+}
+
+function ourParse(family: Family, options: Conformance, spec: string): RuleInit[] {
+  return parseRules(spec, { ...context(family, options), table: options.table ?? 'filter' });
+}
+
+function ourRefusal(family: Family, options: Conformance, spec: string): Error | undefined {
+  try {
+    for (const rule of ourParse(family, options, spec)) {
+      encodeRule(rule, { ...context(family, options), table: options.table ?? 'filter' });
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) return error;
+    throw error;
+  }
+}
+
+/** Loads the specifications in one commit and compares everything with what the codec makes of them. */
+export function compare(family: Family, options: Conformance, specs: readonly Spec[]): void {
+  const table = options.table ?? 'filter';
+  const texts = specs.map((each) => (typeof each === 'string' ? each : each.spec));
+  const complaint = load(family, options, texts);
+  if (complaint !== undefined) {
+    const bad = texts.filter((each) => iptablesRefuses(family, options, each) !== undefined);
+    throw new Error(`iptables refuses: ${complaint}\n  ${bad.join('\n  ')}`);
+  }
+  const entries = kernelEntries(family, table);
+  const saved = savedRules(family, table);
+  assert.is(saved.length, entries.length, 'iptables-save and the kernel agree on how many rules');
+  const problems: string[] = [];
+  const cx = context(family, options);
+  let at = 0;
+  for (const [index, spec] of texts.entries()) {
+    const counters = { packets: BigInt(index * 7919), bytes: BigInt(index * 104729 + 1) };
+    let rules: RuleInit[];
+    try {
+      rules = ourParse(family, options, spec);
+    } catch (error) {
+      problems.push(`${spec}\n  we refuse: ${(error as Error).message}`);
+      // One specification without a list is one rule; lists are rare enough to stop there.
+      at += 1;
+      continue;
+    }
+    for (const init of rules) {
+      const kernel = entries[at];
+      const text = saved[at];
+      at++;
+      if (kernel === undefined || text === undefined) {
+        problems.push(`${spec}\n  we make more rules of it than iptables`);
+        break;
+      }
+      const say = (what: string) => problems.push(`${spec}\n  saved as ${text}\n  ${what}`);
+      const ours = encodeRule({ ...init, counters }, cx);
+      const bytes = difference(family, kernel, ours);
+      if (bytes !== undefined) say(`parsed and encoded: ${bytes}`);
+      const rule = decodeRule(kernel, cx);
+      if (rule.toString() !== text) say(`decoded and printed: ${rule.toString()}`);
+      for (const warning of rule.warnings) say(`warning: ${warning}`);
+      const again = difference(family, kernel, encodeRule(rule.with(), cx));
+      if (again !== undefined) say(`decoded and encoded: ${again}`);
+      const formatted = formatRule(init, cx);
+      if (formatted !== text) say(`parsed and formatted: ${formatted}`);
+      if (!sameRule(rule, decodeRule(ours, cx))) say('not the same rule to sameRule()');
+      if (typeof specs[index] === 'object') continue;
+      try {
+        const [back, ...more] = ourParse(family, options, text);
+        const told = difference(family, kernel, encodeRule({ ...back, counters }, cx));
+        if (told !== undefined || more.length > 0) say(`the saved text read back: ${told}`);
+      } catch (error) {
+        say(`the saved text is refused: ${(error as Error).message}`);
+      }
+    }
+  }
+  if (at !== entries.length && problems.length === 0) {
+    problems.push(`iptables made ${entries.length} rules, we ${at}`);
+  }
+  if (problems.length > 0) {
+    const shown = problems.slice(0, 15).join('\n');
+    throw new Error(`${problems.length} differences, the first of them:\n${shown}`);
+  }
+}
+
+/** Adds the cases of one extension to a suite. */
+export function conformance(test: Suite, title: string, options: Conformance): void {
+  for (const family of options.families) {
+    test(`${title} ${family}: ${options.valid.length} rules equal to iptables' in bytes and text`, () => {
+      compare(family, options, options.valid);
+    });
+    if (options.invalid !== undefined) {
+      test(`${title} ${family}: ${options.invalid.length} bad rules refused by both`, () => {
+        agreeOnRefusal(family, options, options.invalid!, true);
+      });
+    }
+    if (options.kernelRefuses !== undefined) {
+      test(`${title} ${family}: ${options.kernelRefuses.length} rules refused by the kernel alone`, () => {
+        agreeOnRefusal(family, options, options.kernelRefuses!, false);
+      });
+    }
+    if (options.onlyIptables !== undefined) {
+      test(`${title} ${family}: ${options.onlyIptables.length} rules refused here on purpose`, () => {
+        for (const spec of options.onlyIptables!) {
+          const theirs = iptablesRefuses(family, options, spec);
+          assert.is(theirs, undefined, `iptables takes ${spec}`);
+          assert.ok(ourRefusal(family, options, spec), `refused on purpose: ${spec}`);
+        }
+      });
+    }
+    const { random } = options;
+    if (random !== undefined) {
+      test(`${title} ${family}: random rules`, () => randomRules(family, options, random));
+    }
+  }
+}
+
+function agreeOnRefusal(
+  family: Family,
+  options: Conformance,
+  specs: readonly string[],
+  oursToo: boolean,
+): void {
+  const problems: string[] = [];
+  for (const spec of specs) {
+    if (iptablesRefuses(family, options, spec) === undefined)
+      problems.push(`iptables takes: ${spec}`);
+    const ours = ourRefusal(family, options, spec);
+    if (oursToo && ours === undefined) problems.push(`we take: ${spec}`);
+    if (!oursToo && ours !== undefined) problems.push(`we refuse (move it to invalid): ${spec}`);
+  }
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+function randomRules(family: Family, options: Conformance, make: (random: Random) => string): void {
+  const seed = Number(process.env.TEST_SEED ?? 1);
+  const random = new Random(seed);
+  const specs = Array.from({ length: options.count ?? 200 }, () => make(random));
+  // What we refuse must be refused by iptables as well, one by one; the others go in one commit.
+  const taken = specs.filter((spec) => {
+    const ours = ourRefusal(family, options, spec);
+    if (ours === undefined) return true;
+    const theirs = iptablesRefuses(family, options, spec);
+    assert.ok(theirs, `seed ${seed}: only we refuse ${spec}: ${ours.message}`);
+    return false;
+  });
+  assert.ok(taken.length > 0, 'the generator makes valid rules');
+  compare(family, options, taken);
+}
+
+/** Random numbers that a seed repeats (mulberry32). */
+export class Random {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+  /** An integer in `0 … below - 1`. */
+  int(below: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let t = this.#state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  }
+  pick<T>(list: readonly T[]): T {
+    return list[this.int(list.length)]!;
+  }
+  chance(percent: number): boolean {
+    return this.int(100) < percent;
+  }
+  /** Some elements in their order, at least one. */
+  some<T>(list: readonly T[]): T[] {
+    const chosen = list.filter(() => this.chance(40));
+    return chosen.length > 0 ? chosen : [this.pick(list)];
+  }
+  /** Text, or nothing. */
+  maybe(percent: number, text: () => string): string {
+    return this.chance(percent) ? ` ${text()}` : '';
+  }
+  /** `! ` in a third of all cases. */
+  not(): string {
+    return this.chance(33) ? '! ' : '';
+  }
+  port(): number {
+    return this.pick([0, 1, 22, 80, 443, 1024, 65535, this.int(65536)]);
+  }
+  portRange(separator = ':'): string {
+    const [a, b] = [this.port(), this.port()].sort((x, y) => x - y) as [number, number];
+    // Never all ports: iptables-save leaves that range out, and with it a negation.
+    return this.chance(50) || a === b || b - a === 65535 ? String(a) : `${a}${separator}${b}`;
+  }
+  address(family: Family): string {
+    if (family === 'ipv4') return [0, 0, 0, 0].map(() => this.int(256)).join('.');
+    const word = () => this.pick(['0', '0', '1', 'ffff', this.int(65536).toString(16)]);
+    return [0, 0, 0, 0, 0, 0, 0, 0].map(word).join(':');
+  }
+  network(family: Family): string {
+    return `${this.address(family)}/${this.int((family === 'ipv4' ? 32 : 128) + 1)}`;
+  }
+  u32(): number {
+    return this.pick([0, 1, 0xff, 0xffffffff, this.int(0x100000000)]);
+  }
+}

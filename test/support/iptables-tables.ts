@@ -1,0 +1,68 @@
+// Tables for tests: iptables-legacy as the oracle of what is in the kernel, and packets that count.
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { run } from './process.js';
+
+export type Family = 'ipv4' | 'ipv6';
+export const families: readonly Family[] = ['ipv4', 'ipv6'];
+
+export const tool = (family: Family) => (family === 'ipv6' ? 'ip6tables' : 'iptables');
+
+/** `iptables-legacy …`. */
+export function legacy(family: Family, ...args: string[]): string {
+  return run([`${tool(family)}-legacy`, ...args]);
+}
+
+/** Lines without comments: their times differ. */
+export const lines = (text: string) => text.split('\n').filter((line) => !line.startsWith('#'));
+
+/** What iptables-legacy-save says, without its comments. */
+export function saved(
+  family: Family,
+  options: { counters?: boolean; table?: string } = {},
+): string {
+  const args = [`${tool(family)}-legacy-save`];
+  if (options.counters) args.push('-c');
+  if (options.table !== undefined) args.push('-t', options.table);
+  return lines(run(args)).join('\n');
+}
+
+/** Loads a table as iptables-legacy-restore does. */
+export function load(family: Family, text: string, ...args: string[]): void {
+  run([`${tool(family)}-legacy-restore`, ...args], { input: text });
+}
+
+/** Puts every table of the namespace back to empty. */
+export function reset(): void {
+  for (const family of families) {
+    const names = run(['cat', `/proc/net/${family === 'ipv6' ? 'ip6' : 'ip'}_tables_names`]);
+    for (const table of names.split('\n').filter(Boolean)) {
+      const chains = /^:(\S+) ACCEPT|^:(\S+) DROP/gm;
+      const builtin = [...saved(family, { table }).matchAll(chains)].map((m) => m[1] ?? m[2]);
+      load(
+        family,
+        `*${table}\n${builtin.map((name) => `:${name} ACCEPT [0:0]\n`).join('')}COMMIT\n`,
+      );
+    }
+  }
+}
+
+const loopback = { ipv4: '127.0.0.1', ipv6: '::1' };
+
+/** Sends datagrams over the loopback; resolves when all have been through the rules. */
+export async function packets(family: Family, count: number, port = 9): Promise<void> {
+  const socket = createSocket(family === 'ipv6' ? 'udp6' : 'udp4');
+  socket.bind(0, loopback[family]);
+  await once(socket, 'listening');
+  try {
+    // Loopback delivery happens inside the system call that sends.
+    for (let i = 0; i < count; i++) {
+      await new Promise<void>((resolve, reject) => {
+        socket.send('x', port, loopback[family], (error) => (error ? reject(error) : resolve()));
+      });
+    }
+  } finally {
+    socket.close();
+    await once(socket, 'close');
+  }
+}
