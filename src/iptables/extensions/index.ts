@@ -1,6 +1,7 @@
 // The list of extensions: each is described in its own file. What is not listed here stays raw. How to
 // add one: README.md in this folder.
 import { addrtype0, addrtype1 } from './addrtype.js';
+import { ah4, ah6 } from './ah.js';
 import { CLASSIFY } from './CLASSIFY.js';
 import { CLUSTERIP } from './CLUSTERIP.js';
 import { CT0, CT1, CT2, NOTRACK0 } from './CT.js';
@@ -8,18 +9,23 @@ import { comment } from './comment.js';
 import { conntrack1, conntrack2, conntrack3 } from './conntrack.js';
 import type { Extension } from './define.js';
 import { ECN } from './ecn-target.js';
+import { eui64 } from './eui64.js';
+import { frag } from './frag.js';
 import { HMARK } from './HMARK.js';
 import { HL, TTL } from './hop-limit-targets.js';
 import { IDLETIMER0, IDLETIMER1 } from './IDLETIMER.js';
 import { icmp } from './icmp.js';
 import { icmp6 } from './icmp6.js';
 import { iprange } from './iprange.js';
+import { dst, hbh } from './ipv6-options.js';
+import { ipv6header } from './ipv6header.js';
 import { LED } from './LED.js';
 import { LOG } from './LOG.js';
 import { limit } from './limit.js';
 import { mac } from './mac.js';
 import { connmark, mark } from './mark.js';
 import { CONNMARK1, CONNMARK2, MARK } from './marks-targets.js';
+import { mh } from './mh.js';
 import { multiport0, multiport1 } from './multiport.js';
 import { NAT } from './NAT.js';
 import { NETMAP4, NETMAP6 } from './NETMAP.js';
@@ -30,10 +36,13 @@ import { owner } from './owner.js';
 import { REJECT4, REJECT6 } from './REJECT.js';
 import { RATEEST } from './rateest-target.js';
 import { Registry } from './registry.js';
+import { rt } from './rt.js';
 import { SYNPROXY } from './SYNPROXY.js';
 import { CONNSECMARK, SECMARK0, SECMARK1 } from './security-targets.js';
 import { SET0, SET1, SET2, SET3 } from './set-target.js';
 import { AUDIT, CHECKSUM, TRACE } from './small-targets.js';
+import { esp, ipcomp } from './spi.js';
+import { srh0, srh1 } from './srh.js';
 import { TEE0, TEE1 } from './TEE.js';
 import { TPROXY } from './TPROXY.js';
 import { tcp } from './tcp.js';
@@ -45,20 +54,33 @@ import { udp } from './udp.js';
 const matches = [
   addrtype0,
   addrtype1,
+  ah4,
+  ah6,
   comment,
   connmark,
   conntrack1,
   conntrack2,
   conntrack3,
+  dst,
+  esp,
+  eui64,
+  frag,
+  hbh,
   icmp,
   icmp6,
+  ipcomp,
   iprange,
+  ipv6header,
   limit,
   mac,
   mark,
+  mh,
   multiport0,
   multiport1,
   owner,
+  rt,
+  srh0,
+  srh1,
   tcp,
   udp,
 ] as const;
