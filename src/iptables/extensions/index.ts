@@ -2,11 +2,14 @@
 // add one: README.md in this folder.
 import { addrtype0, addrtype1 } from './addrtype.js';
 import { ah4, ah6 } from './ah.js';
+import { bpf0, bpf1 } from './bpf.js';
 import { CLASSIFY } from './CLASSIFY.js';
 import { CLUSTERIP } from './CLUSTERIP.js';
 import { CT0, CT1, CT2, NOTRACK0 } from './CT.js';
+import { cgroup0, cgroup1, cgroup2 } from './cgroup.js';
 import { comment } from './comment.js';
 import { conntrack1, conntrack2, conntrack3 } from './conntrack.js';
+import { dccp } from './dccp.js';
 import type { Extension } from './define.js';
 import { ECN } from './ecn-target.js';
 import { eui64 } from './eui64.js';
@@ -19,6 +22,7 @@ import { icmp6 } from './icmp6.js';
 import { iprange } from './iprange.js';
 import { dst, hbh } from './ipv6-options.js';
 import { ipv6header } from './ipv6header.js';
+import { ipvs } from './ipvs.js';
 import { LED } from './LED.js';
 import { LOG } from './LOG.js';
 import { limit } from './limit.js';
@@ -32,12 +36,16 @@ import { NETMAP4, NETMAP6 } from './NETMAP.js';
 import { NFLOG } from './NFLOG.js';
 import { NFQUEUE0, NFQUEUE1, NFQUEUE2, NFQUEUE3 } from './NFQUEUE.js';
 import { DNPT, SNPT } from './NPT.js';
+import { nfacct0, nfacct1 } from './nfacct.js';
+import { osf } from './osf.js';
 import { owner } from './owner.js';
 import { REJECT4, REJECT6 } from './REJECT.js';
+import { rateest } from './rateest.js';
 import { RATEEST } from './rateest-target.js';
 import { Registry } from './registry.js';
 import { rt } from './rt.js';
 import { SYNPROXY } from './SYNPROXY.js';
+import { sctp } from './sctp.js';
 import { CONNSECMARK, SECMARK0, SECMARK1 } from './security-targets.js';
 import { SET0, SET1, SET2, SET3 } from './set-target.js';
 import { AUDIT, CHECKSUM, TRACE } from './small-targets.js';
@@ -49,6 +57,7 @@ import { tcp } from './tcp.js';
 import { TCPMSS, TCPOPTSTRIP } from './tcp-option-targets.js';
 import { DSCP, TOS0, TOS1 } from './tos-targets.js';
 import { ULOG } from './ULOG.js';
+import { u32 } from './u32.js';
 import { udp } from './udp.js';
 
 const matches = [
@@ -56,11 +65,17 @@ const matches = [
   addrtype1,
   ah4,
   ah6,
+  bpf0,
+  bpf1,
+  cgroup0,
+  cgroup1,
+  cgroup2,
   comment,
   connmark,
   conntrack1,
   conntrack2,
   conntrack3,
+  dccp,
   dst,
   esp,
   eui64,
@@ -71,17 +86,24 @@ const matches = [
   ipcomp,
   iprange,
   ipv6header,
+  ipvs,
   limit,
   mac,
   mark,
   mh,
   multiport0,
   multiport1,
+  nfacct0,
+  nfacct1,
+  osf,
   owner,
+  rateest,
   rt,
+  sctp,
   srh0,
   srh1,
   tcp,
+  u32,
   udp,
 ] as const;
 
