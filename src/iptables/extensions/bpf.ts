@@ -4,6 +4,7 @@ import { badRange, badType } from '../../errors.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Known, Place, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
+import { onlyFields } from './only-fields.js';
 import { fixedString, i32, littleEndian, mapped, u16 } from './stores.js';
 import { integer } from './values.js';
 
@@ -48,6 +49,7 @@ function instruction(given: unknown, at: Place): BpfInstruction {
   if (typeof given !== 'object' || given === null) {
     throw badType(at.path, '{ code, jt, jf, k }', given);
   }
+  onlyFields(given, at.path, parts);
   const part = (name: (typeof parts)[number]) =>
     integer(
       (given as Record<string, unknown>)[name],

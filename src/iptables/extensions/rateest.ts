@@ -20,7 +20,7 @@ export interface RateestMatch extends Known {
   readonly rateest1: string;
   /** Compare with this one's rate; else with `bps` and `pps`. */
   readonly rateest2?: string;
-  /** Compare how much the rates are below the first (and second) number, not below that 0. */
+  /** Compare what is left of the numbers in `bps` and `pps` once the rates are subtracted, at least 0. */
   readonly delta?: true;
   /** Lower, greater or equal. */
   readonly compare: Not<'lt' | 'gt' | 'eq'>;

@@ -2,6 +2,7 @@
 import { badRange, badType } from '../../errors.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
+import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, bytesOf, coded, i32, littleEndian, pair, u8, u16, u32 } from './stores.js';
 import { ports } from './values.js';
@@ -144,6 +145,7 @@ function checkChunks(value: unknown, at: Place): SctpChunks['chunks'] {
   const given = value.map((each: unknown, index) => {
     const path = `${at.path}[${index}]`;
     const typed = typeof each === 'object' && each !== null && 'type' in each && 'flags' in each;
+    if (typed) onlyFields(each, path, ['type', 'flags']);
     const [type, flags] = typed ? [each.type, each.flags] : [each, ''];
     if (typeof type !== 'string' || typeof flags !== 'string') {
       throw badType(path, 'the name of a chunk or { type, flags }', each);
@@ -194,6 +196,7 @@ const chunkTypes: ValueType<SctpChunks> = {
     if (typeof value !== 'object' || value === null || !('match' in value && 'chunks' in value)) {
       throw badType(at.path, '{ match, chunks }', value);
     }
+    onlyFields(value, at.path, ['match', 'chunks']);
     const { match: mode, chunks } = value;
     if (mode !== 'any' && mode !== 'all' && mode !== 'only') {
       throw badRange(`${at.path}.match`, 'any, all or only', mode);

@@ -3,6 +3,7 @@ import { badRange, badType } from '../../errors.js';
 import { leadingNumber } from '../ip-text.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
+import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, u8, u32 as word } from './stores.js';
 import { integer, two } from './values.js';
@@ -48,6 +49,7 @@ function checkStep(step: unknown, at: Place): U32Step {
   if (typeof step !== 'object' || step === null || !('operator' in step && 'number' in step)) {
     throw badType(at.path, '{ operator, number }', step);
   }
+  onlyFields(step, at.path, ['operator', 'number']);
   const operator = operators.find((each) => each === step.operator);
   if (operator === undefined) {
     throw badRange(`${at.path}.operator`, `one of ${operators.join(' ')}`, step.operator);
@@ -75,9 +77,13 @@ function checkTest(test: unknown, at: Place): U32Test {
   if (typeof test !== 'object' || test === null || !('offset' in test && 'values' in test)) {
     throw badType(at.path, '{ offset, steps?, values }', test);
   }
+  onlyFields(test, at.path, ['offset', 'steps', 'values']);
   const inside = (name: string) => ({ ...at, path: `${at.path}.${name}` });
   const offset = integer(test.offset, inside('offset'), 0, most);
-  const steps = array(('steps' in test && test.steps) || [], `${at.path}.steps`);
+  const steps = array(
+    'steps' in test && test.steps !== undefined ? test.steps : [],
+    `${at.path}.steps`,
+  );
   if (steps.length >= slots) throw refused(`${at.path}.steps`, `more than ${slots - 1} steps`);
   const values = sized(array(test.values, `${at.path}.values`), 'value', `${at.path}.values`);
   return {
