@@ -43,6 +43,7 @@
     ],
     "napi_files": [
       "napi/addon.cc",
+      "napi/arguments.cc",
       "napi/environment.cc",
       "napi/values.cc",
       "napi/conntrack_handle.cc",

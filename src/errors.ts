@@ -79,8 +79,19 @@ export class ClosedError extends NetfilterError {
 
 const systemErrors = getSystemErrorMap();
 
+// What Node's table lacks of what netfilter says, or names otherwise: 95 is EOPNOTSUPP to the kernel, and
+// has nothing to do with sockets here.
+const ownErrors = new Map([
+  [62, { code: 'ETIME', text: 'timer expired' }],
+  [74, { code: 'EBADMSG', text: 'bad message' }],
+  [95, { code: 'EOPNOTSUPP', text: 'operation not supported' }],
+  [116, { code: 'ESTALE', text: 'stale file handle' }],
+]);
+
 /** `EPERM` and "operation not permitted" for a positive errno. */
 export function describeErrno(errno: number): { code: string; text: string } {
+  const own = ownErrors.get(errno);
+  if (own !== undefined) return own;
   const known = systemErrors.get(-errno);
   return known === undefined
     ? { code: `E${errno}`, text: `system error ${errno}` }
@@ -131,6 +142,41 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EEXIST',
+    operation: /expectation/,
+    hint: 'an expectation that covers this tuple is there already',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /expectation create/,
+    hint: 'the master flow is not in the table (in the zone of `master`)',
+  },
+  {
+    errno: 'EOPNOTSUPP',
+    operation: /expectation create/,
+    hint: 'the master flow has no room for a helper (give it one when it is made), or the kernel has no helper of that name for its protocol',
+  },
+  {
+    errno: 'ESHUTDOWN',
+    operation: /expectation create/,
+    hint: 'the master flow has no helper',
+  },
+  {
+    errno: 'EINVAL',
+    operation: /expectation create/,
+    hint: 'the helper has no policy of that class, or the kernel has no function of that name',
+  },
+  {
+    errno: 'EMFILE',
+    operation: /expectation create/,
+    hint: 'the helper allows no more expectations of this class for one flow, or nf_conntrack_expect_max is reached',
+  },
+  {
+    errno: 'EBUSY',
+    operation: /expectation create/,
+    hint: 'it clashes with an expectation of another flow',
+  },
+  {
+    errno: 'EEXIST',
     operation: /create/,
     hint: 'a flow with one of these tuples is already in the table: use upsert() or update()',
   },
@@ -147,7 +193,7 @@ const hints: HintRule[] = [
   {
     errno: 'EOPNOTSUPP',
     operation: /conntrack (update|upsert|create)/,
-    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, and the kernel must be built with that feature',
+    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, the kernel must have a helper of that name for the protocol, and be built with the feature',
   },
   {
     errno: 'ENOSPC',
@@ -159,6 +205,11 @@ const hints: HintRule[] = [
     errno: 'ENOMEM',
     operation: /conntrack (create|upsert)/,
     hint: 'the table may be full: see settings().max and count()',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /conntrack (create|upsert)/,
+    hint: 'the flow that `master` names is not in the table, or not in this zone',
   },
   {
     errno: 'ENOENT',

@@ -51,9 +51,12 @@ export interface ExpectationInit {
   timeout?: number;
   /** `'permanent'`, `'inactive'`. */
   flags?: readonly ('permanent' | 'inactive')[];
-  /** Number of the policy of `helper` that applies. */
+  /** Number of the helper's policy that applies: its timeout, and how many there may be. */
   class?: number;
-  /** Name of the helper that the new flow gets. */
+  /**
+   * Name of the helper that the new flow gets, and that `class` is about. Kernels with the fix of 2026 for a
+   * read out of bounds take the master's helper, whatever is named here.
+   */
   helper?: string;
   /** Name of a function of the kernel for the new flow: `'nat-follow-master'` … */
   fn?: string;
@@ -164,7 +167,7 @@ export function packExpectation(init: unknown): Uint8Array {
     has |= given.flags;
   }
   if (fields.class !== undefined) {
-    // The kernel ignores it without a helper whose policies it counts (ctnetlink_alloc_expect).
+    // Without a helper most kernels ignore it in silence (ctnetlink_alloc_expect).
     if (fields.helper === undefined) {
       throw new TypeError(`${path}.class: is a number of ${path}.helper, which is not given`);
     }

@@ -133,6 +133,30 @@ class ExpectObject {
 
 constexpr const char* kCreate = "conntrack expectation create";
 
+// What a release of the library takes and does not send: 1.0.9 knows NAT and the function by name
+// only.
+void append_missing(const PackedExpectation& wanted, std::uint32_t seen, MessageBuilder& message) {
+  const auto lacks = [&](std::uint8_t given, int type) {
+    return (wanted.given & given) != 0 && (seen & 1U << type) == 0;
+  };
+  if (lacks(kExpectTimeout, CTA_EXPECT_TIMEOUT)) message.be32(CTA_EXPECT_TIMEOUT, wanted.timeout);
+  if (lacks(kExpectFlags, CTA_EXPECT_FLAGS)) message.be32(CTA_EXPECT_FLAGS, wanted.flags);
+  if (lacks(kExpectClass, CTA_EXPECT_CLASS)) message.be32(CTA_EXPECT_CLASS, wanted.policy_class);
+  if (lacks(kExpectHelper, CTA_EXPECT_HELP_NAME)) {
+    message.string(CTA_EXPECT_HELP_NAME, wanted.helper);
+  }
+  if (lacks(kExpectFunction, CTA_EXPECT_FN)) message.string(CTA_EXPECT_FN, wanted.function);
+  if (wanted.master.zone != 0 && (seen & 1U << CTA_EXPECT_ZONE) == 0) {
+    message.be16(CTA_EXPECT_ZONE, wanted.master.zone);
+  }
+  if (lacks(kExpectNat, CTA_EXPECT_NAT)) {
+    const auto nest = message.open_nest(CTA_EXPECT_NAT);
+    message.be32(CTA_EXPECT_NAT_DIR, wanted.nat_direction);
+    append_tuple(CTA_EXPECT_NAT_TUPLE, wanted.nat, message);
+    message.close_nest(nest);
+  }
+}
+
 // The request as libnetfilter_conntrack builds it, appended to the batch.
 Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequence,
                            MessageBuilder& batch) {
@@ -168,14 +192,17 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
     return fail(EINVAL, kCreate, "build");
   }
   constexpr std::size_t skip = NLMSG_LENGTH(sizeof(nfgenmsg));
-  unsigned seen = 0;
+  std::uint32_t seen = 0;
   AttributeCursor cursor(room + skip, header->nlmsg_len - skip);
   for (Attribute a; cursor.next(a);) {
-    if (a.size > 0 && a.type <= CTA_EXPECT_MASK) seen |= 1U << a.type;
+    if (a.size > 0 && a.type < 32) seen |= 1U << a.type;
   }
-  constexpr unsigned all = 1U << CTA_EXPECT_MASTER | 1U << CTA_EXPECT_TUPLE | 1U << CTA_EXPECT_MASK;
-  if (seen != all) return fail(EINVAL, kCreate, "tuple not built");
+  // The builder leaves a tuple out when it cannot build it, and says nothing.
+  constexpr std::uint32_t tuples =
+      1U << CTA_EXPECT_MASTER | 1U << CTA_EXPECT_TUPLE | 1U << CTA_EXPECT_MASK;
+  if ((seen & tuples) != tuples) return fail(EINVAL, kCreate, "tuple not built");
   batch.message(room, header->nlmsg_len);
+  append_missing(wanted, seen, batch);
   batch.end();
   return {};
 }
@@ -242,30 +269,36 @@ Result<void> create_expectation(Socket& socket, const Cancel* cancel,
     return fail(EINVAL, kCreate, "tuple");
   }
   Exchange exchange(socket, cancel, kCreate);
-  MessageBuilder batch;
+  MessageBuilder message;
+  const auto send = [&](std::uint32_t sequence) -> Result<void> {
+    Error refusal;
+    auto done = exchange.run(
+        message, sequence, sequence, [](const MessageView&) {},
+        [&](std::uint32_t, int code, const std::string& text) {
+          refusal = fail(code, kCreate, text);
+        });
+    if (!done) return done;
+    if (refusal.code != 0) return refusal;
+    return {};
+  };
   const std::uint32_t first = exchange.sequence();
-  std::uint32_t last = first;
-  if (auto built = append_create(expectation, first, batch); !built) return built.error();
-  if ((expectation.given & kExpectTimeout) != 0) {
-    // A change of what was just made: refused as ENOENT when that was.
-    last = exchange.sequence();
-    batch.begin(type_of(IPCTNL_MSG_EXP_NEW), NLM_F_REQUEST, last, expectation.tuple.family);
-    append_tuple(CTA_EXPECT_TUPLE, expectation.tuple, batch);
-    append_tuple(CTA_EXPECT_MASK, expectation.mask, batch);
-    append_tuple(CTA_EXPECT_MASTER, expectation.master, batch);
-    if (expectation.master.zone != 0) batch.be16(CTA_EXPECT_ZONE, expectation.master.zone);
-    batch.be32(CTA_EXPECT_TIMEOUT, expectation.timeout);
-    batch.end();
-  }
-  Error refusal;
-  auto done = exchange.run(
-      batch, first, last, [](const MessageView&) {},
-      [&](std::uint32_t, int code, const std::string& text) {
-        if (refusal.code == 0) refusal = fail(code, kCreate, text);
-      });
-  if (!done) return done.error();
-  if (refusal.code != 0) return refusal;
-  return {};
+  if (auto built = append_create(expectation, first, message); !built) return built.error();
+  if (auto created = send(first); !created) return created;
+  if ((expectation.given & kExpectTimeout) == 0) return {};
+  // Only now: where the create was refused, it would change the expectation that was there.
+  const std::uint32_t second = exchange.sequence();
+  message.clear();
+  message.begin(type_of(IPCTNL_MSG_EXP_NEW), NLM_F_REQUEST, second, expectation.tuple.family);
+  append_tuple(CTA_EXPECT_TUPLE, expectation.tuple, message);
+  append_tuple(CTA_EXPECT_MASK, expectation.mask, message);
+  append_tuple(CTA_EXPECT_MASTER, expectation.master, message);
+  if (expectation.master.zone != 0) message.be16(CTA_EXPECT_ZONE, expectation.master.zone);
+  message.be32(CTA_EXPECT_TIMEOUT, expectation.timeout);
+  message.end();
+  auto changed = send(second);
+  // It was made, and is gone already: met, or deleted by somebody else.
+  if (!changed && changed.error().code == ENOENT) return {};
+  return changed;
 }
 
 Result<void> flush_expectations(Socket& socket, const Cancel* cancel, const std::string& helper) {

@@ -1,0 +1,75 @@
+// An audit log of new connections, one JSON object a line: when, who, whom, and how it is translated. What
+// could not be logged is logged too, with its number. It runs until it is told to end (SIGINT, SIGTERM).
+//
+// Run as it is, it logs a little traffic through a NAT gateway in network namespaces of its own; `--here`
+// logs the namespace that it runs in.
+import { pathToFileURL } from 'node:url';
+import { type Conntrack, conntrack, type Flow, type FlowFilter } from '../src/index.js';
+import { GatewayLab } from '../test/support/netlab.js';
+import { enterSandbox } from '../test/support/sandbox.js';
+
+function line(flow: Flow, timestamp: bigint | undefined): string {
+  const { protocol, orig, nat } = flow;
+  // The kernel's own time of the event where it has one (6.14, with nf_conntrack_timestamp).
+  const time = timestamp === undefined ? Date.now() : Number(timestamp / 1_000_000n);
+  return JSON.stringify({
+    time: new Date(time).toISOString(),
+    protocol,
+    src: orig.src,
+    srcPort: orig.srcPort,
+    dst: orig.dst,
+    dstPort: orig.dstPort,
+    ...(nat?.src && { snat: nat.src }),
+    ...(nat?.dst && { dnat: nat.dst }),
+    ...(flow.zone !== 0 && { zone: flow.zone }),
+    ...(flow.mark !== 0 && { mark: flow.mark }),
+  });
+}
+
+export async function logNewConnections(
+  table: Conntrack,
+  write: (line: string) => void,
+  options: { filter?: FlowFilter; signal?: AbortSignal } = {},
+): Promise<void> {
+  const stream = table.events({ types: ['new'], ...options });
+  for (const hint of stream.stats.hints) process.stderr.write(`${hint}\n`);
+  for await (const event of stream) {
+    if (event.type === 'overrun') {
+      const { lost, source } = event;
+      write(JSON.stringify({ time: new Date().toISOString(), lost, source }));
+    } else {
+      write(line(event.flow, event.timestamp));
+    }
+  }
+}
+
+async function traffic(lab: GatewayLab): Promise<void> {
+  const { server, server6, gatewayInside } = lab.addresses;
+  const web = await lab.serverHost.tcpServer(server);
+  const dns = await lab.serverHost.udpServer(server6);
+  lab.dnat('tcp', 443, web);
+  for (const address of [server, gatewayInside]) {
+    const port = address === server ? web : 443;
+    const connection = await lab.clientHost.tcp({ address, port });
+    await connection.close();
+  }
+  await lab.clientHost.udpExchange({ address: server6, port: dns });
+  await lab.clientHost.ping(server);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const end = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => end.abort());
+  const write = (text: string) => process.stdout.write(`${text}\n`);
+  if (process.argv.includes('--here')) {
+    await logNewConnections(conntrack, write, { signal: end.signal });
+  } else {
+    enterSandbox();
+    await using lab = await GatewayLab.create({ gateway: 'current', timestamp: 1 });
+    const log = logNewConnections(conntrack, write, { signal: end.signal });
+    await traffic(lab);
+    end.abort();
+    await log;
+  }
+  await conntrack.close();
+}

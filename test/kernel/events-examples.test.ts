@@ -1,0 +1,121 @@
+// The examples that follow the table, on real traffic; and each run as a program.
+import { fileURLToPath } from 'node:url';
+import { countHosts, HostCounter } from '../../examples/bytes-per-host.js';
+import { logNewConnections } from '../../examples/log-new-connections.js';
+import { conntrack } from '../../src/index.js';
+import { makeEvents } from '../support/events.js';
+import { assert, suite } from '../support/harness.js';
+import { GatewayLab, labAddresses, Netns, until } from '../support/netlab.js';
+import { Child } from '../support/process.js';
+
+const test = suite('event examples');
+const { client, server, gatewayOutside } = labAddresses;
+
+const program = (name: string) =>
+  fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
+/** Runs an example as a program, in namespaces that it makes itself. */
+const runExample = (name: string, ...args: string[]) =>
+  Child.start([process.execPath, '--import', 'tsx', program(name), ...args], {
+    CONNTRACK_SANDBOX: '',
+  });
+
+interface Line {
+  time: string;
+  protocol?: string;
+  src?: string;
+  dst?: string;
+  dstPort?: number;
+  snat?: { address: string };
+  lost?: number;
+  source?: string;
+}
+
+test('log-new-connections: each connection once, as JSON, and the losses with their number', async () => {
+  await using lab = await GatewayLab.create({ gateway: 'current', events: 1 });
+  const lines: Line[] = [];
+  const end = new AbortController();
+  const log = logNewConnections(conntrack, (text) => lines.push(JSON.parse(text)), {
+    filter: { protocol: 'tcp' },
+    signal: end.signal,
+  });
+  const port = await lab.serverHost.tcpServer(server);
+  const before = Date.now();
+  for (let i = 0; i < 3; i++) {
+    const connection = await lab.clientHost.tcp({ address: server, port });
+    await connection.close();
+  }
+  await until('three lines', () => lines.length === 3);
+  for (const line of lines) {
+    assert.equal([line.protocol, line.src, line.dst, line.dstPort], ['tcp', client, server, port]);
+    assert.is(line.snat!.address, gatewayOutside);
+    const time = Date.parse(line.time);
+    assert.ok(time >= before - 1 && time <= Date.now() + 1, line.time);
+  }
+  end.abort();
+  await log;
+  assert.is(lines.length, 3);
+});
+
+test('bytes-per-host: final counters, and what is not in them', async () => {
+  await using lab = await GatewayLab.create({ gateway: 'current', acct: 0 });
+  const udp = await lab.serverHost.udpServer(server);
+  // Made before accounting is on: its end has no counters.
+  await lab.clientHost.udpExchange({ address: server, port: udp });
+  const end = new AbortController();
+  const stream = await countHosts(conntrack, end.signal);
+  const counter = new HostCounter();
+  const reading = counter.read(stream);
+  await lab.clientHost.udpExchange({ address: server, port: udp }, 64, 2);
+  await lab.clientHost.udpExchange({ address: server, port: udp }, 100, 1);
+  await conntrack.flush();
+  await until('the ends', () => stream.stats.delivered >= 2);
+  end.abort();
+  await reading;
+  const { connections, sent, received } = counter.hosts.get(client)!;
+  // 28 bytes of IPv4 and UDP come with each datagram.
+  const expected = BigInt(2 * (64 + 28) + (100 + 28));
+  assert.equal([sent, received], [expected, expected]);
+  assert.is(connections, 2 + counter.uncounted);
+  assert.is(counter.lost, 0);
+});
+
+test('bytes-per-host: a loss is counted', async () => {
+  Netns.current.conntrackSysctls({ events: 1, acct: 1 });
+  const stream = conntrack.events({ types: ['destroy'], queue: { maxEvents: 10 } });
+  const made = await makeEvents({ count: 1024 });
+  await until('all', () => stream.stats.received + stream.stats.lost === made.destroy);
+  const counter = new HostCounter();
+  const reading = counter.read(stream);
+  await until('it is read', () => stream.stats.queued === 0 && counter.lost > 0);
+  await stream.close();
+  await reading;
+  const counted = [...counter.hosts.values()].reduce((sum, host) => sum + host.connections, 0);
+  assert.equal([counted, counter.lost], [10, made.destroy - 10]);
+});
+
+test('both run as they are', async () => {
+  const [log, bytes] = await Promise.all(
+    ['log-new-connections', 'bytes-per-host'].map((name) => runExample(name).finish()),
+  );
+  const lines = log!.map((line) => JSON.parse(line) as Line);
+  assert.equal(lines.map(({ protocol }) => protocol).sort(), ['icmp', 'tcp', 'tcp', 'udp']);
+  assert.match(
+    bytes!.join('\n'),
+    new RegExp(`│ ${client.replaceAll('.', '\\.')} +│ 3 +│ 1\\d{5} +│`),
+  );
+});
+
+test('log-new-connections --here ends when it is told to', async () => {
+  Netns.current.conntrackSysctls({ events: 1 });
+  const child = Child.start([
+    ...[process.execPath, '--import', 'tsx', program('log-new-connections'), '--here'],
+  ]);
+  // Whether it listens yet shows in what it logs.
+  await until('it logs', async () => {
+    await makeEvents({ count: 64 });
+    return child.lines.length > 0;
+  });
+  assert.equal(await child.stop('SIGTERM'), { code: 0, signal: null });
+});
+
+test.run();
