@@ -24,6 +24,7 @@ import { type Judged, judge, type Result } from './lib/result.js';
 const names = [
   'dump',
   'dump-parallel',
+  'dump-parallel',
   'dump-batches',
   'columns',
   'lookup',

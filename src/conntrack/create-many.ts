@@ -17,6 +17,7 @@ type Write = (packed: Uint8Array) => Promise<RawOutcome>;
 
 /** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
 const chunk = 4096;
+const eperm = 1;
 const enoent = 2;
 
 /** The error of one item of a batch. */
@@ -47,13 +48,15 @@ export async function createMany(
     const outcome = await write(packed);
     const { codes } = outcome;
     for (let i = 0; i < codes.length; i++) {
+      // Not of this flow: none can be made without the capability.
+      if (codes[i] === eperm) throw createError(outcome, i);
       if (codes[i] === 0) result.created++;
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
     }
   };
-  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
   // Made only where something is wrong: most flows need no path.
   const path = () => `flows[${index}]`;
+  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
   const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
     try {
       packFlowInit(into, flow, path);
@@ -103,6 +106,7 @@ async function createWithMaster(write: Write, flows: Packed[], result: CreateRes
         if (code === 0) result.created++;
         else {
           const error = createError(outcome, i);
+          if (code === eperm) throw error;
           if (code === enoent) orphans.push({ ...part[i]!, error });
           else result.failed.push({ index: part[i]!.index, error });
         }

@@ -237,6 +237,26 @@ test('many deletions through a small receive buffer: each comes back once, none 
   assert.is((await conntrack.dump(undefined, { table: 'dying' })).length, 0);
 });
 
+test('a table in which only some flows report their end: each comes back once', async () => {
+  await conntrack.flush();
+  Netns.current.conntrackSysctls({ events: 1, timestamp: 1 });
+  fill({ count: 6400, seed: 3 });
+  const reporting = new Set(ids(await conntrack.dump()));
+  Netns.current.conntrackSysctls({ events: 0 });
+  // Few among many, so that windows in which all report and windows in which not all do both come.
+  fill({ count: 64, seed: 4, network: 12 });
+  const before = ids(await conntrack.dump());
+  assert.ok(before.length > reporting.size);
+  const deleted = await conntrack.deleteWhere({ status: 'confirmed' }, { returning: true });
+  Netns.current.conntrackSysctls({ events: 1, timestamp: 0 });
+  assert.equal(
+    ids(deleted).sort((a, b) => a - b),
+    before.sort((a, b) => a - b),
+  );
+  for (const flow of deleted) assert.is(flow.stop !== undefined, reporting.has(flow.id), `${flow}`);
+  assert.is((await conntrack.dump()).length, 0);
+});
+
 for (const events of [1, 0] as const) {
   test(`returned counters are the last ones, events ${events}`, async () => {
     await conntrack.flush();

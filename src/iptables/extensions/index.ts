@@ -2,6 +2,7 @@
 // add one: README.md in this folder.
 
 import { addrtype0, addrtype1 } from './addrtype.js';
+import { ah4, ah6 } from './ah.js';
 import { CLASSIFY } from './CLASSIFY.js';
 import { CLUSTERIP } from './CLUSTERIP.js';
 import { CT0, CT1, CT2, NOTRACK0 } from './CT.js';
@@ -16,6 +17,8 @@ import type { Extension } from './define.js';
 import { dscp } from './dscp.js';
 import { ecn } from './ecn.js';
 import { ECN } from './ecn-target.js';
+import { eui64 } from './eui64.js';
+import { frag } from './frag.js';
 import { devgroup, realm } from './groups.js';
 import { HMARK } from './HMARK.js';
 import { hashlimit1, hashlimit2, hashlimit3 } from './hashlimit.js';
@@ -25,6 +28,8 @@ import { IDLETIMER0, IDLETIMER1 } from './IDLETIMER.js';
 import { icmp } from './icmp.js';
 import { icmp6 } from './icmp6.js';
 import { iprange } from './iprange.js';
+import { dst, hbh } from './ipv6-options.js';
+import { ipv6header } from './ipv6header.js';
 import { LED } from './LED.js';
 import { LOG } from './LOG.js';
 import { length } from './length.js';
@@ -32,6 +37,7 @@ import { limit } from './limit.js';
 import { mac } from './mac.js';
 import { connmark, mark } from './mark.js';
 import { CONNMARK1, CONNMARK2, MARK } from './marks-targets.js';
+import { mh } from './mh.js';
 import { multiport0, multiport1 } from './multiport.js';
 import { NAT } from './NAT.js';
 import { NETMAP4, NETMAP6 } from './NETMAP.js';
@@ -48,12 +54,15 @@ import { RATEEST } from './rateest-target.js';
 import { recent0, recent1 } from './recent.js';
 import { Registry } from './registry.js';
 import { rpfilter } from './rpfilter.js';
+import { rt } from './rt.js';
 import { SYNPROXY } from './SYNPROXY.js';
 import { CONNSECMARK, SECMARK0, SECMARK1 } from './security-targets.js';
 import { set0, set1, set2, set3, set4 } from './set.js';
 import { SET0, SET1, SET2, SET3 } from './set-target.js';
 import { AUDIT, CHECKSUM, TRACE } from './small-targets.js';
 import { socket0, socket1, socket2, socket3 } from './socket.js';
+import { esp, ipcomp } from './spi.js';
+import { srh0, srh1 } from './srh.js';
 import { statistic } from './statistic.js';
 import { string } from './string.js';
 import { TEE0, TEE1 } from './TEE.js';
@@ -72,6 +81,8 @@ const matches = [
   addrtype0,
   addrtype1,
   cluster,
+  ah4,
+  ah6,
   comment,
   connbytes,
   connlabel,
@@ -89,13 +100,21 @@ const matches = [
   hashlimit3,
   helper,
   hl,
+  dst,
+  esp,
+  eui64,
+  frag,
+  hbh,
   icmp,
   icmp6,
+  ipcomp,
   iprange,
   length,
+  ipv6header,
   limit,
   mac,
   mark,
+  mh,
   multiport0,
   multiport1,
   owner,
@@ -118,6 +137,9 @@ const matches = [
   socket3,
   statistic,
   string,
+  rt,
+  srh0,
+  srh1,
   tcp,
   tcpmss,
   time,
