@@ -2,7 +2,7 @@
 // that do the same in batches: the flows made beforehand there too, the dump part of the time.
 import { conntrack, type FlowInit } from '../src/index.js';
 import { Netns } from '../test/support/netns.js';
-import { type BaselineName, runBaseline, shown } from './lib/baseline.js';
+import { type BaselineName, runBaseline, shown, taken } from './lib/baseline.js';
 import type { Bench, BenchContext } from './lib/bench.js';
 import { contest, timed } from './lib/contest.js';
 import { fillTable } from './lib/table.js';
@@ -49,7 +49,7 @@ async function pair(context: BenchContext, p: Pair): Promise<void> {
       c: () => {
         const report = runBaseline(p.program, ...p.args);
         expect(p.program, report.count, p.size);
-        return report.ns;
+        return taken(report);
       },
     },
     { rounds: context.rounds, before: p.before },
@@ -58,8 +58,8 @@ async function pair(context: BenchContext, p: Pair): Promise<void> {
     what: p.what,
     size: p.size,
     contestants: [
-      { name: 'conntrack', command: p.ours, unit: 'ns', values: values.ours },
-      { name: 'C, batched', command: shown(p.program, ...p.args), unit: 'ns', values: values.c },
+      { name: 'conntrack', command: p.ours, unit: 'ns', ...values.ours },
+      { name: 'C, batched', command: shown(p.program, ...p.args), unit: 'ns', ...values.c },
     ],
     compare: { a: 'conntrack', b: 'C, batched', inverse: true },
     ...(p.barred !== false && {
@@ -137,7 +137,9 @@ async function changing(context: BenchContext, size: number): Promise<void> {
     what: 'deleteWhere(), returning, entries without events',
     args: ['--dump-first'],
     barred: false,
-    notes: ['the C program deletes and returns nothing: the kernel reports no end of these entries'],
+    notes: [
+      'the C program deletes and returns nothing: the kernel reports no end of these entries',
+    ],
   });
 }
 

@@ -1,17 +1,17 @@
 // dump(): the whole table to one FlowBatch on one socket, against the least that the kernel allows
 // (a C program that receives and looks at nothing), libnetfilter_conntrack, and what people use.
 import { conntrack } from '../src/index.js';
-import { type BaselineReport, runBaseline, shown } from './lib/baseline.js';
+import { runBaseline, shown, taken } from './lib/baseline.js';
 import { type Bench, million } from './lib/bench.js';
-import { contest, type Turn, timed } from './lib/contest.js';
+import { contest, type Taken, type Turn, timed } from './lib/contest.js';
 import { installed, runToNull, spawnAndParse } from './lib/peers.js';
 import { eachSize } from './lib/table.js';
 
 /** Runs the floor and holds it to the number of flows that are there. */
-export function floor(size: number, ...args: string[]): number {
-  const report: BaselineReport = runBaseline('dump_floor', ...args);
+export function floor(size: number, ...args: (string | number)[]): Taken {
+  const report = runBaseline('dump_floor', ...args);
   if (report.count !== size) throw new Error(`dump_floor saw ${report.count} of ${size} flows`);
-  return report.ns;
+  return taken(report);
 }
 
 const ours = 'dump()';
@@ -54,7 +54,7 @@ export const bench: Bench = {
           name,
           command: commands[name]!,
           unit: 'ns',
-          values: measured,
+          ...measured,
         })),
         compare: { a: ours, b: floorName },
         bar: { text: '≤ 1.05 × the C floor', kind: 'at most', limit: 1.05, size: million },

@@ -1,9 +1,10 @@
 // getSync(): one lookup after the other on the JS thread; getMany(): pipelined. Against a C program
 // that asks the same over one socket, one by one and in batches of the same depth.
 import { conntrack, type FlowBatch, type TupleInit } from '../src/index.js';
-import { runBaseline, shown } from './lib/baseline.js';
+import { runBaseline, shown, taken } from './lib/baseline.js';
 import type { Bench } from './lib/bench.js';
-import { contest, timed, timedSync } from './lib/contest.js';
+import { contest, type Measured, timed, timedSync } from './lib/contest.js';
+import type { Contestant } from './lib/result.js';
 import { eachSize } from './lib/table.js';
 
 const requests = 100_000;
@@ -48,7 +49,7 @@ export const bench: Bench = {
       const single = await contest(
         {
           'getSync()': () => timedSync(() => oneByOne(tuples)),
-          'C one by one': () => runBaseline('get_loop', ...count).ns,
+          'C one by one': () => taken(runBaseline('get_loop', ...count)),
         },
         { rounds: context.rounds },
       );
@@ -66,7 +67,7 @@ export const bench: Bench = {
       const many = await contest(
         {
           'getMany()': () => timed(() => pipelined(tuples)),
-          'C pipelined': () => runBaseline('get_loop', ...piped).ns,
+          'C pipelined': () => taken(runBaseline('get_loop', ...piped)),
         },
         { rounds: context.rounds },
       );
@@ -84,7 +85,7 @@ export const bench: Bench = {
   },
 };
 
-function perSecond(name: string, command: string, ns: readonly number[]) {
-  const values = ns.map((time) => (requests / time) * 1e9);
-  return { name, command, unit: 'per-second' as const, values };
+function perSecond(name: string, command: string, { values, cpu }: Measured): Contestant {
+  const rates = values.map((time) => (requests / time) * 1e9);
+  return { name, command, unit: 'per-second', values: rates, cpu };
 }

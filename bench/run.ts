@@ -8,9 +8,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { globalSysctlsMissing, withGlobalLock, withGlobalSysctls } from '../test/support/global-lock.js';
+import {
+  globalSysctlsMissing,
+  withGlobalLock,
+  withGlobalSysctls,
+} from '../test/support/global-lock.js';
 import { sandbox } from '../test/support/sandbox.js';
 import type { Bench } from './lib/bench.js';
+import { buildPackage, builtEnvironment, nodeArguments } from './lib/built.js';
 import { writeDocs } from './lib/docs.js';
 import { describeMachine, type Machine, machine } from './lib/machine.js';
 import { printResult } from './lib/print.js';
@@ -18,6 +23,7 @@ import { type Judged, judge, type Result } from './lib/result.js';
 
 const names = [
   'dump',
+  'dump-parallel',
   'dump-parallel',
   'dump-batches',
   'columns',
@@ -91,15 +97,21 @@ async function inside(name: string): Promise<void> {
 }
 
 /** Starts one bench in namespaces of its own; resolves with what it said when it failed. */
-async function start(name: string, onResult: (result: Result) => void): Promise<string | undefined> {
+async function start(
+  name: string,
+  onResult: (result: Result) => void,
+): Promise<string | undefined> {
   const entry = sandbox();
   if ('missing' in entry) stop(entry.missing);
   const node = [
-    ...[process.execPath, '--expose-gc', '--max-old-space-size=8192', '--import', 'tsx', self],
-    ...['--inside', name, '--flows', options.flows, '--pairs', options.pairs],
+    ...nodeArguments('--max-old-space-size=8192'),
+    ...[self, '--inside', name, '--flows', options.flows, '--pairs', options.pairs],
   ];
   const [command, ...args] = [...entry.prefix, ...node];
-  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(command!, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...builtEnvironment },
+  });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -110,7 +122,9 @@ async function start(name: string, onResult: (result: Result) => void): Promise<
     onResult(JSON.parse(line) as Result);
   }
   const code = child.exitCode ?? (await new Promise((resolve) => child.once('close', resolve)));
-  return code === 0 ? undefined : `exit code ${code}: ${said.trim().split('\n').slice(-12).join('\n')}`;
+  return code === 0
+    ? undefined
+    : `exit code ${code}: ${said.trim().split('\n').slice(-12).join('\n')}`;
 }
 
 async function measure(wanted: readonly string[]): Promise<Report> {
@@ -120,7 +134,8 @@ async function measure(wanted: readonly string[]): Promise<Report> {
     results: [],
     failed: [],
   };
-  if (!options.json) process.stdout.write(`${describeMachine(report.machine)}\n${report.command}\n`);
+  if (!options.json)
+    process.stdout.write(`${describeMachine(report.machine)}\n${report.command}\n`);
   for (const name of wanted) {
     const error = await start(name, (result) => {
       const judged = judge(result, sizes.at(-1));
@@ -160,12 +175,15 @@ if (options.inside !== undefined) {
   const unknown = positionals.filter((name) => !(names as readonly string[]).includes(name));
   if (unknown.length > 0) stop(`no bench ${unknown.join(', ')}; there are: ${names.join(', ')}`);
   const wanted = positionals.length > 0 ? positionals : names;
+  buildPackage();
   const report = await everything(wanted);
   const short = report.results.filter((result) => result.verdict === 'SHORT');
   const passed = report.results.filter((result) => result.verdict === 'pass');
   if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
   else {
-    process.stdout.write(`\n${passed.length} pass, ${short.length} SHORT, ${report.failed.length} failed\n`);
+    process.stdout.write(
+      `\n${passed.length} pass, ${short.length} SHORT, ${report.failed.length} failed\n`,
+    );
     for (const { bench, what } of short) process.stdout.write(`SHORT: ${bench}: ${what}\n`);
   }
   const folder = fileURLToPath(new URL('../build-bench', import.meta.url));

@@ -27,8 +27,16 @@ function parse4(text: string, out: Uint8Array, at: number): boolean {
   return part === 4;
 }
 
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
+
+/** Groups go to `out` as they are read; those behind a `::` are moved to the end when all are there. */
 function parse6(text: string, out: Uint8Array, at: number): boolean {
-  const groups: number[] = [];
+  const colon = 0x3a;
+  let groups = 0;
   let gap = -1;
   let i = 0;
   if (text.startsWith('::')) {
@@ -36,49 +44,47 @@ function parse6(text: string, out: Uint8Array, at: number): boolean {
     i = 2;
   }
   while (i < text.length) {
-    let end = i;
-    while (end < text.length && text[end] !== ':' && text[end] !== '.') end++;
-    if (text[end] === '.') {
-      const four = new Uint8Array(4);
-      if (groups.length > 6 || !parse4(text.slice(i), four, 0)) return false;
-      groups.push((four[0]! << 8) | four[1]!, (four[2]! << 8) | four[3]!);
-      i = text.length;
+    const begin = i;
+    let value = 0;
+    for (; i < text.length && i < begin + 5; i++) {
+      const digit = hexDigit(text.charCodeAt(i));
+      if (digit < 0) break;
+      value = value * 16 + digit;
+    }
+    if (text[i] === '.') {
+      if (groups > 6 || !parse4(text.slice(begin), out, at + groups * 2)) return false;
+      groups += 2;
       break;
     }
-    const group = text.slice(i, end);
-    if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return false;
-    groups.push(Number.parseInt(group, 16));
-    if (end === text.length) {
-      i = end;
-      break;
-    }
-    if (text[end + 1] === ':') {
+    if (i === begin || i > begin + 4 || groups === 8) return false;
+    out[at + groups * 2] = value >> 8;
+    out[at + groups * 2 + 1] = value & 0xff;
+    groups++;
+    if (i === text.length) break;
+    if (text.charCodeAt(i) !== colon) return false;
+    if (text.charCodeAt(i + 1) === colon) {
       if (gap >= 0) return false;
-      gap = groups.length;
-      i = end + 2;
-    } else {
-      i = end + 1;
-      if (i === text.length) return false;
+      gap = groups;
+      i += 2;
+    } else if (++i === text.length) {
+      return false;
     }
   }
-  if (gap < 0 ? groups.length !== 8 : groups.length > 7) return false;
-  out.fill(0, at, at + 16);
-  const tail = gap < 0 ? 0 : groups.length - gap;
-  groups.forEach((group, index) => {
-    const position = gap < 0 || index < gap ? index : 8 - tail + (index - gap);
-    out[at + position * 2] = group >> 8;
-    out[at + position * 2 + 1] = group & 0xff;
-  });
+  if (gap < 0) return groups === 8;
+  if (groups > 7) return false;
+  const tail = (groups - gap) * 2;
+  out.copyWithin(at + 16 - tail, at + gap * 2, at + gap * 2 + tail);
+  out.fill(0, at + gap * 2, at + 16 - tail);
   return true;
 }
 
 /**
  * Writes the address into `out` (16 bytes from `at`, an IPv4 address into the first four) and returns
- * its family's number, or 0 when the text is no address.
+ * its family's number, or 0 when the text is no address (what is in `out` is then of no meaning).
  */
 export function writeAddress(text: string, out: Uint8Array, at: number): 0 | 2 | 10 {
-  if (text.includes(':')) return parse6(text, out, at) ? 10 : 0;
-  return parse4(text, out, at) ? 2 : 0;
+  if (parse4(text, out, at)) return 2;
+  return parse6(text, out, at) ? 10 : 0;
 }
 
 export interface ParsedAddress {

@@ -2,7 +2,6 @@
 import {
   type Family,
   type Protocol,
-  type ProtocolName,
   protocolNumbers,
   type StatusName,
   statusBits,
@@ -10,6 +9,14 @@ import {
 import { badRange, badType } from './errors.js';
 
 export type Fields = Record<string, unknown>;
+
+/** The path of a field; as a function where making it for every good value would cost. */
+export type Path = string | (() => string);
+
+/** The text of a path and of what follows it: only for messages. */
+export function pathText(path: Path, rest = ''): string {
+  return (typeof path === 'string' ? path : path()) + rest;
+}
 
 /** A plain object; anything else is a TypeError. */
 export function objectAt(value: unknown, path: string): Fields {
@@ -66,31 +73,36 @@ export function familyAt(value: unknown, path: string): Family {
   return oneOf(value, path, ['ipv4', 'ipv6']);
 }
 
+const protocols: ReadonlyMap<unknown, number> = new Map(Object.entries(protocolNumbers));
+
 /** The number of a protocol given by name or number. */
-export function protocolAt(value: unknown, path: string): number {
-  if (typeof value === 'number') return u8At(value, path);
-  const names = Object.keys(protocolNumbers) as ProtocolName[];
-  if (typeof value !== 'string') throw badType(path, 'a protocol name or number', value);
-  if (!names.includes(value as ProtocolName)) {
-    throw badRange(path, `a number or one of ${names.join(', ')}`, value);
-  }
-  return protocolNumbers[value as ProtocolName];
+export function protocolAt(value: unknown, path: Path): number {
+  const known = protocols.get(value);
+  if (known !== undefined) return known;
+  const at = pathText(path);
+  if (typeof value === 'number') return u8At(value, at);
+  if (typeof value !== 'string') throw badType(at, 'a protocol name or number', value);
+  throw badRange(at, `a number or one of ${[...protocols.keys()].join(', ')}`, value);
 }
 
 export type { Protocol };
 
+const statusByName: ReadonlyMap<unknown, number> = new Map(Object.entries(statusBits));
+
 /** The bits of one status name or several. */
-export function statusAt(value: unknown, path: string): number {
-  const names = Array.isArray(value) ? value : [value];
+export function statusAt(value: unknown, path: Path): number {
+  const names: readonly unknown[] = Array.isArray(value) ? value : [value];
   let bits = 0;
-  names.forEach((name, i) => {
-    const at = Array.isArray(value) ? `${path}[${i}]` : path;
-    bits +=
-      bits & statusBits[oneOf(name, at, Object.keys(statusBits) as StatusName[])]
-        ? 0
-        : statusBits[name as StatusName];
-  });
-  return bits;
+  for (let i = 0; i < names.length; i++) {
+    const bit = statusByName.get(names[i]);
+    if (bit === undefined) {
+      const at = pathText(path, Array.isArray(value) ? `[${i}]` : '');
+      oneOf(names[i], at, [...statusByName.keys()] as StatusName[]); // throws
+      continue;
+    }
+    bits |= bit;
+  }
+  return bits >>> 0;
 }
 
 /** An AbortSignal or nothing. */

@@ -79,8 +79,19 @@ export class ClosedError extends NetfilterError {
 
 const systemErrors = getSystemErrorMap();
 
+// What Node's table lacks of what netfilter says, or names otherwise: 95 is EOPNOTSUPP to the kernel, and
+// has nothing to do with sockets here.
+const ownErrors = new Map([
+  [62, { code: 'ETIME', text: 'timer expired' }],
+  [74, { code: 'EBADMSG', text: 'bad message' }],
+  [95, { code: 'EOPNOTSUPP', text: 'operation not supported' }],
+  [116, { code: 'ESTALE', text: 'stale file handle' }],
+]);
+
 /** `EPERM` and "operation not permitted" for a positive errno. */
 export function describeErrno(errno: number): { code: string; text: string } {
+  const own = ownErrors.get(errno);
+  if (own !== undefined) return own;
   const known = systemErrors.get(-errno);
   return known === undefined
     ? { code: `E${errno}`, text: `system error ${errno}` }
@@ -91,7 +102,6 @@ type HintRule = { errno: string; operation?: RegExp; hint: string };
 
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
-// EOPNOTSUPP is ENOTSUP to Node: on Linux the two are one number.
 const hints: HintRule[] = [
   ...['EACCES', 'EPERM', 'EROFS'].map((errno) => ({
     errno,
@@ -141,7 +151,7 @@ const hints: HintRule[] = [
     hint: 'the master flow is not in the table (in the zone of `master`)',
   },
   {
-    errno: 'ENOTSUP',
+    errno: 'EOPNOTSUPP',
     operation: /expectation create/,
     hint: 'the master flow has no room for a helper (give it one when it is made), or the kernel has no helper of that name for its protocol',
   },
@@ -181,9 +191,9 @@ const hints: HintRule[] = [
     hint: 'the kernel does not let these status bits be changed (expected, confirmed, dying; seen_reply and assured cannot be cleared), nor one helper be swapped for another',
   },
   {
-    errno: 'ENOTSUP',
+    errno: 'EOPNOTSUPP',
     operation: /conntrack (update|upsert|create)/,
-    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, and the kernel must be built with that feature',
+    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, the kernel must have a helper of that name for the protocol, and be built with the feature',
   },
   {
     errno: 'ENOSPC',
@@ -195,6 +205,11 @@ const hints: HintRule[] = [
     errno: 'ENOMEM',
     operation: /conntrack (create|upsert)/,
     hint: 'the table may be full: see settings().max and count()',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /conntrack (create|upsert)/,
+    hint: 'the flow that `master` names is not in the table, or not in this zone',
   },
   {
     errno: 'ENOENT',

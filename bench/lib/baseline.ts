@@ -1,6 +1,7 @@
 // The C baselines: built on first use, run in this namespace, their JSON line read.
 import { cProgram } from '../../test/support/c-program.js';
 import { run } from '../../test/support/process.js';
+import type { Taken } from './contest.js';
 
 export type BaselineName =
   | 'create_batch'
@@ -22,7 +23,9 @@ export function baseline(name: BaselineName): string {
 
 /** Runs a baseline to its end and returns what it said about itself. */
 export function runBaseline(name: BaselineName, ...args: (string | number)[]): BaselineReport {
-  const lines = run([baseline(name), ...args.map(String)]).trim().split('\n');
+  const lines = run([baseline(name), ...args.map(String)])
+    .trim()
+    .split('\n');
   return JSON.parse(lines.at(-1)!) as BaselineReport;
 }
 
@@ -35,6 +38,9 @@ export interface BaselineReport {
   count: number;
   [field: string]: unknown;
 }
+
+/** What a baseline measured of itself, for a contest. */
+export const taken = ({ ns, cpu_ns }: BaselineReport): Taken => ({ value: ns, cpu: cpu_ns });
 
 /** How a baseline is named in reports. */
 export const shown = (name: BaselineName, ...args: (string | number)[]) =>

@@ -1,7 +1,18 @@
 // Runs contestants in turns, A B A B …, and keeps every measurement. Knows nothing of netfilter.
 
-/** Nanoseconds, or whatever the contestant measures of itself. */
-export type Turn = () => number | Promise<number>;
+/** What a turn measured: nanoseconds of wall time, mostly, and those of all its processors. */
+export interface Taken {
+  value: number;
+  cpu?: number;
+}
+
+export type Turn = () => number | Taken | Promise<number | Taken>;
+
+export interface Measured {
+  values: number[];
+  /** Empty where the contestant did not measure it. */
+  cpu: number[];
+}
 
 export interface ContestOptions {
   /** Rounds that count; every contestant has one turn in each. */
@@ -18,24 +29,26 @@ export interface ContestOptions {
 export async function contest<Name extends string>(
   turns: Record<Name, Turn>,
   options: ContestOptions,
-): Promise<Record<Name, number[]>> {
+): Promise<Record<Name, Measured>> {
   const names = Object.keys(turns) as Name[];
-  const values = Object.fromEntries(names.map((name) => [name, [] as number[]])) as unknown as Record<
-    Name,
-    number[]
-  >;
+  const measured = Object.fromEntries(
+    names.map((name) => [name, { values: [], cpu: [] }]),
+  ) as unknown as Record<Name, Measured>;
   const warmUp = options.warmUp ?? 1;
   for (let round = 0; round < warmUp + options.rounds; round++) {
     for (const name of names) {
       await options.before?.(name);
       collect();
-      const value = await turns[name]();
+      const taken = await turns[name]();
+      const { value, cpu }: Taken = typeof taken === 'number' ? { value: taken } : taken;
       if (!Number.isFinite(value)) throw new RangeError(`${name}: measured ${value}`);
-      if (round >= warmUp) values[name].push(value);
+      if (round < warmUp) continue;
+      measured[name].values.push(value);
+      if (cpu !== undefined) measured[name].cpu.push(cpu);
     }
     if (round >= warmUp) options.progress?.(round - warmUp + 1);
   }
-  return values;
+  return measured;
 }
 
 /** Collects garbage, so that no contestant pays for another's. */
@@ -44,16 +57,24 @@ export function collect(): void {
   globalThis.gc();
 }
 
-/** Nanoseconds that `work` takes, to the end of its promise where it gives one. */
-export async function timed(work: () => unknown): Promise<number> {
-  const began = process.hrtime.bigint();
-  await work();
-  return Number(process.hrtime.bigint() - began);
+function since(began: bigint, before: NodeJS.CpuUsage): Taken {
+  const value = Number(process.hrtime.bigint() - began);
+  const { user, system } = process.cpuUsage(before);
+  return { value, cpu: (user + system) * 1000 };
 }
 
-/** Nanoseconds of synchronous work. */
-export function timedSync(work: () => void): number {
+/** What `work` takes, to the end of its promise where it gives one. */
+export async function timed(work: () => unknown): Promise<Taken> {
+  const before = process.cpuUsage();
+  const began = process.hrtime.bigint();
+  await work();
+  return since(began, before);
+}
+
+/** What synchronous work takes. */
+export function timedSync(work: () => void): Taken {
+  const before = process.cpuUsage();
   const began = process.hrtime.bigint();
   work();
-  return Number(process.hrtime.bigint() - began);
+  return since(began, before);
 }

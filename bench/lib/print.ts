@@ -1,5 +1,5 @@
 // Results as text for a terminal, and the numbers in it for the documentation.
-import type { Contestant, Judged, Unit } from './result.js';
+import { type Contestant, type Judged, median, type Unit } from './result.js';
 
 function significant(value: number): string {
   if (value === 0) return '0';
@@ -30,9 +30,14 @@ export function quantity(value: number, unit: Unit): string {
 export const ratioText = (value: number) => `${value.toFixed(value < 10 ? 2 : 1)} ×`;
 
 /** Median per flow, where the contestant's time is for all of them. */
-function each(result: Judged, contestant: Contestant): string {
+export function each(result: Judged, contestant: Contestant): string {
   if (contestant.unit !== 'ns' || result.size === undefined) return '';
   return `${quantity(result.medians[contestant.name]! / result.size, 'ns')} each`;
+}
+
+export function cpuText(contestant: Contestant): string {
+  const { cpu } = contestant;
+  return cpu === undefined || cpu.length === 0 ? '' : `${quantity(median(cpu), 'ns')} CPU`;
 }
 
 export function title(result: Judged): string {
@@ -62,8 +67,10 @@ export function printResult(result: Judged): string {
   const width = Math.max(...result.contestants.map((contestant) => contestant.name.length));
   for (const contestant of result.contestants) {
     const { name, unit, command } = contestant;
-    const median = quantity(result.medians[name]!, unit).padStart(11);
-    lines.push(`  ${name.padEnd(width)} ${median}  ${each(result, contestant).padStart(14)}   ${command}`);
+    const middle = quantity(result.medians[name]!, unit).padStart(10);
+    lines.push(
+      `  ${name.padEnd(width)} ${middle} ${each(result, contestant).padStart(13)} ${cpuText(contestant).padStart(11)}   ${command}`,
+    );
   }
   const verdict = verdictLine(result);
   if (verdict !== '') lines.push(`  ${verdict}`);

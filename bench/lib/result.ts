@@ -11,6 +11,8 @@ export interface Contestant {
   unit: Unit;
   /** One measurement per round, in the order of the rounds. */
   values: number[];
+  /** Nanoseconds of processor time of all threads, where it was measured. */
+  cpu?: number[];
 }
 
 /** What must hold: `limit` is a ratio where the result has one, else in the unit of `measure`. */

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <algorithm>
+
 #include "core/thread.h"
 #include "napi/external.h"
 
@@ -13,21 +15,25 @@ namespace {
 constexpr napi_type_tag kHandleTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e01};
 constexpr napi_type_tag kCancelTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e02};
 constexpr std::size_t kCommandBuffer = std::size_t{1} << 20;
+constexpr std::int64_t kMaxBuffer = std::int64_t{1} << 30;
 
 // open(path | null, receiveBuffer) → handle
 Napi::Value open_handle(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto netns =
-      info[0].IsString() ? Netns::at(info[0].As<Napi::String>().Utf8Value()) : Netns::current();
+  const bool named = !info[0].IsNull();
+  const std::string path = named ? text_of(info[0]) : std::string();
+  const std::size_t buffer =
+      info[1].IsNull()
+          ? kCommandBuffer
+          : static_cast<std::size_t>(std::clamp<std::int64_t>(i64_of(info[1]), 0, kMaxBuffer));
+  if (bad_arguments(env)) return env.Undefined();
+  auto netns = named ? Netns::at(path) : Netns::current();
   if (!netns) {
     throw_failure(env, netns.error());
     return env.Undefined();
   }
-  const std::size_t buffer = info[1].IsNumber()
-                                 ? static_cast<std::size_t>(info[1].As<Napi::Number>().Int64Value())
-                                 : kCommandBuffer;
   auto handle = std::make_shared<Handle>(std::move(*netns), buffer);
-  if (info[0].IsString()) {
+  if (named) {
     // Whether the namespace may be entered shows now and not with the first operation.
     if (auto opened = handle->open_sync("conntrack open"); !opened) {
       throw_failure(env, opened.error());
@@ -48,6 +54,13 @@ Napi::Value make_cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value raise_cancel(const Napi::CallbackInfo& info) {
   if (auto cancel = unwrap<Cancel>(info[0], kCancelTag, "not a cancel cell")) cancel->raise();
+  return info.Env().Undefined();
+}
+
+// cancelDone(cell): what it was for is over; its descriptor need not wait for the garbage
+// collector.
+Napi::Value done_cancel(const Napi::CallbackInfo& info) {
+  if (auto* slot = unwrap_slot<Cancel>(info[0], kCancelTag, "not a cancel cell")) slot->reset();
   return info.Env().Undefined();
 }
 
@@ -118,7 +131,10 @@ std::shared_ptr<Handle> handle_of(const Napi::CallbackInfo& info) {
 
 std::shared_ptr<Cancel> cancel_of(const Napi::Value& value) {
   if (value.IsUndefined() || value.IsNull()) return std::make_shared<Cancel>();
-  return unwrap<Cancel>(value, kCancelTag, "not a cancel cell");
+  auto* slot = unwrap_slot<Cancel>(value, kCancelTag, "not a cancel cell");
+  if (slot == nullptr) return nullptr;
+  // One that is done is no cell any more: the work gets one that nobody raises.
+  return *slot != nullptr ? *slot : std::make_shared<Cancel>();
 }
 
 void export_handle(Napi::Env env, Napi::Object exports) {
@@ -126,6 +142,7 @@ void export_handle(Napi::Env env, Napi::Object exports) {
   exports.Set("ctClose", Napi::Function::New<close_handle>(env));
   exports.Set("cancelCell", Napi::Function::New<make_cancel>(env));
   exports.Set("cancel", Napi::Function::New<raise_cancel>(env));
+  exports.Set("cancelDone", Napi::Function::New<done_cancel>(env));
 }
 
 }  // namespace nf::js

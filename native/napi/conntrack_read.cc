@@ -49,7 +49,8 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   if (!tuples->empty()) {
     std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
   }
-  const bool zero = info[2].ToBoolean();
+  const bool zero = flag_of(info[2]);
+  if (bad_arguments(env)) return env.Undefined();
   return promise<ct::LookupResult>(
       env, cancel,
       [handle, cancel, tuples, zero] {
@@ -118,7 +119,9 @@ Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
 }  // namespace
 
 std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value) {
-  auto filter = ct::Filter::compile(words_of(value));
+  const auto words = words_of(value);
+  if (bad_arguments(value.Env())) return nullptr;
+  auto filter = ct::Filter::compile(words);
   if (!filter) {
     throw_failure(value.Env(), filter.error());
     return nullptr;
@@ -127,13 +130,12 @@ std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value) {
 }
 
 bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
-  const auto options = value.As<Napi::Object>();
-  out.filter = filter_of(options.Get("filter"));
-  if (out.filter == nullptr) return false;
-  out.table = static_cast<ct::Table>(options.Get("table").ToNumber().Uint32Value());
-  out.zero_counters = options.Get("zeroCounters").ToBoolean();
-  out.parallel = options.Get("parallel").ToNumber().Int32Value();
-  return true;
+  out.table = static_cast<ct::Table>(std::min(u32_of(field_of(value, "table")), 2U));
+  out.zero_counters = flag_of(field_of(value, "zeroCounters"));
+  out.parallel = static_cast<int>(std::min(u32_of(field_of(value, "parallel")), 16U));
+  if (bad_arguments(value.Env())) return false;
+  out.filter = filter_of(field_of(value, "filter"));
+  return out.filter != nullptr;
 }
 
 void export_read(Napi::Env env, Napi::Object exports) {

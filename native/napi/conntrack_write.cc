@@ -23,8 +23,9 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
-  const auto verb = static_cast<ct::WriteVerb>(info[1].ToNumber().Uint32Value());
+  const auto verb = u32_of(info[1]) == 0 ? ct::WriteVerb::kCreate : ct::WriteVerb::kUpdate;
   const auto bytes = bytes_of(info[2]);
+  if (bad_arguments(env)) return env.Undefined();
   auto packed = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<ct::WriteOutcome>(
       env, cancel,
@@ -45,6 +46,7 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   const auto bytes = bytes_of(info[1]);
+  if (bad_arguments(env)) return env.Undefined();
   auto tuples =
       std::make_shared<std::vector<ct::PackedTuple>>(bytes.size() / sizeof(ct::PackedTuple));
   if (!tuples->empty()) {
@@ -95,7 +97,7 @@ Napi::Value delete_where(const Napi::CallbackInfo& info) {
   auto cancel = cancel_of(info[1]);
   auto filter = filter_of(info[2]);
   if (cancel == nullptr || filter == nullptr) return env.Undefined();
-  const bool returning = info[3].ToBoolean();
+  const bool returning = flag_of(info[3]);
   return promise<BulkResult>(
       env, cancel,
       [handle, cancel, filter, returning]() -> Result<BulkResult> {
@@ -126,6 +128,7 @@ Napi::Value update_where(const Napi::CallbackInfo& info) {
   auto filter = filter_of(info[2]);
   if (cancel == nullptr || filter == nullptr) return env.Undefined();
   const auto bytes = bytes_of(info[3]);
+  if (bad_arguments(env)) return env.Undefined();
   auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<ct::BulkStats>(
       env, cancel,

@@ -168,8 +168,10 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   auto cancel = cancel_of(info[1]);
   DumpOptions options;
   if (cancel == nullptr || !read_dump_options(info[2], options)) return env.Undefined();
+  const std::uint32_t batch_size = u32_of(info[3]);
+  if (bad_arguments(env)) return env.Undefined();
   Environment& environment = Environment::of(env);
-  auto stream = std::make_shared<DumpStream>(environment, cancel, info[3].ToNumber().Uint32Value());
+  auto stream = std::make_shared<DumpStream>(environment, cancel, std::max(batch_size, 1U));
   auto started =
       environment.run_alone([handle, options, stream] { stream->run(*handle, options); }, cancel);
   if (!started) {

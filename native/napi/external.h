@@ -23,9 +23,10 @@ Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, const napi_type_tag& 
   return {env, value};
 }
 
-// Null (and an exception pending) when the value is of another kind.
+// The place of the pointer inside; null (and an exception pending) for a value of another kind.
 template <typename T>
-std::shared_ptr<T> unwrap(const Napi::Value& value, const napi_type_tag& tag, const char* what) {
+std::shared_ptr<T>* unwrap_slot(const Napi::Value& value, const napi_type_tag& tag,
+                                const char* what) {
   bool matches = false;
   if (value.IsExternal()) {
     napi_check_object_type_tag(value.Env(), value, &tag, &matches);
@@ -34,7 +35,14 @@ std::shared_ptr<T> unwrap(const Napi::Value& value, const napi_type_tag& tag, co
     Napi::TypeError::New(value.Env(), what).ThrowAsJavaScriptException();
     return nullptr;
   }
-  return *value.As<Napi::External<std::shared_ptr<T>>>().Data();
+  return value.As<Napi::External<std::shared_ptr<T>>>().Data();
+}
+
+// Null (and an exception pending) when the value is of another kind; null also when it was let go.
+template <typename T>
+std::shared_ptr<T> unwrap(const Napi::Value& value, const napi_type_tag& tag, const char* what) {
+  auto* slot = unwrap_slot<T>(value, tag, what);
+  return slot == nullptr ? nullptr : *slot;
 }
 
 }  // namespace nf::js

@@ -16,10 +16,11 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
   const auto tuple_bytes = bytes_of(info[1]);
-  const auto arena = bytes_of(info[2]);
-  const std::size_t capacity = info[3].As<Napi::Number>().Uint32Value();
-  const std::size_t at = info[4].As<Napi::Number>().Uint32Value();
-  const auto extra = bytes_of(info[5]);
+  const auto arena = writable_bytes_of(info[2]);
+  const std::size_t capacity = u32_of(info[3]);
+  const std::size_t at = u32_of(info[4]);
+  const auto extra = writable_bytes_of(info[5]);
+  if (bad_arguments(env)) return env.Undefined();
   if (tuple_bytes.size() != sizeof(ct::PackedTuple) || at >= capacity ||
       arena.size() < capacity * ct::kLookupRowBytes) {
     Napi::RangeError::New(env, "getSync: bad arena").ThrowAsJavaScriptException();
@@ -45,8 +46,7 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   if (!*found) return Napi::Number::New(env, -1);
-  const auto written = ct::store_lookup(row, const_cast<std::uint8_t*>(arena.data()), capacity, at,
-                                        {const_cast<std::uint8_t*>(extra.data()), extra.size()});
+  const auto written = ct::store_lookup(row, arena.data(), capacity, at, extra);
   return Napi::Number::New(env, static_cast<double>(written));
 }
 

@@ -4,22 +4,13 @@
 #include "core/conntrack/flow_request.h"
 #include "core/files.h"
 #include "core/tracking.h"
-#include "core/xtables/libraries.h"
 #include "core/xtables/commit.h"
+#include "core/xtables/libraries.h"
 #include "napi/conntrack_handle.h"
 #include "napi/values.h"
 
 namespace nf::js {
 namespace {
-
-std::vector<std::string> strings_of(const Napi::Value& value) {
-  std::vector<std::string> result;
-  const auto array = value.As<Napi::Array>();
-  for (std::uint32_t i = 0; i < array.Length(); i++) {
-    result.push_back(array.Get(i).ToString().Utf8Value());
-  }
-  return result;
-}
 
 using FileContents = std::vector<Result<std::string>>;
 
@@ -28,8 +19,9 @@ Napi::Value read_files(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
-  auto paths = std::make_shared<std::vector<std::string>>(strings_of(info[1]));
-  auto operation = std::make_shared<std::string>(info[2].ToString().Utf8Value());
+  auto paths = std::make_shared<std::vector<std::string>>(texts_of(info[1]));
+  auto operation = std::make_shared<std::string>(text_of(info[2]));
+  if (bad_arguments(env)) return env.Undefined();
   return promise<FileContents>(
       env, nullptr,
       [handle, paths, operation]() -> Result<FileContents> {
@@ -58,9 +50,10 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
-  auto path = info[1].ToString().Utf8Value();
-  auto text = info[2].ToString().Utf8Value();
-  auto operation = info[3].ToString().Utf8Value();
+  auto path = text_of(info[1]);
+  auto text = text_of(info[2]);
+  auto operation = text_of(info[3]);
+  if (bad_arguments(env)) return env.Undefined();
   return promise<void>(
       env, nullptr,
       [handle, path, text, operation]() -> Result<void> {

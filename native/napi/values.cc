@@ -27,10 +27,6 @@ const char* kind_name(ErrorKind kind) {
 
 void unmap(napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Mapping>*>(hint); }
 
-bool is_typed_array(const Napi::Value& value, napi_typedarray_type type) {
-  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
-}
-
 Napi::Value number(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
@@ -112,18 +108,6 @@ Napi::Object to_stats(Napi::Env env, const ct::DumpStats& stats) {
   result.Set("kernelFilter", number(env, stats.kernel_filter));
   result.Set("sockets", number(env, stats.sockets));
   return result;
-}
-
-std::span<const std::uint8_t> bytes_of(const Napi::Value& value) {
-  if (!is_typed_array(value, napi_uint8_array)) return {};
-  const auto array = value.As<Napi::Uint8Array>();
-  return {array.Data(), array.ByteLength()};
-}
-
-std::span<const std::uint32_t> words_of(const Napi::Value& value) {
-  if (!is_typed_array(value, napi_uint32_array)) return {};
-  const auto array = value.As<Napi::Uint32Array>();
-  return {array.Data(), array.ElementLength()};
 }
 
 }  // namespace nf::js

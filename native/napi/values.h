@@ -12,6 +12,7 @@
 #include "core/conntrack/columns.h"
 #include "core/conntrack/dump.h"
 #include "core/result.h"
+#include "napi/arguments.h"
 #include "napi/deferred.h"
 #include "napi/environment.h"
 
@@ -32,11 +33,6 @@ Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values);
 // { rows, capacity, arena, addresses, extraIndex, extra, withoutCounters }
 Napi::Object to_batch(Napi::Env env, ct::Columns& columns);
 Napi::Object to_stats(Napi::Env env, const ct::DumpStats& stats);
-
-// Views into a Uint8Array and a Uint32Array that JavaScript passed, nothing for any other value;
-// valid during the call.
-std::span<const std::uint8_t> bytes_of(const Napi::Value& value);
-std::span<const std::uint32_t> words_of(const Napi::Value& value);
 
 // A promise whose work runs on a pooled thread. `work` returns a Result; `convert` runs on the JS
 // thread and makes the value. Undefined when the environment is ending.

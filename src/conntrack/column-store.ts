@@ -72,6 +72,18 @@ export class ColumnStore {
       : formatIpv4(value);
   }
 
+  /** Whether two addresses of a row are the same. */
+  sameAddress(a: Side, b: Side, row: number): boolean {
+    const left = this.column(addressColumns[a])[row]!;
+    const right = this.column(addressColumns[b])[row]!;
+    if (left === right) return true;
+    if (this.column('family')[row] !== AF_INET6) return false;
+    for (let i = 0; i < 16; i++) {
+      if (this.addresses[left * 16 + i] !== this.addresses[right * 16 + i]) return false;
+    }
+    return true;
+  }
+
   /** The 4 or 16 bytes of an address. */
   addressBytes(side: Side, row: number): Uint8Array {
     const value = this.column(addressColumns[side])[row]!;

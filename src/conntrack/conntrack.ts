@@ -2,8 +2,8 @@
 // them, and gives native results their shape.
 
 import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
-import { badRange, closedError, fromNative, type NetfilterError } from '../errors.js';
-import type { RawDumpOptions, RawOutcome } from '../native/binding.js';
+import { badRange, fromNative, type NetfilterError } from '../errors.js';
+import type { DumpStream, RawDumpOptions, RawOutcome } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
@@ -21,6 +21,7 @@ import {
   packChange,
   packFlowInit,
 } from './flow-init.js';
+import { getMany, sameId } from './get-many.js';
 import {
   type ConntrackSettings,
   type DeepPartial,
@@ -154,25 +155,41 @@ export class Conntrack implements Disposable, AsyncDisposable {
     if (raw.parallel !== 1) throw new TypeError('options.parallel: is for dump()');
     const operation = 'conntrack dump';
     signal?.throwIfAborted();
+    const checkOpen = this.#session.guard(operation);
     const { binding, handle, cell } = this.#session.begin(operation);
     const abort = () => binding.cancel(cell);
-    signal?.addEventListener('abort', abort, { once: true });
+    let stream: DumpStream | undefined;
+    let pending: ReturnType<typeof binding.ctDumpNext> | undefined;
+    let forget = () => {};
+    // Ends the dump's thread; settles when its descriptors are closed.
+    const end = async (target: DumpStream) => {
+      binding.cancel(cell);
+      pending ??= binding.ctDumpNext(target);
+      await pending.catch(() => {});
+    };
     try {
-      const stream = binding.ctDumpStream(handle, cell, raw, size);
+      stream = binding.ctDumpStream(handle, cell, raw, size);
+      const stopListening = () => signal?.removeEventListener('abort', abort);
+      const disown = this.#session.ownWeakly(stream, end, stopListening);
+      signal?.addEventListener('abort', abort, { once: true });
+      forget = () => {
+        stopListening();
+        disown();
+      };
       for (;;) {
-        const pending = binding.ctDumpNext(stream);
-        this.#session.track(cell, pending);
+        pending = binding.ctDumpNext(stream);
         const next = await pending;
+        pending = undefined;
         if (next === null) return;
         yield FlowBatch.fromRaw(next.batch, next.stats);
-        if (this.#session.isClosed) throw closedError(operation);
+        checkOpen();
         signal?.throwIfAborted();
       }
     } catch (thrown) {
       throw this.#session.ended(thrown, operation, signal);
     } finally {
-      signal?.removeEventListener('abort', abort);
-      binding.cancel(cell);
+      forget();
+      if (stream !== undefined) await end(stream);
     }
   }
 
@@ -207,21 +224,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return sameId(new Flow(arena.store, row), tuple);
   }
 
-  /** Many lookups, pipelined. The result has the order of the tuples. */
-  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
-    const list = [...tuples];
-    const packer = new TuplePacker(list.length);
-    list.forEach((tuple, i) => {
-      packer.add(tuple, list.length === 1 ? 'tuple' : `tuples[${i}]`);
-    });
-    const { batch, rows } = await this.#session.run('conntrack get', undefined, (binding, handle) =>
-      binding.ctGet(handle, packer.bytes, false),
-    );
-    const found = FlowBatch.fromRaw(batch, noStats);
-    return list.map((tuple, i) => {
-      const row = rows[i]!;
-      return row < 0 ? undefined : sameId(found.at(row), tuple);
-    });
+  /**
+   * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
+   * 4096 at a time, while the kernel answers those before.
+   */
+  getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+    const lookUp = (packed: Uint8Array) =>
+      this.#session.run('conntrack get', undefined, (binding, handle) =>
+        binding.ctGet(handle, packed, false),
+      );
+    return getMany(lookUp, [...tuples]);
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -277,8 +289,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
     const packer = new FieldPacker();
     packFlowInit(packer, flow, 'flow');
     const create = packer.take();
+    const checkOpen = this.#session.guard('conntrack upsert');
     const init = (flow instanceof Flow ? flow.toObject() : flow) as FlowInit;
     for (let attempt = 0; ; attempt++) {
+      checkOpen();
       const outcome = await this.#write(0, create);
       if (outcome.codes[0] === 0) return;
       // It can vanish between the two requests; it cannot do so for ever.
@@ -286,6 +300,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
         throw outcomeError('conntrack upsert', outcome, 0);
       }
       const change = changeOf(init);
+      checkOpen();
       if (change === undefined || (await this.update(tupleOf(init), change))) return;
     }
   }
@@ -296,7 +311,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
    */
   createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    return createMany((packed) => this.#write(0, packed), flows);
+    const checkOpen = this.#session.guard('conntrack create');
+    const write = async (packed: Uint8Array) => {
+      checkOpen();
+      return this.#write(0, packed);
+    };
+    return createMany(write, flows);
   }
 
   /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
@@ -307,7 +327,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
     const packer = new FieldPacker();
     // Checked before anything is sent.
     packUpdate(packer, target, change, undefined);
+    const checkOpen = this.#session.guard('conntrack update');
     for (let attempt = 0; ; attempt++) {
+      checkOpen();
       let found: Flow | undefined;
       // The kernel does not compare ids on update, and takes a status whole: the flow is read first.
       if (target.id !== undefined || byReply || added !== undefined) {
@@ -317,6 +339,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
       const status = added === undefined ? undefined : (found!.statusBits | added) >>> 0;
       packer.take();
       packUpdate(packer, found ?? target, change, status);
+      checkOpen();
       const outcome = await this.#write(1, packer.take());
       const code = outcome.codes[0];
       if (code === 0) return true;
@@ -459,15 +482,6 @@ export class Conntrack implements Disposable, AsyncDisposable {
     );
     return trackingState(found).state;
   }
-}
-
-const noStats = {
-  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
-};
-
-/** A lookup by tuple finds whatever has it now: another flow than the one meant, if the id differs. */
-function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined {
-  return wanted.id === undefined || wanted.id === found.id ? found : undefined;
 }
 
 function refuseEmpty(filter: CheckedFilter): void {

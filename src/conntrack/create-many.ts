@@ -1,6 +1,6 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
-import { fromNative, type NetfilterError } from '../errors.js';
+import { fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
 import type { Flow } from './flow.js';
@@ -17,6 +17,7 @@ type Write = (packed: Uint8Array) => Promise<RawOutcome>;
 
 /** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
 const chunk = 4096;
+const eperm = 1;
 const enoent = 2;
 
 /** The error of one item of a batch. */
@@ -45,22 +46,38 @@ export async function createMany(
   let index = 0;
   const send = async (packed: Uint8Array, places: readonly number[]) => {
     const outcome = await write(packed);
-    outcome.codes.forEach((code, i) => {
-      if (code === 0) result.created++;
+    const { codes } = outcome;
+    for (let i = 0; i < codes.length; i++) {
+      // Not of this flow: none can be made without the capability.
+      if (codes[i] === eperm) throw createError(outcome, i);
+      if (codes[i] === 0) result.created++;
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
-    });
+    }
+  };
+  // Made only where something is wrong: most flows need no path.
+  const path = () => `flows[${index}]`;
+  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
+  const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
+    try {
+      packFlowInit(into, flow, path);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NetfilterError)) throw error;
+      into.drop();
+      result.failed.push({ index, error });
+      return false;
+    }
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
   for (const flow of flows) {
-    const path = `flows[${index}]`;
     if ((flow as FlowInit | null)?.master !== undefined) {
-      packFlowInit(single, flow, path);
-      withMaster.push({ index: index++, bytes: single.take() });
+      if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
+      index++;
       continue;
     }
-    packFlowInit(packer, flow, path);
-    indexes.push(index++);
+    if (pack(packer, flow)) indexes.push(index);
+    index++;
     if (packer.count < chunk) continue;
     await sent;
     sent = send(packer.take(), indexes);
@@ -89,6 +106,7 @@ async function createWithMaster(write: Write, flows: Packed[], result: CreateRes
         if (code === 0) result.created++;
         else {
           const error = createError(outcome, i);
+          if (code === eperm) throw error;
           if (code === enoent) orphans.push({ ...part[i]!, error });
           else result.failed.push({ index: part[i]!.index, error });
         }

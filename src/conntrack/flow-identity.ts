@@ -1,26 +1,34 @@
-// The tuples of a flow to create: read from what callers give, the missing one derived, and packed.
-import { parseAddress } from '../address.js';
-import { type Fields, familyAt, objectAt, onlyFields, protocolAt, u8At, u16At } from '../checks.js';
+// The tuples of a flow to create: read from what callers give, the missing one derived, and packed. This
+// is done for every flow of a createMany, so nothing is made here that only a message needs.
+import {
+  type Fields,
+  familyAt,
+  objectAt,
+  onlyFields,
+  type Path,
+  pathText,
+  u8At,
+  u16At,
+} from '../checks.js';
 import { AF_INET6, protocolIsIcmp, tupleHasPorts } from '../constants.js';
-import { badRange } from '../errors.js';
+import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
-import type { FieldPacker } from './field-packer.js';
+import type { FieldPacker, Slot } from './field-packer.js';
 
 export const tupleFields = [
   ...['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'],
 ];
 const sideFields = new Set([...tupleFields, 'zone', 'packets', 'bytes']);
 
+/** A tuple whose addresses are in slots of the packer. */
 export interface Tuple {
-  src: Uint8Array;
-  dst: Uint8Array;
-  srcPort?: number;
-  dstPort?: number;
-  icmp?: { type: number; code: number; id: number };
-  zone?: number;
+  src: Slot;
+  dst: Slot;
+  srcPort: number | undefined;
+  dstPort: number | undefined;
+  icmp: { type: number; code: number; id: number } | undefined;
+  zone: number | undefined;
 }
-
-const child = (path: string, name: string) => `${path}.${name}`;
 
 function refuse(side: Fields, names: readonly string[], path: string, why: string): void {
   for (const name of names) {
@@ -28,38 +36,73 @@ function refuse(side: Fields, names: readonly string[], path: string, why: strin
   }
 }
 
-export function readTuple(
-  side: Fields,
-  path: string,
-  protocol: number,
-): { tuple: Tuple; family: 2 | 10 } {
-  const src = parseAddress(side.src, child(path, 'src'));
-  const dst = parseAddress(side.dst, child(path, 'dst'));
-  if (src.family !== dst.family)
-    throw new RangeError(`${path}.dst: is not of the family of ${path}.src`);
-  const tuple: Tuple = { src: src.bytes, dst: dst.bytes };
-  if (tupleHasPorts(protocol, side)) {
-    tuple.srcPort = u16At(side.srcPort, child(path, 'srcPort'));
-    tuple.dstPort = u16At(side.dstPort, child(path, 'dstPort'));
-  } else {
-    refuse(side, ['srcPort', 'dstPort'], path, 'has no ports');
+function address(packer: FieldPacker, slot: Slot, text: unknown, path: Path, part: string): 2 | 10 {
+  if (typeof text !== 'string') {
+    throw badType(pathText(path, part), 'an IP address as text', text);
   }
-  if (protocolIsIcmp(protocol)) tuple.icmp = readIcmp(side, path, protocol, src.family);
-  else refuse(side, ['icmpType', 'icmpCode', 'icmpId'], path, 'has no ICMP fields');
-  if (side.zone !== undefined) tuple.zone = u16At(side.zone, child(path, 'zone'));
-  return { tuple, family: src.family };
+  const family = packer.read(slot, text);
+  if (family === 0) throw badRange(pathText(path, part), 'an IPv4 or IPv6 address', text);
+  return family;
+}
+
+function port(value: unknown, path: Path, part: string): number {
+  if (typeof value === 'number' && (value & 0xffff) === value) return value;
+  return u16At(value, pathText(path, part));
+}
+
+/** Reads one tuple; `part` follows `path` in messages: `.orig`. */
+export function readTuple(
+  packer: FieldPacker,
+  slots: readonly [src: Slot, dst: Slot],
+  side: Fields,
+  protocol: number,
+  path: Path,
+  part = '',
+): { tuple: Tuple; family: 2 | 10 } {
+  const [src, dst] = slots;
+  const family = address(packer, src, side.src, path, `${part}.src`);
+  if (address(packer, dst, side.dst, path, `${part}.dst`) !== family) {
+    const where = pathText(path, part);
+    throw new RangeError(`${where}.dst: is not of the family of ${where}.src`);
+  }
+  const tuple: Tuple = {
+    src,
+    dst,
+    srcPort: undefined,
+    dstPort: undefined,
+    icmp: undefined,
+    zone: undefined,
+  };
+  if (tupleHasPorts(protocol, side)) {
+    tuple.srcPort = port(side.srcPort, path, `${part}.srcPort`);
+    tuple.dstPort = port(side.dstPort, path, `${part}.dstPort`);
+  } else {
+    refuse(side, ['srcPort', 'dstPort'], pathText(path, part), 'has no ports');
+  }
+  if (protocolIsIcmp(protocol)) {
+    tuple.icmp = readIcmp(side, pathText(path, part), protocol, family);
+  } else if (
+    side.icmpType !== undefined ||
+    side.icmpCode !== undefined ||
+    side.icmpId !== undefined
+  ) {
+    const names = ['icmpType', 'icmpCode', 'icmpId'];
+    refuse(side, names, pathText(path, part), 'has no ICMP fields');
+  }
+  if (side.zone !== undefined) tuple.zone = port(side.zone, path, `${part}.zone`);
+  return { tuple, family };
 }
 
 function readIcmp(side: Fields, path: string, protocol: number, family: 2 | 10) {
   if ((protocol === 58) !== (family === AF_INET6)) {
     throw new RangeError(`${path}.src: icmp is IPv4, icmpv6 is IPv6`);
   }
-  const type = u8At(side.icmpType, child(path, 'icmpType'));
+  const type = u8At(side.icmpType, `${path}.icmpType`);
   if (inverseIcmp(protocol, type) === undefined) {
-    throw badRange(child(path, 'icmpType'), 'a type that conntrack pairs with a reply', type);
+    throw badRange(`${path}.icmpType`, 'a type that conntrack pairs with a reply', type);
   }
-  const code = u8At(side.icmpCode, child(path, 'icmpCode'));
-  return { type, code, id: u16At(side.icmpId, child(path, 'icmpId')) };
+  const code = u8At(side.icmpCode, `${path}.icmpCode`);
+  return { type, code, id: u16At(side.icmpId, `${path}.icmpId`) };
 }
 
 // invmap of nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c.
@@ -86,13 +129,15 @@ function inverseIcmp(protocol: number, type: number): number | undefined {
 
 /** The tuple of the other direction, without translation. */
 export function invert(tuple: Tuple, protocol: number): Tuple {
-  const inverse: Tuple = { src: tuple.dst, dst: tuple.src };
-  if (tuple.srcPort !== undefined) {
-    inverse.srcPort = tuple.dstPort!;
-    inverse.dstPort = tuple.srcPort;
-  }
-  if (tuple.icmp) inverse.icmp = { ...tuple.icmp, type: inverseIcmp(protocol, tuple.icmp.type)! };
-  return inverse;
+  const { icmp } = tuple;
+  return {
+    src: tuple.dst,
+    dst: tuple.src,
+    srcPort: tuple.dstPort,
+    dstPort: tuple.srcPort,
+    icmp: icmp && { type: inverseIcmp(protocol, icmp.type)!, code: icmp.code, id: icmp.id },
+    zone: undefined,
+  };
 }
 
 export interface Identity {
@@ -104,35 +149,76 @@ export interface Identity {
   replyGiven: boolean;
 }
 
-export function identify(fields: Fields, path: string): Identity {
-  const protocol = protocolAt(fields.protocol, child(path, 'protocol'));
-  const read = (value: unknown, at: string) => {
-    const side = objectAt(value, at);
-    onlyFields(side, sideFields, at);
-    return readTuple(side, at, protocol);
-  };
+/** As `onlyFields`, without a list of the keys. */
+export function knownFields(
+  value: Fields,
+  allowed: ReadonlySet<string>,
+  path: Path,
+  part = '',
+): Fields {
+  for (const key in value) {
+    if (!allowed.has(key)) onlyFields(value, allowed, pathText(path, part));
+  }
+  return value;
+}
+
+const origSlots = [0, 1] as const;
+const replySlots = [2, 3] as const;
+
+function readSide(
+  packer: FieldPacker,
+  value: unknown,
+  protocol: number,
+  path: Path,
+  part: '.orig' | '.reply',
+) {
+  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const side = plain ? (value as Fields) : objectAt(value, pathText(path, part));
+  knownFields(side, sideFields, path, part);
+  const slots = part === '.orig' ? origSlots : replySlots;
+  return readTuple(packer, slots, side, protocol, path, part);
+}
+
+export function identify(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number,
+  path: Path,
+): Identity {
   const direct = fields.src !== undefined || fields.dst !== undefined;
-  if (direct && fields.orig !== undefined)
-    throw new TypeError(`${path}.src: ${path}.orig is given as well`);
+  if (direct && fields.orig !== undefined) {
+    const where = pathText(path);
+    throw new TypeError(`${where}.src: ${where}.orig is given as well`);
+  }
+  // `zone` beside `src` and `dst` is that of the flow.
+  const own = direct && fields.zone !== undefined ? { ...fields, zone: undefined } : fields;
   const orig = direct
-    ? readTuple({ ...fields, zone: undefined }, path, protocol)
+    ? readTuple(packer, origSlots, own, protocol, path)
     : fields.orig !== undefined
-      ? read(fields.orig, child(path, 'orig'))
+      ? readSide(packer, fields.orig, protocol, path, '.orig')
       : undefined;
-  const reply = fields.reply !== undefined ? read(fields.reply, child(path, 'reply')) : undefined;
+  const reply =
+    fields.reply !== undefined
+      ? readSide(packer, fields.reply, protocol, path, '.reply')
+      : undefined;
   const some = orig ?? reply;
-  if (some === undefined)
-    throw new TypeError(`${path}: names no tuple: give orig, reply, or src and dst`);
-  if (orig && reply && orig.family !== reply.family) {
-    throw new RangeError(`${path}.reply: is not of the family of ${path}.orig`);
+  if (some === undefined) {
+    throw new TypeError(`${pathText(path)}: names no tuple: give orig, reply, or src and dst`);
+  }
+  const { family } = some;
+  if (orig && reply && reply.family !== family) {
+    const where = pathText(path);
+    throw new RangeError(`${where}.reply: is not of the family of ${where}.orig`);
   }
   if (fields.family !== undefined) {
-    const family = familyAt(fields.family, child(path, 'family')) === 'ipv4' ? 2 : 10;
-    if (family !== some.family)
-      throw new RangeError(`${path}.family: is not that of the addresses`);
+    const given = fields.family === 'ipv4' ? 2 : fields.family === 'ipv6' ? 10 : 0;
+    if (given === 0) familyAt(fields.family, pathText(path, '.family')); // throws
+    if (given !== family) {
+      throw new RangeError(`${pathText(path, '.family')}: is not that of the addresses`);
+    }
   }
   return {
-    family: some.family,
+    family,
     protocol,
     orig: orig?.tuple ?? invert(some.tuple, protocol),
     reply: reply?.tuple ?? invert(some.tuple, protocol),
@@ -141,9 +227,15 @@ export function identify(fields: Fields, path: string): Identity {
   };
 }
 
-export function packTuple(packer: FieldPacker, tuple: Tuple, reply: boolean): void {
-  packer.bytes(reply ? field.replySrc : field.origSrc, tuple.src);
-  packer.bytes(reply ? field.replyDst : field.origDst, tuple.dst);
+export function packTuple(
+  packer: FieldPacker,
+  tuple: Tuple,
+  family: 2 | 10,
+  reply: boolean,
+  zone: number | undefined,
+): void {
+  packer.address(reply ? field.replySrc : field.origSrc, tuple.src, family);
+  packer.address(reply ? field.replyDst : field.origDst, tuple.dst, family);
   if (tuple.srcPort !== undefined) {
     packer.u16(reply ? field.replySrcPort : field.origSrcPort, tuple.srcPort);
     packer.u16(reply ? field.replyDstPort : field.origDstPort, tuple.dstPort!);
@@ -153,5 +245,5 @@ export function packTuple(packer: FieldPacker, tuple: Tuple, reply: boolean): vo
     packer.u8(reply ? field.replyIcmpCode : field.icmpCode, tuple.icmp.code);
     packer.u16(reply ? field.replyIcmpId : field.icmpId, tuple.icmp.id);
   }
-  if (tuple.zone !== undefined) packer.u16(reply ? field.replyZone : field.origZone, tuple.zone);
+  if (zone !== undefined) packer.u16(reply ? field.replyZone : field.origZone, zone);
 }

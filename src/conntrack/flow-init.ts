@@ -3,20 +3,34 @@ import {
   type Fields,
   objectAt,
   onlyFields,
+  type Path,
+  pathText,
   protocolAt,
   statusAt,
   u16At,
-  u32At,
 } from '../checks.js';
 import { type Family, type Protocol, type StatusName, statusBits } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
 import { Flow } from './flow.js';
-import { identify, invert, packTuple, readTuple, tupleFields } from './flow-identity.js';
+import {
+  identify,
+  invert,
+  knownFields,
+  packTuple,
+  readTuple,
+  tupleFields,
+} from './flow-identity.js';
 import { packNat } from './flow-nat.js';
 import type { Endpoint, FlowMaster } from './flow-types.js';
-import { type FlowWritable, labelBitmap, packWritable, writableFields } from './flow-writable.js';
+import {
+  type FlowWritable,
+  labelBitmap,
+  packWritable,
+  u32Of,
+  writableFields,
+} from './flow-writable.js';
 import type { TupleSideInit } from './tuple.js';
 
 export { changedStatus, type FlowChange, packChange } from './flow-change.js';
@@ -70,56 +84,60 @@ function packMaster(packer: FieldPacker, value: unknown, family: 2 | 10, path: s
   const master = objectAt(value, path);
   onlyFields(master, new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort']), path);
   const protocol = protocolAt(master.protocol, child(path, 'protocol'));
-  const { tuple, family: own } = readTuple(master, path, protocol);
+  // The slots of the translation, which is packed by now.
+  const { tuple, family: own } = readTuple(packer, [4, 5], master, protocol, path);
   if (own !== family) throw new RangeError(`${path}.src: is not of the flow's family`);
   if (tuple.srcPort === undefined)
     throw badRange(child(path, 'protocol'), 'a protocol with ports', master.protocol);
   packer.u8(field.masterProtocol, protocol);
-  packer.bytes(field.masterSrc, tuple.src);
-  packer.bytes(field.masterDst, tuple.dst);
+  packer.address(field.masterSrc, tuple.src, family);
+  packer.address(field.masterDst, tuple.dst, family);
   packer.u16(field.masterSrcPort, tuple.srcPort);
   packer.u16(field.masterDstPort, tuple.dstPort!);
 }
 
 /** Checks a flow to create and appends its packed form. */
-export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: string): void {
-  const fields = (init instanceof Flow ? init.toObject() : objectAt(init, path)) as Fields;
-  onlyFields(fields, initFields, path);
-  const identity = identify(fields, path);
-  const { family, protocol } = identity;
+export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: Path): void {
+  const given = init instanceof Flow ? init.toObject() : init;
+  const plain = typeof given === 'object' && given !== null && !Array.isArray(given);
+  const fields = plain ? (given as unknown as Fields) : objectAt(given, pathText(path));
+  knownFields(fields, initFields, path);
+  const protocol = protocolAt(fields.protocol, () => pathText(path, '.protocol'));
+  const identity = identify(packer, fields, protocol, path);
+  const { family } = identity;
   const status =
-    fields.status === undefined ? undefined : statusAt(fields.status, child(path, 'status'));
+    fields.status === undefined
+      ? undefined
+      : statusAt(fields.status, () => pathText(path, '.status'));
   if (fields.timeout === undefined)
-    throw badType(child(path, 'timeout'), 'seconds until the flow expires', undefined);
+    throw badType(pathText(path, '.timeout'), 'seconds until the flow expires', undefined);
   packer.begin();
   packer.u8(field.family, family);
   packer.u8(field.protocol, protocol);
-  packTuple(packer, identity.orig, false);
+  packTuple(packer, identity.orig, family, false, identity.orig.zone);
   // A translation is set up by the kernel from the plain reply tuple. A flow whose tuples differ without
   // the kernel having translated it (its status says so) is written with the tuples that it has.
   const natBits = statusBits.src_nat | statusBits.dst_nat;
   const untranslated = identity.replyGiven && status !== undefined && (status & natBits) === 0;
   const translate = fields.nat !== undefined && !untranslated;
   const reply = translate ? invert(identity.orig, protocol) : identity.reply;
-  packTuple(
-    packer,
-    { ...reply, ...(identity.reply.zone !== undefined && { zone: identity.reply.zone }) },
-    true,
-  );
-  if (translate) packNat(packer, fields.nat, identity, path, child(path, 'nat'));
-  packWritable(packer, fields, protocol, path);
-  if (fields.zone !== undefined) {
-    const zone = u16At(fields.zone, child(path, 'zone'));
-    if (zone !== 0) packer.u16(field.zone, zone);
+  packTuple(packer, reply, family, true, identity.reply.zone);
+  if (translate) {
+    packNat(packer, fields.nat, identity, pathText(path), pathText(path, '.nat'));
   }
-  if (fields.mark !== undefined) packer.u32(field.mark, u32At(fields.mark, child(path, 'mark')));
+  packWritable(packer, fields, protocol, path);
+  if (fields.zone !== undefined && fields.zone !== 0) {
+    packer.u16(field.zone, u16At(fields.zone, pathText(path, '.zone')));
+  }
+  if (fields.mark !== undefined) packer.u32(field.mark, u32Of(fields.mark, path, '.mark'));
   if (status !== undefined)
     packer.u32(field.status, (status & writableStatus) | statusBits.confirmed);
   if (fields.labels !== undefined) {
     // Room for labels is only needed where there is one to set.
-    const labels = labelBitmap(fields.labels, child(path, 'labels'));
+    const labels = labelBitmap(fields.labels, pathText(path, '.labels'));
     if (labels.some((byte) => byte !== 0)) packer.bytes(field.labels, labels);
   }
-  if (fields.master !== undefined) packMaster(packer, fields.master, family, child(path, 'master'));
+  if (fields.master !== undefined)
+    packMaster(packer, fields.master, family, pathText(path, '.master'));
   packer.end();
 }

@@ -1,19 +1,26 @@
 // The translation of a flow to create: what the caller asks for, or what its two tuples show.
-import { parseAddress } from '../address.js';
 import { objectAt, onlyFields, u16At } from '../checks.js';
-import { protocolHasPorts } from '../constants.js';
+import { protocolHasPorts, protocolNumbers } from '../constants.js';
+import { badRange, badType, unsupported } from '../errors.js';
 import { field } from './columns.js';
-import type { FieldPacker } from './field-packer.js';
-import type { Identity } from './flow-identity.js';
+import type { FieldPacker, Slot } from './field-packer.js';
+import type { Identity, Tuple } from './flow-identity.js';
 
+/** The address is in a slot of the packer. */
 interface Target {
-  address?: Uint8Array;
+  address?: Slot;
   port?: number;
 }
 
 const child = (path: string, name: string) => `${path}.${name}`;
 
-function readTarget(value: unknown, identity: Identity, path: string): Target {
+function readTarget(
+  packer: FieldPacker,
+  slot: Slot,
+  value: unknown,
+  identity: Identity,
+  path: string,
+): Target {
   const endpoint = typeof value === 'string' ? { address: value } : objectAt(value, path);
   onlyFields(endpoint, new Set(['address', 'port']), path);
   if (endpoint.address === undefined && endpoint.port === undefined) {
@@ -21,10 +28,14 @@ function readTarget(value: unknown, identity: Identity, path: string): Target {
   }
   const target: Target = {};
   if (endpoint.address !== undefined) {
-    const parsed = parseAddress(endpoint.address, child(path, 'address'));
-    if (parsed.family !== identity.family)
-      throw new RangeError(`${path}.address: is not of the flow's family`);
-    target.address = parsed.bytes;
+    const at = child(path, 'address');
+    if (typeof endpoint.address !== 'string') {
+      throw badType(at, 'an IP address as text', endpoint.address);
+    }
+    const family = packer.read(slot, endpoint.address);
+    if (family === 0) throw badRange(at, 'an IPv4 or IPv6 address', endpoint.address);
+    if (family !== identity.family) throw new RangeError(`${at}: is not of the flow's family`);
+    target.address = slot;
   }
   if (endpoint.port !== undefined) {
     if (!protocolHasPorts(identity.protocol))
@@ -34,13 +45,15 @@ function readTarget(value: unknown, identity: Identity, path: string): Target {
   return target;
 }
 
-const same = (a: Uint8Array, b: Uint8Array) => a.every((byte, i) => byte === b[i]);
-
 /**
  * What the reply tuple shows of one translation. The kernel may have chosen the port, or the ICMP id (which
  * it treats as the source port of a translation): the flow made anew gets the same.
  */
-function shown(identity: Identity, end: 'src' | 'dst'): Target & { differs: boolean } {
+function shown(
+  packer: FieldPacker,
+  identity: Identity,
+  end: 'src' | 'dst',
+): Target & { differs: boolean } {
   const { orig, reply } = identity;
   const [address, mirrored] = end === 'src' ? [orig.src, reply.dst] : [orig.dst, reply.src];
   const [port, mirroredPort] =
@@ -51,13 +64,27 @@ function shown(identity: Identity, end: 'src' | 'dst'): Target & { differs: bool
     address: mirrored,
     ...(number !== undefined && { port: number }),
     differs:
-      !same(address, mirrored) || (icmp ? orig.icmp!.id !== reply.icmp!.id : port !== mirroredPort),
+      !packer.same(address, mirrored) ||
+      (icmp ? orig.icmp!.id !== reply.icmp!.id : port !== mirroredPort),
   };
 }
 
-function agrees(asked: Target, seen: Target): boolean {
-  if (asked.address !== undefined && !same(asked.address, seen.address!)) return false;
+function agrees(packer: FieldPacker, asked: Target, seen: Target): boolean {
+  if (asked.address !== undefined && !packer.same(asked.address, seen.address!)) return false;
   return asked.port === undefined || asked.port === seen.port;
+}
+
+/**
+ * The kernel translates a key of GRE for a flow that has a master only (nf_nat_l4proto_unique_tuple, PPTP),
+ * and gives a flow made over netlink its master after the translation: it would leave the key as it is.
+ */
+function refuseKey(target: Target | undefined, orig: Tuple, end: 'src' | 'dst', natPath: string) {
+  const key = end === 'src' ? orig.srcPort : orig.dstPort;
+  if (target?.port === undefined || target.port === key) return;
+  throw unsupported(
+    'conntrack create',
+    `${natPath}.${end}.port: the kernel does not translate the keys of a GRE flow that is made over netlink`,
+  );
 }
 
 /** Checks `nat` and packs it; where both tuples are given it must be what they show. */
@@ -71,17 +98,19 @@ export function packNat(
   const fields = objectAt(nat, natPath);
   onlyFields(fields, new Set(['src', 'dst']), natPath);
   if (!identity.origGiven) throw new TypeError(`${natPath}: needs ${path}.orig`);
-  for (const [end, address, port] of [
-    ['src', field.natSrc, field.natSrcPort],
-    ['dst', field.natDst, field.natDstPort],
+  for (const [end, slot, address, port] of [
+    ['src', 4, field.natSrc, field.natSrcPort],
+    ['dst', 5, field.natDst, field.natDstPort],
   ] as const) {
     const value = fields[end];
     const asked =
-      value === undefined ? undefined : readTarget(value, identity, child(natPath, end));
+      value === undefined
+        ? undefined
+        : readTarget(packer, slot, value, identity, child(natPath, end));
     let target = asked;
     if (identity.replyGiven) {
-      const { differs, ...seen } = shown(identity, end);
-      const wrong = asked === undefined ? differs : !agrees(asked, seen);
+      const { differs, ...seen } = shown(packer, identity, end);
+      const wrong = asked === undefined ? differs : !agrees(packer, asked, seen);
       if (wrong) {
         throw new RangeError(
           `${path}.reply.${end === 'src' ? 'dst' : 'src'}: is not what ${natPath}.${end} makes of it`,
@@ -89,7 +118,8 @@ export function packNat(
       }
       if (differs) target = seen;
     }
-    if (target?.address !== undefined) packer.bytes(address, target.address);
+    if (identity.protocol === protocolNumbers.gre) refuseKey(target, identity.orig, end, natPath);
+    if (target?.address !== undefined) packer.address(address, target.address, identity.family);
     if (target?.port !== undefined) packer.u16(port, target.port);
   }
 }

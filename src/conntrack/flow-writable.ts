@@ -1,5 +1,15 @@
 // What of a flow's inner state can be written, at creation and later: its type, checks and packed form.
-import { type Fields, integerAt, objectAt, onlyFields, stringAt, u8At, u32At } from '../checks.js';
+import {
+  type Fields,
+  integerAt,
+  objectAt,
+  onlyFields,
+  type Path,
+  pathText,
+  stringAt,
+  u8At,
+  u32At,
+} from '../checks.js';
 import { stateNames } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
@@ -96,17 +106,36 @@ function only(protocol: number, wanted: number, path: string): void {
   if (protocol !== wanted) throw new TypeError(`${path}: is not a part of this protocol`);
 }
 
+/** A number of 32 bits; the path is made for a message only. */
+export function u32Of(value: unknown, path: Path, part: string): number {
+  if (typeof value === 'number' && value >>> 0 === value) return value;
+  return u32At(value, pathText(path, part));
+}
+
 /** The parts that creation and change have in common. */
 export function packWritable(
   packer: FieldPacker,
   fields: Fields,
   protocol: number,
-  path: string,
+  path: Path,
 ): void {
   if (fields.timeout !== undefined) {
-    packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
+    packer.u32(field.timeout, u32Of(fields.timeout, path, '.timeout'));
   }
-  if (fields.state !== undefined) packState(packer, fields.state, protocol, child(path, 'state'));
+  if (fields.state !== undefined) packState(packer, fields.state, protocol, path);
+  if (protocol === 132 || hasDetail(fields)) packDetail(packer, fields, protocol, pathText(path));
+}
+
+const usual = new Set<string>(['timeout', 'state']);
+const detail = new Set(writableFields.filter((name) => !usual.has(name)));
+
+/** Whether there is more than most flows have. */
+function hasDetail(fields: Fields): boolean {
+  for (const key in fields) if (detail.has(key)) return true;
+  return false;
+}
+
+function packDetail(packer: FieldPacker, fields: Fields, protocol: number, path: string): void {
   if (fields.helper !== undefined) {
     // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
     packer.bytes(field.helper, Buffer.from(stringAt(fields.helper, child(path, 'helper'), 15)));
@@ -142,13 +171,17 @@ export function packWritable(
   }
 }
 
-function packState(packer: FieldPacker, state: unknown, protocol: number, path: string): void {
+function packState(packer: FieldPacker, state: unknown, protocol: number, path: Path): void {
   const states = stateNames(protocol);
-  if (states === undefined) throw new TypeError(`${path}: this protocol has no states`);
-  if (typeof state !== 'string') throw badType(path, 'the name of a state', state);
-  const number = states.indexOf(state);
-  if (number < 0) throw badRange(path, `one of ${states.join(', ')}`, state);
-  packer.u8(field.state, number);
+  const number = states === undefined ? -1 : states.indexOf(state as string);
+  if (number >= 0) {
+    packer.u8(field.state, number);
+    return;
+  }
+  const at = pathText(path, '.state');
+  if (states === undefined) throw new TypeError(`${at}: this protocol has no states`);
+  if (typeof state !== 'string') throw badType(at, 'the name of a state', state);
+  throw badRange(at, `one of ${states.join(', ')}`, state);
 }
 
 function packHelperInfo(packer: FieldPacker, fields: Fields, path: string): void {

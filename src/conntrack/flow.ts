@@ -84,33 +84,39 @@ class SideView implements FlowSide {
     return this.#store.column(this.#reply ? 'replyBytes' : 'origBytes')[this.#row];
   }
   toJSON(): FlowSide {
-    return defined({
-      src: this.src,
-      dst: this.dst,
-      srcPort: this.srcPort,
-      dstPort: this.dstPort,
-      icmpType: this.icmpType,
-      icmpCode: this.icmpCode,
-      icmpId: this.icmpId,
-      zone: this.zone,
-      packets: this.packets,
-      bytes: this.bytes,
-    }) as FlowSide;
+    const { src, dst, srcPort, dstPort, icmpType, icmpCode, icmpId } = this;
+    const { zone, packets, bytes } = this;
+    // What is undefined is left out, so that absent is absent in plain data too.
+    const side: { -readonly [K in keyof FlowSide]: FlowSide[K] } = { src, dst };
+    if (srcPort !== undefined) side.srcPort = srcPort;
+    if (dstPort !== undefined) side.dstPort = dstPort;
+    if (icmpType !== undefined) side.icmpType = icmpType;
+    if (icmpCode !== undefined) side.icmpCode = icmpCode;
+    if (icmpId !== undefined) side.icmpId = icmpId;
+    if (zone !== undefined) side.zone = zone;
+    if (packets !== undefined) side.packets = packets;
+    if (bytes !== undefined) side.bytes = bytes;
+    return side;
   }
 }
 
-/** Drops what is undefined, so that absent is absent in plain data too. */
-function defined<T extends object>(object: T): T {
-  for (const key of Object.keys(object) as (keyof T)[]) {
-    if (object[key] === undefined) delete object[key];
-  }
-  return object;
-}
+// A table has a dozen different status words.
+const statusCache = new Map<number, readonly StatusName[]>();
 
 /** Names of the set bits; bits without a name are left to `statusBits`. */
 export function statusOf(bits: number): StatusName[] {
-  return statusNames.filter((_, bit) => (bits >>> bit) & 1);
+  let names = statusCache.get(bits);
+  if (names === undefined) {
+    names = statusNames.filter((_, bit) => (bits >>> bit) & 1);
+    if (statusCache.size < 256) statusCache.set(bits, names);
+  }
+  return names.slice();
 }
+
+// Presence bits of what few flows have.
+const namedRareBits = has.helper | has.labels | has.secctx;
+const seqAdjBits = has.origSeqAdj | has.replySeqAdj;
+const rareBits = has.sctp | has.dccp | seqAdjBits | has.synproxy | has.master | has.unknown;
 
 /**
  * One conntrack entry. A view of a row in its batch, which it keeps alive: `toObject()` detaches it,
@@ -198,18 +204,16 @@ export class Flow {
     return this.#has(has.stop) ? this.#store.column('stop')[this.#row] : undefined;
   }
   get tcp(): FlowTcp | undefined {
-    if (!this.#has(has.tcpWscale | has.tcpFlags)) return undefined;
-    const pair = (
-      orig: 'tcpWscaleOrig' | 'tcpFlagsOrig',
-      reply: 'tcpWscaleReply' | 'tcpFlagsReply',
-    ) => ({
-      orig: this.#store.column(orig)[this.#row]!,
-      reply: this.#store.column(reply)[this.#row]!,
-    });
-    return {
-      ...(this.#has(has.tcpWscale) ? { wscale: pair('tcpWscaleOrig', 'tcpWscaleReply') } : {}),
-      ...(this.#has(has.tcpFlags) ? { flags: pair('tcpFlagsOrig', 'tcpFlagsReply') } : {}),
-    };
+    const store = this.#store;
+    const row = this.#row;
+    const wscale = this.#has(has.tcpWscale)
+      ? { orig: store.column('tcpWscaleOrig')[row]!, reply: store.column('tcpWscaleReply')[row]! }
+      : undefined;
+    const flags = this.#has(has.tcpFlags)
+      ? { orig: store.column('tcpFlagsOrig')[row]!, reply: store.column('tcpFlagsReply')[row]! }
+      : undefined;
+    if (wscale === undefined) return flags && { flags };
+    return flags === undefined ? { wscale } : { wscale, flags };
   }
   get sctp(): FlowSctp | undefined {
     const vtag = this.#extra(has.sctp, rare.sctpVtags);
@@ -242,22 +246,26 @@ export class Flow {
 
   /** Where `original` was translated to: `mirrored`, if the two differ in address or port. */
   #translation(original: Side, mirrored: Side): Endpoint | undefined {
-    const address = this.#store.addressText(mirrored, this.#row);
+    const store = this.#store;
+    const row = this.#row;
     const ports = this.#has(has.origPorts) && this.#has(has.replyPorts);
-    const port = this.#store.column(portColumns[mirrored])[this.#row]!;
+    const port = store.column(portColumns[mirrored])[row]!;
     const icmp = original === 0 && this.#has(has.origIcmp) && this.#has(has.replyIcmp);
     // The id of ICMP is translated with the source, as a port is; it has no place in an Endpoint.
     const same = icmp
       ? this.orig.icmpId === this.reply.icmpId
-      : !ports || port === this.#store.column(portColumns[original])[this.#row];
-    if (same && address === this.#store.addressText(original, this.#row)) return undefined;
+      : !ports || port === store.column(portColumns[original])[row];
+    if (same && store.sameAddress(original, mirrored, row)) return undefined;
+    const address = store.addressText(mirrored, row);
     return ports ? { address, port } : { address };
   }
 
   /** Plain data that no longer refers to the batch; 64-bit values are `bigint`. */
   toObject(): FlowObject {
-    return defined({
-      id: this.#has(has.id) ? this.id : undefined,
+    // What is undefined is left out, so that absent is absent in plain data too. Nothing is set and then
+    // deleted: engines keep such objects as hash tables, large and slow.
+    const object: Omit<FlowObject, 'mark' | 'zone'> & Partial<FlowObject> = {
+      id: this.id,
       family: this.family,
       protocol: this.protocol,
       protocolNumber: this.protocolNumber,
@@ -265,25 +273,35 @@ export class Flow {
       reply: (this.reply as SideView).toJSON(),
       status: this.status,
       statusBits: this.statusBits,
-      state: this.state,
-      timeout: this.timeout,
-      mark: this.mark,
-      zone: this.zone,
-      use: this.use,
-      helper: this.helper,
-      labels: this.labels,
-      secctx: this.secctx,
-      start: this.start,
-      stop: this.stop,
-      nat: this.nat,
-      tcp: this.tcp,
-      sctp: this.sctp,
-      dccp: this.dccp,
-      seqAdj: this.seqAdj,
-      synproxy: this.synproxy,
-      master: this.master,
-      unknown: this.unknown,
-    }) as FlowObject;
+    };
+    const { state, timeout, use, start, stop, nat, tcp } = this;
+    if (state !== undefined) object.state = state;
+    if (timeout !== undefined) object.timeout = timeout;
+    object.mark = this.mark;
+    object.zone = this.zone;
+    if (use !== undefined) object.use = use;
+    if (this.#has(namedRareBits)) {
+      const { helper, labels, secctx } = this;
+      if (helper !== undefined) object.helper = helper;
+      if (labels !== undefined) object.labels = labels;
+      if (secctx !== undefined) object.secctx = secctx;
+    }
+    if (start !== undefined) object.start = start;
+    if (stop !== undefined) object.stop = stop;
+    if (nat !== undefined) object.nat = nat;
+    if (tcp !== undefined) object.tcp = tcp;
+    if (this.#has(rareBits)) {
+      const { sctp, dccp, seqAdj, synproxy, master, unknown } = this;
+      if (sctp !== undefined) object.sctp = sctp;
+      if (dccp !== undefined) object.dccp = dccp;
+      if (seqAdj !== undefined) object.seqAdj = seqAdj;
+      if (synproxy !== undefined) object.synproxy = synproxy;
+      if (master !== undefined) object.master = master;
+      if (unknown !== undefined) object.unknown = unknown;
+    }
+    if (this.#has(has.id)) return object as FlowObject;
+    const { id: _, ...rest } = object;
+    return rest as FlowObject;
   }
 
   /**

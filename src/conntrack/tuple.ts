@@ -5,6 +5,8 @@ import {
   familyAt,
   objectAt,
   onlyFields,
+  type Path,
+  pathText,
   protocolAt,
   u8At,
   u16At,
@@ -116,7 +118,8 @@ export class TuplePacker {
     return this;
   }
 
-  add(tuple: TupleInit | Flow, path: string): void {
+  /** The path is made for a message only. */
+  add(tuple: TupleInit | Flow, path: Path): void {
     const at = this.#at;
     this.bytes.fill(0, at, at + tupleBytes);
     if (tuple instanceof Flow) this.#addFlow(tuple.source.store, tuple.source.row);
@@ -128,41 +131,42 @@ export class TuplePacker {
     this.#view.setUint16(this.#at + offset, value, littleEndian);
   }
 
-  #addInit(tuple: TupleInit, path: string): void {
+  #addInit(tuple: TupleInit, path: Path): void {
     if (typeof tuple !== 'object' || tuple === null)
-      throw badType(path, 'a tuple or a Flow', tuple);
+      throw badType(pathText(path), 'a tuple or a Flow', tuple);
     const fields = tuple as unknown as Fields;
-    for (const key in fields) if (!flowFields.has(key)) onlyFields(fields, ownFields, path);
-    const protocol = protocolAt(fields.protocol, `${path}.protocol`);
+    for (const key in fields) {
+      if (!flowFields.has(key)) onlyFields(fields, ownFields, pathText(path));
+    }
+    const protocol = protocolAt(fields.protocol, () => pathText(path, '.protocol'));
     const direct = fields.src !== undefined || fields.dst !== undefined;
     let side = fields;
-    let sidePath = path;
+    let part = '';
     let flags = 0;
     if (direct) {
       if (fields.orig !== undefined || fields.reply !== undefined) {
-        throw new TypeError(`${path}.src: ${path}.orig or ${path}.reply is given as well`);
+        const where = pathText(path);
+        throw new TypeError(`${where}.src: ${where}.orig or ${where}.reply is given as well`);
       }
     } else if (fields.orig !== undefined) {
-      side = objectAt(fields.orig, `${path}.orig`);
-      sidePath = `${path}.orig`;
+      part = '.orig';
+      side = sideAt(fields.orig, path, part);
     } else if (fields.reply !== undefined) {
-      side = objectAt(fields.reply, `${path}.reply`);
-      sidePath = `${path}.reply`;
+      part = '.reply';
+      side = sideAt(fields.reply, path, part);
       flags |= flagReply;
     } else {
-      throw new TypeError(`${path}: names no tuple: give orig, reply, or src and dst`);
+      throw new TypeError(`${pathText(path)}: names no tuple: give orig, reply, or src and dst`);
     }
-    if (!direct)
-      for (const key in side) if (!sideAllowed.has(key)) onlyFields(side, sideAllowed, sidePath);
-    const family = this.#addresses(side, sidePath, fields.family, path);
-    flags |= this.#ports(side, sidePath, protocol, family);
+    const family = this.#addresses(side, part, fields.family, path);
+    flags |= this.#ports(side, path, part, protocol, family);
     if (!direct && side.zone !== undefined) {
-      this.#u16(6, u16At(side.zone, `${sidePath}.zone`));
+      this.#u16(6, u16At(side.zone, pathText(path, `${part}.zone`)));
       flags |= flagZone;
     }
-    if (fields.zone !== undefined) this.#u16(4, u16At(fields.zone, `${path}.zone`));
+    if (fields.zone !== undefined) this.#u16(4, u16At(fields.zone, pathText(path, '.zone')));
     if (fields.id !== undefined) {
-      this.#view.setUint32(this.#at, u32At(fields.id, `${path}.id`), littleEndian);
+      this.#view.setUint32(this.#at, u32At(fields.id, pathText(path, '.id')), littleEndian);
       flags |= flagId;
     }
     this.bytes[this.#at + 16] = family;
@@ -170,50 +174,57 @@ export class TuplePacker {
     this.bytes[this.#at + 18] = flags;
   }
 
-  #addresses(side: Fields, sidePath: string, family: unknown, path: string): 2 | 10 {
-    const families: (0 | 2 | 10)[] = [];
-    for (const [name, offset] of [
-      ['src', 20],
-      ['dst', 36],
-    ] as const) {
-      const text = side[name];
-      if (typeof text !== 'string')
-        throw badType(`${sidePath}.${name}`, 'an IP address as text', text);
-      const found = writeAddress(text, this.bytes, this.#at + offset);
-      if (found === 0) throw badRange(`${sidePath}.${name}`, 'an IPv4 or IPv6 address', text);
-      families.push(found);
+  #address(text: unknown, at: number, path: Path, part: string): 2 | 10 {
+    if (typeof text !== 'string') {
+      throw badType(pathText(path, part), 'an IP address as text', text);
     }
-    if (families[0] !== families[1]) {
-      throw new RangeError(`${sidePath}.dst: is not of the family of ${sidePath}.src`);
-    }
-    if (
-      family !== undefined &&
-      (familyAt(family, `${path}.family`) === 'ipv4' ? 2 : 10) !== families[0]
-    ) {
-      throw new RangeError(`${sidePath}.src: is not of ${path}.family`);
-    }
-    return families[0] as 2 | 10;
+    const family = writeAddress(text, this.bytes, at);
+    if (family === 0) throw badRange(pathText(path, part), 'an IPv4 or IPv6 address', text);
+    return family;
   }
 
-  #ports(side: Fields, path: string, protocol: number, family: 2 | 10): number {
+  #addresses(side: Fields, part: string, wanted: unknown, path: Path): 2 | 10 {
+    const family = this.#address(side.src, this.#at + 20, path, `${part}.src`);
+    if (this.#address(side.dst, this.#at + 36, path, `${part}.dst`) !== family) {
+      const where = pathText(path, part);
+      throw new RangeError(`${where}.dst: is not of the family of ${where}.src`);
+    }
+    if (wanted !== undefined) {
+      const name = familyAt(wanted, pathText(path, '.family'));
+      if ((name === 'ipv4' ? 2 : 10) !== family) {
+        throw new RangeError(`${pathText(path, part)}.src: is not of ${pathText(path)}.family`);
+      }
+    }
+    return family;
+  }
+
+  #port(value: unknown, path: Path, part: string): number {
+    if (typeof value === 'number' && (value & 0xffff) === value) return value;
+    return u16At(value, pathText(path, part));
+  }
+
+  #ports(side: Fields, path: Path, part: string, protocol: number, family: 2 | 10): number {
     const icmp = protocolIsIcmp(protocol);
-    if (!icmp) {
-      for (const name of ['icmpType', 'icmpCode', 'icmpId'])
-        refuse(side, name, path, 'has no ICMP fields');
+    const { icmpType, icmpCode, icmpId } = side;
+    if (!icmp && (icmpType !== undefined || icmpCode !== undefined || icmpId !== undefined)) {
+      refuse(side, ['icmpType', 'icmpCode', 'icmpId'], path, part, 'has no ICMP fields');
     }
     if (tupleHasPorts(protocol, side)) {
-      this.#u16(8, u16At(side.srcPort, `${path}.srcPort`));
-      this.#u16(10, u16At(side.dstPort, `${path}.dstPort`));
+      this.#u16(8, this.#port(side.srcPort, path, `${part}.srcPort`));
+      this.#u16(10, this.#port(side.dstPort, path, `${part}.dstPort`));
       return flagPorts;
     }
-    for (const name of ['srcPort', 'dstPort']) refuse(side, name, path, 'has no ports');
-    if (!icmp) return 0;
-    if ((protocol === 58) !== (family === AF_INET6)) {
-      throw new RangeError(`${path}.src: icmp is IPv4, icmpv6 is IPv6`);
+    if (side.srcPort !== undefined || side.dstPort !== undefined) {
+      refuse(side, ['srcPort', 'dstPort'], path, part, 'has no ports');
     }
-    this.#u16(12, u16At(side.icmpId, `${path}.icmpId`));
-    this.bytes[this.#at + 14] = u8At(side.icmpType, `${path}.icmpType`);
-    this.bytes[this.#at + 15] = u8At(side.icmpCode, `${path}.icmpCode`);
+    if (!icmp) return 0;
+    const where = pathText(path, part);
+    if ((protocol === 58) !== (family === AF_INET6)) {
+      throw new RangeError(`${where}.src: icmp is IPv4, icmpv6 is IPv6`);
+    }
+    this.#u16(12, u16At(icmpId, `${where}.icmpId`));
+    this.bytes[this.#at + 14] = u8At(icmpType, `${where}.icmpType`);
+    this.bytes[this.#at + 15] = u8At(icmpCode, `${where}.icmpCode`);
     return flagIcmp;
   }
 
@@ -256,6 +267,17 @@ export class TuplePacker {
   }
 }
 
-function refuse(side: Fields, name: string, path: string, why: string): void {
-  if (side[name] !== undefined) throw new TypeError(`${path}.${name}: this protocol ${why}`);
+function sideAt(value: unknown, path: Path, part: string): Fields {
+  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const side = plain ? (value as Fields) : objectAt(value, pathText(path, part));
+  for (const key in side) {
+    if (!sideAllowed.has(key)) onlyFields(side, sideAllowed, pathText(path, part));
+  }
+  return side;
+}
+
+/** Throws for the first of the fields that is there. */
+function refuse(side: Fields, names: string[], path: Path, part: string, why: string): never {
+  const name = names.find((one) => side[one] !== undefined);
+  throw new TypeError(`${pathText(path, `${part}.${name}`)}: this protocol ${why}`);
 }

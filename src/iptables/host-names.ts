@@ -69,6 +69,26 @@ function pairs(text: string | undefined, order: 'number first' | 'name first'): 
   return { byName, byNumber };
 }
 
+/**
+ * connlabel.conf as libnetfilter_conntrack reads it: what it does not take for a name (letters, digits,
+ * `-` and blanks) and what is there already is skipped (measured).
+ */
+function labels(text: string | undefined): Pairs {
+  const byName = new Map<string, number>();
+  const byNumber = new Map<number, string>();
+  for (const line of (text ?? '').split('\n')) {
+    const found =
+      /^\s*(0x[0-9a-fA-F]+|\d+)\s+([A-Za-z0-9-](?:[A-Za-z0-9 -]*[A-Za-z0-9-])?)\s*$/.exec(line);
+    if (found === null) continue;
+    const bit = Number(found[1]);
+    const name = found[2]!;
+    if (byName.has(name) || byNumber.has(bit)) continue;
+    byName.set(name, bit);
+    byNumber.set(bit, name);
+  }
+  return { byName, byNumber };
+}
+
 /** `name:x:id:…` of passwd and group. */
 function ids(text: string | undefined): Map<string, number> {
   const found = new Map<string, number>();
@@ -117,7 +137,7 @@ export function hostNames(read: (path: string) => string | undefined = readText)
   const ports = lazy(() => services(read('/etc/services')));
   const users = lazy(() => ids(read('/etc/passwd')));
   const groups = lazy(() => ids(read('/etc/group')));
-  const labels = lazy(() => pairs(read('/etc/xtables/connlabel.conf'), 'number first'));
+  const connlabels = lazy(() => labels(read('/etc/xtables/connlabel.conf')));
   const realms = lazy(() => pairs(read('/etc/iproute2/rt_realms'), 'number first'));
   const deviceGroups = lazy(() => pairs(read('/etc/iproute2/group'), 'number first'));
   const builtinNames = new Map<number, string>();
@@ -135,8 +155,8 @@ export function hostNames(read: (path: string) => string | undefined = readText)
       ports().get(protocol === undefined ? name : `${name}/${protocol}`),
     userId: (name) => users().get(name),
     groupId: (name) => groups().get(name),
-    connlabel: (name) => labels().byName.get(name),
-    connlabelName: (bit) => labels().byNumber.get(bit),
+    connlabel: (name) => connlabels().byName.get(name),
+    connlabelName: (bit) => connlabels().byNumber.get(bit),
     realm: (name) => realms().byName.get(name),
     realmName: (id) => realms().byNumber.get(id),
     deviceGroup: (name) => deviceGroups().byName.get(name),

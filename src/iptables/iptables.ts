@@ -84,7 +84,7 @@ function lockAt(options: Record<string, unknown>): LockOptions {
 function warnCountersLost(tool: string, tables: readonly string[]): void {
   if (tables.length === 0) return;
   process.emitWarning(
-    `${tool}: the new rules of ${tables.join(', ')} are in place, but another writer without the xtables lock came before their counters could be restored: these begin at zero`,
+    `${tool}: the new rules of ${tables.join(', ')} are in place, but another writer without the xtables lock came before the counters could be put back: those of the whole table begin at zero`,
     { code: 'NETFILTER_COUNTERS_LOST' },
   );
 }

@@ -50,6 +50,13 @@ export interface RawDumpOptions {
   parallel: number;
 }
 
+export interface RawLookup {
+  batch: RawBatch;
+  /** The row of each tuple in the batch, -1 where there is no such flow. */
+  rows: Int32Array;
+  undecodable: number;
+}
+
 export interface RawOutcome {
   /** errno per item, 0: done. */
   codes: Int32Array;
@@ -128,6 +135,8 @@ export interface Binding extends XtablesBinding {
   ctClose(handle: Handle): void;
   cancelCell(): CancelCell;
   cancel(cell: CancelCell): void;
+  /** The operation has ended: frees what the cell holds. Raising it afterwards does nothing. */
+  cancelDone(cell: CancelCell): void;
 
   ctDump(handle: Handle, cell: CancelCell, options: RawDumpOptions): Promise<RawDump>;
   ctDumpStream(
@@ -137,11 +146,7 @@ export interface Binding extends XtablesBinding {
     batchSize: number,
   ): DumpStream;
   ctDumpNext(stream: DumpStream): Promise<{ batch: RawBatch; stats: RawDumpStats } | null>;
-  ctGet(
-    handle: Handle,
-    tuples: Uint8Array,
-    zeroCounters: boolean,
-  ): Promise<{ batch: RawBatch; rows: Int32Array; undecodable: number }>;
+  ctGet(handle: Handle, tuples: Uint8Array, zeroCounters: boolean): Promise<RawLookup>;
   ctGetSync(
     handle: Handle,
     tuple: Uint8Array,

@@ -23,7 +23,9 @@ function libc(): 'glibc' | 'musl' {
 
 function explain(error: unknown): NetfilterError {
   const code = (error as { code?: string }).code;
-  const message = error instanceof Error ? error.message : String(error);
+  // `bindings` lists what it tried on lines of its own: errors here are one line.
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.trim().replace(/\s*\n\s*/g, ' ');
   let hint: string;
   if (code === 'ERR_DLOPEN_DISABLED' || /--allow-addons|no-addons/.test(message)) {
     hint =

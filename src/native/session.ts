@@ -12,10 +12,15 @@ export interface SessionOptions {
   reopens: boolean;
 }
 
+/** Forgets what the garbage collector took before it was closed. */
+const collected = new FinalizationRegistry<() => void>((forget) => forget());
+
 export class Session {
   readonly #options: SessionOptions;
   #handle: Handle | undefined;
   #closed = false;
+  #closes = 0;
+  #closing: Promise<void> = Promise.resolve();
   readonly #active = new Map<CancelCell, Promise<unknown>>();
   readonly #owned = new Set<() => Promise<unknown>>();
 
@@ -34,6 +39,18 @@ export class Session {
 
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  /**
+   * For an operation of several native calls: the returned check throws a ClosedError once close() was
+   * called. Without it the default instance would open again in the middle.
+   */
+  guard(operation: string): () => void {
+    this.handle(operation);
+    const closes = this.#closes;
+    return () => {
+      if (this.#closes !== closes) throw closedError(operation);
+    };
   }
 
   /** One synchronous native call. */
@@ -71,6 +88,7 @@ export class Session {
     } finally {
       signal?.removeEventListener('abort', abort);
       this.#active.delete(cell);
+      binding.cancelDone(cell);
     }
   }
 
@@ -87,6 +105,35 @@ export class Session {
     return () => this.#owned.delete(close);
   }
 
+  /**
+   * The same for what a caller may drop unclosed: the session does not keep it alive. `close` and
+   * `forgotten` (called when the garbage collector has taken it) must not hold it either.
+   */
+  ownWeakly<T extends object>(
+    target: T,
+    close: (target: T) => Promise<unknown>,
+    forgotten: () => void,
+  ): () => void {
+    const reference = new WeakRef(target);
+    const forget = this.own(async () => {
+      const alive = reference.deref();
+      if (alive !== undefined) await close(alive);
+    });
+    const token = {};
+    collected.register(
+      target,
+      () => {
+        forget();
+        forgotten();
+      },
+      token,
+    );
+    return () => {
+      collected.unregister(token);
+      forget();
+    };
+  }
+
   /** The error that the caller sees for what native code threw. */
   ended(thrown: unknown, operation: string, signal: AbortSignal | undefined): unknown {
     const kind = (thrown as { kind?: string } | null)?.kind;
@@ -97,16 +144,25 @@ export class Session {
     return nativeError(thrown);
   }
 
-  /** Cancels what is under way, waits for it, gives the sockets back. */
-  async close(): Promise<void> {
+  /** Cancels what is under way, waits for it, gives the descriptors back. */
+  close(): Promise<void> {
     const handle = this.#handle;
-    this.#handle = undefined;
     this.#closed = !this.#options.reopens;
-    if (handle === undefined) return;
-    const streams = [...this.#owned].map((end) => end());
-    const pending = [...this.#active];
-    for (const [cell] of pending) addon().cancel(cell);
-    await Promise.allSettled([...streams, ...pending.map(([, promise]) => promise)]);
+    if (handle !== undefined) {
+      this.#handle = undefined;
+      this.#closes++;
+      this.#closing = Promise.all([this.#closing, this.#end(handle)]).then(() => {});
+    }
+    return this.#closing;
+  }
+
+  async #end(handle: Handle): Promise<void> {
+    const ends = [...this.#owned].map((end) => end());
+    for (const [cell, promise] of this.#active) {
+      addon().cancel(cell);
+      ends.push(promise);
+    }
+    await Promise.allSettled(ends);
     addon().ctClose(handle);
   }
 

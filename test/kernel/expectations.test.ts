@@ -234,7 +234,7 @@ test("the kernel's refusals are typed and say what to do", async () => {
   await refused('EEXIST', /an expectation that covers this tuple is there already/, init(1, 5001));
   await refused('EEXIST', /there already/, { ...init(1, 5001), timeout: 5 });
   await refused('ENOENT', /the master flow is not in the table/, init(9, 5002));
-  await refused('ENOTSUP', /has no room for a helper/, init(3, 5002));
+  await refused('EOPNOTSUPP', /has no room for a helper/, init(3, 5002));
   await refused('EINVAL', /no policy of that class/, { ...init(1, 5002), helper: 'ftp', class: 3 });
   await refused('EINVAL', /no function of that name/, { ...init(1, 5002), fn: 'no-such' });
   // A refused create with a timeout has changed nothing.

@@ -2,7 +2,7 @@
 // dumpBatches and to FlowBatch.filter, against a predicate over the whole table; and the filters that
 // kernels get wrong.
 import { conntrack, type FlowBatch, type FlowFilter, type FlowObject } from '../../src/index.js';
-import { conditionsOf, filterMatches, randomFilter } from '../support/flow-filters.js';
+import { conditionsOf, filterMatches, inOrder, randomFilter } from '../support/flow-filters.js';
 import { assert, suite } from '../support/harness.js';
 import { fill, useLabels } from '../support/populate.js';
 import { Random } from '../support/random.js';
@@ -20,7 +20,7 @@ test.before(async () => {
   fill({ count: 192, seed: 21, labels: true, zone: 9 });
   fill({ count: 192, seed: 22, profile: 'plain', network: 12 });
   whole = await conntrack.dump();
-  flows = whole.toArray();
+  flows = inOrder(whole.toArray());
   assert.is(flows.length, 2304);
 });
 

@@ -18,6 +18,19 @@ export function canonical(value: unknown): string {
   });
 }
 
+/** What tells one flow from another. The kernel's ids alone are hashes of 32 bits: two may be equal. */
+export function identity(flow: {
+  id?: number | undefined;
+  protocol?: unknown;
+  protocolNumber?: number;
+  zone?: number | undefined;
+  orig: { src: string; dst: string; srcPort?: number | undefined; icmpId?: number | undefined };
+}): string {
+  const { id, protocol, protocolNumber, zone, orig } = flow;
+  const { src, dst, srcPort, icmpId } = orig;
+  return [id, protocolNumber ?? protocol, zone ?? 0, src, dst, srcPort ?? icmpId].join(' ');
+}
+
 function present<T extends object>(value: Record<string, unknown>): T {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }
@@ -165,4 +178,16 @@ function masterNumber(protocol: string | number): number {
   return ({ tcp: 6, udp: 17, sctp: 132, gre: 47, udplite: 136, dccp: 33 } as const)[
     protocol as 'tcp'
   ];
+}
+
+/**
+ * What the library says, without what says nothing: masks of flags mean something only when they are
+ * written, and of flows made over netlink the kernel sends synproxy values of 0 even where there are none.
+ */
+export function meaningful(attributes: NfctAttributes): NfctAttributes {
+  const { tcp_mask_orig, tcp_mask_repl, synproxy_isn, synproxy_its, synproxy_tsoff, ...rest } =
+    attributes;
+  if ((tcp_mask_orig ?? 0) !== 0 || (tcp_mask_repl ?? 0) !== 0) throw new Error('a mask was sent');
+  if (!synproxy_isn && !synproxy_its && !synproxy_tsoff) return rest;
+  return present<NfctAttributes>({ ...rest, synproxy_isn, synproxy_its, synproxy_tsoff });
 }

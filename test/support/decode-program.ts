@@ -15,6 +15,7 @@ export interface Decoded {
 
 const program = () =>
   sanitizedProgram('decode_program', [
+    'cancel.cc',
     'conntrack/columns.cc',
     'conntrack/filter.cc',
     'conntrack/parse.cc',

@@ -240,7 +240,18 @@ const fields = [
   ...['helper', 'nat'],
 ];
 
-/** A filter of one to four conditions, most of which one of the flows satisfies. Never empty. */
+/** The flows in an order of their own: that of a dump differs from boot to boot. */
+export function inOrder(flows: readonly FlowObject[]): FlowObject[] {
+  const key = ({ protocolNumber, zone, orig }: FlowObject) =>
+    JSON.stringify([protocolNumber, zone, orig.src, orig.dst, orig.srcPort, orig.icmpId]);
+  const keyed = flows.map((flow): [string, FlowObject] => [key(flow), flow]);
+  return keyed.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, flow]) => flow);
+}
+
+/**
+ * A filter of one to four conditions, most of which one of the flows satisfies. Never empty. The same for
+ * the same flows in the same order (`inOrder`).
+ */
 export function randomFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
   let flow = random.pick(flows);
   const first = random.pick(fields);

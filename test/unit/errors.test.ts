@@ -29,6 +29,17 @@ test("the kernel's own text is kept", () => {
   assert.match(String(error.hint), /timeout/);
 });
 
+test('errnos have the names that the kernel gives them', () => {
+  const code = (errno: number) => fromNative({ errno, operation: 'conntrack update' }).code;
+  assert.is(code(95), 'EOPNOTSUPP');
+  assert.is(code(62), 'ETIME');
+  assert.is(code(74), 'EBADMSG');
+  assert.is(code(524), 'E524');
+  const error = fromNative({ errno: 95, operation: 'conntrack update' });
+  assert.match(error.message, /^conntrack update: EOPNOTSUPP: operation not supported; NAT/);
+  assert.match(String(fromNative({ errno: 62, operation: 'x' }).hint), /dying/);
+});
+
 test('kinds choose the class', () => {
   assert.instance(fromNative({ errno: 0, operation: 'x', kind: 'closed' }), ClosedError);
   assert.instance(

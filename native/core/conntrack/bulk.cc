@@ -54,46 +54,56 @@ class ChunkSink : public RowSink {
   MessageBuilder batch_;
 };
 
+// Deletes what the dump shows, and keeps what was deleted where that is asked for. The kernel
+// reports the end of a flow back (NLM_F_ECHO, its final counters with it) if the flow was made
+// while events were wanted (nf_conntrack_ecache.c, nf_ct_ecache_ext_add). Of flows that have no
+// such report the counters are read right before the deletion. Which of the two a table holds shows
+// in the answers, so the reading is left out while every deletion is reported; a flow that then is
+// not is kept as the dump showed it, a chunk ago at most.
 class DeleteSink final : public ChunkSink {
  public:
   DeleteSink(Socket& socket, const Cancel& cancel, Columns* deleted)
       : ChunkSink(socket, cancel, "conntrack delete", deleted != nullptr ? 3 : 1),
-        deleted_(deleted) {}
+        deleted_(deleted),
+        reading_(deleted != nullptr) {}
 
  private:
   bool work(std::size_t at, std::size_t count) override {
     batch_.clear();
+    at_ = at;
+    const std::uint32_t stride = reading_ ? 2 : 1;
     std::uint32_t first = 0;
     std::uint32_t last = 0;
-    const bool returning = deleted_ != nullptr;
     for (std::size_t i = 0; i < count; i++) {
       const PackedTuple tuple = tuple_of(chunk_, at + i);
       // Without an id the flow could have been replaced by another one unnoticed.
       if ((tuple.flags & kTupleHasId) == 0) {
         return stop(fail(ENOTSUP, operation_, "the kernel gave no id", ErrorKind::kUnsupported));
       }
-      if (returning) {
-        const std::uint32_t sequence = exchange_.sequence();
-        if (i == 0) first = sequence;
-        auto get = append_tuple_request(TupleVerb::kGet, tuple, 0, sequence, batch_);
-        if (!get) return stop(get.error());
-      }
       last = exchange_.sequence();
-      if (!returning && i == 0) first = last;
-      auto built =
-          append_tuple_request(TupleVerb::kDelete, tuple, returning ? NLM_F_ECHO : 0, last, batch_);
+      if (i == 0) first = last;
+      if (reading_) {
+        auto get = append_tuple_request(TupleVerb::kGet, tuple, 0, last, batch_);
+        if (!get) return stop(get.error());
+        last = exchange_.sequence();
+      }
+      const std::uint16_t flags = deleted_ != nullptr ? NLM_F_ECHO : 0;
+      auto built = append_tuple_request(TupleVerb::kDelete, tuple, flags, last, batch_);
       if (!built) return stop(built.error());
     }
-    std::vector<bool> failed(count, false);
+    failed_.assign(count, false);
     candidates_.assign(count, kNoRow);
+    last_ = 0;
+    const std::uint64_t done_before = stats.done;
+    const std::uint64_t echoed_before = stats.echoed;
     auto done = exchange_.run(
         batch_, first, last, [&](const MessageView& message) { received(message, first); },
         [&](std::uint32_t sequence, int code, const std::string& text) {
           const std::uint32_t offset = sequence - first;
           // A refused GET says nothing: its DELETE will be refused as well, or not.
-          if (returning && offset % 2 == 0) return;
-          const std::size_t i = returning ? offset / 2 : offset;
-          failed[i] = true;
+          if (offset % stride != stride - 1) return;
+          const std::size_t i = offset / stride;
+          failed_[i] = true;
           if (code == ENOENT) {
             stats.gone++;
           } else if (error.code == 0) {
@@ -103,15 +113,18 @@ class DeleteSink final : public ChunkSink {
         });
     if (!done) return stop(done.error());
     for (std::size_t i = 0; i < count; i++) {
-      if (failed[i]) continue;
+      if (failed_[i]) continue;
       stats.done++;
-      // Deleted, but the reading before it got lost to a malformed answer: the row of the dump
-      // stands in.
-      if (returning && candidates_[i] == kNoRow && !deleted_->append_from(chunk_, at + i)) {
+      // Deleted, but neither read before nor reported: the row of the dump stands in.
+      if (deleted_ != nullptr && candidates_[i] == kNoRow &&
+          !deleted_->append_from(chunk_, at + i)) {
         return stop(fail(ENOMEM, operation_));
       }
     }
     if (memory_failed_) return stop(fail(ENOMEM, operation_));
+    if (deleted_ != nullptr && stats.done > done_before) {
+      reading_ = stats.echoed - echoed_before < stats.done - done_before;
+    }
     return error.code == 0;
   }
 
@@ -121,22 +134,38 @@ class DeleteSink final : public ChunkSink {
     if (deleted_ == nullptr || !parse(message.payload, message.size, row_)) return;
     if (message.header->nlmsg_type == kNew) {
       const std::size_t i = (message.header->nlmsg_seq - first) / 2;
-      if (i >= candidates_.size()) return;
-      candidates_[i] = deleted_->size();
+      if (!reading_ || i >= candidates_.size()) return;
       last_ = i;
-      if (!deleted_->append(row_)) {
-        candidates_[i] = kNoRow;
-        memory_failed_ = true;
-      }
-      return;
+      candidates_[i] = deleted_->size();
+      if (!deleted_->append(row_)) memory_lost(i);
+    } else if (message.header->nlmsg_type == kDelete) {
+      echo();
     }
-    // The echo: a DESTROY event with sequence 0, queued right after the GET's answer.
-    if (message.header->nlmsg_type != kDelete || last_ >= candidates_.size()) return;
-    const std::size_t candidate = candidates_[last_];
-    if (candidate == kNoRow) return;
-    if (deleted_->get<std::uint32_t>(Column::id, candidate) != row_.id) return;
-    deleted_->merge(candidate, row_);
+  }
+
+  // The echo: a DESTROY event with sequence 0. Events come in the order of the deletions; right
+  // after the answer of the GET, where there is one.
+  void echo() {
+    if (reading_) {
+      if (last_ >= candidates_.size() || candidates_[last_] == kNoRow) return;
+      if (deleted_->get<std::uint32_t>(Column::id, candidates_[last_]) != row_.id) return;
+    } else {
+      std::size_t i = last_;
+      while (i < candidates_.size() && chunk_.get<std::uint32_t>(Column::id, at_ + i) != row_.id) {
+        i++;
+      }
+      if (i >= candidates_.size() || candidates_[i] != kNoRow) return;
+      last_ = i;
+      candidates_[i] = deleted_->size();
+      if (!deleted_->append_from(chunk_, at_ + i)) return memory_lost(i);
+    }
+    deleted_->merge(candidates_[last_], row_);
     stats.echoed++;
+  }
+
+  void memory_lost(std::size_t i) {
+    candidates_[i] = kNoRow;
+    memory_failed_ = true;
   }
 
   // The delete of flow `i` failed: what its GET read is not among the deleted.
@@ -148,7 +177,10 @@ class DeleteSink final : public ChunkSink {
   }
 
   Columns* deleted_;
-  std::vector<std::size_t> candidates_;
+  bool reading_;
+  std::size_t at_ = 0;  // of the window in the chunk
+  std::vector<bool> failed_;
+  std::vector<std::size_t> candidates_;  // the row of each deletion among the deleted
   std::size_t last_ = 0;
   bool memory_failed_ = false;
   Row row_;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/xtables/culprit.h"
 #include "core/xtables/diff.h"
 #include "core/xtables/entry.h"
 #include "core/xtables/iptc_library.h"
@@ -28,18 +29,73 @@ Error refused(const Layout& layout, const std::string& table, int code, std::str
   return fail(code, std::string(layout.tool) + " commit " + table, std::move(detail), kind);
 }
 
-std::string explain_commit(int code) {
+std::string explain(int code) {
   switch (code) {
     case ELOOP:
       return "chains jump in a loop";
     case ENOENT:
-      return "the kernel lacks an extension, its revision, or an object that a rule names";
+      return "the kernel lacks an extension, its revision, or an object that it names";
     case EINVAL:
-      return "the kernel refused a rule: an extension in the wrong table, chain or protocol, or a "
-             "value that it does not take";
+      return "the kernel refused it: an extension in the wrong table, chain or protocol, or a "
+             "value "
+             "that it does not take";
     default:
       return {};
   }
+}
+
+// What a table holds, each thing with how often: rules by chain and content, chains by policy.
+using Contents = std::unordered_map<std::uint64_t, std::int64_t>;
+
+void count_chain(Contents& contents, std::string_view name, std::uint32_t policy) {
+  Fingerprint hash;
+  hash.add(name.data(), name.size());
+  hash.add(policy);
+  contents[hash.digest()[0]]++;
+}
+void count_rule(Contents& contents, std::string_view chain, const Layout& layout,
+                const std::uint8_t* entry) {
+  EntryView view;
+  if (view_entry(layout, entry, load16(entry + layout.next_offset), view) != nullptr) return;
+  Fingerprint hash;
+  hash.add(chain.data(), chain.size());
+  hash_entry(layout, entry, view, hash);
+  contents[hash.digest()[0]]++;
+}
+Contents contents_of(const Snapshot& snapshot) {
+  Contents contents;
+  for (std::uint32_t i = 0; i < snapshot.chain_count(); i++) {
+    const ChainRecord& chain = snapshot.chain(i);
+    count_chain(contents, chain_name(chain.name), chain.policy);
+    for (std::uint32_t k = 0; k < chain.count; k++) {
+      count_rule(contents, chain_name(chain.name), snapshot.layout(),
+                 snapshot.rule(chain.first + k));
+    }
+  }
+  return contents;
+}
+
+// Whether a table that another writer has changed as well still shows an edit that turned `before`
+// into `after`: all of what it added and took away, or nothing of it. Neither, and nobody can tell.
+enum class Shows { kAll, kNothing, kPart };
+Shows shows_edit(const Contents& before, const Contents& after, const Contents& now) {
+  const auto count = [](const Contents& contents, std::uint64_t key) {
+    const auto found = contents.find(key);
+    return found == contents.end() ? 0 : found->second;
+  };
+  bool all = true;
+  bool nothing = true;
+  const auto look = [&](std::uint64_t key) {
+    const std::int64_t delta = count(after, key) - count(before, key);
+    if (delta == 0) return;
+    const std::int64_t seen = count(now, key) - count(before, key);
+    if (delta > 0 ? seen < delta : seen > delta) all = false;
+    if (delta > 0 ? seen > 0 : seen < 0) nothing = false;
+  };
+  for (const auto& [key, unused] : after) look(key);
+  for (const auto& [key, unused] : before) look(key);
+  if (all) return Shows::kAll;
+  return nothing ? Shows::kNothing : Shows::kPart;
 }
 
 // A handle of libiptc, from init to free. The caller holds iptc_mutex().
@@ -162,6 +218,35 @@ class Session {
     return {};
   }
 
+  // What the handle holds, with what apply() did to it.
+  Contents contents() {
+    Contents contents;
+    std::vector<std::string> names;
+    for (const char* name = iptc_.first_chain(handle_); name != nullptr;
+         name = iptc_.next_chain(handle_)) {
+      names.emplace_back(name);
+    }
+    for (const std::string& name : names) {
+      char chain[kChainNameSize] = {};
+      std::memcpy(chain, name.data(), std::min(name.size(), sizeof chain - 1));
+      xt_counters counters{};
+      const char* policy = iptc_.get_policy(chain, &counters, handle_);
+      count_chain(contents, name,
+                  policy == nullptr                  ? kPolicyNone
+                  : std::strcmp(policy, "DROP") == 0 ? kPolicyDrop
+                                                     : kPolicyAccept);
+      for (const Entry* entry = iptc_.first_rule(chain, handle_); entry != nullptr;
+           entry = iptc_.next_rule(entry, handle_)) {
+        if (!portable(reinterpret_cast<const std::uint8_t*>(entry),
+                      iptc_.get_target(entry, handle_))) {
+          continue;
+        }
+        count_rule(contents, name, layout_, scratch_.data());
+      }
+    }
+    return contents;
+  }
+
   // 0, or the errno of the refusal.
   int commit() {
     errno = 0;
@@ -170,23 +255,45 @@ class Session {
   }
 
  private:
-  // The kernel's form (as libiptc keeps it) against the portable one.
-  bool same_rule(const std::uint8_t* raw, const char* target_name, const std::uint8_t* portable) {
+  // Puts the portable form of an entry that libiptc keeps into scratch_.
+  bool portable(const std::uint8_t* raw, const char* target_name) {
     const std::size_t size = load16(raw + layout_.next_offset);
     const std::size_t target = load16(raw + layout_.target_offset);
-    if (target_name == nullptr || size != load16(portable + layout_.next_offset) ||
-        target != load16(portable + layout_.target_offset)) {
-      return false;
-    }
+    if (target_name == nullptr || target + kHeader > size) return false;
     scratch_.assign(raw, raw + size);
-    if (raw[target + 2] == 0) {
-      if (size < target + kStandardSize) return false;
-      std::memset(&scratch_[target + 2], 0, kNameSize);
-      std::memcpy(&scratch_[target + 2], target_name,
-                  std::min(std::strlen(target_name), kNameSize - 1));
+    // The verdict of a jump is an offset, and its name empty, once the kernel or a commit has seen
+    // it.
+    if (raw[target + 2] == 0 && size >= target + kStandardSize) {
       store32(&scratch_[target + kHeader], 0);
     }
-    return same_content(layout_, scratch_.data(), portable);
+    std::memset(&scratch_[target + 2], 0, kNameSize);
+    std::memcpy(&scratch_[target + 2], target_name, ::strnlen(target_name, kNameSize - 1));
+    EntryView view;
+    if (view_entry(layout_, scratch_.data(), size, view) != nullptr) return false;
+    clear_name_tails(layout_, scratch_.data(), view);
+    return true;
+  }
+
+  // What libiptc keeps of a rule against its portable form.
+  bool same_rule(const std::uint8_t* raw, const char* target_name, const std::uint8_t* wanted) {
+    if (load16(raw + layout_.next_offset) != load16(wanted + layout_.next_offset) ||
+        load16(raw + layout_.target_offset) != load16(wanted + layout_.target_offset)) {
+      return false;
+    }
+    // The usual case: no private state, nothing behind the names.
+    const std::size_t size = load16(raw + layout_.next_offset);
+    const std::size_t target = load16(raw + layout_.target_offset);
+    const bool verdict = target_name != nullptr && raw[target + 2] == 0;
+    const std::size_t plain = verdict ? target : size;
+    if (std::memcmp(raw, wanted, layout_.comefrom) == 0 &&
+        std::memcmp(raw + layout_.entry_size, wanted + layout_.entry_size,
+                    plain - layout_.entry_size) == 0 &&
+        (!verdict || (size == target + kStandardSize &&
+                      std::strncmp(reinterpret_cast<const char*>(wanted + target + 2), target_name,
+                                   kNameSize) == 0))) {
+      return true;
+    }
+    return portable(raw, target_name) && same_content(layout_, scratch_.data(), wanted);
   }
 
   std::uint32_t policy_changes(
@@ -346,16 +453,27 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
     auto now = read_table(layout, table, options);
     if (!now) return now.error();
     if (now->header().fingerprint != base->header().fingerprint) {
-      if (session.matches(*now)) {
-        outcome.kind = CommitOutcome::kCountersLost;
-        return outcome;
+      switch (shows_edit(contents_of(*base), session.contents(), contents_of(*now))) {
+        case Shows::kAll:
+          outcome.kind = CommitOutcome::kCountersLost;
+          return outcome;
+        case Shows::kNothing:
+          break;
+        case Shows::kPart:
+          return refused(layout, table, EINVAL,
+                         "another writer without the xtables lock changed the table at the same "
+                         "moment; whether this edit is live has to be read");
       }
-      return refused(layout, table, EINVAL,
-                     "another writer without the xtables lock changed the table at the same "
-                     "moment; whether this edit is live has to be read");
     }
   }
-  return refused(layout, table, code, explain_commit(code));
+  std::string detail = explain(code);
+  if (code != ENOMEM) {
+    if (const auto culprit = find_culprit(plan, *base, code)) {
+      detail = "rule " + std::to_string(culprit->index) + " of chain " + culprit->chain +
+               (detail.empty() ? "" : ": " + detail);
+    }
+  }
+  return refused(layout, table, code, std::move(detail));
 }
 
 }  // namespace

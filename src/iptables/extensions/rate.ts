@@ -54,8 +54,11 @@ export function rateStore(store: Store<number>, scale: number): Store<Rate> {
   };
 }
 
-/** `count[/unit]`, the unit by any beginning of its name. */
-export function rate(scale: number): ValueType<Rate> {
+/**
+ * `count[/unit]`, the unit by any beginning of its name. The period fits in 32 bits unless
+ * `maxPeriod` says otherwise.
+ */
+export function rate(scale: number, maxPeriod = 0xffffffff): ValueType<Rate> {
   return {
     arity: 1,
     check(value, at) {
@@ -66,7 +69,7 @@ export function rate(scale: number): ValueType<Rate> {
       const whole = integer(count, { ...at, path: `${at.path}.count` }, 0, 0xffffffff);
       if (!units.includes(per)) throw badRange(`${at.path}.per`, `one of ${units.join(', ')}`, per);
       if (period !== undefined) {
-        const exact = integer(period, { ...at, path: `${at.path}.period` }, 1, 0xffffffff);
+        const exact = integer(period, { ...at, path: `${at.path}.period` }, 1, maxPeriod);
         return { count: whole, per, period: exact };
       }
       if (whole === 0) throw badRange(`${at.path}.count`, 'at least 1', whole);

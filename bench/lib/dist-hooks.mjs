@@ -1,0 +1,12 @@
+// A resolve hook of the benches: the package that they import is the built one, as users run it, and not
+// the TypeScript source through tsx, whose output differs (it names every function at run time).
+const source = new URL('../../src/index.', import.meta.url).href;
+const built = new URL('../../build-bench/dist/index.js', import.meta.url).href;
+
+export async function resolve(specifier, context, next) {
+  if (specifier.startsWith('.') && context.parentURL !== undefined) {
+    const { href } = new URL(specifier, context.parentURL);
+    if (href.startsWith(source)) return { url: built, format: 'module', shortCircuit: true };
+  }
+  return next(specifier, context);
+}

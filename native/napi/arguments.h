@@ -1,0 +1,36 @@
+// Reading what JavaScript passed. src/native/binding.ts says what that is and TypeScript checks it,
+// so a value of another kind is a mistake of this package: a TypeError, pending when these return
+// (some default then), never a crash. The conversions of node-addon-api end the process on an empty
+// value.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace nf::js {
+
+// Whether an argument was of another kind than was read, or the environment is ending: the function
+// returns at once.
+bool bad_arguments(Napi::Env env);
+
+// A number, cut to the type as ECMAScript does.
+std::uint32_t u32_of(const Napi::Value& value);
+std::int64_t i64_of(const Napi::Value& value);
+double double_of(const Napi::Value& value);
+// Any value: its truth.
+bool flag_of(const Napi::Value& value);
+std::string text_of(const Napi::Value& value);
+std::vector<std::string> texts_of(const Napi::Value& value);
+// A property of an object; undefined where it is none.
+Napi::Value field_of(const Napi::Value& object, const char* name);
+
+// Views into a Uint8Array and a Uint32Array; valid during the call.
+std::span<const std::uint8_t> bytes_of(const Napi::Value& value);
+std::span<std::uint8_t> writable_bytes_of(const Napi::Value& value);
+std::span<const std::uint32_t> words_of(const Napi::Value& value);
+
+}  // namespace nf::js

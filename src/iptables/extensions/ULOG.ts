@@ -1,0 +1,66 @@
+// Target ULOG: packets to user space, before NFLOG was there (struct ipt_ulog_info). IPv4; gone from
+// Linux 3.17 on.
+import type { Known } from './define.js';
+import { ipv4, target } from './define.js';
+import { cstring, mapped, u32, u64 } from './stores.js';
+import { number, string } from './values.js';
+
+export interface UlogTarget extends Known {
+  readonly name: 'ULOG';
+  /** At most 31 bytes; iptables cuts longer ones, the typed form refuses them. */
+  readonly prefix?: string;
+  /** The netlink group, 1…32; 1 unless given. */
+  readonly nlgroup?: number;
+  /** Bytes of each packet that are copied; 0, the whole packet, unless given. */
+  readonly cprange?: number;
+  /** Packets that wait in the kernel before they are sent, 1…50; 1 unless given. */
+  readonly qthreshold?: number;
+}
+
+/** A size_t that text and typed form hold in 32 bits. */
+const size = (at: number) =>
+  mapped(
+    u64(at),
+    (value) => (value <= 0xffffffffn ? Number(value) : undefined),
+    (value: number) => BigInt(value),
+  );
+
+export const ULOG = target<UlogTarget>({
+  name: 'ULOG',
+  revision: 0,
+  families: ipv4,
+  size: 56,
+  fields: {
+    prefix: {
+      options: ['ulog-prefix'],
+      type: string({ max: 31, min: 1, longer: 'cut' }),
+      store: cstring(24, 32),
+    },
+    nlgroup: {
+      options: ['ulog-nlgroup'],
+      type: number(32, 1),
+      // One bit of 32; more of them stay raw.
+      store: mapped(
+        u32(0),
+        (bits) => (bits === 0 ? undefined : 32 - Math.clz32(bits)),
+        (group) => (1 << (group - 1)) >>> 0,
+      ),
+      default: 1,
+      shown: true,
+    },
+    cprange: {
+      options: ['ulog-cprange'],
+      type: number(0xffffffff),
+      store: size(8),
+      default: 0,
+      shown: true,
+    },
+    qthreshold: {
+      options: ['ulog-qthreshold'],
+      type: number(50, 1),
+      store: size(16),
+      default: 1,
+      shown: true,
+    },
+  },
+});

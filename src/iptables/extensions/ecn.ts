@@ -1,0 +1,57 @@
+// Match ecn: explicit congestion notification in IP and TCP (struct xt_ecn_info).
+import type { Known, Not } from './define.js';
+import { both, match, refused } from './define.js';
+import { bit, nothing, u8 } from './stores.js';
+import { given, number } from './values.js';
+
+/** At least one field; all that are given must hold. */
+export interface EcnMatch extends Known {
+  readonly name: 'ecn';
+  /** TCP flag ECE; the rule must say `-p tcp`. */
+  readonly tcpEce?: Not<true>;
+  /** TCP flag CWR; the rule must say `-p tcp`. */
+  readonly tcpCwr?: Not<true>;
+  /** The ECT codepoint of the IP header, 0…3. */
+  readonly ipEct?: Not<number>;
+}
+
+/** XT_ECN_OP_MATCH_*, in `operation` (given) and in `invert`. */
+const flag = { ip: 1, ece: 0x10, cwr: 0x20 } as const;
+const operation = (mask: number) => ({ present: bit(0, mask), invert: bit(1, mask) });
+
+export const ecn = match<EcnMatch>({
+  name: 'ecn',
+  revision: 0,
+  families: both,
+  size: 8,
+  fields: {
+    tcpEce: {
+      options: ['ecn-tcp-ece'],
+      type: given,
+      store: nothing,
+      ...operation(flag.ece),
+    },
+    tcpCwr: {
+      options: ['ecn-tcp-cwr'],
+      type: given,
+      store: nothing,
+      ...operation(flag.cwr),
+    },
+    ipEct: {
+      options: ['ecn-ip-ect'],
+      type: number(3),
+      store: u8(2),
+      ...operation(flag.ip),
+    },
+  },
+  check(value, at) {
+    const tcp = value.tcpEce ?? value.tcpCwr;
+    if (tcp === undefined && value.ipEct === undefined) {
+      throw refused(at.path, 'needs ipEct, tcpEce or tcpCwr');
+    }
+    // ecn_mt_check4() and ecn_mt_check6() in xt_ecn.c.
+    if (tcp !== undefined && (at.protocol !== 6 || at.protocolInverted)) {
+      throw refused(at.path, 'the flags of TCP need a rule with -p tcp');
+    }
+  },
+});

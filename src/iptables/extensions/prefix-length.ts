@@ -1,0 +1,23 @@
+// Prefix lengths of addresses, as connlimit and hashlimit group by them. Not an extension.
+import { badRange } from '../../errors.js';
+import { maskPrefix, parseMask } from '../ip-text.js';
+import type { Codec, ValueType } from './define.js';
+import { integer } from './values.js';
+
+/** The bits of an address. */
+export const bits = (cx: Codec) => (cx.family === 'ipv4' ? 32 : 128);
+
+/** A length, in text also as a mask. */
+export const prefixLength: ValueType<number> = {
+  arity: 1,
+  check: (value, at) => integer(value, at, 0, bits(at)),
+  parse(text, at) {
+    const mask = parseMask(text, at.family);
+    const length = mask === undefined ? undefined : maskPrefix(mask);
+    if (length === undefined) {
+      throw badRange(at.path, `a prefix length in 0…${bits(at)}, or a mask that is one`, text);
+    }
+    return length;
+  },
+  print: String,
+};

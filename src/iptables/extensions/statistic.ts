@@ -1,0 +1,108 @@
+// Match statistic: some packets, at random or every nth (struct xt_statistic_info). Every commit to the
+// table starts the counting anew.
+import { badRange, badType } from '../../errors.js';
+import type { Known, Not, Store, ValueType } from './define.js';
+import { both, match, refused } from './define.js';
+import { bit, coded, mapped, u16, u32 } from './stores.js';
+import { number, oneOf } from './values.js';
+
+export interface StatisticMatch extends Known {
+  readonly name: 'statistic';
+  /** `random` needs `probability`, `nth` needs `every` and `packet`. */
+  readonly mode: 'random' | 'nth';
+  /** 0…1, in steps of 2⁻³¹. */
+  readonly probability?: Not<number>;
+  /** One of so many packets, at least 1. */
+  readonly every?: Not<number>;
+  /** Which of them: 0…every - 1. */
+  readonly packet?: number;
+}
+
+/** The probability 1. */
+const one = 0x80000000;
+
+const rounded = (value: number) => Math.round(value * one) / one;
+
+const probability: ValueType<number> = {
+  arity: 1,
+  check(value, at) {
+    if (typeof value !== 'number') throw badType(at.path, 'a number', value);
+    if (!(value >= 0 && value <= 1)) throw badRange(at.path, 'a probability in 0…1', value);
+    return rounded(value);
+  },
+  parse(text, at) {
+    if (!/^\s*\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) {
+      throw badRange(at.path, 'a decimal number in 0…1', text);
+    }
+    return probability.check(Number(text), at);
+  },
+  // 11 digits, a tie going to the even one as in C (toFixed() would round it up).
+  print(value) {
+    const exact = BigInt(Math.round(value * one)) * 10n ** 11n;
+    const whole = exact / BigInt(one);
+    const rest = (exact % BigInt(one)) * 2n;
+    const up = rest > BigInt(one) || (rest === BigInt(one) && whole % 2n === 1n);
+    const digits = String(up ? whole + 1n : whole).padStart(12, '0');
+    return `${digits.slice(0, -11)}.${digits.slice(-11)}`;
+  },
+};
+
+const nth = (store: Store<number>): Store<number> => ({
+  read: (payload, cx) => (u16(0).read(payload, cx) === 1 ? store.read(payload, cx) : undefined),
+  write: store.write,
+});
+
+export const statistic = match<StatisticMatch>({
+  name: 'statistic',
+  revision: 0,
+  families: both,
+  size: 24,
+  userSize: 12,
+  fields: {
+    mode: {
+      options: ['mode'],
+      type: oneOf(['random', 'nth']),
+      store: coded(u16(0), { random: 0, nth: 1 }),
+      required: true,
+    },
+    probability: {
+      options: ['probability'],
+      type: probability,
+      store: {
+        read: (payload, cx) =>
+          u16(0).read(payload, cx) === 0 ? u32(4).read(payload, cx)! / one : undefined,
+        write: (payload, value, cx) => u32(4).write(payload, Math.round(value * one), cx),
+      },
+      invert: bit(2, 1, 16),
+      excludes: ['every', 'packet'],
+    },
+    every: {
+      options: ['every'],
+      type: number(0xffffffff, 1),
+      store: mapped(
+        nth(u32(4)),
+        (last) => last + 1,
+        (every) => every - 1,
+      ),
+      invert: bit(2, 1, 16),
+      requires: ['packet'],
+    },
+    packet: { options: ['packet'], type: number(0xffffffff), store: nth(u32(8)) },
+  },
+  check(value, at) {
+    const random = value.mode === 'random';
+    if (random && value.probability === undefined) {
+      throw refused(at.path, 'mode random needs probability');
+    }
+    if (!random && value.every === undefined) {
+      throw refused(at.path, 'mode nth needs every and packet');
+    }
+    if (random && (value.every ?? value.packet) !== undefined) {
+      throw refused(at.path, 'every and packet belong to mode nth');
+    }
+    const every = typeof value.every === 'object' ? value.every.not : value.every;
+    if (value.packet !== undefined && every !== undefined && value.packet >= every) {
+      throw refused(at.path, `packet ${value.packet} is not below every ${every}`);
+    }
+  },
+});

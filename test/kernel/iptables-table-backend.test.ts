@@ -1,0 +1,133 @@
+// Where the rules live: legacy, nf_tables, both, none; and that it is said where rules would be missed.
+import { UnsupportedError } from '../../src/errors.js';
+import { Iptables } from '../../src/iptables/iptables.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { families, legacy, tool } from '../support/iptables-tables.js';
+import { Netns } from '../support/netns.js';
+import { run } from '../support/process.js';
+
+const test = suite('the backend of iptables');
+
+/** Warnings with this code, while `work` runs. */
+async function warnings(code: string, work: () => Promise<unknown>): Promise<string[]> {
+  const found: string[] = [];
+  const listen = (warning: Error & { code?: string }) => {
+    if (warning.code === code) found.push(warning.message);
+  };
+  process.on('warning', listen);
+  await work();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', listen);
+  return found;
+}
+
+test('none, nft, mixed, legacy', async () => {
+  for (const family of families) {
+    using netns = Netns.create();
+    const ipt = Iptables.open({ netns: netns.path, family });
+    const nft = (...args: string[]) => netns.exec(`${tool(family)}-nft`, ...args);
+    const old = (...args: string[]) => netns.exec(`${tool(family)}-legacy`, ...args);
+    assert.is(await ipt.backend(), 'none');
+
+    nft('-A', 'INPUT', '-j', 'ACCEPT');
+    nft('-t', 'nat', '-A', 'POSTROUTING', '-j', 'MASQUERADE');
+    assert.is(await ipt.backend(), 'nft');
+    const report = await ipt.backendReport();
+    assert.equal(report.legacy, []);
+    assert.equal(report.nft.tables.map(({ table, rules }) => [table, rules]).sort(), [
+      ['filter', 1],
+      ['nat', 1],
+    ]);
+    assert.match(
+      report.reasons.join('\n'),
+      new RegExp(`nf_tables tables of ${tool(family)}-nft: `),
+    );
+    // To read the legacy tables now would show an empty firewall.
+    for (const use of [
+      () => ipt.read(),
+      () => ipt.save(),
+      () => ipt.edit('filter', () => {}),
+      () => ipt.restore('*filter\nCOMMIT\n'),
+    ]) {
+      await throws(UnsupportedError, /live in nf_tables .*backend: 'legacy'/, use);
+    }
+    const forced = Iptables.open({ netns: netns.path, family, backend: 'legacy' });
+    assert.is((await forced.read()).registered, false);
+
+    old('-A', 'INPUT', '-j', 'DROP');
+    assert.is(await ipt.backend(), 'mixed');
+    const said = await warnings('NETFILTER_MIXED_BACKENDS', async () => {
+      assert.is((await ipt.read()).chain('INPUT').length, 1);
+      await ipt.read();
+    });
+    assert.is(said.length, 1);
+    assert.match(said[0]!, /only the legacy ones are seen here/);
+    assert.is((await warnings('NETFILTER_MIXED_BACKENDS', () => forced.read())).length, 0);
+
+    nft('-F');
+    nft('-t', 'nat', '-F');
+    assert.is(await ipt.backend(), 'legacy');
+    old('-F');
+    assert.is(await ipt.backend(), 'none');
+    nft('-P', 'FORWARD', 'DROP');
+    assert.is(await ipt.backend(), 'nft');
+    await ipt.close();
+    await forced.close();
+  }
+});
+
+test('tables of the nft tool are not those of iptables-nft', async () => {
+  using netns = Netns.create();
+  const ipt = Iptables.open({ netns: netns.path });
+  netns.run(['nft', '-f', '-'], {
+    input: `table ip mine { chain input { type filter hook input priority 0; accept; }; }
+            table ip filter { chain output { type filter hook output priority 5; drop; }; }
+            table inet filter { chain input { type filter hook input priority 0; accept; }; }`,
+  });
+  const report = await ipt.backendReport();
+  assert.is(report.backend, 'none');
+  assert.equal(report.nft.foreign.sort(), ['filter', 'mine']);
+  assert.match(report.reasons.join('\n'), /not iptables-nft's: /);
+  await ipt.close();
+});
+
+test('what is found is looked at again while nothing is there', async () => {
+  using netns = Netns.create();
+  const ipt = Iptables.open({ netns: netns.path });
+  assert.is((await ipt.read()).registered, false);
+  netns.exec('iptables-nft', '-A', 'INPUT', '-j', 'ACCEPT');
+  await throws(UnsupportedError, /live in nf_tables/, () => ipt.read());
+  netns.exec('nft', 'delete', 'table', 'ip', 'filter');
+  assert.is((await ipt.read()).registered, false);
+  await ipt.close();
+});
+
+test('network namespaces: by name, path and pid, and never the wrong one', async () => {
+  legacy('ipv4', '-A', 'INPUT', '-s', '10.9.9.9', '-j', 'ACCEPT');
+  const here = run(['iptables-legacy-save']);
+  using netns = Netns.create();
+  using empty = Netns.create();
+  const child = netns.start(['sh', '-c', 'echo there; exec cat']);
+  await child.line(/there/);
+  for (const [port, where] of [netns.name!, netns.path, child.pid].entries()) {
+    const ipt = Iptables.open({ netns: where });
+    await Promise.all(
+      Array.from({ length: 5 }, (_, i) =>
+        ipt.edit('filter', (table) => {
+          table.chain('INPUT').append(`-p udp --dport ${100 * (port + 1) + i}`);
+        }),
+      ),
+    );
+    assert.is((await ipt.read()).chain('INPUT').length, 5 * (port + 1));
+    assert.equal(await ipt.tables(), ['filter']);
+    await ipt.close();
+  }
+  assert.is(netns.exec('iptables-legacy-save').match(/-A INPUT/g)?.length, 15);
+  // Comments hold the time.
+  const rules = (text: string) => text.split('\n').filter((line) => line.startsWith('-A'));
+  assert.equal(rules(run(['iptables-legacy-save'])), rules(here));
+  assert.is(empty.exec('cat', '/proc/net/ip_tables_names'), '');
+  await child.stop();
+});
+
+test.run();

@@ -1,0 +1,165 @@
+// Edits that take themselves back unless they are confirmed.
+import { XtablesError } from '../../src/errors.js';
+import { Iptables } from '../../src/iptables/iptables.js';
+import { assert, suite, throws } from '../support/harness.js';
+import type { Family } from '../support/iptables-tables.js';
+import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
+import { run } from '../support/process.js';
+
+const test = suite('iptables edits that are reverted');
+
+const start = `*filter
+:one - [0:0]
+:two - [0:0]
+-A INPUT -p tcp -j one
+-A INPUT -i lo -p udp --dport 9 -j ACCEPT
+-A one -p tcp --dport 1 -j ACCEPT
+-A one -p tcp --dport 2 -j DROP
+-A one -p tcp --dport 3 -j ACCEPT
+-A two -j RETURN
+COMMIT
+`;
+const long = 600_000;
+/** Without the counters of the policies. */
+const content = (family: Family) => saved(family).replaceAll(/ \[\d+:\d+\]/g, '');
+
+test('confirmed: stays', async () => {
+  for (const family of families) {
+    reset();
+    load(family, start);
+    const ipt = Iptables.open({ family });
+    const pending = await ipt.edit('filter', (table) => table.chain('two').flush().length, {
+      revertAfter: long,
+    });
+    assert.is(pending.value, 0);
+    assert.ok(pending.deadline.getTime() > Date.now());
+    const after = saved(family);
+    assert.not.match(after, /-A two/);
+    pending.confirm();
+    pending.confirm();
+    assert.equal(await pending.fate, { kind: 'confirmed' });
+    assert.equal(await pending.revert(), { kind: 'confirmed' });
+    assert.is(saved(family), after);
+    await ipt.close();
+    assert.is(saved(family), after);
+  }
+});
+
+test('not confirmed: every kind of change is undone, and counters stay', async () => {
+  for (const family of families) {
+    reset();
+    load(family, start);
+    await packets(family, 4);
+    const before = content(family);
+    const ipt = Iptables.open({ family });
+    const pending = await ipt.edit(
+      'filter',
+      (table) => {
+        table.chain('INPUT').policy('DROP').move(1, 0).insert('-p tcp --dport 22 -j DROP');
+        table.chain('one').delete(0);
+        table.chain('one').replace(0, '-p tcp --dport 9 -j DROP');
+        table.renameChain('two', 'deux');
+        table.newChain('made').append('-j deux');
+        table.chain('OUTPUT').append('-p tcp -j made');
+      },
+      { revertAfter: 1 },
+    );
+    await packets(family, 3);
+    assert.equal(await pending.fate, { kind: 'reverted', merged: false });
+    assert.is(content(family), before);
+    const counted = /\[(\d+):\d+\] -A INPUT -i lo/.exec(saved(family, { counters: true }));
+    assert.is(counted?.[1], '7');
+    await throws(XtablesError, /ERR_NETFILTER_REVERTED/, () => pending.confirm());
+    await ipt.close();
+  }
+});
+
+test('what others did meanwhile stays', async () => {
+  reset();
+  load('ipv4', start);
+  const ipt = Iptables.open();
+  const pending = await ipt.edit(
+    'filter',
+    (table) => {
+      table.chain('INPUT').policy('DROP').insert('-s 10.0.0.1 -j DROP');
+      table.chain('one').delete(1);
+      table.newChain('made').append('-j ACCEPT');
+      table.chain('two').append('-j made');
+    },
+    { revertAfter: long },
+  );
+  // In a chain that we changed, in one that we did not, a policy, and a chain of their own.
+  legacy('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
+  legacy('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
+  legacy('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
+  legacy('ipv4', '-P', 'FORWARD', 'DROP');
+  legacy('ipv4', '-N', 'theirs');
+  assert.equal(await pending.revert(), { kind: 'reverted', merged: true });
+  const found = saved('ipv4');
+  reset();
+  load('ipv4', start);
+  legacy('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
+  legacy('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
+  legacy('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
+  legacy('ipv4', '-P', 'FORWARD', 'DROP');
+  legacy('ipv4', '-N', 'theirs');
+  assert.is(found, saved('ipv4'));
+  await ipt.close();
+});
+
+test('a chain that the edit made stays while others use it', async () => {
+  reset();
+  load('ipv4', start);
+  const ipt = Iptables.open();
+  const pending = await ipt.edit('filter', (table) => void table.newChain('made'), {
+    revertAfter: long,
+  });
+  legacy('ipv4', '-A', 'OUTPUT', '-j', 'made');
+  assert.equal(await pending.revert(), { kind: 'reverted', merged: true });
+  assert.match(saved('ipv4'), /-A OUTPUT -j made/);
+  await ipt.close();
+});
+
+test('closing takes back what is not confirmed', async () => {
+  reset();
+  load('ipv4', start);
+  const before = saved('ipv4');
+  const ipt = Iptables.open();
+  const pending = await ipt.edit('filter', (table) => table.clear(), { revertAfter: long });
+  assert.not.match(saved('ipv4'), /-A/);
+  await ipt.close();
+  assert.is(saved('ipv4'), before);
+  assert.equal(await pending.fate, { kind: 'reverted', merged: false });
+});
+
+test('nothing done, nothing undone; a table that was made stays', async () => {
+  reset();
+  load('ipv4', start);
+  const before = saved('ipv4');
+  const ipt = Iptables.open();
+  const nothing = await ipt.edit('filter', () => 7, { revertAfter: 1 });
+  assert.equal(await nothing.fate, { kind: 'reverted', merged: false });
+  assert.is(saved('ipv4'), before);
+  const raw = await ipt.edit('raw', (table) => table.chain('OUTPUT').append('-j ACCEPT').length, {
+    revertAfter: 1,
+  });
+  assert.equal(await raw.fate, { kind: 'reverted', merged: false });
+  assert.not.match(saved('ipv4', { table: 'raw' }), /-A/);
+  await ipt.close();
+});
+
+test('the process does not end before the old table is back', async () => {
+  reset();
+  load('ipv4', start);
+  const before = saved('ipv4');
+  const source = new URL('../../src/iptables/iptables.ts', import.meta.url);
+  run(
+    [process.execPath, '--import', 'tsx', '--input-type=module', '-e'].concat([
+      `import { iptables } from ${JSON.stringify(source.href)};
+     await iptables.edit('filter', (table) => table.clear(), { revertAfter: 50 });`,
+    ]),
+  );
+  assert.is(saved('ipv4'), before);
+});
+
+test.run();

@@ -1,0 +1,135 @@
+// watch(): what rules and policies count, as it happens.
+import { Iptables } from '../../src/iptables/iptables.js';
+import type { RuleHits } from '../../src/iptables/watch.js';
+import { assert, suite } from '../support/harness.js';
+import type { Family } from '../support/iptables-tables.js';
+import { families, legacy, load, packets, reset } from '../support/iptables-tables.js';
+
+const test = suite('watching iptables counters');
+
+const start =
+  '*filter\n:c - [0:0]\n:primer - [0:0]\n-A OUTPUT -p udp --dport 11 -j primer\n-A primer\n[5:500] -A INPUT -i lo -p udp --dport 9 -j c\n-A INPUT -p udp --dport 10\n-A c\nCOMMIT\n';
+
+/** Collects hits, and waits for those of a chain and index. */
+class Watch {
+  readonly seen: RuleHits[] = [];
+  readonly end: Promise<void>;
+  readonly abort = new AbortController();
+  #wake: (() => void) | undefined;
+
+  constructor(ipt: Iptables, tables?: string[]) {
+    const options = { interval: 10, signal: this.abort.signal, ...(tables && { tables }) };
+    const hits = ipt.watch(options);
+    this.end = (async () => {
+      for await (const hit of hits) {
+        this.seen.push(hit);
+        this.#wake?.();
+      }
+    })();
+  }
+
+  /** Until `done` holds of the sum of packets of what it names. */
+  async sum(chain: string, index: number | undefined, done: (packets: bigint) => boolean) {
+    for (;;) {
+      const found = this.seen.filter((hit) => hit.chain === chain && hit.index === index);
+      const packets = found.reduce((sum, hit) => sum + hit.packets, 0n);
+      if (done(packets)) return found;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+/** A watch that has made its first reading: a packet for a rule of its own was told. */
+async function begun(family: Family, ipt: Iptables): Promise<Watch> {
+  const watch = new Watch(ipt);
+  let first = false;
+  const seen = watch
+    .sum('primer', 0, (sum) => sum > 0n)
+    .then(() => {
+      first = true;
+    });
+  while (!first) await packets(family, 1, 11);
+  await seen;
+  return watch;
+}
+
+test('deltas of rules and policies, with the rule itself', async () => {
+  for (const family of families) {
+    reset();
+    load(family, start, '-c');
+    const ipt = Iptables.open({ family });
+    const watch = await begun(family, ipt);
+    await packets(family, 7);
+    const hits = await watch.sum('INPUT', 0, (sum) => sum >= 7n);
+    const last = hits.at(-1)!;
+    assert.is(last.table, 'filter');
+    assert.is(last.total.packets, 12n);
+    assert.is(last.reset, false);
+    assert.match(String(last.rule), /--dport 9 -j c/);
+    assert.ok(last.time instanceof Date);
+    await watch.sum('c', 0, (sum) => sum === 7n);
+    const policy = await watch.sum('INPUT', undefined, (sum) => sum >= 7n);
+    assert.is(policy[0]!.rule, undefined);
+    // A rule that nothing met is not told about.
+    assert.is(
+      watch.seen.some((hit) => hit.chain === 'INPUT' && hit.index === 1),
+      false,
+    );
+    watch.abort.abort();
+    await watch.end;
+    await ipt.close();
+  }
+});
+
+test('through edits, moves and zeroing', async () => {
+  reset();
+  load('ipv4', start, '-c');
+  const ipt = Iptables.open();
+  const watch = await begun('ipv4', ipt);
+  await packets('ipv4', 2);
+  await watch.sum('INPUT', 0, (sum) => sum === 2n);
+  // The rule is elsewhere now; what it had counted is no news.
+  await ipt.edit('filter', (table) => {
+    table.chain('INPUT').append('-p tcp').move(0, 2);
+  });
+  await packets('ipv4', 3);
+  const moved = await watch.sum('INPUT', 2, (sum) => sum >= 3n);
+  assert.is(
+    moved.reduce((sum, hit) => sum + hit.packets, 0n),
+    3n,
+  );
+  assert.is(moved.at(-1)!.total.packets, 10n);
+  legacy('ipv4', '-Z');
+  await packets('ipv4', 4);
+  const after = await watch.sum('INPUT', 2, (sum) => sum >= 7n);
+  assert.is(
+    after.some((hit) => hit.reset),
+    true,
+  );
+  assert.is(after.at(-1)!.total.packets, 4n);
+  watch.abort.abort();
+  await watch.end;
+  await ipt.close();
+});
+
+test('ends with the loop, with close(), and before it begins', async () => {
+  reset();
+  load('ipv4', start, '-c');
+  const ipt = Iptables.open();
+  for await (const _ of ipt.watch({ interval: 10, signal: AbortSignal.abort() }))
+    assert.unreachable();
+  const flood = setInterval(() => void packets('ipv4', 1), 5);
+  for await (const hit of ipt.watch({ interval: 10, tables: ['filter'] })) {
+    assert.is(hit.table, 'filter');
+    break;
+  }
+  clearInterval(flood);
+  const watch = new Watch(ipt, ['filter']);
+  await ipt.read();
+  await ipt.close();
+  await watch.end;
+});
+
+test.run();

@@ -1,0 +1,286 @@
+// Changing flows: one by its name, many by a filter; what changes is what was asked for, and nothing else.
+import {
+  Conntrack,
+  conntrack,
+  type FlowChange,
+  type FlowFilter,
+  type FlowObject,
+  NetlinkError,
+  type TupleInit,
+} from '../../src/index.js';
+import { canonical, meaningful, nfctAttributes } from '../support/compare.js';
+import { filterMatches, inOrder, randomFilter } from '../support/flow-filters.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { Netns } from '../support/netns.js';
+import { nfctDump } from '../support/nfct-oracle.js';
+import { fill, useLabels } from '../support/populate.js';
+import { Random } from '../support/random.js';
+
+const test = suite('update');
+
+test.before(() => useLabels());
+
+const tcp = {
+  protocol: 'tcp',
+  src: '10.1.0.1',
+  dst: '192.0.2.1',
+  srcPort: 1024,
+  dstPort: 443,
+} as const;
+const sctp = { ...tcp, protocol: 'sctp' } as const;
+const timeout = 3600;
+
+/** The flow as it is, the library agreeing. */
+async function now(name: TupleInit = tcp): Promise<FlowObject> {
+  const flow = (await conntrack.get(name))!.toObject();
+  const theirs = nfctDump().find(({ attributes }) => attributes.id === flow.id)!;
+  // A lookup itself holds a reference.
+  const { timeout: _a, use: _c, ...library } = meaningful(theirs.attributes);
+  const { timeout: _b, use: _d, ...ours } = nfctAttributes(flow);
+  assert.is(canonical(ours), canonical(library));
+  return flow;
+}
+
+const lasting = ({ timeout: _, use, ...rest }: FlowObject) => rest;
+
+test('the mark: whole, and bits under a mask', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout, mark: 0xf0f0 });
+  const before = await now();
+  assert.ok(await conntrack.update(tcp, { mark: 0xffffffff }));
+  assert.is((await now()).mark, 0xffffffff);
+  const steps: [{ value: number; mask: number }, number][] = [
+    [{ value: 0, mask: 0xffff0000 }, 0x0000ffff],
+    // Bits of the value outside the mask mean nothing; the kernel alone would toggle them.
+    [{ value: 0xffffff12, mask: 0xff }, 0x0000ff12],
+    [{ value: 0x80000000, mask: 0x80000000 }, 0x8000ff12],
+    [{ value: 0, mask: 0 }, 0x8000ff12],
+  ];
+  for (const [mark, expected] of steps) {
+    assert.ok(await conntrack.update(tcp, { mark }));
+    assert.is((await now()).mark, expected, JSON.stringify(mark));
+  }
+  assert.is(canonical(lasting({ ...(await now()), mark: 0xf0f0 })), canonical(lasting(before)));
+});
+
+test('timeout, state, flags and scales of TCP', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout, state: 'SYN_SENT' });
+  await conntrack.update(tcp, { timeout: 100_000 });
+  assert.ok((await now()).timeout! > 99_000);
+  await conntrack.update(tcp, { state: 'CLOSE_WAIT' });
+  assert.is((await now()).state, 'CLOSE_WAIT');
+  await conntrack.update(tcp, { tcp: { flags: { orig: 0x0a, reply: 0x08 } } });
+  assert.equal((await now()).tcp?.flags, { orig: 0x0a, reply: 0x08 });
+  await conntrack.update(tcp, { tcp: { wscale: { orig: 3, reply: 14 } } });
+  assert.equal((await now()).tcp, {
+    flags: { orig: 0x0b, reply: 0x09 },
+    wscale: { orig: 3, reply: 14 },
+  });
+  assert.is((await now()).state, 'CLOSE_WAIT');
+});
+
+test('state and tags of SCTP', async () => {
+  await conntrack.flush();
+  const vtag = { orig: 1, reply: 2 };
+  await conntrack.create({ ...sctp, timeout, state: 'COOKIE_WAIT', sctp: { vtag } });
+  const next = { orig: 0xffffffff, reply: 0x80000000 };
+  await conntrack.update(sctp, { state: 'ESTABLISHED', sctp: { vtag: next } });
+  const flow = await now(sctp);
+  assert.equal([flow.state, flow.sctp], ['ESTABLISHED', { vtag: next }]);
+});
+
+test('status: bits are added, none is taken away', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout, nat: { src: '203.0.113.9' } });
+  const first = (await now()).status;
+  assert.ok(await conntrack.update(tcp, { status: 'seen_reply' }));
+  assert.ok(await conntrack.update(tcp, { status: ['assured'] }));
+  assert.equal((await now()).status, ['seen_reply', 'assured', ...first]);
+  assert.ok(await conntrack.update(tcp, { status: ['seen_reply'], mark: 4 }));
+  assert.is((await now()).mark, 4);
+  assert.ok(await conntrack.update(tcp, { status: 'fixed_timeout' }));
+  assert.equal((await now()).status, ['seen_reply', 'assured', ...first, 'fixed_timeout']);
+  const error = await throws(NetlinkError, /^conntrack update: EPERM: .*FIXED_TIMEOUT/, () =>
+    conntrack.update(tcp, { timeout: 5 }),
+  );
+  assert.is(error.code, 'EPERM');
+});
+
+test('labels: all anew, and some set and some cleared', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout, labels: [0, 64] });
+  const steps: [NonNullable<FlowChange['labels']>, number[] | undefined][] = [
+    [
+      [1, 127],
+      [1, 127],
+    ],
+    [{ set: [0, 33] }, [0, 1, 33, 127]],
+    [{ clear: [1, 127] }, [0, 33]],
+    [{ set: [5], clear: [0, 99] }, [5, 33]],
+    [[], undefined],
+  ];
+  for (const [labels, expected] of steps) {
+    assert.ok(await conntrack.update(tcp, { labels }));
+    assert.equal((await now()).labels, expected, JSON.stringify(labels));
+  }
+});
+
+test('sequence adjustment and synproxy', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout });
+  const seqAdj = { reply: { correctionPos: 9, offsetBefore: -9, offsetAfter: 9 } };
+  await conntrack.update(tcp, { seqAdj });
+  assert.equal((await now()).seqAdj?.reply, seqAdj.reply);
+  const synproxy = { isn: 1, its: 0, tsoff: 0xffffffff };
+  await conntrack.update(tcp, { synproxy });
+  assert.equal((await now()).synproxy, synproxy);
+});
+
+test('a helper can be removed, not added or swapped', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout, helper: 'ftp' });
+  const swap = await throws(NetlinkError, /^conntrack update: EBUSY: /, () =>
+    conntrack.update(tcp, { helper: 'irc' }),
+  );
+  assert.match(String(swap.hint), /helper/);
+  assert.ok(await conntrack.update(tcp, { helper: 'ftp' }));
+  assert.ok(await conntrack.update(tcp, { helper: '' }));
+  assert.is((await now()).helper, undefined);
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout });
+  await throws(NetlinkError, /^conntrack update: EOPNOTSUPP: .*when a flow is created/, () =>
+    conntrack.update(tcp, { helper: 'ftp' }),
+  );
+});
+
+test('a flow without room for labels says what was missing', async () => {
+  using netns = Netns.create();
+  await using there = Conntrack.open({ netns: netns.path });
+  await there.create({ ...tcp, timeout });
+  useLabels(netns);
+  for (const attempt of [
+    () => there.update(tcp, { labels: [1] }),
+    () => there.updateWhere({ protocol: 'tcp' }, { labels: { set: [1] } }),
+  ]) {
+    const error = await throws(NetlinkError, /^conntrack update: ENOSPC: /, attempt);
+    assert.match(String(error.hint), /connlabel/);
+  }
+  assert.not(await there.update({ ...tcp, srcPort: 1 }, { labels: [1] }));
+});
+
+test('every kind of flow, named as a view, as data, by its tuple and by its reply', async () => {
+  await conntrack.flush();
+  fill({ count: 512, seed: 41, labels: true });
+  let mark = 1;
+  for (const flow of await conntrack.dump()) {
+    const { packets, bytes, ...reply } = flow.toObject().reply;
+    const { protocol, zone, orig } = flow.toObject();
+    for (const name of [
+      flow,
+      flow.toObject(),
+      { protocol, zone, orig },
+      { protocol, zone, reply },
+    ]) {
+      assert.ok(await conntrack.update(name, { mark }), canonical(flow.toObject()));
+      assert.is((await conntrack.get(flow))?.mark, mark++);
+    }
+  }
+});
+
+test('what is not there is false', async () => {
+  await conntrack.flush();
+  await conntrack.create({ ...tcp, timeout, zone: 4 });
+  const reply = { src: tcp.dst, dst: tcp.src, srcPort: 443, dstPort: 1024 };
+  for (const name of [tcp, { ...tcp, zone: 5 }, sctp, { protocol: 'tcp', reply } as const]) {
+    assert.not(await conntrack.update(name, { mark: 1 }));
+    assert.not(await conntrack.update(name, { status: 'assured' }));
+  }
+  assert.is((await now({ ...tcp, zone: 4 })).mark, 0);
+});
+
+interface Case {
+  change: FlowChange;
+  /** Narrows the random filters. */
+  only?: FlowFilter;
+  apply: (flow: FlowObject) => FlowObject;
+}
+
+const withStatus = (flow: FlowObject, bits: number): FlowObject => ({
+  ...flow,
+  statusBits: flow.statusBits | bits,
+  status: [],
+});
+
+const cases: Case[] = [
+  { change: { mark: 0xabcd }, apply: (flow) => ({ ...flow, mark: 0xabcd }) },
+  {
+    change: { mark: { value: 0xff, mask: 0x0f } },
+    apply: (flow) => ({ ...flow, mark: ((flow.mark & ~0xf) | 0xf) >>> 0 }),
+  },
+  {
+    change: { status: ['seen_reply', 'assured'] },
+    apply: (flow) => withStatus(flow, 6),
+  },
+  {
+    change: { labels: { set: [2], clear: [3, 70] }, mark: 1 },
+    apply: (flow) => {
+      const labels = new Set(flow.labels).add(2);
+      labels.delete(3);
+      labels.delete(70);
+      return { ...flow, mark: 1, labels: [...labels].sort((a, b) => a - b) };
+    },
+  },
+  {
+    change: { state: 'LAST_ACK' },
+    only: { protocol: 'tcp' },
+    apply: (flow) => ({ ...flow, state: 'LAST_ACK' }),
+  },
+];
+
+test('updateWhere changes what matches, and nothing else', async () => {
+  await conntrack.flush();
+  fill({ count: 640, seed: 51, labels: true });
+  const random = new Random(51);
+  const image = (flow: FlowObject) => canonical({ ...lasting(flow), status: [] });
+  let changed = 0;
+  for (let round = 0; round < 25; round++) {
+    const { change, only, apply } = cases[round % cases.length]!;
+    const before = inOrder((await conntrack.dump()).toArray());
+    const candidates = only ? before.filter((flow) => filterMatches(flow, only)) : before;
+    const filter: FlowFilter = { ...randomFilter(random, candidates), ...only };
+    const expected = before.map((flow) => image(filterMatches(flow, filter) ? apply(flow) : flow));
+    const done = await conntrack.updateWhere(filter, change);
+    const said = `${JSON.stringify(filter)} ${JSON.stringify(change)}`;
+    assert.is(done, before.filter((flow) => filterMatches(flow, filter)).length, said);
+    const after = (await conntrack.dump()).toArray().map(image);
+    assert.equal(after.sort(), expected.sort(), said);
+    if (done > 0 && done < before.length) changed++;
+  }
+  assert.ok(changed > 12);
+});
+
+test('updateWhere goes on past a refusal and says how many there were', async () => {
+  await conntrack.flush();
+  for (let port = 1; port <= 5; port++) {
+    const status = port % 2 === 0 ? (['fixed_timeout'] as const) : [];
+    await conntrack.create({ ...tcp, srcPort: port, timeout, status });
+  }
+  const error = await throws(NetlinkError, /^conntrack update: EPERM/, () =>
+    conntrack.updateWhere({ protocol: 'tcp' }, { timeout: 90_000 }),
+  );
+  assert.match(String(error.detail), /^2 of 5 flows/);
+  const long = (await conntrack.dump()).toArray().filter((flow) => flow.timeout! > 80_000);
+  assert.is(long.length, 3);
+});
+
+test('a state for flows of more than one protocol is refused', async () => {
+  await throws(TypeError, /change\.state: /, () =>
+    conntrack.updateWhere({ protocol: ['tcp', 'sctp'] }, { state: 'ESTABLISHED' }),
+  );
+  await throws(TypeError, /change\.state: /, () =>
+    conntrack.updateWhere({ zone: 0 }, { state: 'ESTABLISHED' }),
+  );
+});
+
+test.run();

@@ -1,0 +1,109 @@
+// AbortSignal: before, in the middle, after. The rejection is the signal's reason and says by itself
+// that the dump ended early: a dump that had come to its end would have resolved. rare.test.ts has the
+// abort between two datagrams of one.
+import { getEventListeners } from 'node:events';
+import { Conntrack, type FlowFilter } from '../../src/index.js';
+import { abortsOnceHeard } from '../support/abort.mjs';
+import { assert, suite } from '../support/harness.js';
+import { fill } from '../support/populate.js';
+import { descriptors, eventually, threads } from '../support/resources.mjs';
+
+const test = suite('lifetime: abort');
+const rows = 30_000;
+// No flow matches, and the kernel cannot know: it sends them all.
+const never: FlowFilter = { helper: 'nobody' };
+
+let ct: Conntrack;
+test.before(() => {
+  fill({ count: rows, profile: 'plain' });
+  ct = Conntrack.open();
+});
+test.after(() => ct.close());
+
+async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (reason) {
+    return reason;
+  }
+  throw new Error('resolved, although it was aborted');
+}
+
+test('before: nothing is started', async () => {
+  const before = descriptors();
+  const reason = { why: 'not an error at all' };
+  const signal = AbortSignal.abort(reason);
+  assert.is(await rejection(ct.dump({}, { signal })), reason);
+  const batches = ct.dumpBatches({}, { signal });
+  assert.is(await rejection(batches.next()), reason);
+  assert.equal(await batches.next(), { value: undefined, done: true });
+  assert.equal(descriptors(), before);
+  assert.is(threads().length, 0);
+  assert.is(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('once the dump has begun to listen: one that matches, and one that never does', async () => {
+  for (const filter of [{}, never]) {
+    const signal = abortsOnceHeard();
+    const other = ct.dump(never);
+    const reason = (await rejection(ct.dump(filter, { signal }))) as Error;
+    assert.is(reason, signal.reason);
+    assert.is(reason.name, 'AbortError');
+    assert.is(getEventListeners(signal, 'abort').length, 0);
+    // Only its own dump ends.
+    assert.is((await other).stats.messages, rows);
+  }
+});
+
+test('in the middle of a dump whose thread waits for its reader', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const before = descriptors();
+  const batches = ct.dumpBatches({}, { signal, batchSize: 100 });
+  assert.is((await batches.next()).value?.length, 100);
+  // At most two batches ahead of a reader who has one: it cannot have come to the end.
+  controller.abort(new Error('enough'));
+  // Nobody reads: the thread ends by itself, and its descriptors go with it.
+  await eventually('the thread has ended', () => !threads().includes('conntrack-alone'));
+  assert.equal(descriptors(), before);
+  assert.is(await rejection(batches.next()), signal.reason);
+  assert.equal(await batches.next(), { value: undefined, done: true });
+  assert.is(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('while the reader waits for the first batch of a filter that never matches', async () => {
+  const signal = abortsOnceHeard('enough');
+  const before = descriptors();
+  assert.is(await rejection(ct.dumpBatches(never, { signal }).next()), 'enough');
+  assert.equal(descriptors(), before);
+});
+
+test('in a loop: the rows so far were real, and no more come', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let seen = 0;
+  const reason = await rejection(
+    (async () => {
+      for await (const batch of ct.dumpBatches({}, { signal, batchSize: 500 })) {
+        seen += batch.length;
+        if (seen === 1500) controller.abort();
+      }
+    })(),
+  );
+  assert.is(reason, signal.reason);
+  assert.is(seen, 1500);
+});
+
+test('after: no effect, nothing listens any more', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  for (let i = 0; i < 10; i++) await ct.dump(never, { signal });
+  for await (const _ of ct.dumpBatches(never, { signal })) assert.unreachable('it never matches');
+  const whole = await ct.dump({}, { signal });
+  controller.abort();
+  assert.is(getEventListeners(signal, 'abort').length, 0);
+  assert.is(whole.length, rows);
+  assert.is([...whole].length, rows);
+});
+
+test.run();

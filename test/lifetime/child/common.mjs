@@ -1,0 +1,19 @@
+// What the children of the lifetime tests share: the package and something to do with it.
+
+export const load = () => import(process.env.PACKAGE);
+/** The addon as the package sees it. */
+export const loadBinding = async () =>
+  (await import(new URL('native/load.js', process.env.PACKAGE).href)).addon();
+
+/** Flow number `i` of a network: something to create. */
+export const flow = (i, network = 11) => ({
+  protocol: 'udp',
+  timeout: 600,
+  orig: {
+    src: `${network}.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`,
+    dst: '192.0.2.1',
+    srcPort: 1000,
+    dstPort: 2000,
+  },
+});
+export const flows = (count, network) => Array.from({ length: count }, (_, i) => flow(i, network));

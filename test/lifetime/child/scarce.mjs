@@ -1,0 +1,75 @@
+// The system refuses threads or descriptors: an error each time, and all is well afterwards.
+import { rmSync, writeFileSync } from 'node:fs';
+import { flows, load } from './common.mjs';
+
+const report = (value) => process.stdout.write(`${value}\n`);
+const { Conntrack } = await load();
+
+async function outcome(work) {
+  try {
+    return `resolved ${await work()}`;
+  } catch (error) {
+    return `${error.name} ${error.code} ${error.operation}`;
+  }
+}
+
+async function read(ct) {
+  let rows = 0;
+  for await (const batch of ct.dumpBatches({}, { batchSize: 1000 })) {
+    // The thread has to wait for its reader, with or without a descriptor to wait with.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    rows += batch.length;
+  }
+  return rows;
+}
+
+const what = process.argv[2];
+if (what === 'threads') {
+  const file = process.env.SHIM_THREADS;
+  const ct = Conntrack.open();
+  const uses = {
+    dump: () => ct.dump(),
+    dumpBatches: () => read(ct),
+    get: () => ct.getMany([flows(1)[0]]),
+    'open elsewhere': () => Conntrack.open({ netns: process.argv[3] }),
+  };
+  for (const [name, use] of Object.entries(uses)) {
+    // Without threads, as long as the call lasts.
+    writeFileSync(file, '');
+    const pending = outcome(use);
+    rmSync(file);
+    report(`${name}: ${await pending}`);
+  }
+  report(`then: ${await outcome(async () => (await ct.dump()).length)}`);
+  await ct.close();
+} else if (what === 'eventfd') {
+  writeFileSync(process.env.SHIM_EVENTFD, '');
+  const ct = Conntrack.open();
+  report(`dumpBatches: ${await outcome(() => read(ct))}`);
+  const batches = ct.dumpBatches({}, { batchSize: 100 });
+  await batches.next();
+  const controller = new AbortController();
+  const aborted = ct.dumpBatches({}, { batchSize: 100, signal: controller.signal });
+  await aborted.next();
+  controller.abort();
+  report(`abort: ${(await aborted.next().catch((error) => error)).name}`);
+  await ct.close();
+  report(`close: ${(await batches.next().catch((error) => error)).code}`);
+} else if (what === 'descriptors') {
+  // Started with a limit that the process itself nearly fills.
+  const held = [];
+  const ct = Conntrack.open();
+  await ct.count();
+  for (;;) {
+    const one = await outcome(() => held.push(Conntrack.open()));
+    if (!one.startsWith('resolved')) {
+      report(`open: ${one}`);
+      break;
+    }
+  }
+  report(`dump: ${await outcome(() => ct.dump())}`);
+  report(`dumpBatches: ${await outcome(() => read(ct))}`);
+  report(`settings: ${await outcome(() => ct.settings())}`);
+  for (const one of held) await one.close();
+  report(`then: ${await outcome(() => read(ct))}`);
+}

@@ -1,0 +1,231 @@
+// close(), dispose, and leaving a loop: what is under way ends with a ClosedError, and everything is
+// given back by the time the promise settles, without the garbage collector's help. rare.test.ts has
+// the close between two datagrams of a dump.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  ClosedError,
+  Conntrack,
+  conntrack,
+  type FlowBatch,
+  type FlowInit,
+  NetlinkError,
+} from '../../src/index.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { fill } from '../support/populate.js';
+import { descriptors, eventually, threads } from '../support/resources.mjs';
+
+const test = suite('lifetime: close');
+const rows = 30_000;
+const closed = /^conntrack [a-z]+: ERR_NETFILTER_CLOSED: the handle is closed$/;
+
+const flow = (i: number): FlowInit => ({
+  protocol: 'udp',
+  timeout: 600,
+  orig: { src: `11.0.${i >> 8}.${i & 255}`, dst: '192.0.2.1', srcPort: 1, dstPort: 2 },
+});
+const flows = (count: number) => Array.from({ length: count }, (_, i) => flow(i));
+const tuple = { protocol: 'udp', orig: flow(0).orig! } as const;
+const mark = { mark: 0xdeadbeef } as const;
+
+test.before(() => {
+  fill({ count: rows, profile: 'plain' });
+});
+
+/** Runs `work` and asserts that the process holds the same descriptors after it as before. */
+async function givesBack(work: () => Promise<void>): Promise<void> {
+  await conntrack.close();
+  const before = descriptors();
+  await work();
+  assert.equal(descriptors(), before);
+}
+
+async function settles(promise: Promise<unknown>): Promise<void> {
+  await throws(ClosedError, closed, () => promise);
+}
+
+/** The same for what may have come to its end before it was ended: threads run when they like. */
+async function endsOrHasEnded(promise: Promise<unknown>): Promise<void> {
+  let ended = false;
+  const watched = promise.then(() => {
+    ended = true;
+  });
+  await watched.catch((error) => assert.instance(error, ClosedError));
+  if (!ended) await settles(promise);
+}
+
+test('operations under way', () =>
+  givesBack(async () => {
+    const ct = Conntrack.open();
+    const pending = [
+      ct.dump(),
+      ct.dump(mark),
+      ct.deleteWhere(mark),
+      ct.updateWhere(mark, { mark: 1 }),
+      ct.flush(mark),
+    ];
+    const ends = pending.map(endsOrHasEnded);
+    // Not cancelled, but waited for: short, and half done would be worse.
+    const lookup = ct.getMany([tuple, tuple]);
+    await ct.close();
+    await Promise.all(ends);
+    assert.equal(await lookup, [undefined, undefined]);
+  }));
+
+test('a dump in batches: while reading, between batches, before the first', () =>
+  givesBack(async () => {
+    const ct = Conntrack.open();
+    const reading = ct.dumpBatches(mark);
+    const between = ct.dumpBatches({}, { batchSize: 100 });
+    const unread = ct.dumpBatches();
+    const rejected = endsOrHasEnded(reading.next());
+    assert.is((await between.next()).value?.length, 100);
+    await ct.close();
+    await rejected;
+    await eventually('the threads have ended', () => !threads().includes('conntrack-alone'));
+    await settles(between.next());
+    await settles(unread.next());
+    for (const ended of [reading, between, unread]) {
+      assert.equal(await ended.next(), { value: undefined, done: true });
+    }
+  }));
+
+test('leaving a loop over batches gives everything back before the loop is over', () =>
+  givesBack(async () => {
+    await using ct = Conntrack.open();
+    const before = descriptors();
+    for await (const batch of ct.dumpBatches({}, { batchSize: 100 })) {
+      assert.is(batch.length, 100);
+      break;
+    }
+    assert.equal(descriptors(), before);
+    const failure = await throws(Error, /^mine$/, async () => {
+      for await (const _ of ct.dumpBatches({}, { batchSize: 100 })) throw new Error('mine');
+    });
+    assert.not.instance(failure, ClosedError);
+    assert.equal(descriptors(), before);
+    await ct.dumpBatches().return();
+    assert.equal(descriptors(), before);
+  }));
+
+test('createMany: what was sent is there, the rest is not, and it says so', () =>
+  givesBack(async () => {
+    const ct = Conntrack.open();
+    function* flowsUntilClosed() {
+      yield* flows(30_000);
+      void ct.close();
+      yield* flows(30_000);
+    }
+    await settles(ct.createMany(flowsUntilClosed()));
+    await ct.close();
+    await using again = Conntrack.open();
+    assert.is(await again.deleteWhere({ src: '11.0.0.0/8' }), 7 * 4096);
+  }));
+
+test('twice, at the same time, and after that', () =>
+  givesBack(async () => {
+    const ct = Conntrack.open();
+    const dump = endsOrHasEnded(ct.dump());
+    let first = false;
+    const ends = [ct.close().then(() => (first = true)), ct.close().then(() => first)];
+    assert.equal(await Promise.all(ends), [true, true]);
+    await dump;
+    await ct.close();
+    ct[Symbol.dispose]();
+    await ct[Symbol.asyncDispose]();
+  }));
+
+test('every method of a closed handle', async () => {
+  const ct = Conntrack.open();
+  await ct.close();
+  const first = async (batches: AsyncIterable<FlowBatch>) => {
+    for await (const _ of batches) break;
+  };
+  const uses: Record<string, () => unknown> = {
+    dump: () => ct.dump(),
+    dumpBatches: () => first(ct.dumpBatches()),
+    get: () => ct.get(tuple),
+    getSync: () => ct.getSync(tuple),
+    getMany: () => ct.getMany([tuple]),
+    count: () => ct.count(),
+    stats: () => ct.stats(),
+    create: () => ct.create(flow(1)),
+    upsert: () => ct.upsert(flow(1)),
+    createMany: () => ct.createMany([flow(1)]),
+    update: () => ct.update(tuple, { mark: 1 }),
+    updateWhere: () => ct.updateWhere(mark, { mark: 1 }),
+    delete: () => ct.delete(tuple),
+    deleteWhere: () => ct.deleteWhere(mark),
+    flush: () => ct.flush(),
+    settings: () => ct.settings(),
+    configure: () => ct.configure({ acct: true }),
+  };
+  // A method that is missing in the list would be one that nobody looked at.
+  const methods = Object.getOwnPropertyNames(Conntrack.prototype).filter(
+    (name) =>
+      typeof Object.getOwnPropertyDescriptor(Conntrack.prototype, name)?.value === 'function',
+  );
+  for (const name of methods) {
+    if (name !== 'constructor' && name !== 'close') assert.ok(name in uses, name);
+  }
+  for (const [name, use] of Object.entries(uses)) {
+    const error = await throws(ClosedError, closed, use);
+    assert.is(error.code, 'ERR_NETFILTER_CLOSED', name);
+  }
+  // A bad argument is one also then.
+  await throws(TypeError, /^filter\.zone: /, () => ct.dump({ zone: 'x' as never }));
+});
+
+test('using and await using', () =>
+  givesBack(async () => {
+    let ended: Promise<void>;
+    {
+      using ct = Conntrack.open();
+      ended = endsOrHasEnded(ct.dump());
+    }
+    await ended;
+    {
+      await using ct = Conntrack.open();
+      ended = endsOrHasEnded(ct.dump());
+      ct.getSync(tuple);
+      assert.ok((await ct.count()) >= rows);
+    }
+    await ended;
+    // dispose does not wait: the descriptors go a moment later.
+    await eventually('the disposed handle is closed', () => threads().length === 0);
+  }));
+
+test('the default instance opens again, and what was under way has ended', () =>
+  givesBack(async () => {
+    assert.is((await conntrack.dump()).length, rows);
+    const batches = conntrack.dumpBatches({}, { batchSize: 100 });
+    await batches.next();
+    const ends = [endsOrHasEnded(conntrack.dump()), settles(conntrack.createMany(flows(60_000)))];
+    await conntrack.close();
+    await Promise.all(ends);
+    await settles(batches.next());
+    await conntrack.deleteWhere({ src: '11.0.0.0/8' });
+    assert.is((await conntrack.dump()).length, rows);
+    assert.is(conntrack.getSync(tuple), undefined);
+    await conntrack.close();
+  }));
+
+test('a path that is no namespace: refused at once, nothing stays open', () =>
+  givesBack(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
+    try {
+      const fifo = join(folder, 'fifo');
+      execFileSync('mkfifo', [fifo]);
+      for (const netns of [fifo, folder, '/dev/null', join(folder, 'absent')]) {
+        await throws(NetlinkError, /^network namespace open: E(INVAL|NOENT)/, () =>
+          Conntrack.open({ netns }),
+        );
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }));
+
+test.run();

@@ -1,0 +1,117 @@
+// Moments that hardly ever happen, made to happen: abort, close, the end of a worker or of the process
+// exactly in the middle of a dump; no more threads; no more descriptors.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assert, suite } from '../support/harness.js';
+import { Netns } from '../support/netns.js';
+import { describe, runNode } from '../support/node-child.js';
+import { fill } from '../support/populate.js';
+import { run } from '../support/process.js';
+
+const test = suite('lifetime: rare moments');
+
+/** The shared object of child/shim.c. */
+function shim(): string {
+  const source = fileURLToPath(new URL('child/shim.c', import.meta.url));
+  const flags = [
+    '-std=gnu11',
+    '-O1',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-shared',
+    '-fPIC',
+    '-pthread',
+  ];
+  const hash = createHash('sha256').update(readFileSync(source)).update(flags.join());
+  const folder = fileURLToPath(new URL('../../build-programs', import.meta.url));
+  const target = join(folder, `shim-${hash.digest('hex').slice(0, 16)}.so`);
+  if (existsSync(target)) return target;
+  mkdirSync(folder, { recursive: true });
+  run(['cc', ...flags, '-o', `${target}.${process.pid}`, source]);
+  renameSync(`${target}.${process.pid}`, target);
+  return target;
+}
+
+let folder: string;
+let preload: string;
+test.before(() => {
+  fill({ count: 20_000, profile: 'plain' });
+  folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
+  preload = shim();
+});
+test.after(() => rmSync(folder, { recursive: true }));
+
+let used = 0;
+async function child(script: string, args: string[], variable?: string, prefix: string[] = []) {
+  const file = join(folder, `file-${++used}`);
+  const env = variable === undefined ? {} : { LD_PRELOAD: preload, [variable]: file };
+  const ended = await runNode(script, args, { env, prefix });
+  assert.is(ended.signal, null, describe(ended));
+  assert.is(ended.stderr, '', describe(ended));
+  return ended;
+}
+
+for (const what of ['dump', 'dumpBatches', 'deleteWhere']) {
+  for (const [how, outcome] of [
+    ['abort', 'rejected enough'],
+    ['close', 'rejected ERR_NETFILTER_CLOSED'],
+    ['dispose', 'rejected ERR_NETFILTER_CLOSED'],
+    ['worker-terminate', undefined],
+    ['worker-exit', undefined],
+    ['exit', undefined],
+  ] as const) {
+    if (what === 'deleteWhere' && how === 'abort') continue; // takes no signal
+    test(`${how} in the middle of ${what}`, async () => {
+      const ended = await child('middle.mjs', [what, how], 'SHIM_GATE');
+      assert.is(ended.code, how === 'exit' ? 7 : 0, describe(ended));
+      if (how === 'exit') return;
+      if (outcome !== undefined) assert.is(ended.lines[0], outcome);
+      // The third was being received when it happened; the whole table takes a hundred and more.
+      const received = Number(/ended after (\d+) datagrams/.exec(ended.lines.at(-1) ?? '')?.[1]);
+      assert.ok(received >= 3 && received <= (what === 'deleteWhere' ? 5 : 3), describe(ended));
+    });
+  }
+}
+
+test('the system has no more threads', async () => {
+  using elsewhere = Netns.create();
+  const ended = await child('scarce.mjs', ['threads', elsewhere.path], 'SHIM_THREADS');
+  assert.is(ended.code, 0, describe(ended));
+  const refused = 'NetlinkError EAGAIN thread start';
+  assert.equal(ended.lines, [
+    `dump: ${refused}`,
+    `dumpBatches: ${refused}`,
+    `get: ${refused}`,
+    `open elsewhere: ${refused}`,
+    `then: resolved ${Netns.current.flowCount()}`,
+  ]);
+});
+
+test('the system has no more event descriptors: slower, but the same', async () => {
+  const ended = await child('scarce.mjs', ['eventfd'], 'SHIM_EVENTFD');
+  assert.is(ended.code, 0, describe(ended));
+  assert.equal(ended.lines, [
+    `dumpBatches: resolved ${Netns.current.flowCount()}`,
+    'abort: AbortError',
+    'close: ERR_NETFILTER_CLOSED',
+  ]);
+});
+
+test('the process has no more descriptors', async () => {
+  const limit = ['prlimit', '--nofile=64:64'];
+  const ended = await child('scarce.mjs', ['descriptors'], undefined, limit);
+  assert.is(ended.code, 0, describe(ended));
+  assert.equal(ended.lines, [
+    'open: NetlinkError EMFILE network namespace open',
+    'dump: NetlinkError EMFILE conntrack dump',
+    'dumpBatches: NetlinkError EMFILE conntrack dump',
+    'settings: NetlinkError EMFILE conntrack settings',
+    `then: resolved ${Netns.current.flowCount()}`,
+  ]);
+});
+
+test.run();

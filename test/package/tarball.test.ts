@@ -1,0 +1,149 @@
+// The package as a user gets it: packed, installed into a project of its own without network and
+// without install scripts, then imported, required, type-checked; with the addon, without it, and on
+// what says that it is not Linux.
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assert, suite } from '../support/harness.js';
+import { run } from '../support/process.js';
+
+const test = suite('tarball');
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const project = mkdtempSync(join(tmpdir(), 'conntrack tarball %20-'));
+const installed = join(project, 'node_modules/conntrack');
+const node = (...args: string[]) => run([process.execPath, ...args], { env: clean });
+// Nothing of this run may help the installed package to its addon.
+const clean = { NODE_PATH: '', CONNTRACK_ADDON: '', NODE_OPTIONS: process.env.NODE_OPTIONS ?? '' };
+
+/** Runs a module of the project, given as text. */
+function script(name: string, text: string, ...flags: string[]): unknown {
+  const file = join(project, name);
+  writeFileSync(file, text);
+  return JSON.parse(node(...flags, file));
+}
+
+test.before(() => {
+  run(['npm', 'pack', '--ignore-scripts', '--silent', '--pack-destination', project, root]);
+  const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'));
+  mkdirSync(installed, { recursive: true });
+  run(['tar', '-xzf', join(project, tarball!), '-C', installed, '--strip-components=1']);
+  // Its dependencies come from this checkout: the registry is not asked.
+  for (const name of ['bindings', 'file-uri-to-path', 'node-addon-api']) {
+    cpSync(join(root, 'node_modules', name), join(project, 'node_modules', name), {
+      recursive: true,
+    });
+  }
+  writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }');
+  rmSync(join(installed, 'prebuilds'), { recursive: true, force: true });
+});
+
+test.after(() => rmSync(project, { recursive: true, force: true }));
+
+const libc = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header
+  .glibcVersionRuntime
+  ? 'glibc'
+  : 'musl';
+const folder = () => join(installed, `prebuilds/${process.platform}-${process.arch}`);
+
+const probe = `
+  const outcome = await conntrack.count().then((count) => ({ count }), ({ code, message }) => ({ code, message }));
+  console.log(JSON.stringify({ usable: support().usable, reason: support().reason, outcome }));
+`;
+const asModule = `import { conntrack, support } from 'conntrack';\n${probe}`;
+type Outcome = {
+  usable: boolean;
+  reason?: string;
+  outcome: { count?: number; code?: string; message?: string };
+};
+
+test('has what check-tarball.mjs wants', () => {
+  run([process.execPath, join(root, 'scripts/check-tarball.mjs')]);
+});
+
+test('without a binary the import works and the first use says what to do', () => {
+  const { usable, reason, outcome } = script('none.mjs', asModule) as Outcome;
+  assert.not(usable);
+  assert.ok(reason !== undefined && reason !== '');
+  assert.is(outcome.code, 'ERR_NETFILTER_ADDON');
+  assert.match(outcome.message!, /npx node-gyp rebuild/);
+  assert.not(outcome.message!.includes('\n'));
+});
+
+test('on another platform the import works and the first use names Linux', () => {
+  const elsewhere = `Object.defineProperty(process, 'platform', { value: 'darwin' });
+    const { conntrack, support } = await import('conntrack');\n${probe}`;
+  const { usable, outcome } = script('darwin.mjs', elsewhere) as Outcome;
+  assert.not(usable);
+  assert.is(outcome.code, 'ERR_NETFILTER_UNSUPPORTED_PLATFORM');
+  assert.match(outcome.message!, /Linux/);
+});
+
+test('with the shipped binary it loads, from a path with spaces and percent signs', () => {
+  mkdirSync(folder(), { recursive: true });
+  const built = join(root, 'build/Release/conntrack.node');
+  copyFileSync(built, join(folder(), `conntrack.${libc}.node`));
+  const { usable, outcome } = script('esm.mjs', asModule) as Outcome;
+  assert.ok(usable);
+  assert.type(outcome.count, 'number');
+});
+
+test('require() works, and is the same instance as import', () => {
+  const text = `const required = require('conntrack');
+    import('conntrack').then((imported) =>
+      required.conntrack.count().then((count) =>
+        console.log(JSON.stringify({ same: imported.conntrack === required.conntrack, count }))));`;
+  const { same, count } = script('cjs.cjs', text) as { same: boolean; count: number };
+  assert.ok(same);
+  assert.type(count, 'number');
+});
+
+test('a binary that is no binary is explained', () => {
+  const file = join(folder(), `conntrack.${libc}.node`);
+  const kept = `${file}.kept`;
+  copyFileSync(file, kept);
+  writeFileSync(file, 'not ELF');
+  const { outcome } = script('broken.mjs', asModule) as Outcome;
+  copyFileSync(kept, file);
+  rmSync(kept);
+  assert.is(outcome.code, 'ERR_NETFILTER_ADDON');
+  assert.match(outcome.message!, /does not fit this system/);
+});
+
+test('addons switched off is explained', () => {
+  const { outcome } = script('off.mjs', asModule, '--no-addons') as Outcome;
+  assert.is(outcome.code, 'ERR_NETFILTER_ADDON');
+  assert.match(outcome.message!, /--no-addons/);
+});
+
+test('the types compile in a strict project of its own', () => {
+  mkdirSync(join(project, 'node_modules/@types'), { recursive: true });
+  for (const name of ['@types/node', 'undici-types']) {
+    const target = join(project, 'node_modules', name);
+    if (!existsSync(target)) symlinkSync(join(root, 'node_modules', name), target);
+  }
+  writeFileSync(
+    join(project, 'user.mts'),
+    `import { conntrack, type Flow, type FlowFilter } from 'conntrack';
+    const filter: FlowFilter = { protocol: 'tcp', dstPort: 443 };
+    for (const flow of await conntrack.dump(filter)) { const one: Flow = flow; console.log(one.orig.src); }
+    // @ts-expect-error: a port is a number
+    await conntrack.dump({ dstPort: 'https' });\n`,
+  );
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--module', 'nodenext'];
+  const libs = ['--target', 'es2022', '--lib', 'es2023,esnext.disposable', '--types', 'node'];
+  node(tsc, ...options, ...libs, join(project, 'user.mts'));
+});
+
+test.run();

@@ -1,0 +1,55 @@
+// Runs cases against iptables-legacy on a stand-in for the kernel's tables (fake-xtables.c): for
+// extensions that the kernel here lacks, and for older revisions. For tests only.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Suite } from './harness.js';
+
+/** The newest revision of some extensions; of others the "kernel" has every one. */
+export type Newest = Readonly<Record<string, number>>;
+
+const here = dirname(fileURLToPath(import.meta.url));
+let folder: string | undefined;
+let missing: string | undefined;
+
+function library(): string | undefined {
+  if (folder === undefined && missing === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'fake-xtables-'));
+    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+    const output = join(made, 'fake.so');
+    const source = join(here, 'fake-xtables.c');
+    const done = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', output, source, '-ldl'], {
+      encoding: 'utf8',
+    });
+    if (done.status === 0) folder = made;
+    else
+      missing = `no C compiler for the stand-in of the kernel: ${done.error?.message ?? done.stderr}`;
+  }
+  return folder === undefined ? undefined : join(folder, 'fake.so');
+}
+
+/** A suite whose cases run there, each with empty tables. */
+export function fakeKernel(test: Suite, newest: Newest = {}): Suite {
+  const preload = library();
+  const add = (name: string, run: () => void | Promise<void>) => {
+    test.when(missing, name, async () => {
+      const tables = mkdtempSync(join(folder!, 'tables-'));
+      // Everything that a case starts inherits these; iptables and the reader of tables are among them.
+      process.env.LD_PRELOAD = preload;
+      process.env.XT_FAKE_DIR = tables;
+      process.env.XT_FAKE_MAX = Object.entries(newest)
+        .map(([extension, revision]) => `${extension}=${revision}`)
+        .join(',');
+      try {
+        await run();
+      } finally {
+        delete process.env.LD_PRELOAD;
+        delete process.env.XT_FAKE_DIR;
+        delete process.env.XT_FAKE_MAX;
+      }
+    });
+  };
+  return Object.assign(add, test);
+}
