@@ -1,5 +1,6 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
+import { iterableAt } from '../checks.js';
 import { fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
@@ -70,7 +71,7 @@ export async function createMany(
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
-  for (const flow of flows) {
+  for (const flow of iterableAt(flows, 'flows', 'flows')) {
     if ((flow as FlowInit | null)?.master !== undefined) {
       if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
       index++;
