@@ -1,0 +1,208 @@
+// Sums, extremes and ranking of numeric columns, exact to 64 bits: tight loops over the words of the columns,
+// no bigint for a row. Knows numbers, nothing of flows.
+import type { ColumnName, ColumnStore } from './column-store.js';
+import { columnLayout } from './columns.js';
+import type { Grouping } from './grouping.js';
+
+/** Columns with numbers to add or compare. `packets` and `bytes` are the sums of both directions. */
+export const measures = [
+  'packets',
+  'bytes',
+  'origPackets',
+  'origBytes',
+  'replyPackets',
+  'replyBytes',
+  'timeout',
+  'mark',
+  'use',
+  'start',
+  'stop',
+] as const;
+export type Measure = (typeof measures)[number];
+
+/** What is added up to the value of a row: one column or two, of one or two words per row. */
+interface Numbers {
+  rows: number;
+  /** Low words come first (native code writes them on a machine of this byte order). */
+  wide: boolean;
+  parts: Uint32Array[];
+}
+
+function wordsOf(store: ColumnStore, name: ColumnName): Uint32Array {
+  const column = store.column(name);
+  return new Uint32Array(column.buffer, column.byteOffset, column.byteLength / 4);
+}
+
+export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
+  const { rows } = store;
+  const names: ColumnName[] =
+    measure === 'packets'
+      ? ['origPackets', 'replyPackets']
+      : measure === 'bytes'
+        ? ['origBytes', 'replyBytes']
+        : [measure];
+  const wide = columnLayout[names[0]!].size === 8;
+  return { rows, wide, parts: names.map((name) => wordsOf(store, name)) };
+}
+
+const word = 2 ** 32;
+/** Rows whose low words add up to less than 2^53, whatever they are. */
+const exactRows = 2 ** 20;
+
+/** Moves what is above 32 bits from the low sums to the high ones. */
+function carry(low: Float64Array, high: Float64Array): void {
+  for (let i = 0; i < low.length; i++) {
+    const over = Math.floor(low[i]! / word);
+    high[i]! += over;
+    low[i]! -= over * word;
+  }
+}
+
+function combined(low: number, high: number, wide: boolean): number | bigint {
+  return wide ? BigInt(low) + (BigInt(high) << 32n) : low + high * word;
+}
+
+/** The sum of all rows. */
+export function total({ rows, wide, parts }: Numbers): number | bigint {
+  const low = new Float64Array(1);
+  const high = new Float64Array(1);
+  for (const words of parts) {
+    for (let from = 0; from < rows; from += exactRows) {
+      const to = Math.min(rows, from + exactRows);
+      const [lowSum, highSum] = wide ? sumPairs(words, from, to) : [sumWords(words, from, to), 0];
+      low[0]! += lowSum;
+      high[0]! += highSum;
+      carry(low, high);
+    }
+  }
+  return combined(low[0]!, high[0]!, wide);
+}
+
+function sumWords(words: Uint32Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += words[i]!;
+  return sum;
+}
+
+function sumPairs(words: Uint32Array, from: number, to: number): [low: number, high: number] {
+  let low = 0;
+  let high = 0;
+  for (let i = from * 2; i < to * 2; i += 2) {
+    low += words[i]!;
+    high += words[i + 1]!;
+  }
+  return [low, high];
+}
+
+/** The sum of each group. */
+export function sums({ rows, wide, parts }: Numbers, grouping: Grouping): (number | bigint)[] {
+  const { groupOf } = grouping;
+  const low = new Float64Array(grouping.firstRows.length);
+  const high = new Float64Array(grouping.firstRows.length);
+  for (const words of parts) {
+    for (let from = 0; from < rows; from += exactRows) {
+      const to = Math.min(rows, from + exactRows);
+      if (wide) {
+        for (let row = from; row < to; row++) {
+          const group = groupOf[row]!;
+          low[group]! += words[row * 2]!;
+          high[group]! += words[row * 2 + 1]!;
+        }
+      } else {
+        for (let row = from; row < to; row++) low[groupOf[row]!]! += words[row]!;
+      }
+      carry(low, high);
+    }
+  }
+  return Array.from(low, (value, group) => combined(value, high[group]!, wide));
+}
+
+/** Of each row: its value as a double, or undefined where one does not fit. */
+function doubles({ rows, wide, parts }: Numbers): Float64Array | undefined {
+  const values = new Float64Array(rows);
+  let most = 0;
+  for (const words of parts) {
+    if (wide) {
+      for (let row = 0; row < rows; row++) {
+        values[row]! += words[row * 2]! + words[row * 2 + 1]! * word;
+      }
+    } else {
+      for (let row = 0; row < rows; row++) values[row]! += words[row]!;
+    }
+  }
+  for (let row = 0; row < rows; row++) if (values[row]! > most) most = values[row]!;
+  return most <= Number.MAX_SAFE_INTEGER ? values : undefined;
+}
+
+/** The value of a row, exact. */
+function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
+  if (!wide) return parts[0]![row]!;
+  return parts.reduce(
+    (sum, words) => sum + BigInt(words[row * 2]!) + (BigInt(words[row * 2 + 1]!) << 32n),
+    0n,
+  );
+}
+
+/** Compares the values of two rows: less than, equal to or greater than 0. */
+function comparison(numbers: Numbers): (a: number, b: number) => number {
+  const values = doubles(numbers);
+  if (values) return (a, b) => values[a]! - values[b]!;
+  const { parts } = numbers;
+  return (a, b) => {
+    let low = 0;
+    let high = 0;
+    let lowB = 0;
+    let highB = 0;
+    for (const words of parts) {
+      low += words[a * 2]!;
+      high += words[a * 2 + 1]!;
+      lowB += words[b * 2]!;
+      highB += words[b * 2 + 1]!;
+    }
+    const difference = high + Math.floor(low / word) - (highB + Math.floor(lowB / word));
+    return difference || (low % word) - (lowB % word);
+  };
+}
+
+/** The largest (`sign` 1) or least (-1) value of each group. */
+export function extremes(numbers: Numbers, grouping: Grouping, sign: 1 | -1): (number | bigint)[] {
+  const compare = comparison(numbers);
+  const { groupOf } = grouping;
+  const best = Uint32Array.from(grouping.firstRows);
+  for (let row = 0; row < groupOf.length; row++) {
+    const group = groupOf[row]!;
+    if (compare(row, best[group]!) * sign > 0) best[group] = row;
+  }
+  return Array.from(best, (row) => valueAt(numbers, row));
+}
+
+/** The rows with the largest values, largest first; rows of equal value in their order. */
+export function largest(numbers: Numbers, count: number): Uint32Array {
+  const compare = comparison(numbers);
+  // A heap of the best so far, the worst of them on top.
+  const heap: number[] = [];
+  const worse = (a: number, b: number) => compare(a, b) || b - a;
+  const sink = (at: number) => {
+    for (;;) {
+      let least = at;
+      const left = at * 2 + 1;
+      if (left < heap.length && worse(heap[left]!, heap[least]!) < 0) least = left;
+      if (left + 1 < heap.length && worse(heap[left + 1]!, heap[least]!) < 0) least = left + 1;
+      if (least === at) return;
+      const moved = heap[at]!;
+      heap[at] = heap[least]!;
+      heap[least] = moved;
+      at = least;
+    }
+  };
+  for (let row = 0; row < numbers.rows && count > 0; row++) {
+    if (heap.length < count) {
+      heap.push(row);
+      if (heap.length === count) for (let i = count >> 1; i >= 0; i--) sink(i);
+    } else if (compare(row, heap[0]!) > 0) {
+      heap[0] = row;
+      sink(0);
+    }
+  }
+  return Uint32Array.from(heap.sort((a, b) => -worse(a, b)));
+}
