@@ -80,13 +80,13 @@ export async function createMany(
     if (pack(packer, flow)) indexes.push(index);
     index++;
     if (packer.count < chunk) continue;
-    await sent;
+    if (sent) await sent;
     sent = send(packer.take(), indexes);
     sent.catch(() => {});
     indexes = [];
     await new Promise(setImmediate);
   }
-  await sent;
+  if (sent) await sent;
   if (packer.count > 0) await send(packer.take(), indexes);
   await createWithMaster(write, withMaster, result);
   result.failed.sort((a, b) => a.index - b.index);

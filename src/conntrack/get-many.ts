@@ -40,7 +40,8 @@ export async function getMany(
     const end = Math.min(from + chunk, tuples.length);
     const packer = new TuplePacker(end - from);
     for (; index < end; index++) packer.add(tuples[index]!, path);
-    await asked;
+    // Nothing to wait for the first time: a lookup begins in the call that asks for it.
+    if (asked) await asked;
     asked = collect(lookUp(packer.bytes), from);
     asked.catch(() => {});
     if (index < tuples.length) await new Promise(setImmediate);
