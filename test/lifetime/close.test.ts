@@ -159,6 +159,7 @@ test('every method of a closed handle', async () => {
     delete: () => ct.delete(tuple),
     deleteWhere: () => ct.deleteWhere(mark),
     flush: () => ct.flush(),
+    events: () => ct.events(),
     settings: () => ct.settings(),
     configure: () => ct.configure({ acct: true }),
   };
