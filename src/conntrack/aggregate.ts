@@ -6,7 +6,7 @@ import { badRange, badType } from '../errors.js';
 import * as rare from './attributes.js';
 import type { ColumnStore, Side } from './column-store.js';
 import { has } from './columns.js';
-import { codesOf, Grouping, interner } from './grouping.js';
+import { type Codes, Grouping, interner } from './grouping.js';
 import { extremes, largest, type Measure, measures, numbersOf, sums, total } from './numbers.js';
 
 export type { Measure } from './numbers.js';
@@ -47,58 +47,86 @@ const portBits: Partial<Record<GroupKey, number>> = {
   replyDstPort: has.replyPorts,
 };
 
+/** Copies a column's codes as they are. */
+function plainCodes(column: Uint8Array | Uint16Array | Uint32Array): Codes {
+  return (from, to, out) => out.set(column.subarray(from, to));
+}
+
 function refineBy(grouping: Grouping, store: ColumnStore, key: GroupKey): void {
   const side = sides[key];
-  if (side !== undefined) {
-    const family = store.column('family');
-    grouping.refine(codesOf(family));
-    if (!family.includes(AF_INET6)) {
-      grouping.refine(store.column(key as 'origSrc'));
-      return;
-    }
-    const codes = codesOf(store.column(key as 'origSrc'));
+  const bit = portBits[key];
+  if (side !== undefined) refineByAddress(grouping, store, key as 'origSrc', side);
+  else if (bit !== undefined) refineByPort(grouping, store, key as 'origSrcPort', bit);
+  else if (key === 'state') refineByState(grouping, store);
+  else if (key === 'helper') {
     const text = interner();
-    family.forEach((value, row) => {
-      if (value === AF_INET6) codes[row] = text(store.addressText(side, row));
+    grouping.refine((from, to, out) => {
+      for (let row = from; row < to; row++) out[row - from] = text(helperAt(store, row) ?? '');
     });
-    grouping.refine(codes);
-  } else if (key === 'helper') {
-    const text = interner();
-    grouping.refine(
-      Uint32Array.from({ length: store.rows }, (_, row) => text(helperAt(store, row) ?? '')),
-    );
-  } else if (key === 'state') {
-    const presence = store.column('presence');
-    const protocol = store.column('protocol');
-    const codes = codesOf(store.column('state'));
-    // Protocols share names of states: ESTABLISHED is one group. 0: no state; others from 1.
-    const text = interner();
-    const named = new Uint32Array(1 << 16);
-    for (let row = 0; row < codes.length; row++) {
+  } else {
+    const column = store.column(key as 'mark' | 'zone' | 'family');
+    const span = 2 ** (8 * column.BYTES_PER_ELEMENT);
+    grouping.refine(plainCodes(column), span);
+  }
+}
+
+function refineByAddress(
+  grouping: Grouping,
+  store: ColumnStore,
+  key: 'origSrc' | 'origDst' | 'replySrc' | 'replyDst',
+  side: Side,
+): void {
+  const family = store.column('family');
+  const column = store.column(key);
+  grouping.refine(plainCodes(family), 256);
+  if (!family.includes(AF_INET6)) {
+    grouping.refine(plainCodes(column));
+    return;
+  }
+  // The column of an IPv6 row is an index: the same address may have several.
+  const text = interner();
+  grouping.refine((from, to, out) => {
+    for (let row = from; row < to; row++) {
+      out[row - from] =
+        family[row] === AF_INET6 ? text(store.addressText(side, row)) : column[row]!;
+    }
+  });
+}
+
+/** Flows without ports make one group: their column holds ICMP values. */
+function refineByPort(
+  grouping: Grouping,
+  store: ColumnStore,
+  key: 'origSrcPort' | 'origDstPort' | 'replySrcPort' | 'replyDstPort',
+  bit: number,
+): void {
+  const presence = store.column('presence');
+  const column = store.column(key);
+  grouping.refine((from, to, out) => {
+    for (let row = from; row < to; row++) {
+      out[row - from] = (presence[row]! & bit) !== 0 ? column[row]! : 0x10000;
+    }
+  }, 0x10001);
+}
+
+/** Protocols share names of states: ESTABLISHED is one group. */
+function refineByState(grouping: Grouping, store: ColumnStore): void {
+  const presence = store.column('presence');
+  const protocol = store.column('protocol');
+  const state = store.column('state');
+  const text = interner();
+  const named = new Uint32Array(1 << 16); // from 1; 0: not met yet
+  grouping.refine((from, to, out) => {
+    for (let row = from; row < to; row++) {
       if ((presence[row]! & has.state) === 0) {
-        codes[row] = 0;
+        out[row - from] = 0;
         continue;
       }
-      const number = protocol[row]! * 256 + codes[row]!;
+      const number = protocol[row]! * 256 + state[row]!;
       if (named[number] === 0) named[number] = 1 + text(stateText(store, row));
-      codes[row] = named[number]!;
+      out[row - from] = named[number]!;
     }
-    grouping.refine(codes);
-  } else {
-    const column = store.column(key as 'mark');
-    const bit = portBits[key];
-    if (bit === undefined) {
-      grouping.refine(column instanceof Uint32Array ? column : codesOf(column));
-      return;
-    }
-    // Flows without ports make one group: their column holds ICMP values.
-    const presence = store.column('presence');
-    const codes = codesOf(column);
-    for (let row = 0; row < codes.length; row++) {
-      if ((presence[row]! & bit) === 0) codes[row] = 0x10000;
-    }
-    grouping.refine(codes);
-  }
+  });
 }
 
 function stateText(store: ColumnStore, row: number): string {

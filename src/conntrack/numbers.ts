@@ -117,21 +117,24 @@ export function sums({ rows, wide, parts }: Numbers, grouping: Grouping): (numbe
   return Array.from(low, (value, group) => combined(value, high[group]!, wide));
 }
 
-/** Of each row: its value as a double, or undefined where one does not fit. */
-function doubles({ rows, wide, parts }: Numbers): Float64Array | undefined {
-  const values = new Float64Array(rows);
-  let most = 0;
-  for (const words of parts) {
+/** Rows whose values are made at a time: they stay in the cache. */
+const block = 16384;
+
+/**
+ * The values of the rows of [from, to) as doubles. What does not fit is rounded, which keeps the order: the
+ * smaller double is the smaller value, equal ones are compared exactly.
+ */
+function doubles({ wide, parts }: Numbers, from: number, to: number, out: Float64Array): void {
+  parts.forEach((words, part) => {
+    if (part === 0) out.fill(0, 0, to - from);
     if (wide) {
-      for (let row = 0; row < rows; row++) {
-        values[row]! += words[row * 2]! + words[row * 2 + 1]! * word;
+      for (let row = from; row < to; row++) {
+        out[row - from]! += words[row * 2]! + words[row * 2 + 1]! * word;
       }
     } else {
-      for (let row = 0; row < rows; row++) values[row]! += words[row]!;
+      for (let row = from; row < to; row++) out[row - from]! += words[row]!;
     }
-  }
-  for (let row = 0; row < rows; row++) if (values[row]! > most) most = values[row]!;
-  return most <= Number.MAX_SAFE_INTEGER ? values : undefined;
+  });
 }
 
 /** The value of a row, exact. */
@@ -144,64 +147,71 @@ function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
 }
 
 /** Compares the values of two rows: less than, equal to or greater than 0. */
-function comparison(numbers: Numbers): (a: number, b: number) => number {
-  const values = doubles(numbers);
-  if (values) return (a, b) => values[a]! - values[b]!;
-  const { parts } = numbers;
-  return (a, b) => {
-    let low = 0;
-    let high = 0;
-    let lowB = 0;
-    let highB = 0;
-    for (const words of parts) {
-      low += words[a * 2]!;
-      high += words[a * 2 + 1]!;
-      lowB += words[b * 2]!;
-      highB += words[b * 2 + 1]!;
-    }
-    const difference = high + Math.floor(low / word) - (highB + Math.floor(lowB / word));
-    return difference || (low % word) - (lowB % word);
-  };
+function compare(numbers: Numbers, a: number, b: number): number {
+  const left = valueAt(numbers, a);
+  const right = valueAt(numbers, b);
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 /** The largest (`sign` 1) or least (-1) value of each group. */
 export function extremes(numbers: Numbers, grouping: Grouping, sign: 1 | -1): (number | bigint)[] {
-  const compare = comparison(numbers);
   const { groupOf } = grouping;
   const best = Uint32Array.from(grouping.firstRows);
-  for (let row = 0; row < groupOf.length; row++) {
-    const group = groupOf[row]!;
-    if (compare(row, best[group]!) * sign > 0) best[group] = row;
+  const bestValue = new Float64Array(best.length).fill(-Infinity);
+  const values = new Float64Array(Math.min(block, numbers.rows));
+  for (let from = 0; from < numbers.rows; from += block) {
+    const to = Math.min(numbers.rows, from + block);
+    doubles(numbers, from, to, values);
+    for (let row = from; row < to; row++) {
+      const group = groupOf[row]!;
+      const value = values[row - from]! * sign;
+      if (value < bestValue[group]!) continue;
+      if (value === bestValue[group] && compare(numbers, row, best[group]!) * sign <= 0) continue;
+      best[group] = row;
+      bestValue[group] = value;
+    }
   }
   return Array.from(best, (row) => valueAt(numbers, row));
 }
 
 /** The rows with the largest values, largest first; rows of equal value in their order. */
 export function largest(numbers: Numbers, count: number): Uint32Array {
-  const compare = comparison(numbers);
   // A heap of the best so far, the worst of them on top.
   const heap: number[] = [];
-  const worse = (a: number, b: number) => compare(a, b) || b - a;
+  const worse = (a: number, b: number) => compare(numbers, a, b) || b - a;
   const sink = (at: number) => {
     for (;;) {
       let least = at;
-      const left = at * 2 + 1;
-      if (left < heap.length && worse(heap[left]!, heap[least]!) < 0) least = left;
-      if (left + 1 < heap.length && worse(heap[left + 1]!, heap[least]!) < 0) least = left + 1;
+      for (const child of [at * 2 + 1, at * 2 + 2]) {
+        if (child < heap.length && worse(heap[child]!, heap[least]!) < 0) least = child;
+      }
       if (least === at) return;
-      const moved = heap[at]!;
-      heap[at] = heap[least]!;
-      heap[least] = moved;
+      [heap[at], heap[least]] = [heap[least]!, heap[at]!];
       at = least;
     }
   };
-  for (let row = 0; row < numbers.rows && count > 0; row++) {
-    if (heap.length < count) {
-      heap.push(row);
-      if (heap.length === count) for (let i = count >> 1; i >= 0; i--) sink(i);
-    } else if (compare(row, heap[0]!) > 0) {
-      heap[0] = row;
-      sink(0);
+  const values = new Float64Array(Math.min(block, numbers.rows));
+  const one = new Float64Array(1);
+  let threshold = -Infinity;
+  const full = () => {
+    doubles(numbers, heap[0]!, heap[0]! + 1, one);
+    threshold = one[0]!;
+  };
+  for (let from = 0; from < numbers.rows && count > 0; from += block) {
+    const to = Math.min(numbers.rows, from + block);
+    doubles(numbers, from, to, values);
+    for (let row = from; row < to; row++) {
+      if (values[row - from]! < threshold) continue;
+      if (heap.length < count) {
+        heap.push(row);
+        if (heap.length < count) continue;
+        for (let i = count >> 1; i >= 0; i--) sink(i);
+        full();
+      } else if (compare(numbers, row, heap[0]!) > 0) {
+        heap[0] = row;
+        sink(0);
+        full();
+      }
     }
   }
   return Uint32Array.from(heap.sort((a, b) => -worse(a, b)));
