@@ -21,7 +21,16 @@ import { describeMachine, type Machine, machine } from './lib/machine.js';
 import { printResult } from './lib/print.js';
 import { type Judged, judge, type Result } from './lib/result.js';
 
-const names = ['dump', 'dump-parallel', 'dump-batches', 'columns', 'lookup', 'change'] as const;
+const names = [
+  'dump',
+  'dump-parallel',
+  'dump-batches',
+  'columns',
+  'lookup',
+  'change',
+  'events',
+  'iptables',
+] as const;
 
 export interface Report {
   machine: Machine;
