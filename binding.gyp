@@ -22,7 +22,7 @@
           "cflags!": ["-fno-rtti"],
           "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
           "cflags_cc": ["-std=c++20", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
-          "ldflags": ["-Wl,-z,nodelete"],
+          "ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic"],
           "libraries": ["-ldl", "-lpthread"]
         }]
       ]

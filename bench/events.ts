@@ -228,7 +228,11 @@ async function slow(context: BenchContext, count: number): Promise<void> {
         values: peaks,
       },
     ],
-    measure: { name: 'events neither received nor counted as lost', unit: 'count', value: Math.max(...off) },
+    measure: {
+      name: 'events neither received nor counted as lost',
+      unit: 'count',
+      value: Math.max(...off),
+    },
     bar: { text: 'received + lost = produced', kind: 'at most', limit: 0 },
   });
 }

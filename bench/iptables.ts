@@ -14,7 +14,8 @@ function tableText(rules: number): string {
     (a: string) => `-A FORWARD -s ${a} -p udp -m multiport --dports 53,123,853 -j ACCEPT`,
     (a: string) => `-A FORWARD -s ${a} -i eth0 -m comment --comment "customer ${a}" -j customers`,
     (a: string) => `-A customers -d ${a} -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN`,
-    (a: string) => `-A customers -s ${a} -m limit --limit 60/min --limit-burst 30 -j LOG --log-prefix "new: "`,
+    (a: string) =>
+      `-A customers -s ${a} -m limit --limit 60/min --limit-burst 30 -j LOG --log-prefix "new: "`,
     (a: string) => `-A FORWARD -s ${a} -m mark --mark 0x10/0xff -j DROP`,
     (a: string) => `-A FORWARD -d ${a} -p icmp -m icmp --icmp-type 8 -j ACCEPT`,
   ];
@@ -88,7 +89,10 @@ async function editing(context: BenchContext): Promise<void> {
   const text = tableText(size);
   context.say(`${edits} edits of a table of ${size.toLocaleString('en-US')} rules`);
   const rule = (i: number) => `-s 192.0.2.${i % 256} -p tcp -m tcp --dport ${1000 + i} -j DROP`;
-  const script = Array.from({ length: edits }, (_, i) => `iptables-legacy -w -A FORWARD ${rule(i)}`);
+  const script = Array.from(
+    { length: edits },
+    (_, i) => `iptables-legacy -w -A FORWARD ${rule(i)}`,
+  );
   const count = async () => {
     const table = await iptables.read('filter');
     let rules = 0;

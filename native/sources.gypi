@@ -30,6 +30,7 @@
       "core/conntrack/tuple_request.cc",
       "core/conntrack/write.cc",
       "core/xtables/commit.cc",
+      "core/xtables/culprit.cc",
       "core/xtables/detect.cc",
       "core/xtables/diff.cc",
       "core/xtables/entry.cc",

@@ -21,13 +21,13 @@ const colors = {
 const parts = [];
 let bottom = 0;
 
-const escapes = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-const escape = (text) => String(text).replace(/[&<>"]/g, (char) => escapes[char]);
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+const xml = (text) => String(text).replace(/[&<>"]/g, (char) => entities[char]);
 const tag = (name, attributes, content) => {
-  const pairs = Object.entries(attributes).map(([key, value]) => `${key}="${escape(value)}"`);
+  const pairs = Object.entries(attributes).map(([key, value]) => `${key}="${xml(value)}"`);
   return content === undefined
     ? `<${name} ${pairs.join(' ')}/>`
-    : `<${name} ${pairs.join(' ')}>${escape(content)}</${name}>`;
+    : `<${name} ${pairs.join(' ')}>${xml(content)}</${name}>`;
 };
 const text = (x, y, content, more = {}) =>
   parts.push(tag('text', { x, y, fill: colors.text, 'font-size': 12, ...more }, content));
@@ -106,7 +106,9 @@ function growth() {
     labels[i].at = Math.max(labels[i].at, labels[i - 1].at + 14);
   }
   for (const name of names) {
-    const points = results.map((r, i) => `${x(i).toFixed(1)},${y(r.medians[name] / r.size).toFixed(1)}`);
+    const points = results.map(
+      (r, i) => `${x(i).toFixed(1)},${y(r.medians[name] / r.size).toFixed(1)}`,
+    );
     const stroke = { stroke: colorOf(name), 'stroke-width': ours(name) ? 2.5 : 1.5, fill: 'none' };
     parts.push(tag('polyline', { points: points.join(' '), ...stroke }));
     text(box.right + 8, labels.find((label) => label.name === name).at + 4, name);
@@ -124,7 +126,9 @@ function distance({ bar, value }) {
 function verdicts() {
   const judged = report.results.filter(({ verdict }) => verdict !== '-');
   if (judged.length === 0) return;
-  heading('Every bar: left of the line it is met, right of it not (tenfold either way at the ends)');
+  heading(
+    'Every bar: left of the line it is met, right of it not (tenfold either way at the ends)',
+  );
   const left = 430;
   const right = width - 190;
   const x = (part) => left + ((right - left) * (Math.log10(part) + 1)) / 2;

@@ -34,7 +34,7 @@ let expected = Number.POSITIVE_INFINITY;
 let received = 0;
 let lost = { kernel: 0, queue: 0 };
 let arrivals: number[] = [];
-let wake = () => {};
+const wake = () => {};
 
 async function readEach(from: EventStream): Promise<void> {
   const keep = arrivals;

@@ -12,7 +12,9 @@ const began = process.hrtime.bigint();
 const module = await import(process.argv[2]);
 const ns = Number(process.hrtime.bigint() - began);
 const maps = readFileSync('/proc/self/maps', 'utf8');
-const loaded = [...new Set(maps.match(/[^/\s]*(?:\.node|netfilter|nfnetlink|iptc|libmnl)[^/\s]*/g))];
+const loaded = [
+  ...new Set(maps.match(/[^/\s]*(?:\.node|netfilter|nfnetlink|iptc|libmnl)[^/\s]*/g)),
+];
 process.stdout.write(
   `${JSON.stringify({ ns, loaded, threads: threads() - before, exports: Object.keys(module).length })}\n`,
 );

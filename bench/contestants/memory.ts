@@ -2,8 +2,8 @@
 // else. A request says which work and which probe; a process is asked once or twice and thrown away.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { conntrack } from '../../src/index.js';
-import { serve } from '../lib/contestant.js';
 import { collect } from '../lib/contest.js';
+import { serve } from '../lib/contestant.js';
 import { memory, resetPeak } from '../lib/process-memory.js';
 
 type Work = 'dump' | 'batches' | 'parse';

@@ -1,5 +1,5 @@
-// Puts the results of a run into the documentation: the JSON beside it, the table between the markers of
-// docs/performance.md, the plot.
+// Puts the results of a run into the documentation: tables between the markers of docs/performance.md and of
+// the README, the JSON beside it, the plot. Knows results and text, not how anything was measured.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../test/support/process.js';
@@ -16,9 +16,21 @@ export interface Report {
   failed: { bench: string; error: string }[];
 }
 
-const begin = '<!-- results: begin (npm run bench -- --write-docs) -->';
-const end = '<!-- results: end -->';
-const path = (name: string) => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
+const begin = '<!-- bench:begin -->';
+const end = '<!-- bench:end -->';
+const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+/** Replaces what stands between the markers. */
+function replace(name: string, lines: readonly string[]): void {
+  const page = readFileSync(path(name), 'utf8');
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`${name} has no ${begin} … ${end}`);
+  writeFileSync(
+    path(name),
+    `${page.slice(0, from + begin.length)}\n${lines.join('\n')}\n${page.slice(to)}`,
+  );
+}
 
 const cell = (text: string) => text.replaceAll('|', '\\|');
 
@@ -67,24 +79,36 @@ function details(results: readonly Judged[]): string[] {
   return lines;
 }
 
-export function writeDocs(report: Report): void {
-  writeFileSync(path('performance.json'), `${JSON.stringify(report, undefined, 1)}\n`);
-  const file = path('performance.md');
-  const page = readFileSync(file, 'utf8');
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end);
-  if (from < 0 || to < from) throw new Error('docs/performance.md: the markers are gone');
-  const { machine, results, command, failed } = report;
-  const generated = [
-    begin,
+/** One dump of the largest table, by contestant. */
+function dumps(results: readonly Judged[]): string[] {
+  const found = results.filter(({ bench, what }) => bench === 'dump' && what === 'the whole table');
+  const largest = found.sort((a, b) => a.size! - b.size!).at(-1);
+  if (largest === undefined) return [];
+  const { medians, compare, size, bar, verdict } = largest;
+  const base = medians[compare!.b]!;
+  return [
+    `One dump of ${size!.toLocaleString('en-US')} flows, everything delivered to the caller (bar: ${bar!.text}, ${verdict}):`,
     '',
-    `Measured on ${machine.date.slice(0, 10)} by \`${command}\`: ${describeMachine(machine)}.`,
+    '| | median | against the C floor |',
+    '|---|---:|---:|',
+    ...Object.entries(medians).map(
+      ([name, value]) => `| ${name} | ${quantity(value, 'ns')} | ${(value / base).toFixed(2)} |`,
+    ),
+  ];
+}
+
+export function writeDocs(report: Report): void {
+  writeFileSync(path('docs/performance.json'), `${JSON.stringify(report, undefined, 1)}\n`);
+  const { machine, results, command, failed } = report;
+  const on = `Measured on ${machine.date.slice(0, 10)} by \`${command}\`: ${describeMachine(machine)}.`;
+  replace('docs/performance.md', [
+    on,
     '',
     ...summary(results),
     ...failed.map(({ bench }) => `\n**${bench} failed.**`),
     ...details(results),
-    '',
-  ];
-  writeFileSync(file, page.slice(0, from) + generated.join('\n') + page.slice(to));
-  run([process.execPath, fileURLToPath(new URL('../../scripts/plot-bench.mjs', import.meta.url))]);
+  ]);
+  const dump = dumps(results);
+  if (dump.length > 0) replace('README.md', [on, '', ...dump]);
+  run([process.execPath, path('scripts/plot-bench.mjs')]);
 }

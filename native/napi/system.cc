@@ -4,8 +4,8 @@
 #include "core/conntrack/flow_request.h"
 #include "core/files.h"
 #include "core/tracking.h"
-#include "core/xtables/libraries.h"
 #include "core/xtables/commit.h"
+#include "core/xtables/libraries.h"
 #include "napi/conntrack_handle.h"
 #include "napi/values.h"
 

@@ -37,7 +37,13 @@ export type Aggregate = 'count' | { sum: Measure } | { min: Measure } | { max: M
 /** A group: its keys, then the aggregates by the names that the caller gave them. */
 export type Group<K extends GroupKey, A extends Record<string, Aggregate>> = {
   [P in K]: string | number | undefined;
-} & { [P in keyof A]: A[P] extends 'count' ? number : number | bigint };
+} & {
+  [P in keyof A]: A[P] extends 'count'
+    ? number
+    : A[P] extends { sum: Measure }
+      ? number | bigint
+      : number | bigint | undefined;
+};
 
 const sides: Partial<Record<GroupKey, Side>> = { origSrc: 0, origDst: 1, replySrc: 2, replyDst: 3 };
 const portBits: Partial<Record<GroupKey, number>> = {
@@ -184,7 +190,7 @@ export function groupRows<K extends GroupKey, A extends Record<string, Aggregate
     oneOf(key, `keys[${i}]`, groupKeys);
     refineBy(grouping, store, key);
   });
-  const computed: [string, (number | bigint)[]][] = [];
+  const computed: [string, (number | bigint | undefined)[]][] = [];
   for (const [name, aggregate] of Object.entries(aggregates)) {
     if ((keys as readonly string[]).includes(name)) {
       throw new TypeError(`aggregates.${name}: is also the name of a key`);

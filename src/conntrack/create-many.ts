@@ -1,5 +1,6 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
+import { iterableAt } from '../checks.js';
 import { fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
@@ -17,6 +18,7 @@ type Write = (packed: Uint8Array) => Promise<RawOutcome>;
 
 /** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
 const chunk = 4096;
+const eperm = 1;
 const enoent = 2;
 
 /** The error of one item of a batch. */
@@ -47,6 +49,8 @@ export async function createMany(
     const outcome = await write(packed);
     const { codes } = outcome;
     for (let i = 0; i < codes.length; i++) {
+      // Not of this flow: none can be made without the capability.
+      if (codes[i] === eperm) throw createError(outcome, i);
       if (codes[i] === 0) result.created++;
       else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
     }
@@ -67,7 +71,7 @@ export async function createMany(
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
-  for (const flow of flows) {
+  for (const flow of iterableAt(flows, 'flows', 'flows')) {
     if ((flow as FlowInit | null)?.master !== undefined) {
       if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
       index++;
@@ -76,13 +80,13 @@ export async function createMany(
     if (pack(packer, flow)) indexes.push(index);
     index++;
     if (packer.count < chunk) continue;
-    await sent;
+    if (sent) await sent;
     sent = send(packer.take(), indexes);
     sent.catch(() => {});
     indexes = [];
     await new Promise(setImmediate);
   }
-  await sent;
+  if (sent) await sent;
   if (packer.count > 0) await send(packer.take(), indexes);
   await createWithMaster(write, withMaster, result);
   result.failed.sort((a, b) => a.index - b.index);
@@ -103,6 +107,7 @@ async function createWithMaster(write: Write, flows: Packed[], result: CreateRes
         if (code === 0) result.created++;
         else {
           const error = createError(outcome, i);
+          if (code === eperm) throw error;
           if (code === enoent) orphans.push({ ...part[i]!, error });
           else result.failed.push({ index: part[i]!.index, error });
         }

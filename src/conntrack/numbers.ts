@@ -1,7 +1,7 @@
 // Sums, extremes and ranking of numeric columns, exact to 64 bits: tight loops over the words of the columns,
 // no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
 import type { ColumnName, ColumnStore } from './column-store.js';
-import { columnLayout } from './columns.js';
+import { columnLayout, has } from './columns.js';
 import type { Grouping } from './grouping.js';
 
 /** Columns with numbers to add or compare. `packets` and `bytes` are the sums of both directions. */
@@ -26,12 +26,26 @@ interface Numbers {
   /** Low words come first (native code writes them on a machine of this byte order). */
   wide: boolean;
   parts: Uint32Array[];
+  /** Presence bits of the rows, and those of which one tells that a row has the value; 0: all have. */
+  presence: Uint32Array;
+  bits: number;
 }
 
 function wordsOf(store: ColumnStore, name: ColumnName): Uint32Array {
   const column = store.column(name);
   return new Uint32Array(column.buffer, column.byteOffset, column.byteLength / 4);
 }
+
+const presenceOf: Partial<Record<ColumnName, number>> = {
+  origPackets: has.origCounters,
+  origBytes: has.origCounters,
+  replyPackets: has.replyCounters,
+  replyBytes: has.replyCounters,
+  timeout: has.timeout,
+  use: has.use,
+  start: has.start,
+  stop: has.stop,
+};
 
 export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
   const { rows } = store;
@@ -42,7 +56,9 @@ export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
         ? ['origBytes', 'replyBytes']
         : [measure];
   const wide = columnLayout[names[0]!].size === 8;
-  return { rows, wide, parts: names.map((name) => wordsOf(store, name)) };
+  const bits = names.reduce((all, name) => all | (presenceOf[name] ?? 0), 0);
+  const presence = store.column('presence');
+  return { rows, wide, parts: names.map((name) => wordsOf(store, name)), presence, bits };
 }
 
 const word = 2 ** 32;
@@ -176,8 +192,15 @@ function compare(numbers: Numbers, a: number, b: number): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** The largest (`sign` 1) or least (-1) value of each group. */
-export function extremes(numbers: Numbers, grouping: Grouping, sign: 1 | -1): (number | bigint)[] {
+/**
+ * The largest (`sign` 1) or least (-1) value of each group, `undefined` where no flow of it has one: what
+ * the kernel did not send is 0 in its column, and would be the least.
+ */
+export function extremes(
+  numbers: Numbers,
+  grouping: Grouping,
+  sign: 1 | -1,
+): (number | bigint | undefined)[] {
   const { groupOf } = grouping;
   const best = Uint32Array.from(grouping.firstRows);
   const bestValue = new Float64Array(best.length).fill(-Infinity);
@@ -187,7 +210,9 @@ export function extremes(numbers: Numbers, grouping: Grouping, sign: 1 | -1): (n
     doubles(numbers, from, to, values);
     improve(numbers, groupOf, from, to, values, sign, best, bestValue);
   }
-  return Array.from(best, (row) => valueAt(numbers, row));
+  return Array.from(best, (row, group) =>
+    bestValue[group] === -Infinity ? undefined : valueAt(numbers, row),
+  );
 }
 
 function improve(
@@ -200,7 +225,9 @@ function improve(
   best: Uint32Array,
   bestValue: Float64Array,
 ): void {
+  const { presence, bits } = numbers;
   for (let row = from; row < to; row++) {
+    if (bits !== 0 && (presence[row]! & bits) === 0) continue;
     const group = groupOf[row]!;
     const value = values[row - from]! * sign;
     if (value < bestValue[group]!) continue;

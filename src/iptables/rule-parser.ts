@@ -306,6 +306,7 @@ export class RuleParser {
       option: word,
       inverted,
       more: () => this.#next(),
+      peek: () => this.#words[this.#at],
     };
     option.apply(loaded.draft, text, at);
   }

@@ -176,7 +176,7 @@ test('get: what a flow with the tuple would meet; by id only that one', async ()
   assert.is(await expectations.get({ ...named(5001), src: '10.9.9.7' }), undefined);
   assert.is(await expectations.get(named(5002)), undefined);
   assert.is((await expectations.get(listed!))!.id, listed!.id);
-  assert.is(await expectations.get({ ...listed!, id: listed!.id ^ 1 }), undefined);
+  assert.is(await expectations.get({ ...listed!, id: (listed!.id ^ 1) >>> 0 }), undefined);
 });
 
 test('delete: exactly the one that is named', async () => {

@@ -364,11 +364,16 @@ test('what is refused, and that nothing has happened then', async () => {
     // What only the kernel knows.
     const loop = (t: TableEdit) =>
       t.chain('one').append('-j two') && t.chain('two').insert('-j one');
-    const error = await throws(XtablesError, /ELOOP.*chains jump in a loop/, () =>
-      ipt.edit('filter', loop),
+    const error = await throws(
+      XtablesError,
+      /ELOOP.*\(rule 0 of chain two: chains jump in a loop\)/,
+      () => ipt.edit('filter', loop),
     );
     assert.is(error.code, 'ELOOP');
-    await refuse(/EINVAL.*the kernel refused a rule/, append('-m owner --uid-owner 0'));
+    await refuse(
+      /EINVAL.*\(rule 2 of chain INPUT: the kernel refused it/,
+      append('-m owner --uid-owner 0'),
+    );
     await refuse(/the kernel has no match conntrack of revision 9/, (t) =>
       t.chain('INPUT').append({
         matches: [{ name: 'conntrack', revision: 9, data: new Uint8Array(16) }],
@@ -376,6 +381,32 @@ test('what is refused, and that nothing has happened then', async () => {
     );
     await ipt.close();
   }
+});
+
+test('the one rule among many that only the kernel refuses is named', async () => {
+  reset();
+  load('ipv4', start);
+  const before = saved('ipv4');
+  const ipt = Iptables.open();
+  for (const bad of [0, 1, 499, 500, 998, 999]) {
+    const rules = Array.from({ length: 1000 }, (_, i) =>
+      i === bad ? '-p udp -m owner --uid-owner 0 -j DROP' : `-p udp --dport ${i + 1} -j ACCEPT`,
+    );
+    await throws(XtablesError, new RegExp(`EINVAL.*\\(rule ${bad} of chain mine: `), () =>
+      ipt.edit('filter', (table) => {
+        table.newChain('mine').append(...rules);
+        // Reached from INPUT only through a rule that was there already and one that is new.
+        table.chain('two').insert('-p udp -j mine');
+      }),
+    );
+    assert.is(saved('ipv4'), before);
+  }
+  // From OUTPUT it is right.
+  await ipt.edit('filter', (table) => {
+    table.newChain('mine').append('-m owner --uid-owner 0 -j DROP');
+    table.chain('OUTPUT').append('-j mine');
+  });
+  await ipt.close();
 });
 
 test('a chain that went, and a table whose edit is over, are of no use', async () => {

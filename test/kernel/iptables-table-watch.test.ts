@@ -2,12 +2,13 @@
 import { Iptables } from '../../src/iptables/iptables.js';
 import type { RuleHits } from '../../src/iptables/watch.js';
 import { assert, suite } from '../support/harness.js';
+import type { Family } from '../support/iptables-tables.js';
 import { families, legacy, load, packets, reset } from '../support/iptables-tables.js';
 
 const test = suite('watching iptables counters');
 
 const start =
-  '*filter\n:c - [0:0]\n[5:500] -A INPUT -i lo -p udp --dport 9 -j c\n-A INPUT -p udp --dport 10\n-A c\nCOMMIT\n';
+  '*filter\n:c - [0:0]\n:primer - [0:0]\n-A OUTPUT -p udp --dport 11 -j primer\n-A primer\n[5:500] -A INPUT -i lo -p udp --dport 9 -j c\n-A INPUT -p udp --dport 10\n-A c\nCOMMIT\n';
 
 /** Collects hits, and waits for those of a chain and index. */
 class Watch {
@@ -40,11 +41,17 @@ class Watch {
   }
 }
 
-/** After the first reading: only what comes later is told. */
-async function begun(ipt: Iptables): Promise<Watch> {
+/** A watch that has made its first reading: a packet for a rule of its own was told. */
+async function begun(family: Family, ipt: Iptables): Promise<Watch> {
   const watch = new Watch(ipt);
-  // A reading that is asked for later than the first one ends later.
-  await ipt.read();
+  let first = false;
+  const seen = watch
+    .sum('primer', 0, (sum) => sum > 0n)
+    .then(() => {
+      first = true;
+    });
+  while (!first) await packets(family, 1, 11);
+  await seen;
   return watch;
 }
 
@@ -53,8 +60,7 @@ test('deltas of rules and policies, with the rule itself', async () => {
     reset();
     load(family, start, '-c');
     const ipt = Iptables.open({ family });
-    await ipt.read();
-    const watch = await begun(ipt);
+    const watch = await begun(family, ipt);
     await packets(family, 7);
     const hits = await watch.sum('INPUT', 0, (sum) => sum >= 7n);
     const last = hits.at(-1)!;
@@ -81,8 +87,7 @@ test('through edits, moves and zeroing', async () => {
   reset();
   load('ipv4', start, '-c');
   const ipt = Iptables.open();
-  await ipt.read();
-  const watch = await begun(ipt);
+  const watch = await begun('ipv4', ipt);
   await packets('ipv4', 2);
   await watch.sum('INPUT', 0, (sum) => sum === 2n);
   // The rule is elsewhere now; what it had counted is no news.

@@ -1,7 +1,9 @@
 // AbortSignal: before, in the middle, after. The rejection is the signal's reason and says by itself
-// that the dump ended early: a dump that had come to its end would have resolved.
+// that the dump ended early: a dump that had come to its end would have resolved. rare.test.ts has the
+// abort between two datagrams of one.
 import { getEventListeners } from 'node:events';
 import { Conntrack, type FlowFilter } from '../../src/index.js';
+import { abortsOnceHeard } from '../support/abort.mjs';
 import { assert, suite } from '../support/harness.js';
 import { fill } from '../support/populate.js';
 import { descriptors, eventually, threads } from '../support/resources.mjs';
@@ -40,14 +42,11 @@ test('before: nothing is started', async () => {
   assert.is(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('in the middle of a dump that matches, and of one that never does', async () => {
+test('once the dump has begun to listen: one that matches, and one that never does', async () => {
   for (const filter of [{}, never]) {
-    const controller = new AbortController();
-    const { signal } = controller;
-    const dump = rejection(ct.dump(filter, { signal }));
+    const signal = abortsOnceHeard();
     const other = ct.dump(never);
-    controller.abort();
-    const reason = (await dump) as Error;
+    const reason = (await rejection(ct.dump(filter, { signal }))) as Error;
     assert.is(reason, signal.reason);
     assert.is(reason.name, 'AbortError');
     assert.is(getEventListeners(signal, 'abort').length, 0);
@@ -73,12 +72,9 @@ test('in the middle of a dump whose thread waits for its reader', async () => {
 });
 
 test('while the reader waits for the first batch of a filter that never matches', async () => {
-  const controller = new AbortController();
-  const { signal } = controller;
+  const signal = abortsOnceHeard('enough');
   const before = descriptors();
-  const next = rejection(ct.dumpBatches(never, { signal }).next());
-  controller.abort();
-  assert.is(await next, signal.reason);
+  assert.is(await rejection(ct.dumpBatches(never, { signal }).next()), 'enough');
   assert.equal(descriptors(), before);
 });
 

@@ -1,6 +1,7 @@
 // What a caller forgets goes with the garbage collector, and what is used over and over leaves nothing
 // behind: descriptors, threads and memory are the same afterwards.
 import { Conntrack, conntrack } from '../../src/index.js';
+import { abortsOnceHeard } from '../support/abort.mjs';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { fill } from '../support/populate.js';
@@ -84,18 +85,6 @@ test('a batch outlives its handle, and a view its batch', async () => {
   assert.is(views.src.length, 30_000);
   assert.ok(views.src.every((address) => address !== 0));
 });
-
-/** A signal that aborts as soon as somebody listens: after the check, before the dump. */
-function abortsOnceHeard(): AbortSignal {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const listen = signal.addEventListener.bind(signal);
-  signal.addEventListener = (...words: Parameters<AbortSignal['addEventListener']>) => {
-    listen(...words);
-    controller.abort();
-  };
-  return signal;
-}
 
 test('2000 dumps, 200 aborted dumps, 2000 lookups: the same descriptors, threads and memory', async () => {
   using small = Netns.create();

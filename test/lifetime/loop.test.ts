@@ -18,7 +18,7 @@ const table: [what: string, lines: string[]][] = [
   ['a pending dump', [String(rows)]],
   ['a pending batch', ['true']],
   ['a pending lookup, creation and deletion', ['100,100']],
-  ['a pending close', ['ERR_NETFILTER_CLOSED', 'closed']],
+  ['a pending close', ['ERR_NETFILTER_CLOSED']],
   ['signals in the middle of everything', ['true']],
 ];
 for (const [what, lines] of table) {

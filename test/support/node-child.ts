@@ -17,8 +17,10 @@ export interface NodeOptions {
   /** Node's own flags. */
   flags?: readonly string[];
   env?: Record<string, string>;
-  /** Words before `node`: `prlimit`, `setpriv` … */
+  /** Words before `node`: `prlimit` … */
   prefix?: readonly string[];
+  /** Another node. */
+  node?: string;
 }
 
 /** Starts `test/lifetime/child/<script>` with the package's entry in the environment. */
@@ -27,7 +29,7 @@ export function startNode(script: string, args: readonly string[] = [], options:
   return Child.start(
     [
       ...(options.prefix ?? []),
-      process.execPath,
+      options.node ?? process.execPath,
       ...(options.flags ?? []),
       join(scripts, script),
       ...args,

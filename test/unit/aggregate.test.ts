@@ -99,6 +99,16 @@ const measureOf: Record<string, (flow: FlowObject) => number | bigint> = {
   mark: (flow) => flow.mark,
 };
 
+/** Whether the kernel sent a flow's value at all. */
+const hasMeasure: Record<string, (flow: FlowObject) => boolean> = {
+  packets: (flow) => flow.orig.packets !== undefined || flow.reply.packets !== undefined,
+  bytes: (flow) => flow.orig.bytes !== undefined || flow.reply.bytes !== undefined,
+  replyBytes: (flow) => flow.reply.bytes !== undefined,
+  start: (flow) => flow.start !== undefined,
+  timeout: (flow) => flow.timeout !== undefined,
+  mark: () => true,
+};
+
 const keyOf: Partial<Record<GroupKey, (flow: FlowObject) => unknown>> = {
   family: (flow) => flow.family,
   protocol: (flow) => flow.protocol,
@@ -129,13 +139,14 @@ function plainGroups(flows: readonly FlowObject[], keys: readonly GroupKey[], me
     let group = groups.get(id);
     if (group === undefined) {
       const zero = typeof number === 'bigint' ? 0n : 0;
-      group = { ...Object.fromEntries(own), n: 0, sum: zero, min: number, max: number };
+      group = { ...Object.fromEntries(own), n: 0, sum: zero, min: undefined, max: undefined };
       groups.set(id, group);
     }
     group.n = (group.n as number) + 1;
     group.sum = add(group.sum as bigint, number);
-    group.min = least(group.min as bigint, number);
-    group.max = most(group.max as bigint, number);
+    if (!hasMeasure[measure]!(flow)) continue;
+    group.min = least((group.min as bigint | undefined) ?? number, number);
+    group.max = most((group.max as bigint | undefined) ?? number, number);
   }
   return [...groups.values()];
 }

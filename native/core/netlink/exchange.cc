@@ -29,7 +29,13 @@ Result<void> Exchange::run(MessageBuilder& batch, std::uint32_t first, std::uint
                            const OnMessage& on_message, const OnError& on_error) {
   batch.add_flags(NLM_F_ACK);
   if (auto sent = socket_.send(batch.data(), batch.size(), operation_); !sent) return sent.error();
+  // Without the capability the kernel refuses the datagram as a whole, by one error for its first
+  // message (nfnetlink_rcv). A first message that is refused by itself looks the same, but then the
+  // answers to the others are there as well, for the kernel works while it is being sent to.
+  bool first_refused = false;
+  std::string why;
   for (;;) {
+    if (first_refused && !socket_.readable()) return fail(EPERM, operation_, why);
     auto received = socket_.receive({buffer_.get(), kReceiveLength}, cancel_, operation_);
     if (!received) return received.error();
     MessageWalker walker(buffer_.get(), *received);
@@ -38,6 +44,10 @@ Result<void> Exchange::run(MessageBuilder& batch, std::uint32_t first, std::uint
       if (message.header->nlmsg_type == NLMSG_ERROR) {
         if (sequence - first > last - first) continue;  // of an earlier batch
         const Acknowledgement answer = read_acknowledgement(message);
+        if (sequence == first && answer.code == EPERM) {
+          first_refused = true;
+          why = answer.text;
+        }
         if (answer.code != 0) on_error(sequence, answer.code, answer.text);
         if (sequence == last) return {};
       } else if (message.header->nlmsg_type >= NLMSG_MIN_TYPE) {

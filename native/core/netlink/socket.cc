@@ -2,6 +2,7 @@
 #include "core/netlink/socket.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include <cstring>
 
@@ -85,6 +86,11 @@ Result<std::size_t> Socket::receive(std::span<std::uint8_t> buffer, const Cancel
     if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(errno, operation);
     wait_readable(fd(), cancel);
   }
+}
+
+bool Socket::readable() const {
+  pollfd wait{fd(), POLLIN, 0};
+  return ::poll(&wait, 1, 0) > 0;
 }
 
 bool MessageWalker::next(MessageView& out) {

@@ -41,6 +41,8 @@ class Socket {
   // datagram is EMSGSIZE: never half a chunk taken for a whole.
   Result<std::size_t> receive(std::span<std::uint8_t> buffer, const Cancel* cancel,
                               const char* operation);
+  // Whether a datagram is there now.
+  bool readable() const;
 
  private:
   Fd fd_;

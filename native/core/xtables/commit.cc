@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/xtables/culprit.h"
 #include "core/xtables/diff.h"
 #include "core/xtables/entry.h"
 #include "core/xtables/iptc_library.h"
@@ -28,15 +29,16 @@ Error refused(const Layout& layout, const std::string& table, int code, std::str
   return fail(code, std::string(layout.tool) + " commit " + table, std::move(detail), kind);
 }
 
-std::string explain_commit(int code) {
+std::string explain(int code) {
   switch (code) {
     case ELOOP:
       return "chains jump in a loop";
     case ENOENT:
-      return "the kernel lacks an extension, its revision, or an object that a rule names";
+      return "the kernel lacks an extension, its revision, or an object that it names";
     case EINVAL:
-      return "the kernel refused a rule: an extension in the wrong table, chain or protocol, or a "
-             "value that it does not take";
+      return "the kernel refused it: an extension in the wrong table, chain or protocol, or a "
+             "value "
+             "that it does not take";
     default:
       return {};
   }
@@ -226,7 +228,7 @@ class Session {
     }
     for (const std::string& name : names) {
       char chain[kChainNameSize] = {};
-      std::memcpy(chain, name.data(), std::min(name.size(), sizeof chain - 1));
+      name.copy(chain, sizeof chain - 1);
       xt_counters counters{};
       const char* policy = iptc_.get_policy(chain, &counters, handle_);
       count_chain(contents, name,
@@ -464,7 +466,14 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
       }
     }
   }
-  return refused(layout, table, code, explain_commit(code));
+  std::string detail = explain(code);
+  if (code != ENOMEM) {
+    if (const auto culprit = find_culprit(plan, *base, code)) {
+      detail = "rule " + std::to_string(culprit->index) + " of chain " + culprit->chain +
+               (detail.empty() ? "" : ": " + detail);
+    }
+  }
+  return refused(layout, table, code, std::move(detail));
 }
 
 }  // namespace

@@ -87,8 +87,9 @@ function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
   return true;
 }
 
-// Where payloads are written again, to see whether the same bytes come out. Holds the largest: u32.
-export const maxSize = 4096;
+// Where payloads are written again, to see whether the same bytes come out. Holds the largest: cgroup
+// revision 1 with a path of PATH_MAX bytes.
+export const maxSize = 4112;
 const scratch = new Uint8Array(maxSize);
 const scratchView = new DataView(scratch.buffer);
 

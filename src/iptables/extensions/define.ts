@@ -52,6 +52,8 @@ export interface ArgumentPlace extends Place {
   readonly inverted: boolean;
   /** Takes the next word of the rule: for options with a second argument. */
   more(): string | undefined;
+  /** The next word, left where it is: for options whose argument may be missing. */
+  peek(): string | undefined;
 }
 
 /** One kind of value: what is allowed, how it is read from text and printed. */

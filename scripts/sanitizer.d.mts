@@ -1,0 +1,9 @@
+// Types of sanitizer.mjs, for the tests.
+export function buildSanitized(kind: 'asan' | 'tsan'): string;
+export function sanitizedNode(
+  kind: 'asan' | 'tsan',
+  addon: string,
+  reports: string,
+  leaks: boolean,
+): { node: string; env: Record<string, string> };
+export function reportsIn(folder: string): string[];

@@ -1,0 +1,63 @@
+// Match ah: the authentication header (struct ipt_ah in IPv4; struct ip6t_ah, which sees more, in IPv6).
+import type { Known, Not } from './define.js';
+import { ipv4, ipv6, match, refused } from './define.js';
+import type { Range } from './stores.js';
+import { bit, flagBit, pair, u32 } from './stores.js';
+import { given, number, range } from './values.js';
+
+/** IPv4 wants `-p ah`; in IPv6 the header is searched for, and only there may the rest be given. */
+export interface AhMatch extends Known {
+  readonly name: 'ah';
+  /** Security parameter index or indexes, 32 bits. All of them unless given. */
+  readonly ahspi?: Not<number | Range>;
+  /** Length of the header in bytes; 0 (negated or not) says nothing to the kernel. IPv6. */
+  readonly ahlen?: Not<number>;
+  /** The reserved field must be zero. IPv6. */
+  readonly ahres?: true;
+}
+
+const most = 0xffffffff;
+const ahspi = {
+  options: ['ahspi'],
+  type: range({ max: most }),
+  store: pair(u32(0), u32(4)),
+  default: [0, most] as Range,
+};
+const never = { store: { read: () => undefined, write: () => void 0 } };
+
+export const ah4 = match<AhMatch>({
+  name: 'ah',
+  revision: 0,
+  families: ipv4,
+  size: 16,
+  protocols: [51],
+  fields: {
+    ahspi: { ...ahspi, invert: bit(8, 1) },
+    ahlen: { type: number(most), ...never, invert: { read: () => false, write: () => void 0 } },
+    ahres: { type: given, ...never },
+  },
+  check(value, at) {
+    if (value.ahlen !== undefined || value.ahres) {
+      throw refused(at.path, 'IPv4 knows no ahlen and no ahres');
+    }
+  },
+});
+
+export const ah6 = match<AhMatch>({
+  name: 'ah',
+  revision: 0,
+  families: ipv6,
+  size: 16,
+  fields: {
+    ahspi: { ...ahspi, invert: bit(13, 1) },
+    ahlen: {
+      options: ['ahlen'],
+      type: number(most),
+      store: u32(8),
+      invert: bit(13, 2),
+      default: 0,
+      print: (length, not) => `${not ? '! ' : ''}--ahlen ${length}`,
+    },
+    ahres: { options: ['ahres'], type: given, store: flagBit(12, 1) },
+  },
+});

@@ -1,0 +1,3 @@
+// Loads the addon with the bug, and ends by itself.
+process.dlopen({ exports: {} }, process.argv[2]);
+process.stdout.write('loaded\n');

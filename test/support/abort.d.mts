@@ -1,0 +1,2 @@
+// Types of abort.mjs.
+export function abortsOnceHeard(reason?: unknown): AbortSignal;

@@ -1,0 +1,69 @@
+// A program of the tests: calls every operation on the table of its namespace and prints what became of
+// each as one line of JSON. What a user sees who lacks a privilege or a library.
+import { conntrack, type NetfilterError, support } from '../../src/index.js';
+
+const tcp = {
+  protocol: 'tcp',
+  src: '10.0.0.1',
+  dst: '10.0.0.2',
+  srcPort: 1000,
+  dstPort: 80,
+} as const;
+const flow = { ...tcp, timeout: 600, mark: 7 };
+const other = { ...flow, srcPort: 1001 };
+
+async function batches(): Promise<number> {
+  let rows = 0;
+  for await (const batch of conntrack.dumpBatches()) rows += batch.length;
+  return rows;
+}
+
+const operations: [string, () => unknown][] = [
+  ['create', () => conntrack.create(flow)],
+  ['createMany', async () => (await conntrack.createMany([other])).created],
+  ['upsert', () => conntrack.upsert({ ...flow, mark: 8 })],
+  ['count', () => conntrack.count()],
+  ['stats', async () => (await conntrack.stats()).entries],
+  ['dump', async () => (await conntrack.dump()).length],
+  ['dumpBatches', batches],
+  ['get', async () => (await conntrack.get(tcp))?.mark],
+  ['getSync', () => conntrack.getSync(tcp)?.mark],
+  ['getMany', async () => (await conntrack.getMany([tcp, tcp])).length],
+  ['update', () => conntrack.update(tcp, { mark: 9 })],
+  ['updateWhere', () => conntrack.updateWhere({ protocol: 'tcp' }, { mark: 10 })],
+  ['delete', () => conntrack.delete(tcp)],
+  ['deleteWhere', () => conntrack.deleteWhere({ protocol: 'tcp' })],
+  [
+    'deleteWhere returning',
+    async () => (await conntrack.deleteWhere({ mark: 1 }, { returning: true })).length,
+  ],
+  ['flush by filter', () => conntrack.flush({ mark: 1 })],
+  ['flush by address', () => conntrack.flush({ src: '10.0.0.1' })],
+  ['flush', () => conntrack.flush()],
+  ['settings', async () => typeof (await conntrack.settings()).acct],
+  ['configure', async () => (await conntrack.configure({ acct: true })).acct],
+];
+
+export interface Outcome {
+  operation: string;
+  value?: unknown;
+  error?: {
+    name: string;
+    code: string;
+    operation: string;
+    hint: string | undefined;
+    message: string;
+  };
+}
+
+for (const [operation, run] of operations) {
+  const outcome: Outcome = { operation };
+  try {
+    outcome.value = await run();
+  } catch (thrown) {
+    const { name, code, operation: during, hint, message } = thrown as NetfilterError;
+    outcome.error = { name, code, operation: during, hint, message };
+  }
+  process.stdout.write(`${JSON.stringify(outcome)}\n`);
+}
+process.stdout.write(`${JSON.stringify({ operation: 'support', value: support() })}\n`);
