@@ -60,6 +60,15 @@ std::int64_t read_number(const char* path) {
   return end == text->c_str() ? -1 : value;
 }
 
+// What the kernel has dropped for the socket so far; returns the errno of a refusal.
+int read_drops(int fd, std::uint32_t& drops) {
+  std::uint32_t info[SK_MEMINFO_VARS] = {};
+  socklen_t length = sizeof info;
+  if (::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) != 0) return errno;
+  drops = info[SK_MEMINFO_DROPS];
+  return 0;
+}
+
 void attach_filter(const Socket& socket, const EventRequest& request, EventSocketState& state) {
   if (request.filter->empty()) return;
   state.kernel_filter = KernelFilterState::kNotUsed;
@@ -100,12 +109,15 @@ Result<EventSocket> EventSocket::open(const EventRequest& request) {
   if (request.all_namespaces && !socket->set_option(NETLINK_LISTEN_ALL_NSID, 1)) {
     return fail(errno, kOperation, "events of all namespaces need CAP_NET_BROADCAST");
   }
+  // Never a stream that loses without a number: kernel 4.12.
+  if (const int refused = read_drops(socket->fd(), events.drops_); refused != 0) {
+    return fail(refused, kOperation, "SO_MEMINFO");
+  }
   attach_filter(*socket, request, events.state_);
   if (const int refused = join(*socket, groups_of(request)); refused != 0) {
     return fail(refused, kOperation);
   }
   events.socket_ = std::move(*socket);
-  events.take_drops();
   // After joining: from here on new flows are observed, so the count covers all that may not be.
   events.state_.events_sysctl =
       static_cast<int>(read_number("/proc/sys/net/netfilter/nf_conntrack_events"));
@@ -160,11 +172,9 @@ Result<std::size_t> EventSocket::receive(EventQueue& queue, std::size_t limit) {
 }
 
 std::uint64_t EventSocket::take_drops() {
-  std::uint32_t info[SK_MEMINFO_VARS] = {};
-  socklen_t length = sizeof info;
-  if (::getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, info, &length) != 0) return 0;
+  std::uint32_t now = drops_;
+  if (read_drops(fd(), now) != 0) return 0;  // it worked when the socket was opened
   // The kernel's counter is 32 bits wide and wraps.
-  const std::uint32_t now = info[SK_MEMINFO_DROPS];
   const std::uint32_t since = now - drops_;
   drops_ = now;
   return since;
