@@ -15,7 +15,6 @@ namespace {
 using test::endpoint4;
 using test::endpoint6;
 using test::FlowMessage;
-using test::tcp_flow;
 
 class Interpreter {
  public:

@@ -7,7 +7,6 @@
 namespace nf::ct {
 namespace {
 
-using test::FlowMessage;
 using test::tcp_flow;
 
 constexpr std::uint16_t kNewType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
