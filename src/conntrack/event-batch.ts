@@ -67,6 +67,17 @@ export class FlowEvent {
     return start === undefined || stop === undefined ? undefined : stop - start;
   }
 
+  [Symbol.for('nodejs.util.inspect.custom')](): object {
+    const { type, timestamp, duration, nsid } = this;
+    return {
+      type,
+      ...(timestamp !== undefined && { timestamp }),
+      ...(duration !== undefined && { duration }),
+      ...(nsid !== undefined && { nsid }),
+      flow: this.flow.toObject(),
+    };
+  }
+
   /** Plain data fit for JSON; nanoseconds since the epoch are decimal strings, as in {@link Flow.toJSON}. */
   toJSON(): Record<string, unknown> {
     const { timestamp, duration, nsid } = this;

@@ -23,8 +23,9 @@ export interface EventStats {
   lost: number;
   /**
    * Dropped by the kernel because the receive buffer was full: its own count, exact. With a filter that
-   * the kernel applies, only events that pass it. In reliable mode this counts failed attempts, of which
-   * the kernel makes up: see `EventOptions.reliable`.
+   * the kernel applies, only events that pass it. In reliable mode these are attempts that the kernel
+   * makes up for: see `reliable`. (An event for which the kernel found no memory at all is in no count
+   * of its.)
    */
   lostInKernel: number;
   /** Dropped because `queue.maxEvents` waited already. */

@@ -1,4 +1,5 @@
 // conntrack.events(): what real traffic through a NAT gateway reports, and what an event carries.
+import { inspect } from 'node:util';
 import { type Conntrack, conntrack, type FlowEvent, has } from '../../src/index.js';
 import { ConntrackEvents, type OracleEvent } from '../support/conntrack-oracle.js';
 import { Collector } from '../support/events.js';
@@ -337,6 +338,7 @@ test('batches: columns, types, views, JSON', async () => {
     assert.equal(first!.flow, JSON.parse(JSON.stringify(batch.at(0))));
     assert.match(String(batch.event(0)), /^ {4}\[NEW\] tcp +6 \d+ ESTABLISHED src=10\.9\.9\.9 /);
     assert.match(String(batch.event(3)), /^\[DESTROY\] tcp +6 /);
+    assert.match(inspect(batch.event(3)), /^\{\n {2}type: 'destroy',\n[\s\S]* flow: \{/);
     assert.is(stream.stats.delivered, 6);
     assert.is(stream.stats.queued, 0);
     break;
