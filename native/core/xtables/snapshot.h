@@ -79,7 +79,7 @@ class Snapshot {
   // nullptr when there is no such chain.
   const ChainRecord* find(std::string_view name) const;
   const std::uint8_t* rule(std::uint32_t index) const {
-    return memory_.data() + load32(memory_.data() + header().rules + index * 4);
+    return memory_.data() + load32(memory_.data() + header().rules + std::size_t{index} * 4);
   }
   const Layout& layout() const { return *layout_; }
   // Not nullptr: why libiptc would change the meaning of this table if it wrote it back.
