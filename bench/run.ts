@@ -1,7 +1,7 @@
 // npm run bench [name…] [--flows N,N] [--pairs N] [--json] [--strict] [--write-docs] [--list]
 // Runs every bench (or those named) in a process and namespaces of its own and prints what it measured
 // against its bar. --json: everything, for machines. --strict: exit code 1 when a bar is not met.
-// --write-docs: the results go into docs/performance.md and docs/performance.svg.
+// --write-docs: the results go into docs/performance.md and the README.
 // `--inside NAME` is how it starts itself for one bench.
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -24,13 +24,12 @@ import { type Judged, judge, type Result } from './lib/result.js';
 const names = [
   'dump',
   'dump-parallel',
-  'dump-parallel',
   'dump-batches',
   'columns',
   'lookup',
   'change',
-  'import',
-  'memory',
+  'events',
+  'iptables',
 ] as const;
 
 export interface Report {

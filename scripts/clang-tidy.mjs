@@ -1,16 +1,26 @@
 // Runs clang-tidy over native/ with the compile commands of the developer build, several files at a
 // time. A file that was clean is not looked at again until it, a header of ours that it includes, its
-// compile command, .clang-tidy or the tool changes. Exits 1 when a file is not clean.
+// compile command, .clang-tidy or the tool changes; what is clean is remembered by content in the
+// user's cache, for all clones. Exits 1 when a file is not clean.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism, homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const build = join(root, 'build-cmake/tidy');
-const cacheFile = join(build, 'clean.json');
+const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'conntrack-clang-tidy');
 
 function fail(text) {
   process.stdout.write(`clang-tidy: ${text}\n`);
@@ -60,9 +70,12 @@ const common = createHash('sha256')
   .update(readFileSync(join(root, 'node_modules/node-addon-api/package.json')))
   .digest('hex');
 
+// The same for the same content, wherever the clone is.
 function keyOf({ file, command }) {
-  const hash = createHash('sha256').update(common).update(command);
-  for (const part of [...closure(file)].sort()) hash.update(part).update(contentOf(part));
+  const hash = createHash('sha256').update(common).update(command.replaceAll(root, './'));
+  for (const part of [...closure(file)].sort()) {
+    hash.update(relative(root, part)).update(contentOf(part));
+  }
   return hash.digest('hex');
 }
 
@@ -77,36 +90,37 @@ function check(file) {
   });
 }
 
-const commands = configure();
-let clean = {};
-try {
-  clean = JSON.parse(readFileSync(cacheFile, 'utf8'));
-} catch {
-  // nothing is known to be clean yet
-}
-const current = Object.fromEntries(commands.map((entry) => [relative(root, entry.file), entry]));
-const keys = Object.fromEntries(
-  Object.entries(current).map(([name, entry]) => [name, keyOf(entry)]),
-);
-const queue = Object.keys(current).filter((name) => clean[name] !== keys[name]);
+const queue = configure()
+  .map((entry) => ({ file: entry.file, mark: join(cache, keyOf(entry)) }))
+  .filter(({ mark }) => {
+    if (!existsSync(mark)) return true;
+    const now = new Date();
+    utimesSync(mark, now, now); // still of use
+    return false;
+  });
 const checked = queue.length;
 let failed = 0;
 
 async function lane() {
-  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-    const { clean: good, text } = await check(current[name].file);
-    if (good) {
-      clean[name] = keys[name];
-    } else {
-      failed++;
-      const noise =
-        /^\d+ warnings? (generated|treated as errors?)|^Suppressed |^Use -header-filter/;
-      const said = text.split('\n').filter((line) => !noise.test(line));
-      process.stdout.write(`${said.join('\n').trim()}\n`);
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { clean, text } = await check(next.file);
+    if (clean) {
+      writeFileSync(next.mark, '');
+      continue;
     }
+    failed++;
+    const noise = /^\d+ warnings? (generated|treated as errors?)|^Suppressed |^Use -header-filter/;
+    const said = text.split('\n').filter((line) => !noise.test(line));
+    process.stdout.write(`${said.join('\n').trim()}\n`);
   }
 }
+
+mkdirSync(cache, { recursive: true });
 await Promise.all(Array.from({ length: availableParallelism() }, lane));
-const known = Object.entries(clean).filter(([name]) => current[name] !== undefined);
-writeFileSync(cacheFile, JSON.stringify(Object.fromEntries(known)));
+// What has not been met for two months is not met again.
+const old = Date.now() - 60 * 24 * 3600 * 1000;
+for (const name of readdirSync(cache)) {
+  const path = join(cache, name);
+  if (/^[0-9a-f]{64}$/.test(name) && statSync(path).mtimeMs < old) rmSync(path, { force: true });
+}
 if (failed > 0) fail(`${failed} of ${checked} files are not clean`);

@@ -26,6 +26,15 @@ export function objectAt(value: unknown, path: string): Fields {
   return value as Fields;
 }
 
+/** Something to iterate over. */
+export function iterableAt<T>(value: Iterable<T>, path: string, of: string): Iterable<T> {
+  const iterable = value as { [Symbol.iterator]?: unknown } | null | undefined;
+  if (typeof iterable?.[Symbol.iterator] !== 'function') {
+    throw badType(path, `an iterable of ${of}`, value);
+  }
+  return value;
+}
+
 /** Refuses fields that do not exist: a misspelt one would otherwise be ignored. */
 export function onlyFields(value: Fields, allowed: ReadonlySet<string>, path: string): void {
   for (const key of Object.keys(value)) {

@@ -13,6 +13,8 @@ namespace {
 constexpr const char* kSelf = "/proc/thread-self/ns/net";
 constexpr long kNsfsMagic = 0x6e736673;  // NSFS_MAGIC, linux/magic.h
 
+thread_local bool moved = false;
+
 }  // namespace
 
 Result<Netns> Netns::current() {
@@ -47,7 +49,10 @@ Result<void> Netns::enter(const char* operation) const {
   if (::setns(fd_->get(), CLONE_NEWNET) != 0) {
     return fail(errno, std::string(operation) + ": enter network namespace");
   }
+  moved = true;
   return {};
 }
+
+bool Netns::calling_thread_moved() { return moved; }
 
 }  // namespace nf

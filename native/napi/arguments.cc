@@ -4,10 +4,7 @@
 namespace nf::js {
 namespace {
 
-void expected(const Napi::Value& value, const char* what) {
-  if (bad_arguments(value.Env())) return;
-  napi_throw_type_error(value.Env(), nullptr, what);
-}
+void expected(const Napi::Value& value, const char* what) { throw_type_error(value.Env(), what); }
 
 void* typed_array(const Napi::Value& value, napi_typedarray_type wanted, std::size_t& length) {
   bool is = false;
@@ -32,6 +29,16 @@ void* typed_array(const Napi::Value& value, napi_typedarray_type wanted, std::si
 bool bad_arguments(Napi::Env env) {
   bool pending = false;
   return napi_is_exception_pending(env, &pending) != napi_ok || pending;
+}
+
+void throw_type_error(Napi::Env env, const char* text) {
+  if (!bad_arguments(env)) napi_throw_type_error(env, nullptr, text);
+}
+void throw_range_error(Napi::Env env, const char* text) {
+  if (!bad_arguments(env)) napi_throw_range_error(env, nullptr, text);
+}
+void throw_error(Napi::Env env, const char* text) {
+  if (!bad_arguments(env)) napi_throw_error(env, nullptr, text);
 }
 
 std::uint32_t u32_of(const Napi::Value& value) {
@@ -82,17 +89,23 @@ std::string text_of(const Napi::Value& value) {
   return text;
 }
 
-std::vector<std::string> texts_of(const Napi::Value& value) {
-  std::vector<std::string> texts;
+std::vector<Napi::Value> items_of(const Napi::Value& array) {
+  std::vector<Napi::Value> items;
   std::uint32_t length = 0;
-  if (napi_get_array_length(value.Env(), value, &length) != napi_ok) {
-    expected(value, "expected an array of strings");
+  if (napi_get_array_length(array.Env(), array, &length) != napi_ok) {
+    expected(array, "expected an array");
   }
-  for (std::uint32_t i = 0; i < length && !bad_arguments(value.Env()); i++) {
+  for (std::uint32_t i = 0; i < length; i++) {
     napi_value item = nullptr;
-    if (napi_get_element(value.Env(), value, i, &item) != napi_ok) break;
-    texts.push_back(text_of({value.Env(), item}));
+    if (napi_get_element(array.Env(), array, i, &item) != napi_ok) break;
+    items.emplace_back(array.Env(), item);
   }
+  return items;
+}
+
+std::vector<std::string> texts_of(const Napi::Value& array) {
+  std::vector<std::string> texts;
+  for (const auto& item : items_of(array)) texts.push_back(text_of(item));
   return texts;
 }
 

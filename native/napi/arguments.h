@@ -17,6 +17,12 @@ namespace nf::js {
 // returns at once.
 bool bad_arguments(Napi::Env env);
 
+// Nothing when an exception is pending already: throwing a second one ends the process in
+// node-addon-api.
+void throw_type_error(Napi::Env env, const char* text);
+void throw_range_error(Napi::Env env, const char* text);
+void throw_error(Napi::Env env, const char* text);
+
 // A number, cut to the type as ECMAScript does.
 std::uint32_t u32_of(const Napi::Value& value);
 std::int64_t i64_of(const Napi::Value& value);
@@ -24,7 +30,8 @@ double double_of(const Napi::Value& value);
 // Any value: its truth.
 bool flag_of(const Napi::Value& value);
 std::string text_of(const Napi::Value& value);
-std::vector<std::string> texts_of(const Napi::Value& value);
+std::vector<Napi::Value> items_of(const Napi::Value& array);
+std::vector<std::string> texts_of(const Napi::Value& array);
 // A property of an object; undefined where it is none.
 Napi::Value field_of(const Napi::Value& object, const char* name);
 

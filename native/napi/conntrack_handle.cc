@@ -11,9 +11,6 @@
 namespace nf::js {
 namespace {
 
-// Rule 4 of the lifetime rules: a value of another kind is never taken for one of these.
-constexpr napi_type_tag kHandleTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e01};
-constexpr napi_type_tag kCancelTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e02};
 constexpr std::size_t kCommandBuffer = std::size_t{1} << 20;
 constexpr std::int64_t kMaxBuffer = std::int64_t{1} << 30;
 
@@ -40,7 +37,7 @@ Napi::Value open_handle(const Napi::CallbackInfo& info) {
       return env.Undefined();
     }
   }
-  return wrap(env, std::move(handle), kHandleTag);
+  return wrap(env, std::move(handle), Kind::kHandle);
 }
 
 Napi::Value close_handle(const Napi::CallbackInfo& info) {
@@ -49,18 +46,11 @@ Napi::Value close_handle(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value make_cancel(const Napi::CallbackInfo& info) {
-  return wrap(info.Env(), std::make_shared<Cancel>(), kCancelTag);
+  return wrap(info.Env(), std::make_shared<Cancel>(), Kind::kCancel);
 }
 
 Napi::Value raise_cancel(const Napi::CallbackInfo& info) {
-  if (auto cancel = unwrap<Cancel>(info[0], kCancelTag, "not a cancel cell")) cancel->raise();
-  return info.Env().Undefined();
-}
-
-// cancelDone(cell): what it was for is over; its descriptor need not wait for the garbage
-// collector.
-Napi::Value done_cancel(const Napi::CallbackInfo& info) {
-  if (auto* slot = unwrap_slot<Cancel>(info[0], kCancelTag, "not a cancel cell")) slot->reset();
+  if (auto cancel = unwrap<Cancel>(info[0], Kind::kCancel, "not a cancel cell")) cancel->raise();
   return info.Env().Undefined();
 }
 
@@ -126,15 +116,12 @@ void Handle::close() {
 }
 
 std::shared_ptr<Handle> handle_of(const Napi::CallbackInfo& info) {
-  return unwrap<Handle>(info[0], kHandleTag, "not a conntrack handle");
+  return unwrap<Handle>(info[0], Kind::kHandle, "not a conntrack handle");
 }
 
 std::shared_ptr<Cancel> cancel_of(const Napi::Value& value) {
   if (value.IsUndefined() || value.IsNull()) return std::make_shared<Cancel>();
-  auto* slot = unwrap_slot<Cancel>(value, kCancelTag, "not a cancel cell");
-  if (slot == nullptr) return nullptr;
-  // One that is done is no cell any more: the work gets one that nobody raises.
-  return *slot != nullptr ? *slot : std::make_shared<Cancel>();
+  return unwrap<Cancel>(value, Kind::kCancel, "not a cancel cell");
 }
 
 void export_handle(Napi::Env env, Napi::Object exports) {
@@ -142,7 +129,6 @@ void export_handle(Napi::Env env, Napi::Object exports) {
   exports.Set("ctClose", Napi::Function::New<close_handle>(env));
   exports.Set("cancelCell", Napi::Function::New<make_cancel>(env));
   exports.Set("cancel", Napi::Function::New<raise_cancel>(env));
-  exports.Set("cancelDone", Napi::Function::New<done_cancel>(env));
 }
 
 }  // namespace nf::js

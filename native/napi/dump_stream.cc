@@ -19,7 +19,6 @@
 namespace nf::js {
 namespace {
 
-constexpr napi_type_tag kStreamTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e03};
 constexpr std::size_t kReadyBatches = 2;
 
 class DumpStream final : public ct::RowSink, public std::enable_shared_from_this<DumpStream> {
@@ -178,16 +177,17 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
     throw_failure(env, started.error());
     return env.Undefined();
   }
-  return wrap(env, std::make_shared<Reader>(std::move(stream), std::move(cancel)), kStreamTag);
+  return wrap(env, std::make_shared<Reader>(std::move(stream), std::move(cancel)),
+              Kind::kDumpStream);
 }
 
 // ctDumpNext(stream) → { batch, stats } | null
 Napi::Value next(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto reader = unwrap<Reader>(info[0], kStreamTag, "not a dump stream");
+  auto reader = unwrap<Reader>(info[0], Kind::kDumpStream, "not a dump stream");
   if (reader == nullptr) return env.Undefined();
   if (reader->stream().busy()) {
-    Napi::Error::New(env, "next() is pending").ThrowAsJavaScriptException();
+    throw_error(env, "next() is pending");
     return env.Undefined();
   }
   return reader->stream().next(env);

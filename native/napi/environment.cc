@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/netns.h"
+
 namespace nf::js {
 
 void cleanup(void* data) { static_cast<Environment*>(data)->shut_down(); }
@@ -43,17 +45,24 @@ Result<void> Environment::run(std::function<void()> work, std::shared_ptr<Cancel
   if (pool_idle_ >= waiting_.size()) {
     work_available_.notify_one();
   } else if (pool_size_ < kMaxPool) {
-    auto thread = Thread::start("conntrack-pool", [this] { pool_thread(); });
-    if (thread.ok()) {
-      pool_size_++;
-      threads_.push_back(std::move(*thread));
-    } else if (pool_size_ == 0) {
+    auto added = add_pool_thread();
+    // Where there are others, one of them comes to it.
+    if (!added && pool_size_ == 0) {
       waiting_.pop_back();
-      return thread.error();
-    }  // else one of the others comes to it
+      return added;
+    }
   }
   const auto& queued = waiting_.back().cancel;
   if (queued != nullptr) active_.insert(queued);
+  return {};
+}
+
+// With the mutex held.
+Result<void> Environment::add_pool_thread() {
+  auto thread = Thread::start("conntrack-pool", [this] { pool_thread(); });
+  if (!thread) return thread.error();
+  pool_size_++;
+  threads_.push_back(std::move(*thread));
   return {};
 }
 
@@ -72,6 +81,12 @@ void Environment::pool_thread() {
     lock.unlock();
     perform(std::move(work));
     lock.lock();
+    // Rule 7. What waits goes to a new thread; where there is none to be had, to this one all the
+    // same.
+    if (Netns::calling_thread_moved() &&
+        (closing_ || waiting_.size() <= pool_idle_ || add_pool_thread().ok())) {
+      break;
+    }
   }
   pool_size_--;
   finished_.push_back(::pthread_self());

@@ -14,8 +14,6 @@
 namespace nf::js {
 namespace {
 
-constexpr napi_type_tag kStreamTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e04};
-
 Napi::Value number(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
@@ -206,24 +204,23 @@ class Listener {
 };
 
 std::shared_ptr<Listener> listener_of(const Napi::CallbackInfo& info) {
-  return unwrap<Listener>(info[0], kStreamTag, "not an event stream");
+  return unwrap<Listener>(info[0], Kind::kEventStream, "not an event stream");
 }
 
 bool read_options(const Napi::Value& value, EventOptions& out) {
-  const auto options = value.As<Napi::Object>();
-  out.filter = filter_of(options.Get("filter"));
-  if (out.filter == nullptr) return false;
   const auto size = [&](const char* name) {
-    return static_cast<std::size_t>(options.Get(name).ToNumber().Int64Value());
+    return static_cast<std::size_t>(std::max<std::int64_t>(i64_of(field_of(value, name)), 0));
   };
-  out.request.filter = out.filter.get();
-  out.request.kinds = options.Get("kinds").ToNumber().Uint32Value();
-  out.request.expectations = options.Get("expectations").ToBoolean();
+  out.request.kinds = u32_of(field_of(value, "kinds"));
+  out.request.expectations = flag_of(field_of(value, "expectations"));
   out.request.receive_buffer = size("receiveBuffer");
-  out.request.reliable = options.Get("reliable").ToBoolean();
-  out.request.all_namespaces = options.Get("allNamespaces").ToBoolean();
+  out.request.reliable = flag_of(field_of(value, "reliable"));
+  out.request.all_namespaces = flag_of(field_of(value, "allNamespaces"));
   out.max_events = size("maxEvents");
-  return true;
+  if (bad_arguments(value.Env())) return false;
+  out.filter = filter_of(field_of(value, "filter"));
+  out.request.filter = out.filter.get();
+  return out.filter != nullptr;
 }
 
 // ctEventsOpen(handle, options) → stream. A few system calls, on a thread that may enter the
@@ -234,7 +231,7 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   EventOptions options;
   if (handle == nullptr || !read_options(info[1], options)) return env.Undefined();
   Result<ct::EventSocket> socket = fail(0, "conntrack events");
-  auto ran = Thread::run_to_end("ct-open", [&] {
+  auto ran = Thread::run_to_end("conntrack-open", [&] {
     if (auto entered = handle->netns().enter("conntrack events"); !entered) {
       socket = entered.error();
     } else {
@@ -251,7 +248,7 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
     throw_failure(env, started.error());
     return env.Undefined();
   }
-  return wrap(env, std::make_shared<Listener>(std::move(stream)), kStreamTag);
+  return wrap(env, std::make_shared<Listener>(std::move(stream)), Kind::kEventStream);
 }
 
 // ctEventsNext(stream) → batch | null | Promise of one of them
@@ -259,7 +256,7 @@ Napi::Value next(const Napi::CallbackInfo& info) {
   auto listener = listener_of(info);
   if (listener == nullptr) return info.Env().Undefined();
   if (listener->stream().busy()) {
-    Napi::Error::New(info.Env(), "next() is pending").ThrowAsJavaScriptException();
+    throw_error(info.Env(), "next() is pending");
     return info.Env().Undefined();
   }
   return listener->stream().next(info.Env());
@@ -273,7 +270,7 @@ Napi::Value close(const Napi::CallbackInfo& info) {
 
 // ctEventsHold(stream, boolean): ref() and unref()
 Napi::Value hold(const Napi::CallbackInfo& info) {
-  if (auto listener = listener_of(info)) listener->stream().hold(info[1].ToBoolean());
+  if (auto listener = listener_of(info)) listener->stream().hold(flag_of(info[1]));
   return info.Env().Undefined();
 }
 

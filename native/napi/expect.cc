@@ -11,7 +11,7 @@ template <typename T>
 bool read_struct(const Napi::Value& value, T& out) {
   const auto bytes = bytes_of(value);
   if (bytes.size() != sizeof out) {
-    Napi::RangeError::New(value.Env(), "packed value: bad size").ThrowAsJavaScriptException();
+    throw_range_error(value.Env(), "packed value: bad size");
     return false;
   }
   std::memcpy(&out, bytes.data(), sizeof out);
@@ -110,8 +110,9 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
-  const std::string helper =
-      info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : std::string();
+  // Null only is all of them: a mistake must not empty the list.
+  const std::string helper = info[1].IsNull() ? std::string() : text_of(info[1]);
+  if (bad_arguments(env)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
       env, cancel,

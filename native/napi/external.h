@@ -5,13 +5,23 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
+
+#include "napi/arguments.h"
 
 namespace nf::js {
 
+// All kinds that there are, here alone: two kinds with the same tag would be taken for each other.
+enum class Kind : std::uint64_t { kHandle = 1, kCancel, kDumpStream, kEventStream, kXtablesLock };
+
+inline napi_type_tag tag_of(Kind kind) {
+  return {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e00 | static_cast<std::uint64_t>(kind)};
+}
+
 // Empty, and an exception pending or the environment ending, when it cannot be made.
 template <typename T>
-Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, const napi_type_tag& tag) {
+Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, Kind kind) {
   auto box = std::make_unique<std::shared_ptr<T>>(std::move(shared));
   napi_value value = nullptr;
   const auto finalize = [](napi_env, void* data, void*) {
@@ -19,30 +29,24 @@ Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, const napi_type_tag& 
   };
   if (napi_create_external(env, box.get(), finalize, nullptr, &value) != napi_ok) return {};
   static_cast<void>(box.release());  // the finalizer's
+  const napi_type_tag tag = tag_of(kind);
   if (napi_type_tag_object(env, value, &tag) != napi_ok) return {};
   return {env, value};
 }
 
-// The place of the pointer inside; null (and an exception pending) for a value of another kind.
+// Null (and an exception pending) when the value is of another kind.
 template <typename T>
-std::shared_ptr<T>* unwrap_slot(const Napi::Value& value, const napi_type_tag& tag,
-                                const char* what) {
+std::shared_ptr<T> unwrap(const Napi::Value& value, Kind kind, const char* what) {
+  const napi_type_tag tag = tag_of(kind);
   bool matches = false;
   if (value.IsExternal()) {
     napi_check_object_type_tag(value.Env(), value, &tag, &matches);
   }
   if (!matches) {
-    Napi::TypeError::New(value.Env(), what).ThrowAsJavaScriptException();
+    throw_type_error(value.Env(), what);
     return nullptr;
   }
-  return value.As<Napi::External<std::shared_ptr<T>>>().Data();
-}
-
-// Null (and an exception pending) when the value is of another kind; null also when it was let go.
-template <typename T>
-std::shared_ptr<T> unwrap(const Napi::Value& value, const napi_type_tag& tag, const char* what) {
-  auto* slot = unwrap_slot<T>(value, tag, what);
-  return slot == nullptr ? nullptr : *slot;
+  return *value.As<Napi::External<std::shared_ptr<T>>>().Data();
 }
 
 }  // namespace nf::js

@@ -23,7 +23,7 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   if (tuple_bytes.size() != sizeof(ct::PackedTuple) || at >= capacity ||
       arena.size() < capacity * ct::kLookupRowBytes) {
-    Napi::RangeError::New(env, "getSync: bad arena").ThrowAsJavaScriptException();
+    throw_range_error(env, "getSync: bad arena");
     return env.Undefined();
   }
   if (!handle->sync.valid()) {

@@ -15,15 +15,15 @@
 namespace nf::js {
 namespace {
 
-constexpr napi_type_tag kLockTag = {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e04};
+// Longer waits than a year are as long as that: their sum with the clock must not overflow.
+constexpr std::int64_t kLongestWait = std::int64_t{366} * 24 * 3600 * 1000;
 
 // Null (and an exception pending) when the number is no family.
 const xt::Layout* layout_argument(const Napi::Value& value) {
-  const xt::Layout* layout = xt::layout_of(value.ToNumber().Int32Value());
-  if (layout == nullptr) {
-    Napi::TypeError::New(value.Env(), "not a family").ThrowAsJavaScriptException();
-  }
-  return layout;
+  const std::uint32_t family = u32_of(value);
+  const xt::Layout* layout = xt::layout_of(static_cast<int>(std::min(family, 255U)));
+  if (layout == nullptr) throw_type_error(value.Env(), "not a family");
+  return bad_arguments(value.Env()) ? nullptr : layout;
 }
 
 Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& strings) {
@@ -60,7 +60,8 @@ Napi::Value tables(const Napi::CallbackInfo& info) {
 Napi::Value read(const Napi::CallbackInfo& info) {
   const xt::Layout* layout = layout_argument(info[1]);
   if (layout == nullptr) return info.Env().Undefined();
-  const std::string table = info[2].ToString().Utf8Value();
+  const std::string table = text_of(info[2]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
   return in_namespace<xt::Snapshot>(
       info, "iptables read", [layout, table] { return xt::read_table(*layout, table, {}); },
       [](Napi::Env js, xt::Snapshot& snapshot) {
@@ -73,6 +74,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 Napi::Value commit(const Napi::CallbackInfo& info) {
   // A copy: the caller may do with its array what it likes meanwhile.
   const auto bytes = bytes_of(info[1]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
   auto parsed = xt::Plan::parse({bytes.begin(), bytes.end()});
   if (!parsed) {
     throw_failure(info.Env(), parsed.error());
@@ -99,10 +101,11 @@ struct HeldLock {
 Napi::Value lock(const Napi::CallbackInfo& info) {
   auto cancel = cancel_of(info[0]);
   if (cancel == nullptr) return info.Env().Undefined();
-  const std::string path = info[1].ToString().Utf8Value();
-  const double wait = info[2].ToNumber().DoubleValue();
+  const std::string path = text_of(info[1]);
+  const std::int64_t wait = i64_of(info[2]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
   std::optional<std::chrono::milliseconds> timeout;
-  if (wait >= 0) timeout = std::chrono::milliseconds(static_cast<std::int64_t>(wait));
+  if (wait >= 0) timeout = std::chrono::milliseconds(std::min(wait, kLongestWait));
   return promise<std::shared_ptr<HeldLock>>(
       info.Env(), cancel,
       [cancel, path, timeout]() -> Result<std::shared_ptr<HeldLock>> {
@@ -111,23 +114,21 @@ Napi::Value lock(const Napi::CallbackInfo& info) {
         return std::make_shared<HeldLock>(HeldLock{std::move(*taken)});
       },
       [](Napi::Env js, std::shared_ptr<HeldLock>& held) {
-        return wrap(js, std::move(held), kLockTag);
+        return wrap(js, std::move(held), Kind::kXtablesLock);
       });
 }
 
 // xtUnlock(lock)
 Napi::Value unlock(const Napi::CallbackInfo& info) {
-  if (auto held = unwrap<HeldLock>(info[0], kLockTag, "not an xtables lock")) held->fd.reset();
+  if (auto held = unwrap<HeldLock>(info[0], Kind::kXtablesLock, "not an xtables lock"))
+    held->fd.reset();
   return info.Env().Undefined();
 }
 
 // xtSets(handle, names) → ({ index, family } | null)[]
 Napi::Value sets(const Napi::CallbackInfo& info) {
-  std::vector<std::string> names;
-  const auto array = info[1].As<Napi::Array>();
-  for (std::uint32_t i = 0; i < array.Length(); i++) {
-    names.push_back(array.Get(i).ToString().Utf8Value());
-  }
+  std::vector<std::string> names = texts_of(info[1]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
   using Found = std::vector<xt::SetId>;
   return in_namespace<Found>(
       info, "ipset lookup",
@@ -163,13 +164,12 @@ Napi::Value revisions(const Napi::CallbackInfo& info) {
   const xt::Layout* layout = layout_argument(info[1]);
   if (layout == nullptr) return info.Env().Undefined();
   std::vector<xt::RevisionQuery> queries;
-  const auto array = info[2].As<Napi::Array>();
-  for (std::uint32_t i = 0; i < array.Length(); i++) {
-    const auto query = array.Get(i).As<Napi::Object>();
-    queries.push_back({query.Get("name").ToString().Utf8Value(),
-                       static_cast<std::uint8_t>(query.Get("revision").ToNumber().Uint32Value()),
-                       query.Get("target").ToBoolean()});
+  for (const auto& query : items_of(info[2])) {
+    queries.push_back({text_of(field_of(query, "name")),
+                       static_cast<std::uint8_t>(u32_of(field_of(query, "revision"))),
+                       flag_of(field_of(query, "target"))});
   }
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
   using Found = std::vector<bool>;
   return in_namespace<Found>(
       info, "iptables extension probe",

@@ -1,5 +1,7 @@
 // Rows into columns and back: growth, both families, rare attributes, copying, merging, taking
 // away.
+#include <arpa/inet.h>
+
 #include "core/conntrack/columns.h"
 
 #include "core/conntrack/tuple_request.h"
@@ -30,7 +32,7 @@ TEST(rows_read_back_after_growth) {
   for (std::size_t i = 0; i < 1000; i++) {
     const bool v6 = i % 2 != 0;
     CHECK_EQUAL(columns.get<std::uint8_t>(Column::family, i), v6 ? AF_INET6 : AF_INET);
-    CHECK_EQUAL(columns.get<std::uint32_t>(Column::id, i), 0xdeadbeefU);
+    CHECK_EQUAL(columns.get<std::uint32_t>(Column::id, i), htonl(0xdeadbeefU));
     CHECK_EQUAL(columns.get<std::uint64_t>(Column::replyBytes, i), 0x123456789abcU);
     CHECK_EQUAL(columns.get<std::uint16_t>(Column::origDstPort, i), 443);
     for (const Side side : {kOrigSrc, kReplyDst}) {

@@ -1,5 +1,7 @@
 // The decoder: every attribute of a flow reads back, and a message that is cut, changed or
 // incomplete is refused without a byte read beyond its end (seen by ASan).
+#include <arpa/inet.h>
+
 #include <cstring>
 
 #include "test/check.h"
@@ -28,7 +30,7 @@ TEST(a_whole_tcp_flow_reads_back) {
   CHECK_EQUAL(row.status, 14U);
   CHECK_EQUAL(row.timeout, 300U);
   CHECK_EQUAL(row.mark, 0x2aU);
-  CHECK_EQUAL(row.id, 0xdeadbeefU);
+  CHECK_EQUAL(row.id, htonl(0xdeadbeefU));
   CHECK_EQUAL(row.use, 1U);
   CHECK_EQUAL(row.zone, 5);
   CHECK_EQUAL(row.state, TCP_CONNTRACK_ESTABLISHED);

@@ -56,13 +56,23 @@ export class ColumnStore {
   column<N extends ColumnName>(name: N): ColumnArrays[N] {
     const made = this.#views[name];
     if (made !== undefined) return made as ColumnArrays[N];
+    const view = this.make(name);
+    this.#views[name] = view;
+    return view;
+  }
+  protected make<N extends ColumnName>(name: N): ColumnArrays[N] {
     const { arena, capacity, offset, rows } = this.#parts;
     const { array, size, prefix } = columnLayout[name];
-    const begin = capacity * prefix + offset * size;
-    const inside = arena !== undefined && begin + rows * size <= arena.byteLength;
-    const view = inside ? new array(arena, begin, rows) : new array(rows);
-    this.#views[name] = view;
+    const view = this.stores(name)
+      ? new array(arena!, capacity * prefix + offset * size, rows)
+      : new array(rows);
     return view as ColumnArrays[N];
+  }
+  /** Whether there is memory for a column: else all of it is zero. */
+  stores(name: ColumnName): boolean {
+    const { arena, capacity, offset, rows } = this.#parts;
+    const { size, prefix } = columnLayout[name];
+    return arena !== undefined && capacity * prefix + (offset + rows) * size <= arena.byteLength;
   }
 
   addressText(side: Side, row: number): string {
@@ -113,34 +123,32 @@ export class ColumnStore {
     return new ColumnStore({ ...this.#parts, rows: to - from, offset: this.#parts.offset + from });
   }
 
+  /** The chosen rows, in their order. */
+  select(selection: Uint32Array): ColumnStore {
+    // A copy of all columns pays for few rows, and lets the whole batch go. Of many rows only the columns
+    // that are read are copied.
+    return selection.length * 8 < this.rows
+      ? this.gather(selection)
+      : new SelectedStore(this, selection);
+  }
+
   /** A copy of the chosen rows, in their order. */
   gather(selection: Uint32Array): ColumnStore {
     const rows = selection.length;
     const capacity = roundRows(rows);
-    const arena = new ArrayBuffer(capacity * rowBytes);
-    for (const name of Object.keys(columnLayout) as ColumnName[]) {
+    const names = (Object.keys(columnLayout) as ColumnName[]).filter((name) => this.stores(name));
+    const bytes = names.map((name) => columnLayout[name].prefix + columnLayout[name].size);
+    const arena = new ArrayBuffer(capacity * Math.max(0, ...bytes));
+    for (const name of names) {
       const { array, prefix } = columnLayout[name];
-      const from = this.column(name);
-      if (from instanceof BigUint64Array) {
-        // As pairs of words: no bigint is made.
-        const to = new Uint32Array(arena, capacity * prefix, rows * 2);
-        const words = new Uint32Array(from.buffer, from.byteOffset, from.length * 2);
-        for (let i = 0; i < rows; i++) {
-          const at = selection[i]! * 2;
-          to[i * 2] = words[at]!;
-          to[i * 2 + 1] = words[at + 1]!;
-        }
-      } else {
-        const to = new array(arena, capacity * prefix, rows);
-        for (let i = 0; i < rows; i++) to[i] = from[selection[i]!]!;
-      }
+      gatherColumn(this.column(name), selection, new array(arena, capacity * prefix, rows));
     }
     const index: number[] = [];
     if (this.#parts.extraIndex.length > 0) {
       const base = this.#parts.extra.byteOffset;
       selection.forEach((row, i) => {
-        const bytes = this.extraBytes(row);
-        if (bytes !== undefined) index.push(i, bytes.byteOffset - base);
+        const found = this.extraBytes(row);
+        if (found !== undefined) index.push(i, found.byteOffset - base);
       });
     }
     return new ColumnStore({
@@ -152,6 +160,64 @@ export class ColumnStore {
       extraIndex: Uint32Array.from(index),
       extra: this.#parts.extra,
     });
+  }
+}
+
+type Column = ColumnArrays[ColumnName];
+
+function gatherColumn(from: Column, selection: Uint32Array, to: Column): void {
+  if (from instanceof BigUint64Array) {
+    // As pairs of words: no bigint is made.
+    const source = new Uint32Array(from.buffer, from.byteOffset, from.length * 2);
+    const target = new Uint32Array(to.buffer, to.byteOffset, to.length * 2);
+    for (let i = 0; i < selection.length; i++) {
+      const at = selection[i]! * 2;
+      target[i * 2] = source[at]!;
+      target[i * 2 + 1] = source[at + 1]!;
+    }
+    return;
+  }
+  const target = to as Exclude<Column, BigUint64Array>;
+  for (let i = 0; i < selection.length; i++) target[i] = from[selection[i]!]!;
+}
+
+/** Chosen rows of another store, each column copied when it is first read. */
+class SelectedStore extends ColumnStore {
+  readonly #base: ColumnStore;
+  readonly #selection: Uint32Array;
+
+  constructor(base: ColumnStore, selection: Uint32Array) {
+    super({
+      rows: selection.length,
+      capacity: 0,
+      offset: 0,
+      arena: undefined,
+      addresses: base.addresses,
+      extraIndex: noWords,
+      extra: noBytes,
+    });
+    this.#base = base;
+    this.#selection = selection;
+  }
+  protected override make<N extends ColumnName>(name: N): ColumnArrays[N] {
+    const column = new columnLayout[name].array(this.rows) as ColumnArrays[N];
+    if (this.stores(name)) gatherColumn(this.#base.column(name), this.#selection, column);
+    return column;
+  }
+  override stores(name: ColumnName): boolean {
+    return this.#base.stores(name);
+  }
+  override extraBytes(row: number): Uint8Array | undefined {
+    return this.#base.extraBytes(this.#selection[row]!);
+  }
+  override slice(from: number, to: number): ColumnStore {
+    return new SelectedStore(this.#base, this.#selection.subarray(from, to));
+  }
+  override select(selection: Uint32Array): ColumnStore {
+    return this.#base.select(selection.map((row) => this.#selection[row]!));
+  }
+  override gather(selection: Uint32Array): ColumnStore {
+    return this.#base.gather(selection.map((row) => this.#selection[row]!));
   }
 }
 

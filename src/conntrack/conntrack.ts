@@ -1,7 +1,15 @@
 // Conntrack: the kernel's connection-tracking table of one network namespace. Checks arguments, packs
 // them, and gives native results their shape.
 
-import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
+import {
+  booleanAt,
+  integerAt,
+  iterableAt,
+  objectAt,
+  oneOf,
+  onlyFields,
+  signalAt,
+} from '../checks.js';
 import { badRange, fromNative, type NetfilterError } from '../errors.js';
 import type { DumpStream, RawDumpOptions, RawOutcome } from '../native/binding.js';
 import { Session } from '../native/session.js';
@@ -195,7 +203,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /** The flow with this tuple; `undefined` when there is none. */
   async get(tuple: TupleInit | Flow): Promise<Flow | undefined> {
-    const [flow] = await this.getMany([tuple]);
+    const [flow] = await this.#lookUp([tuple], () => 'tuple');
     return flow;
   }
 
@@ -228,12 +236,20 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
    * 4096 at a time, while the kernel answers those before.
    */
-  getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+    const list = [...iterableAt(tuples, 'tuples', 'tuples or Flows')];
+    return this.#lookUp(list, (index) => `tuples[${index}]`);
+  }
+
+  #lookUp(
+    list: readonly (TupleInit | Flow)[],
+    path: (index: number) => string,
+  ): Promise<(Flow | undefined)[]> {
     const lookUp = (packed: Uint8Array) =>
       this.#session.run('conntrack get', undefined, (binding, handle) =>
         binding.ctGet(handle, packed, false),
       );
-    return getMany(lookUp, [...tuples]);
+    return getMany(lookUp, list, path);
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -311,8 +327,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
    */
   createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    const checkOpen = this.#session.guard('conntrack create');
+    let checkOpen: (() => void) | undefined;
     const write = async (packed: Uint8Array) => {
+      // From the first chunk on: what is wrong with its flows comes before what is wrong with the handle.
+      checkOpen ??= this.#session.guard('conntrack create');
       checkOpen();
       return this.#write(0, packed);
     };
@@ -321,12 +339,15 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
   async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
+    const packer = new FieldPacker();
+    // Checked before anything is sent, or looked at.
+    packUpdate(packer, target, change, undefined);
     const added = changedStatus(change);
     const byReply =
-      !(target instanceof Flow) && target.orig === undefined && target.reply !== undefined;
-    const packer = new FieldPacker();
-    // Checked before anything is sent.
-    packUpdate(packer, target, change, undefined);
+      !(target instanceof Flow) &&
+      target.reply !== undefined &&
+      target.orig === undefined &&
+      target.src === undefined;
     const checkOpen = this.#session.guard('conntrack update');
     for (let attempt = 0; ; attempt++) {
       checkOpen();

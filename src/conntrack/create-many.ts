@@ -1,5 +1,6 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
+import { iterableAt } from '../checks.js';
 import { fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
@@ -70,7 +71,7 @@ export async function createMany(
   };
   // While the kernel works on one chunk, the next one is packed.
   let sent: Promise<void> | undefined;
-  for (const flow of flows) {
+  for (const flow of iterableAt(flows, 'flows', 'flows')) {
     if ((flow as FlowInit | null)?.master !== undefined) {
       if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
       index++;
@@ -79,13 +80,13 @@ export async function createMany(
     if (pack(packer, flow)) indexes.push(index);
     index++;
     if (packer.count < chunk) continue;
-    await sent;
+    if (sent) await sent;
     sent = send(packer.take(), indexes);
     sent.catch(() => {});
     indexes = [];
     await new Promise(setImmediate);
   }
-  await sent;
+  if (sent) await sent;
   if (packer.count > 0) await send(packer.take(), indexes);
   await createWithMaster(write, withMaster, result);
   result.failed.sort((a, b) => a.index - b.index);

@@ -146,7 +146,7 @@ export function parseExpectation(payload: Uint8Array): Expectation | undefined {
   const fn = text(attribute(attributes, cta.fn));
   const nat = natOf(attribute(attributes, cta.nat), family);
   return {
-    id: view(id).getUint32(0, littleEndian),
+    id: be32(id)!,
     family: family === AF_INET ? 'ipv4' : 'ipv6',
     protocol: protocolName(expected.protocolNumber),
     protocolNumber: expected.protocolNumber,

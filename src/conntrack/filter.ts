@@ -148,7 +148,10 @@ function checkSide(value: Fields, path: string, reply: boolean, out: CheckedFilt
 }
 
 function checkMark(value: unknown, path: string): { value: number; mask: number } {
-  if (typeof value === 'number') return { value: u32At(value, path), mask: 0xffffffff };
+  // Neither a number nor an object: what u32At says of it holds.
+  if (typeof value !== 'object' || value === null) {
+    return { value: u32At(value, path), mask: 0xffffffff };
+  }
   const fields = objectAt(value, path);
   onlyFields(fields, new Set(['value', 'mask']), path);
   const mask = u32At(fields.mask, `${path}.mask`);

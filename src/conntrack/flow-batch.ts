@@ -131,7 +131,7 @@ export class FlowBatch implements Iterable<Flow> {
     } else {
       rows = matchingRows(this.#store, checkFilter(filter));
     }
-    return new FlowBatch(this.#store.gather(rows), this.stats);
+    return new FlowBatch(this.#store.select(rows), this.stats);
   }
 
   /** Flows from `start` to before `end`, as Array's slice has it, without a copy. */
@@ -182,7 +182,7 @@ export class FlowBatch implements Iterable<Flow> {
     if (typeof n !== 'number') throw badType('n', 'a number of flows', n);
     const count = integerAt(n, 'n', 0, Number.MAX_SAFE_INTEGER);
     const rows = topRows(this.#store, Math.min(count, this.length), by);
-    return new FlowBatch(this.#store.gather(rows), this.stats);
+    return new FlowBatch(this.#store.select(rows), this.stats);
   }
 
   /**

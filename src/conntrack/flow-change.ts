@@ -35,7 +35,7 @@ export function packChange(
   }
   packWritable(packer, fields, protocol, path);
   if (fields.mark !== undefined) {
-    if (typeof fields.mark === 'object') {
+    if (typeof fields.mark === 'object' && fields.mark !== null) {
       const mark = objectAt(fields.mark, child(path, 'mark'));
       onlyFields(mark, new Set(['value', 'mask']), child(path, 'mark'));
       const mask = u32At(mark.mask, `${path}.mark.mask`);

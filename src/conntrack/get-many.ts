@@ -21,6 +21,7 @@ export function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined 
 export async function getMany(
   lookUp: (packed: Uint8Array) => Promise<RawLookup>,
   tuples: readonly (TupleInit | Flow)[],
+  pathOf: (index: number) => string,
 ): Promise<(Flow | undefined)[]> {
   const results: (Flow | undefined)[] = [];
   const collect = async (pending: Promise<RawLookup>, from: number) => {
@@ -32,14 +33,15 @@ export async function getMany(
     }
   };
   let index = 0;
-  const path = () => (tuples.length === 1 ? 'tuple' : `tuples[${index}]`);
+  const path = () => pathOf(index);
   let asked: Promise<void> | undefined;
   while (index < tuples.length) {
     const from = index;
     const end = Math.min(from + chunk, tuples.length);
     const packer = new TuplePacker(end - from);
     for (; index < end; index++) packer.add(tuples[index]!, path);
-    await asked;
+    // Nothing to wait for the first time: a lookup begins in the call that asks for it.
+    if (asked) await asked;
     asked = collect(lookUp(packer.bytes), from);
     asked.catch(() => {});
     if (index < tuples.length) await new Promise(setImmediate);

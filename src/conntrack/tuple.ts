@@ -132,7 +132,7 @@ export class TuplePacker {
   }
 
   #addInit(tuple: TupleInit, path: Path): void {
-    if (typeof tuple !== 'object' || tuple === null)
+    if (typeof tuple !== 'object' || tuple === null || Array.isArray(tuple))
       throw badType(pathText(path), 'a tuple or a Flow', tuple);
     const fields = tuple as unknown as Fields;
     for (const key in fields) {

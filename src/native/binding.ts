@@ -135,8 +135,6 @@ export interface Binding extends XtablesBinding {
   ctClose(handle: Handle): void;
   cancelCell(): CancelCell;
   cancel(cell: CancelCell): void;
-  /** The operation has ended: frees what the cell holds. Raising it afterwards does nothing. */
-  cancelDone(cell: CancelCell): void;
 
   ctDump(handle: Handle, cell: CancelCell, options: RawDumpOptions): Promise<RawDump>;
   ctDumpStream(

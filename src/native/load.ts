@@ -1,6 +1,7 @@
 // The only loader of the addon: finds the built or shipped binary on first use and explains a failure.
 // Importing this file does nothing.
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromNative, type NativeFailure, NetfilterError, unsupported } from '../errors.js';
 import type { Binding } from './binding.js';
@@ -21,7 +22,7 @@ function libc(): 'glibc' | 'musl' {
   return header?.glibcVersionRuntime ? 'glibc' : 'musl';
 }
 
-function explain(error: unknown): NetfilterError {
+function explain(error: unknown, override: string | undefined): NetfilterError {
   const code = (error as { code?: string }).code;
   // `bindings` lists what it tried on lines of its own: errors here are one line.
   const text = error instanceof Error ? error.message : String(error);
@@ -30,6 +31,8 @@ function explain(error: unknown): NetfilterError {
   if (code === 'ERR_DLOPEN_DISABLED' || /--allow-addons|no-addons/.test(message)) {
     hint =
       'Node was started without addons: drop --no-addons, or add --allow-addons to --permission';
+  } else if (override) {
+    hint = 'CONNTRACK_ADDON names this file: build it, or unset the variable';
   } else if (code === 'MODULE_NOT_FOUND' || /Could not locate the bindings file/.test(message)) {
     hint =
       `no binary for ${process.platform}-${process.arch} is shipped: build it with "npx node-gyp rebuild" in ${packageRoot} ` +
@@ -50,7 +53,7 @@ function load(): Binding {
   const require = createRequire(import.meta.url);
   const override = process.env.CONNTRACK_ADDON;
   try {
-    if (override) return require(override) as Binding;
+    if (override) return require(resolve(override)) as Binding;
     const bindings = require('bindings') as (options: object) => Binding;
     return bindings({
       bindings: 'conntrack',
@@ -64,7 +67,7 @@ function load(): Binding {
       ],
     });
   } catch (error) {
-    throw explain(error);
+    throw explain(error, override);
   }
 }
 

@@ -88,7 +88,6 @@ export class Session {
     } finally {
       signal?.removeEventListener('abort', abort);
       this.#active.delete(cell);
-      binding.cancelDone(cell);
     }
   }
 

@@ -193,9 +193,16 @@ test('the same events in the same order as conntrack -E', async () => {
 function mineText({ type, flow }: FlowEvent): string {
   const side = (one: FlowEvent['flow']['orig']) =>
     [one.src, one.dst, one.srcPort, one.dstPort, one.packets, one.bytes].join(' ');
-  // conntrack -E prints the id as the kernel sends it, taken for a big-endian number.
   return [
-    ...[type, flow.protocolNumber, flow.state, flow.timeout, side(flow.orig), side(flow.reply)],
+    ...[
+      type,
+      flow.id,
+      flow.protocolNumber,
+      flow.state,
+      flow.timeout,
+      side(flow.orig),
+      side(flow.reply),
+    ],
     flow.status.includes('assured'),
   ].join('|');
 }
@@ -204,7 +211,7 @@ function theirText({ type, flow }: OracleEvent): string {
   const side = (one: OracleEvent['flow']['orig']) =>
     [one.src, one.dst, one.srcPort, one.dstPort, one.packets, one.bytes].join(' ');
   return [
-    ...[type, flow.protocol, flow.state, flow.timeout, side(flow.orig), side(flow.reply)],
+    ...[type, flow.id, flow.protocol, flow.state, flow.timeout, side(flow.orig), side(flow.reply)],
     flow.flags.includes('ASSURED'),
   ].join('|');
 }

@@ -295,7 +295,7 @@ test('terminating a worker while it opens, waits, and reads a storm', async () =
   const storm = (async () => {
     while (!stop) await makeEvents({ count: 640 });
   })();
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 8; i++) {
     const worker = startWorker();
     const messages: unknown[] = [];
     worker.on('message', (message) => messages.push(message));

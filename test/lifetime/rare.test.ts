@@ -102,7 +102,7 @@ test('the system has no more event descriptors: slower, but the same', async () 
 });
 
 test('the process has no more descriptors', async () => {
-  const limit = ['prlimit', '--nofile=64:64'];
+  const limit = ['prlimit', '--nofile=512:512'];
   const ended = await child('scarce.mjs', ['descriptors'], undefined, limit);
   assert.is(ended.code, 0, describe(ended));
   assert.equal(ended.lines, [

@@ -97,6 +97,9 @@ const sctpStates =
     ' ',
   );
 
+const dccpStates =
+  'NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT IGNORE INVALID'.split(' ');
+
 function sideAttributes(
   side: FlowSide,
   direction: 'orig' | 'repl',
@@ -121,8 +124,8 @@ function sideAttributes(
  * direction only, shows empty synproxy values and derives nothing.
  */
 export function nfctAttributes(flow: FlowObject): NfctAttributes {
-  const { tcp, sctp, seqAdj, synproxy, master } = flow;
-  const states = flow.protocolNumber === 6 ? tcpStates : sctpStates;
+  const { tcp, sctp, dccp, seqAdj, synproxy, master } = flow;
+  const states = { 6: tcpStates, 132: sctpStates, 33: dccpStates }[flow.protocolNumber] ?? [];
   const state = flow.state === undefined ? undefined : states.indexOf(flow.state);
   const ip = flow.family === 'ipv4' ? 'ipv4' : 'ipv6';
   const adjust = (direction: 'orig' | 'repl', side: 'orig' | 'reply') => ({
@@ -142,6 +145,9 @@ export function nfctAttributes(flow: FlowObject): NfctAttributes {
     tcp_wscale_orig: tcp?.wscale?.orig,
     tcp_wscale_repl: tcp?.wscale?.reply,
     sctp_state: flow.protocolNumber === 132 ? state : undefined,
+    dccp_state: flow.protocolNumber === 33 ? state : undefined,
+    dccp_role: dccp?.role,
+    dccp_handshake_seq: dccp?.handshakeSeq,
     sctp_vtag_orig: sctp?.vtag.orig,
     sctp_vtag_repl: sctp?.vtag.reply,
     timeout: flow.timeout,

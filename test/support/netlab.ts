@@ -119,6 +119,11 @@ export class GatewayLab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.clientHost[Symbol.asyncDispose]();
     await this.serverHost[Symbol.asyncDispose]();
+    // A namespace that has gone is taken apart later: in one that stays, the ends of its links would still
+    // be there when the next laboratory is built.
+    if (this.gateway.name === undefined) {
+      for (const device of ['inside0', 'outside0']) this.gateway.ip('link', 'del', device);
+    }
     for (const netns of [this.client, this.server, this.gateway]) netns[Symbol.dispose]();
   }
 }

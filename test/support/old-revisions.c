@@ -1,5 +1,6 @@
-// Preloaded into iptables by tests: makes the kernel look as if it knew an extension only up to some
-// revision, so that iptables writes and prints that one. OLD_REVISIONS holds "name=revision,…".
+// Preloaded into iptables by tests: makes the kernel look as if it knew an extension only up to
+// some revision, so that iptables writes and prints that one. OLD_REVISIONS holds
+// "name=revision,…".
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -18,116 +18,17 @@
 #include <sys/socket.h>
 
 #include <bit>
-#include <cstddef>
-#include <limits>
+
+#include "core/conntrack/bpf_program.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr std::uint32_t kAccept = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kFamilyAt = NLMSG_HDRLEN;  // nfgenmsg.nfgen_family
 constexpr std::uint32_t kAttributesAt = NLMSG_HDRLEN + sizeof(nfgenmsg);
-constexpr std::uint32_t kPayload = NLA_HDRLEN;
 constexpr std::uint16_t kTupleZone = 3;  // CTA_TUPLE_ZONE
 // More instructions than a protocol list needs are not worth it.
 constexpr std::size_t kMaxProtocolRanges = 64;
-
-using Width = std::uint16_t;
-
-// Instructions with labels for the few forward jumps that are not to the next line.
-class Program {
- public:
-  using Label = std::size_t;
-  static constexpr Label kNext = std::numeric_limits<Label>::max();
-
-  void emit(std::uint16_t code, std::uint32_t k) { code_.push_back({code, 0, 0, k}); }
-  Label label() {
-    at_.push_back(kNext);
-    return at_.size() - 1;
-  }
-  void bind(Label label) { at_[label] = code_.size(); }
-  void jump(std::uint16_t test, std::uint32_t k, Label yes, Label no,
-            std::uint16_t source = BPF_K) {
-    fixups_.push_back({code_.size(), yes, no});
-    emit(static_cast<std::uint16_t>(BPF_JMP | test | source), k);
-  }
-  void go(Label to) {
-    fixups_.push_back({code_.size(), to, to});
-    emit(BPF_JMP | BPF_JA, 0);
-  }
-  void ret(std::uint32_t value) { emit(BPF_RET | BPF_K, value); }
-
-  // A, X and the scratch memory.
-  void load(std::uint32_t k) { emit(BPF_LD | BPF_IMM, k); }
-  void load_x(std::uint32_t k) { emit(BPF_LDX | BPF_IMM, k); }
-  void load_slot(std::uint32_t slot) { emit(BPF_LD | BPF_MEM, slot); }
-  void load_slot_x(std::uint32_t slot) { emit(BPF_LDX | BPF_MEM, slot); }
-  void store(std::uint32_t slot) { emit(BPF_ST, slot); }
-  void to_x() { emit(BPF_MISC | BPF_TAX, 0); }
-  void load_at_x(Width width, std::uint32_t k) {
-    emit(static_cast<std::uint16_t>(BPF_LD | width | BPF_IND), k);
-  }
-  void mask(std::uint32_t k) {
-    if (k != kAccept) emit(BPF_ALU | BPF_AND | BPF_K, k);
-  }
-  // A: offset of a nest (or kAttributesAt) → offset of its attribute `type`, or 0.
-  void find(std::uint16_t type, bool nested) {
-    load_x(type);
-    emit(BPF_LD | BPF_W | BPF_ABS,
-         static_cast<std::uint32_t>(SKF_AD_OFF + (nested ? SKF_AD_NLATTR_NEST : SKF_AD_NLATTR)));
-  }
-  // A: offset of an attribute → its payload, `skip` bytes in.
-  void payload(Width width, std::uint32_t skip = 0) {
-    to_x();
-    load_at_x(width, kPayload + skip);
-  }
-
-  // Tests that end the program where they fail.
-  void require(std::uint16_t test, std::uint32_t k) {
-    code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 1, 0, k});
-    ret(0);
-  }
-  void refuse(std::uint16_t test, std::uint32_t k) {
-    code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 0, 1, k});
-    ret(0);
-  }
-  void accept_if_zero() {
-    code_.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0});
-    ret(kAccept);
-  }
-
-  bool empty() const { return code_.empty(); }
-  // False when a jump is too long or the program as a whole is.
-  bool finish(std::vector<sock_filter>& out) {
-    ret(kAccept);
-    for (const Fixup& fixup : fixups_) {
-      const std::size_t from = fixup.at + 1;
-      const std::size_t yes = fixup.yes == kNext ? 0 : at_[fixup.yes] - from;
-      const std::size_t no = fixup.no == kNext ? 0 : at_[fixup.no] - from;
-      sock_filter& instruction = code_[fixup.at];
-      if (instruction.code == (BPF_JMP | BPF_JA)) {
-        instruction.k = static_cast<std::uint32_t>(yes);
-        continue;
-      }
-      if (yes > 255 || no > 255) return false;
-      instruction.jt = static_cast<std::uint8_t>(yes);
-      instruction.jf = static_cast<std::uint8_t>(no);
-    }
-    if (code_.size() > BPF_MAXINSNS) return false;
-    out = std::move(code_);
-    return true;
-  }
-
- private:
-  struct Fixup {
-    std::size_t at;
-    Label yes;
-    Label no;
-  };
-  std::vector<sock_filter> code_;
-  std::vector<Fixup> fixups_;
-  std::vector<std::size_t> at_;
-};
 
 // Where a label's bit is in the kernel's array of long (filter.cc, has_label).
 std::uint32_t label_byte(std::uint32_t bit) {
@@ -172,21 +73,27 @@ class Compiler {
     return std::uint32_t{direction} * kParts + part;
   }
 
-  // Makes sure that the slot holds the offset. Never called inside a branch.
+  // Make sure that a slot holds its offset. Never called inside a branch.
+  std::uint32_t locate_tuple(Direction direction) {
+    const std::uint32_t to = slot(direction, kTuple);
+    if (located_[to]) return to;
+    program_.load(kAttributesAt);
+    program_.find(direction == kOrig ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY, false);
+    keep(to);
+    return to;
+  }
   std::uint32_t locate(Direction direction, Part part) {
     const std::uint32_t to = slot(direction, part);
     if (located_[to]) return to;
-    if (part == kTuple) {
-      program_.load(kAttributesAt);
-      program_.find(direction == kOrig ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY, false);
-    } else {
-      program_.load_slot(locate(direction, kTuple));
-      program_.find(part == kIp ? CTA_TUPLE_IP : CTA_TUPLE_PROTO, true);
-    }
+    program_.load_slot(locate_tuple(direction));
+    program_.find(part == kIp ? CTA_TUPLE_IP : CTA_TUPLE_PROTO, true);
+    keep(to);
+    return to;
+  }
+  void keep(std::uint32_t to) {
     program_.accept_if_zero();
     program_.store(to);
     located_[to] = true;
-    return to;
   }
   void find_in(std::uint32_t nest_slot, std::uint16_t type) {
     program_.load_slot(nest_slot);
@@ -200,7 +107,7 @@ class Compiler {
   void load_or_zero(std::uint16_t type, Width width) {
     find_top(type);
     const auto absent = program_.label();
-    program_.jump(BPF_JEQ, 0, absent, Program::kNext);
+    program_.jump(BPF_JEQ, 0, absent, BpfProgram::kNext);
     program_.payload(width);
     program_.bind(absent);
   }
@@ -240,12 +147,12 @@ class Compiler {
     const auto ok = program_.label();
     for (const Range& range : ranges) {
       if (range.from == range.to) {
-        program_.jump(BPF_JEQ, range.from, ok, Program::kNext);
+        program_.jump(BPF_JEQ, range.from, ok, BpfProgram::kNext);
         continue;
       }
       const auto below = program_.label();
-      program_.jump(BPF_JGE, range.from, Program::kNext, below);
-      program_.jump(BPF_JGT, range.to, Program::kNext, ok);
+      program_.jump(BPF_JGE, range.from, BpfProgram::kNext, below);
+      program_.jump(BPF_JGT, range.to, BpfProgram::kNext, ok);
       program_.bind(below);
     }
     program_.ret(0);
@@ -298,7 +205,7 @@ class Compiler {
       const std::uint32_t proto = locate(direction, kProto);
       const auto found = program_.label();
       find_in(proto, v4);
-      program_.jump(BPF_JEQ, 0, Program::kNext, found);
+      program_.jump(BPF_JEQ, 0, BpfProgram::kNext, found);
       find_in(proto, v6);
       program_.refuse(BPF_JEQ, 0);
       program_.bind(found);
@@ -341,7 +248,7 @@ class Compiler {
     }
     for (int i = 0; i < 2; i++) {
       if (!filter_.tuple_zone[i].has_value()) continue;
-      find_in(locate(static_cast<Direction>(i), kTuple), kTupleZone);
+      find_in(locate_tuple(static_cast<Direction>(i)), kTupleZone);
       program_.refuse(BPF_JEQ, 0);
       program_.payload(BPF_H);
       program_.require(BPF_JEQ, *filter_.tuple_zone[i]);
@@ -369,7 +276,7 @@ class Compiler {
       if (kind.states == 0) continue;
       const auto other = program_.label();
       program_.load_slot(protocol);
-      program_.jump(BPF_JEQ, kind.protocol, Program::kNext, other);
+      program_.jump(BPF_JEQ, kind.protocol, BpfProgram::kNext, other);
       find_top(CTA_PROTOINFO);
       program_.refuse(BPF_JEQ, 0);
       program_.find(kind.nest, true);
@@ -381,7 +288,7 @@ class Compiler {
       program_.to_x();
       program_.load(1);
       program_.emit(BPF_ALU | BPF_LSH | BPF_X, 0);
-      program_.jump(BPF_JSET, kind.states, ok, Program::kNext);
+      program_.jump(BPF_JSET, kind.states, ok, BpfProgram::kNext);
       program_.ret(0);
       program_.bind(other);
     }
@@ -415,12 +322,12 @@ class Compiler {
 
   // Jumps to `differ` when the address or the port of the reply tuple is not the mirror of the
   // original one (Filter's `translated`); goes on when it is.
-  void compare(Side original, Side mirrored, Program::Label differ) {
+  void compare(Side original, Side mirrored, BpfProgram::Label differ) {
     const auto ports = program_.label();
     if (filter_.family == 0) {
       const auto v6 = program_.label();
       program_.emit(BPF_LD | BPF_B | BPF_ABS, kFamilyAt);
-      program_.jump(BPF_JEQ, AF_INET, Program::kNext, v6);
+      program_.jump(BPF_JEQ, AF_INET, BpfProgram::kNext, v6);
       compare_addresses(original, mirrored, false, differ);
       program_.go(ports);
       program_.bind(v6);
@@ -429,22 +336,30 @@ class Compiler {
       compare_addresses(original, mirrored, filter_.family == AF_INET6, differ);
     }
     program_.bind(ports);
-    const auto same = program_.label();
     const auto type = [](Side side) {
       return static_cast<std::uint16_t>(is_source(side) ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT);
     };
-    find_in(slot(kOrig, kProto), type(original));
-    program_.jump(BPF_JEQ, 0, same, Program::kNext);
+    compare_halves(type(original), type(mirrored), differ);
+  }
+  // The id is what a translation of the source changes of ICMP; it is the same in both tuples else.
+  void compare_icmp_ids(std::uint16_t type, BpfProgram::Label differ) {
+    compare_halves(type, type, differ);
+  }
+  // 16-bit attributes of the two protocol nests; where one is absent they count as the same.
+  void compare_halves(std::uint16_t original, std::uint16_t mirrored, BpfProgram::Label differ) {
+    const auto same = program_.label();
+    find_in(slot(kOrig, kProto), original);
+    program_.jump(BPF_JEQ, 0, same, BpfProgram::kNext);
     program_.payload(BPF_H);
     program_.store(kScratch);
-    find_in(slot(kReply, kProto), type(mirrored));
-    program_.jump(BPF_JEQ, 0, same, Program::kNext);
+    find_in(slot(kReply, kProto), mirrored);
+    program_.jump(BPF_JEQ, 0, same, BpfProgram::kNext);
     program_.payload(BPF_H);
     program_.load_slot_x(kScratch);
     program_.jump(BPF_JEQ, 0, same, differ, BPF_X);
     program_.bind(same);
   }
-  void compare_addresses(Side original, Side mirrored, bool v6, Program::Label differ) {
+  void compare_addresses(Side original, Side mirrored, bool v6, BpfProgram::Label differ) {
     find_in(slot(kOrig, kIp), address_type(original, v6));
     program_.accept_if_zero();
     program_.store(kScratch);
@@ -458,7 +373,7 @@ class Compiler {
       program_.load_slot_x(kScratch + 1);
       program_.load_at_x(BPF_W, kPayload + i * 4);
       program_.load_slot_x(kScratch + 2);
-      program_.jump(BPF_JEQ, 0, Program::kNext, differ, BPF_X);
+      program_.jump(BPF_JEQ, 0, BpfProgram::kNext, differ, BPF_X);
     }
   }
 
@@ -471,7 +386,11 @@ class Compiler {
     const NatMatch kind = *filter_.nat;
     const auto differ = program_.label();
     const auto done = program_.label();
-    if (kind != NatMatch::kDst) compare(kOrigSrc, kReplyDst, differ);
+    if (kind != NatMatch::kDst) {
+      compare(kOrigSrc, kReplyDst, differ);
+      compare_icmp_ids(CTA_PROTO_ICMP_ID, differ);
+      compare_icmp_ids(CTA_PROTO_ICMPV6_ID, differ);
+    }
     if (kind != NatMatch::kSrc) compare(kOrigDst, kReplySrc, differ);
     if (kind == NatMatch::kNone) {
       program_.go(done);
@@ -485,7 +404,7 @@ class Compiler {
   }
 
   const Filter& filter_;
-  Program program_;
+  BpfProgram program_;
   bool located_[2 * kParts] = {};
   bool exact_ = true;
 };

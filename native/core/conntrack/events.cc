@@ -228,12 +228,10 @@ class Reader {
       ::poll(&stop, 1, 1);
       return;
     }
-    pollfd waits[2] = {{socket_.fd(), POLLIN, 0}, {control_.stop->fd(), POLLIN, 0}};
-    ::poll(waits, 2, -1);
+    wait_readable(socket_.fd(), control_.stop.get());
   }
   void wait_for_room() {
-    pollfd waits[2] = {{control_.room.fd(), POLLIN, 0}, {control_.stop->fd(), POLLIN, 0}};
-    if (::poll(waits, 2, -1) > 0 && (waits[0].revents & POLLIN) != 0) control_.room.lower();
+    if (wait_readable(control_.room.fd(), control_.stop.get())) control_.room.lower();
   }
   static std::int64_t nanoseconds() {
     timespec now{};

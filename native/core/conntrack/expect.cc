@@ -61,7 +61,7 @@ Result<bool> by_tuple(Socket& socket, const Cancel* cancel, const char* operatio
   request.begin(type_of(verb), NLM_F_REQUEST, sequence, tuple.family);
   append_tuple(CTA_EXPECT_TUPLE, tuple, request);
   if (tuple.zone != 0) request.be16(CTA_EXPECT_ZONE, tuple.zone);
-  if ((tuple.flags & kTupleHasId) != 0) request.u32(CTA_EXPECT_ID, tuple.id);
+  if ((tuple.flags & kTupleHasId) != 0) request.be32(CTA_EXPECT_ID, tuple.id);
   request.end();
   int refused = 0;
   std::string text;

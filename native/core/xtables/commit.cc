@@ -232,7 +232,7 @@ class Session {
     }
     for (const std::string& name : names) {
       char chain[kChainNameSize] = {};
-      std::memcpy(chain, name.data(), std::min(name.size(), sizeof chain - 1));
+      name.copy(chain, sizeof chain - 1);
       xt_counters counters{};
       const char* policy = iptc_.get_policy(chain, &counters, handle_);
       count_chain(contents, name,

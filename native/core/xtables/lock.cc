@@ -85,8 +85,11 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
       if (timeout) {
         const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
         if (left <= milliseconds{0}) {
-          const std::string holders = lock_holders(fd.get());
-          return trouble(ETIMEDOUT, holders.empty() ? path : path + " is held by " + holders);
+          std::string what = path;
+          if (const std::string holders = lock_holders(fd.get()); !holders.empty()) {
+            what.append(" is held by ").append(holders);
+          }
+          return trouble(ETIMEDOUT, what);
         }
         wait = std::min(wait, left);
       }

@@ -415,7 +415,7 @@ class SnapshotReader {
       if (name->empty()) continue;
       SetRecord record{};
       record.index = index;
-      std::memcpy(record.name, name->data(), std::min(name->size(), sizeof record.name - 1));
+      name->copy(record.name, sizeof record.name - 1);
       records.push_back(record);
     }
     return records;

@@ -3,9 +3,11 @@
 
 import { addrtype0, addrtype1 } from './addrtype.js';
 import { ah4, ah6 } from './ah.js';
+import { bpf0, bpf1 } from './bpf.js';
 import { CLASSIFY } from './CLASSIFY.js';
 import { CLUSTERIP } from './CLUSTERIP.js';
 import { CT0, CT1, CT2, NOTRACK0 } from './CT.js';
+import { cgroup0, cgroup1, cgroup2 } from './cgroup.js';
 import { cluster } from './cluster.js';
 import { comment } from './comment.js';
 import { connbytes } from './connbytes.js';
@@ -13,6 +15,7 @@ import { connlabel } from './connlabel.js';
 import { connlimit } from './connlimit.js';
 import { conntrack1, conntrack2, conntrack3 } from './conntrack.js';
 import { cpu } from './cpu.js';
+import { dccp } from './dccp.js';
 import type { Extension } from './define.js';
 import { dscp } from './dscp.js';
 import { ecn } from './ecn.js';
@@ -30,6 +33,7 @@ import { icmp6 } from './icmp6.js';
 import { iprange } from './iprange.js';
 import { dst, hbh } from './ipv6-options.js';
 import { ipv6header } from './ipv6header.js';
+import { ipvs } from './ipvs.js';
 import { LED } from './LED.js';
 import { LOG } from './LOG.js';
 import { length } from './length.js';
@@ -44,18 +48,22 @@ import { NETMAP4, NETMAP6 } from './NETMAP.js';
 import { NFLOG } from './NFLOG.js';
 import { NFQUEUE0, NFQUEUE1, NFQUEUE2, NFQUEUE3 } from './NFQUEUE.js';
 import { DNPT, SNPT } from './NPT.js';
+import { nfacct0, nfacct1 } from './nfacct.js';
+import { osf } from './osf.js';
 import { owner } from './owner.js';
 import { physdev } from './physdev.js';
 import { pkttype } from './pkttype.js';
 import { policy } from './policy.js';
 import { quota } from './quota.js';
 import { REJECT4, REJECT6 } from './REJECT.js';
+import { rateest } from './rateest.js';
 import { RATEEST } from './rateest-target.js';
 import { recent0, recent1 } from './recent.js';
 import { Registry } from './registry.js';
 import { rpfilter } from './rpfilter.js';
 import { rt } from './rt.js';
 import { SYNPROXY } from './SYNPROXY.js';
+import { sctp } from './sctp.js';
 import { CONNSECMARK, SECMARK0, SECMARK1 } from './security-targets.js';
 import { set0, set1, set2, set3, set4 } from './set.js';
 import { SET0, SET1, SET2, SET3 } from './set-target.js';
@@ -75,6 +83,7 @@ import { tos0, tos1 } from './tos.js';
 import { DSCP, TOS0, TOS1 } from './tos-targets.js';
 import { hl, ttl } from './ttl.js';
 import { ULOG } from './ULOG.js';
+import { u32 } from './u32.js';
 import { udp } from './udp.js';
 
 const matches = [
@@ -83,6 +92,11 @@ const matches = [
   cluster,
   ah4,
   ah6,
+  bpf0,
+  bpf1,
+  cgroup0,
+  cgroup1,
+  cgroup2,
   comment,
   connbytes,
   connlabel,
@@ -100,6 +114,7 @@ const matches = [
   hashlimit3,
   helper,
   hl,
+  dccp,
   dst,
   esp,
   eui64,
@@ -111,12 +126,16 @@ const matches = [
   iprange,
   length,
   ipv6header,
+  ipvs,
   limit,
   mac,
   mark,
   mh,
   multiport0,
   multiport1,
+  nfacct0,
+  nfacct1,
+  osf,
   owner,
   physdev,
   pkttype,
@@ -137,7 +156,9 @@ const matches = [
   socket3,
   statistic,
   string,
+  rateest,
   rt,
+  sctp,
   srh0,
   srh1,
   tcp,
@@ -146,6 +167,7 @@ const matches = [
   tos0,
   tos1,
   ttl,
+  u32,
   udp,
 ] as const;
 

@@ -3,6 +3,7 @@ import { badRange, badType } from '../../errors.js';
 import { wholeNumber } from '../ip-text.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { ipv6, match, refused } from './define.js';
+import { onlyFields } from './only-fields.js';
 import { bit, u8, u16, u32 } from './stores.js';
 import { integer, number } from './values.js';
 
@@ -53,6 +54,7 @@ function oneOption(given: unknown, at: Place): Ipv6Option {
   if (typeof given !== 'object' || given === null || !('type' in given && 'length' in given)) {
     throw badType(at.path, 'a number or { type, length }', given);
   }
+  onlyFields(given, at.path, ['type', 'length']);
   return {
     type: integer(given.type, { ...at, path: `${at.path}.type` }, 0, 255),
     length: integer(given.length, { ...at, path: `${at.path}.length` }, 0, 254),

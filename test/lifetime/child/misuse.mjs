@@ -18,6 +18,18 @@ const cell = binding.cancelCell();
 const raised = binding.cancelCell();
 binding.cancel(raised);
 const stream = binding.ctDumpStream(handle, binding.cancelCell(), options, 10);
+const eventOptions = {
+  filter: new Uint32Array(0),
+  kinds: 7,
+  expectations: false,
+  receiveBuffer: 1 << 16,
+  reliable: false,
+  allNamespaces: false,
+  maxEvents: 100,
+};
+const events = binding.ctEventsOpen(handle, eventOptions);
+binding.ctEventsHold(events, false);
+const lock = await binding.xtLock(binding.cancelCell(), '/run/misuse.lock', 0);
 const detached = new Uint8Array(64);
 structuredClone(detached.buffer, { transfer: [detached.buffer] });
 const kinds = {
@@ -26,6 +38,8 @@ const kinds = {
   cell,
   raised,
   stream,
+  events,
+  lock,
   foreign: server._handle._externalStream,
   nothing: undefined,
   null: null,
@@ -51,6 +65,7 @@ const kinds = {
     },
   ),
   options,
+  eventOptions,
   badOptions: { filter: Uint32Array.of(0xffffffff), table: 77, zeroCounters: 1, parallel: -3 },
   bytes: new Uint8Array(52).fill(0xff),
   zeros: new Uint8Array(520),
@@ -69,26 +84,33 @@ const kinds = {
 if (typeof kinds.foreign !== 'object') throw new Error('no foreign external to try with');
 
 // Every function that takes one of the addon's own things refuses everything that is another.
-const firsts = { cancel: 'cell', ctDumpNext: 'stream' };
-const without = new Set([
-  'ctOpen',
-  'cancelCell',
-  'libraries',
-  'trackingSync',
-  'xtLock',
-  'xtUnlock',
-]);
+const firsts = {
+  cancel: 'cell',
+  ctDumpNext: 'stream',
+  ctEventsNext: 'events',
+  ctEventsClose: 'events',
+  ctEventsHold: 'events',
+  ctEventsStats: 'events',
+  xtUnlock: 'lock',
+  xtLock: 'cell',
+};
+// A second way to be one of them: an old cell, and none at all for a wait that nobody cancels.
+const alike = {
+  handle: ['closedHandle'],
+  cell: ['raised', 'nothing', 'null'],
+};
+const without = new Set(['ctOpen', 'cancelCell', 'libraries', 'trackingSync']);
 let refused = 0;
 for (const [name, call] of Object.entries(binding)) {
   if (without.has(name)) continue;
-  const own =
-    firsts[name] ?? (name.startsWith('ctEvents') && name !== 'ctEventsOpen' ? '' : 'handle');
+  const own = firsts[name] ?? 'handle';
   for (const [kind, value] of Object.entries(kinds)) {
-    if (kind === own || (own === 'handle' && kind === 'closedHandle')) continue;
-    if (own === 'cell' && kind === 'raised') continue;
+    if (kind === own || (alike[own]?.includes(kind) && !(name === 'cancel' && kind !== 'raised'))) {
+      continue;
+    }
     let error;
     try {
-      call(value, cell, options, 1, 1, kinds.empty);
+      call(value, '/run/misuse.lock', 0, 1, 1, kinds.empty);
     } catch (caught) {
       error = caught;
     }
@@ -110,17 +132,22 @@ const outcomes = { returned: 0, threw: 0, resolved: 0, rejected: 0 };
 const open = [];
 for (let i = 0; i < 20_000; i++) {
   const name = names[pick(names.length)];
-  if (name === 'ctClose') continue; // of `handle`: it is needed
+  // Needed to the end; or made to wait, and for files of any name.
+  if (['ctClose', 'ctEventsClose', 'xtLock'].includes(name)) continue;
   const own = pick(10) === 0 ? closedHandle : handle;
   const words = Array.from({ length: 6 }, () => values[pick(values.length)]);
   if (pick(8) !== 0) words[0] = firsts[name] === undefined ? own : kinds[firsts[name]];
   // Enough of the rest is right now and then to get further.
   if (pick(2) === 0) words[1] = binding.cancelCell();
-  if (pick(2) === 0) words[2] = name === 'ctDeleteWhere' ? kinds.oneWord : options;
+  const right = name === 'ctEventsOpen' ? [1, eventOptions] : [2, options];
+  if (pick(2) === 0) words[right[0]] = right[1];
   try {
     const result = binding[name](...words);
     outcomes.returned++;
-    if (result instanceof Promise) {
+    if (name === 'ctEventsOpen') await binding.ctEventsClose(result);
+    // Settles when something happens, or with the stream's end.
+    if (name === 'ctEventsNext') result?.catch?.(() => {});
+    else if (result instanceof Promise) {
       open.push(
         result.then(
           () => outcomes.resolved++,
@@ -132,11 +159,13 @@ for (let i = 0; i < 20_000; i++) {
     outcomes.threw++;
   }
   if (open.length > 50) {
-    for (const value of [stream]) binding.ctDumpNext(value)?.catch?.(() => {});
     await Promise.all(open.splice(0));
+    globalThis.gc?.();
   }
 }
 await Promise.all(open);
+await binding.ctEventsClose(events);
+binding.xtUnlock(lock);
 for (const [what, count] of Object.entries(outcomes)) {
   if (count === 0) throw new Error(`never ${what}`);
 }

@@ -34,11 +34,11 @@ if (what === 'threads') {
     'open elsewhere': () => Conntrack.open({ netns: process.argv[3] }),
   };
   for (const [name, use] of Object.entries(uses)) {
-    // Without threads, as long as the call lasts.
+    // Node itself needs none meanwhile.
     writeFileSync(file, '');
-    const pending = outcome(use);
+    const ended = await outcome(use);
     rmSync(file);
-    report(`${name}: ${await pending}`);
+    report(`${name}: ${ended}`);
   }
   report(`then: ${await outcome(async () => (await ct.dump()).length)}`);
   await ct.close();

@@ -1,0 +1,322 @@
+// Event filters as BPF programs, run by a small interpreter with the kernel's rules
+// (net/core/filter.c): over random flows and filters a program passes what Filter::matches passes,
+// and nothing else where it says that it is exact; whatever is cut off or bent, it ends within the
+// datagram. The kernel's own interpreter is in the tests against the real kernel.
+#include "core/conntrack/event_filter.h"
+
+#include <random>
+
+#include "test/check.h"
+#include "test/messages.h"
+
+namespace nf::ct {
+namespace {
+
+using test::endpoint4;
+using test::endpoint6;
+using test::FlowMessage;
+
+class Interpreter {
+ public:
+  explicit Interpreter(const std::vector<std::uint8_t>& datagram) : data_(datagram) {}
+
+  // What the program returns: 0 rejects.
+  std::uint32_t run(const std::vector<sock_filter>& code) {
+    for (std::size_t pc = 0; pc < code.size(); pc++) {
+      const sock_filter& i = code[pc];
+      switch (i.code) {
+        case BPF_LD | BPF_IMM:
+          a_ = i.k;
+          break;
+        case BPF_LDX | BPF_IMM:
+          x_ = i.k;
+          break;
+        case BPF_LD | BPF_MEM:
+          a_ = memory_[i.k];
+          break;
+        case BPF_LDX | BPF_MEM:
+          x_ = memory_[i.k];
+          break;
+        case BPF_ST:
+          memory_[i.k] = a_;
+          break;
+        case BPF_MISC | BPF_TAX:
+          x_ = a_;
+          break;
+        case BPF_LD | BPF_W | BPF_ABS:
+          if (i.k == static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_NLATTR)) {
+            a_ = find(a_, x_, data_.size());
+          } else {
+            a_ = find_nested(a_, x_);
+          }
+          break;
+        case BPF_LD | BPF_B | BPF_ABS:
+          if (!load(i.k, 1)) return 0;
+          break;
+        case BPF_LD | BPF_B | BPF_IND:
+          if (!load(std::size_t{x_} + i.k, 1)) return 0;
+          break;
+        case BPF_LD | BPF_H | BPF_IND:
+          if (!load(std::size_t{x_} + i.k, 2)) return 0;
+          break;
+        case BPF_LD | BPF_W | BPF_IND:
+          if (!load(std::size_t{x_} + i.k, 4)) return 0;
+          break;
+        case BPF_ALU | BPF_AND | BPF_K:
+          a_ &= i.k;
+          break;
+        case BPF_ALU | BPF_LSH | BPF_X:
+          a_ <<= x_;
+          break;
+        case BPF_JMP | BPF_JA:
+          pc += i.k;
+          break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+          pc += a_ == i.k ? i.jt : i.jf;
+          break;
+        case BPF_JMP | BPF_JEQ | BPF_X:
+          pc += a_ == x_ ? i.jt : i.jf;
+          break;
+        case BPF_JMP | BPF_JGT | BPF_K:
+          pc += a_ > i.k ? i.jt : i.jf;
+          break;
+        case BPF_JMP | BPF_JGE | BPF_K:
+          pc += a_ >= i.k ? i.jt : i.jf;
+          break;
+        case BPF_JMP | BPF_JSET | BPF_K:
+          pc += (a_ & i.k) != 0 ? i.jt : i.jf;
+          break;
+        case BPF_RET | BPF_K:
+          return i.k;
+        default:
+          CHECK(!"an instruction that the compiler does not use");
+          return 0;
+      }
+    }
+    CHECK(!"the program has no end");
+    return 0;
+  }
+
+ private:
+  bool load(std::size_t at, std::size_t size) {
+    if (at + size > data_.size()) return false;
+    a_ = 0;
+    for (std::size_t i = 0; i < size; i++) a_ = a_ << 8 | data_[at + i];
+    return true;
+  }
+  // nla_find: within [at, end), 0 when there is none.
+  std::uint32_t find(std::uint32_t at, std::uint32_t type, std::size_t end) const {
+    if (data_.size() < 4 || at > data_.size() - 4) return 0;
+    while (at + 4 <= end) {
+      std::uint16_t header[2] = {};
+      std::memcpy(header, &data_[at], sizeof header);
+      if (header[0] < 4 || at + header[0] > end) return 0;
+      if ((header[1] & 0x3fff) == type) return at;
+      at += (header[0] + 3U) & ~3U;
+    }
+    return 0;
+  }
+  std::uint32_t find_nested(std::uint32_t at, std::uint32_t type) const {
+    if (data_.size() < 4 || at > data_.size() - 4) return 0;
+    std::uint16_t length = 0;
+    std::memcpy(&length, &data_[at], sizeof length);
+    if (length < 4 || at + length > data_.size()) return 0;
+    return find(at + 4, type, at + length);
+  }
+
+  const std::vector<std::uint8_t>& data_;
+  std::uint32_t a_ = 0;
+  std::uint32_t x_ = 0;
+  std::uint32_t memory_[BPF_MEMWORDS] = {};
+};
+
+std::vector<std::uint8_t> datagram(FlowMessage& message) {
+  message.builder.end();
+  return {message.builder.data(), message.builder.data() + message.builder.size()};
+}
+
+class Maker {
+ public:
+  explicit Maker(unsigned seed) : random_(seed) {}
+
+  std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
+  bool chance(std::uint32_t percent) { return below(100) < percent; }
+
+  FlowMessage flow() {
+    const bool v6 = chance(40);
+    FlowMessage message(v6 ? AF_INET6 : AF_INET);
+    const std::uint8_t protocols[] = {6, 17, 1, 132, 47, 50};
+    const std::uint8_t protocol = protocols[below(v6 ? 2 : 6)];
+    const auto last = static_cast<std::uint8_t>(below(4));
+    const auto src_port = static_cast<std::uint16_t>(below(4));
+    const auto dst_port = static_cast<std::uint16_t>(below(4) * 256 + below(4));
+    const auto orig =
+        v6 ? endpoint6(last, src_port, dst_port) : endpoint4(last, src_port, dst_port);
+    auto reply = test::reversed(orig);
+    if (chance(30)) reply.dst[v6 ? 15 : 3] ^= 1;
+    if (chance(20)) reply.src_port ^= 1;
+    message.tuple(CTA_TUPLE_ORIG, protocol, orig, chance(20) ? static_cast<int>(below(3)) : -1);
+    message.tuple(CTA_TUPLE_REPLY, protocol, reply, chance(20) ? static_cast<int>(below(3)) : -1);
+    if (chance(30)) message.builder.be16(CTA_ZONE, static_cast<std::uint16_t>(below(3)));
+    message.builder.be32(CTA_STATUS, below(16));
+    if (protocol == 6 && chance(70)) message.tcp_state(static_cast<std::uint8_t>(below(10)));
+    if (chance(50)) message.builder.be32(CTA_MARK, below(4));
+    if (chance(30)) {
+      const std::uint8_t labels[16] = {static_cast<std::uint8_t>(below(256))};
+      message.builder.bytes(CTA_LABELS, labels, sizeof labels);
+    }
+    if (chance(40)) {
+      const auto help = message.builder.open_nest(CTA_HELP);
+      message.builder.string(CTA_HELP_NAME, chance(50) ? "ftp" : "ftp2");
+      message.builder.close_nest(help);
+    }
+    return message;
+  }
+
+  std::vector<std::uint32_t> filter() {
+    std::vector<std::uint32_t> words;
+    const auto add = [&](FilterOp op, std::initializer_list<std::uint32_t> operands) {
+      words.push_back(static_cast<std::uint32_t>(op));
+      words.insert(words.end(), operands);
+    };
+    const bool v6 = chance(40);
+    for (std::uint32_t i = 1 + below(3); i > 0; i--) {
+      switch (below(14)) {
+        case 0:
+          add(FilterOp::protocol, {2, below(140), 6});
+          break;
+        case 1: {
+          std::uint32_t address[4] = {};
+          const auto wanted = v6 ? endpoint6(static_cast<std::uint8_t>(below(4)), 0, 0)
+                                 : endpoint4(static_cast<std::uint8_t>(below(4)), 0, 0);
+          std::memcpy(address, chance(50) ? wanted.src : wanted.dst, sizeof address);
+          add(FilterOp::family, {v6 ? 10U : 2U});
+          const std::uint32_t bits = v6 ? 120 + below(9) : 24 + below(9);
+          add(FilterOp::address, {below(4), bits, address[0], address[1], address[2], address[3]});
+          break;
+        }
+        case 2: {
+          const std::uint32_t from = below(600);
+          add(FilterOp::port, {below(4), from, from + below(500)});
+          break;
+        }
+        case 3:
+          add(FilterOp::icmpType, {below(2), below(4)});
+          break;
+        case 4:
+          add(FilterOp::icmpId, {below(2), below(4)});
+          break;
+        case 5:
+          add(FilterOp::mark, {below(4), 1 + below(3)});
+          break;
+        case 6:
+          add(FilterOp::status, {below(4), below(16), below(2) * 8});
+          break;
+        case 7:
+          add(FilterOp::state, {below(1024), below(4), 0});
+          break;
+        case 8:
+          add(FilterOp::zone, {below(3)});
+          break;
+        case 9:
+          add(FilterOp::tupleZone, {below(2), below(3)});
+          break;
+        case 10:
+          add(FilterOp::label, {below(8)});
+          break;
+        case 11:
+          add(FilterOp::helper, {3, 'f' | 't' << 8 | 'p' << 16});
+          break;
+        case 12:
+          add(FilterOp::icmpCode, {below(2), below(4)});
+          break;
+        default:
+          add(FilterOp::nat, {1 + below(4)});
+          break;
+      }
+    }
+    return words;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+TEST(programs_pass_what_the_filter_passes_and_nothing_else) {
+  Maker maker(7);
+  int passed = 0;
+  int rejected = 0;
+  for (int round = 0; round < 2000; round++) {
+    auto filter = Filter::compile(maker.filter());
+    CHECK(filter.ok());
+    if (!filter) continue;
+    const EventProgram program = compile_event_filter(*filter);
+    CHECK(program.exact);
+    for (int i = 0; i < 10; i++) {
+      auto message = maker.flow();
+      const auto bytes = datagram(message);
+      Row row{};
+      CHECK(parse(bytes.data() + NLMSG_HDRLEN, bytes.size() - NLMSG_HDRLEN, row));
+      const bool wanted = filter->matches(row);
+      CHECK_EQUAL(Interpreter(bytes).run(program.code) != 0, wanted);
+      (wanted ? passed : rejected)++;
+    }
+  }
+  CHECK(passed > 1000);
+  CHECK(rejected > 1000);
+}
+
+TEST(programs_end_inside_whatever_they_are_given) {
+  Maker maker(8);
+  for (int round = 0; round < 300; round++) {
+    auto filter = Filter::compile(maker.filter());
+    if (!filter) continue;
+    const EventProgram program = compile_event_filter(*filter);
+    auto message = maker.flow();
+    const auto bytes = datagram(message);
+    for (std::size_t size = 0; size < bytes.size(); size++) {
+      const std::vector<std::uint8_t> cut(bytes.begin(), bytes.begin() + static_cast<long>(size));
+      Interpreter(cut).run(program.code);
+    }
+    for (int i = 0; i < 100; i++) {
+      auto bent = bytes;
+      bent[maker.below(static_cast<std::uint32_t>(bent.size()))] =
+          static_cast<std::uint8_t>(maker.below(256));
+      Interpreter(bent).run(program.code);
+    }
+  }
+}
+
+TEST(an_empty_filter_makes_no_program_and_a_large_one_is_not_exact) {
+  const auto compile = [](const std::vector<std::uint32_t>& words) {
+    auto filter = Filter::compile(words);
+    CHECK(filter.ok());
+    return compile_event_filter(*filter);
+  };
+  const EventProgram none = compile({});
+  CHECK(none.code.empty());
+  CHECK(none.exact);
+  std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(FilterOp::protocol), 128};
+  for (std::uint32_t p = 0; p < 256; p += 2) words.push_back(p);
+  const EventProgram alone = compile(words);
+  CHECK(alone.code.empty());
+  CHECK(!alone.exact);
+  words.insert(words.end(), {static_cast<std::uint32_t>(FilterOp::zone), 3});
+  const EventProgram partial = compile(words);
+  CHECK(!partial.code.empty());
+  CHECK(!partial.exact);
+}
+
+// What no kernel sends must reach the reader, who counts it.
+TEST(a_message_without_tuples_is_passed) {
+  const std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(FilterOp::port), 0, 5, 5};
+  auto filter = Filter::compile(words);
+  CHECK(filter.ok());
+  const EventProgram program = compile_event_filter(*filter);
+  FlowMessage message;
+  message.builder.be32(CTA_STATUS, 1);
+  CHECK(Interpreter(datagram(message)).run(program.code) != 0);
+}
+
+}  // namespace
+}  // namespace nf::ct

@@ -1,0 +1,157 @@
+// Numbers the groups of rows: tight loops over typed arrays, block by block, so that what is made on the way
+// stays small. Knows numbers, nothing of flows.
+
+/** Rows whose codes are made at a time: they stay in the cache. */
+const block = 16384;
+
+/** Writes a code for each row of [from, to) into `out`. */
+export type Codes = (from: number, to: number, out: Uint32Array) => void;
+
+/** Numbers texts in the order in which they are met. */
+export function interner(): (text: string) => number {
+  const codes = new Map<string, number>();
+  return (text) => {
+    let code = codes.get(text);
+    if (code === undefined) {
+      code = codes.size;
+      codes.set(text, code);
+    }
+    return code;
+  };
+}
+
+/** Cells of a table that is looked up by group and code directly: 4 MiB. */
+const directCells = 1 << 20;
+
+/** Numbers groups densely by a code per row; the first row of each group stands for its keys. */
+export class Grouping {
+  /** The group of each row. */
+  readonly groupOf: Uint32Array;
+  /** The first row of each group, in order of appearance. */
+  firstRows: number[] = [];
+
+  constructor(rows: number) {
+    this.groupOf = new Uint32Array(rows);
+    if (rows > 0) this.firstRows.push(0);
+  }
+
+  /** Rows of each group. */
+  counts(): number[] {
+    const { groupOf } = this;
+    const counts = new Uint32Array(this.firstRows.length);
+    for (let row = 0; row < groupOf.length; row++) counts[groupOf[row]!]!++;
+    return Array.from(counts);
+  }
+
+  /** Splits every group by one more code per row, which is less than `span`. */
+  refine(codes: Codes, span = 2 ** 32): void {
+    if (span * this.firstRows.length <= directCells) this.#refineDirect(codes, span);
+    else this.#refineHashed(codes);
+  }
+
+  /** Calls `work` with the codes of each block. */
+  #blocks(codes: Codes, work: (from: number, to: number, codes: Uint32Array) => void): void {
+    const rows = this.groupOf.length;
+    const buffer = new Uint32Array(Math.min(block, rows));
+    for (let from = 0; from < rows; from += block) {
+      const to = Math.min(rows, from + block);
+      codes(from, to, buffer);
+      work(from, to, buffer);
+    }
+  }
+
+  #refineDirect(codes: Codes, span: number): void {
+    const { groupOf } = this;
+    // Group numbers from 1; 0 is a cell that no row has met.
+    const groups = new Uint32Array(span * this.firstRows.length);
+    const first: number[] = [];
+    this.#blocks(codes, (from, to, buffer) => {
+      for (let row = from; row < to; row++) {
+        const cell = groupOf[row]! * span + buffer[row - from]!;
+        let group = groups[cell]!;
+        if (group === 0) {
+          first.push(row);
+          group = first.length;
+          groups[cell] = group;
+        }
+        groupOf[row] = group - 1;
+      }
+    });
+    this.firstRows = first;
+  }
+
+  #refineHashed(codes: Codes): void {
+    const { groupOf } = this;
+    const table = new GroupTable(this.firstRows.length);
+    this.#blocks(codes, (from, to, buffer) => {
+      for (let row = from; row < to; row++) {
+        groupOf[row] = table.place(groupOf[row]!, buffer[row - from]!, row);
+      }
+    });
+    this.firstRows = table.firstRows;
+  }
+}
+
+/** Open addressing on (group, code); a slot holds the number of a new group, from 1. */
+class GroupTable {
+  readonly firstRows: number[] = [];
+  #slots: Uint32Array;
+  #mask: number;
+  // By new group: what it is made of.
+  #groups = new Uint32Array(1024);
+  #codes = new Uint32Array(1024);
+
+  constructor(groups: number) {
+    let size = 4096;
+    while (size < groups * 2) size *= 2;
+    this.#slots = new Uint32Array(size);
+    this.#mask = size - 1;
+  }
+
+  /** The number of the new group of a row. */
+  place(group: number, code: number, row: number): number {
+    let slot = hash(group, code) & this.#mask;
+    for (;;) {
+      const found = this.#slots[slot]!;
+      if (found === 0) break;
+      if (this.#codes[found - 1] === code && this.#groups[found - 1] === group) return found - 1;
+      slot = (slot + 1) & this.#mask;
+    }
+    const made = this.firstRows.push(row);
+    this.#slots[slot] = made;
+    if (made > this.#codes.length) {
+      this.#groups = doubled(this.#groups);
+      this.#codes = doubled(this.#codes);
+    }
+    this.#groups[made - 1] = group;
+    this.#codes[made - 1] = code;
+    if (made * 2 > this.#mask) this.#grow();
+    return made - 1;
+  }
+
+  #grow(): void {
+    const slots = new Uint32Array(this.#slots.length * 2);
+    const mask = slots.length - 1;
+    for (let i = 0; i < this.firstRows.length; i++) {
+      let slot = hash(this.#groups[i]!, this.#codes[i]!) & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = i + 1;
+    }
+    this.#slots = slots;
+    this.#mask = mask;
+  }
+}
+
+function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
+
+function hash(group: number, code: number): number {
+  return (
+    Math.imul(code ^ (code >>> 15), 0x9e3779b1) ^
+    (Math.imul(code, 0x27d4eb2f) >>> 15) ^
+    Math.imul(group, 0x85ebca6b)
+  );
+}

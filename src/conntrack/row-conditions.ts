@@ -1,0 +1,110 @@
+// Conditions on rows, each a tight loop over one typed array. A condition either looks at every row of a
+// block (`scan`) or at those that are still selected (`sift`). Knows numbers, nothing of flows.
+
+export type RowTest = (row: number) => boolean;
+
+export interface RowCondition {
+  /** Writes the rows of [from, to) that match into `out`, ascending; how many there are. */
+  scan(from: number, to: number, out: Uint32Array): number;
+  /** Keeps those of the first `count` rows of `selection` that match; how many are left. */
+  sift(selection: Uint32Array, count: number): number;
+}
+
+/** A 16-bit value from `least` to `most`. */
+export class RangeCondition implements RowCondition {
+  constructor(
+    private readonly column: Uint16Array,
+    private readonly least: number,
+    private readonly most: number,
+  ) {}
+  scan(from: number, to: number, out: Uint32Array): number {
+    const { column, least, most } = this;
+    let kept = 0;
+    for (let row = from; row < to; row++) {
+      const value = column[row]!;
+      if (value >= least && value <= most) out[kept++] = row;
+    }
+    return kept;
+  }
+  sift(selection: Uint32Array, count: number): number {
+    const { column, least, most } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      const value = column[row]!;
+      if (value >= least && value <= most) selection[kept++] = row;
+    }
+    return kept;
+  }
+}
+
+/** A 32-bit value of which the bits of `mask` are those of `value`. */
+export class MaskCondition implements RowCondition {
+  private readonly value: number;
+  constructor(
+    private readonly column: Uint32Array,
+    private readonly mask: number,
+    value: number,
+  ) {
+    this.value = value & mask;
+  }
+  scan(from: number, to: number, out: Uint32Array): number {
+    const { column, mask, value } = this;
+    let kept = 0;
+    for (let row = from; row < to; row++) if ((column[row]! & mask) === value) out[kept++] = row;
+    return kept;
+  }
+  sift(selection: Uint32Array, count: number): number {
+    const { column, mask, value } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      if ((column[row]! & mask) === value) selection[kept++] = row;
+    }
+    return kept;
+  }
+}
+
+/** An 8-bit value that is one of some. */
+export class SetCondition implements RowCondition {
+  private readonly wanted = new Uint8Array(256);
+  constructor(
+    private readonly column: Uint8Array,
+    values: readonly number[],
+  ) {
+    for (const value of values) this.wanted[value] = 1;
+  }
+  scan(from: number, to: number, out: Uint32Array): number {
+    const { column, wanted } = this;
+    let kept = 0;
+    for (let row = from; row < to; row++) if (wanted[column[row]!] === 1) out[kept++] = row;
+    return kept;
+  }
+  sift(selection: Uint32Array, count: number): number {
+    const { column, wanted } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      if (wanted[column[row]!] === 1) selection[kept++] = row;
+    }
+    return kept;
+  }
+}
+
+/** Anything else, asked row by row. */
+export class TestCondition implements RowCondition {
+  constructor(private readonly test: RowTest) {}
+  scan(from: number, to: number, out: Uint32Array): number {
+    let kept = 0;
+    for (let row = from; row < to; row++) if (this.test(row)) out[kept++] = row;
+    return kept;
+  }
+  sift(selection: Uint32Array, count: number): number {
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      if (this.test(row)) selection[kept++] = row;
+    }
+    return kept;
+  }
+}

@@ -1,0 +1,556 @@
+// Matches that look into packets and sockets: sctp, dccp, u32, bpf, cgroup, nfacct, osf, rateest, ipvs.
+import { fakeKernel } from '../support/fake-kernel.js';
+import { suite } from '../support/harness.js';
+import { conformance, type Random } from '../support/iptables-oracle.js';
+
+const test = suite('iptables codec: payload');
+const both = ['ipv4', 'ipv6'] as const;
+const ports = ['0', '5', '65535', '5:9', ':9', '9:', '0:65535', '5:5'];
+const badPorts = ['65536', '-1', 'x', '1:2:3', '1-2', '1,2', 'nosuchservice'];
+
+const chunks =
+  'DATA INIT INIT_ACK SACK HEARTBEAT HEARTBEAT_ACK ABORT SHUTDOWN SHUTDOWN_ACK ERROR COOKIE_ECHO COOKIE_ACK ECN_ECNE ECN_CWR SHUTDOWN_COMPLETE I_DATA ASCONF_ACK RE_CONFIG PAD FORWARD_TSN ASCONF I_FORWARD_TSN'.split(
+    ' ',
+  );
+const randomChunk = (random: Random, name: string) => {
+  const letters = name === 'DATA' ? 'IiUuBbEe' : /ABORT|COMPLETE/.test(name) ? 'Tt' : '';
+  if (letters === '' || random.chance(40)) return name;
+  return `${name}:${random.some([...letters]).join('')}`;
+};
+conformance(test, 'sctp', {
+  families: both,
+  valid: [
+    '-p sctp -m sctp',
+    ...ports.flatMap((port) => [`-p sctp --sport ${port}`, `-p sctp ! --dport ${port}`]),
+    '-p sctp --source-port 022 --destination-port 0x10:0x20',
+    ...chunks.flatMap((chunk) => [
+      `-p sctp --chunk-types any ${chunk}`,
+      `-p sctp ! --chunk-types all ${chunk.toLowerCase()}`,
+    ]),
+    ...['all', 'any', 'only', 'ANY', 'Only'].flatMap((mode) =>
+      [
+        'ALL',
+        'NONE',
+        'all',
+        'none',
+        '""',
+        ',',
+        'DATA,INIT',
+        'ASCONF,,DATA,DATA,',
+        chunks.join(),
+      ].map((list) => `-p sctp --chunk-types ${mode} ${list}`),
+    ),
+    ...[
+      'DATA:',
+      'DATA:Be',
+      'DATA:IUBE',
+      'DATA:iube',
+      'DATA:bB',
+      'DATA:Bb',
+      'DATA:iube,DATA:B',
+      'DATA:iu,ABORT:T,SHUTDOWN_COMPLETE:t',
+    ].map((list) => `-p sctp --chunk-types only ${list}`),
+    // Chunks with flags are kept in the order given, and printed in that of their numbers.
+    ...['SHUTDOWN_COMPLETE:t,INIT,ABORT:T,SACK,DATA:B', 'PAD,ABORT:T,INIT,DATA:e,ASCONF'].map(
+      (list) => ({ spec: `-p sctp --chunk-types only ${list}`, lossy: true as const }),
+    ),
+    '-p sctp ! --sport 5 --dport 6 ! --chunk-types any INIT',
+  ],
+  invalid: [
+    ...[...badPorts, '9:5', 'ssh'].flatMap((port) => [
+      `-p sctp --sport ${port}`,
+      `-p sctp --dport ${port}`,
+    ]),
+    '-m sctp --sport 5',
+    '-p tcp -m sctp --sport 5',
+    '! -p sctp -m sctp --sport 5',
+    '-p sctp --chunk-types any',
+    '-p sctp --chunk-types any --sport 5',
+    '-p sctp --chunk-types',
+    ...['none', 'foo', '""', 'an'].map((mode) => `-p sctp --chunk-types ${mode} DATA`),
+    ...['3', 'AUTH', 'DATA,ALL', 'ALL:B', 'DATA:x', 'DATA:T', 'INIT:t', 'ABORT:B', 'DATA;INIT'].map(
+      (list) => `-p sctp --chunk-types any ${list}`,
+    ),
+    '-p sctp --chunk-types any DATA --chunk-types any INIT',
+    '-p sctp --sport 5 --sport 6',
+  ],
+  // Flags that iptables writes for another chunk, and a dash that it takes for bit 7.
+  onlyIptables: [
+    '-p sctp --chunk-types any I_DATA:B',
+    '-p sctp --chunk-types any DATA:-',
+    '-p sctp --chunk-types any INIT:-',
+  ],
+  random: (random) =>
+    [
+      '-p sctp -m sctp',
+      random.maybe(40, () => `${random.not()}--sport ${random.portRange()}`),
+      random.maybe(40, () => `${random.not()}--dport ${random.portRange()}`),
+      random.maybe(80, () => {
+        const list = random.some(chunks).map((name) => randomChunk(random, name));
+        return `${random.not()}--chunk-types ${random.pick(['any', 'all', 'only'])} ${list.join()}`;
+      }),
+    ].join(''),
+});
+
+const dccpTypes =
+  'REQUEST RESPONSE DATA ACK DATAACK CLOSEREQ CLOSE RESET SYNC SYNCACK INVALID'.split(' ');
+conformance(test, 'dccp', {
+  families: both,
+  valid: [
+    '-p dccp -m dccp',
+    ...ports.flatMap((port) => [`-p dccp --sport ${port}`, `-p dccp ! --dport ${port}`]),
+    '-p dccp --source-port 010 --destination-port http',
+    ...[
+      ...dccpTypes,
+      'request',
+      'Data,Ack',
+      'SYNC,REQUEST,SYNC',
+      'DATA,',
+      dccpTypes.join(),
+    ].flatMap((list) => [`-p dccp --dccp-types ${list}`, `-p dccp ! --dccp-types ${list}`]),
+    ...['1', '5', '0x10', '255'].flatMap((option) => [
+      `-p dccp --dccp-option ${option}`,
+      `-p dccp ! --dccp-option ${option}`,
+    ]),
+    '-p dccp --dccp-option 7 --dccp-types DATA --dport 5 ! --sport 6',
+  ],
+  invalid: [
+    ...['x', '1:2:3', '1,2', 'nosuchservice'].map((port) => `-p dccp --sport ${port}`),
+    ...['0', '256', 'x', '""', '-1', '1:2'].map((option) => `-p dccp --dccp-option ${option}`),
+    ...['foo', 'REQ', 'DATA,foo', '3'].map((list) => `-p dccp --dccp-types ${list}`),
+    '-m dccp --sport 5',
+    '-p tcp -m dccp --sport 5',
+    '! -p dccp -m dccp --sport 5',
+    '-p dccp --sport 5 --sport 5',
+    '-p dccp --dccp-types DATA --dccp-types ACK',
+  ],
+  onlyIptables: ['-p dccp --sport 9:5', '-p dccp --dccp-types ""'],
+  random: (random) =>
+    [
+      '-p dccp -m dccp',
+      random.maybe(40, () => `${random.not()}--sport ${random.portRange()}`),
+      random.maybe(40, () => `${random.not()}--dport ${random.portRange()}`),
+      random.maybe(60, () => `${random.not()}--dccp-types ${random.some(dccpTypes).join()}`),
+      random.maybe(40, () => `${random.not()}--dccp-option ${1 + random.int(255)}`),
+    ].join(''),
+});
+
+const tenOf = (make: (index: number) => string, count = 10) =>
+  Array.from({ length: count }, (_, index) => make(index));
+const steps = '@5&6<<7>>8@9&10<<11>>12@13';
+const u32Good = [
+  '0=0',
+  '0 = 0',
+  '\t 4  &  0xFF =\t1 , 2 : 3 && 5=6 ',
+  '6&0xFF=1',
+  '0>>22&0x3C@0>>24=0',
+  '4&0x3FFF=0&&0>>22&0x3C@0>>24=0:5,0xff',
+  '4=3:3',
+  '4=0:4294967295',
+  '4294967295=4294967295',
+  '4<<31=3',
+  '4>>0=010',
+  '4=+5',
+  `4${steps}=2`,
+  `4=${tenOf(String).join()}`,
+  `4=${tenOf((n) => `${n}:${n + 5}`).join()}`,
+  tenOf((n) => `${n}=0`).join('&&'),
+  tenOf((n) => `${n}${steps}=${tenOf(String).join()}`).join('&&'),
+];
+conformance(test, 'u32', {
+  families: both,
+  valid: u32Good.flatMap((tests) => [`-m u32 --u32 "${tests}"`, `-m u32 ! --u32 "${tests}"`]),
+  invalid: [
+    '-m u32',
+    ...[
+      '',
+      'x=5',
+      '4=x',
+      '4',
+      '4=',
+      '=4',
+      '4==5',
+      '4=5:',
+      '4=:5',
+      '4=5,',
+      '4=,5',
+      '4=5&&',
+      '&&4=5',
+      '4=5&&5',
+      '4=&&5=1',
+      '4=1&5=2',
+      '4=1& &5=2',
+      '4=1=2',
+      '4=3:4:5',
+      '4^5=5',
+      '4<5=5',
+      '4< <5=5',
+      '4>5=5',
+      '4 5=3',
+      '4=3 4',
+      '4 & = 3',
+      '4&&5=3',
+      '4=4294967296',
+      '4294967296=4',
+      '4=-1',
+      '-4=1',
+      '08=1',
+      '4<<32=3',
+      '4>>33=3',
+      `4${steps}&14=2`,
+      `4=${tenOf(String, 11).join()}`,
+      tenOf((n) => `${n}=0`, 11).join('&&'),
+      tenOf((n) => `${n}=0`, 12).join('&&'),
+    ].map((tests) => `-m u32 --u32 "${tests}"`),
+    '-m u32 --u32 "0=0" --u32 "0=0"',
+  ],
+  onlyIptables: ['-m u32 --u32 "4=5:3"'],
+  random(random) {
+    const one = () => {
+      const list = Array.from({ length: random.int(10) }, () => {
+        const operator = random.pick(['&', '<<', '>>', '@']);
+        return `${operator}${operator.length === 2 ? random.int(33) : random.u32()}`;
+      });
+      const values = Array.from({ length: 1 + random.int(10) }, () => {
+        const [a, b] = [random.u32(), random.u32()].sort((x, y) => x - y) as [number, number];
+        return random.chance(50) ? a : `${a}:${b}`;
+      });
+      return `${random.u32()}${list.join('')}=${values.join()}`;
+    };
+    const tests = Array.from({ length: 1 + random.int(3) }, one);
+    return `-m u32 ${random.not()}--u32 "${tests.join('&&')}"`;
+  },
+  count: 100,
+});
+
+const bpfValid = [
+  '1,6 0 0 0',
+  '1,6 0 0 4294967295',
+  '4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0',
+  '4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0,',
+  ' 1, 6  0  0  1 ',
+  `64,${tenOf(() => '48 0 0 9', 63).join()},6 0 0 1`,
+].map((program) => `-m bpf --bytecode "${program}"`);
+const bpfInvalid = [
+  '-m bpf',
+  ...[
+    '',
+    'x',
+    '0',
+    '0,',
+    '1',
+    '1,',
+    '1,6 0 0',
+    '1 6 0 0 1',
+    '1,6,0,0,1',
+    '2,6 0 0 1',
+    '1,6 0 0 1,6 0 0 1',
+    '1,x 0 0 1',
+    `65,${tenOf(() => '6 0 0 1', 65).join()}`,
+  ].map((program) => `-m bpf --bytecode "${program}"`),
+  '-m bpf ! --bytecode "1,6 0 0 0"',
+  '-m bpf --bytecode "1,6 0 0 0" --bytecode "1,6 0 0 0"',
+];
+// Cut to what fits, or to what could be read.
+const bpfOnly = [
+  '1,6 0 0 0x10',
+  '1,6 0 0 4294967296',
+  '1,6 256 0 1',
+  '1,65542 0 0 1',
+  '1,6 0 0 1 7',
+].map((program) => `-m bpf --bytecode "${program}"`);
+conformance(test, 'bpf', {
+  families: both,
+  valid: bpfValid,
+  invalid: [
+    ...bpfInvalid,
+    '-m bpf --bytecode "1,6 0 0 0" --object-pinned /x',
+    '-m bpf --object-pinned /x --bytecode "1,6 0 0 0"',
+  ],
+  // No return at the end, a jump behind the end; and no such object.
+  kernelRefuses: [
+    '-m bpf --bytecode "1,48 0 0 9"',
+    '-m bpf --bytecode "2,21 9 9 6,6 0 0 1"',
+    '-m bpf --object-pinned /sys/fs/bpf/nosuchobject',
+  ],
+  onlyIptables: bpfOnly,
+});
+conformance(fakeKernel(test, { bpf: 0 }), 'bpf revision 0', {
+  families: both,
+  maxRevision: () => 0,
+  valid: bpfValid,
+  invalid: [...bpfInvalid, '-m bpf --object-pinned /x'],
+  onlyIptables: bpfOnly,
+});
+
+const classes = ['0', '5', '0x10', '4294967295'].flatMap((id) => [
+  `-m cgroup --cgroup ${id}`,
+  `-m cgroup ! --cgroup ${id}`,
+]);
+const badClasses = [
+  ...['-1', 'x', '""', '4294967296', '1:2'].map((id) => `-m cgroup --cgroup ${id}`),
+  '-m cgroup --cgroup 1 --cgroup 2',
+];
+conformance(test, 'cgroup', {
+  families: both,
+  valid: [...classes, '-m cgroup --path /', '-m cgroup ! --path /', '-m cgroup --path ""'],
+  invalid: [
+    ...badClasses,
+    '-m cgroup',
+    '-m cgroup --path / --cgroup 3',
+    '-m cgroup --cgroup 3 --path /',
+    '-m cgroup --path / --path /',
+    '-m cgroup --path',
+  ],
+  kernelRefuses: ['-m cgroup --path /no/such/group', '-m cgroup ! --path "a b"'],
+});
+const paths = ['/', '/a/b', 'a_b', '"a b"', '"\\"\\\\"', '""', 'é', 'x'.repeat(511)].flatMap(
+  (path) => [`-m cgroup --path ${path}`, `-m cgroup ! --path ${path}`],
+);
+for (const revision of [1, 2]) {
+  conformance(fakeKernel(test, { cgroup: revision }), `cgroup revision ${revision}`, {
+    families: both,
+    maxRevision: () => revision,
+    valid: [
+      ...classes,
+      ...paths,
+      ...(revision === 1 ? [`-m cgroup --path ${'x'.repeat(1000)}`] : []),
+    ],
+    invalid: badClasses,
+    // Refused by every kernel, and here before.
+    onlyIptables: [
+      '-m cgroup',
+      '-m cgroup --path x --cgroup 3',
+      ...(revision === 2 ? [`-m cgroup --path ${'x'.repeat(512)}`] : []),
+    ],
+  });
+}
+conformance(fakeKernel(test, { cgroup: 0 }), 'cgroup revision 0', {
+  families: both,
+  maxRevision: () => 0,
+  valid: classes,
+  invalid: [...badClasses, '-m cgroup', '-m cgroup --path /'],
+});
+
+const name31 = 'x'.repeat(31);
+const accounts = ['x', 'a-b_c', '"a b"', '"it\'s \\" \\\\"', 'é', name31];
+const badAccounts = ['-m nfacct', '-m nfacct --nfacct-name ""', '-m nfacct ! --nfacct-name x'];
+for (const revision of [0, 1]) {
+  conformance(fakeKernel(test, { nfacct: revision }), `nfacct revision ${revision}`, {
+    families: both,
+    maxRevision: () => revision,
+    valid: accounts.map((name) => `-m nfacct --nfacct-name ${name}`),
+    invalid: [...badAccounts, '-m nfacct --nfacct-name x --nfacct-name x'],
+    onlyIptables: [`-m nfacct --nfacct-name ${name31}y`],
+  });
+}
+conformance(test, 'nfacct without such an object', {
+  families: both,
+  valid: [],
+  invalid: badAccounts,
+  kernelRefuses: accounts.map((name) => `-m nfacct --nfacct-name ${name}`),
+});
+
+conformance(test, 'osf', {
+  families: ['ipv4'],
+  valid: [
+    ...['Linux', 'unknown', name31, "it's", 'é'].flatMap((genre) => [
+      `-p tcp -m osf --genre ${genre}`,
+      `-p tcp -m osf ! --genre ${genre}`,
+    ]),
+    ...['0', '1', '2', '0x1', '02'].flatMap((level) => [
+      `-p tcp -m osf --genre Linux --ttl ${level}`,
+      `-p tcp -m osf --log ${level} --genre Linux`,
+      `-p tcp -m osf --log ${level} --ttl 2 ! --genre Linux`,
+    ]),
+  ],
+  invalid: [
+    '-m osf',
+    '-p tcp -m osf',
+    '-p tcp -m osf --ttl 0',
+    '-m osf --genre Linux',
+    '-p udp -m osf --genre Linux',
+    '! -p tcp -m osf --genre Linux',
+    ...['3', '-1', 'x', '""'].flatMap((level) => [
+      `-p tcp -m osf --genre Linux --ttl ${level}`,
+      `-p tcp -m osf --genre Linux --log ${level}`,
+    ]),
+    '-p tcp -m osf --genre Linux ! --ttl 1',
+    '-p tcp -m osf --genre Linux ! --log 1',
+    '-p tcp -m osf --genre Linux --genre X',
+  ],
+  onlyIptables: ['""', '"a b"', `${name31}y`].map((genre) => `-p tcp -m osf --genre ${genre}`),
+});
+conformance(test, 'osf in IPv6', {
+  families: ['ipv6'],
+  valid: [],
+  invalid: ['-p tcp -m osf --genre Linux'],
+});
+
+const estimator = (name: string) =>
+  `-A INPUT -j RATEEST --rateest-name ${name} --rateest-interval 250ms --rateest-ewmalog 1s`;
+const one = '-m rateest --rateest a';
+const pair = '-m rateest --rateest1 a --rateest2 b';
+const rates = [
+  '0',
+  '8',
+  '1000',
+  '8bit',
+  '1kbit',
+  '1Kbit',
+  '1.5kbit',
+  '999992bit',
+  '1mbit',
+  '2.5mbit',
+  '1gbit',
+  '1kibit',
+  '1mibit',
+  '1gibit',
+  '100bps',
+  '1kbps',
+  '1mbps',
+  '1gbps',
+  '4gbps',
+  '1kibps',
+  '1mibps',
+  '1gibps',
+];
+conformance(test, 'rateest', {
+  families: both,
+  lines: [estimator('a'), estimator('b')],
+  valid: [
+    ...['lt', 'gt', 'eq'].flatMap((how) =>
+      ['', '! '].flatMap((not) => [
+        `${one} ${not}--rateest-${how} --rateest-bps 8000`,
+        `${one} --rateest-pps 5 ${not}--rateest-${how}`,
+        `${one} --rateest-pps2 5 --rateest-bps2 8bit ${not}--rateest-${how}`,
+        `${pair} ${not}--rateest-${how} --rateest-bps`,
+        `${pair} --rateest-pps --rateest-bps ${not}--rateest-${how}`,
+        `${pair} ${not}--rateest-${how} --rateest-pps1`,
+        `${one} --rateest-delta --rateest-pps1 5 ${not}--rateest-${how} --rateest-pps2 7`,
+        `${pair} --rateest-delta --rateest-pps1 5 ${not}--rateest-${how} --rateest-pps2 7`,
+        `${pair} --rateest-delta --rateest-bps1 80bit ${not}--rateest-${how} --rateest-pps2 7`,
+      ]),
+    ),
+    // Rates that their text does not round.
+    ...[
+      '0',
+      '8',
+      '1000',
+      '8bit',
+      '1kbit',
+      '999992bit',
+      '1mbit',
+      '2.5mbit',
+      '1gbit',
+      '100bps',
+    ].flatMap((rate) => [
+      `${one} --rateest-lt --rateest-bps ${rate}`,
+      `${pair} --rateest-delta --rateest-lt --rateest-bps1 ${rate} --rateest-bps2 ${rate}`,
+    ]),
+    ...rates.map((rate) => ({
+      spec: `${one} --rateest-lt --rateest-bps ${rate}`,
+      lossy: true as const,
+    })),
+    ...['0', '5', '0x10', '4294967295'].map((pps) => `${one} --rateest-lt --rateest-pps ${pps}`),
+    `${one} --rateest-lt --rateest-bps`,
+    `${one} --rateest-delta --rateest-lt --rateest-pps`,
+    `-m rateest --rateest-delta --rateest1 a --rateest-bps1 5mbit --rateest-gt --rateest2 b --rateest-bps2 7mbit --rateest-pps1 4 --rateest-pps2 3`,
+    // The first number says nothing without --rateest-delta, and both say nothing beside --rateest2.
+    { spec: `${one} --rateest-lt --rateest-bps1 8000`, lossy: true },
+    { spec: `${one} --rateest-lt --rateest-pps1 5 --rateest-pps2 6`, lossy: true },
+    { spec: `${pair} --rateest-lt --rateest-pps1 5 --rateest-pps2 6`, lossy: true },
+  ],
+  invalid: [
+    '-m rateest',
+    `${one} --rateest-lt`,
+    `${one} --rateest-bps 5`,
+    `${pair} --rateest-lt`,
+    '-m rateest --rateest-bps 5 --rateest-lt',
+    '-m rateest --rateest2 b --rateest-bps --rateest-lt',
+    ...['x', '5x', '"1 kbit"', 'kbit', '1kilobit'].map(
+      (rate) => `${one} --rateest-lt --rateest-bps ${rate}`,
+    ),
+    ...['x', '4294967296', '5x'].map((pps) => `${one} --rateest-lt --rateest-pps ${pps}`),
+    `${one} ! --rateest-delta --rateest-lt --rateest-pps 5`,
+    `-m rateest ! --rateest1 a --rateest-lt --rateest-pps 5`,
+    `${one} ! --rateest2 b --rateest-lt --rateest-pps`,
+    `${one} ! --rateest-pps 5 --rateest-lt`,
+    `${one} --rateest1 b --rateest-lt --rateest-pps`,
+    `${one} --rateest-lt --rateest-pps 5 --rateest-pps2 5`,
+    `${one} --rateest-lt --rateest-bps1 5 --rateest-bps1 5`,
+    `-m rateest --rateest "" --rateest-lt --rateest-pps 5`,
+  ],
+  kernelRefuses: [
+    '-m rateest --rateest nosuch --rateest-lt --rateest-pps 5',
+    '-m rateest --rateest1 a --rateest2 nosuch --rateest-lt --rateest-pps',
+  ],
+  // The last one wins.
+  onlyIptables: [`${one} --rateest-lt --rateest-gt --rateest-bps 8`],
+});
+
+const vaddr = { ipv4: '10.0.0.1', ipv6: '2001:db8::1' };
+for (const family of both) {
+  const full = family === 'ipv4' ? 32 : 128;
+  const address = vaddr[family];
+  const valid = [
+    'ipvs',
+    ...['tcp', '17', '253', '0', 'all', 'TCP', '0x6'].map((protocol) => `vproto ${protocol}`),
+    ...[address, `${address}/8`, `${address}/${full - 1}`, `${address}/0`].map(
+      (each) => `vaddr ${each}`,
+    ),
+    ...['80', '0', '65535', 'http', '010'].flatMap((port) => [`vport ${port}`, `vportctl ${port}`]),
+    ...['GATE', 'ipip', 'MASQ', 'Gate'].map((method) => `vmethod ${method}`),
+  ];
+  conformance(fakeKernel(test), 'ipvs', {
+    families: [family],
+    valid: [
+      ...valid.flatMap((option) => [`-m ipvs --${option}`, `-m ipvs ! --${option}`]),
+      ...['ORIGINAL', 'REPLY', 'reply', 'Original'].map((way) => `-m ipvs --vdir ${way}`),
+      // Printed without the length, which reads back as another mask of the same meaning.
+      { spec: `-m ipvs --vaddr ${address}/${full}`, lossy: true as const },
+      '-m ipvs --ipvs --vport 80',
+      '-m ipvs --vport 80 --ipvs',
+      `-m ipvs --vaddr ${address} --vproto 6 --vdir REPLY ! --vportctl 7 --vmethod gate ! --vport 5`,
+    ],
+    invalid: [
+      '-m ipvs',
+      '-m ipvs ! --ipvs --vport 80',
+      '-m ipvs --vport 80 ! --ipvs',
+      '-m ipvs --ipvs --ipvs',
+      '-m ipvs --vport 80 --vport 81',
+      '-m ipvs ! --vdir REPLY',
+      ...['256', '-1', 'nosuch', '""'].map((protocol) => `-m ipvs --vproto ${protocol}`),
+      ...['x', '""', `${address}/x`, '1,2', 'fe80::1,10.0.0.1'].map(
+        (each) => `-m ipvs --vaddr ${each}`,
+      ),
+      ...['0x50', '80:90', 'nosuch', '80,81'].flatMap((port) => [
+        `-m ipvs --vport ${port}`,
+        `-m ipvs --vportctl ${port}`,
+      ]),
+      ...['x', 'ORIG', '""'].map((way) => `-m ipvs --vdir ${way}`),
+      ...['x', 'MAS', '""', 'LOCALNODE'].map((method) => `-m ipvs --vmethod ${method}`),
+    ],
+    onlyIptables: [
+      '-m ipvs --vport 65536',
+      '-m ipvs --vport ""',
+      '-m ipvs --vportctl 70000',
+      `-m ipvs --vaddr ${family === 'ipv4' ? '10.0.0.0/255.0.255.0' : '2001:db8::/ffff::1'}`,
+    ],
+    random: (random) =>
+      [
+        '-m ipvs',
+        ` ${random.not()}--vport ${random.port()}`,
+        random.maybe(
+          50,
+          () => `${random.not()}--vaddr ${random.network(family).replace(/[/]32$/, '/31')}`,
+        ),
+        random.maybe(50, () => `${random.not()}--vproto ${random.int(256)}`),
+        random.maybe(50, () => `--vdir ${random.pick(['ORIGINAL', 'REPLY'])}`),
+        random.maybe(50, () => `${random.not()}--vmethod ${random.pick(['GATE', 'IPIP', 'MASQ'])}`),
+        random.maybe(50, () => `${random.not()}--vportctl ${random.port()}`),
+      ].join(''),
+  });
+}
+
+test.run();
