@@ -1,5 +1,4 @@
 // What there is to be had without libiptc, with several threads in it, and with less than root.
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { LibraryError, XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -21,13 +20,17 @@ function script(words: readonly string[], body: string): string {
 
 test('several worker threads edit at once, each behind a lock of its own', async () => {
   // Different lock files: nothing but the mutex in the addon keeps them out of libiptc together.
-  const writer = fileURLToPath(new URL('../support/iptables-writer.ts', import.meta.url));
+  const writer = new URL('../support/iptables-writer.ts', import.meta.url).href;
+  const code = `import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))})
+    .then((tsx) => tsx.register())
+    .then(() => import(${JSON.stringify(writer)}));`;
   for (const family of families) {
     reset();
     const count = 60;
     const workers = [0, 1, 2, 3].map(
       (n) =>
-        new Worker(new URL(`file://${writer}`), {
+        new Worker(code, {
+          eval: true,
           argv: [family, 'INPUT', String(1000 * (n + 1)), String(count)],
           env: { ...process.env, XTABLES_LOCKFILE: `/run/lock.${n}` },
           stdout: true,
@@ -70,7 +73,10 @@ test('without libiptc tables are read as ever; editing says what to install', as
   );
   const said = out.trim().split('\n');
   assert.is(said[0], '1 true');
-  assert.match(said[1]!, /^true iptables commit filter: ERR_NETFILTER_LIBRARY: .*libip4tc\.so\.2.*libip4tc2/);
+  assert.match(
+    said[1]!,
+    /^true iptables commit filter: ERR_NETFILTER_LIBRARY: .*libip4tc\.so\.2.*libip4tc2/,
+  );
   assert.match(said[3]!, /^true ip6tables commit filter: .*libip6tc\.so\.2.*libip6tc2/);
   assert.is(LibraryError.name, 'LibraryError');
 });
@@ -95,7 +101,17 @@ test('with CAP_NET_ADMIN alone one can read, with CAP_NET_RAW too one can edit',
 
 test('a user namespace of one’s own is enough', async () => {
   const out = script(
-    ['unshare', '--user', '--map-root-user', '--net', '--mount', 'sh', '-c', 'mount -t tmpfs t /run; exec "$@"', 'sh'],
+    [
+      'unshare',
+      '--user',
+      '--map-root-user',
+      '--net',
+      '--mount',
+      'sh',
+      '-c',
+      'mount -t tmpfs t /run; exec "$@"',
+      'sh',
+    ],
     `const ipt = Iptables.open();
      console.log((await ipt.read()).registered);
      await ipt.edit('filter', (t) => t.chain('INPUT').append('-j DROP'));
