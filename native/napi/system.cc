@@ -4,7 +4,6 @@
 #include "core/conntrack/flow_request.h"
 #include "core/files.h"
 #include "core/tracking.h"
-#include "core/xtables/commit.h"
 #include "core/xtables/libraries.h"
 #include "napi/conntrack_handle.h"
 #include "napi/values.h"
@@ -116,8 +115,6 @@ Napi::Value libraries(const Napi::CallbackInfo& info) {
   result[0U] = to_library(env, ct::nfct_state());
   result[1U] = to_library(env, xt::iptc_state(false));
   result[2U] = to_library(env, xt::iptc_state(true));
-  result[1U] = to_library(env, xt::iptc_state(AF_INET));
-  result[2U] = to_library(env, xt::iptc_state(AF_INET6));
   return result;
 }
 

@@ -242,20 +242,28 @@ export class EditState {
     }
   }
 
-  /** What no order of operations can make right: jumps that lead nowhere. */
-  check(): void {
-    for (const [name, count] of this.references) {
-      const target = this.chains.get(name);
+  /** A rule that jumps to where nothing can jump, which no order of operations can make right. */
+  dangling(): { chain: ChainState; index: number; item: NewRule; to: string } | undefined {
+    for (const [to, count] of this.references) {
+      const target = this.chains.get(to);
       if (count === 0 || (target !== undefined && target.hook === 0)) continue;
-      for (const { chain, index, item } of this.newRules()) {
-        if (this.jumpOf(item) !== name) continue;
-        const path = `${chain.name}.rules[${index}].target.chain`;
-        if (target !== undefined) {
-          throw badRange(path, 'a chain that is not built in (nothing can jump to those)', name);
-        }
-        throw badRange(path, `a chain of table ${this.snapshot.name}`, name);
+      for (const found of this.newRules()) {
+        if (this.jumpOf(found.item) === to) return { ...found, to };
       }
     }
+    return undefined;
+  }
+
+  /** @throws {RangeError} for such a rule */
+  check(): void {
+    const found = this.dangling();
+    if (found === undefined) return;
+    const { chain, index, to } = found;
+    const path = `${chain.name}.rules[${index}].target.chain`;
+    if (this.chains.has(to)) {
+      throw badRange(path, 'a chain that is not built in (nothing can jump to those)', to);
+    }
+    throw badRange(path, `a chain of table ${this.snapshot.name}`, to);
   }
 
   /** The plan, or `undefined` when it would change nothing. */

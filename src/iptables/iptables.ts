@@ -11,13 +11,14 @@ import {
   stringAt,
 } from '../checks.js';
 import type { Family } from '../constants.js';
-import { badType, unsupported } from '../errors.js';
+import { badType, closedError, unsupported } from '../errors.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { type Backend, type BackendReport, detectBackend, requireLegacy } from './backend.js';
 import { familyNumber, readSnapshot } from './commit.js';
 import type { TableEdit } from './edit.js';
 import { runEdit } from './edit-run.js';
+import { LinkedSignal } from './linked-signal.js';
 import type { LockOptions } from './lock.js';
 import { PendingEdit } from './pending-edit.js';
 import { type RestoreOptions, restoreText } from './restore.js';
@@ -72,15 +73,6 @@ function tableAt(value: unknown, path: string): string {
   return name;
 }
 
-function lockAt(options: Record<string, unknown>): LockOptions {
-  const { lockTimeout = defaultLockTimeout } = options;
-  const timeout =
-    lockTimeout === Infinity
-      ? Infinity
-      : integerAt(lockTimeout, 'options.lockTimeout', 0, longestDelay);
-  return { timeout, signal: signalAt(options.signal, 'options.signal') };
-}
-
 function warnCountersLost(tool: string, tables: readonly string[]): void {
   if (tables.length === 0) return;
   process.emitWarning(
@@ -98,6 +90,8 @@ export class Iptables implements Disposable, AsyncDisposable {
   readonly #session: Session;
   readonly #backend: 'auto' | 'legacy';
   readonly #pending = new Set<PendingEdit<unknown>>();
+  /** Edits under way. */
+  readonly #running = new Set<Promise<unknown>>();
   #closing = new AbortController();
   #looked: Promise<void> | undefined;
 
@@ -125,6 +119,32 @@ export class Iptables implements Disposable, AsyncDisposable {
     });
     session.handle('iptables open');
     return new Iptables(session, family, chosen);
+  }
+
+  /** Runs what takes the lock: close() ends its waiting, and waits for the rest of it. */
+  async #locked<T>(
+    options: Record<string, unknown>,
+    work: (lock: LockOptions) => Promise<T>,
+  ): Promise<T> {
+    const { lockTimeout = defaultLockTimeout } = options;
+    const timeout =
+      lockTimeout === Infinity
+        ? Infinity
+        : integerAt(lockTimeout, 'options.lockTimeout', 0, longestDelay);
+    using ending = new LinkedSignal(
+      this.#closing.signal,
+      signalAt(options.signal, 'options.signal'),
+    );
+    const running = (async () => {
+      await this.#lookOnce();
+      return work({ timeout, signal: ending.signal });
+    })();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
   }
 
   get #tool(): string {
@@ -204,25 +224,37 @@ export class Iptables implements Disposable, AsyncDisposable {
     if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
     const given = objectAt(options, 'options');
     onlyFields(given, editFields, 'options');
-    const lock = lockAt(given);
     const delay =
       options.revertAfter === undefined
         ? undefined
         : integerAt(options.revertAfter, 'options.revertAfter', 1, longestDelay);
-    await this.#lookOnce();
+    return this.#locked(given, (lock) => this.#edit(name, synchronous(edit), lock, delay));
+  }
+
+  async #edit<T>(
+    table: string,
+    edit: (table: TableEdit) => T,
+    lock: LockOptions,
+    delay: number | undefined,
+  ): Promise<T | PendingEdit<T>> {
     const session = this.#session;
     const { family } = this;
-    const run = { session, family, table: name, lock };
-    // Read before the lock is given back: only with it is the table what this edit made of it.
-    const after = delay === undefined ? undefined : () => readSnapshot(session, family, name);
-    const done = await runEdit(run, synchronous(edit), after);
-    if (done.countersLost) warnCountersLost(this.#tool, [name]);
+    const run = { session, family, table, lock };
+    // Read before the lock is given back: only with it is the table what this edit made of it. The edit
+    // is in place by then, so that a failure here is no failure of the edit.
+    const after =
+      delay === undefined
+        ? undefined
+        : () => readSnapshot(session, family, table).catch(() => undefined);
+    const done = await runEdit(run, edit, after);
+    if (done.countersLost) warnCountersLost(this.#tool, [table]);
     if (delay === undefined) return done.value;
-    const made = done.after!;
-    return this.#pend(done.value, delay, `${this.#tool} edit ${name}`, async () => {
+    return this.#pend(done.value, delay, `${this.#tool} edit ${table}`, async () => {
       if (!done.committed) return false;
       const undo = { ...run, lock: { ...lock, signal: undefined } };
-      const undone = await runEdit(undo, (_, state) => undoEdit(state, done.before, made));
+      const undone = await runEdit(undo, (_, state) =>
+        undoEdit(state, done.before, done.after ?? state.snapshot),
+      );
       return undone.value;
     });
   }
@@ -280,9 +312,9 @@ export class Iptables implements Disposable, AsyncDisposable {
     for (const key of ['counters', 'noflush', 'test'] as const) {
       if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);
     }
-    const lock = lockAt(given);
-    await this.#lookOnce();
-    const lost = await restoreText(this.#session, this.family, text, flags, lock);
+    const lost = await this.#locked(given, (lock) =>
+      restoreText(this.#session, this.family, text, flags, lock),
+    );
     warnCountersLost(this.#tool, lost);
   }
 
@@ -303,18 +335,18 @@ export class Iptables implements Disposable, AsyncDisposable {
       await this.#lookOnce();
       return names ?? this.tables();
     };
-    const closing = this.#closing.signal;
-    const ending = signal === undefined ? closing : AbortSignal.any([closing, signal]);
-    return watchRules(this.#session, this.family, tables, interval, ending);
+    return watchRules(this.#session, this.family, tables, interval, [this.#closing.signal, signal]);
   }
 
   /**
    * Ends what is under way. Edits with `revertAfter` that are not confirmed are taken back first.
    */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closing.abort(closedError(this.#tool));
     this.#closing = new AbortController();
     this.#looked = undefined;
+    // A commit that has begun is finished; only then is known what there is to take back.
+    await Promise.allSettled(this.#running);
     await Promise.allSettled([...this.#pending].map((pending) => pending.revert()));
     await this.#session.close();
   }

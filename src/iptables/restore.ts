@@ -7,6 +7,7 @@ import { prepareRule } from './chain-edit.js';
 import { readSnapshot, resolveSets } from './commit.js';
 import { beginEdit, type TableEdit } from './edit.js';
 import { editLocked } from './edit-run.js';
+import type { EditState } from './edit-state.js';
 import { refused } from './extensions/define.js';
 import { type LockOptions, withLock } from './lock.js';
 import type { Counters, RuleInit } from './rule.js';
@@ -53,6 +54,9 @@ function located(line: number, error: unknown): unknown {
   return new Kind(`line ${line}: ${error.message}`, { cause: error });
 }
 
+/** Where a rule stands in its text. */
+const lineOf = new WeakMap<object, number>();
+
 const counted = /^\[(\d+):(\d+)\]$/;
 
 function countersOf(word: string | undefined): Counters | undefined {
@@ -95,6 +99,7 @@ function chainStep(words: readonly string[], options: RestoreOptions): (table: T
 /** Commands on rules. */
 function ruleStep(
   line: string,
+  number: number,
   table: string,
   family: Family,
   options: RestoreOptions,
@@ -110,7 +115,10 @@ function ruleStep(
   const rules = parseRules(found.rule, place).map((rule): RuleInit => {
     return options.counters && counters !== undefined ? { ...rule, counters } : rule;
   });
-  for (const rule of rules) prepareRule(rule, place, chain);
+  for (const rule of rules) {
+    prepareRule(rule, place, chain);
+    lineOf.set(rule, number);
+  }
   switch (command) {
     case 'append':
       return { append: chain, rules };
@@ -227,7 +235,7 @@ export async function parseRestore(
       const work = at(number, () =>
         trimmed.startsWith(':')
           ? chainStep(trimmed.slice(1).split(/\s+/), options)
-          : (ruleStep(trimmed, table, family, options) ?? tableStep(trimmed)),
+          : (ruleStep(trimmed, number, table, family, options) ?? tableStep(trimmed)),
       );
       const last = steps.at(-1)?.work;
       if (
@@ -247,7 +255,12 @@ export async function parseRestore(
 }
 
 /** Does a section's lines, beginning with an empty table unless that is to stay. */
-function perform(section: Section, table: TableEdit, options: RestoreOptions): void {
+function perform(
+  section: Section,
+  table: TableEdit,
+  state: EditState,
+  options: RestoreOptions,
+): void {
   if (!options.noflush) table.clear();
   for (const { line, work } of section.steps) {
     at(line, () => {
@@ -255,6 +268,9 @@ function perform(section: Section, table: TableEdit, options: RestoreOptions): v
       else work(table);
     });
   }
+  const init = state.dangling()?.item.init;
+  const line = init && lineOf.get(init);
+  if (line !== undefined) at(line, () => state.check());
 }
 
 /** Does every section on the tables as they are, and changes nothing. */
@@ -271,8 +287,7 @@ async function rehearse(
       begun = beginEdit(await readSnapshot(session, family, section.table));
       tables.set(section.table, begun);
     }
-    perform(section, begun.edit, options);
-    begun.state.check();
+    perform(section, begun.edit, begun.state, options);
     await resolveSets(session, begun.state.sets.unresolved, family);
   }
 }
@@ -298,8 +313,8 @@ export async function restoreText(
     for (const section of sections) {
       const { table } = section;
       try {
-        const done = await editLocked({ session, family, table, lock }, (edit) =>
-          perform(section, edit, options),
+        const done = await editLocked({ session, family, table, lock }, (edit, state) =>
+          perform(section, edit, state, options),
         );
         if (done.countersLost) countersLost.push(table);
         committed.push(table);

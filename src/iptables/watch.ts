@@ -5,6 +5,7 @@ import type { Session } from '../native/session.js';
 import { readSnapshot } from './commit.js';
 import { layouts } from './entry.js';
 import { littleEndian } from './extensions/stores.js';
+import { LinkedSignal } from './linked-signal.js';
 import type { Rule } from './rule.js';
 import { contentKey, RulePool } from './rule-pool.js';
 import type { Snapshot } from './snapshot.js';
@@ -130,14 +131,16 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Every table, read in turn, until the signal aborts. */
+/** Every table, read in turn, until one of the signals aborts. */
 export async function* watchRules(
   session: Session,
   family: Family,
   tables: () => Promise<readonly string[]>,
   interval: number,
-  signal: AbortSignal,
+  signals: (AbortSignal | undefined)[],
 ): AsyncGenerator<RuleHits, void, undefined> {
+  using ending = new LinkedSignal(...signals);
+  const { signal } = ending;
   const last = new Map<string, Snapshot>();
   for (let first = true; !signal.aborted; first = false) {
     try {

@@ -162,7 +162,10 @@ test('a text that is wrong anywhere changes nothing, and the line is named', asy
       { noflush: true },
     ],
     [/^line 2: rule\.out: no outgoing interface/, '*filter\n-A INPUT -o eth0\nCOMMIT\n'],
-    [/^INPUT\.rules\[0\]\.target\.chain: .*"later"/, '*filter\n-A INPUT -j later\nCOMMIT\n'],
+    [
+      /^line 3: INPUT\.rules\[1\]\.target\.chain: .*"later"/,
+      '*filter\n-A INPUT -j DROP\n-A INPUT -j later\n-A INPUT -j DROP\nCOMMIT\n',
+    ],
     // The second table is wrong, so the first one must stay as well.
     [/^line 5: /, '*mangle\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A INPUT --nonsense\nCOMMIT\n'],
     [/^line 5: chain/, '*mangle\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A nope\nCOMMIT\n'],

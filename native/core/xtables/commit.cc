@@ -83,17 +83,21 @@ Shows shows_edit(const Contents& before, const Contents& after, const Contents& 
     const auto found = contents.find(key);
     return found == contents.end() ? 0 : found->second;
   };
+  bool differs = false;
   bool all = true;
   bool nothing = true;
   const auto look = [&](std::uint64_t key) {
     const std::int64_t delta = count(after, key) - count(before, key);
     if (delta == 0) return;
+    differs = true;
     const std::int64_t seen = count(now, key) - count(before, key);
     if (delta > 0 ? seen < delta : seen > delta) all = false;
     if (delta > 0 ? seen > 0 : seen < 0) nothing = false;
   };
   for (const auto& [key, unused] : after) look(key);
   for (const auto& [key, unused] : before) look(key);
+  // What only moves rules leaves no trace here.
+  if (!differs) return Shows::kPart;
   if (all) return Shows::kAll;
   return nothing ? Shows::kNothing : Shows::kPart;
 }
@@ -452,13 +456,19 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
     // before the counters came: only the table itself can tell.
     auto now = read_table(layout, table, options);
     if (!now) return now.error();
+    if (session.matches(*now)) {
+      outcome.kind = CommitOutcome::kCountersLost;
+      return outcome;
+    }
     if (now->header().fingerprint != base->header().fingerprint) {
       switch (shows_edit(contents_of(*base), session.contents(), contents_of(*now))) {
         case Shows::kAll:
           outcome.kind = CommitOutcome::kCountersLost;
           return outcome;
         case Shows::kNothing:
-          break;
+          // Refused, or undone by the other writer: the next attempt tells.
+          outcome.kind = CommitOutcome::kChanged;
+          return outcome;
         case Shows::kPart:
           return refused(layout, table, EINVAL,
                          "another writer without the xtables lock changed the table at the same "
@@ -480,10 +490,6 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
 
 Result<CommitOutcome> commit_plan(const Plan& plan) {
   return plan.layout().family == AF_INET ? commit_with(iptc4(), plan) : commit_with(iptc6(), plan);
-}
-
-const LibraryState& iptc_state(int family) {
-  return family == AF_INET ? iptc4().state : iptc6().state;
 }
 
 }  // namespace nf::xt

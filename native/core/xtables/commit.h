@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <string>
 
-#include "core/library.h"
 #include "core/result.h"
 #include "core/xtables/plan.h"
 
@@ -34,8 +33,5 @@ struct CommitOutcome {
 // In the network namespace of the calling thread, which should hold the xtables lock. Registers the
 // table if it is not there.
 Result<CommitOutcome> commit_plan(const Plan& plan);
-
-// The library that a commit of this family needs.
-const LibraryState& iptc_state(int family);
 
 }  // namespace nf::xt
