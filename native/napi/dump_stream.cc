@@ -28,9 +28,10 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
 
   // The dump's thread.
   bool add(const ct::Row& row) override {
-    if (!current_.append(row)) return false;
-    return current_.size() < batch_size_ || hand_over();
+    if (!writer_.add(row)) return false;
+    return writer_.size() < batch_size_ || (writer_.flush() && hand_over());
   }
+  bool finish() override { return writer_.flush(); }
   void run(Handle& handle, const DumpOptions& options) {
     auto outcome = dump(handle, options);
     if (outcome.ok() && !current_.empty() && !hand_over()) {
@@ -133,6 +134,7 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
 
   // The dump's thread only.
   ct::Columns current_;
+  ct::ColumnsWriter writer_{current_};
   ct::DumpStats stats_;
 
   std::mutex mutex_;  // of all until the next empty line

@@ -10,7 +10,7 @@
 
 #include <memory>
 
-#include "core/conntrack/parse.h"
+#include "core/conntrack/decoder.h"
 #include "core/netlink/message.h"
 
 namespace nf::ct {
@@ -56,7 +56,7 @@ class DumpReader {
       }
       if (message.header->nlmsg_type < NLMSG_MIN_TYPE) continue;
       stats_.messages++;
-      if (!parse(message.payload, message.size, row_)) {
+      if (!decoder_.parse(message.payload, message.size, row_)) {
         stats_.undecodable++;
       } else if (!request_.split.matches(row_) || !request_.filter->matches(row_)) {
         stats_.rejected++;
@@ -76,6 +76,7 @@ class DumpReader {
   const DumpRequest& request_;
   RowSink& sink_;
   DumpStats& stats_;
+  Decoder decoder_;
   Row row_;
 };
 
@@ -127,6 +128,7 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
     }
     if (reader.code != 0) return fail(reader.code, kOperation, reader.text);
     stats.kernel_filter |= plan.used;
+    if (!sink.finish()) return fail(ENOMEM, kOperation);
     return {};
   }
 }

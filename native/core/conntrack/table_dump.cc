@@ -95,7 +95,7 @@ int automatic_sockets() {
 class SampleSink final : public RowSink {
  public:
   SampleSink(Columns& columns, const TableDumpRequest& request, std::size_t expected)
-      : columns_(columns), request_(request) {
+      : columns_(columns), writer_(columns), request_(request) {
     const bool automatic = request.parallel == 0;
     sockets_ = automatic ? automatic_sockets() : request.parallel;
     // How much of the table a filter lets through cannot be told from what the kernel has sent.
@@ -103,10 +103,12 @@ class SampleSink final : public RowSink {
     undecided_ = sockets_ > 1 && request.table == Table::kConntrack &&
                  !(automatic && (filtered || expected < kWorthSplitting));
   }
-  bool add(const Row& row) override { return columns_.append(row); }
+  bool add(const Row& row) override { return writer_.add(row); }
+  bool finish() override { return writer_.flush(); }
   bool end_of_chunk() override {
-    if (!undecided_ || columns_.size() < kSampleRows) return true;
+    if (!undecided_ || writer_.size() < kSampleRows) return true;
     undecided_ = false;
+    if (!writer_.flush()) return false;
     plan_ = plan_split(columns_, *request_.filter, sockets_);
     const bool pays = request_.parallel != 0 || expected_ratio(plan_.largest) <= kWorthRatio;
     if (!pays) plan_.parts.clear();
@@ -117,6 +119,7 @@ class SampleSink final : public RowSink {
 
  private:
   Columns& columns_;
+  ColumnsWriter writer_;
   const TableDumpRequest& request_;
   int sockets_ = 1;
   bool undecided_ = false;
@@ -232,8 +235,9 @@ Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& r
   }
   std::vector<std::vector<std::uint32_t>> doubles(parts.size());
   if (plan.mutable_) doubles = find_doubles(parts);
-  result.columns = Columns(expected);
-  for (std::size_t p = 0; p < parts.size(); p++) {
+  // The first part has room for all and no doubles (those are removed from the later ones).
+  result.columns = std::move(parts[0].columns);
+  for (std::size_t p = 1; p < parts.size(); p++) {
     if (!result.columns.absorb(parts[p].columns, doubles[p])) return fail(ENOMEM, kOperation);
     result.stats.duplicates += doubles[p].size();
     parts[p].columns = Columns();  // so that at most one part exists twice
