@@ -12,6 +12,7 @@
       "core/conntrack/bulk.cc",
       "core/conntrack/columns.cc",
       "core/conntrack/decoder.cc",
+      "core/conntrack/doubles.cc",
       "core/conntrack/dump.cc",
       "core/conntrack/event_filter.cc",
       "core/conntrack/event_queue.cc",

@@ -82,6 +82,7 @@ int write_row(const Row& row, const std::uint32_t (&address)[kSides], std::uint8
 bool Columns::move_to(std::size_t capacity) {
   Mapping next;
   if (!next.resize(capacity * bytes_before(Column::count))) return false;
+  next.prefer_huge_pages();
   for (std::size_t i = 0; i < kColumnCount && size_ > 0; i++) {
     const auto column = static_cast<Column>(i);
     // A group that no row has is all zero: copying would only touch its pages.
@@ -183,13 +184,13 @@ bool Columns::append(RowBlock& block) {
                 block.bytes + RowBlock::kRows * before, rows * size);
   };
   // Sizes that the compiler knows, where it is a whole block.
-#define COLUMN(name, type, group)                                                           \
-  if ((group) <= block.top_group) {                                                         \
-    if (block.full()) {                                                                     \
-      move(bytes_before(Column::name), sizeof(type), RowBlock::kRows);                      \
-    } else {                                                                                \
-      move(bytes_before(Column::name), sizeof(type), block.used);                           \
-    }                                                                                       \
+#define COLUMN(name, type, group)                                      \
+  if ((group) <= block.top_group) {                                    \
+    if (block.full()) {                                                \
+      move(bytes_before(Column::name), sizeof(type), RowBlock::kRows); \
+    } else {                                                           \
+      move(bytes_before(Column::name), sizeof(type), block.used);      \
+    }                                                                  \
   }
   NF_COLUMNS(COLUMN)
 #undef COLUMN
