@@ -8,6 +8,7 @@
       "core/thread.cc",
       "core/tracking.cc",
       "core/netlink/exchange.cc",
+      "core/netlink/relay.cc",
       "core/netlink/socket.cc",
       "core/conntrack/bulk.cc",
       "core/conntrack/columns.cc",

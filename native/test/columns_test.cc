@@ -46,6 +46,8 @@ TEST(rows_that_come_in_blocks_are_the_same_rows) {
   Columns one_by_one;
   Columns blocks;
   RowBlock block;
+  CHECK(blocks.append(block));
+  CHECK(blocks.empty());
   for (int i = 0; i < 1000; i++) {
     auto message = tcp_flow(i % 3 == 0 ? AF_INET6 : AF_INET, static_cast<std::uint8_t>(i));
     if (i % 2 == 0) {  // without what the others have

@@ -5,8 +5,12 @@
 
 #include <algorithm>
 
+#include "core/stream_copy.h"
+
 namespace nf::ct {
 namespace {
+
+static_assert(RowBlock::kRows % kCacheLine == 0);
 
 std::size_t round_rows(std::size_t rows) {
   return std::max<std::size_t>(64, (rows + 63) & ~std::size_t{63});
@@ -178,22 +182,25 @@ bool Columns::stage(const Row& row, RowBlock& block) {
 }
 
 bool Columns::append(RowBlock& block) {
+  if (block.used == 0) return true;
   if (!reserve(size_ + block.used)) return false;
-  const auto move = [&](std::size_t before, std::size_t size, std::size_t rows) {
-    std::memcpy(arena_.data() + capacity_ * before + size_ * size,
-                block.bytes + RowBlock::kRows * before, rows * size);
+  // A large batch is out of the caches before anybody reads it, so it need not go through them.
+  const bool past_caches =
+      block.full() && arena_.size() >= kWorthHugePages && size_ % kCacheLine == 0;
+  const auto move = [&](std::size_t before, std::size_t size) {
+    std::uint8_t* to = arena_.data() + capacity_ * before + size_ * size;
+    const std::uint8_t* from = block.bytes + RowBlock::kRows * before;
+    if (past_caches) {
+      stream_copy(to, from, RowBlock::kRows * size);
+    } else {
+      std::memcpy(to, from, block.used * size);
+    }
   };
-  // Sizes that the compiler knows, where it is a whole block.
-#define COLUMN(name, type, group)                                      \
-  if ((group) <= block.top_group) {                                    \
-    if (block.full()) {                                                \
-      move(bytes_before(Column::name), sizeof(type), RowBlock::kRows); \
-    } else {                                                           \
-      move(bytes_before(Column::name), sizeof(type), block.used);      \
-    }                                                                  \
-  }
+#define COLUMN(name, type, group) \
+  if ((group) <= block.top_group) move(bytes_before(Column::name), sizeof(type));
   NF_COLUMNS(COLUMN)
 #undef COLUMN
+  if (past_caches) end_stream_copy();
   top_group_ = std::max(top_group_, block.top_group);
   without_counters_ += block.without_counters;
   size_ += block.used;

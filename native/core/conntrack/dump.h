@@ -66,6 +66,9 @@ struct DumpRequest {
   const Filter* filter = nullptr;  // not null
   Table table = Table::kConntrack;
   Split split{};
+  // Decode on a second thread while the next rows are received, where there are many rows and more
+  // than one core: the sink is then called on that thread, never on two at once.
+  bool ahead = false;
 };
 
 // Runs a dump to its end on the calling thread. The socket must have no other dump under way

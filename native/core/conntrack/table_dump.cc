@@ -203,6 +203,7 @@ Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& r
   DumpRequest plain;
   plain.filter = request.filter;
   plain.table = request.table;
+  plain.ahead = true;
   auto done = run_dump(*socket, plain, cancel, sink, result.stats);
   if (sink.splits() && !cancel.raised()) {
     // The sample's dump is given up half-way: its socket goes, and its rows are read again.
