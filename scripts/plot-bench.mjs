@@ -1,7 +1,8 @@
 // Draws docs/performance.svg from the JSON of the benches: node scripts/plot-bench.mjs [JSON [SVG]]. Three
 // parts: one dump by contestant, the same per flow as the table grows, and every bar with what was reached.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { tag, writeSvg } from './lib/svg.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const [from = here('../docs/performance.json'), to = here('../docs/performance.svg')] =
@@ -21,14 +22,6 @@ const colors = {
 const parts = [];
 let bottom = 0;
 
-const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-const xml = (text) => String(text).replace(/[&<>"]/g, (char) => entities[char]);
-const tag = (name, attributes, content) => {
-  const pairs = Object.entries(attributes).map(([key, value]) => `${key}="${xml(value)}"`);
-  return content === undefined
-    ? `<${name} ${pairs.join(' ')}/>`
-    : `<${name} ${pairs.join(' ')}>${xml(content)}</${name}>`;
-};
 const text = (x, y, content, more = {}) =>
   parts.push(tag('text', { x, y, fill: colors.text, 'font-size': 12, ...more }, content));
 const line = (x1, y1, x2, y2, stroke, more = {}) =>
@@ -160,13 +153,4 @@ text(
   { 'font-size': 11, fill: colors.floor },
 );
 const height = bottom + 16;
-const frame = {
-  xmlns: 'http://www.w3.org/2000/svg',
-  viewBox: `0 0 ${width} ${height}`,
-  width,
-  height,
-  'font-family': 'system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif',
-};
-const opening = tag('svg', frame).replace(/\/>$/, '>');
-const ground = tag('rect', { width, height, fill: '#ffffff' });
-writeFileSync(to, `${[opening, ground, ...parts, '</svg>'].join('\n')}\n`);
+writeSvg(to, width, height, parts);

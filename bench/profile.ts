@@ -1,0 +1,56 @@
+// npm run profile [work…]: where the time of a kind of work goes. Each runs in namespaces of its own under
+// perf(1) for some seconds; docs/profiles gets a flame graph, the terminal the functions that cost most.
+import { mkdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { withGlobalLock } from '../test/support/global-lock.js';
+import { Child, run } from '../test/support/process.js';
+import { enterSandbox } from '../test/support/sandbox.js';
+import { loadRules } from './lib/ruleset.js';
+import { buildPackage } from './lib/built.js';
+import { Contestant } from './lib/contestant.js';
+import { fillTable } from './lib/table.js';
+
+const seconds = 6;
+const flows = 200_000;
+const titles: Record<string, string> = {
+  dump: `dump() of ${flows.toLocaleString('en-US')} flows on one socket, again and again`,
+  'dump-parallel': `dump() of ${flows.toLocaleString('en-US')} flows, parallel: 'auto'`,
+  'dump-batches': `dumpBatches() of ${flows.toLocaleString('en-US')} flows`,
+  'get-many': `getMany() of ${flows.toLocaleString('en-US')} tuples`,
+  'create-many': `createMany() of ${flows.toLocaleString('en-US')} flows, and the flush before it`,
+  'iptables-read': "iptables.read('filter') of 50,000 rules, every match and target",
+};
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const wanted = positionals.length > 0 ? positionals : Object.keys(titles);
+for (const name of wanted) {
+  if (titles[name] === undefined) {
+    process.stderr.write(`profile: no ${name}; there are: ${Object.keys(titles).join(', ')}\n`);
+    process.exit(2);
+  }
+}
+enterSandbox();
+buildPackage();
+const folder = fileURLToPath(new URL('../docs/profiles/', import.meta.url));
+mkdirSync(folder, { recursive: true });
+const draw = fileURLToPath(new URL('../scripts/flame-graph.mjs', import.meta.url));
+const data = fileURLToPath(new URL('../build-bench/perf.data', import.meta.url));
+
+for (const name of wanted) {
+  await withGlobalLock(async () => {
+    if (name === 'iptables-read') loadRules(50_000);
+    else fillTable(flows);
+    await using contestant = await Contestant.start('profile', name);
+    const target = ['-p', String(contestant.pid), '-o', data];
+    const perf = Child.start(['perf', 'record', '-q', '-F', '2500', '-e', 'cpu-clock', '-g', ...target]);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await contestant.ask(seconds * 1000);
+    perf.signal('SIGINT');
+    await perf.exited;
+    const text = run(['perf', 'script', '-i', data, '-F', 'comm,tid,ip,sym,dso']);
+    process.stdout.write(`${titles[name]}\n`);
+    process.stdout.write(run([process.execPath, draw, titles[name]!, `${folder}${name}.svg`], { input: text }));
+    rmSync(data, { force: true });
+  });
+}
