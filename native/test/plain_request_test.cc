@@ -79,7 +79,7 @@ class Maker {
     return fields;
   }
 
-  std::uint32_t below(std::uint32_t limit) { return random_() % limit; }
+  std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_()) % limit; }
 
  private:
   bool chance(unsigned percent) { return random_() % 100 < percent; }
