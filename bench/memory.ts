@@ -15,7 +15,8 @@ const mebibyte = 2 ** 20;
 /** Asks a fresh process once. */
 async function fresh<Answer>(request: object): Promise<Answer> {
   await using contestant = await Contestant.start('memory');
-  return contestant.ask<Answer>(request);
+  // Awaited here: the contestant ends with this block.
+  return await contestant.ask<Answer>(request);
 }
 
 async function memoryOf(

@@ -73,11 +73,11 @@ function open(request: { open: Way; maxEvents?: number }): object {
   return { receiveBuffer: stream.stats.receiveBuffer };
 }
 
-/** Until the stream has heard of all: read by its thread, or counted as lost. */
+/** Until the stream has heard of all: kept by its thread, or counted as lost. */
 async function heard(from: EventStream, count: number): Promise<void> {
   for (;;) {
-    const { received: read, lostInKernel } = from.stats;
-    if (read + lostInKernel >= count) return;
+    const { received: read, lost: missed } = from.stats;
+    if (read + missed >= count) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

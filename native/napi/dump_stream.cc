@@ -26,11 +26,12 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   DumpStream(Environment& environment, std::shared_ptr<Cancel> cancel, std::size_t batch_size)
       : environment_(environment), cancel_(std::move(cancel)), batch_size_(batch_size) {}
 
-  // The dump's thread.
+  // The dump's thread, or the one that decodes for it.
   bool add(const ct::Row& row) override {
-    if (!current_.append(row)) return false;
-    return current_.size() < batch_size_ || hand_over();
+    if (!writer_.add(row)) return false;
+    return writer_.size() < batch_size_ || (writer_.flush() && hand_over());
   }
+  bool finish() override { return writer_.flush(); }
   void run(Handle& handle, const DumpOptions& options) {
     auto outcome = dump(handle, options);
     if (outcome.ok() && !current_.empty() && !hand_over()) {
@@ -64,6 +65,7 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
     ct::DumpRequest request;
     request.filter = options.filter.get();
     request.table = options.table;
+    request.ahead = true;
     return ct::run_dump(*socket, request, *cancel_, *this, stats_);
   }
 
@@ -131,8 +133,9 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   const std::shared_ptr<Cancel> cancel_;
   const std::size_t batch_size_;
 
-  // The dump's thread only.
+  // The dump's thread or the one that decodes for it, never both at once.
   ct::Columns current_;
+  ct::ColumnsWriter writer_{current_};
   ct::DumpStats stats_;
 
   std::mutex mutex_;  // of all until the next empty line

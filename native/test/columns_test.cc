@@ -42,6 +42,68 @@ TEST(rows_read_back_after_growth) {
   }
 }
 
+TEST(rows_that_come_in_blocks_are_the_same_rows) {
+  Columns one_by_one;
+  Columns blocks;
+  RowBlock block;
+  CHECK(blocks.append(block));
+  CHECK(blocks.empty());
+  for (int i = 0; i < 1000; i++) {
+    auto message = tcp_flow(i % 3 == 0 ? AF_INET6 : AF_INET, static_cast<std::uint8_t>(i));
+    if (i % 2 == 0) {  // without what the others have
+      message = FlowMessage();
+      message.tuples(50, endpoint4(static_cast<std::uint8_t>(i), 0, 0));
+    }
+    if (i % 7 == 0) {
+      const auto help = message.builder.open_nest(CTA_HELP);
+      message.builder.string(CTA_HELP_NAME, "ftp");
+      message.builder.close_nest(help);
+    }
+    Row row{};
+    const auto payload = message.payload();
+    CHECK(test::parse(payload, row));
+    CHECK(one_by_one.append(row));
+    if (block.full()) CHECK(blocks.append(block));
+    CHECK(blocks.stage(row, block));
+    // A block may go at any time, also an empty one.
+    for (int times = i % 100 == 50 ? 2 : 0; times > 0; times--) CHECK(blocks.append(block));
+  }
+  CHECK(blocks.append(block));
+  CHECK_EQUAL(blocks.size(), one_by_one.size());
+  CHECK_EQUAL(blocks.without_counters(), one_by_one.without_counters());
+  CHECK_EQUAL(blocks.memory_bytes(), one_by_one.memory_bytes());
+  for (std::size_t i = 0; i < kColumnCount; i++) {
+    const auto column = static_cast<Column>(i);
+    for (std::size_t row = 0; row < blocks.size(); row++) {
+      bool same = false;
+      switch (kColumnInfo[i].size) {
+        case 1:
+          same = blocks.get<std::uint8_t>(column, row) == one_by_one.get<std::uint8_t>(column, row);
+          break;
+        case 2:
+          same =
+              blocks.get<std::uint16_t>(column, row) == one_by_one.get<std::uint16_t>(column, row);
+          break;
+        case 4:
+          same =
+              blocks.get<std::uint32_t>(column, row) == one_by_one.get<std::uint32_t>(column, row);
+          break;
+        default:
+          same =
+              blocks.get<std::uint64_t>(column, row) == one_by_one.get<std::uint64_t>(column, row);
+      }
+      CHECK(same);
+    }
+  }
+  for (std::size_t row = 0; row < blocks.size(); row++) {
+    Attribute a;
+    CHECK_EQUAL(blocks.extra(row, CTA_HELP, a), row % 7 == 0);
+    const Address address = blocks.address(kReplyDst, row);
+    const Address expected = one_by_one.address(kReplyDst, row);
+    CHECK(std::memcmp(&address, &expected, sizeof address) == 0);
+  }
+}
+
 TEST(columns_without_a_row_need_no_room) {
   Columns plain;
   FlowMessage message;

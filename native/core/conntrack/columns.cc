@@ -5,8 +5,12 @@
 
 #include <algorithm>
 
+#include "core/stream_copy.h"
+
 namespace nf::ct {
 namespace {
+
+static_assert(RowBlock::kRows % kCacheLine == 0);
 
 std::size_t round_rows(std::size_t rows) {
   return std::max<std::size_t>(64, (rows + 63) & ~std::size_t{63});
@@ -19,8 +23,10 @@ constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::
 constexpr Column kPortColumns[] = {Column::origSrcPort, Column::origDstPort, Column::replySrcPort,
                                    Column::replyDstPort};
 
-// Everything but addresses and rare attributes, into an arena. Returns the highest group written.
-int write_row(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t i) {
+// Everything but rare attributes, into an arena that is all zero there. `address` is what goes into
+// the address columns. Returns the highest group written.
+int write_row(const Row& row, const std::uint32_t (&address)[kSides], std::uint8_t* arena,
+              std::size_t capacity, std::size_t i) {
   const auto set = [&]<typename T>(Column column, std::size_t at, T value) {
     std::memcpy(arena + capacity * bytes_before(column) + at * sizeof(T), &value, sizeof(T));
   };
@@ -30,7 +36,10 @@ int write_row(const Row& row, std::uint8_t* arena, std::size_t capacity, std::si
   set(Column::timeout, i, row.timeout);
   set(Column::mark, i, row.mark);
   set(Column::use, i, row.use);
-  for (int side = 0; side < kSides; side++) set(kPortColumns[side], i, row.port[side]);
+  for (int side = 0; side < kSides; side++) {
+    set(kAddressColumns[side], i, address[side]);
+    set(kPortColumns[side], i, row.port[side]);
+  }
   set(Column::zone, i, row.zone);
   set(Column::family, i, row.family);
   set(Column::protocol, i, row.protocol);
@@ -77,6 +86,7 @@ int write_row(const Row& row, std::uint8_t* arena, std::size_t capacity, std::si
 bool Columns::move_to(std::size_t capacity) {
   Mapping next;
   if (!next.resize(capacity * bytes_before(Column::count))) return false;
+  next.prefer_huge_pages();
   for (std::size_t i = 0; i < kColumnCount && size_ > 0; i++) {
     const auto column = static_cast<Column>(i);
     // A group that no row has is all zero: copying would only touch its pages.
@@ -99,15 +109,13 @@ void Columns::compact() {
   if (round_rows(size_) * 2 <= capacity_) move_to(round_rows(size_));
 }
 
-bool Columns::write_address(const Row& row, std::size_t at_row) {
+// IPv6 addresses go to the side buffer; an IPv4 address is its own value.
+bool Columns::index_addresses(const Row& row, std::uint32_t (&index)[kSides]) {
   if (!row.ipv6()) {
-    for (int side = 0; side < kSides; side++) {
-      set(kAddressColumns[side], at_row, ntohl(row.address[side].words[0]));
-    }
+    for (int side = 0; side < kSides; side++) index[side] = ntohl(row.address[side].words[0]);
     return true;
   }
   // Without NAT the reply tuple has the same two addresses: they are stored once.
-  std::uint32_t index[kSides] = {};
   for (int side = 0; side < kSides; side++) {
     int same = 0;
     while (same < side &&
@@ -121,7 +129,6 @@ bool Columns::write_address(const Row& row, std::size_t at_row) {
     index[side] = static_cast<std::uint32_t>(addresses_.size() / sizeof(Address));
     if (!addresses_.append(row.address[side].bytes, sizeof(Address))) return false;
   }
-  for (int side = 0; side < kSides; side++) set(kAddressColumns[side], at_row, index[side]);
   return true;
 }
 
@@ -143,20 +150,66 @@ bool Columns::write_extra(const Row& row, std::size_t at_row) {
   return extra_.append(&end, sizeof end);
 }
 
-bool Columns::append(const Row& row) {
-  if (!reserve(size_ + 1)) return false;
+// What does not go into the arena. Leaves nothing behind where it fails.
+bool Columns::write_aside(const Row& row, std::size_t at_row, std::uint32_t (&index)[kSides]) {
   const std::size_t extra = extra_.size();
-  const std::size_t index = extra_index_.size();
+  const std::size_t extra_index = extra_index_.size();
   const std::size_t addresses = addresses_.size();
-  if (!write_address(row, size_) || !write_extra(row, size_)) {
-    extra_.truncate(extra);
-    extra_index_.truncate(index);
-    addresses_.truncate(addresses);
-    return false;
-  }
-  top_group_ = std::max(top_group_, write_row(row, arena_.data(), capacity_, size_));
+  if (index_addresses(row, index) && write_extra(row, at_row)) return true;
+  extra_.truncate(extra);
+  extra_index_.truncate(extra_index);
+  addresses_.truncate(addresses);
+  return false;
+}
+
+bool Columns::append(const Row& row) {
+  std::uint32_t address[kSides] = {};
+  if (!reserve(size_ + 1) || !write_aside(row, size_, address)) return false;
+  top_group_ = std::max(top_group_, write_row(row, address, arena_.data(), capacity_, size_));
   if (!row.have(has::origCounters | has::replyCounters)) without_counters_++;
   size_++;
+  return true;
+}
+
+bool Columns::stage(const Row& row, RowBlock& block) {
+  std::uint32_t address[kSides] = {};
+  if (!write_aside(row, size_ + block.used, address)) return false;
+  const int group = write_row(row, address, block.bytes, RowBlock::kRows, block.used);
+  block.top_group = std::max(block.top_group, group);
+  if (!row.have(has::origCounters | has::replyCounters)) block.without_counters++;
+  block.used++;
+  return true;
+}
+
+bool Columns::append(RowBlock& block) {
+  if (block.used == 0) return true;
+  if (!reserve(size_ + block.used)) return false;
+  // A large batch is out of the caches before anybody reads it, so it need not go through them.
+  const bool past_caches =
+      block.full() && arena_.size() >= kWorthHugePages && size_ % kCacheLine == 0;
+  const auto move = [&](std::size_t before, std::size_t size) {
+    std::uint8_t* to = arena_.data() + capacity_ * before + size_ * size;
+    const std::uint8_t* from = block.bytes + RowBlock::kRows * before;
+    if (past_caches) {
+      stream_copy(to, from, RowBlock::kRows * size);
+    } else {
+      std::memcpy(to, from, block.used * size);
+    }
+  };
+#define COLUMN(name, type, group) \
+  if ((group) <= block.top_group) move(bytes_before(Column::name), sizeof(type));
+  NF_COLUMNS(COLUMN)
+#undef COLUMN
+  if (past_caches) end_stream_copy();
+  top_group_ = std::max(top_group_, block.top_group);
+  without_counters_ += block.without_counters;
+  size_ += block.used;
+  // What the next rows leave out must read as 0; the columns of the first group are always written.
+  std::memset(block.bytes + RowBlock::kRows * bytes_through_group(0), 0,
+              RowBlock::kRows * (bytes_through_group(block.top_group) - bytes_through_group(0)));
+  block.used = 0;
+  block.without_counters = 0;
+  block.top_group = 0;
   return true;
 }
 
@@ -341,18 +394,17 @@ Address Columns::address(Side side, std::size_t row) const {
 
 std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at,
                          std::span<std::uint8_t> extra) {
-  write_row(row, arena, capacity, at);
   std::uint8_t* addresses = arena + capacity * bytes_before(Column::count);
+  std::uint32_t value[kSides] = {};
   for (int side = 0; side < kSides; side++) {
     // An IPv6 row has its own four slots behind the columns; an IPv4 address is its own value.
     const auto slot = static_cast<std::uint32_t>(at * kSides + static_cast<std::size_t>(side));
-    const std::uint32_t value = row.ipv6() ? slot : ntohl(row.address[side].words[0]);
-    std::memcpy(arena + capacity * bytes_before(kAddressColumns[side]) + at * sizeof value, &value,
-                sizeof value);
+    value[side] = row.ipv6() ? slot : ntohl(row.address[side].words[0]);
     if (row.ipv6()) {
       std::memcpy(addresses + slot * sizeof(Address), row.address[side].bytes, sizeof(Address));
     }
   }
+  write_row(row, value, arena, capacity, at);
   std::size_t used = 0;
   for (int i = 0; i < row.extra_count; i++) {
     const Attribute& a = row.extra[i];

@@ -14,6 +14,19 @@
 
 namespace nf::ct {
 
+// Up to 64 rows on their way into a batch, laid out as a batch of that capacity. A batch has a
+// memory page under way for each of its columns; written row by row, each row costs as many misses
+// of cache and TLB. The block stays in the nearest cache, and goes to the columns a line at a time.
+struct RowBlock {
+  static constexpr std::size_t kRows = 64;
+  alignas(64) std::uint8_t bytes[kRows * bytes_before(Column::count)] = {};
+  std::size_t used = 0;
+  std::size_t without_counters = 0;
+  int top_group = 0;
+
+  bool full() const { return used == kRows; }
+};
+
 class Columns {
  public:
   // Room for `rows` (rounded up to a multiple of 64); grows when that was too little.
@@ -23,6 +36,10 @@ class Columns {
 
   // False when the system has no memory; the batch stays as it was.
   bool append(const Row& row);
+  // The same in two steps: rows go to a block that is not full, and the block to the batch. Nothing
+  // else may be added to the batch in between.
+  bool stage(const Row& row, RowBlock& block);
+  bool append(RowBlock& block);
   // A row of another batch.
   bool append_from(const Columns& other, std::size_t row);
   // All rows of another batch but those in `skip` (ascending).
@@ -75,7 +92,8 @@ class Columns {
   const std::uint8_t* extra_of(std::size_t row) const;
   bool reserve(std::size_t rows);
   bool move_to(std::size_t capacity);
-  bool write_address(const Row& row, std::size_t at_row);
+  bool index_addresses(const Row& row, std::uint32_t (&index)[kSides]);
+  bool write_aside(const Row& row, std::size_t at_row, std::uint32_t (&index)[kSides]);
   bool write_extra(const Row& row, std::size_t at_row);
 
   Mapping arena_;

@@ -9,9 +9,14 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include <memory>
+#include <optional>
+#include <span>
+#include <thread>
 
-#include "core/conntrack/parse.h"
+#include "core/conntrack/decoder.h"
 #include "core/netlink/message.h"
+#include "core/netlink/relay.h"
+#include "core/thread.h"
 
 namespace nf::ct {
 namespace {
@@ -56,7 +61,7 @@ class DumpReader {
       }
       if (message.header->nlmsg_type < NLMSG_MIN_TYPE) continue;
       stats_.messages++;
-      if (!parse(message.payload, message.size, row_)) {
+      if (!decoder_.parse(message.payload, message.size, row_)) {
         stats_.undecodable++;
       } else if (!request_.split.matches(row_) || !request_.filter->matches(row_)) {
         stats_.rejected++;
@@ -76,8 +81,62 @@ class DumpReader {
   const DumpRequest& request_;
   RowSink& sink_;
   DumpStats& stats_;
+  Decoder decoder_;
   Row row_;
 };
+
+// The end of a dump, or its refusal, is in this datagram.
+bool ends(std::span<const std::uint8_t> datagram, std::uint32_t sequence) {
+  MessageWalker walker(datagram.data(), datagram.size());
+  for (MessageView message; walker.next(message);) {
+    const std::uint16_t type = message.header->nlmsg_type;
+    if (message.header->nlmsg_seq == sequence && (type == NLMSG_DONE || type == NLMSG_ERROR)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// As many datagrams are decoded by the thread that receives them (6,000 rows or so): what is left
+// then is worth a second thread, probably.
+constexpr unsigned kAlone = 64;
+
+// Receives the rest of a dump while another thread decodes. Nothing where the system has no thread.
+std::optional<Result<void>> receive_ahead(Socket& socket, DumpReader& reader,
+                                          std::uint32_t sequence, const Cancel& cancel,
+                                          Step& step) {
+  Relay relay(kReceiveLength);
+  const auto decode = [&] {
+    for (;;) {
+      const auto datagram = relay.next();
+      if (datagram.empty()) return;
+      step = reader.datagram(datagram.data(), datagram.size(), sequence);
+      if (step != Step::kMore) {
+        relay.stop();
+        return;
+      }
+      relay.release();
+    }
+  };
+  auto thread = Thread::start("ct-decode", decode);
+  if (!thread) return std::nullopt;
+  Result<void> outcome;
+  for (bool open = true; open;) {
+    const auto buffer = relay.free_buffer();
+    if (buffer.empty()) break;
+    auto received = socket.receive(buffer, &cancel, kOperation);
+    if (!received) {
+      outcome = received.error();
+      break;
+    }
+    if (*received == 0) continue;
+    open = !ends(buffer.first(*received), sequence);
+    relay.pass(*received);
+  }
+  relay.close();
+  thread->join();
+  return outcome;
+}
 
 }  // namespace
 
@@ -108,7 +167,14 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
     const std::uint32_t sequence = send_request(socket, request, plan, sent);
     if (!sent) return sent.error();
     Step step = Step::kMore;
-    while (step == Step::kMore) {
+    bool alone = !request.ahead || std::thread::hardware_concurrency() < 2;
+    for (unsigned datagrams = 0; step == Step::kMore; datagrams++) {
+      if (!alone && datagrams == kAlone) {
+        auto rest = receive_ahead(socket, reader, sequence, cancel, step);
+        if (rest.has_value() && !*rest) return rest->error();
+        if (rest.has_value()) break;
+        alone = true;
+      }
       auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, kOperation);
       if (!received) return received.error();
       step = reader.datagram(buffer.get(), *received, sequence);
@@ -127,6 +193,7 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
     }
     if (reader.code != 0) return fail(reader.code, kOperation, reader.text);
     stats.kernel_filter |= plan.used;
+    if (!sink.finish()) return fail(ENOMEM, kOperation);
     return {};
   }
 }

@@ -32,21 +32,43 @@ class RowSink {
   virtual bool add(const Row& row) = 0;
   // After the last row of each datagram: views into the receive buffer end here.
   virtual bool end_of_chunk() { return true; }
+  // After the last row of a dump that came to its end.
+  virtual bool finish() { return true; }
+};
+
+// Rows of a dump into a batch. The batch has them all only after `flush`.
+class ColumnsWriter {
+ public:
+  explicit ColumnsWriter(Columns& columns) : columns_(columns) {}
+  bool add(const Row& row) {
+    if (block_.full() && !flush()) return false;
+    return columns_.stage(row, block_);
+  }
+  bool flush() { return columns_.append(block_); }
+  std::size_t size() const { return columns_.size() + block_.used; }
+
+ private:
+  Columns& columns_;
+  RowBlock block_;
 };
 
 class ColumnsSink final : public RowSink {
  public:
-  explicit ColumnsSink(Columns& columns) : columns_(columns) {}
-  bool add(const Row& row) override { return columns_.append(row); }
+  explicit ColumnsSink(Columns& columns) : writer_(columns) {}
+  bool add(const Row& row) override { return writer_.add(row); }
+  bool finish() override { return writer_.flush(); }
 
  private:
-  Columns& columns_;
+  ColumnsWriter writer_;
 };
 
 struct DumpRequest {
   const Filter* filter = nullptr;  // not null
   Table table = Table::kConntrack;
   Split split{};
+  // Decode on a second thread while the next rows are received, where there are many rows and more
+  // than one core: the sink is then called on that thread, never on two at once.
+  bool ahead = false;
 };
 
 // Runs a dump to its end on the calling thread. The socket must have no other dump under way

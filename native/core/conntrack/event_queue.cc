@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "core/conntrack/parse.h"
+#include "core/conntrack/decoder.h"
 
 namespace nf::ct {
 namespace {
@@ -41,7 +41,7 @@ void EventQueue::add(const MessageView& message, std::int32_t nsid) {
     return;
   }
   if (!expectations_) {
-    if (!parse(message.payload, message.size, row_)) {
+    if (!decoder_.parse(message.payload, message.size, row_)) {
       counts_.undecodable++;
       return;
     }

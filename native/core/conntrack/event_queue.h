@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "core/conntrack/columns.h"
+#include "core/conntrack/decoder.h"
 #include "core/conntrack/filter.h"
 #include "core/memory.h"
 #include "core/netlink/socket.h"
@@ -82,6 +83,7 @@ class EventQueue {
   EventCounts counts_;
   std::size_t last_taken_ = 0;  // how much room the next segment is given to begin with
   bool discarding_ = false;
+  Decoder decoder_;
   Row row_;
 };
 

@@ -3,6 +3,7 @@
 // same on both sides.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -180,11 +181,15 @@ inline constexpr ColumnInfo kColumnInfo[] = {
 
 inline constexpr std::size_t kColumnCount = static_cast<std::size_t>(Column::count);
 
+// Summed up here: a loop over a column that is known is not always undone by the compiler.
+inline constexpr std::array<std::size_t, kColumnCount + 1> kBytesBefore = [] {
+  std::array<std::size_t, kColumnCount + 1> sums{};
+  for (std::size_t i = 0; i < kColumnCount; i++) sums[i + 1] = sums[i] + kColumnInfo[i].size;
+  return sums;
+}();
 // The bytes of a row before `column`; with Column::count, the bytes of a whole row.
 constexpr std::size_t bytes_before(Column column) {
-  std::size_t sum = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(column); i++) sum += kColumnInfo[i].size;
-  return sum;
+  return kBytesBefore[static_cast<std::size_t>(column)];
 }
 // The bytes of a row when only the groups up to and including `group` are kept.
 constexpr std::size_t bytes_through_group(int group) {
