@@ -27,6 +27,7 @@
       "core/conntrack/lookup.cc",
       "core/conntrack/nfct_library.cc",
       "core/conntrack/parse.cc",
+      "core/conntrack/plain_request.cc",
       "core/conntrack/shape.cc",
       "core/conntrack/split.cc",
       "core/conntrack/stats.cc",

@@ -9,17 +9,18 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const release = process.argv.includes('--release');
 
 // Bytes. The download is what a user waits for; the others say which part grew.
-const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_100_000 };
+const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_100_000, maps: 650_000 };
 
 const targets = ['linux-x64', 'linux-arm64'].flatMap((platform) =>
   ['glibc', 'musl'].map((libc) => `prebuilds/${platform}/conntrack.${libc}.node`),
 );
 const always = [
   ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'THIRD-PARTY.md'],
-  ...['binding.gyp', 'native/sources.gypi', 'dist/index.js', 'dist/index.d.ts'],
+  ...['binding.gyp', 'native/sources.gypi'],
+  ...['dist/index.js', 'dist/index.js.map', 'dist/iptables.cjs', 'dist/iptables.cjs.map'],
 ];
 const allowed = [
-  /^dist\/([\w-]+\/)*[\w-]+\.(js|d\.ts)$/,
+  /^dist\/([\w-]+\/)*[\w-]+\.d\.ts$/,
   /^native\/(core|napi)\/([\w-]+\/)*[\w-]+\.(h|cc)$/,
   /^prebuilds\/linux-\w+\/conntrack\.(glibc|musl)\.node$/,
 ];
@@ -51,16 +52,13 @@ const names = new Set(tarball.files.map(({ path }) => path));
 const sizeOf = (pattern) =>
   tarball.files.filter(({ path }) => pattern.test(path)).reduce((sum, { size }) => sum + size, 0);
 
-// What must be there: every source's result, every source of the addon and its headers.
+// What must be there: the bundles, every source's declarations, every source of the addon and its headers.
 const { core_files, napi_files } = read('native/sources.gypi').variables;
 const wanted = [
   ...always,
   ...[...core_files, ...napi_files].map((name) => `native/${name}`),
   ...['native/core', 'native/napi'].flatMap((folder) => files(folder, '.h')),
-  ...files('src', '.ts').flatMap((name) => {
-    const stem = name.replace(/^src/, 'dist').replace(/\.ts$/, '');
-    return [`${stem}.js`, `${stem}.d.ts`];
-  }),
+  ...files('src', '.ts').map((name) => name.replace(/^src/, 'dist').replace(/\.ts$/, '.d.ts')),
   ...(release ? targets : []),
 ];
 for (const name of wanted) if (!names.has(name)) problems.push(`${name} is missing`);
@@ -71,8 +69,8 @@ for (const name of names) {
   if (!expected.has(name) && !allowed.some((pattern) => pattern.test(name))) {
     problems.push(`${name} does not belong there`);
   }
-  const source = name.replace(/^dist/, 'src').replace(/\.(d\.ts|js)$/, '.ts');
-  if (name.startsWith('dist/') && !existsSync(join(root, source))) {
+  const source = name.replace(/^dist/, 'src').replace(/\.d\.ts$/, '.ts');
+  if (name.endsWith('.d.ts') && !existsSync(join(root, source))) {
     problems.push(`${name} has no source: an old dist?`);
   }
 }
@@ -84,8 +82,10 @@ for (const { path, size } of tarball.files) {
     problems.push(`${path} is not stripped`);
   }
 }
-const dist = sizeOf(/^dist\//);
+const dist = sizeOf(/^dist\/.*\.(c?js|ts)$/);
 if (dist > limits.dist) problems.push(`dist: ${dist} bytes, allowed ${limits.dist}`);
+const maps = sizeOf(/\.map$/);
+if (maps > limits.maps) problems.push(`source maps: ${maps} bytes, allowed ${limits.maps}`);
 if (tarball.size > limits.tarball) {
   problems.push(`tarball: ${tarball.size} bytes, allowed ${limits.tarball}`);
 }

@@ -317,14 +317,15 @@ if (linux) {
 }
 
 const dist = hashOf(
-  ['src', 'tsconfig.json', 'tsconfig.build.json'],
+  ['src', 'tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'],
   undefined,
   versionOf('typescript'),
+  versionOf('esbuild'),
 );
 if (stamp.dist !== dist || !existsSync(join(root, 'dist/index.js'))) {
   say('building dist');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  run('tsc', ...npm(['run', 'build:ts']));
+  run('build of dist', ...npm(['run', 'build:ts']));
   writeFileSync(stampFile, JSON.stringify({ ...stamp, dist }));
   done++;
 }

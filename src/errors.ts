@@ -1,6 +1,5 @@
 // The error classes of the package and the table from errno to a hint a person can act on.
 // The only place that makes an error out of what native code reports; knows nothing of sockets.
-import { getSystemErrorMap } from 'node:util';
 
 /** What native code reports of a failure: data only, no message. */
 export interface NativeFailure {
@@ -77,8 +76,6 @@ export class ClosedError extends NetfilterError {
   override readonly name: string = 'ClosedError';
 }
 
-const systemErrors = getSystemErrorMap();
-
 // What Node's table lacks of what netfilter says, or names otherwise: 95 is EOPNOTSUPP to the kernel, and
 // has nothing to do with sockets here.
 const ownErrors = new Map([
@@ -92,7 +89,9 @@ const ownErrors = new Map([
 export function describeErrno(errno: number): { code: string; text: string } {
   const own = ownErrors.get(errno);
   if (own !== undefined) return own;
-  const known = systemErrors.get(-errno);
+  // Not imported: making what `node:util` exports takes longer than the import of half this package.
+  const { getSystemErrorMap } = process.getBuiltinModule('node:util');
+  const known = getSystemErrorMap().get(-errno);
   return known === undefined
     ? { code: `E${errno}`, text: `system error ${errno}` }
     : { code: known[0], text: known[1] };

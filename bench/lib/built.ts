@@ -25,11 +25,12 @@ export function buildPackage(): void {
   if (newest(join(root, 'native')) > statSync(addonPath).mtimeMs) {
     process.stderr.write('bench: native sources are newer than the addon: npm run build:native\n');
   }
-  if (existsSync(builtEntry) && statSync(builtEntry).mtimeMs > newest(join(root, 'src'))) return;
+  const bundle = join(root, 'scripts/bundle.mjs');
+  const changed = Math.max(newest(join(root, 'src')), statSync(bundle).mtimeMs);
+  if (existsSync(builtEntry) && statSync(builtEntry).mtimeMs > changed) return;
   const folder = join(root, 'build-bench/dist');
   rmSync(folder, { recursive: true, force: true });
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  run([process.execPath, tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', folder]);
+  run([process.execPath, bundle, folder]);
 }
 
 const hooks = new URL('./dist-hooks.mjs', import.meta.url).href;

@@ -6,8 +6,10 @@ import { badRange, badType } from '../errors.js';
 import * as rare from './attributes.js';
 import type { ColumnStore, Side } from './column-store.js';
 import { has } from './columns.js';
-import { type Codes, Grouping, interner } from './grouping.js';
-import { extremes, largest, type Measure, measures, numbersOf, sums, total } from './numbers.js';
+import { DirectGrouping, type DirectKey } from './direct-grouping.js';
+import { extremes, sums } from './group-numbers.js';
+import { type Codes, type Grouped, Grouping, interner } from './grouping.js';
+import { largest, type Measure, measures, type Numbers, numbersOf, total } from './numbers.js';
 
 export type { Measure } from './numbers.js';
 
@@ -157,26 +159,88 @@ function helperAt(store: ColumnStore, row: number): string | undefined {
   return extra && rare.helperName(extra);
 }
 
-function keyText(store: ColumnStore, key: GroupKey, row: number): string | number | undefined {
+type KeyText = (row: number) => string | number | undefined;
+
+/** What reads a key of a row as it appears in the groups. */
+function keyReader(store: ColumnStore, key: GroupKey): KeyText {
   const side = sides[key];
-  if (side !== undefined) return store.addressText(side, row);
-  const presence = store.column('presence')[row]!;
+  if (side !== undefined) return (row) => store.addressText(side, row);
+  const presence = store.column('presence');
   switch (key) {
-    case 'family':
-      return store.column('family')[row] === 2 ? 'ipv4' : 'ipv6';
-    case 'protocol':
-      return protocolName(store.column('protocol')[row]!);
-    case 'state':
-      return (presence & has.state) === 0 ? undefined : stateText(store, row);
-    case 'helper':
-      return helperAt(store, row);
-    case 'timeout':
-      return (presence & has.timeout) === 0 ? undefined : store.column('timeout')[row];
-    default: {
-      const bit = portBits[key];
-      if (bit !== undefined && (presence & bit) === 0) return undefined;
-      return store.column(key as 'mark')[row];
+    case 'family': {
+      const family = store.column('family');
+      return (row) => (family[row] === AF_INET6 ? 'ipv6' : 'ipv4');
     }
+    case 'protocol': {
+      const protocol = store.column('protocol');
+      return (row) => protocolName(protocol[row]!);
+    }
+    case 'state':
+      return (row) => ((presence[row]! & has.state) === 0 ? undefined : stateText(store, row));
+    case 'helper':
+      return (row) => helperAt(store, row);
+    default: {
+      const bit = key === 'timeout' ? has.timeout : (portBits[key] ?? 0);
+      const column = store.column(key as 'mark');
+      return (row) => ((presence[row]! & bit) === bit ? column[row] : undefined);
+    }
+  }
+}
+
+/** The place of a key that has 16 bits at most. */
+function directKey(store: ColumnStore, key: GroupKey): DirectKey | undefined {
+  const bits = portBits[key] ?? 0;
+  if (bits === 0 && key !== 'zone' && key !== 'family' && key !== 'protocol') return undefined;
+  const column = store.column(key as 'zone' | 'family');
+  return {
+    // One kind of array: the loops are compiled for one.
+    column: column instanceof Uint16Array ? column : new Uint16Array(column),
+    presence: store.column('presence'),
+    bits,
+  };
+}
+
+/** A checked aggregate. */
+type Checked =
+  | { name: string; kind: 'count' }
+  | { name: string; kind: 'sum' | 'min' | 'max'; numbers: Numbers };
+
+function checkAggregate(store: ColumnStore, name: string, aggregate: Aggregate): Checked {
+  if (aggregate === 'count') return { name, kind: 'count' };
+  const path = `aggregates.${name}`;
+  const fields = objectAt(aggregate, path);
+  const [kind, ...more] = Object.keys(fields);
+  if (kind === undefined || more.length > 0)
+    throw badType(path, "'count' or one of { sum }, { min }, { max }", aggregate);
+  const measure = oneOf(fields[kind], `${path}.${kind}`, measures);
+  if (kind !== 'sum' && kind !== 'min' && kind !== 'max')
+    throw badRange(path, "'count', { sum }, { min } or { max }", kind);
+  return { name, kind, numbers: numbersOf(store, measure) };
+}
+
+function groupingBy(store: ColumnStore, keys: readonly GroupKey[], wanted: readonly Checked[]) {
+  const direct = keys.length === 1 ? directKey(store, keys[0]!) : undefined;
+  if (direct !== undefined) {
+    const sum = wanted.find((each) => each.kind === 'sum');
+    return new DirectGrouping(direct, sum && 'numbers' in sum ? sum.numbers : undefined);
+  }
+  const grouping = new Grouping(store.rows);
+  for (const key of keys) refineBy(grouping, store, key);
+  return grouping;
+}
+
+function aggregated(grouped: Grouped, wanted: Checked): (number | bigint | undefined)[] {
+  switch (wanted.kind) {
+    case 'count':
+      return grouped.counts();
+    case 'sum':
+      return grouped instanceof DirectGrouping
+        ? grouped.sums(wanted.numbers)
+        : sums(wanted.numbers, grouped);
+    case 'min':
+      return extremes(wanted.numbers, grouped, -1);
+    case 'max':
+      return extremes(wanted.numbers, grouped, 1);
   }
 }
 
@@ -185,40 +249,22 @@ export function groupRows<K extends GroupKey, A extends Record<string, Aggregate
   keys: readonly K[],
   aggregates: A,
 ): Group<K, A>[] {
-  const grouping = new Grouping(store.rows);
-  keys.forEach((key, i) => {
-    oneOf(key, `keys[${i}]`, groupKeys);
-    refineBy(grouping, store, key);
-  });
-  const computed: [string, (number | bigint | undefined)[]][] = [];
-  for (const [name, aggregate] of Object.entries(aggregates)) {
+  for (const [i, key] of keys.entries()) oneOf(key, `keys[${i}]`, groupKeys);
+  const wanted = Object.entries(aggregates).map(([name, aggregate]) => {
     if ((keys as readonly string[]).includes(name)) {
       throw new TypeError(`aggregates.${name}: is also the name of a key`);
     }
-    computed.push([name, aggregated(store, grouping, aggregate, `aggregates.${name}`)]);
-  }
-  return grouping.firstRows.map((row, group) => {
+    return checkAggregate(store, name, aggregate);
+  });
+  const grouped = groupingBy(store, keys, wanted);
+  const readers = keys.map((key) => ({ key, read: keyReader(store, key) }));
+  const computed = wanted.map((each) => ({ name: each.name, values: aggregated(grouped, each) }));
+  return grouped.firstRows.map((row, group) => {
     const result: Record<string, unknown> = {};
-    for (const key of keys) result[key] = keyText(store, key, row);
-    for (const [name, values] of computed) result[name] = values[group];
+    for (const { key, read } of readers) result[key] = read(row);
+    for (const { name, values } of computed) result[name] = values[group];
     return result as Group<K, A>;
   });
-}
-
-function aggregated(store: ColumnStore, grouping: Grouping, aggregate: Aggregate, path: string) {
-  if (aggregate === 'count') {
-    return grouping.counts();
-  }
-  const fields = objectAt(aggregate, path);
-  const [kind, ...more] = Object.keys(fields);
-  if (kind === undefined || more.length > 0)
-    throw badType(path, "'count' or one of { sum }, { min }, { max }", aggregate);
-  const measure = oneOf(fields[kind], `${path}.${kind}`, measures);
-  const numbers = numbersOf(store, measure);
-  if (kind === 'sum') return sums(numbers, grouping);
-  if (kind === 'min') return extremes(numbers, grouping, -1);
-  if (kind === 'max') return extremes(numbers, grouping, 1);
-  throw badRange(path, "'count', { sum }, { min } or { max }", kind);
 }
 
 /** The sum of a measure over all rows. */

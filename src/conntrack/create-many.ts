@@ -40,7 +40,9 @@ export async function createMany(
   flows: Iterable<FlowInit | Flow>,
 ): Promise<CreateResult> {
   const result: CreateResult = { created: 0, failed: [] };
-  const packer = new FieldPacker();
+  // Two in turn: what one holds is sent while the other is filled.
+  let packer = new FieldPacker();
+  let other = new FieldPacker();
   const single = new FieldPacker();
   const withMaster: Packed[] = [];
   let indexes: number[] = [];
@@ -81,13 +83,15 @@ export async function createMany(
     index++;
     if (packer.count < chunk) continue;
     if (sent) await sent;
-    sent = send(packer.take(), indexes);
+    sent = send(packer.packed, indexes);
     sent.catch(() => {});
     indexes = [];
+    [packer, other] = [other, packer];
+    packer.reset();
     await new Promise(setImmediate);
   }
   if (sent) await sent;
-  if (packer.count > 0) await send(packer.take(), indexes);
+  if (packer.count > 0) await send(packer.packed, indexes);
   await createWithMaster(write, withMaster, result);
   result.failed.sort((a, b) => a.index - b.index);
   return result;

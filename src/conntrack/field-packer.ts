@@ -105,9 +105,18 @@ export class FieldPacker {
   /** A copy of what was packed; the packer starts anew. */
   take(): Uint8Array {
     const taken = this.#bytes.slice(0, this.#size);
+    this.reset();
+    return taken;
+  }
+
+  /** What was packed, as long as nothing more is: for a packer that is used again and again. */
+  get packed(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
+  }
+  /** Starts anew in the same memory. */
+  reset(): void {
     this.#size = 0;
     this.count = 0;
-    return taken;
   }
 
   #header(field: number, size: number): number {

@@ -126,13 +126,17 @@ export function packWritable(
   if (protocol === 132 || hasDetail(fields)) packDetail(packer, fields, protocol, pathText(path));
 }
 
-const usual = new Set<string>(['timeout', 'state']);
-const detail = new Set(writableFields.filter((name) => !usual.has(name)));
-
 /** Whether there is more than most flows have. */
-function hasDetail(fields: Fields): boolean {
-  for (const key in fields) if (detail.has(key)) return true;
-  return false;
+function hasDetail({ helper, helperInfo, tcp, sctp, dccp, seqAdj, synproxy }: Fields): boolean {
+  return (
+    helper !== undefined ||
+    helperInfo !== undefined ||
+    tcp !== undefined ||
+    sctp !== undefined ||
+    dccp !== undefined ||
+    seqAdj !== undefined ||
+    synproxy !== undefined
+  );
 }
 
 function packDetail(packer: FieldPacker, fields: Fields, protocol: number, path: string): void {

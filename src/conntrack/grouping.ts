@@ -21,11 +21,21 @@ export function interner(): (text: string) => number {
   };
 }
 
+/** Rows in groups, which are numbered in the order in which they are met. */
+export interface Grouped {
+  /** The group of each row. */
+  readonly groupOf: Uint32Array;
+  /** The first row of each group: it stands for the keys. */
+  readonly firstRows: number[];
+  /** Rows of each group. */
+  counts(): number[];
+}
+
 /** Cells of a table that is looked up by group and code directly: 4 MiB. */
 const directCells = 1 << 20;
 
 /** Numbers groups densely by a code per row; the first row of each group stands for its keys. */
-export class Grouping {
+export class Grouping implements Grouped {
   /** The group of each row. */
   readonly groupOf: Uint32Array;
   /** The first row of each group, in order of appearance. */

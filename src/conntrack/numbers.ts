@@ -1,8 +1,7 @@
-// Sums, extremes and ranking of numeric columns, exact to 64 bits: tight loops over the words of the columns,
-// no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
+// Numeric columns: their sum and their largest rows, exact to 64 bits. Tight loops over the words of the
+// columns, no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
 import type { ColumnName, ColumnStore } from './column-store.js';
 import { columnLayout, has } from './columns.js';
-import type { Grouping } from './grouping.js';
 
 /** Columns with numbers to add or compare. `packets` and `bytes` are the sums of both directions. */
 export const measures = [
@@ -21,7 +20,7 @@ export const measures = [
 export type Measure = (typeof measures)[number];
 
 /** What is added up to the value of a row: one column or two, of one or two words per row. */
-interface Numbers {
+export interface Numbers {
   rows: number;
   /** Low words come first (native code writes them on a machine of this byte order). */
   wide: boolean;
@@ -61,12 +60,12 @@ export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
   return { rows, wide, parts: names.map((name) => wordsOf(store, name)), presence, bits };
 }
 
-const word = 2 ** 32;
+export const word = 2 ** 32;
 /** Rows whose low words add up to less than 2^53, whatever they are. */
-const exactRows = 2 ** 20;
+export const exactRows = 2 ** 20;
 
 /** Moves what is above 32 bits from the low sums to the high ones. */
-function carry(low: Float64Array, high: Float64Array): void {
+export function carry(low: Float64Array, high: Float64Array): void {
   for (let i = 0; i < low.length; i++) {
     const over = Math.floor(low[i]! / word);
     high[i]! += over;
@@ -74,7 +73,7 @@ function carry(low: Float64Array, high: Float64Array): void {
   }
 }
 
-function combined(low: number, high: number, wide: boolean): number | bigint {
+export function combined(low: number, high: number, wide: boolean): number | bigint {
   return wide ? BigInt(low) + (BigInt(high) << 32n) : low + high * word;
 }
 
@@ -101,64 +100,38 @@ function sumWords(words: Uint32Array, from: number, to: number): number {
 }
 
 function sumPairs(words: Uint32Array, from: number, to: number): [low: number, high: number] {
+  // Two of each: an addition need not wait for the one before.
   let low = 0;
   let high = 0;
-  for (let i = from * 2; i < to * 2; i += 2) {
+  let otherLow = 0;
+  let otherHigh = 0;
+  let i = from * 2;
+  for (; i + 4 <= to * 2; i += 4) {
+    low += words[i]!;
+    high += words[i + 1]!;
+    otherLow += words[i + 2]!;
+    otherHigh += words[i + 3]!;
+  }
+  if (i < to * 2) {
     low += words[i]!;
     high += words[i + 1]!;
   }
-  return [low, high];
-}
-
-/** The sum of each group. */
-export function sums({ rows, wide, parts }: Numbers, grouping: Grouping): (number | bigint)[] {
-  const { groupOf } = grouping;
-  const low = new Float64Array(grouping.firstRows.length);
-  const high = new Float64Array(grouping.firstRows.length);
-  for (const words of parts) {
-    for (let from = 0; from < rows; from += exactRows) {
-      const to = Math.min(rows, from + exactRows);
-      if (wide) addPairs(words, groupOf, from, to, low, high);
-      else addWords(words, groupOf, from, to, low);
-      carry(low, high);
-    }
-  }
-  return Array.from(low, (value, group) => combined(value, high[group]!, wide));
-}
-
-function addWords(
-  words: Uint32Array,
-  groupOf: Uint32Array,
-  from: number,
-  to: number,
-  low: Float64Array,
-): void {
-  for (let row = from; row < to; row++) low[groupOf[row]!]! += words[row]!;
-}
-
-function addPairs(
-  words: Uint32Array,
-  groupOf: Uint32Array,
-  from: number,
-  to: number,
-  low: Float64Array,
-  high: Float64Array,
-): void {
-  for (let row = from; row < to; row++) {
-    const group = groupOf[row]!;
-    low[group]! += words[row * 2]!;
-    high[group]! += words[row * 2 + 1]!;
-  }
+  return [low + otherLow, high + otherHigh];
 }
 
 /** Rows whose values are made at a time: they stay in the cache. */
-const block = 16384;
+export const block = 16384;
 
 /**
  * The values of the rows of [from, to) as doubles. What does not fit is rounded, which keeps the order: the
  * smaller double is the smaller value, equal ones are compared exactly.
  */
-function doubles({ wide, parts }: Numbers, from: number, to: number, out: Float64Array): void {
+export function doubles(
+  { wide, parts }: Numbers,
+  from: number,
+  to: number,
+  out: Float64Array,
+): void {
   out.fill(0, 0, to - from);
   for (const words of parts) {
     if (wide) addDoublePairs(words, from, to, out);
@@ -177,7 +150,7 @@ function addDoublePairs(words: Uint32Array, from: number, to: number, out: Float
 }
 
 /** The value of a row, exact. */
-function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
+export function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
   if (!wide) return parts[0]![row]!;
   return parts.reduce(
     (sum, words) => sum + BigInt(words[row * 2]!) + (BigInt(words[row * 2 + 1]!) << 32n),
@@ -186,55 +159,10 @@ function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
 }
 
 /** Compares the values of two rows: less than, equal to or greater than 0. */
-function compare(numbers: Numbers, a: number, b: number): number {
+export function compare(numbers: Numbers, a: number, b: number): number {
   const left = valueAt(numbers, a);
   const right = valueAt(numbers, b);
   return left < right ? -1 : left > right ? 1 : 0;
-}
-
-/**
- * The largest (`sign` 1) or least (-1) value of each group, `undefined` where no flow of it has one: what
- * the kernel did not send is 0 in its column, and would be the least.
- */
-export function extremes(
-  numbers: Numbers,
-  grouping: Grouping,
-  sign: 1 | -1,
-): (number | bigint | undefined)[] {
-  const { groupOf } = grouping;
-  const best = Uint32Array.from(grouping.firstRows);
-  const bestValue = new Float64Array(best.length).fill(-Infinity);
-  const values = new Float64Array(Math.min(block, numbers.rows));
-  for (let from = 0; from < numbers.rows; from += block) {
-    const to = Math.min(numbers.rows, from + block);
-    doubles(numbers, from, to, values);
-    improve(numbers, groupOf, from, to, values, sign, best, bestValue);
-  }
-  return Array.from(best, (row, group) =>
-    bestValue[group] === -Infinity ? undefined : valueAt(numbers, row),
-  );
-}
-
-function improve(
-  numbers: Numbers,
-  groupOf: Uint32Array,
-  from: number,
-  to: number,
-  values: Float64Array,
-  sign: 1 | -1,
-  best: Uint32Array,
-  bestValue: Float64Array,
-): void {
-  const { presence, bits } = numbers;
-  for (let row = from; row < to; row++) {
-    if (bits !== 0 && (presence[row]! & bits) === 0) continue;
-    const group = groupOf[row]!;
-    const value = values[row - from]! * sign;
-    if (value < bestValue[group]!) continue;
-    if (value === bestValue[group] && compare(numbers, row, best[group]!) * sign <= 0) continue;
-    best[group] = row;
-    bestValue[group] = value;
-  }
 }
 
 /** The best rows so far: a heap with the worst of them on top. */

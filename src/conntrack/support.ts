@@ -1,6 +1,5 @@
 // support(): what works here and why not, without throwing and without privileges.
 import { readFileSync, realpathSync } from 'node:fs';
-import { release } from 'node:os';
 import { libraryPackages } from '../errors.js';
 import { addon } from '../native/load.js';
 import { type TrackingState, trackingState } from './tracking.js';
@@ -99,6 +98,9 @@ function capabilities(): bigint {
     return 0n;
   }
 }
+
+/** Kernel release. `node:os` is not imported for it: nothing else needs that. */
+const release = () => process.getBuiltinModule('node:os').release();
 
 function kernelAtLeast(major: number, minor: number): boolean {
   const [have = 0, haveMinor = 0] = release().split('.').map(Number);

@@ -1,5 +1,5 @@
 // IPv4 and IPv6 addresses and masks as iptables reads and prints them. Pure; resolves no names.
-import { isIPv6 } from 'node:net';
+import { writeAddress } from '../address.js';
 
 export type Family = 'ipv4' | 'ipv6';
 
@@ -40,29 +40,8 @@ export function parseIpv4(text: string, shorthand = false): Uint8Array | undefin
 }
 
 export function parseIpv6(text: string): Uint8Array | undefined {
-  if (!isIPv6(text) || text.includes('%')) return undefined;
-  let body = text;
   const bytes = new Uint8Array(16);
-  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(body);
-  if (dotted !== null) {
-    const v4 = parseIpv4(dotted[2]!)!;
-    const word = (at: number) => ((v4[at]! << 8) | v4[at + 1]!).toString(16);
-    body = `${dotted[1]}${word(0)}:${word(2)}`;
-  }
-  const [head = '', tail] = body.split('::');
-  const words = (part: string) => (part === '' ? [] : part.split(':'));
-  const left = words(head);
-  const right = tail === undefined ? [] : words(tail);
-  const put = (list: string[], from: number) => {
-    for (const [index, word] of list.entries()) {
-      const value = Number.parseInt(word, 16);
-      bytes[from + 2 * index] = value >> 8;
-      bytes[from + 2 * index + 1] = value & 255;
-    }
-  };
-  put(left, 0);
-  put(right, 16 - 2 * right.length);
-  return bytes;
+  return writeAddress(text, bytes, 0) === 10 ? bytes : undefined;
 }
 
 export function parseAddress(text: string, family: Family): Uint8Array | undefined {

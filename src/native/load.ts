@@ -1,13 +1,20 @@
 // The only loader of the addon: finds the built or shipped binary on first use and explains a failure.
 // Importing this file does nothing.
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromNative, type NativeFailure, NetfilterError, unsupported } from '../errors.js';
 import type { Binding } from './binding.js';
 
-/** Where package.json is: two levels above src/native and dist/native alike. */
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+/** Where package.json is: two levels above src/native, one above the bundle in dist. */
+function packageRoot(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  for (let folder = here; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (folder === dirname(folder)) return here;
+  }
+}
 
 let loaded: Binding | undefined;
 
@@ -35,10 +42,10 @@ function explain(error: unknown, override: string | undefined): NetfilterError {
     hint = 'CONNTRACK_ADDON names this file: build it, or unset the variable';
   } else if (code === 'MODULE_NOT_FOUND' || /Could not locate the bindings file/.test(message)) {
     hint =
-      `no binary for ${process.platform}-${process.arch} is shipped: build it with "npx node-gyp rebuild" in ${packageRoot} ` +
+      `no binary for ${process.platform}-${process.arch} is shipped: build it with "npx node-gyp rebuild" in ${packageRoot()} ` +
       '(needs g++, make, python3 and, on Debian, libnetfilter-conntrack-dev and libiptc-dev)';
   } else {
-    hint = `the binary does not fit this system; rebuild it with "npx node-gyp rebuild" in ${packageRoot}`;
+    hint = `the binary does not fit this system; rebuild it with "npx node-gyp rebuild" in ${packageRoot()}`;
   }
   return new NetfilterError(`load addon: ERR_NETFILTER_ADDON: ${message}; ${hint}`, {
     code: 'ERR_NETFILTER_ADDON',
@@ -57,7 +64,7 @@ function load(): Binding {
     const bindings = require('bindings') as (options: object) => Binding;
     return bindings({
       bindings: 'conntrack',
-      module_root: packageRoot,
+      module_root: packageRoot(),
       tuple: `${process.platform}-${process.arch}`,
       file: `conntrack.${libc()}.node`,
       try: [

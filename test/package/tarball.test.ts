@@ -80,6 +80,45 @@ test('without a binary the import works and the first use says what to do', () =
   assert.not(outcome.message!.includes('\n'));
 });
 
+test('rules are parsed and printed by the file that is loaded late, with the same classes and names', () => {
+  const text = `import * as all from 'conntrack';
+    const { parseRule, formatRule, Iptables, NetfilterError } = all;
+    const rule = '-p tcp -m tcp --dport 80 -m conntrack --ctstate NEW -j LOG --log-prefix "a b"';
+    const caught = (run) => { try { return run(); } catch (error) { return error; } };
+    const bad = caught(() => parseRule('-p tcp --dport 99999'));
+    const raw = caught(() => Iptables.open({ backend: 'nft' }));
+    const named = Object.entries(all).filter(([, value]) => typeof value === 'function');
+    console.log(JSON.stringify({
+      printed: formatRule(parseRule(rule)),
+      bad: [bad instanceof RangeError, bad.message],
+      own: raw instanceof NetfilterError,
+      wrong: named.filter(([name, { name: own }]) => name !== own).map(([name]) => name),
+      same: formatRule(parseRule('-j ACCEPT')),
+    }));`;
+  assert.equal(script('rules.mjs', text), {
+    printed: '-p tcp -m tcp --dport 80 -m conntrack --ctstate NEW -j LOG --log-prefix "a b"',
+    bad: [true, '-m tcp --dport: expected a port, a service name or a range of ports, got "99999"'],
+    own: true,
+    wrong: [],
+    same: '-j ACCEPT',
+  });
+});
+
+test('the import needs neither the late file nor the addon; stacks lead to the source', () => {
+  const text = `import { parseRule } from 'conntrack';
+    import { createRequire } from 'node:module';
+    const loaded = () => Object.keys(createRequire(import.meta.url).cache).map((path) => path.split('/').pop());
+    const before = loaded();
+    let stack = '';
+    try { parseRule('-p tcp --dport 99999'); } catch (error) { ({ stack } = error); }
+    console.log(JSON.stringify({ before, after: loaded(), source: /iptables\\/rule-parser\\.ts:\\d+/.test(stack) }));`;
+  assert.equal(script('late.mjs', text, '--enable-source-maps'), {
+    before: [],
+    after: ['iptables.cjs'],
+    source: true,
+  });
+});
+
 test('on another platform the import works and the first use names Linux', () => {
   const elsewhere = `Object.defineProperty(process, 'platform', { value: 'darwin' });
     const { conntrack, support } = await import('conntrack');\n${probe}`;

@@ -2,93 +2,12 @@
 // plain objects: values up to 64 bits, both families, batches without some groups of columns.
 
 import type { GroupKey } from '../../src/conntrack/aggregate.js';
-import { type ColumnName, roundRows } from '../../src/conntrack/column-store.js';
-import { columnLayout, has } from '../../src/conntrack/columns.js';
-import { FlowBatch, type FlowObject, type Measure } from '../../src/index.js';
+import type { FlowBatch, FlowObject, Measure } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
+import { batch, type Shape } from '../support/made-batch.js';
 import { Random } from '../support/random.js';
 
 const test = suite('aggregates');
-
-const noStats = {
-  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
-};
-
-interface Shape {
-  rows: number;
-  /** Percentage of IPv6 rows. */
-  ipv6: number;
-  /** The last group of columns that the arena has: 0 no counters, 2 counters, 4 times. */
-  group: 0 | 2 | 4;
-  /** Bits of a counter. */
-  bits: 20 | 40 | 63;
-}
-
-/** A batch as native code makes one. */
-function batch(random: Random, shape: Shape): FlowBatch {
-  const { rows, group, bits } = shape;
-  const capacity = roundRows(rows);
-  const names = (Object.keys(columnLayout) as ColumnName[]).filter(
-    (name) => columnLayout[name].group <= group,
-  );
-  const bytes = names.map((name) => columnLayout[name].prefix + columnLayout[name].size);
-  const arena = new ArrayBuffer(capacity * Math.max(...bytes));
-  const addresses: number[] = [];
-  const columns = Object.fromEntries(
-    names.map((name) => {
-      const { array, prefix } = columnLayout[name];
-      return [name, new array(arena, capacity * prefix, rows)];
-    }),
-  ) as Record<ColumnName, Uint32Array>;
-  const wide = () => BigInt(random.u32()) | (BigInt(random.u32()) << 32n);
-  for (let row = 0; row < rows; row++) {
-    const v6 = random.chance(shape.ipv6);
-    const protocol = random.pick(v6 ? [6, 17, 58, 132, 50] : [6, 17, 1, 132, 50]);
-    let presence = has.id | has.orig | has.reply | has.status | has.mark;
-    if (random.chance(90)) presence |= has.timeout;
-    if ([6, 17, 132].includes(protocol)) presence |= has.origPorts | has.replyPorts;
-    if ([1, 58].includes(protocol)) presence |= has.origIcmp | has.replyIcmp;
-    if ([6, 132].includes(protocol)) presence |= has.state;
-    columns.id[row] = random.u32();
-    columns.family[row] = v6 ? 10 : 2;
-    columns.protocol[row] = protocol;
-    columns.status[row] = random.pick([8, 10, 14, 1038, 0x8000_000e]);
-    columns.mark[row] = random.pick([0, 1, 7, 0xffff_ffff, random.u32()]);
-    if ((presence & has.timeout) !== 0) columns.timeout[row] = random.u32();
-    columns.zone[row] = random.pick([0, 0, 0, 1, 65535]);
-    if ((presence & has.state) !== 0) columns.state[row] = random.below(9);
-    for (const side of ['origSrc', 'origDst', 'replySrc', 'replyDst'] as const) {
-      columns[side][row] = v6 ? addresses.length / 16 : 0x0a00_0000 + random.below(40);
-      if (!v6) continue;
-      const address = new Array<number>(16).fill(0);
-      address[0] = 0xfd;
-      address[15] = random.below(20);
-      addresses.push(...address);
-    }
-    if ((presence & (has.origPorts | has.origIcmp)) !== 0) {
-      for (const port of ['origSrcPort', 'origDstPort', 'replySrcPort', 'replyDstPort'] as const) {
-        columns[port][row] = random.pick([0, 53, 443, random.below(65536)]);
-      }
-    }
-    if (group >= 2 && random.chance(95)) {
-      presence |= has.origCounters | has.replyCounters;
-      for (const name of ['origPackets', 'origBytes', 'replyPackets', 'replyBytes'] as const) {
-        const value = BigInt.asUintN(bits, wide());
-        (columns[name] as unknown as BigUint64Array)[row] = random.chance(10) ? 5n : value;
-      }
-    }
-    if (group >= 4) {
-      presence |= has.start;
-      (columns.start as unknown as BigUint64Array)[row] = wide();
-    }
-    columns.presence[row] = presence;
-  }
-  const raw = {
-    ...{ rows, capacity, withoutCounters: 0, arena, extraIndex: undefined, extra: undefined },
-    addresses: Uint8Array.from(addresses).buffer,
-  };
-  return FlowBatch.fromRaw(raw, noStats);
-}
 
 const measureOf: Record<string, (flow: FlowObject) => number | bigint> = {
   packets: (flow) => (flow.orig.packets ?? 0n) + (flow.reply.packets ?? 0n),
@@ -200,6 +119,79 @@ for (const [i, shape] of shapes.entries()) {
     compare(batch(random, shape), random);
   });
 }
+
+/** Keys of at most 16 bits are added up while they are found. */
+test('groups by one small key, whichever aggregates are asked for, and in which order', () => {
+  const random = new Random(7);
+  for (const shape of shapes) {
+    const flows = batch(random, shape);
+    const plain = flows.toArray();
+    for (const key of ['family', 'protocol', 'zone', 'origDstPort', 'replySrcPort'] as const) {
+      for (const first of ['bytes', 'replyBytes', 'start', 'timeout'] as const) {
+        const second = random.pick(['packets', 'mark', 'bytes'] as const);
+        const [a, b] = [plainGroups(plain, [key], first), plainGroups(plain, [key], second)];
+        assert.equal(
+          flows.groupBy(key, {
+            least: { min: second },
+            first: { sum: first },
+            second: { sum: second },
+            flows: 'count',
+          }),
+          a.map((group, i) => ({
+            ...{ [key]: group[key], least: b[i]!.min, first: group.sum },
+            ...{ second: b[i]!.sum, flows: group.n },
+          })),
+          `${first} and ${second} by ${key}`,
+        );
+        assert.equal(
+          flows.groupBy(key),
+          a.map((group) => ({ [key]: group[key], count: group.n })),
+        );
+      }
+    }
+  }
+});
+
+test('sums on both sides of what a double holds are exact', () => {
+  const limit = 2n ** 53n;
+  const highest = 2n ** 64n - 1n;
+  const values = [
+    [limit - 1n],
+    [limit],
+    [limit + 1n],
+    [limit - 2n, 1n],
+    [limit - 1n, 1n],
+    [limit - 1n, 1n, 1n],
+    [1n, 1n, limit - 1n],
+    [limit, 1n],
+    [2n ** 32n, 2n ** 32n - 1n, limit],
+    [highest],
+    [highest, highest, 3n],
+  ];
+  for (const given of values) {
+    const flows = batch(new Random(1), { rows: 6, ipv6: 0, group: 2, bits: 20 });
+    const { origBytes, replyBytes, zone, mark } = flows.columns;
+    for (let row = 0; row < 6; row++) {
+      zone[row] = row % 2;
+      mark[row] = row % 2;
+      origBytes[row] = row % 2 === 0 ? (given[row / 2] ?? 0n) : 1n;
+      replyBytes[row] = row === 0 ? 5n : 0n;
+    }
+    const sum = given.reduce((all, value) => all + value, 0n);
+    assert.is(flows.sum('origBytes'), sum + 3n);
+    assert.is(flows.sum('bytes'), sum + 8n);
+    for (const key of ['zone', 'mark'] as const) {
+      assert.equal(flows.groupBy(key, { all: { sum: 'bytes' }, orig: { sum: 'origBytes' } }), [
+        { [key]: 0, all: sum + 5n, orig: sum },
+        { [key]: 1, all: 3n, orig: 3n },
+      ]);
+      assert.equal(flows.groupBy(key, { orig: { sum: 'origBytes' } }), [
+        { [key]: 0, orig: sum },
+        { [key]: 1, orig: 3n },
+      ]);
+    }
+  }
+});
 
 test('what a filter or a slice leaves is a batch like any other, few rows or most', () => {
   const random = new Random(99);

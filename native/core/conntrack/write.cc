@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "core/conntrack/plain_request.h"
 #include "core/conntrack/tuple_request.h"
 
 namespace nf::ct {
@@ -65,9 +66,11 @@ Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb
                             std::memcpy(&size, packed.data(), sizeof size);
                             packed = packed.subspan(sizeof size);
                             if (size > packed.size()) return fail(EINVAL, operation, "packed flow");
-                            auto built = append_flow(verb, packed.first(size), 0, sequence, batch);
-                            if (!built) return built.error();
+                            const auto fields = packed.first(size);
                             packed = packed.subspan(size);
+                            if (append_plain_flow(verb, fields, sequence, batch)) return true;
+                            auto built = append_flow(verb, fields, 0, sequence, batch);
+                            if (!built) return built.error();
                             return true;
                           });
   if (!done) return done.error();

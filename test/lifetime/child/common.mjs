@@ -1,9 +1,14 @@
 // What the children of the lifetime tests share: the package and something to do with it.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 export const load = () => import(process.env.PACKAGE);
-/** The addon as the package sees it. */
-export const loadBinding = async () =>
-  (await import(new URL('native/load.js', process.env.PACKAGE).href)).addon();
+/** The addon that the package loads. */
+export const loadBinding = () =>
+  createRequire(import.meta.url)(
+    process.env.CONNTRACK_ADDON ||
+      fileURLToPath(new URL('../build/Release/conntrack.node', process.env.PACKAGE)),
+  );
 
 /** Flow number `i` of a network: something to create. */
 export const flow = (i, network = 11) => ({

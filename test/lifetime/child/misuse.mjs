@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { load, loadBinding } from './common.mjs';
 
 const report = (value) => process.stdout.write(`${value}\n`);
-const binding = await loadBinding();
+const binding = loadBinding();
 const { Conntrack } = await load();
 
 // A value of every kind. The foreign external belongs to node's own TCP server.

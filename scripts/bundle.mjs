@@ -1,0 +1,170 @@
+// Bundles src into what users load: dist/index.js, and dist/iptables.cjs, which index.js loads when a rule is
+// first read, parsed or written. Bundled, for Node takes half a millisecond for every module however small;
+// in two files, for the iptables extensions are more than all the rest, and merely scanning them takes
+// longer. A module is in exactly one of the two. `node scripts/bundle.mjs [folder]`; declarations are tsc's.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const source = join(root, 'src');
+const out = resolve(process.argv[2] ?? join(root, 'dist'));
+const lateFile = 'iptables.cjs';
+
+// Modules that are loaded late, with all that only they import, and what index.js uses of them: functions,
+// and classes that it only makes objects of. Anything more would be needed at import, and is an error here.
+const late = {
+  'iptables/backend.ts': ['detectBackend', 'requireLegacy'],
+  'iptables/commit.ts': ['familyNumber', 'readSnapshot'],
+  'iptables/edit-run.ts': ['runEdit'],
+  'iptables/extensions/codec.ts': ['print', 'writeFields'],
+  'iptables/restore.ts': ['restoreText'],
+  'iptables/revert.ts': ['undoEdit'],
+  'iptables/rule-check.ts': ['checkRule', 'extensionFor'],
+  'iptables/rule-parser.ts': ['RuleParser'],
+  'iptables/rule-read.ts': ['readParts'],
+  'iptables/rule-words.ts': ['quote', 'splitWords'],
+  'iptables/save.ts': ['saveTable'],
+  'iptables/table.ts': ['Table'],
+  'iptables/watch.ts': ['watchRules'],
+};
+
+const text = JSON.stringify;
+const nameOf = (path) => relative(source, path);
+const imported = ({ resolveDir, path }) =>
+  nameOf(resolve(resolveDir, path.replace(/\.js$/, '.ts')));
+
+/** What index.js has in place of a late module: each function binds all of them at its first call. */
+function stub(name) {
+  const names = late[name];
+  const calls = names.map((each) => {
+    const made = /^[A-Z]/.test(each) ? `new ${each}` : each;
+    return `export let ${each} = function (...args) { bind(); return ${made}(...args); };`;
+  });
+  return `import { load } from 'late:load';
+${calls.join('\n')}
+function bind() { ({ ${names.join(', ')} } = load()[${text(name)}]); }`;
+}
+
+/** How index.js loads the late file; `shared` are its own modules that the late ones import. */
+function loader(shared) {
+  const imports = shared.map((name, i) => `import * as m${i} from ${text(join(source, name))};`);
+  return `import { createRequire } from 'node:module';
+${imports.join('\n')}
+let loaded;
+export function load() {
+  loaded ??= createRequire(import.meta.url)('./${lateFile}')({
+    ${shared.map((name, i) => `${text(name)}: m${i}`).join(',\n    ')}
+  });
+  return loaded;
+}`;
+}
+
+const stubs = (shared) => ({
+  name: 'late modules',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\./ }, (args) => {
+      const name = imported(args);
+      return name in late ? { path: name, namespace: 'late', sideEffects: false } : undefined;
+    });
+    onResolve({ filter: /^late:load$/ }, () => ({ path: 'load', namespace: 'late' }));
+    onLoad({ filter: /./, namespace: 'late' }, ({ path }) => ({
+      contents: path === 'load' ? loader(shared) : stub(path),
+      resolveDir: source,
+    }));
+  },
+});
+
+/** The late modules' own entry. */
+function lateEntry() {
+  const names = Object.keys(late);
+  const imports = names.map((name, i) => `import * as m${i} from './${name}';`);
+  const members = names.map(
+    (name, i) =>
+      `${text(name)}: { ${late[name].map((each) => `${each}: m${i}.${each}`).join(', ')} }`,
+  );
+  return `${imports.join('\n')}\nexport default {\n${members.join(',\n')}\n};`;
+}
+
+/** What the late file has in place of modules that are in index.js. */
+const fromIndex = (core, used) => ({
+  name: 'modules of index.js',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\./ }, (args) => {
+      const name = imported(args);
+      if (!core.has(name)) return undefined;
+      used.add(name);
+      return { path: name, namespace: 'index' };
+    });
+    onLoad({ filter: /./, namespace: 'index' }, ({ path }) => ({
+      contents: `module.exports = shared[${text(path)}];`,
+    }));
+  },
+});
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  external: ['bindings', 'apache-arrow'],
+  absWorkingDir: root,
+  outdir: out,
+  write: false,
+  metafile: true,
+  sourcemap: 'linked',
+  sourcesContent: false,
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+const index = (shared) =>
+  build({
+    ...common,
+    entryPoints: { index: join(source, 'index.ts') },
+    format: 'esm',
+    plugins: [stubs(shared)],
+  });
+
+/** The modules that are in a bundle. */
+const modulesOf = ({ metafile }) =>
+  Object.keys(metafile.inputs)
+    .filter((path) => path.startsWith('src/'))
+    .map((path) => nameOf(join(root, path)));
+
+/**
+ * Gives classes back the names that users see in stacks and in what is logged: esbuild calls a class that
+ * names itself `_Flow`. (The columns of the source map are one off behind such a name.)
+ */
+function withClassNames(code) {
+  const renamed = [...code.matchAll(/^\s*var (\w+) = class _\1\b/gm)].map(([, name]) => `_${name}`);
+  if (renamed.length === 0) return code;
+  return code.replace(new RegExp(`\\b(?:${renamed.join('|')})\\b`, 'g'), (name) => name.slice(1));
+}
+
+function write({ outputFiles }) {
+  for (const { path, text: code } of outputFiles) {
+    writeFileSync(path, path.endsWith('.map') ? code : withClassNames(code));
+  }
+}
+
+mkdirSync(out, { recursive: true });
+const core = new Set(modulesOf(await index([])));
+const used = new Set();
+const lateBundle = await build({
+  ...common,
+  stdin: { contents: lateEntry(), resolveDir: source, sourcefile: 'late.js' },
+  outdir: undefined,
+  outfile: join(out, lateFile),
+  format: 'iife',
+  globalName: 'late',
+  banner: { js: 'module.exports = (shared) => {' },
+  footer: { js: 'return late.default;\n};' },
+  plugins: [fromIndex(core, used)],
+});
+const indexBundle = await index([...used].sort());
+// Two copies of a module would be two copies of its classes.
+const both = new Set(modulesOf(indexBundle));
+const twice = modulesOf(lateBundle).filter((name) => both.has(name));
+if (twice.length > 0) throw new Error(`in both bundles: ${twice.join(', ')}`);
+write(lateBundle);
+write(indexBundle);

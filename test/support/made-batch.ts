@@ -1,0 +1,86 @@
+// Batches of made-up flows, as native code makes them: values up to 64 bits, both families, rows without some
+// attributes, batches without some groups of columns.
+import { type ColumnName, roundRows } from '../../src/conntrack/column-store.js';
+import { columnLayout, has } from '../../src/conntrack/columns.js';
+import { FlowBatch } from '../../src/index.js';
+import type { Random } from './random.js';
+
+const noStats = {
+  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
+};
+
+export interface Shape {
+  rows: number;
+  /** Percentage of IPv6 rows. */
+  ipv6: number;
+  /** The last group of columns that the arena has: 0 no counters, 2 counters, 4 times. */
+  group: 0 | 2 | 4;
+  /** Bits of a counter. */
+  bits: 20 | 40 | 63;
+}
+
+/** A batch as native code makes one. */
+export function batch(random: Random, shape: Shape): FlowBatch {
+  const { rows, group, bits } = shape;
+  const capacity = roundRows(rows);
+  const names = (Object.keys(columnLayout) as ColumnName[]).filter(
+    (name) => columnLayout[name].group <= group,
+  );
+  const bytes = names.map((name) => columnLayout[name].prefix + columnLayout[name].size);
+  const arena = new ArrayBuffer(capacity * Math.max(...bytes));
+  const addresses: number[] = [];
+  const columns = Object.fromEntries(
+    names.map((name) => {
+      const { array, prefix } = columnLayout[name];
+      return [name, new array(arena, capacity * prefix, rows)];
+    }),
+  ) as Record<ColumnName, Uint32Array>;
+  const wide = () => BigInt(random.u32()) | (BigInt(random.u32()) << 32n);
+  for (let row = 0; row < rows; row++) {
+    const v6 = random.chance(shape.ipv6);
+    const protocol = random.pick(v6 ? [6, 17, 58, 132, 50] : [6, 17, 1, 132, 50]);
+    let presence = has.id | has.orig | has.reply | has.status | has.mark;
+    if (random.chance(90)) presence |= has.timeout;
+    if ([6, 17, 132].includes(protocol)) presence |= has.origPorts | has.replyPorts;
+    if ([1, 58].includes(protocol)) presence |= has.origIcmp | has.replyIcmp;
+    if ([6, 132].includes(protocol)) presence |= has.state;
+    columns.id[row] = random.u32();
+    columns.family[row] = v6 ? 10 : 2;
+    columns.protocol[row] = protocol;
+    columns.status[row] = random.pick([8, 10, 14, 1038, 0x8000_000e]);
+    columns.mark[row] = random.pick([0, 1, 7, 0xffff_ffff, random.u32()]);
+    if ((presence & has.timeout) !== 0) columns.timeout[row] = random.u32();
+    columns.zone[row] = random.pick([0, 0, 0, 1, 65535]);
+    if ((presence & has.state) !== 0) columns.state[row] = random.below(9);
+    for (const side of ['origSrc', 'origDst', 'replySrc', 'replyDst'] as const) {
+      columns[side][row] = v6 ? addresses.length / 16 : 0x0a00_0000 + random.below(40);
+      if (!v6) continue;
+      const address = new Array<number>(16).fill(0);
+      address[0] = 0xfd;
+      address[15] = random.below(20);
+      addresses.push(...address);
+    }
+    if ((presence & (has.origPorts | has.origIcmp)) !== 0) {
+      for (const port of ['origSrcPort', 'origDstPort', 'replySrcPort', 'replyDstPort'] as const) {
+        columns[port][row] = random.pick([0, 53, 443, random.below(65536)]);
+      }
+    }
+    if (group >= 2 && random.chance(95)) {
+      presence |= has.origCounters | has.replyCounters;
+      for (const name of ['origPackets', 'origBytes', 'replyPackets', 'replyBytes'] as const) {
+        const value = BigInt.asUintN(bits, wide());
+        (columns[name] as unknown as BigUint64Array)[row] = random.chance(10) ? 5n : value;
+      }
+    }
+    if (group >= 4) {
+      presence |= has.start;
+      (columns.start as unknown as BigUint64Array)[row] = wide();
+    }
+    columns.presence[row] = presence;
+  }
+  const raw = {
+    ...{ rows, capacity, withoutCounters: 0, arena, extraIndex: undefined, extra: undefined },
+    addresses: Uint8Array.from(addresses).buffer,
+  };
+  return FlowBatch.fromRaw(raw, noStats);
+}
