@@ -14,7 +14,7 @@ import {
 } from './rule.js';
 import { SetTable } from './sets.js';
 import type { Snapshot } from './snapshot.js';
-import { decodeOptions, noChain, type Policy, ruleReader } from './table.js';
+import { noChain, type Policy, snapshotRules } from './table.js';
 
 /** A rule that is not in the snapshot as it is. */
 export interface NewRule {
@@ -63,7 +63,12 @@ export class EditState {
       if (references > 0) this.references.set(name, references);
     }
     this.#baseChains = new Set(this.chains.keys());
-    this.#baseRule = ruleReader(snapshot, decodeOptions(snapshot, this.sets));
+    const make = snapshotRules(snapshot, this.sets);
+    const made: (Rule | undefined)[] = new Array(snapshot.ruleCount);
+    this.#baseRule = (index) => {
+      made[index] ??= make(index);
+      return made[index]!;
+    };
     const { family } = snapshot;
     this.#decode = { family, sets: this.sets, isChain: (name) => this.chains.has(name) };
   }

@@ -346,8 +346,22 @@ export interface ExtensionBytes {
   payload: Uint8Array;
 }
 
+/** Where the match or target at `at` ends. Throws where that is behind `end`. */
+export function partEnd(bytes: Uint8Array, at: number, end: number): number {
+  const size = end - at < extensionHeader.size ? 0 : readUint16(bytes, at);
+  if (size < extensionHeader.size || at + size > end) {
+    throw new RangeError(`entry: an extension of ${size} bytes at ${at} does not fit before ${end}`);
+  }
+  return at + size;
+}
+
+/** Throws where the sizes in an entry do not fit together. */
+export function checkEntry(entry: Uint8Array, family: Family): void {
+  entryParts(entry, family);
+}
+
 /** Where each match ends, and where the target begins; it ends with the entry. */
-export function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
+function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
   const layout = layouts[family];
   const target = readUint16(entry, layout.targetOffset);
   const next = readUint16(entry, layout.nextOffset);
@@ -357,20 +371,11 @@ export function entryParts(entry: Uint8Array, family: Family): { ends: number[];
     );
   }
   const ends: number[] = [];
-  const step = (at: number, end: number): number => {
-    const size = end - at < extensionHeader.size ? 0 : readUint16(entry, at);
-    if (size < extensionHeader.size || at + size > end) {
-      throw new RangeError(
-        `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
-      );
-    }
-    return at + size;
-  };
   for (let at = layout.size; at < target; ) {
-    at = step(at, target);
+    at = partEnd(entry, at, target);
     ends.push(at);
   }
-  const end = step(target, next);
+  const end = partEnd(entry, target, next);
   if (end !== next) throw new RangeError(`entry: ${next - end} bytes after the target`);
   return { ends, target };
 }

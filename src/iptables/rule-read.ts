@@ -1,6 +1,6 @@
 // The matches and the target of an entry → their typed forms, remembered from rule to rule. Text and
 // the part before the matches are elsewhere.
-import { entryParts, layouts } from './entry.js';
+import { checkEntry, layouts, partEnd, readUint16 } from './entry.js';
 import type { Typed } from './extensions/codec.js';
 import { decode } from './extensions/codec.js';
 import type { Kind, UnknownExtension } from './extensions/define.js';
@@ -69,8 +69,9 @@ function readExtension(
   return typed;
 }
 
-function readTarget(
+function targetAt(
   entry: Buffer,
+  flagsAt: number,
   at: number,
   end: number,
   options: ReadOptions,
@@ -88,8 +89,7 @@ function readTarget(
   if (isExtension || entry.subarray(at + 32, end).some((byte) => byte !== 0)) {
     return readExtension('target', entry, at, end, options) as Target;
   }
-  const layout = layouts[family];
-  const isGoto = (entry[layout.flags]! & layout.goto) !== 0;
+  const isGoto = (entry[flagsAt]! & layouts[family].goto) !== 0;
   return Object.freeze({ name: isGoto ? 'goto' : 'jump', chain: name } as JumpTarget | GotoTarget);
 }
 
@@ -98,18 +98,34 @@ const noMatches: readonly Match[] = Object.freeze([]);
 /** Reads what stands after the head. Throws where sizes do not fit together. */
 export function readParts(raw: Uint8Array, options: ReadOptions): Parts {
   const entry = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
-  const { ends, target } = entryParts(entry, options.family);
-  let at = layouts[options.family].size;
-  if (ends.length === 0) {
-    return { matches: noMatches, target: readTarget(entry, target, entry.length, options) };
-  }
+  checkEntry(entry, options.family);
+  return { matches: readMatches(entry, 0, options), target: readTarget(entry, 0, options) };
+}
+
+/** The matches of the entry that begins at `at`, whose sizes are known to fit together. */
+export function readMatches(bytes: Buffer, at: number, options: ReadOptions): readonly Match[] {
+  const { size, targetOffset } = layouts[options.family];
+  const end = at + readUint16(bytes, at + targetOffset);
+  let from = at + size;
+  if (from >= end) return noMatches;
   const matches: Match[] = [];
-  for (const end of ends) {
-    matches.push(readExtension('match', entry, at, end, options) as Match);
-    at = end;
+  while (from < end) {
+    const to = partEnd(bytes, from, end);
+    matches.push(readExtension('match', bytes, from, to, options) as Match);
+    from = to;
   }
-  return {
-    matches: Object.freeze(matches),
-    target: readTarget(entry, target, entry.length, options),
-  };
+  return Object.freeze(matches);
+}
+
+/** The target of such an entry. */
+export function readTarget(bytes: Buffer, at: number, options: ReadOptions): Target | undefined {
+  const { flags, targetOffset, nextOffset } = layouts[options.family];
+  const from = at + readUint16(bytes, at + targetOffset);
+  const end = at + readUint16(bytes, at + nextOffset);
+  return targetAt(bytes, at + flags, from, end, options);
+}
+
+/** The raw form, whose bytes can be changed; everything else is frozen. */
+export function hasRaw(each: Match | Target): boolean {
+  return each.data !== undefined;
 }

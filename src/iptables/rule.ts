@@ -20,8 +20,9 @@ import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import type { CheckedRule } from './rule-check.js';
 import { checkRule, extensionFor } from './rule-check.js';
-import type { Parts } from './rule-read.js';
-import { readParts } from './rule-read.js';
+import type { RuleHome } from './rule-home.js';
+import { EntryHome, SnapshotHome } from './rule-home.js';
+import type { ReadOptions } from './rule-read.js';
 import type {
   DecodeOptions,
   EncodeOptions,
@@ -31,43 +32,46 @@ import type {
   Target,
 } from './rule-types.js';
 import { isVerdict, noTarget } from './rule-types.js';
+import type { Snapshot } from './snapshot.js';
 
 export type { Counters } from './entry.js';
 export type { Not, UnknownExtension } from './extensions/define.js';
 export type { Family } from './ip-text.js';
 export type * from './rule-types.js';
 
-/** An immutable rule. Everything is decoded when it is first asked for. */
+/**
+ * An immutable rule. Everything is decoded when it is first asked for. Whether two say the same tells
+ * `toString()`; they have no properties of their own that a deep comparison could see.
+ */
 export class Rule implements RuleInit {
-  readonly family: Family;
-  /** The bytes of the rule. Never change them: they are what is written back. */
-  readonly raw: PortableEntry;
-  readonly #options: DecodeOptions & { names: HostNames };
+  // A rule of a table is a place in it and nothing more: there may be very many.
+  readonly #home: RuleHome;
+  readonly #index: number;
+  #raw: PortableEntry | undefined;
   #head: RuleHead | undefined;
-  #parts: Parts | undefined;
 
-  /** Use `decodeRule`. Throws where the sizes in the bytes do not fit together. */
-  constructor(raw: PortableEntry, options: DecodeOptions = {}) {
-    this.raw = raw;
-    this.family = options.family ?? 'ipv4';
-    this.#options = { names: systemNames, ...options };
-    const { size, nextOffset } = layouts[this.family];
-    if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
-      throw new RangeError(`entry: ${raw.length} bytes are not one ${this.family} rule`);
-    }
+  /** @internal Use `decodeRule`. */
+  constructor(home: RuleHome, index: number) {
+    this.#home = home;
+    this.#index = index;
   }
 
-  get #read(): Parts {
-    let parts = this.#parts;
-    if (parts === undefined) {
-      parts = readParts(this.raw, { ...this.#options, family: this.family });
-      this.#parts = parts;
-    }
-    return parts;
+  get family(): Family {
+    return this.#home.options.family;
+  }
+
+  /** The bytes of the rule. Never change them: they are what is written back. */
+  get raw(): PortableEntry {
+    this.#raw ??= this.#home.raw(this.#index);
+    return this.#raw;
+  }
+
+  get #names(): HostNames {
+    return this.#home.options.names;
   }
 
   get #headFields(): RuleHead {
-    this.#head ??= readHead(this.raw, this.family, this.#options.names);
+    this.#head ??= readHead(this.raw, this.family, this.#names);
     return this.#head;
   }
 
@@ -90,10 +94,10 @@ export class Rule implements RuleInit {
     return this.#headFields.fragment;
   }
   get matches(): readonly Match[] {
-    return this.#read.matches;
+    return this.#home.matches(this.#index);
   }
   get target(): Target | undefined {
-    return this.#read.target;
+    return this.#home.target(this.#index);
   }
   get counters(): Counters {
     return readCounters(this.raw, this.family);
@@ -110,7 +114,7 @@ export class Rule implements RuleInit {
     const { size, counters } = layouts[this.family];
     const head = new Uint8Array(size);
     const isGoto = this.target?.name === 'goto' && this.target.data === undefined;
-    writeHead(head, this.family, this.#headFields, this.#options.names, isGoto);
+    writeHead(head, this.family, this.#headFields, this.#names, isGoto);
     const till = layouts[this.family].flags + 2;
     if (head.some((byte, at) => at < till && at < counters && byte !== this.raw[at])) {
       found.push('the part before the matches holds more than iptables can say');
@@ -126,10 +130,11 @@ export class Rule implements RuleInit {
 
   /** The text of the rule as iptables-save writes it, from the first option on. */
   toString(): string {
-    return printRule(this.#headFields, this.matches, this.target, {
-      family: this.family,
-      ...this.#options,
-    });
+    return printRule(this.#headFields, this.matches, this.target, this.#home.options);
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Rule { ${this.toString()} }`;
   }
 
   /** The typed form; counters and payloads as strings, which JSON can hold. */
@@ -147,9 +152,25 @@ export class Rule implements RuleInit {
   }
 }
 
-/** The rule that an entry's portable bytes hold. */
+/** The rule that an entry's portable bytes hold. Throws where it is not one entry. */
 export function decodeRule(raw: PortableEntry, options: DecodeOptions = {}): Rule {
-  return new Rule(raw, options);
+  const all = readOptions(options);
+  const { size, nextOffset } = layouts[all.family];
+  if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
+    throw new RangeError(`entry: ${raw.length} bytes are not one ${all.family} rule`);
+  }
+  return new Rule(new EntryHome(raw, all), 0);
+}
+
+/** The rules of a snapshot by their index: a new object at each call. */
+export function ruleMaker(snapshot: Snapshot, options: DecodeOptions): (index: number) => Rule {
+  const home = new SnapshotHome(snapshot, readOptions(options));
+  return (index) => new Rule(home, index);
+}
+
+function readOptions(options: DecodeOptions): ReadOptions {
+  const { family = 'ipv4', names = systemNames, sets, isChain } = options;
+  return isChain === undefined ? { family, names, sets } : { family, names, sets, isChain };
 }
 
 export function hex(bytes: Uint8Array): string {

@@ -3,7 +3,7 @@
 import type { Family } from '../constants.js';
 import { badRange } from '../errors.js';
 import type { SetNames } from './host-names.js';
-import { type Counters, type DecodeOptions, decodeRule, type Rule } from './rule.js';
+import { type Counters, type Rule, ruleMaker } from './rule.js';
 import { SetTable } from './sets.js';
 import type { RawChain, Snapshot } from './snapshot.js';
 
@@ -42,9 +42,12 @@ export class Chain {
 
   /** In their order, counted from 0. */
   get rules(): readonly Rule[] {
-    this.#rules ??= Object.freeze(
-      Array.from({ length: this.length }, (_, index) => this.#rule(this.#raw.first + index)),
-    );
+    if (this.#rules === undefined) {
+      const rules = new Array<Rule>(this.length);
+      const { first } = this.#raw;
+      for (let i = 0; i < rules.length; i++) rules[i] = this.#rule(first + i);
+      this.#rules = Object.freeze(rules);
+    }
     return this.#rules;
   }
 
@@ -75,8 +78,8 @@ export class Table {
     this.family = snapshot.family;
     this.registered = snapshot.registered;
     this.fingerprint = snapshot.fingerprint;
-    const decode = ruleReader(snapshot);
-    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, decode)]));
+    const make = snapshotRules(snapshot);
+    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, make)]));
   }
 
   /** @throws {RangeError} when there is no such chain */
@@ -98,20 +101,15 @@ export function noChain(name: unknown, table: string, names: Iterable<string>): 
   return badRange('chain', `a chain of table ${table} (${some})`, name);
 }
 
-/** How the bytes of a snapshot's rules are to be read. */
-export function decodeOptions(snapshot: Snapshot, sets: SetNames): DecodeOptions {
-  const names = new Set(snapshot.chains.map((chain) => chain.name));
-  return { family: snapshot.family, sets, isChain: (name) => names.has(name) };
-}
-
-/** Rules by index, each made once. */
-export function ruleReader(
+/** The rules of a snapshot by their index, a new object at each call; they share what they decode. */
+export function snapshotRules(
   snapshot: Snapshot,
-  options: DecodeOptions = decodeOptions(snapshot, new SetTable(snapshot.sets)),
+  sets: SetNames = new SetTable(snapshot.sets),
 ): (index: number) => Rule {
-  const rules: (Rule | undefined)[] = new Array(snapshot.ruleCount);
-  return (index) => {
-    rules[index] ??= decodeRule(snapshot.entry(index), options);
-    return rules[index]!;
-  };
+  const names = new Set(snapshot.chains.map((chain) => chain.name));
+  return ruleMaker(snapshot, {
+    family: snapshot.family,
+    sets,
+    isChain: (name) => names.has(name),
+  });
 }

@@ -9,7 +9,7 @@ import { LinkedSignal } from './linked-signal.js';
 import type { Rule } from './rule.js';
 import { contentKey, RulePool } from './rule-pool.js';
 import type { Snapshot } from './snapshot.js';
-import { ruleReader } from './table.js';
+import { snapshotRules } from './table.js';
 
 export interface WatchOptions {
   /** Milliseconds between two readings (at least 10). Default 1000. */
@@ -95,7 +95,7 @@ export function* compare(
 ): Generator<RuleHits> {
   const at = layouts[now.family].counters;
   const old = before === undefined ? () => undefined : matchRules(before, now);
-  const rule = ruleReader(now);
+  const rule = snapshotRules(now);
   const chains = new Map(before?.chains.map((chain) => [chain.name, chain]));
   const moved = (hits: Counted) => hits.packets !== 0n || hits.bytes !== 0n;
   for (const chain of now.chains) {

@@ -8,6 +8,7 @@
 //   uint32 offsets of the rules, in the order of the chains
 //   the kernel's blob, with the standard targets in portable form (entry.h)
 //   ChainRecord × chain_count: built-in chains in hook order, then the others by name
+//   RuleParts × rule_count: which of the different match lists and targets each rule has
 //   SetRecord × set_count: the names of the IP sets that rules refer to
 #pragma once
 
@@ -43,8 +44,12 @@ struct SnapshotHeader {
   std::uint32_t size;  // of everything
   std::uint32_t reserved;
   char name[kChainNameSize];
+  std::uint32_t parts;        // offset of the rule parts
+  std::uint32_t match_lists;  // how many different ones there are
+  std::uint32_t targets;
+  std::uint32_t reserved2;
 };
-static_assert(sizeof(SnapshotHeader) == 96);
+static_assert(sizeof(SnapshotHeader) == 112);
 
 enum Policy : std::uint32_t { kPolicyNone = 0, kPolicyAccept = 1, kPolicyDrop = 2 };
 
@@ -59,6 +64,14 @@ struct ChainRecord {
   Counters counters;  // of the policy
 };
 static_assert(sizeof(ChainRecord) == 72);
+
+// Two rules with the same number have the same bytes there. Numbers are given from 0 in the order
+// of the rules.
+struct RuleParts {
+  std::uint32_t matches;
+  std::uint32_t target;  // the bytes of the target, and whether it is a goto
+};
+static_assert(sizeof(RuleParts) == 8);
 
 struct SetRecord {
   std::uint32_t index;
