@@ -21,6 +21,7 @@ const header = {
   targets: 104,
 };
 const magic = 0x31535458;
+const headerSize = 112;
 const chainSize = 72;
 const setSize = 36;
 const nameSize = 32;
@@ -44,6 +45,13 @@ function text(bytes: Uint8Array, at: number): string {
   const field = bytes.subarray(at, at + nameSize);
   const end = field.indexOf(0);
   return bytesToText(end < 0 ? field : field.subarray(0, end));
+}
+
+/** A table of nothing, without a name. */
+export function emptySnapshot(): Snapshot {
+  const buffer = new ArrayBuffer(headerSize);
+  new DataView(buffer).setUint32(header.magic, magic, littleEndian);
+  return new Snapshot(buffer);
 }
 
 export class Snapshot {

@@ -5,7 +5,7 @@ import { badRange } from '../errors.js';
 import type { SetNames } from './host-names.js';
 import { type Counters, type Rule, ruleMaker } from './rule.js';
 import { SetTable } from './sets.js';
-import type { RawChain, Snapshot } from './snapshot.js';
+import { emptySnapshot, type RawChain, type Snapshot } from './snapshot.js';
 
 /** The kernel's own tables. A module may register others. */
 export type TableName = 'filter' | 'nat' | 'mangle' | 'raw' | 'security' | (string & {});
@@ -74,6 +74,7 @@ export class Table {
 
   /** @internal */
   constructor(snapshot: Snapshot) {
+    shapes ??= makeShapes();
     this.name = snapshot.name;
     this.family = snapshot.family;
     this.registered = snapshot.registered;
@@ -112,4 +113,17 @@ export function snapshotRules(
     sets,
     isChain: (name) => names.has(name),
   });
+}
+
+// V8 drops the code that it has made for a kind of object together with the last such object: without
+// these, a process that reads a table now and then would begin anew each time.
+let shapes: unknown;
+
+function makeShapes(): unknown {
+  shapes = true;
+  const snapshot = emptySnapshot();
+  const counters = { packets: 0n, bytes: 0n };
+  const raw = { name: '', hook: 0, policy: undefined, first: 0, count: 1, references: 0, counters };
+  const chain = new Chain(raw, snapshotRules(snapshot));
+  return [new Table(snapshot), chain, chain.rules];
 }

@@ -2,6 +2,7 @@
 // fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
 import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
 import { isNot, refused } from './define.js';
+import { scratch } from './stores.js';
 
 /** A typed extension as the machinery sees it. */
 export type Typed = { readonly name: string } & Record<string, unknown>;
@@ -87,11 +88,19 @@ function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
   return true;
 }
 
-// Where payloads are written again, to see whether the same bytes come out. Holds the largest: cgroup
-// revision 1 with a path of PATH_MAX bytes.
-export const maxSize = 4112;
-const scratch = new Uint8Array(maxSize);
-const scratchView = new DataView(scratch.buffer);
+export const maxSize = scratch.size;
+const outputView = new DataView(scratch.output.buffer);
+/** By their length: a store that reads beyond its extension fails, as it does in a payload. */
+const inputViews = new Map<number, DataView>();
+
+function inputView(size: number): DataView {
+  let view = inputViews.get(size);
+  if (view === undefined) {
+    view = new DataView(scratch.input.buffer, 0, size);
+    inputViews.set(size, view);
+  }
+  return view;
+}
 
 /** Reads a payload; the raw form where the description does not reproduce the bytes. */
 export function decode(
@@ -100,36 +109,52 @@ export function decode(
   cx: Codec,
   newest: boolean,
 ): Typed | UnknownExtension {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  return decodeAt(extension, bytes, 0, bytes.length, cx, newest);
+}
+
+/** The same for a payload that lies between other bytes. */
+export function decodeAt(
+  extension: Extension,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  cx: Codec,
+  newest: boolean,
+): Typed | UnknownExtension {
+  const { size, userSize } = extension;
   const raw = (warning: string): UnknownExtension => ({
     name: extension.name,
     revision: extension.revision,
-    data: new Uint8Array(payload), // a copy: slice() of a Buffer is none
+    data: new Uint8Array(bytes.subarray(from, to)), // a copy: slice() of a Buffer is none
     warning,
   });
-  if (payload.length !== extension.size) {
-    return raw(`payload of ${payload.length} bytes, not ${extension.size}`);
-  }
+  if (to - from !== size) return raw(`payload of ${to - from} bytes, not ${size}`);
+  const { input, output } = scratch;
+  bytes.copy(input, 0, from, to);
+  output.fill(0, 0, size);
   let typed: Typed;
-  const again = scratch.subarray(0, extension.size).fill(0);
   try {
-    typed = readFields(
-      extension,
-      new DataView(payload.buffer, payload.byteOffset, payload.length),
-      cx,
-      newest,
-    );
-    writeFields(extension, typed, scratchView, cx);
+    typed = readFields(extension, inputView(size), cx, newest);
+    writeFields(extension, typed, outputView, cx);
   } catch (error) {
     return raw(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const missing = extension.fields.find((each) => each.required && typed[each.key] === undefined);
-  if (missing !== undefined) return raw(`cannot be read: no ${missing.key}`);
-  if (!equalBytes(again, payload, extension.userSize)) {
-    if (!equalBytes(again, comparable(extension, payload), extension.userSize)) {
+  const missing = missingField(extension, typed);
+  if (missing !== undefined) return raw(`cannot be read: no ${missing}`);
+  if (output.compare(input, 0, userSize, 0, userSize) !== 0) {
+    if (!equalBytes(output, comparable(extension, input.subarray(0, size)), userSize)) {
       return raw('does not round-trip');
     }
   }
   return deepFreeze(typed);
+}
+
+function missingField(extension: Extension, typed: Typed): string | undefined {
+  for (const field of extension.fields) {
+    if (field.required && typed[field.key] === undefined) return field.key;
+  }
+  return undefined;
 }
 
 function checkField(field: AnyField, given: unknown, at: Place): unknown {
