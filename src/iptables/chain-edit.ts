@@ -8,12 +8,13 @@ import {
   type Counters,
   decodeRule,
   type EncodeOptions,
+  encodeChecked,
   encodeRule,
   Rule,
   type RuleInit,
   ruleKey,
 } from './rule.js';
-import { parseRules } from './rule-text.js';
+import { parseChecked } from './rule-text.js';
 import { noChain, type Policy } from './table.js';
 
 /** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
@@ -232,15 +233,22 @@ export class ChainEdit {
 
   /** Encodes rules, after the checks that depend on where they go. */
   #make(rules: readonly RuleInput[]): Item[] {
-    return rules.flatMap((rule, index) => {
+    const items: Item[] = [];
+    for (let index = 0; index < rules.length; index++) {
+      const rule = rules[index];
       const path = rules.length === 1 ? 'rule' : `rules[${index}]`;
       const options = this.#options(path);
       if (typeof rule === 'string') {
-        return parseRules(rule, options).map((init) => this.#one(init, options));
+        for (const { init, checked } of parseChecked(rule, options)) {
+          checkPlace(init, this.name, options.table, path);
+          items.push({ entry: encodeChecked(checked, options), init, countersOf: undefined });
+        }
+        continue;
       }
       if (typeof rule !== 'object' || rule === null) throw badType(path, 'a rule or a text', rule);
-      return [this.#one(rule, options)];
-    });
+      items.push(this.#one(rule, options));
+    }
+    return items;
   }
 
   #one(init: RuleInit | Rule, options: EncodeOptions): Item {

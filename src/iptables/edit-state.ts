@@ -85,7 +85,11 @@ export class EditState {
 
   /** The chain's rules, to be changed. */
   items(chain: ChainState): Item[] {
-    chain.items ??= Array.from({ length: chain.count }, (_, index) => chain.first + index);
+    if (chain.items === undefined) {
+      const items: Item[] = new Array(chain.count);
+      for (let index = 0; index < chain.count; index++) items[index] = chain.first + index;
+      chain.items = items;
+    }
     return chain.items;
   }
 

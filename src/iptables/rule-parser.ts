@@ -29,6 +29,7 @@ import {
   prefixMask,
   wholeNumber,
 } from './ip-text.js';
+import type { CheckedRule } from './rule-check.js';
 import { checkChainName, checkRule } from './rule-check.js';
 import type { Match, RuleInit, Target } from './rule-types.js';
 import { maxNameLength } from './rule-types.js';
@@ -108,6 +109,34 @@ interface Meaning {
   kind?: Kind;
 }
 
+/** A rule that was read, and what its checks have made of it, ready to be written. */
+export interface ParsedRule {
+  readonly init: RuleInit;
+  readonly checked: CheckedRule;
+}
+
+type Meanings = readonly (readonly [name: string, meaning: Meaning])[];
+
+const meaningsOf = new WeakMap<object, Meanings>();
+
+/** The options that `-m name` or `-j NAME` adds. */
+function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
+  const source = alias ?? extension;
+  let meanings = meaningsOf.get(source);
+  if (meanings === undefined) {
+    const owner = source.name;
+    meanings = optionsOf(source).flatMap((option) =>
+      option.names.map((name) => [name, { option, owner, kind }] as const),
+    );
+    meaningsOf.set(source, meanings);
+  }
+  return meanings;
+}
+
+// The last parser, for the shapes of all that it has made: V8 drops the code that it has made for a kind
+// of object together with the last such object.
+const kept: { last?: RuleParser } = {};
+
 /** The parser of one rule's words; used once. */
 export class RuleParser {
   readonly #words: readonly string[];
@@ -115,7 +144,8 @@ export class RuleParser {
   readonly #family: Family;
   readonly #options: ParseOptions & { names: HostNames };
   /** Extension options, the latest loaded first, as libxtables merges them. */
-  #meanings: [name: string, meaning: Meaning][] = [];
+  #meanings: Meanings = [];
+  #parsed: ParsedRule[] | undefined;
   readonly #matches: (Loaded | UnknownExtension)[] = [];
   #target: Loaded | UnknownExtension | Target | undefined;
   #targetSeen = false;
@@ -133,10 +163,12 @@ export class RuleParser {
     this.#family = options.family ?? 'ipv4';
   }
 
-  parse(): RuleInit[] {
+  parse(): ParsedRule[] {
+    kept.last = this;
     for (let word = this.#next(); word !== undefined; word = this.#next()) this.#word(word);
     if (this.#inverted) throw refused('rule: !', 'nothing to negate follows');
-    return this.#finish();
+    this.#parsed = this.#finish();
+    return this.#parsed;
   }
 
   #next(): string | undefined {
@@ -244,11 +276,8 @@ export class RuleParser {
     // A second instance of a match adds no options: the first one's mean it from now on.
     const again = this.#meanings.some(([, each]) => each.owner === owner && each.kind === kind);
     if (!again) {
-      const fresh: [string, Meaning][] = [];
-      for (const option of optionsOf(named.alias ?? named.extension)) {
-        for (const each of option.names) fresh.push([each, { option, owner, kind }]);
-      }
-      this.#meanings = [...fresh, ...this.#meanings];
+      const fresh = meaningsFor(named, kind);
+      this.#meanings = this.#meanings.length === 0 ? fresh : [...fresh, ...this.#meanings];
     }
     if (kind === 'match') this.#matches.push(loaded);
     else this.#target = loaded;
@@ -292,7 +321,9 @@ export class RuleParser {
     if (inverted && !option.invertible) throw refused(path, 'cannot be negated');
     const id = option.names[0]!;
     if (loaded.used.has(id) && !option.repeat) throw refused(path, 'can only be used once');
-    for (const other of optionsOf(loaded.named.alias ?? loaded.named.extension)) {
+    const others =
+      loaded.used.size === 0 ? [] : optionsOf(loaded.named.alias ?? loaded.named.extension);
+    for (const other of others) {
       const before = loaded.used.get(other.names[0]!);
       if (before === undefined || other === option) continue;
       const clash =
@@ -461,7 +492,7 @@ export class RuleParser {
     };
   }
 
-  #finish(): RuleInit[] {
+  #finish(): ParsedRule[] {
     const loadedMatches: (Loaded | undefined)[] = [];
     const matches = this.#matches.map((each) => {
       loadedMatches.push('named' in each ? each : undefined);
@@ -486,15 +517,23 @@ export class RuleParser {
       ...(target !== undefined && { target }),
       ...(this.#counters !== undefined && { counters: this.#counters }),
     };
-    checkRule(base, this.#options, { path: 'rule', part });
-    const rules: RuleInit[] = [];
+    const checked = checkRule(base, this.#options, { path: 'rule', part });
+    const rules: ParsedRule[] = [];
     for (const src of this.#sources?.list ?? [undefined]) {
       for (const dst of this.#destinations?.list ?? [undefined]) {
-        const rule: { -readonly [K in keyof RuleInit]: RuleInit[K] } = { ...base };
+        const init: { -readonly [K in keyof RuleInit]: RuleInit[K] } = { ...base };
+        const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = { ...checked.head };
         // A /0 that is not negated says nothing: the kernel's entry cannot hold it either.
-        if (src !== undefined) setUnlessAny(rule, 'src', src, this.#sources!.inverted);
-        if (dst !== undefined) setUnlessAny(rule, 'dst', dst, this.#destinations!.inverted);
-        rules.push(rule);
+        if (src !== undefined && says(src, this.#sources!)) {
+          init.src = not(src, this.#sources!.inverted);
+          head.src = init.src;
+        }
+        if (dst !== undefined && says(dst, this.#destinations!)) {
+          init.dst = not(dst, this.#destinations!.inverted);
+          head.dst = init.dst;
+        }
+        const { matches: parts, target: end, counters } = checked;
+        rules.push({ init, checked: { head, matches: parts, target: end, counters } });
       }
     }
     return rules;
@@ -513,14 +552,9 @@ function not<T>(value: T, inverted: boolean): Not<T> {
   return inverted ? { not: value } : value;
 }
 
-function setUnlessAny(
-  rule: { src?: RuleHead['src']; dst?: RuleHead['dst'] },
-  key: 'src' | 'dst',
-  text: string,
-  inverted: boolean,
-): void {
-  const mask = text.includes('/') ? text.slice(text.indexOf('/') + 1) : '';
-  const any =
-    mask === '0' || (mask !== '' && isZero(parseIpv6(mask) ?? parseIpv4(mask) ?? Uint8Array.of(1)));
-  if (inverted || !any) rule[key] = not(text, inverted);
+function says(text: string, { inverted }: { inverted: boolean }): boolean {
+  const cut = text.indexOf('/');
+  if (inverted || cut < 0) return true;
+  const mask = text.slice(cut + 1);
+  return mask !== '0' && !isZero(parseIpv6(mask) ?? parseIpv4(mask) ?? Uint8Array.of(1));
 }

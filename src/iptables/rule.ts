@@ -207,9 +207,14 @@ export function printRule(
 export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}): PortableEntry {
   const family = options.family ?? (given instanceof Rule ? given.family : 'ipv4');
   if (given instanceof Rule && given.family === family) return given.raw;
-  const names = options.names ?? systemNames;
-  const cx = { family, names, sets: options.sets };
   const checked = checkRule(given, { ...options, family });
+  return encodeChecked(checked, { ...options, family });
+}
+
+/** The bytes of a rule that checkRule() has let through with the same options. */
+export function encodeChecked(checked: CheckedRule, options: EncodeOptions): PortableEntry {
+  const { family = 'ipv4', names = systemNames, sets } = options;
+  const cx = { family, names, sets };
   const part = (each: CheckedRule['matches'][number]): ExtensionBytes => {
     if ('data' in each) return { name: each.name, revision: each.revision, payload: each.data };
     const { extension, typed } = each;

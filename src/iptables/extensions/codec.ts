@@ -166,6 +166,31 @@ function checkField(field: AnyField, given: unknown, at: Place): unknown {
 /** How a field is called in messages: by its path, or by its option where text is being read. */
 export type Naming = (field: string | undefined) => string;
 
+/** The place of a field: what it is called is put together only for a message. */
+class FieldPlace implements Place {
+  readonly family: Place['family'];
+  readonly names: Place['names'];
+  readonly sets: Place['sets'];
+  readonly protocol: number;
+  readonly protocolInverted: boolean;
+  readonly #naming: Naming;
+  readonly #key: string | undefined;
+
+  constructor(place: Place, naming: Naming, key: string | undefined) {
+    this.family = place.family;
+    this.names = place.names;
+    this.sets = place.sets;
+    this.protocol = place.protocol;
+    this.protocolInverted = place.protocolInverted;
+    this.#naming = naming;
+    this.#key = key;
+  }
+
+  get path(): string {
+    return this.#naming(this.#key);
+  }
+}
+
 /** Checks a typed form and answers the canonical one. */
 export function check(
   extension: Extension,
@@ -174,7 +199,6 @@ export function check(
   naming: Naming,
 ): Typed {
   const typed: Typed = { name: extension.name };
-  const at = (key?: string): Place => ({ ...place, path: naming(key) });
   for (const key of Object.keys(given)) {
     if (key === 'name' || key === 'revision' || key === 'data' || given[key] === undefined)
       continue;
@@ -199,10 +223,11 @@ export function check(
     for (const other of field.requires ?? []) {
       if (given[other] === undefined) throw refused(naming(field.key), `needs ${naming(other)}`);
     }
-    typed[field.key] = checkField(field, value, at(field.key));
+    typed[field.key] = checkField(field, value, new FieldPlace(place, naming, field.key));
   }
-  if (extension.protocols !== undefined) checkProtocol(extension, at());
-  extension.check?.(typed, at());
+  const at = new FieldPlace(place, naming, undefined);
+  if (extension.protocols !== undefined) checkProtocol(extension, at);
+  extension.check?.(typed, at);
   return typed;
 }
 
