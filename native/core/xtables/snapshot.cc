@@ -286,7 +286,7 @@ class SnapshotReader {
     if (target[2] != '\0') {
       if (has_chain_called(target)) {
         // libiptc would take the target for a jump as soon as it writes the rule elsewhere.
-        not_writable_ = "a chain has the name of a target extension that a rule uses";
+        not_writable_ = kNamesake;
       }
       return nullptr;
     }
@@ -308,7 +308,7 @@ class SnapshotReader {
       Chain* chain = chain_at(static_cast<std::size_t>(verdict));
       if (chain == nullptr) return "a rule jumps into the middle of a chain";
       // libiptc would compile a jump behind the built-in chain's first bytes.
-      if (chain->hook != 0) not_writable_ = "a rule jumps to a built-in chain";
+      if (chain->hook != 0) not_writable_ = kBuiltinJump;
       chain->references++;
       name = chain->name();
     }
@@ -403,12 +403,12 @@ class SnapshotReader {
     header.parts = static_cast<std::uint32_t>(parts);
     header.match_lists = static_cast<std::uint32_t>(match_lists_.size());
     header.targets = static_cast<std::uint32_t>(targets_.size());
+    header.not_writable = not_writable_;
     std::memcpy(memory_.data(), &header, sizeof header);
 
     Snapshot snapshot;
     snapshot.memory_ = std::move(memory_);
     snapshot.layout_ = &layout_;
-    snapshot.not_writable_ = not_writable_;
     return snapshot;
   }
 
@@ -476,7 +476,7 @@ class SnapshotReader {
   std::vector<Digest> match_digests_;  // by the numbers of match_lists_
   std::vector<Digest> target_digests_;
   bool open_ = false;
-  const char* not_writable_ = nullptr;
+  Writable not_writable_ = kWritable;
 };
 
 Result<Snapshot> read_table(const Layout& layout, const std::string& table,
