@@ -332,8 +332,14 @@ export class RuleParser {
       if (clash) throw refused(path, `cannot be used together with ${before}`);
     }
     loaded.used.set(id, word);
+    const { family, names, sets, protocol, protocolInverted } = this.#place(path);
     const at: ArgumentPlace = {
-      ...this.#place(path),
+      family,
+      names,
+      sets,
+      path,
+      protocol,
+      protocolInverted,
       option: word,
       inverted,
       more: () => this.#next(),
@@ -511,18 +517,21 @@ export class RuleParser {
         return option === undefined ? lead : `${lead} ${used ?? `--${option.names[0]}`}`;
       };
     };
-    const base: RuleInit = {
-      ...this.#head,
-      ...(matches.length > 0 && { matches }),
-      ...(target !== undefined && { target }),
-      ...(this.#counters !== undefined && { counters: this.#counters }),
-    };
+    const base: { -readonly [K in keyof RuleInit]: RuleInit[K] } = this.#head;
+    if (matches.length > 0) base.matches = matches;
+    if (target !== undefined) base.target = target;
+    if (this.#counters !== undefined) base.counters = this.#counters;
     const checked = checkRule(base, this.#options, { path: 'rule', part });
     const rules: ParsedRule[] = [];
-    for (const src of this.#sources?.list ?? [undefined]) {
-      for (const dst of this.#destinations?.list ?? [undefined]) {
-        const init: { -readonly [K in keyof RuleInit]: RuleInit[K] } = { ...base };
-        const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = { ...checked.head };
+    const sources = this.#sources?.list ?? [undefined];
+    const destinations = this.#destinations?.list ?? [undefined];
+    const several = sources.length * destinations.length > 1;
+    for (const src of sources) {
+      for (const dst of destinations) {
+        const init: typeof base = several ? { ...base } : base;
+        const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = several
+          ? { ...checked.head }
+          : checked.head;
         // A /0 that is not negated says nothing: the kernel's entry cannot hold it either.
         if (src !== undefined && says(src, this.#sources!)) {
           init.src = not(src, this.#sources!.inverted);
