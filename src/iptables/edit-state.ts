@@ -127,6 +127,13 @@ export class EditState {
   /** Puts rules in the place of `removed` ones. */
   splice(chain: ChainState, at: number, removed: number, added: readonly Item[]): Item[] {
     const items = this.items(chain);
+    if (at === items.length) {
+      for (const item of added) {
+        this.#refer(item, 1);
+        items.push(item);
+      }
+      return [];
+    }
     const gone = items.slice(at, at + removed);
     if (this.references.size > 0) for (const item of gone) this.#refer(item, -1);
     for (const item of added) this.#refer(item, 1);

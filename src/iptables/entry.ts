@@ -406,28 +406,41 @@ export function splitEntry(
   return { matches, target: extensionAt(entry, target, entry.length) };
 }
 
+/** What stands in one part of an entry that is put together: its bytes, or who writes them. */
+export interface PartBytes {
+  name: string;
+  revision: number;
+  size: number;
+  /** Writes over zeroed bytes. */
+  write(payload: DataView): void;
+}
+
 /** Puts an entry together; its head and counters are still zero. */
 export function joinEntry(
   family: Family,
-  matches: readonly ExtensionBytes[],
-  target: ExtensionBytes,
+  matches: readonly PartBytes[],
+  target: PartBytes,
 ): Uint8Array {
   const layout = layouts[family];
-  const sizeOf = (each: ExtensionBytes) => extensionHeader.size + each.payload.length;
-  const targetOffset = matches.reduce((sum, each) => sum + sizeOf(each), layout.size);
-  const total = targetOffset + sizeOf(target);
+  let targetOffset = layout.size;
+  for (const { size } of matches) targetOffset += extensionHeader.size + size;
+  const total = targetOffset + extensionHeader.size + target.size;
   if (total > 0xffff) throw refused('rule', `its ${total} bytes do not fit in an entry (65535)`);
   const entry = new Uint8Array(total);
   const view = viewOf(entry);
   let at = layout.size;
-  for (const each of [...matches, target]) {
-    view.setUint16(at, sizeOf(each), littleEndian);
-    entry.set(textToBytes(each.name), at + extensionHeader.name);
-    entry[at + extensionHeader.revision] = each.revision;
-    entry.set(each.payload, at + extensionHeader.size);
-    at += sizeOf(each);
-  }
+  for (const match of matches) at = writePart(entry, view, at, match);
+  writePart(entry, view, at, target);
   view.setUint16(layout.targetOffset, targetOffset, littleEndian);
   view.setUint16(layout.nextOffset, total, littleEndian);
   return entry;
+}
+
+function writePart(entry: Uint8Array, view: DataView, at: number, part: PartBytes): number {
+  const size = extensionHeader.size + part.size;
+  view.setUint16(at, size, littleEndian);
+  entry.set(textToBytes(part.name), at + extensionHeader.name);
+  entry[at + extensionHeader.revision] = part.revision;
+  part.write(new DataView(entry.buffer, at + extensionHeader.size, part.size));
+  return at + size;
 }

@@ -1,6 +1,6 @@
 // One rule: its typed form, its bytes (the portable form of an entry: see PortableEntry) and the way
 // between them. Pure: no kernel, no table. Text is rule-text.ts, layouts are entry.ts.
-import type { Counters, ExtensionBytes, RuleHead } from './entry.js';
+import type { Counters, PartBytes, RuleHead } from './entry.js';
 import {
   joinEntry,
   layouts,
@@ -8,7 +8,6 @@ import {
   readCounters,
   readHead,
   readUint16,
-  viewOf,
   writeCounters,
   writeHead,
 } from './entry.js';
@@ -215,15 +214,17 @@ export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}):
 export function encodeChecked(checked: CheckedRule, options: EncodeOptions): PortableEntry {
   const { family = 'ipv4', names = systemNames, sets } = options;
   const cx = { family, names, sets };
-  const part = (each: CheckedRule['matches'][number]): ExtensionBytes => {
-    if ('data' in each) return { name: each.name, revision: each.revision, payload: each.data };
+  const part = (each: CheckedRule['matches'][number]): PartBytes => {
+    if ('data' in each) {
+      const { name, revision, data } = each;
+      const write = ({ buffer, byteOffset }: DataView) => new Uint8Array(buffer).set(data, byteOffset);
+      return { name, revision, size: data.length, write };
+    }
     const { extension, typed } = each;
-    const payload = new Uint8Array(extension.size);
-    writeFields(extension, typed, viewOf(payload), cx);
-    return { name: extension.name, revision: extension.revision, payload };
+    const { name, revision, size } = extension;
+    return { name, revision, size, write: (to) => writeFields(extension, typed, to, cx) };
   };
   const { target } = checked;
-  const standard = (name: string) => ({ name, revision: 0, payload: new Uint8Array(8) });
   const isGoto = target !== undefined && 'isGoto' in target && target.isGoto;
   const entry = joinEntry(
     family,
@@ -238,6 +239,9 @@ export function encodeChecked(checked: CheckedRule, options: EncodeOptions): Por
   writeCounters(entry, family, checked.counters);
   return entry;
 }
+
+/** A verdict or a jump: its name says it all. */
+const standard = (name: string): PartBytes => ({ name, revision: 0, size: 8, write() {} });
 
 const keyOf = new WeakMap<Rule, string>();
 
