@@ -129,13 +129,13 @@ export class TableEdit {
 
 /** The state that an edit begins with, and what the caller gets of it. */
 export function beginEdit(snapshot: Snapshot): { state: EditState; edit: TableEdit } {
-  shapes ??= makeShapes();
+  kept.shapes ??= makeShapes();
   const state = new EditState(snapshot);
   return { state, edit: new TableEdit(state) };
 }
 
 // One of each that lives on: with the last object of a kind V8 drops the code that it has made for them.
-let shapes: unknown;
+const kept: { shapes?: unknown } = {};
 
 function makeShapes(): unknown {
   const state = new EditState(emptySnapshot());

@@ -350,7 +350,9 @@ export interface ExtensionBytes {
 export function partEnd(bytes: Uint8Array, at: number, end: number): number {
   const size = end - at < extensionHeader.size ? 0 : readUint16(bytes, at);
   if (size < extensionHeader.size || at + size > end) {
-    throw new RangeError(`entry: an extension of ${size} bytes at ${at} does not fit before ${end}`);
+    throw new RangeError(
+      `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
+    );
   }
   return at + size;
 }

@@ -217,7 +217,8 @@ export function encodeChecked(checked: CheckedRule, options: EncodeOptions): Por
   const part = (each: CheckedRule['matches'][number]): PartBytes => {
     if ('data' in each) {
       const { name, revision, data } = each;
-      const write = ({ buffer, byteOffset }: DataView) => new Uint8Array(buffer).set(data, byteOffset);
+      const write = ({ buffer, byteOffset }: DataView) =>
+        new Uint8Array(buffer).set(data, byteOffset);
       return { name, revision, size: data.length, write };
     }
     const { extension, typed } = each;

@@ -74,7 +74,7 @@ export class Table {
 
   /** @internal */
   constructor(snapshot: Snapshot) {
-    shapes ??= makeShapes();
+    kept.shapes ??= makeShapes();
     this.name = snapshot.name;
     this.family = snapshot.family;
     this.registered = snapshot.registered;
@@ -117,10 +117,10 @@ export function snapshotRules(
 
 // V8 drops the code that it has made for a kind of object together with the last such object: without
 // these, a process that reads a table now and then would begin anew each time.
-let shapes: unknown;
+const kept: { shapes?: unknown } = {};
 
 function makeShapes(): unknown {
-  shapes = true;
+  kept.shapes = true; // what is made here asks for none
   const snapshot = emptySnapshot();
   const counters = { packets: 0n, bytes: 0n };
   const raw = { name: '', hook: 0, policy: undefined, first: 0, count: 1, references: 0, counters };
