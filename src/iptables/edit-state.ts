@@ -14,7 +14,7 @@ import {
 } from './rule.js';
 import { SetTable } from './sets.js';
 import type { Snapshot } from './snapshot.js';
-import { noChain, type Policy, snapshotRules } from './table.js';
+import { homeOf, noChain, type Policy } from './table.js';
 
 /** A rule that is not in the snapshot as it is. */
 export interface NewRule {
@@ -63,10 +63,10 @@ export class EditState {
       if (references > 0) this.references.set(name, references);
     }
     this.#baseChains = new Set(this.chains.keys());
-    const make = snapshotRules(snapshot, this.sets);
+    const home = homeOf(snapshot, this.sets);
     const made: (Rule | undefined)[] = new Array(snapshot.ruleCount);
     this.#baseRule = (index) => {
-      made[index] ??= make(index);
+      made[index] ??= new Rule(home, index);
       return made[index]!;
     };
     const { family } = snapshot;

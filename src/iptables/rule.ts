@@ -20,7 +20,7 @@ import type { Family } from './ip-text.js';
 import type { CheckedRule } from './rule-check.js';
 import { checkRule, extensionFor } from './rule-check.js';
 import type { RuleHome } from './rule-home.js';
-import { EntryHome, SnapshotHome } from './rule-home.js';
+import { EntryHome } from './rule-home.js';
 import type { ReadOptions } from './rule-read.js';
 import type {
   DecodeOptions,
@@ -31,7 +31,6 @@ import type {
   Target,
 } from './rule-types.js';
 import { isVerdict, noTarget } from './rule-types.js';
-import type { Snapshot } from './snapshot.js';
 
 export type { Counters } from './entry.js';
 export type { Not, UnknownExtension } from './extensions/define.js';
@@ -161,13 +160,8 @@ export function decodeRule(raw: PortableEntry, options: DecodeOptions = {}): Rul
   return new Rule(new EntryHome(raw, all), 0);
 }
 
-/** The rules of a snapshot by their index: a new object at each call. */
-export function ruleMaker(snapshot: Snapshot, options: DecodeOptions): (index: number) => Rule {
-  const home = new SnapshotHome(snapshot, readOptions(options));
-  return (index) => new Rule(home, index);
-}
-
-function readOptions(options: DecodeOptions): ReadOptions {
+/** The options, filled in. */
+export function readOptions(options: DecodeOptions): ReadOptions {
   const { family = 'ipv4', names = systemNames, sets, isChain } = options;
   return isChain === undefined ? { family, names, sets } : { family, names, sets, isChain };
 }

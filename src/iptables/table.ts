@@ -3,7 +3,8 @@
 import type { Family } from '../constants.js';
 import { badRange } from '../errors.js';
 import type { SetNames } from './host-names.js';
-import { type Counters, type Rule, ruleMaker } from './rule.js';
+import { type Counters, Rule, readOptions } from './rule.js';
+import { type RuleHome, SnapshotHome } from './rule-home.js';
 import { SetTable } from './sets.js';
 import { emptySnapshot, type RawChain, type Snapshot } from './snapshot.js';
 
@@ -25,13 +26,13 @@ export class Chain {
   readonly references: number;
   readonly length: number;
   readonly #raw: RawChain;
-  readonly #rule: (index: number) => Rule;
+  readonly #home: RuleHome;
   #rules: readonly Rule[] | undefined;
 
   /** @internal */
-  constructor(raw: RawChain, rule: (index: number) => Rule) {
+  constructor(raw: RawChain, home: RuleHome) {
     this.#raw = raw;
-    this.#rule = rule;
+    this.#home = home;
     this.name = raw.name;
     this.builtin = raw.hook !== 0;
     this.policy = raw.policy;
@@ -44,8 +45,9 @@ export class Chain {
   get rules(): readonly Rule[] {
     if (this.#rules === undefined) {
       const rules = new Array<Rule>(this.length);
+      const home = this.#home;
       const { first } = this.#raw;
-      for (let i = 0; i < rules.length; i++) rules[i] = this.#rule(first + i);
+      for (let i = 0; i < rules.length; i++) rules[i] = new Rule(home, first + i);
       this.#rules = Object.freeze(rules);
     }
     return this.#rules;
@@ -79,8 +81,8 @@ export class Table {
     this.family = snapshot.family;
     this.registered = snapshot.registered;
     this.fingerprint = snapshot.fingerprint;
-    const make = snapshotRules(snapshot);
-    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, make)]));
+    const home = homeOf(snapshot);
+    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, home)]));
   }
 
   /** @throws {RangeError} when there is no such chain */
@@ -102,17 +104,17 @@ export function noChain(name: unknown, table: string, names: Iterable<string>): 
   return badRange('chain', `a chain of table ${table} (${some})`, name);
 }
 
-/** The rules of a snapshot by their index, a new object at each call; they share what they decode. */
-export function snapshotRules(
+/** Where the rules of a snapshot are at home: `new Rule(home, index)`. */
+export function homeOf(
   snapshot: Snapshot,
   sets: SetNames = new SetTable(snapshot.sets),
-): (index: number) => Rule {
+): SnapshotHome {
   const names = new Set(snapshot.chains.map((chain) => chain.name));
-  return ruleMaker(snapshot, {
-    family: snapshot.family,
-    sets,
-    isChain: (name) => names.has(name),
-  });
+  const { family } = snapshot;
+  return new SnapshotHome(
+    snapshot,
+    readOptions({ family, sets, isChain: (name) => names.has(name) }),
+  );
 }
 
 // V8 drops the code that it has made for a kind of object together with the last such object: without
@@ -124,6 +126,6 @@ function makeShapes(): unknown {
   const snapshot = emptySnapshot();
   const counters = { packets: 0n, bytes: 0n };
   const raw = { name: '', hook: 0, policy: undefined, first: 0, count: 1, references: 0, counters };
-  const chain = new Chain(raw, snapshotRules(snapshot));
+  const chain = new Chain(raw, homeOf(snapshot));
   return [new Table(snapshot), chain, chain.rules];
 }

@@ -1,8 +1,8 @@
 // rule-home.ts on snapshots made by hand: what is raw is never shared, and decoding waits.
 import { inspect } from 'node:util';
-import { encodeRule, type RuleInit } from '../../src/iptables/rule.js';
+import { encodeRule, Rule, type RuleInit } from '../../src/iptables/rule.js';
 import { emptySnapshot, Snapshot } from '../../src/iptables/snapshot.js';
-import { snapshotRules, Table } from '../../src/iptables/table.js';
+import { homeOf, Table } from '../../src/iptables/table.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('rules that share');
@@ -93,8 +93,7 @@ test('what is known is decoded once for all rules of its number', () => {
 
 test('a rule that nobody looks at is not decoded', () => {
   const snapshot = snapshotOf([{ init: unknown(), matches: 0, target: 0 }]);
-  const make = snapshotRules(snapshot);
-  const early = make(0);
+  const early = new Rule(homeOf(snapshot), 0);
   // Sizes that do not fit show only when the matches are asked for.
   snapshot.bytes.fill(0, snapshot.offset(0) + 112, snapshot.offset(0) + 114);
   assert.is(early.src, undefined);
