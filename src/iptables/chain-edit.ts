@@ -42,13 +42,11 @@ export function prepareRule(init: RuleInit, options: EncodeOptions, chain: strin
 export class ChainEdit {
   readonly #state: EditState;
   readonly #chain: ChainState;
-  readonly #alive: () => void;
 
   /** @internal */
-  constructor(state: EditState, chain: ChainState, alive: () => void) {
+  constructor(state: EditState, chain: ChainState) {
     this.#state = state;
     this.#chain = chain;
-    this.#alive = alive;
   }
 
   get name(): string {
@@ -208,7 +206,7 @@ export class ChainEdit {
   }
 
   #check(): void {
-    this.#alive();
+    this.#state.checkOpen();
     if (this.#state.chains.get(this.#chain.name) !== this.#chain) {
       throw noChain(this.#chain.name, this.#state.snapshot.name, this.#state.chains.keys());
     }

@@ -50,6 +50,8 @@ export class EditState {
   readonly chains = new Map<string, ChainState>();
   /** Jumps by the name of the chain that they lead to, whether it exists or not. */
   readonly references = new Map<string, number>();
+  /** Whether the caller may still change it. */
+  open = true;
   readonly #baseChains: ReadonlySet<string>;
   readonly #baseRule: (index: number) => Rule;
   readonly #decode: DecodeOptions;
@@ -71,6 +73,10 @@ export class EditState {
     };
     const { family } = snapshot;
     this.#decode = { family, sets: this.sets, isChain: (name) => this.chains.has(name) };
+  }
+
+  checkOpen(): void {
+    if (!this.open) throw new TypeError('edit: the table was used after its edit had ended');
   }
 
   chain(name: string): ChainState {

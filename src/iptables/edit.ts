@@ -13,7 +13,6 @@ import type { TableName } from './table.js';
 export class TableEdit {
   readonly #state: EditState;
   readonly #chains = new Map<ChainState, ChainEdit>();
-  #open = true;
 
   /** @internal */
   constructor(state: EditState) {
@@ -92,7 +91,7 @@ export class TableEdit {
   #edit(chain: ChainState): ChainEdit {
     let edit = this.#chains.get(chain);
     if (edit === undefined) {
-      edit = new ChainEdit(this.#state, chain, () => this.#check());
+      edit = new ChainEdit(this.#state, chain);
       this.#chains.set(chain, edit);
     }
     return edit;
@@ -118,12 +117,12 @@ export class TableEdit {
   }
 
   #check(): void {
-    if (!this.#open) throw new TypeError('edit: the table was used after its edit had ended');
+    this.#state.checkOpen();
   }
 
   /** @internal */
   close(): void {
-    this.#open = false;
+    this.#state.open = false;
   }
 }
 
