@@ -7,7 +7,7 @@ import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
 import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import { applyMask, formatAddress, formatMask, maskPrefix } from './ip-text.js';
+import { applyMask, formatAddress, formatMask, maskPrefix, parseAddress } from './ip-text.js';
 
 export interface Counters {
   packets: bigint;
@@ -272,7 +272,13 @@ export function writeHead(
     [head.dst, 1, inv.dst],
   ] as const) {
     if (given === undefined) continue;
-    const { address, mask } = parseNetwork(open(given, bit), family)!;
+    const text = open(given, bit);
+    if (!text.includes('/')) {
+      entry.set(parseAddress(text, family)!, index * length);
+      entry.fill(0xff, (index + 2) * length, (index + 3) * length);
+      continue;
+    }
+    const { address, mask } = parseNetwork(text, family)!;
     entry.set(address, index * length);
     entry.set(mask, (index + 2) * length);
   }

@@ -22,11 +22,11 @@ import type { HostNames, SetNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import {
   applyMask,
+  formatAddress,
   isZero,
   parseIpv4,
   parseIpv6,
   parseMask,
-  prefixMask,
   wholeNumber,
 } from './ip-text.js';
 import type { CheckedRule } from './rule-check.js';
@@ -98,6 +98,8 @@ interface Loaded {
   draft: Draft<Record<string, unknown>>;
   /** Options given so far, by their first name, as written. */
   used: Map<string, string>;
+  /** Fields, and the options that set them. */
+  setBy: Record<string, string>;
 }
 
 /** What a long option can mean at some point of the text. */
@@ -115,7 +117,12 @@ export interface ParsedRule {
   readonly checked: CheckedRule;
 }
 
-type Meanings = readonly (readonly [name: string, meaning: Meaning])[];
+/** The options of one extension, by name. */
+interface Meanings {
+  readonly owner: string;
+  readonly kind: Kind;
+  readonly byName: ReadonlyMap<string, Meaning>;
+}
 
 const meaningsOf = new WeakMap<object, Meanings>();
 
@@ -125,9 +132,13 @@ function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
   let meanings = meaningsOf.get(source);
   if (meanings === undefined) {
     const owner = source.name;
-    meanings = optionsOf(source).flatMap((option) =>
-      option.names.map((name) => [name, { option, owner, kind }] as const),
-    );
+    const byName = new Map<string, Meaning>();
+    for (const option of optionsOf(source)) {
+      for (const name of option.names) {
+        if (!byName.has(name)) byName.set(name, { option, owner, kind });
+      }
+    }
+    meanings = { owner, kind, byName };
     meaningsOf.set(source, meanings);
   }
   return meanings;
@@ -144,7 +155,7 @@ export class RuleParser {
   readonly #family: Family;
   readonly #options: ParseOptions & { names: HostNames };
   /** Extension options, the latest loaded first, as libxtables merges them. */
-  #meanings: Meanings = [];
+  readonly #meanings: Meanings[] = [];
   #parsed: ParsedRule[] | undefined;
   readonly #matches: (Loaded | UnknownExtension)[] = [];
   #target: Loaded | UnknownExtension | Target | undefined;
@@ -239,15 +250,19 @@ export class RuleParser {
   #lookUp(name: string): Meaning | { ambiguous: string[] } | undefined {
     const base = baseOptions.get(name);
     if (base !== undefined) return { base };
-    const exact = this.#meanings.find(([each]) => each === name);
-    if (exact !== undefined) return exact[1];
+    for (const { byName } of this.#meanings) {
+      const exact = byName.get(name);
+      if (exact !== undefined) return exact;
+    }
     const found = new Map<unknown, [string, Meaning]>();
     for (const [each, letter] of baseOptions) {
       if (each.startsWith(name) && !found.has(letter)) found.set(letter, [each, { base: letter }]);
     }
-    for (const [each, meaning] of this.#meanings) {
-      if (each.startsWith(name) && !found.has(meaning.option))
-        found.set(meaning.option, [each, meaning]);
+    for (const { byName } of this.#meanings) {
+      for (const [each, meaning] of byName) {
+        if (each.startsWith(name) && !found.has(meaning.option))
+          found.set(meaning.option, [each, meaning]);
+      }
     }
     if (found.size === 0) return undefined;
     if (found.size > 1) return { ambiguous: [...found.values()].map(([each]) => `--${each}`) };
@@ -271,14 +286,11 @@ export class RuleParser {
   }
 
   #load(kind: Kind, name: string, named: Named): Loaded {
-    const loaded: Loaded = { kind, name, named, draft: {}, used: new Map() };
+    const loaded: Loaded = { kind, name, named, draft: {}, used: new Map(), setBy: {} };
     const owner = named.alias?.name ?? named.extension.name;
     // A second instance of a match adds no options: the first one's mean it from now on.
-    const again = this.#meanings.some(([, each]) => each.owner === owner && each.kind === kind);
-    if (!again) {
-      const fresh = meaningsFor(named, kind);
-      this.#meanings = this.#meanings.length === 0 ? fresh : [...fresh, ...this.#meanings];
-    }
+    const again = this.#meanings.some((each) => each.owner === owner && each.kind === kind);
+    if (!again) this.#meanings.unshift(meaningsFor(named, kind));
     if (kind === 'match') this.#matches.push(loaded);
     else this.#target = loaded;
     return loaded;
@@ -342,6 +354,7 @@ export class RuleParser {
       protocolInverted,
       option: word,
       inverted,
+      setBy: loaded.setBy,
       more: () => this.#next(),
       peek: () => this.#words[this.#at],
     };
@@ -420,8 +433,9 @@ export class RuleParser {
   }
 
   #addresses(text: string, path: string, inverted: boolean): string[] {
+    if (!text.includes(',')) return [this.#network(text.trimStart(), path)];
     const parts = text.split(',');
-    if (inverted && parts.length > 1) throw refused(path, 'a list cannot be negated');
+    if (inverted) throw refused(path, 'a list cannot be negated');
     return parts.map((part) => this.#network(part.replace(/^\s+/, ''), path));
   }
 
@@ -434,8 +448,8 @@ export class RuleParser {
       const expected = `an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address or network (host names are not resolved)`;
       throw badRange(path, expected, text);
     }
-    const full = prefixMask(family === 'ipv4' ? 32 : 128, family);
-    const mask = cut < 0 ? full : parseMask(text.slice(cut + 1), family);
+    if (cut < 0) return formatAddress(address);
+    const mask = parseMask(text.slice(cut + 1), family);
     if (mask === undefined) throw badRange(path, 'a mask or prefix length after /', text);
     return formatNetwork({ address: applyMask(address, mask), mask });
   }

@@ -202,7 +202,7 @@ export function check(
   for (const key of Object.keys(given)) {
     if (key === 'name' || key === 'revision' || key === 'data' || given[key] === undefined)
       continue;
-    if (!extension.fields.some((field) => field.key === key)) {
+    if (!hasField(extension, key)) {
       const known = extension.fields.map((field) => field.key).join(', ') || 'none';
       throw new TypeError(
         `${naming(key)}: ${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
@@ -229,6 +229,11 @@ export function check(
   if (extension.protocols !== undefined) checkProtocol(extension, at);
   extension.check?.(typed, at);
   return typed;
+}
+
+function hasField({ fields }: Extension, key: string): boolean {
+  for (const field of fields) if (field.key === key) return true;
+  return false;
 }
 
 // xt_check_match() and xt_check_target(): an extension bound to a protocol.
