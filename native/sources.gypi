@@ -34,6 +34,7 @@
       "core/conntrack/table_dump.cc",
       "core/conntrack/tuple_request.cc",
       "core/conntrack/write.cc",
+      "core/xtables/adopt.cc",
       "core/xtables/commit.cc",
       "core/xtables/culprit.cc",
       "core/xtables/detect.cc",

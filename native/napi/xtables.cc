@@ -2,6 +2,8 @@
 // live. Everything runs on a pooled thread that first enters the handle's network namespace.
 #include "napi/xtables.h"
 
+#include <cstring>
+
 #include "core/xtables/commit.h"
 #include "core/xtables/detect.h"
 #include "core/xtables/lock.h"
@@ -70,7 +72,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
       });
 }
 
-// xtCommit(handle, plan: Uint8Array) → { outcome, operations, rebuilt }
+// xtCommit(handle, plan: Uint8Array, base: Uint8Array) → { outcome, operations, rebuilt }
 Napi::Value commit(const Napi::CallbackInfo& info) {
   // A copy: the caller may do with its array what it likes meanwhile.
   const auto bytes = bytes_of(info[1]);
@@ -80,9 +82,17 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
     throw_failure(info.Env(), parsed.error());
     return info.Env().Undefined();
   }
+  // Copied too: whoever holds a view of it may write to it.
+  const auto base = bytes_of(info[2]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
+  auto seen = std::make_shared<xt::SeenTable>();
+  if (!base.empty() && seen->memory.resize(base.size())) {
+    std::memcpy(seen->memory.data(), base.data(), base.size());
+    seen->size = base.size();
+  }
   auto plan = std::make_shared<xt::Plan>(std::move(*parsed));
   return in_namespace<xt::CommitOutcome>(
-      info, "iptables commit", [plan] { return xt::commit_plan(*plan); },
+      info, "iptables commit", [plan, seen] { return xt::commit_plan(*plan, std::move(*seen)); },
       [](Napi::Env js, xt::CommitOutcome& outcome) {
         Napi::Object result = Napi::Object::New(js);
         result.Set("outcome", static_cast<std::uint32_t>(outcome.kind));

@@ -8,12 +8,13 @@ import {
   type Counters,
   decodeRule,
   type EncodeOptions,
+  encodeChecked,
   encodeRule,
   Rule,
   type RuleInit,
   ruleKey,
 } from './rule.js';
-import { parseRules } from './rule-text.js';
+import { parseChecked } from './rule-text.js';
 import { noChain, type Policy } from './table.js';
 
 /** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
@@ -41,13 +42,11 @@ export function prepareRule(init: RuleInit, options: EncodeOptions, chain: strin
 export class ChainEdit {
   readonly #state: EditState;
   readonly #chain: ChainState;
-  readonly #alive: () => void;
 
   /** @internal */
-  constructor(state: EditState, chain: ChainState, alive: () => void) {
+  constructor(state: EditState, chain: ChainState) {
     this.#state = state;
     this.#chain = chain;
-    this.#alive = alive;
   }
 
   get name(): string {
@@ -207,7 +206,7 @@ export class ChainEdit {
   }
 
   #check(): void {
-    this.#alive();
+    this.#state.checkOpen();
     if (this.#state.chains.get(this.#chain.name) !== this.#chain) {
       throw noChain(this.#chain.name, this.#state.snapshot.name, this.#state.chains.keys());
     }
@@ -232,15 +231,22 @@ export class ChainEdit {
 
   /** Encodes rules, after the checks that depend on where they go. */
   #make(rules: readonly RuleInput[]): Item[] {
-    return rules.flatMap((rule, index) => {
+    const items: Item[] = [];
+    for (let index = 0; index < rules.length; index++) {
+      const rule = rules[index];
       const path = rules.length === 1 ? 'rule' : `rules[${index}]`;
       const options = this.#options(path);
       if (typeof rule === 'string') {
-        return parseRules(rule, options).map((init) => this.#one(init, options));
+        for (const { init, checked } of parseChecked(rule, options)) {
+          checkPlace(init, this.name, options.table, path);
+          items.push({ entry: encodeChecked(checked, options), init, countersOf: undefined });
+        }
+        continue;
       }
       if (typeof rule !== 'object' || rule === null) throw badType(path, 'a rule or a text', rule);
-      return [this.#one(rule, options)];
-    });
+      items.push(this.#one(rule, options));
+    }
+    return items;
   }
 
   #one(init: RuleInit | Rule, options: EncodeOptions): Item {

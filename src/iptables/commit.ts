@@ -168,7 +168,7 @@ export async function commitEdit(
   const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
   const commit = () =>
     session.run(`${tool} commit ${snapshot.name}`, undefined, (binding, handle) =>
-      binding.xtCommit(handle, writePlan(snapshot, chains)),
+      binding.xtCommit(handle, writePlan(snapshot, chains), snapshot.bytes),
     );
   try {
     return await commit();

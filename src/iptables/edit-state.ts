@@ -14,7 +14,7 @@ import {
 } from './rule.js';
 import { SetTable } from './sets.js';
 import type { Snapshot } from './snapshot.js';
-import { decodeOptions, noChain, type Policy, ruleReader } from './table.js';
+import { homeOf, noChain, type Policy } from './table.js';
 
 /** A rule that is not in the snapshot as it is. */
 export interface NewRule {
@@ -50,6 +50,8 @@ export class EditState {
   readonly chains = new Map<string, ChainState>();
   /** Jumps by the name of the chain that they lead to, whether it exists or not. */
   readonly references = new Map<string, number>();
+  /** Whether the caller may still change it. */
+  open = true;
   readonly #baseChains: ReadonlySet<string>;
   readonly #baseRule: (index: number) => Rule;
   readonly #decode: DecodeOptions;
@@ -63,9 +65,18 @@ export class EditState {
       if (references > 0) this.references.set(name, references);
     }
     this.#baseChains = new Set(this.chains.keys());
-    this.#baseRule = ruleReader(snapshot, decodeOptions(snapshot, this.sets));
+    const home = homeOf(snapshot, this.sets);
+    const made: (Rule | undefined)[] = new Array(snapshot.ruleCount);
+    this.#baseRule = (index) => {
+      made[index] ??= new Rule(home, index);
+      return made[index]!;
+    };
     const { family } = snapshot;
     this.#decode = { family, sets: this.sets, isChain: (name) => this.chains.has(name) };
+  }
+
+  checkOpen(): void {
+    if (!this.open) throw new TypeError('edit: the table was used after its edit had ended');
   }
 
   chain(name: string): ChainState {
@@ -80,7 +91,11 @@ export class EditState {
 
   /** The chain's rules, to be changed. */
   items(chain: ChainState): Item[] {
-    chain.items ??= Array.from({ length: chain.count }, (_, index) => chain.first + index);
+    if (chain.items === undefined) {
+      const items: Item[] = new Array(chain.count);
+      for (let index = 0; index < chain.count; index++) items[index] = chain.first + index;
+      chain.items = items;
+    }
     return chain.items;
   }
 
@@ -118,6 +133,13 @@ export class EditState {
   /** Puts rules in the place of `removed` ones. */
   splice(chain: ChainState, at: number, removed: number, added: readonly Item[]): Item[] {
     const items = this.items(chain);
+    if (at === items.length) {
+      for (const item of added) {
+        this.#refer(item, 1);
+        items.push(item);
+      }
+      return [];
+    }
     const gone = items.slice(at, at + removed);
     if (this.references.size > 0) for (const item of gone) this.#refer(item, -1);
     for (const item of added) this.#refer(item, 1);

@@ -7,7 +7,7 @@ import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
 import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import { applyMask, formatAddress, formatMask, maskPrefix } from './ip-text.js';
+import { applyMask, formatAddress, formatMask, maskPrefix, parseAddress } from './ip-text.js';
 
 export interface Counters {
   packets: bigint;
@@ -272,7 +272,13 @@ export function writeHead(
     [head.dst, 1, inv.dst],
   ] as const) {
     if (given === undefined) continue;
-    const { address, mask } = parseNetwork(open(given, bit), family)!;
+    const text = open(given, bit);
+    if (!text.includes('/')) {
+      entry.set(parseAddress(text, family)!, index * length);
+      entry.fill(0xff, (index + 2) * length, (index + 3) * length);
+      continue;
+    }
+    const { address, mask } = parseNetwork(text, family)!;
     entry.set(address, index * length);
     entry.set(mask, (index + 2) * length);
   }
@@ -346,8 +352,24 @@ export interface ExtensionBytes {
   payload: Uint8Array;
 }
 
+/** Where the match or target at `at` ends. Throws where that is behind `end`. */
+export function partEnd(bytes: Uint8Array, at: number, end: number): number {
+  const size = end - at < extensionHeader.size ? 0 : readUint16(bytes, at);
+  if (size < extensionHeader.size || at + size > end) {
+    throw new RangeError(
+      `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
+    );
+  }
+  return at + size;
+}
+
+/** Throws where the sizes in an entry do not fit together. */
+export function checkEntry(entry: Uint8Array, family: Family): void {
+  entryParts(entry, family);
+}
+
 /** Where each match ends, and where the target begins; it ends with the entry. */
-export function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
+function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
   const layout = layouts[family];
   const target = readUint16(entry, layout.targetOffset);
   const next = readUint16(entry, layout.nextOffset);
@@ -357,20 +379,11 @@ export function entryParts(entry: Uint8Array, family: Family): { ends: number[];
     );
   }
   const ends: number[] = [];
-  const step = (at: number, end: number): number => {
-    const size = end - at < extensionHeader.size ? 0 : readUint16(entry, at);
-    if (size < extensionHeader.size || at + size > end) {
-      throw new RangeError(
-        `entry: an extension of ${size} bytes at ${at} does not fit before ${end}`,
-      );
-    }
-    return at + size;
-  };
   for (let at = layout.size; at < target; ) {
-    at = step(at, target);
+    at = partEnd(entry, at, target);
     ends.push(at);
   }
-  const end = step(target, next);
+  const end = partEnd(entry, target, next);
   if (end !== next) throw new RangeError(`entry: ${next - end} bytes after the target`);
   return { ends, target };
 }
@@ -401,28 +414,41 @@ export function splitEntry(
   return { matches, target: extensionAt(entry, target, entry.length) };
 }
 
+/** What stands in one part of an entry that is put together: its bytes, or who writes them. */
+export interface PartBytes {
+  name: string;
+  revision: number;
+  size: number;
+  /** Writes over zeroed bytes. */
+  write(payload: DataView): void;
+}
+
 /** Puts an entry together; its head and counters are still zero. */
 export function joinEntry(
   family: Family,
-  matches: readonly ExtensionBytes[],
-  target: ExtensionBytes,
+  matches: readonly PartBytes[],
+  target: PartBytes,
 ): Uint8Array {
   const layout = layouts[family];
-  const sizeOf = (each: ExtensionBytes) => extensionHeader.size + each.payload.length;
-  const targetOffset = matches.reduce((sum, each) => sum + sizeOf(each), layout.size);
-  const total = targetOffset + sizeOf(target);
+  let targetOffset = layout.size;
+  for (const { size } of matches) targetOffset += extensionHeader.size + size;
+  const total = targetOffset + extensionHeader.size + target.size;
   if (total > 0xffff) throw refused('rule', `its ${total} bytes do not fit in an entry (65535)`);
   const entry = new Uint8Array(total);
   const view = viewOf(entry);
   let at = layout.size;
-  for (const each of [...matches, target]) {
-    view.setUint16(at, sizeOf(each), littleEndian);
-    entry.set(textToBytes(each.name), at + extensionHeader.name);
-    entry[at + extensionHeader.revision] = each.revision;
-    entry.set(each.payload, at + extensionHeader.size);
-    at += sizeOf(each);
-  }
+  for (const match of matches) at = writePart(entry, view, at, match);
+  writePart(entry, view, at, target);
   view.setUint16(layout.targetOffset, targetOffset, littleEndian);
   view.setUint16(layout.nextOffset, total, littleEndian);
   return entry;
+}
+
+function writePart(entry: Uint8Array, view: DataView, at: number, part: PartBytes): number {
+  const size = extensionHeader.size + part.size;
+  view.setUint16(at, size, littleEndian);
+  entry.set(textToBytes(part.name), at + extensionHeader.name);
+  entry[at + extensionHeader.revision] = part.revision;
+  part.write(new DataView(entry.buffer, at + extensionHeader.size, part.size));
+  return at + size;
 }

@@ -12,8 +12,24 @@ export function leadingNumber(text: string): { value: bigint; rest: string } | u
   return { value, rest: text.slice(match[0].length) };
 }
 
+/** The value of a text of one to nine digits of which the first is no zero, or of `0`; else -1. */
+function plainNumber(text: string): number {
+  const { length } = text;
+  if (length === 0 || length > 9 || (length > 1 && text.charCodeAt(0) === 48)) return -1;
+  let value = 0;
+  for (let at = 0; at < length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 /** A whole text that is one number of C (decimal, 0x…, 0…), in `0 … max`. */
 export function wholeNumber(text: string, max: number): number | undefined {
+  // Nearly all are plain, and the general way goes through big integers.
+  const plain = plainNumber(text);
+  if (plain >= 0) return plain <= max ? plain : undefined;
   const number = leadingNumber(text);
   if (number === undefined || number.rest !== '' || number.value > BigInt(max)) return undefined;
   return Number(number.value);
@@ -31,10 +47,19 @@ export function parseIpv4(text: string, shorthand = false): Uint8Array | undefin
     return Uint8Array.of(whole >>> 24, (whole >>> 16) & 255, (whole >>> 8) & 255, whole & 255);
   }
   const bytes = new Uint8Array(4);
-  for (const [index, part] of parts.entries()) {
-    const byte = shorthand ? wholeNumber(part, 255) : /^\d{1,3}$/.test(part) ? Number(part) : 256;
+  for (let at = 0; at < parts.length; at++) {
+    const part = parts[at]!;
+    const plain = plainNumber(part);
+    const byte =
+      plain >= 0
+        ? plain
+        : shorthand
+          ? wholeNumber(part, 255)
+          : /^\d{1,3}$/.test(part)
+            ? Number(part)
+            : 256;
     if (byte === undefined || byte > 255) return undefined;
-    bytes[index] = byte;
+    bytes[at] = byte;
   }
   return bytes;
 }
@@ -101,11 +126,14 @@ export function parseMask(text: string, family: Family): Uint8Array | undefined 
 }
 
 export function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  for (const byte of bytes) if (byte !== 0) return false;
+  return true;
 }
 
 export function applyMask(address: Uint8Array, mask: Uint8Array): Uint8Array {
-  return address.map((byte, at) => byte & mask[at]!);
+  const masked = new Uint8Array(address.length);
+  for (let at = 0; at < masked.length; at++) masked[at] = address[at]! & mask[at]!;
+  return masked;
 }
 
 /** `/24`, or the dotted mask where it is no prefix. */

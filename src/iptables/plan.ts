@@ -32,33 +32,39 @@ export interface PlannedChain {
   rules: readonly PlannedRule[] | { first: number; count: number };
 }
 
-interface Run {
-  kind: number;
-  a: number;
-  b: number;
-  c: number;
+/** How many rules from `at` on are neighbours in the snapshot too, as `index` says where they are. */
+function neighbours(
+  rules: readonly PlannedRule[],
+  at: number,
+  index: (rule: PlannedRule) => number | undefined,
+): number {
+  const first = index(rules[at]!)!;
+  let end = at + 1;
+  while (end < rules.length && index(rules[end]!) === first + (end - at)) end++;
+  return end - at;
 }
 
-/** Rules in their order, neighbours of the snapshot together. */
-function runsOf(rules: PlannedChain['rules'], add: (entry: Uint8Array) => number): Run[] {
-  if ('first' in rules) return [{ kind: kinds.keep, a: rules.first, b: rules.count, c: 0 }];
-  const runs: Run[] = [];
-  let last: Run | undefined;
-  for (const rule of rules) {
-    if (typeof rule === 'object' && 'entry' in rule) {
-      const { entry, countersOf = none } = rule;
-      last = undefined;
-      runs.push({ kind: kinds.entry, a: add(entry), b: entry.length, c: countersOf });
-      continue;
-    }
-    const [kind, index] =
-      typeof rule === 'number' ? [kinds.keep, rule] : [kinds.keepZeroed, rule.zeroed];
-    if (last?.kind === kind && last.a + last.b === index) {
-      last.b++;
+const kept = (rule: PlannedRule) => (typeof rule === 'number' ? rule : undefined);
+const zeroed = (rule: PlannedRule) =>
+  typeof rule === 'object' && 'zeroed' in rule ? rule.zeroed : undefined;
+
+/** Four numbers for each run: rules in their order, neighbours of the snapshot together. */
+function runsOf(rules: PlannedChain['rules'], add: (entry: Uint8Array) => number): number[] {
+  if ('first' in rules) return [kinds.keep, rules.first, rules.count, 0];
+  const runs: number[] = [];
+  for (let at = 0; at < rules.length; ) {
+    const rule = rules[at]!;
+    let count = 1;
+    if (typeof rule === 'number') {
+      count = neighbours(rules, at, kept);
+      runs.push(kinds.keep, rule, count, 0);
+    } else if ('entry' in rule) {
+      runs.push(kinds.entry, add(rule.entry), rule.entry.length, rule.countersOf ?? none);
     } else {
-      last = { kind, a: index, b: 1, c: 0 };
-      runs.push(last);
+      count = neighbours(rules, at, zeroed);
+      runs.push(kinds.keepZeroed, rule.zeroed, count, 0);
     }
+    at += count;
   }
   return runs;
 }
@@ -74,7 +80,7 @@ export function writePlan(base: Snapshot, chains: readonly PlannedChain[]): Uint
     return at;
   };
   const runs = chains.map((chain) => runsOf(chain.rules, add));
-  const runCount = runs.reduce((sum, each) => sum + each.length, 0);
+  const runCount = runs.reduce((sum, each) => sum + each.length / 4, 0);
   const entriesAt = headerSize + chains.length * chainSize + runCount * runSize;
   const bytes = new Uint8Array(entriesAt + entriesSize);
   const view = new DataView(bytes.buffer);
@@ -88,20 +94,21 @@ export function writePlan(base: Snapshot, chains: readonly PlannedChain[]): Uint
   let run = 0;
   chains.forEach((chain, index) => {
     const at = headerSize + index * chainSize;
+    const own = runs[index]!;
     bytes.set(textToBytes(chain.name), at);
     put(at + 32, chain.hook);
     put(at + 36, chain.policy === undefined ? 0 : chain.policy === 'ACCEPT' ? 1 : 2);
     put(at + 40, chain.counters === undefined ? 0 : 1);
     put(at + 44, run);
-    put(at + 48, runs[index]!.length);
+    put(at + 48, own.length / 4);
     view.setBigUint64(at + 56, chain.counters?.packets ?? 0n, littleEndian);
     view.setBigUint64(at + 64, chain.counters?.bytes ?? 0n, littleEndian);
-    for (const each of runs[index]!) {
+    for (let i = 0; i < own.length; i += 4) {
       const to = headerSize + chains.length * chainSize + run++ * runSize;
-      put(to, each.kind);
-      put(to + 4, each.kind === kinds.entry ? entriesAt + each.a : each.a);
-      put(to + 8, each.b);
-      put(to + 12, each.c);
+      put(to, own[i]!);
+      put(to + 4, own[i] === kinds.entry ? entriesAt + own[i + 1]! : own[i + 1]!);
+      put(to + 8, own[i + 2]!);
+      put(to + 12, own[i + 3]!);
     }
   });
   let at = entriesAt;

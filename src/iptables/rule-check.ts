@@ -82,9 +82,13 @@ function checkRaw(given: UnknownExtension, path: string): UnknownExtension {
   return given;
 }
 
+// What nearly all are called.
+const plainName = /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$/;
+
 /** A name that `-j` takes for a chain. The CLI's rules; libiptc itself would take more. */
 export function checkChainName(name: unknown, path: string): string {
   if (typeof name !== 'string') throw badType(path, 'a string', name);
+  if (plainName.test(name)) return name;
   const length = textToBytes(name).length;
   if (length < 1 || length > maxNameLength) {
     throw badRange(path, `a chain name of 1…${maxNameLength} bytes`, name);

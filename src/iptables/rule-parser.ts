@@ -22,13 +22,14 @@ import type { HostNames, SetNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import {
   applyMask,
+  formatAddress,
   isZero,
   parseIpv4,
   parseIpv6,
   parseMask,
-  prefixMask,
   wholeNumber,
 } from './ip-text.js';
+import type { CheckedRule } from './rule-check.js';
 import { checkChainName, checkRule } from './rule-check.js';
 import type { Match, RuleInit, Target } from './rule-types.js';
 import { maxNameLength } from './rule-types.js';
@@ -97,6 +98,8 @@ interface Loaded {
   draft: Draft<Record<string, unknown>>;
   /** Options given so far, by their first name, as written. */
   used: Map<string, string>;
+  /** Fields, and the options that set them. */
+  setBy: Record<string, string>;
 }
 
 /** What a long option can mean at some point of the text. */
@@ -108,6 +111,43 @@ interface Meaning {
   kind?: Kind;
 }
 
+/** A rule that was read, and what its checks have made of it, ready to be written. */
+export interface ParsedRule {
+  readonly init: RuleInit;
+  readonly checked: CheckedRule;
+}
+
+/** The options of one extension, by name. */
+interface Meanings {
+  readonly owner: string;
+  readonly kind: Kind;
+  readonly byName: ReadonlyMap<string, Meaning>;
+}
+
+const meaningsOf = new WeakMap<object, Meanings>();
+
+/** The options that `-m name` or `-j NAME` adds. */
+function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
+  const source = alias ?? extension;
+  let meanings = meaningsOf.get(source);
+  if (meanings === undefined) {
+    const owner = source.name;
+    const byName = new Map<string, Meaning>();
+    for (const option of optionsOf(source)) {
+      for (const name of option.names) {
+        if (!byName.has(name)) byName.set(name, { option, owner, kind });
+      }
+    }
+    meanings = { owner, kind, byName };
+    meaningsOf.set(source, meanings);
+  }
+  return meanings;
+}
+
+// The last parser, for the shapes of all that it has made: V8 drops the code that it has made for a kind
+// of object together with the last such object.
+const kept: { last?: RuleParser } = {};
+
 /** The parser of one rule's words; used once. */
 export class RuleParser {
   readonly #words: readonly string[];
@@ -115,7 +155,8 @@ export class RuleParser {
   readonly #family: Family;
   readonly #options: ParseOptions & { names: HostNames };
   /** Extension options, the latest loaded first, as libxtables merges them. */
-  #meanings: [name: string, meaning: Meaning][] = [];
+  readonly #meanings: Meanings[] = [];
+  #parsed: ParsedRule[] | undefined;
   readonly #matches: (Loaded | UnknownExtension)[] = [];
   #target: Loaded | UnknownExtension | Target | undefined;
   #targetSeen = false;
@@ -133,10 +174,12 @@ export class RuleParser {
     this.#family = options.family ?? 'ipv4';
   }
 
-  parse(): RuleInit[] {
+  parse(): ParsedRule[] {
+    kept.last = this;
     for (let word = this.#next(); word !== undefined; word = this.#next()) this.#word(word);
     if (this.#inverted) throw refused('rule: !', 'nothing to negate follows');
-    return this.#finish();
+    this.#parsed = this.#finish();
+    return this.#parsed;
   }
 
   #next(): string | undefined {
@@ -207,15 +250,19 @@ export class RuleParser {
   #lookUp(name: string): Meaning | { ambiguous: string[] } | undefined {
     const base = baseOptions.get(name);
     if (base !== undefined) return { base };
-    const exact = this.#meanings.find(([each]) => each === name);
-    if (exact !== undefined) return exact[1];
+    for (const { byName } of this.#meanings) {
+      const exact = byName.get(name);
+      if (exact !== undefined) return exact;
+    }
     const found = new Map<unknown, [string, Meaning]>();
     for (const [each, letter] of baseOptions) {
       if (each.startsWith(name) && !found.has(letter)) found.set(letter, [each, { base: letter }]);
     }
-    for (const [each, meaning] of this.#meanings) {
-      if (each.startsWith(name) && !found.has(meaning.option))
-        found.set(meaning.option, [each, meaning]);
+    for (const { byName } of this.#meanings) {
+      for (const [each, meaning] of byName) {
+        if (each.startsWith(name) && !found.has(meaning.option))
+          found.set(meaning.option, [each, meaning]);
+      }
     }
     if (found.size === 0) return undefined;
     if (found.size > 1) return { ambiguous: [...found.values()].map(([each]) => `--${each}`) };
@@ -239,17 +286,11 @@ export class RuleParser {
   }
 
   #load(kind: Kind, name: string, named: Named): Loaded {
-    const loaded: Loaded = { kind, name, named, draft: {}, used: new Map() };
+    const loaded: Loaded = { kind, name, named, draft: {}, used: new Map(), setBy: {} };
     const owner = named.alias?.name ?? named.extension.name;
     // A second instance of a match adds no options: the first one's mean it from now on.
-    const again = this.#meanings.some(([, each]) => each.owner === owner && each.kind === kind);
-    if (!again) {
-      const fresh: [string, Meaning][] = [];
-      for (const option of optionsOf(named.alias ?? named.extension)) {
-        for (const each of option.names) fresh.push([each, { option, owner, kind }]);
-      }
-      this.#meanings = [...fresh, ...this.#meanings];
-    }
+    const again = this.#meanings.some((each) => each.owner === owner && each.kind === kind);
+    if (!again) this.#meanings.unshift(meaningsFor(named, kind));
     if (kind === 'match') this.#matches.push(loaded);
     else this.#target = loaded;
     return loaded;
@@ -292,7 +333,9 @@ export class RuleParser {
     if (inverted && !option.invertible) throw refused(path, 'cannot be negated');
     const id = option.names[0]!;
     if (loaded.used.has(id) && !option.repeat) throw refused(path, 'can only be used once');
-    for (const other of optionsOf(loaded.named.alias ?? loaded.named.extension)) {
+    const others =
+      loaded.used.size === 0 ? [] : optionsOf(loaded.named.alias ?? loaded.named.extension);
+    for (const other of others) {
       const before = loaded.used.get(other.names[0]!);
       if (before === undefined || other === option) continue;
       const clash =
@@ -301,10 +344,17 @@ export class RuleParser {
       if (clash) throw refused(path, `cannot be used together with ${before}`);
     }
     loaded.used.set(id, word);
+    const { family, names, sets, protocol, protocolInverted } = this.#place(path);
     const at: ArgumentPlace = {
-      ...this.#place(path),
+      family,
+      names,
+      sets,
+      path,
+      protocol,
+      protocolInverted,
       option: word,
       inverted,
+      setBy: loaded.setBy,
       more: () => this.#next(),
       peek: () => this.#words[this.#at],
     };
@@ -383,8 +433,9 @@ export class RuleParser {
   }
 
   #addresses(text: string, path: string, inverted: boolean): string[] {
+    if (!text.includes(',')) return [this.#network(text.trimStart(), path)];
     const parts = text.split(',');
-    if (inverted && parts.length > 1) throw refused(path, 'a list cannot be negated');
+    if (inverted) throw refused(path, 'a list cannot be negated');
     return parts.map((part) => this.#network(part.replace(/^\s+/, ''), path));
   }
 
@@ -397,8 +448,8 @@ export class RuleParser {
       const expected = `an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address or network (host names are not resolved)`;
       throw badRange(path, expected, text);
     }
-    const full = prefixMask(family === 'ipv4' ? 32 : 128, family);
-    const mask = cut < 0 ? full : parseMask(text.slice(cut + 1), family);
+    if (cut < 0) return formatAddress(address);
+    const mask = parseMask(text.slice(cut + 1), family);
     if (mask === undefined) throw badRange(path, 'a mask or prefix length after /', text);
     return formatNetwork({ address: applyMask(address, mask), mask });
   }
@@ -461,7 +512,7 @@ export class RuleParser {
     };
   }
 
-  #finish(): RuleInit[] {
+  #finish(): ParsedRule[] {
     const loadedMatches: (Loaded | undefined)[] = [];
     const matches = this.#matches.map((each) => {
       loadedMatches.push('named' in each ? each : undefined);
@@ -480,21 +531,32 @@ export class RuleParser {
         return option === undefined ? lead : `${lead} ${used ?? `--${option.names[0]}`}`;
       };
     };
-    const base: RuleInit = {
-      ...this.#head,
-      ...(matches.length > 0 && { matches }),
-      ...(target !== undefined && { target }),
-      ...(this.#counters !== undefined && { counters: this.#counters }),
-    };
-    checkRule(base, this.#options, { path: 'rule', part });
-    const rules: RuleInit[] = [];
-    for (const src of this.#sources?.list ?? [undefined]) {
-      for (const dst of this.#destinations?.list ?? [undefined]) {
-        const rule: { -readonly [K in keyof RuleInit]: RuleInit[K] } = { ...base };
+    const base: { -readonly [K in keyof RuleInit]: RuleInit[K] } = this.#head;
+    if (matches.length > 0) base.matches = matches;
+    if (target !== undefined) base.target = target;
+    if (this.#counters !== undefined) base.counters = this.#counters;
+    const checked = checkRule(base, this.#options, { path: 'rule', part });
+    const rules: ParsedRule[] = [];
+    const sources = this.#sources?.list ?? [undefined];
+    const destinations = this.#destinations?.list ?? [undefined];
+    const several = sources.length * destinations.length > 1;
+    for (const src of sources) {
+      for (const dst of destinations) {
+        const init: typeof base = several ? { ...base } : base;
+        const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = several
+          ? { ...checked.head }
+          : checked.head;
         // A /0 that is not negated says nothing: the kernel's entry cannot hold it either.
-        if (src !== undefined) setUnlessAny(rule, 'src', src, this.#sources!.inverted);
-        if (dst !== undefined) setUnlessAny(rule, 'dst', dst, this.#destinations!.inverted);
-        rules.push(rule);
+        if (src !== undefined && says(src, this.#sources!)) {
+          init.src = not(src, this.#sources!.inverted);
+          head.src = init.src;
+        }
+        if (dst !== undefined && says(dst, this.#destinations!)) {
+          init.dst = not(dst, this.#destinations!.inverted);
+          head.dst = init.dst;
+        }
+        const { matches: parts, target: end, counters } = checked;
+        rules.push({ init, checked: { head, matches: parts, target: end, counters } });
       }
     }
     return rules;
@@ -513,14 +575,9 @@ function not<T>(value: T, inverted: boolean): Not<T> {
   return inverted ? { not: value } : value;
 }
 
-function setUnlessAny(
-  rule: { src?: RuleHead['src']; dst?: RuleHead['dst'] },
-  key: 'src' | 'dst',
-  text: string,
-  inverted: boolean,
-): void {
-  const mask = text.includes('/') ? text.slice(text.indexOf('/') + 1) : '';
-  const any =
-    mask === '0' || (mask !== '' && isZero(parseIpv6(mask) ?? parseIpv4(mask) ?? Uint8Array.of(1)));
-  if (inverted || !any) rule[key] = not(text, inverted);
+function says(text: string, { inverted }: { inverted: boolean }): boolean {
+  const cut = text.indexOf('/');
+  if (inverted || cut < 0) return true;
+  const mask = text.slice(cut + 1);
+  return mask !== '0' && !isZero(parseIpv6(mask) ?? parseIpv4(mask) ?? Uint8Array.of(1));
 }

@@ -1,11 +1,11 @@
 // The matches and the target of an entry → their typed forms, remembered from rule to rule. Text and
 // the part before the matches are elsewhere.
-import { entryParts, layouts } from './entry.js';
+import { checkEntry, layouts, partEnd, readUint16 } from './entry.js';
 import type { Typed } from './extensions/codec.js';
-import { decode } from './extensions/codec.js';
-import type { Kind, UnknownExtension } from './extensions/define.js';
+import { decodeAt } from './extensions/codec.js';
+import type { Extension, Kind, UnknownExtension } from './extensions/define.js';
 import { registry } from './extensions/index.js';
-import { bytesToText } from './extensions/stores.js';
+import { textAt } from './extensions/stores.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import type { DecodeOptions, GotoTarget, JumpTarget, Match, Target } from './rule-types.js';
@@ -33,10 +33,39 @@ const verdictTargets = new Map<string, Target>(
 );
 
 function headerName(entry: Buffer, at: number): string {
-  let end = at + 2;
-  let plain = true;
-  while (end < at + 31 && entry[end] !== 0) if (entry[end++]! >= 0x80) plain = false;
-  return plain ? entry.toString('latin1', at + 2, end) : bytesToText(entry.subarray(at + 2, end));
+  const nul = entry.indexOf(0, at + 2);
+  return textAt(entry, at + 2, nul < 0 ? at + 31 : Math.min(nul, at + 31));
+}
+
+interface Known {
+  extension: Extension;
+  newest: boolean;
+  /** Kept alive for its shape, with which the code that V8 made for it would go (table.ts). */
+  sample?: Typed | UnknownExtension;
+}
+
+/** By the name and the revision as they stand in a header: what is known only, so that it ends. */
+const known: Record<Family, Record<Kind, Map<string, Known>>> = {
+  ipv4: { match: new Map(), target: new Map() },
+  ipv6: { match: new Map(), target: new Map() },
+};
+
+function knownAt(kind: Kind, entry: Buffer, at: number, family: Family): Known | undefined {
+  const header = entry.toString('latin1', at + 2, at + 32);
+  const before = known[family][kind].get(header);
+  if (before !== undefined) return before;
+  const name = headerName(entry, at);
+  const extension = registry.find(family, kind, name, entry[at + 31]!);
+  if (extension === undefined) return undefined;
+  const found: Known = { extension, newest: registry.newest(family, kind, name) === extension };
+  // Behind the NUL there may be anything in an entry that a caller made.
+  if (headerSaysOnly(entry, at, name)) known[family][kind].set(header, found);
+  return found;
+}
+
+function headerSaysOnly(entry: Buffer, at: number, name: string): boolean {
+  for (let i = at + 2 + name.length; i < at + 31; i++) if (entry[i] !== 0) return false;
+  return true;
 }
 
 function readExtension(
@@ -50,18 +79,19 @@ function readExtension(
   const cache = remembered[family][kind];
   // Large ones, mostly comments, hardly repeat: the key would cost more than it saves.
   const key = end - at <= rememberedSize ? entry.toString('latin1', at, end) : undefined;
-  const known = key === undefined ? undefined : cache.get(key);
-  if (known !== undefined) return known;
-  const name = headerName(entry, at);
-  const revision = entry[at + 31]!;
-  const payload = entry.subarray(at + 32, end);
-  const extension = registry.find(family, kind, name, revision);
-  const newest = registry.newest(family, kind, name);
-  if (extension === undefined) {
-    const warning = newest === undefined ? `unknown ${kind}` : `unknown revision ${revision}`;
-    return { name, revision, data: Uint8Array.from(payload), warning };
+  const before = key === undefined ? undefined : cache.get(key);
+  if (before !== undefined) return before;
+  const found = knownAt(kind, entry, at, family);
+  if (found === undefined) {
+    const name = headerName(entry, at);
+    const revision = entry[at + 31]!;
+    const isKnown = registry.newest(family, kind, name) !== undefined;
+    const warning = isKnown ? `unknown revision ${revision}` : `unknown ${kind}`;
+    return { name, revision, data: new Uint8Array(entry.subarray(at + 32, end)), warning };
   }
-  const typed = decode(extension, payload, options, newest === extension);
+  const { extension, newest } = found;
+  const typed = decodeAt(extension, entry, at + 32, end, options, newest);
+  found.sample ??= typed;
   if (key !== undefined && !('data' in typed) && !extension.namesSets) {
     if (cache.size >= rememberedLimit) cache.clear();
     cache.set(key, typed as Typed);
@@ -69,8 +99,9 @@ function readExtension(
   return typed;
 }
 
-function readTarget(
+function targetAt(
   entry: Buffer,
+  flagsAt: number,
   at: number,
   end: number,
   options: ReadOptions,
@@ -88,8 +119,7 @@ function readTarget(
   if (isExtension || entry.subarray(at + 32, end).some((byte) => byte !== 0)) {
     return readExtension('target', entry, at, end, options) as Target;
   }
-  const layout = layouts[family];
-  const isGoto = (entry[layout.flags]! & layout.goto) !== 0;
+  const isGoto = (entry[flagsAt]! & layouts[family].goto) !== 0;
   return Object.freeze({ name: isGoto ? 'goto' : 'jump', chain: name } as JumpTarget | GotoTarget);
 }
 
@@ -98,18 +128,34 @@ const noMatches: readonly Match[] = Object.freeze([]);
 /** Reads what stands after the head. Throws where sizes do not fit together. */
 export function readParts(raw: Uint8Array, options: ReadOptions): Parts {
   const entry = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
-  const { ends, target } = entryParts(entry, options.family);
-  let at = layouts[options.family].size;
-  if (ends.length === 0) {
-    return { matches: noMatches, target: readTarget(entry, target, entry.length, options) };
-  }
+  checkEntry(entry, options.family);
+  return { matches: readMatches(entry, 0, options), target: readTarget(entry, 0, options) };
+}
+
+/** The matches of the entry that begins at `at`, whose sizes are known to fit together. */
+export function readMatches(bytes: Buffer, at: number, options: ReadOptions): readonly Match[] {
+  const { size, targetOffset } = layouts[options.family];
+  const end = at + readUint16(bytes, at + targetOffset);
+  let from = at + size;
+  if (from >= end) return noMatches;
   const matches: Match[] = [];
-  for (const end of ends) {
-    matches.push(readExtension('match', entry, at, end, options) as Match);
-    at = end;
+  while (from < end) {
+    const to = partEnd(bytes, from, end);
+    matches.push(readExtension('match', bytes, from, to, options) as Match);
+    from = to;
   }
-  return {
-    matches: Object.freeze(matches),
-    target: readTarget(entry, target, entry.length, options),
-  };
+  return Object.freeze(matches);
+}
+
+/** The target of such an entry. */
+export function readTarget(bytes: Buffer, at: number, options: ReadOptions): Target | undefined {
+  const { flags, targetOffset, nextOffset } = layouts[options.family];
+  const from = at + readUint16(bytes, at + targetOffset);
+  const end = at + readUint16(bytes, at + nextOffset);
+  return targetAt(bytes, at + flags, from, end, options);
+}
+
+/** The raw form, whose bytes can be changed; everything else is frozen. */
+export function hasRaw(each: Match | Target): boolean {
+  return each.data !== undefined;
 }

@@ -7,7 +7,7 @@ import { parseIpv6 } from './ip-text.js';
 import type { EncodeOptions, RuleInit } from './rule.js';
 import { decodeRule, encodeRule, Rule } from './rule.js';
 import { checkRule } from './rule-check.js';
-import type { ParseOptions } from './rule-parser.js';
+import type { ParsedRule, ParseOptions } from './rule-parser.js';
 import { RuleParser } from './rule-parser.js';
 import { splitWords } from './rule-words.js';
 
@@ -20,6 +20,11 @@ export type { ParseOptions } from './rule-parser.js';
  * @throws {RangeError} with the option and the reason
  */
 export function parseRules(text: string, options: ParseOptions = {}): RuleInit[] {
+  return parseChecked(text, options).map(({ init }) => init);
+}
+
+/** The same, with what the checks have made of each rule. */
+export function parseChecked(text: string, options: ParseOptions): ParsedRule[] {
   if (typeof text !== 'string') throw new TypeError(`rule: expected a string, got ${typeof text}`);
   if (text.includes('\0')) throw refused('rule', 'a NUL byte cannot stand in it');
   return new RuleParser(splitWords(text), { names: systemNames, ...options }).parse();

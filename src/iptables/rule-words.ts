@@ -3,6 +3,7 @@
 
 /** Splits as iptables-restore does: blanks between words, double quotes, backslash inside them. */
 export function splitWords(text: string): string[] {
+  if (!text.includes('"')) return text.split(/[ \t\n]+/).filter((word) => word !== '');
   const words: string[] = [];
   let word = '';
   let quoted = false;

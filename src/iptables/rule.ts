@@ -1,6 +1,6 @@
 // One rule: its typed form, its bytes (the portable form of an entry: see PortableEntry) and the way
 // between them. Pure: no kernel, no table. Text is rule-text.ts, layouts are entry.ts.
-import type { Counters, ExtensionBytes, RuleHead } from './entry.js';
+import type { Counters, PartBytes, RuleHead } from './entry.js';
 import {
   joinEntry,
   layouts,
@@ -8,7 +8,6 @@ import {
   readCounters,
   readHead,
   readUint16,
-  viewOf,
   writeCounters,
   writeHead,
 } from './entry.js';
@@ -20,8 +19,9 @@ import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import type { CheckedRule } from './rule-check.js';
 import { checkRule, extensionFor } from './rule-check.js';
-import type { Parts } from './rule-read.js';
-import { readParts } from './rule-read.js';
+import type { RuleHome } from './rule-home.js';
+import { EntryHome } from './rule-home.js';
+import type { ReadOptions } from './rule-read.js';
 import type {
   DecodeOptions,
   EncodeOptions,
@@ -37,37 +37,39 @@ export type { Not, UnknownExtension } from './extensions/define.js';
 export type { Family } from './ip-text.js';
 export type * from './rule-types.js';
 
-/** An immutable rule. Everything is decoded when it is first asked for. */
+/**
+ * An immutable rule. Everything is decoded when it is first asked for. Whether two say the same tells
+ * `toString()`; they have no properties of their own that a deep comparison could see.
+ */
 export class Rule implements RuleInit {
-  readonly family: Family;
-  /** The bytes of the rule. Never change them: they are what is written back. */
-  readonly raw: PortableEntry;
-  readonly #options: DecodeOptions & { names: HostNames };
+  // A rule of a table is a place in it and nothing more: there may be very many.
+  readonly #home: RuleHome;
+  readonly #index: number;
+  #raw: PortableEntry | undefined;
   #head: RuleHead | undefined;
-  #parts: Parts | undefined;
 
-  /** Use `decodeRule`. Throws where the sizes in the bytes do not fit together. */
-  constructor(raw: PortableEntry, options: DecodeOptions = {}) {
-    this.raw = raw;
-    this.family = options.family ?? 'ipv4';
-    this.#options = { names: systemNames, ...options };
-    const { size, nextOffset } = layouts[this.family];
-    if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
-      throw new RangeError(`entry: ${raw.length} bytes are not one ${this.family} rule`);
-    }
+  /** @internal Use `decodeRule`. */
+  constructor(home: RuleHome, index: number) {
+    this.#home = home;
+    this.#index = index;
   }
 
-  get #read(): Parts {
-    let parts = this.#parts;
-    if (parts === undefined) {
-      parts = readParts(this.raw, { ...this.#options, family: this.family });
-      this.#parts = parts;
-    }
-    return parts;
+  get family(): Family {
+    return this.#home.options.family;
+  }
+
+  /** The bytes of the rule. Never change them: they are what is written back. */
+  get raw(): PortableEntry {
+    this.#raw ??= this.#home.raw(this.#index);
+    return this.#raw;
+  }
+
+  get #names(): HostNames {
+    return this.#home.options.names;
   }
 
   get #headFields(): RuleHead {
-    this.#head ??= readHead(this.raw, this.family, this.#options.names);
+    this.#head ??= readHead(this.raw, this.family, this.#names);
     return this.#head;
   }
 
@@ -90,10 +92,10 @@ export class Rule implements RuleInit {
     return this.#headFields.fragment;
   }
   get matches(): readonly Match[] {
-    return this.#read.matches;
+    return this.#home.matches(this.#index);
   }
   get target(): Target | undefined {
-    return this.#read.target;
+    return this.#home.target(this.#index);
   }
   get counters(): Counters {
     return readCounters(this.raw, this.family);
@@ -110,7 +112,7 @@ export class Rule implements RuleInit {
     const { size, counters } = layouts[this.family];
     const head = new Uint8Array(size);
     const isGoto = this.target?.name === 'goto' && this.target.data === undefined;
-    writeHead(head, this.family, this.#headFields, this.#options.names, isGoto);
+    writeHead(head, this.family, this.#headFields, this.#names, isGoto);
     const till = layouts[this.family].flags + 2;
     if (head.some((byte, at) => at < till && at < counters && byte !== this.raw[at])) {
       found.push('the part before the matches holds more than iptables can say');
@@ -126,10 +128,11 @@ export class Rule implements RuleInit {
 
   /** The text of the rule as iptables-save writes it, from the first option on. */
   toString(): string {
-    return printRule(this.#headFields, this.matches, this.target, {
-      family: this.family,
-      ...this.#options,
-    });
+    return printRule(this.#headFields, this.matches, this.target, this.#home.options);
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Rule { ${this.toString()} }`;
   }
 
   /** The typed form; counters and payloads as strings, which JSON can hold. */
@@ -147,9 +150,20 @@ export class Rule implements RuleInit {
   }
 }
 
-/** The rule that an entry's portable bytes hold. */
+/** The rule that an entry's portable bytes hold. Throws where it is not one entry. */
 export function decodeRule(raw: PortableEntry, options: DecodeOptions = {}): Rule {
-  return new Rule(raw, options);
+  const all = readOptions(options);
+  const { size, nextOffset } = layouts[all.family];
+  if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
+    throw new RangeError(`entry: ${raw.length} bytes are not one ${all.family} rule`);
+  }
+  return new Rule(new EntryHome(raw, all), 0);
+}
+
+/** The options, filled in. */
+export function readOptions(options: DecodeOptions): ReadOptions {
+  const { family = 'ipv4', names = systemNames, sets, isChain } = options;
+  return isChain === undefined ? { family, names, sets } : { family, names, sets, isChain };
 }
 
 export function hex(bytes: Uint8Array): string {
@@ -186,18 +200,26 @@ export function printRule(
 export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}): PortableEntry {
   const family = options.family ?? (given instanceof Rule ? given.family : 'ipv4');
   if (given instanceof Rule && given.family === family) return given.raw;
-  const names = options.names ?? systemNames;
-  const cx = { family, names, sets: options.sets };
   const checked = checkRule(given, { ...options, family });
-  const part = (each: CheckedRule['matches'][number]): ExtensionBytes => {
-    if ('data' in each) return { name: each.name, revision: each.revision, payload: each.data };
+  return encodeChecked(checked, { ...options, family });
+}
+
+/** The bytes of a rule that checkRule() has let through with the same options. */
+export function encodeChecked(checked: CheckedRule, options: EncodeOptions): PortableEntry {
+  const { family = 'ipv4', names = systemNames, sets } = options;
+  const cx = { family, names, sets };
+  const part = (each: CheckedRule['matches'][number]): PartBytes => {
+    if ('data' in each) {
+      const { name, revision, data } = each;
+      const write = ({ buffer, byteOffset }: DataView) =>
+        new Uint8Array(buffer).set(data, byteOffset);
+      return { name, revision, size: data.length, write };
+    }
     const { extension, typed } = each;
-    const payload = new Uint8Array(extension.size);
-    writeFields(extension, typed, viewOf(payload), cx);
-    return { name: extension.name, revision: extension.revision, payload };
+    const { name, revision, size } = extension;
+    return { name, revision, size, write: (to) => writeFields(extension, typed, to, cx) };
   };
   const { target } = checked;
-  const standard = (name: string) => ({ name, revision: 0, payload: new Uint8Array(8) });
   const isGoto = target !== undefined && 'isGoto' in target && target.isGoto;
   const entry = joinEntry(
     family,
@@ -212,6 +234,9 @@ export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}):
   writeCounters(entry, family, checked.counters);
   return entry;
 }
+
+/** A verdict or a jump: its name says it all. */
+const standard = (name: string): PartBytes => ({ name, revision: 0, size: 8, write() {} });
 
 const keyOf = new WeakMap<Rule, string>();
 

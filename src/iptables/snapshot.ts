@@ -16,8 +16,12 @@ const header = {
   sets: 48,
   setCount: 52,
   name: 64,
+  parts: 96,
+  matchLists: 100,
+  targets: 104,
 };
 const magic = 0x31535458;
+const headerSize = 112;
 const chainSize = 72;
 const setSize = 36;
 const nameSize = 32;
@@ -43,6 +47,13 @@ function text(bytes: Uint8Array, at: number): string {
   return bytesToText(end < 0 ? field : field.subarray(0, end));
 }
 
+/** A table of nothing, without a name. */
+export function emptySnapshot(): Snapshot {
+  const buffer = new ArrayBuffer(headerSize);
+  new DataView(buffer).setUint32(header.magic, magic, littleEndian);
+  return new Snapshot(buffer);
+}
+
 export class Snapshot {
   readonly name: string;
   readonly family: Family;
@@ -54,6 +65,15 @@ export class Snapshot {
   readonly fingerprint: string;
   readonly sets: ReadonlyMap<number, string>;
   readonly bytes: Uint8Array;
+  /**
+   * Of each rule two numbers, that of its matches and that of its target: rules with the same number have
+   * the same bytes there. Numbers are given from 0 in the order of the rules.
+   */
+  readonly parts: Uint32Array;
+  /** How many different lists of matches there are. */
+  readonly matchLists: number;
+  /** How many different targets there are. */
+  readonly targets: number;
   readonly #view: DataView;
   readonly #offsets: Uint32Array;
 
@@ -70,6 +90,9 @@ export class Snapshot {
     this.ruleCount = word(header.ruleCount);
     this.fingerprint = Buffer.from(buffer, header.fingerprint, 16).toString('hex');
     this.#offsets = new Uint32Array(buffer, word(header.rules), this.ruleCount);
+    this.parts = new Uint32Array(buffer, word(header.parts), 2 * this.ruleCount);
+    this.matchLists = word(header.matchLists);
+    this.targets = word(header.targets);
     this.chains = Array.from({ length: word(header.chainCount) }, (_, index) => {
       const at = word(header.chains) + index * chainSize;
       return {

@@ -3,9 +3,10 @@
 import type { Family } from '../constants.js';
 import { badRange } from '../errors.js';
 import type { SetNames } from './host-names.js';
-import { type Counters, type DecodeOptions, decodeRule, type Rule } from './rule.js';
+import { type Counters, Rule, readOptions } from './rule.js';
+import { type RuleHome, SnapshotHome } from './rule-home.js';
 import { SetTable } from './sets.js';
-import type { RawChain, Snapshot } from './snapshot.js';
+import { emptySnapshot, type RawChain, type Snapshot } from './snapshot.js';
 
 /** The kernel's own tables. A module may register others. */
 export type TableName = 'filter' | 'nat' | 'mangle' | 'raw' | 'security' | (string & {});
@@ -25,13 +26,13 @@ export class Chain {
   readonly references: number;
   readonly length: number;
   readonly #raw: RawChain;
-  readonly #rule: (index: number) => Rule;
+  readonly #home: RuleHome;
   #rules: readonly Rule[] | undefined;
 
   /** @internal */
-  constructor(raw: RawChain, rule: (index: number) => Rule) {
+  constructor(raw: RawChain, home: RuleHome) {
     this.#raw = raw;
-    this.#rule = rule;
+    this.#home = home;
     this.name = raw.name;
     this.builtin = raw.hook !== 0;
     this.policy = raw.policy;
@@ -42,9 +43,13 @@ export class Chain {
 
   /** In their order, counted from 0. */
   get rules(): readonly Rule[] {
-    this.#rules ??= Object.freeze(
-      Array.from({ length: this.length }, (_, index) => this.#rule(this.#raw.first + index)),
-    );
+    if (this.#rules === undefined) {
+      const rules = new Array<Rule>(this.length);
+      const home = this.#home;
+      const { first } = this.#raw;
+      for (let i = 0; i < rules.length; i++) rules[i] = new Rule(home, first + i);
+      this.#rules = Object.freeze(rules);
+    }
     return this.#rules;
   }
 
@@ -71,12 +76,13 @@ export class Table {
 
   /** @internal */
   constructor(snapshot: Snapshot) {
+    kept.shapes ??= makeShapes();
     this.name = snapshot.name;
     this.family = snapshot.family;
     this.registered = snapshot.registered;
     this.fingerprint = snapshot.fingerprint;
-    const decode = ruleReader(snapshot);
-    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, decode)]));
+    const home = homeOf(snapshot);
+    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, home)]));
   }
 
   /** @throws {RangeError} when there is no such chain */
@@ -98,20 +104,28 @@ export function noChain(name: unknown, table: string, names: Iterable<string>): 
   return badRange('chain', `a chain of table ${table} (${some})`, name);
 }
 
-/** How the bytes of a snapshot's rules are to be read. */
-export function decodeOptions(snapshot: Snapshot, sets: SetNames): DecodeOptions {
+/** Where the rules of a snapshot are at home: `new Rule(home, index)`. */
+export function homeOf(
+  snapshot: Snapshot,
+  sets: SetNames = new SetTable(snapshot.sets),
+): SnapshotHome {
   const names = new Set(snapshot.chains.map((chain) => chain.name));
-  return { family: snapshot.family, sets, isChain: (name) => names.has(name) };
+  const { family } = snapshot;
+  return new SnapshotHome(
+    snapshot,
+    readOptions({ family, sets, isChain: (name) => names.has(name) }),
+  );
 }
 
-/** Rules by index, each made once. */
-export function ruleReader(
-  snapshot: Snapshot,
-  options: DecodeOptions = decodeOptions(snapshot, new SetTable(snapshot.sets)),
-): (index: number) => Rule {
-  const rules: (Rule | undefined)[] = new Array(snapshot.ruleCount);
-  return (index) => {
-    rules[index] ??= decodeRule(snapshot.entry(index), options);
-    return rules[index]!;
-  };
+// V8 drops the code that it has made for a kind of object together with the last such object: without
+// these, a process that reads a table now and then would begin anew each time.
+const kept: { shapes?: unknown } = {};
+
+function makeShapes(): unknown {
+  kept.shapes = true; // what is made here asks for none
+  const snapshot = emptySnapshot();
+  const counters = { packets: 0n, bytes: 0n };
+  const raw = { name: '', hook: 0, policy: undefined, first: 0, count: 1, references: 0, counters };
+  const chain = new Chain(raw, homeOf(snapshot));
+  return [new Table(snapshot), chain, chain.rules];
 }

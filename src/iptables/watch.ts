@@ -6,10 +6,10 @@ import { readSnapshot } from './commit.js';
 import { layouts } from './entry.js';
 import { littleEndian } from './extensions/stores.js';
 import { LinkedSignal } from './linked-signal.js';
-import type { Rule } from './rule.js';
+import { Rule } from './rule.js';
 import { contentKey, RulePool } from './rule-pool.js';
 import type { Snapshot } from './snapshot.js';
-import { ruleReader } from './table.js';
+import { homeOf } from './table.js';
 
 export interface WatchOptions {
   /** Milliseconds between two readings (at least 10). Default 1000. */
@@ -95,7 +95,7 @@ export function* compare(
 ): Generator<RuleHits> {
   const at = layouts[now.family].counters;
   const old = before === undefined ? () => undefined : matchRules(before, now);
-  const rule = ruleReader(now);
+  const home = homeOf(now);
   const chains = new Map(before?.chains.map((chain) => [chain.name, chain]));
   const moved = (hits: Counted) => hits.packets !== 0n || hits.bytes !== 0n;
   for (const chain of now.chains) {
@@ -109,7 +109,8 @@ export function* compare(
       const total = countersAt(now, i, at);
       const then = was === undefined ? undefined : countersAt(before!, was, at);
       const hits = difference(total, then);
-      if (moved(hits)) yield { ...place, index: i - chain.first, rule: rule(i), ...hits, total };
+      if (moved(hits))
+        yield { ...place, index: i - chain.first, rule: new Rule(home, i), ...hits, total };
     }
     if (chain.hook === 0) continue;
     const hits = difference(chain.counters, chains.get(chain.name)?.counters);

@@ -40,7 +40,8 @@ export interface XtablesBinding {
   xtTables(handle: Handle, family: number): Promise<string[]>;
   /** A snapshot; of a table that is not there yet, what a new one would hold. */
   xtRead(handle: Handle, family: number, table: string): Promise<ArrayBuffer>;
-  xtCommit(handle: Handle, plan: Uint8Array): Promise<RawCommit>;
+  /** `base`: the snapshot that the plan was made on. Both are copied. */
+  xtCommit(handle: Handle, plan: Uint8Array, base: Uint8Array): Promise<RawCommit>;
   /** `timeout` in milliseconds; negative: none. */
   xtLock(cell: CancelCell, path: string, timeout: number): Promise<HeldLock>;
   xtUnlock(lock: HeldLock): void;

@@ -403,8 +403,19 @@ class Session {
   std::vector<std::uint8_t> scratch_;
 };
 
+// What the plan was made on. To read it again would take a third of a commit; whether the kernel
+// still holds it shows in what libiptc reads.
+Result<Snapshot> base_of(const Plan& plan, SeenTable seen, const ReadOptions& options) {
+  Snapshot base;
+  if (Snapshot::adopt(plan.layout(), plan.table(), std::move(seen.memory), seen.size, base) ==
+      nullptr) {
+    return base;
+  }
+  return read_table(plan.layout(), plan.table(), options);
+}
+
 template <typename Iptc>
-Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
+Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable seen) {
   const Layout& layout = plan.layout();
   const std::string table = plan.table();
   if (!iptc.usable) {
@@ -416,7 +427,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
   ReadOptions options;
   options.create = true;
   options.sets = false;
-  auto base = read_table(layout, table, options);
+  auto base = base_of(plan, std::move(seen), options);
   if (!base) return base.error();
   CommitOutcome outcome;
   if (base->header().fingerprint != plan.header().fingerprint) {
@@ -488,8 +499,9 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan) {
 
 }  // namespace
 
-Result<CommitOutcome> commit_plan(const Plan& plan) {
-  return plan.layout().family == AF_INET ? commit_with(iptc4(), plan) : commit_with(iptc6(), plan);
+Result<CommitOutcome> commit_plan(const Plan& plan, SeenTable seen) {
+  return plan.layout().family == AF_INET ? commit_with(iptc4(), plan, std::move(seen))
+                                         : commit_with(iptc6(), plan, std::move(seen));
 }
 
 }  // namespace nf::xt

@@ -1,5 +1,5 @@
 // Writing a table: one commit through libiptc that turns the snapshot into the plan. Verifies first
-// that the kernel still holds what the plan was made on, and that libiptc sees the same.
+// that what libiptc reads is what the plan was made on, rule by rule.
 //
 // What libiptc 1.8.9 gets wrong is handled here, each where it is done:
 //  - every commit loses the policy counters: they are set explicitly
@@ -30,8 +30,15 @@ struct CommitOutcome {
   std::uint32_t rebuilt = 0;  // chains that were written anew because single edits cost more
 };
 
+// What the plan was made on, as it was read: the bytes of a snapshot. May be empty, then the table
+// is read again.
+struct SeenTable {
+  Mapping memory;
+  std::size_t size = 0;
+};
+
 // In the network namespace of the calling thread, which should hold the xtables lock. Registers the
 // table if it is not there.
-Result<CommitOutcome> commit_plan(const Plan& plan);
+Result<CommitOutcome> commit_plan(const Plan& plan, SeenTable seen);
 
 }  // namespace nf::xt

@@ -112,30 +112,43 @@ std::size_t public_size(const Part& part) {
 
 namespace {
 
-// Calls `segment(begin, end)` for every run of bytes that is content.
-template <typename Segment>
-void for_each_segment(const Layout& layout, const std::uint8_t* data, const EntryView& view,
-                      Segment segment) {
-  segment(std::size_t{0}, layout.comefrom);
-  // `comefrom` is followed by the counters, and these by the matches.
-  std::size_t begin = layout.entry_size;
-  for_each_part(layout, data, view, [&](const Part& part) {
-    const std::size_t visible = part.offset + kHeader + public_size(part);
-    const std::size_t end = part.offset + part.size;
-    if (visible == end) return;
-    segment(begin, visible);
-    begin = end;
-  });
-  if (begin < view.size) segment(begin, view.size);
+// The header and the public bytes; the size tells what is left out.
+void add_part(const std::uint8_t* data, const Part& part, Fingerprint& hash) {
+  hash.add(data + part.offset, kHeader + public_size(part));
 }
 
 }  // namespace
 
+EntryView view_of(const Layout& layout, const std::uint8_t* data) {
+  EntryView view;
+  view.size = load16(data + layout.next_offset);
+  view.target = load16(data + layout.target_offset);
+  view.target_size = load16(data + view.target);
+  const char* name = reinterpret_cast<const char*>(data + view.target + 2);
+  view.target_name = std::string_view(name, ::strnlen(name, kNameSize));
+  view.target_revision = data[view.target + 31];
+  return view;
+}
+
+Digest hash_matches(const Layout& layout, const std::uint8_t* data, const EntryView& view) {
+  Fingerprint hash;
+  for_each_match(layout, data, view, [&](const Part& part) { add_part(data, part, hash); });
+  return hash.digest();
+}
+
+Digest hash_target(const std::uint8_t* data, const EntryView& view) {
+  Fingerprint hash;
+  add_part(data, target_of(view), hash);
+  const std::size_t end = view.target + view.target_size;
+  hash.add(data + end, view.size - end);
+  return hash.digest();
+}
+
 void hash_entry(const Layout& layout, const std::uint8_t* data, const EntryView& view,
                 Fingerprint& hash) {
-  for_each_segment(layout, data, view, [&](std::size_t begin, std::size_t end) {
-    hash.add(data + begin, end - begin);
-  });
+  hash.add(data, layout.comefrom);
+  hash.add(hash_matches(layout, data, view));
+  hash.add(hash_target(data, view));
 }
 
 void clear_name_tails(const Layout& layout, std::uint8_t* data, const EntryView& view) {
@@ -164,25 +177,22 @@ bool same_content(const Layout& layout, const std::uint8_t* a, const std::uint8_
   return same && std::memcmp(a + end, b + end, left.size - end) == 0;
 }
 
-void collect_sets(const Layout& layout, const std::uint8_t* data, const EntryView& view,
-                  std::vector<std::uint16_t>& out) {
-  for_each_part(layout, data, view, [&](const Part& part) {
-    // The index comes first in every revision of the match, and in each structure of the target.
-    std::size_t count = 0;
-    std::size_t step = 0;
-    if (!part.target && part.name == "set") {
-      count = 1;
-    } else if (part.target && part.name == "SET") {
-      count = part.revision >= 3 ? 3 : 2;
-      step = part.revision == 0 ? sizeof(xt_set_info_v0) : sizeof(xt_set_info);
-    }
-    for (std::size_t i = 0; i < count; i++) {
-      const std::size_t at = kHeader + i * step;
-      if (at + sizeof(std::uint16_t) > part.size) return;
-      const std::uint16_t index = load16(data + part.offset + at);
-      if (index != IPSET_INVALID_ID) out.push_back(index);
-    }
-  });
+void collect_sets(const std::uint8_t* data, const Part& part, std::vector<std::uint16_t>& out) {
+  // The index comes first in every revision of the match, and in each structure of the target.
+  std::size_t count = 0;
+  std::size_t step = 0;
+  if (!part.target && part.name == "set") {
+    count = 1;
+  } else if (part.target && part.name == "SET") {
+    count = part.revision >= 3 ? 3 : 2;
+    step = part.revision == 0 ? sizeof(xt_set_info_v0) : sizeof(xt_set_info);
+  }
+  for (std::size_t i = 0; i < count; i++) {
+    const std::size_t at = kHeader + i * step;
+    if (at + sizeof(std::uint16_t) > part.size) return;
+    const std::uint16_t index = load16(data + part.offset + at);
+    if (index != IPSET_INVALID_ID) out.push_back(index);
+  }
 }
 
 bool is_verdict(std::string_view name) {

@@ -41,10 +41,10 @@ struct Part {
 const char* view_entry(const Layout& layout, const std::uint8_t* data, std::size_t available,
                        EntryView& out);
 
-// Calls `visit(Part)` for every match and for the target of an entry that view_entry accepted.
+// Calls `visit(Part)` for every match of an entry that view_entry accepted.
 template <typename Visit>
-void for_each_part(const Layout& layout, const std::uint8_t* data, const EntryView& view,
-                   Visit visit) {
+void for_each_match(const Layout& layout, const std::uint8_t* data, const EntryView& view,
+                    Visit visit) {
   for (std::size_t at = layout.entry_size; at < view.target;) {
     Part part;
     part.offset = at;
@@ -55,7 +55,18 @@ void for_each_part(const Layout& layout, const std::uint8_t* data, const EntryVi
     visit(part);
     at += part.size;
   }
-  visit(Part{view.target, view.target_size, view.target_name, view.target_revision, true});
+}
+
+inline Part target_of(const EntryView& view) {
+  return {view.target, view.target_size, view.target_name, view.target_revision, true};
+}
+
+// The same for every match and for the target.
+template <typename Visit>
+void for_each_part(const Layout& layout, const std::uint8_t* data, const EntryView& view,
+                   Visit visit) {
+  for_each_match(layout, data, view, visit);
+  visit(target_of(view));
 }
 
 // How many bytes of this extension's payload user space gave; what follows is the kernel's private
@@ -67,16 +78,22 @@ std::size_t public_size(const Part& part);
 // (x_tables.c, xt_obj_to_user); the rest is what was in the reader's memory.
 void clear_name_tails(const Layout& layout, std::uint8_t* data, const EntryView& view);
 
-// Adds the content of a portable entry with clear name tails: everything but its counters,
-// `comefrom` (the kernel's note of the hooks that reach the rule) and the private tails.
+// What an entry that view_entry accepted is.
+EntryView view_of(const Layout& layout, const std::uint8_t* data);
+
+// The content of a portable entry with clear name tails is everything but its counters, `comefrom`
+// (the kernel's note of the hooks that reach the rule) and the private tails. In three pieces: what
+// stands before `comefrom`, the matches, the target with what it leaves over before the next rule.
+Digest hash_matches(const Layout& layout, const std::uint8_t* data, const EntryView& view);
+Digest hash_target(const std::uint8_t* data, const EntryView& view);
+// All of it.
 void hash_entry(const Layout& layout, const std::uint8_t* data, const EntryView& view,
                 Fingerprint& hash);
 // Whether two portable entries have the same content in that sense; name tails do not matter.
 bool same_content(const Layout& layout, const std::uint8_t* a, const std::uint8_t* b);
 
-// The indexes of IP sets that the entry refers to.
-void collect_sets(const Layout& layout, const std::uint8_t* data, const EntryView& view,
-                  std::vector<std::uint16_t>& out);
+// The indexes of IP sets that a match or target refers to.
+void collect_sets(const std::uint8_t* data, const Part& part, std::vector<std::uint16_t>& out);
 
 // Whether this name, as the target of a portable entry, is a verdict.
 bool is_verdict(std::string_view name);

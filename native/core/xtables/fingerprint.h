@@ -26,6 +26,7 @@ class Fingerprint {
     mix(size, kOdd[2]);
   }
   void add(std::uint64_t value) { mix(value, kOdd[3]); }
+  void add(const Digest& digest) { mix(digest[0], digest[1]); }
 
   Digest digest() const {
     return {fold(state_[0] ^ kOdd[0], state_[1] ^ kOdd[1]),

@@ -24,6 +24,8 @@ struct Layout {
   const char* names_file;  // of the registered tables, beside /proc/thread-self/net/
   std::size_t entry_size;  // struct ipt_entry / ip6t_entry
   std::size_t target_offset, next_offset, comefrom, counters;  // fields of the entry
+  std::size_t flags;
+  std::uint8_t goto_flag;  // of the flags
 };
 
 inline constexpr Layout kIpv4{
@@ -40,6 +42,8 @@ inline constexpr Layout kIpv4{
     offsetof(ipt_entry, next_offset),
     offsetof(ipt_entry, comefrom),
     offsetof(ipt_entry, counters),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, flags),
+    IPT_F_GOTO,
 };
 inline constexpr Layout kIpv6{
     AF_INET6,
@@ -55,6 +59,8 @@ inline constexpr Layout kIpv6{
     offsetof(ip6t_entry, next_offset),
     offsetof(ip6t_entry, comefrom),
     offsetof(ip6t_entry, counters),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, flags),
+    IP6T_F_GOTO,
 };
 
 // nullptr for a family that has no iptables.

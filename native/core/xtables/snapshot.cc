@@ -2,12 +2,14 @@
 #include "core/xtables/snapshot.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
 #include "core/fd.h"
 #include "core/files.h"
+#include "core/xtables/distinct.h"
 #include "core/xtables/sets.h"
 
 namespace nf::xt {
@@ -15,6 +17,8 @@ namespace {
 
 // A table that changes its size between the two socket options is asked for again.
 constexpr int kAttempts = 16;
+// From here on, the two megabytes that huge pages may waste are little.
+constexpr std::uint32_t kLargeTable = 4U << 20;
 
 Error fault(const Layout& layout, const std::string& table, int code, std::string detail = {}) {
   return fail(code, std::string(layout.tool) + " read " + table, std::move(detail),
@@ -81,7 +85,12 @@ class SnapshotReader {
   Result<Snapshot> parse(const ReadOptions& options) {
     if (auto walked = walk(); !walked) return walked.error();
     sort_chains();
-    if (auto named = name_targets(); !named) return named.error();
+    for (std::size_t i = 1; i < chains_.size(); i++) {
+      if (chains_[i].name() == chains_[i - 1].name()) {
+        // What older tools made of two names that share their first 29 bytes.
+        return broken("two chains have the same name");
+      }
+    }
     return finish(options, true);
   }
 
@@ -128,7 +137,10 @@ class SnapshotReader {
   bool make_room() {
     request_ = align8(sizeof(SnapshotHeader) + std::size_t{info_.num_entries} * 4);
     blob_ = request_ + offsetof(ipt_get_entries, entrytable);
-    return memory_.resize(blob_ + info_.size);
+    if (!memory_.resize(blob_ + info_.size)) return false;
+    // Half of what a large table's pages cost is to bring them in one by one. A wish, no need.
+    if (info_.size >= kLargeTable) ::madvise(memory_.data(), memory_.size(), MADV_HUGEPAGE);
+    return true;
   }
 
   // Brings the blob into memory.
@@ -267,50 +279,43 @@ class SnapshotReader {
     });
   }
 
-  // Puts the standard targets of all rules into portable form and counts references.
-  Result<void> name_targets() {
-    for (std::size_t i = 1; i < chains_.size(); i++) {
-      if (chains_[i].name() == chains_[i - 1].name()) {
-        // What older tools made of two names that share their first 29 bytes.
-        return broken("two chains have the same name");
+  // Puts the target of the rule at `at` into portable form, where it is a standard target, and
+  // counts references. Null, or what is wrong.
+  const char* name_target(std::size_t at) {
+    std::uint8_t* target = blob() + at + load16(blob() + at + layout_.target_offset);
+    if (target[2] != '\0') {
+      if (has_chain_called(target)) {
+        // libiptc would take the target for a jump as soon as it writes the rule elsewhere.
+        not_writable_ = kNamesake;
       }
+      return nullptr;
     }
-    for (const std::uint32_t at : rules_) {
-      std::uint8_t* target = blob() + at + load16(blob() + at + layout_.target_offset);
-      if (target[2] != '\0') {
-        if (has_chain_called(target)) {
-          // libiptc would take the target for a jump as soon as it writes the rule elsewhere.
-          not_writable_ = "a chain has the name of a target extension that a rule uses";
-        }
-        continue;
-      }
-      if (load16(target) != kStandardSize) return broken("a verdict has a wrong size");
-      const auto verdict = static_cast<std::int32_t>(load32(target + kHeader));
-      std::string_view name = "";
-      if (verdict == -NF_ACCEPT - 1) {
-        name = "ACCEPT";
-      } else if (verdict == -NF_DROP - 1) {
-        name = "DROP";
-      } else if (verdict == -NF_QUEUE - 1) {
-        name = "QUEUE";
-      } else if (verdict == XT_RETURN) {
-        name = "RETURN";
-      } else if (verdict < 0) {
-        return broken("a rule has an unknown verdict");
-      } else if (static_cast<std::size_t>(verdict) !=
-                 at + load16(blob() + at + layout_.next_offset)) {
-        Chain* chain = chain_at(static_cast<std::size_t>(verdict));
-        if (chain == nullptr) return broken("a rule jumps into the middle of a chain");
-        // libiptc would compile a jump behind the built-in chain's first bytes.
-        if (chain->hook != 0) not_writable_ = "a rule jumps to a built-in chain";
-        chain->references++;
-        name = chain->name();
-      }
-      std::memset(target + 2, 0, kNameSize);
-      std::memcpy(target + 2, name.data(), std::min(name.size(), kNameSize - 1));
-      store32(target + kHeader, 0);
+    if (load16(target) != kStandardSize) return "a verdict has a wrong size";
+    const auto verdict = static_cast<std::int32_t>(load32(target + kHeader));
+    std::string_view name = "";
+    if (verdict == -NF_ACCEPT - 1) {
+      name = "ACCEPT";
+    } else if (verdict == -NF_DROP - 1) {
+      name = "DROP";
+    } else if (verdict == -NF_QUEUE - 1) {
+      name = "QUEUE";
+    } else if (verdict == XT_RETURN) {
+      name = "RETURN";
+    } else if (verdict < 0) {
+      return "a rule has an unknown verdict";
+    } else if (static_cast<std::size_t>(verdict) !=
+               at + load16(blob() + at + layout_.next_offset)) {
+      Chain* chain = chain_at(static_cast<std::size_t>(verdict));
+      if (chain == nullptr) return "a rule jumps into the middle of a chain";
+      // libiptc would compile a jump behind the built-in chain's first bytes.
+      if (chain->hook != 0) not_writable_ = kBuiltinJump;
+      chain->references++;
+      name = chain->name();
     }
-    return {};
+    std::memset(target + 2, 0, kNameSize);
+    std::memcpy(target + 2, name.data(), std::min(name.size(), kNameSize - 1));
+    store32(target + kHeader, 0);
+    return nullptr;
   }
 
   // Whether a chain has the name of this extension. Asked for every rule, of few different names.
@@ -335,40 +340,43 @@ class SnapshotReader {
     return &chains_[*found];
   }
 
-  // Writes the header, the offsets, the chain records and the sets.
+  // Writes the header, the offsets, the chain records, the parts and the sets.
   Result<Snapshot> finish(const ReadOptions& options, bool registered) {
     const std::size_t chains = align8(registered ? blob_ + info_.size : sizeof(SnapshotHeader));
-    const std::size_t sets = chains + chains_.size() * sizeof(ChainRecord);
+    const std::size_t parts = chains + chains_.size() * sizeof(ChainRecord);
+    const std::size_t sets = parts + rules_.size() * sizeof(RuleParts);
     if (!memory_.resize(sets)) return fault(layout_, table_, ENOMEM);
 
     Fingerprint hash;
     hash.add(static_cast<std::uint64_t>(layout_.family));
     std::vector<std::uint16_t> indexes;
     std::uint32_t next = 0;
-    std::uint32_t index = 0;
     for (const Chain& chain : chains_) {
+      hash.add(chain.label, sizeof chain.label);
+      hash.add((std::uint64_t{chain.policy} << 32) | chain.count);
+      for (std::uint32_t i = 0; i < chain.count; i++, next++) {
+        const std::size_t at = rules_[chain.first + i];
+        if (const char* why = name_target(at); why != nullptr) return broken(why);
+        const RuleParts numbers = number_parts(at, hash, options.sets ? &indexes : nullptr);
+        std::memcpy(memory_.data() + parts + next * sizeof numbers, &numbers, sizeof numbers);
+        store32(memory_.data() + sizeof(SnapshotHeader) + std::size_t{next} * 4,
+                static_cast<std::uint32_t>(blob_ + at));
+      }
+    }
+    // References are counted only now.
+    std::uint32_t first = 0;
+    for (std::size_t i = 0; i < chains_.size(); i++) {
+      const Chain& chain = chains_[i];
       ChainRecord record{};
       set_name(record.name, chain.name());
       record.hook = chain.hook;
       record.policy = chain.policy;
-      record.first = next;
+      record.first = first;
       record.count = chain.count;
       record.references = chain.references;
       record.counters = chain.counters;
-      std::memcpy(memory_.data() + chains + index++ * sizeof record, &record, sizeof record);
-      hash.add(record.name, sizeof record.name);
-      hash.add((std::uint64_t{chain.policy} << 32) | chain.count);
-      for (std::uint32_t i = 0; i < chain.count; i++, next++) {
-        const std::uint8_t* entry = blob() + rules_[chain.first + i];
-        EntryView view;
-        if (view_entry(layout_, entry, load16(entry + layout_.next_offset), view) != nullptr) {
-          return broken("an entry changed while it was read");
-        }
-        hash_entry(layout_, entry, view, hash);
-        if (options.sets) collect_sets(layout_, entry, view, indexes);
-        store32(memory_.data() + sizeof(SnapshotHeader) + std::size_t{next} * 4,
-                static_cast<std::uint32_t>(blob_ + rules_[chain.first + i]));
-      }
+      std::memcpy(memory_.data() + chains + i * sizeof record, &record, sizeof record);
+      first += chain.count;
     }
     auto records = name_sets(std::move(indexes));
     if (!records) return records.error();
@@ -392,13 +400,45 @@ class SnapshotReader {
     header.set_count = static_cast<std::uint32_t>(records->size());
     header.size = static_cast<std::uint32_t>(size);
     set_name(header.name, table_);
+    header.parts = static_cast<std::uint32_t>(parts);
+    header.match_lists = static_cast<std::uint32_t>(match_lists_.size());
+    header.targets = static_cast<std::uint32_t>(targets_.size());
+    header.not_writable = not_writable_;
     std::memcpy(memory_.data(), &header, sizeof header);
 
     Snapshot snapshot;
     snapshot.memory_ = std::move(memory_);
     snapshot.layout_ = &layout_;
-    snapshot.not_writable_ = not_writable_;
     return snapshot;
+  }
+
+  // Adds the rule at `at` to the hash; what its parts hold is looked at when they are new.
+  RuleParts number_parts(std::size_t at, Fingerprint& hash, std::vector<std::uint16_t>* sets) {
+    const std::uint8_t* entry = blob() + at;
+    const std::size_t target = load16(entry + layout_.target_offset);
+    const std::size_t size = load16(entry + layout_.next_offset);
+    const std::uint32_t is_goto = entry[layout_.flags] & layout_.goto_flag;
+    const auto matches =
+        match_lists_.number(blob(), at + layout_.entry_size, target - layout_.entry_size, 0);
+    const auto end = targets_.number(blob(), at + target, size - target, is_goto);
+    if (matches.fresh) {
+      const EntryView view = view_of(layout_, entry);
+      match_digests_.push_back(hash_matches(layout_, entry, view));
+      if (sets != nullptr) {
+        for_each_match(layout_, entry, view,
+                       [&](const Part& part) { collect_sets(entry, part, *sets); });
+      }
+    }
+    if (end.fresh) {
+      const EntryView view = view_of(layout_, entry);
+      target_digests_.push_back(hash_target(entry, view));
+      if (sets != nullptr) collect_sets(entry, target_of(view), *sets);
+    }
+    // As hash_entry() does.
+    hash.add(entry, layout_.comefrom);
+    hash.add(match_digests_[matches.id]);
+    hash.add(target_digests_[end.id]);
+    return {matches.id, end.id};
   }
 
   Result<std::vector<SetRecord>> name_sets(std::vector<std::uint16_t> indexes) {
@@ -431,8 +471,12 @@ class SnapshotReader {
   std::vector<std::uint32_t> starts_;
   std::vector<std::uint32_t> rules_;                      // blob offsets, in blob order
   std::vector<std::pair<std::string, bool>> extensions_;  // targets seen, and has_chain_called
+  Distinct match_lists_;
+  Distinct targets_;
+  std::vector<Digest> match_digests_;  // by the numbers of match_lists_
+  std::vector<Digest> target_digests_;
   bool open_ = false;
-  const char* not_writable_ = nullptr;
+  Writable not_writable_ = kWritable;
 };
 
 Result<Snapshot> read_table(const Layout& layout, const std::string& table,

@@ -8,6 +8,7 @@
 //   uint32 offsets of the rules, in the order of the chains
 //   the kernel's blob, with the standard targets in portable form (entry.h)
 //   ChainRecord × chain_count: built-in chains in hook order, then the others by name
+//   RuleParts × rule_count: which of the different match lists and targets each rule has
 //   SetRecord × set_count: the names of the IP sets that rules refer to
 #pragma once
 
@@ -43,8 +44,19 @@ struct SnapshotHeader {
   std::uint32_t size;  // of everything
   std::uint32_t reserved;
   char name[kChainNameSize];
+  std::uint32_t parts;        // offset of the rule parts
+  std::uint32_t match_lists;  // how many different ones there are
+  std::uint32_t targets;
+  std::uint32_t not_writable;  // Writable
 };
-static_assert(sizeof(SnapshotHeader) == 96);
+static_assert(sizeof(SnapshotHeader) == 112);
+
+// Whether libiptc would change the meaning of a table if it wrote it back.
+enum Writable : std::uint32_t {
+  kWritable = 0,
+  kNamesake = 1,     // a chain has the name of a target extension that a rule uses
+  kBuiltinJump = 2,  // a rule jumps to a built-in chain
+};
 
 enum Policy : std::uint32_t { kPolicyNone = 0, kPolicyAccept = 1, kPolicyDrop = 2 };
 
@@ -59,6 +71,14 @@ struct ChainRecord {
   Counters counters;  // of the policy
 };
 static_assert(sizeof(ChainRecord) == 72);
+
+// Two rules with the same number have the same bytes there. Numbers are given from 0 in the order
+// of the rules.
+struct RuleParts {
+  std::uint32_t matches;
+  std::uint32_t target;  // the bytes of the target, and whether it is a goto
+};
+static_assert(sizeof(RuleParts) == 8);
 
 struct SetRecord {
   std::uint32_t index;
@@ -83,7 +103,12 @@ class Snapshot {
   }
   const Layout& layout() const { return *layout_; }
   // Not nullptr: why libiptc would change the meaning of this table if it wrote it back.
-  const char* not_writable() const { return not_writable_; }
+  const char* not_writable() const;
+
+  // Takes a registered table's snapshot that was out of sight: `size` bytes of `memory`. Null, or
+  // why it cannot be used; everything that is read of it later has been checked, its hash too.
+  static const char* adopt(const Layout& layout, std::string_view table, Mapping memory,
+                           std::size_t size, Snapshot& out);
 
   // The memory, to hand it on; the snapshot is empty afterwards.
   Mapping take() { return std::move(memory_); }
@@ -93,7 +118,6 @@ class Snapshot {
   friend class SnapshotReader;
   Mapping memory_;
   const Layout* layout_ = nullptr;
-  const char* not_writable_ = nullptr;
 };
 
 struct ReadOptions {

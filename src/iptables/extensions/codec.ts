@@ -2,6 +2,7 @@
 // fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
 import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
 import { isNot, refused } from './define.js';
+import { scratch } from './stores.js';
 
 /** A typed extension as the machinery sees it. */
 export type Typed = { readonly name: string } & Record<string, unknown>;
@@ -87,11 +88,19 @@ function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
   return true;
 }
 
-// Where payloads are written again, to see whether the same bytes come out. Holds the largest: cgroup
-// revision 1 with a path of PATH_MAX bytes.
-export const maxSize = 4112;
-const scratch = new Uint8Array(maxSize);
-const scratchView = new DataView(scratch.buffer);
+export const maxSize = scratch.size;
+const outputView = new DataView(scratch.output.buffer);
+/** By their length: a store that reads beyond its extension fails, as it does in a payload. */
+const inputViews = new Map<number, DataView>();
+
+function inputView(size: number): DataView {
+  let view = inputViews.get(size);
+  if (view === undefined) {
+    view = new DataView(scratch.input.buffer, 0, size);
+    inputViews.set(size, view);
+  }
+  return view;
+}
 
 /** Reads a payload; the raw form where the description does not reproduce the bytes. */
 export function decode(
@@ -100,36 +109,52 @@ export function decode(
   cx: Codec,
   newest: boolean,
 ): Typed | UnknownExtension {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  return decodeAt(extension, bytes, 0, bytes.length, cx, newest);
+}
+
+/** The same for a payload that lies between other bytes. */
+export function decodeAt(
+  extension: Extension,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  cx: Codec,
+  newest: boolean,
+): Typed | UnknownExtension {
+  const { size, userSize } = extension;
   const raw = (warning: string): UnknownExtension => ({
     name: extension.name,
     revision: extension.revision,
-    data: new Uint8Array(payload), // a copy: slice() of a Buffer is none
+    data: new Uint8Array(bytes.subarray(from, to)), // a copy: slice() of a Buffer is none
     warning,
   });
-  if (payload.length !== extension.size) {
-    return raw(`payload of ${payload.length} bytes, not ${extension.size}`);
-  }
+  if (to - from !== size) return raw(`payload of ${to - from} bytes, not ${size}`);
+  const { input, output } = scratch;
+  bytes.copy(input, 0, from, to);
+  output.fill(0, 0, size);
   let typed: Typed;
-  const again = scratch.subarray(0, extension.size).fill(0);
   try {
-    typed = readFields(
-      extension,
-      new DataView(payload.buffer, payload.byteOffset, payload.length),
-      cx,
-      newest,
-    );
-    writeFields(extension, typed, scratchView, cx);
+    typed = readFields(extension, inputView(size), cx, newest);
+    writeFields(extension, typed, outputView, cx);
   } catch (error) {
     return raw(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const missing = extension.fields.find((each) => each.required && typed[each.key] === undefined);
-  if (missing !== undefined) return raw(`cannot be read: no ${missing.key}`);
-  if (!equalBytes(again, payload, extension.userSize)) {
-    if (!equalBytes(again, comparable(extension, payload), extension.userSize)) {
+  const missing = missingField(extension, typed);
+  if (missing !== undefined) return raw(`cannot be read: no ${missing}`);
+  if (output.compare(input, 0, userSize, 0, userSize) !== 0) {
+    if (!equalBytes(output, comparable(extension, input.subarray(0, size)), userSize)) {
       return raw('does not round-trip');
     }
   }
   return deepFreeze(typed);
+}
+
+function missingField(extension: Extension, typed: Typed): string | undefined {
+  for (const field of extension.fields) {
+    if (field.required && typed[field.key] === undefined) return field.key;
+  }
+  return undefined;
 }
 
 function checkField(field: AnyField, given: unknown, at: Place): unknown {
@@ -141,6 +166,31 @@ function checkField(field: AnyField, given: unknown, at: Place): unknown {
 /** How a field is called in messages: by its path, or by its option where text is being read. */
 export type Naming = (field: string | undefined) => string;
 
+/** The place of a field: what it is called is put together only for a message. */
+class FieldPlace implements Place {
+  readonly family: Place['family'];
+  readonly names: Place['names'];
+  readonly sets: Place['sets'];
+  readonly protocol: number;
+  readonly protocolInverted: boolean;
+  readonly #naming: Naming;
+  readonly #key: string | undefined;
+
+  constructor(place: Place, naming: Naming, key: string | undefined) {
+    this.family = place.family;
+    this.names = place.names;
+    this.sets = place.sets;
+    this.protocol = place.protocol;
+    this.protocolInverted = place.protocolInverted;
+    this.#naming = naming;
+    this.#key = key;
+  }
+
+  get path(): string {
+    return this.#naming(this.#key);
+  }
+}
+
 /** Checks a typed form and answers the canonical one. */
 export function check(
   extension: Extension,
@@ -149,11 +199,10 @@ export function check(
   naming: Naming,
 ): Typed {
   const typed: Typed = { name: extension.name };
-  const at = (key?: string): Place => ({ ...place, path: naming(key) });
   for (const key of Object.keys(given)) {
     if (key === 'name' || key === 'revision' || key === 'data' || given[key] === undefined)
       continue;
-    if (!extension.fields.some((field) => field.key === key)) {
+    if (!hasField(extension, key)) {
       const known = extension.fields.map((field) => field.key).join(', ') || 'none';
       throw new TypeError(
         `${naming(key)}: ${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
@@ -174,11 +223,17 @@ export function check(
     for (const other of field.requires ?? []) {
       if (given[other] === undefined) throw refused(naming(field.key), `needs ${naming(other)}`);
     }
-    typed[field.key] = checkField(field, value, at(field.key));
+    typed[field.key] = checkField(field, value, new FieldPlace(place, naming, field.key));
   }
-  if (extension.protocols !== undefined) checkProtocol(extension, at());
-  extension.check?.(typed, at());
+  const at = new FieldPlace(place, naming, undefined);
+  if (extension.protocols !== undefined) checkProtocol(extension, at);
+  extension.check?.(typed, at);
   return typed;
+}
+
+function hasField({ fields }: Extension, key: string): boolean {
+  for (const field of fields) if (field.key === key) return true;
+  return false;
 }
 
 // xt_check_match() and xt_check_target(): an extension bound to a protocol.

@@ -50,6 +50,8 @@ export interface ArgumentPlace extends Place {
   readonly option: string;
   /** A `!` came before the option. */
   readonly inverted: boolean;
+  /** Which option has set which field so far, for the message of a second one. */
+  readonly setBy: Record<string, string>;
   /** Takes the next word of the rule: for options with a second argument. */
   more(): string | undefined;
   /** The next word, left where it is: for options whose argument may be missing. */

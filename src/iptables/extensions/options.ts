@@ -19,30 +19,15 @@ export interface Option {
   apply(draft: AnyDraft, text: string, at: ArgumentPlace): void;
 }
 
-function put(
-  draft: AnyDraft,
-  field: string,
-  value: unknown,
-  at: ArgumentPlace,
-  by: Map<string, string>,
-) {
+function put(draft: AnyDraft, field: string, value: unknown, at: ArgumentPlace) {
   if (draft[field] !== undefined) {
-    throw refused(at.path, `cannot be used together with ${by.get(field) ?? 'what sets the same'}`);
+    throw refused(
+      at.path,
+      `cannot be used together with ${at.setBy[field] ?? 'what sets the same'}`,
+    );
   }
   draft[field] = at.inverted ? { not: value } : value;
-  by.set(field, at.option);
-}
-
-// Who set a field, to say it in the message of the second one.
-const setBy = new WeakMap<object, Map<string, string>>();
-
-function origins(draft: object): Map<string, string> {
-  let map = setBy.get(draft);
-  if (map === undefined) {
-    map = new Map();
-    setBy.set(draft, map);
-  }
-  return map;
+  at.setBy[field] = at.option;
 }
 
 function fromField(field: AnyField): Option {
@@ -54,7 +39,7 @@ function fromField(field: AnyField): Option {
     excludes: [],
     field: field.key,
     apply(draft, text, at) {
-      put(draft, field.key, field.type.parse(text, at), at, origins(draft));
+      put(draft, field.key, field.type.parse(text, at), at);
     },
   };
 }
@@ -69,7 +54,7 @@ function fromSpelling(spelling: Spelling<Record<string, unknown>>): Option {
     field: spelling.field,
     apply(draft, text, at) {
       const value = spelling.parse(text, at, draft);
-      if (spelling.field !== undefined) put(draft, spelling.field, value, at, origins(draft));
+      if (spelling.field !== undefined) put(draft, spelling.field, value, at);
     },
   };
 }

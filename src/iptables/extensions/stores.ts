@@ -177,14 +177,36 @@ export function fixedString(at: number, length: number): Store<string> {
   return {
     strings: [[at, length]],
     read(payload) {
-      const field = bytesOf(payload, at, length);
-      const end = field.indexOf(0);
-      return bytesToText(end < 0 ? field : field.subarray(0, end));
+      const bytes = bufferOf(payload);
+      const from = payload.byteOffset + at;
+      const nul = bytes.indexOf(0, from);
+      return textAt(bytes, from, nul < 0 ? from + length : Math.min(nul, from + length));
     },
     write(payload, value) {
-      bytesOf(payload, at, length).set(textToBytes(value).subarray(0, length));
+      if (3 * value.length <= length && !standIns.test(value)) {
+        bufferOf(payload).write(value, payload.byteOffset + at, length, 'utf8');
+      } else {
+        bytesOf(payload, at, length).set(textToBytes(value).subarray(0, length));
+      }
     },
   };
+}
+
+/**
+ * Memory for payloads that are looked at for a moment. To read them where they lie would take views that
+ * cost more than the reading.
+ */
+export const scratch = {
+  size: 4112, // holds the largest: cgroup revision 1 with a path of PATH_MAX bytes
+  input: Buffer.from(new ArrayBuffer(4112)),
+  output: Buffer.from(new ArrayBuffer(4112)),
+};
+
+/** All of the memory that a payload lies in. */
+function bufferOf(payload: DataView): Buffer {
+  const { buffer } = payload;
+  if (buffer === scratch.input.buffer) return scratch.input;
+  return buffer === scratch.output.buffer ? scratch.output : Buffer.from(buffer);
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -224,6 +246,15 @@ export function bytesToText(bytes: Uint8Array): string {
   return text;
 }
 
+/** `bytesToText` of a part. */
+export function textAt(bytes: Buffer, from: number, to: number): string {
+  const text = bytes.toString('utf8', from, to);
+  return text.includes('\ufffd') ? bytesToText(bytes.subarray(from, to)) : text;
+}
+
+/** What `bytesToText` makes of bytes that are not part of a character. */
+const standIns = /[\udc80-\udcff]/;
+
 /** Text to bytes: UTF-8, and lone surrogates U+DC80…U+DCFF as the bytes that they stand for. */
 export function textToBytes(text: string): Uint8Array {
   // Most are short and plain: faster than an encoder.
@@ -237,7 +268,7 @@ export function textToBytes(text: string): Uint8Array {
     }
     if (at === text.length) return bytes;
   }
-  if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
+  if (!standIns.test(text)) return encoder.encode(text);
   const parts: number[] = [];
   for (const character of text) {
     const code = character.codePointAt(0)!;

@@ -1,0 +1,109 @@
+// rule-home.ts on snapshots made by hand: what is raw is never shared, and decoding waits.
+import { inspect } from 'node:util';
+import { encodeRule, Rule, type RuleInit } from '../../src/iptables/rule.js';
+import { emptySnapshot, Snapshot } from '../../src/iptables/snapshot.js';
+import { homeOf, Table } from '../../src/iptables/table.js';
+import { assert, suite } from '../support/harness.js';
+
+const test = suite('rules that share');
+
+const headerSize = 112;
+const chainSize = 72;
+
+/** A table with one chain, in the layout of native/core/xtables/snapshot.h. */
+function snapshotOf(
+  rules: readonly { init: RuleInit; matches: number; target: number }[],
+): Snapshot {
+  const entries = rules.map(({ init }) => encodeRule(init));
+  const start = (headerSize + 4 * rules.length + 7) & ~7;
+  const chains = start + entries.reduce((sum, entry) => sum + entry.length, 0);
+  const parts = chains + chainSize;
+  const bytes = new Uint8Array(parts + 8 * rules.length);
+  const words = new Uint32Array(bytes.buffer);
+  const put = (at: number, value: number) => {
+    words[at / 4] = value;
+  };
+  bytes.set(emptySnapshot().bytes);
+  put(8, 1);
+  put(12, rules.length);
+  put(16, chains);
+  put(20, headerSize);
+  put(28, 1);
+  put(96, parts);
+  put(100, 1 + Math.max(...rules.map((rule) => rule.matches)));
+  put(104, 1 + Math.max(...rules.map((rule) => rule.target)));
+  let at = start;
+  entries.forEach((entry, index) => {
+    bytes.set(entry, at);
+    put(headerSize + 4 * index, at);
+    put(parts + 8 * index, rules[index]!.matches);
+    put(parts + 8 * index + 4, rules[index]!.target);
+    at += entry.length;
+  });
+  bytes.set(Buffer.from('INPUT'), chains);
+  put(chains + 32, 2);
+  put(chains + 36, 1);
+  put(chains + 44, rules.length);
+  return new Snapshot(bytes.buffer);
+}
+
+const unknown = (): RuleInit => ({
+  matches: [
+    { name: 'mark', mark: 3 },
+    { name: 'nobody', revision: 7, data: new Uint8Array(8) },
+  ],
+  target: { name: 'NOBODY', revision: 1, data: new Uint8Array(16) },
+});
+
+test('raw extensions can be written to: each rule has its own', () => {
+  const both = { init: unknown(), matches: 0, target: 0 };
+  const [first, second] = new Table(snapshotOf([both, both])).chain('INPUT').rules;
+  assert.is(first!.matches, first!.matches);
+  assert.is(first!.target, first!.target);
+  assert.is(first!.matches === second!.matches, false);
+  assert.is(first!.target === second!.target, false);
+  first!.matches[1]!.data![0] = 1;
+  first!.target!.data![0] = 1;
+  assert.is(second!.matches[1]!.data![0], 0);
+  assert.is(second!.target!.data![0], 0);
+  assert.is(first!.raw[112 + 32 + 16 + 32], 0, 'the bytes of the rule are not what was written to');
+});
+
+test('what is known is decoded once for all rules of its number', () => {
+  const init: RuleInit = {
+    matches: [{ name: 'mark', mark: 3 }],
+    target: { name: 'MARK', setXmark: 5 },
+  };
+  const none: RuleInit = {};
+  const rules = new Table(
+    snapshotOf([
+      { init, matches: 0, target: 0 },
+      { init: none, matches: 1, target: 1 },
+      { init: { ...init, src: '10.0.0.1' }, matches: 0, target: 0 },
+      { init: none, matches: 1, target: 1 },
+    ]),
+  ).chain('INPUT').rules;
+  assert.is(rules[0]!.matches, rules[2]!.matches);
+  assert.is(rules[0]!.target, rules[2]!.target);
+  assert.is(rules[2]!.src, '10.0.0.1');
+  assert.is(rules[1]!.target, undefined);
+  assert.is(rules[3]!.target, undefined);
+  assert.equal(rules[3]!.matches, []);
+});
+
+test('a rule that nobody looks at is not decoded', () => {
+  const snapshot = snapshotOf([{ init: unknown(), matches: 0, target: 0 }]);
+  const early = new Rule(homeOf(snapshot), 0);
+  // Sizes that do not fit show only when the matches are asked for.
+  snapshot.bytes.fill(0, snapshot.offset(0) + 112, snapshot.offset(0) + 114);
+  assert.is(early.src, undefined);
+  assert.throws(() => early.matches, /does not fit/);
+});
+
+test('a rule shows what it says', () => {
+  const init: RuleInit = { src: '10.0.0.1', target: { name: 'DROP' } };
+  const [rule] = new Table(snapshotOf([{ init, matches: 0, target: 0 }])).chain('INPUT').rules;
+  assert.is(inspect(rule), 'Rule { -s 10.0.0.1/32 -j DROP }');
+});
+
+test.run();
