@@ -5,30 +5,7 @@ import { run } from '../test/support/process.js';
 import type { Bench, BenchContext } from './lib/bench.js';
 import { contest, timed } from './lib/contest.js';
 import { installed, runToNull } from './lib/peers.js';
-
-/** Rules of the kinds that gateways have. */
-function tableText(rules: number): string {
-  const kinds = [
-    (a: string) => `-A FORWARD -s ${a} -p tcp -m tcp --dport 443 -j ACCEPT`,
-    (a: string) => `-A FORWARD -d ${a} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-    (a: string) => `-A FORWARD -s ${a} -p udp -m multiport --dports 53,123,853 -j ACCEPT`,
-    (a: string) => `-A FORWARD -s ${a} -i eth0 -m comment --comment "customer ${a}" -j customers`,
-    (a: string) => `-A customers -d ${a} -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN`,
-    (a: string) =>
-      `-A customers -s ${a} -m limit --limit 60/min --limit-burst 30 -j LOG --log-prefix "new: "`,
-    (a: string) => `-A FORWARD -s ${a} -m mark --mark 0x10/0xff -j DROP`,
-    (a: string) => `-A FORWARD -d ${a} -p icmp -m icmp --icmp-type 8 -j ACCEPT`,
-  ];
-  const lines = ['*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]'];
-  lines.push(':customers - [0:0]');
-  for (let i = 0; i < rules; i++) {
-    const address = `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32`;
-    lines.push(kinds[i % kinds.length]!(address));
-  }
-  return `${[...lines, 'COMMIT'].join('\n')}\n`;
-}
-
-const load = (text: string) => run(['iptables-legacy-restore', '-w'], { input: text });
+import { loadRules } from './lib/ruleset.js';
 
 /** Reads the table and every part of every rule; how many rules there are. */
 async function readTyped(tables: Iptables): Promise<number> {
@@ -48,7 +25,7 @@ async function readTyped(tables: Iptables): Promise<number> {
 async function reading(context: BenchContext): Promise<void> {
   const size = 50_000;
   context.say(`a table of ${size.toLocaleString('en-US')} rules`);
-  load(tableText(size));
+  loadRules(size);
   const save = ['iptables-legacy-save', '-t', 'filter'];
   const values = await contest(
     {
@@ -86,7 +63,6 @@ async function reading(context: BenchContext): Promise<void> {
 async function editing(context: BenchContext): Promise<void> {
   const size = 5000;
   const edits = 300;
-  const text = tableText(size);
   context.say(`${edits} edits of a table of ${size.toLocaleString('en-US')} rules`);
   const rule = (i: number) => `-s 192.0.2.${i % 256} -p tcp -m tcp --dport ${1000 + i} -j DROP`;
   const script = Array.from(
@@ -117,7 +93,7 @@ async function editing(context: BenchContext): Promise<void> {
         return taken.value;
       },
     },
-    { rounds: context.rounds, before: () => void load(text) },
+    { rounds: context.rounds, before: () => loadRules(size) },
   );
   context.report({
     what: `${edits} rules added to a table; rules in it`,

@@ -6,9 +6,9 @@ import { parseArgs } from 'node:util';
 import { withGlobalLock } from '../test/support/global-lock.js';
 import { Child, run } from '../test/support/process.js';
 import { enterSandbox } from '../test/support/sandbox.js';
-import { loadRules } from './lib/ruleset.js';
 import { buildPackage } from './lib/built.js';
 import { Contestant } from './lib/contestant.js';
+import { loadRules } from './lib/ruleset.js';
 import { fillTable } from './lib/table.js';
 
 const seconds = 6;
@@ -43,14 +43,26 @@ for (const name of wanted) {
     else fillTable(flows);
     await using contestant = await Contestant.start('profile', name);
     const target = ['-p', String(contestant.pid), '-o', data];
-    const perf = Child.start(['perf', 'record', '-q', '-F', '2500', '-e', 'cpu-clock', '-g', ...target]);
+    const perf = Child.start([
+      'perf',
+      'record',
+      '-q',
+      '-F',
+      '2500',
+      '-e',
+      'cpu-clock',
+      '-g',
+      ...target,
+    ]);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await contestant.ask(seconds * 1000);
     perf.signal('SIGINT');
     await perf.exited;
     const text = run(['perf', 'script', '-i', data, '-F', 'comm,tid,ip,sym,dso']);
     process.stdout.write(`${titles[name]}\n`);
-    process.stdout.write(run([process.execPath, draw, titles[name]!, `${folder}${name}.svg`], { input: text }));
+    process.stdout.write(
+      run([process.execPath, draw, titles[name]!, `${folder}${name}.svg`], { input: text }),
+    );
     rmSync(data, { force: true });
   });
 }

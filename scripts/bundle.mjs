@@ -23,7 +23,7 @@ const late = {
   'iptables/revert.ts': ['undoEdit'],
   'iptables/rule-check.ts': ['checkRule', 'extensionFor'],
   'iptables/rule-parser.ts': ['RuleParser'],
-  'iptables/rule-read.ts': ['readParts'],
+  'iptables/rule-read.ts': ['hasRaw', 'readMatches', 'readParts', 'readTarget'],
   'iptables/rule-words.ts': ['quote', 'splitWords'],
   'iptables/save.ts': ['saveTable'],
   'iptables/table.ts': ['Table'],

@@ -33,7 +33,8 @@ function fold(text) {
     let at = root;
     at.samples++;
     for (const { name, kind } of stack) {
-      if (!at.children.has(name)) at.children.set(name, { name, kind, samples: 0, children: new Map() });
+      if (!at.children.has(name))
+        at.children.set(name, { name, kind, samples: 0, children: new Map() });
       at = at.children.get(name);
       at.samples++;
     }
@@ -47,7 +48,13 @@ if (root.samples === 0) throw new Error('no samples in the text');
 const width = 1100;
 const rowHeight = 17;
 const margin = 16;
-const fills = { all: '#d0d7de', thread: '#afb8c1', kernel: '#f0883e', addon: '#3fb950', process: '#79c0ff' };
+const fills = {
+  all: '#d0d7de',
+  thread: '#afb8c1',
+  kernel: '#f0883e',
+  addon: '#3fb950',
+  process: '#79c0ff',
+};
 const parts = [];
 const depthOf = (node) => 1 + Math.max(0, ...[...node.children.values()].map(depthOf));
 const depth = depthOf(root);
@@ -58,12 +65,19 @@ function draw(node, x, level) {
   const span = (node.samples / root.samples) * (width - 2 * margin);
   if (span < 0.5) return;
   const y = top + (depth - 1 - level) * rowHeight;
-  const box = { x: x.toFixed(1), y, width: Math.max(0.5, span - 0.5).toFixed(1), height: rowHeight - 1 };
+  const box = {
+    x: x.toFixed(1),
+    y,
+    width: Math.max(0.5, span - 0.5).toFixed(1),
+    height: rowHeight - 1,
+  };
   parts.push(tipped('rect', { ...box, fill: fills[node.kind] }, `${node.name}: ${percent(node)}`));
   const room = Math.floor((span - 6) / 6);
   if (room >= 3) {
     const label = node.name.length > room ? `${node.name.slice(0, room - 1)}…` : node.name;
-    parts.push(tag('text', { x: (x + 3).toFixed(1), y: y + 12, 'font-size': 11, fill: '#1f2328' }, label));
+    parts.push(
+      tag('text', { x: (x + 3).toFixed(1), y: y + 12, 'font-size': 11, fill: '#1f2328' }, label),
+    );
   }
   let at = x;
   for (const child of [...node.children.values()].sort((a, b) => b.samples - a.samples)) {
@@ -72,8 +86,14 @@ function draw(node, x, level) {
   }
 }
 
-parts.push(tag('text', { x: margin, y: 26, 'font-size': 15, 'font-weight': 600, fill: '#1f2328' }, title));
-const legend = [['kernel', 'kernel'], ['addon', 'the addon'], ['process', 'Node and libraries']];
+parts.push(
+  tag('text', { x: margin, y: 26, 'font-size': 15, 'font-weight': 600, fill: '#1f2328' }, title),
+);
+const legend = [
+  ['kernel', 'kernel'],
+  ['addon', 'the addon'],
+  ['process', 'Node and libraries'],
+];
 let at = margin;
 for (const [kind, label] of legend) {
   parts.push(tag('rect', { x: at, y: 38, width: 12, height: 12, fill: fills[kind] }));

@@ -1,0 +1,29 @@
+// The iptables rules that a bench works on.
+import { run } from '../../test/support/process.js';
+
+/** Rules of the kinds that gateways have. */
+function tableText(rules: number): string {
+  const kinds = [
+    (a: string) => `-A FORWARD -s ${a} -p tcp -m tcp --dport 443 -j ACCEPT`,
+    (a: string) => `-A FORWARD -d ${a} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    (a: string) => `-A FORWARD -s ${a} -p udp -m multiport --dports 53,123,853 -j ACCEPT`,
+    (a: string) => `-A FORWARD -s ${a} -i eth0 -m comment --comment "customer ${a}" -j customers`,
+    (a: string) => `-A customers -d ${a} -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN`,
+    (a: string) =>
+      `-A customers -s ${a} -m limit --limit 60/min --limit-burst 30 -j LOG --log-prefix "new: "`,
+    (a: string) => `-A FORWARD -s ${a} -m mark --mark 0x10/0xff -j DROP`,
+    (a: string) => `-A FORWARD -d ${a} -p icmp -m icmp --icmp-type 8 -j ACCEPT`,
+  ];
+  const lines = ['*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]'];
+  lines.push(':customers - [0:0]');
+  for (let i = 0; i < rules; i++) {
+    const address = `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32`;
+    lines.push(kinds[i % kinds.length]!(address));
+  }
+  return `${[...lines, 'COMMIT'].join('\n')}\n`;
+}
+
+/** Puts that many rules into the filter table, in place of what is there. */
+export function loadRules(rules: number): void {
+  run(['iptables-legacy-restore', '-w'], { input: tableText(rules) });
+}
