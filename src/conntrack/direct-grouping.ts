@@ -1,6 +1,6 @@
 // Groups by one key of at most 16 bits: its values are the places of a table, in which counts and a sum are
 // added up while the groups are found, in one pass over the rows. Tight loops, functions of the module, as in
-// grouping.ts. Knows numbers, nothing of flows.
+// grouping.ts, that get typed arrays and numbers only. Knows numbers, nothing of flows.
 import { exactTotals, sums } from './group-numbers.js';
 import type { Grouped } from './grouping.js';
 import { type Numbers, word } from './numbers.js';
@@ -31,13 +31,14 @@ export class DirectGrouping implements Grouped {
     const { firstRows } = this;
     const [a, b] = numbers?.wide ? numbers.parts : [];
     if (a === undefined) {
-      count(key, this.#counts, firstRows);
+      count(key.column, key.presence, key.bits, this.#counts, firstRows);
       return;
     }
     this.#numbers = numbers;
     const totals = new Float64Array(places);
-    if (b === undefined) countAndAdd(key, this.#counts, firstRows, a, totals);
-    else countAndAddBoth(key, this.#counts, firstRows, a, b, totals);
+    if (b === undefined)
+      countAndAdd(key.column, key.presence, key.bits, this.#counts, firstRows, a, totals);
+    else countAndAddBoth(key.column, key.presence, key.bits, this.#counts, firstRows, a, b, totals);
     this.#totals = exactTotals(totals);
   }
 
@@ -73,7 +74,13 @@ function placeAll({ column, presence, bits }: DirectKey, groups: Uint32Array, ou
   }
 }
 
-function count({ column, presence, bits }: DirectKey, counts: Uint32Array, first: number[]): void {
+function count(
+  column: Uint16Array,
+  presence: Uint32Array,
+  bits: number,
+  counts: Uint32Array,
+  first: number[],
+): void {
   for (let row = 0; row < column.length; row++) {
     const at = (presence[row]! & bits) === bits ? column[row]! : none;
     const before = counts[at]!;
@@ -83,7 +90,9 @@ function count({ column, presence, bits }: DirectKey, counts: Uint32Array, first
 }
 
 function countAndAdd(
-  { column, presence, bits }: DirectKey,
+  column: Uint16Array,
+  presence: Uint32Array,
+  bits: number,
   counts: Uint32Array,
   first: number[],
   words: Uint32Array,
@@ -99,7 +108,9 @@ function countAndAdd(
 }
 
 function countAndAddBoth(
-  { column, presence, bits }: DirectKey,
+  column: Uint16Array,
+  presence: Uint32Array,
+  bits: number,
   counts: Uint32Array,
   first: number[],
   a: Uint32Array,

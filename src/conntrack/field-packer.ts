@@ -17,6 +17,12 @@ const word16 = littleEndian ? (value: number) => value : (value: number) => valu
 export type Slot = 0 | 1 | 2 | 3 | 4 | 5;
 
 export class FieldPacker {
+  /**
+   * Packs nothing. Were no packer alive, a garbage collection would take V8's hidden class of packers and all
+   * machine code that relies on it: the next createMany would begin in the interpreter.
+   */
+  static readonly kept = new FieldPacker();
+
   #bytes = new Uint8Array(1024);
   #words = new Uint32Array(this.#bytes.buffer);
   #size = 0;

@@ -113,6 +113,9 @@ function placeDirect(
 
 /** Open addressing on (group, code); a slot holds the number of a new group, from 1. */
 class GroupTable {
+  /** See FieldPacker.kept. */
+  static readonly kept = new GroupTable(0);
+
   readonly firstRows: number[] = [];
   #slots: Uint32Array;
   #mask: number;

@@ -165,8 +165,14 @@ export function compare(numbers: Numbers, a: number, b: number): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
+const none: Numbers = {
+  ...{ rows: 0, wide: false, parts: [], presence: new Uint32Array(0), bits: 0 },
+};
+
 /** The best rows so far: a heap with the worst of them on top. */
 class Best {
+  /** See FieldPacker.kept. */
+  static readonly kept = new Best(none, 0);
   readonly rows: number[] = [];
   /** Values below it, as doubles, are not among the best. */
   threshold = -Infinity;

@@ -1,5 +1,6 @@
 // Conditions on rows, each a tight loop over one typed array and a method of a class (the machine code of a
-// closure would go when that is collected). A condition either looks at every row of a
+// closure would go when that is collected; that of a method goes with the last object of its class, so that
+// one of each is kept). A condition either looks at every row of a
 // block (`scan`) or at those that are still selected (`sift`). Knows numbers, nothing of flows.
 //
 // The loops on columns do not branch on what they find, which costs more than all the rest where it cannot be
@@ -16,6 +17,7 @@ export interface RowCondition {
 
 /** A 16-bit value from `least` to `most`. */
 export class RangeCondition implements RowCondition {
+  static readonly kept = new RangeCondition(new Uint16Array(0), 0, 0);
   private readonly span: number;
   constructor(
     private readonly column: Uint16Array,
@@ -47,6 +49,7 @@ export class RangeCondition implements RowCondition {
 
 /** A 32-bit value of which the bits of `mask` are those of `value`. */
 export class MaskCondition implements RowCondition {
+  static readonly kept = new MaskCondition(new Uint32Array(0), 0, 0);
   private readonly value: number;
   constructor(
     private readonly column: Uint32Array,
@@ -80,6 +83,7 @@ export class MaskCondition implements RowCondition {
 
 /** An 8-bit value that is one of some. */
 export class SetCondition implements RowCondition {
+  static readonly kept = new SetCondition(new Uint8Array(0), []);
   private readonly wanted = new Uint8Array(256);
   constructor(
     private readonly column: Uint8Array,
@@ -110,6 +114,7 @@ export class SetCondition implements RowCondition {
 
 /** A 32-bit value that has any of the bits of `mask`. */
 export class AnyBitCondition implements RowCondition {
+  static readonly kept = new AnyBitCondition(new Uint32Array(0), 0);
   constructor(
     private readonly column: Uint32Array,
     private readonly mask: number,
@@ -139,6 +144,7 @@ export class AnyBitCondition implements RowCondition {
 
 /** Anything else, asked row by row. */
 export class TestCondition implements RowCondition {
+  static readonly kept = new TestCondition(() => false);
   constructor(private readonly test: RowTest) {}
   scan(from: number, to: number, out: Uint32Array): number {
     let kept = 0;
