@@ -161,7 +161,7 @@ class PlanBuilder {
   Result<CommitOutcome> commit() const {
     auto plan = Plan::parse(bytes());
     if (!plan) return plan.error();
-    return commit_plan(*plan);
+    return commit_plan(*plan, {});
   }
 
  private:
@@ -218,6 +218,36 @@ Blob make_blob(const Layout& layout) {
   return blob;
 }
 
+// Two rules have the same number exactly where they have the same bytes.
+void check_parts(const Snapshot& table) {
+  const Layout& layout = table.layout();
+  const auto* base = reinterpret_cast<const std::uint8_t*>(&table.header());
+  const auto parts = [&](std::uint32_t rule) {
+    RuleParts numbers{};
+    std::memcpy(&numbers, base + table.header().parts + rule * sizeof numbers, sizeof numbers);
+    return numbers;
+  };
+  const auto matches = [&](std::uint32_t rule) {
+    const std::uint8_t* entry = table.rule(rule);
+    return Bytes(entry + layout.entry_size, entry + load16(entry + layout.target_offset));
+  };
+  const auto target = [&](std::uint32_t rule) {
+    const std::uint8_t* entry = table.rule(rule);
+    Bytes bytes(entry + load16(entry + layout.target_offset),
+                entry + load16(entry + layout.next_offset));
+    bytes.push_back(entry[layout.flags] & layout.goto_flag);
+    return bytes;
+  };
+  for (std::uint32_t a = 0; a < table.rule_count(); a++) {
+    CHECK(parts(a).matches < table.header().match_lists);
+    CHECK(parts(a).target < table.header().targets);
+    for (std::uint32_t b = 0; b < a; b++) {
+      CHECK((parts(a).matches == parts(b).matches) == (matches(a) == matches(b)));
+      CHECK((parts(a).target == parts(b).target) == (target(a) == target(b)));
+    }
+  }
+}
+
 void test_parse(const Layout& layout) {
   const Blob blob = make_blob(layout);
   auto table = parse_table(layout, "filter", blob.info, blob.bytes);
@@ -228,6 +258,7 @@ void test_parse(const Layout& layout) {
   CHECK(input.policy == kPolicyDrop && input.count == 2 && input.counters.bytes == 700);
   const ChainRecord& chain = table->chain(1);
   CHECK(chain_name(chain.name) == "CHAIN" && chain.first == 2 && chain.references == 1);
+  check_parts(*table);
   EntryView view;
   CHECK(view_entry(layout, table->rule(0), load16(table->rule(0) + layout.next_offset), view) ==
             nullptr &&
@@ -239,6 +270,7 @@ void test_parse(const Layout& layout) {
     other.bytes[i] ^= 1;
     auto changed = parse_table(layout, "filter", other.info, other.bytes);
     if (!changed) continue;
+    check_parts(*changed);
     std::size_t start = 0;
     while (start + load16(&blob.bytes[start + layout.next_offset]) <= i) {
       start += load16(&blob.bytes[start + layout.next_offset]);
@@ -274,6 +306,62 @@ void test_parse(const Layout& layout) {
   Blob fewer = blob;
   fewer.info.num_entries++;
   CHECK(!parse_table(layout, "filter", fewer.info, fewer.bytes).ok());
+}
+
+// A snapshot that comes back: accepted as it was, whatever else is done to it never out of bounds
+// (the sanitizer watches), and never with other rules.
+void test_adopt(const Layout& layout) {
+  const Blob blob = make_blob(layout);
+  auto table = parse_table(layout, "filter", blob.info, blob.bytes);
+  if (!GOOD(table)) return;
+  const auto* base = reinterpret_cast<const std::uint8_t*>(&table->header());
+  const Bytes intact(base, base + table->size());
+  const auto adopt = [](const Layout& family, std::string_view name, const Bytes& bytes,
+                        Snapshot& out) {
+    Mapping memory;
+    if (bytes.empty() || !memory.resize(bytes.size())) return false;
+    std::memcpy(memory.data(), bytes.data(), bytes.size());
+    return Snapshot::adopt(family, name, std::move(memory), bytes.size(), out) == nullptr;
+  };
+  const auto same = [&](const Snapshot& other) {
+    bool equal = other.rule_count() == table->rule_count() &&
+                 other.chain_count() == table->chain_count() &&
+                 other.header().fingerprint == table->header().fingerprint;
+    for (std::uint32_t i = 0; equal && i < other.chain_count(); i++) {
+      equal = chain_name(other.chain(i).name) == chain_name(table->chain(i).name) &&
+              other.chain(i).first == table->chain(i).first &&
+              other.chain(i).count == table->chain(i).count &&
+              other.chain(i).policy == table->chain(i).policy;
+    }
+    for (std::uint32_t i = 0; equal && i < other.rule_count(); i++) {
+      equal = same_content(layout, other.rule(i), table->rule(i));
+    }
+    return equal;
+  };
+  Snapshot back;
+  CHECK(adopt(layout, "filter", intact, back) && same(back));
+  CHECK(!adopt(layout, "nat", intact, back));
+  CHECK(!adopt(layout.family == AF_INET ? kIpv6 : kIpv4, "filter", intact, back));
+  CHECK(!adopt(layout, "filter", {}, back));
+  for (std::size_t i = 0; i < intact.size(); i++) {
+    for (int bit = 0; bit < 8; bit++) {
+      Bytes bytes = intact;
+      bytes[i] ^= static_cast<std::uint8_t>(1U << bit);
+      Snapshot other;
+      if (adopt(layout, "filter", bytes, other)) CHECK(same(other));
+    }
+  }
+  Random random(6);
+  for (int round = 0; round < 20000; round++) {
+    Bytes bytes = intact;
+    const int changes = 1 + static_cast<int>(random() % 4);
+    for (int k = 0; k < changes; k++) {
+      bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
+    }
+    if (random() % 8 == 0) bytes.resize(random() % bytes.size());
+    Snapshot other;
+    if (adopt(layout, "filter", bytes, other)) CHECK(same(other));
+  }
 }
 
 void test_plan() {
@@ -569,6 +657,9 @@ void in_new_namespace(Work work) {
 
 TEST(xtables_parse) {
   for (const Layout* layout : {&kIpv4, &kIpv6}) test_parse(*layout);
+}
+TEST(xtables_adopt) {
+  for (const Layout* layout : {&kIpv4, &kIpv6}) test_adopt(*layout);
 }
 TEST(xtables_plan) { test_plan(); }
 TEST(xtables_diff) { test_diff(); }

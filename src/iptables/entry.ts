@@ -243,6 +243,29 @@ export function protocolOf(
   return { number, inverted };
 }
 
+function plainOf(value: Not<string>): string {
+  return typeof value === 'string' ? value : value.not;
+}
+
+/** Address and mask; the mask lies two addresses further on. */
+function writeNetwork(
+  entry: Uint8Array,
+  at: number,
+  length: number,
+  text: string,
+  family: Family,
+): void {
+  const maskAt = at + 2 * length;
+  if (!text.includes('/')) {
+    entry.set(parseAddress(text, family)!, at);
+    entry.fill(0xff, maskAt, maskAt + length);
+    return;
+  }
+  const { address, mask } = parseNetwork(text, family)!;
+  entry.set(address, at);
+  entry.set(mask, maskAt);
+}
+
 /** Writes a checked head into a zeroed entry. */
 export function writeHead(
   entry: Uint8Array,
@@ -255,11 +278,6 @@ export function writeHead(
   const length = layout.addressLength;
   let flags = isGoto ? layout.goto : 0;
   let inverted = 0;
-  const open = <T>(value: Not<T>, bit: number): T => {
-    if (!isNot(value)) return value;
-    inverted |= bit;
-    return value.not as T;
-  };
   if (head.protocol !== undefined) {
     const { number, inverted: isInverted } = protocolOf(head, names);
     viewOf(entry).setUint16(layout.proto, number, littleEndian);
@@ -267,30 +285,25 @@ export function writeHead(
     // Without this flag ip6_tables ignores the protocol.
     flags |= layout.protoFlag;
   }
-  for (const [given, index, bit] of [
-    [head.src, 0, inv.src],
-    [head.dst, 1, inv.dst],
-  ] as const) {
-    if (given === undefined) continue;
-    const text = open(given, bit);
-    if (!text.includes('/')) {
-      entry.set(parseAddress(text, family)!, index * length);
-      entry.fill(0xff, (index + 2) * length, (index + 3) * length);
-      continue;
-    }
-    const { address, mask } = parseNetwork(text, family)!;
-    entry.set(address, index * length);
-    entry.set(mask, (index + 2) * length);
+  if (head.src !== undefined) {
+    writeNetwork(entry, 0, length, plainOf(head.src), family);
+    if (isNot(head.src)) inverted |= inv.src;
+  }
+  if (head.dst !== undefined) {
+    writeNetwork(entry, length, length, plainOf(head.dst), family);
+    if (isNot(head.dst)) inverted |= inv.dst;
   }
   if (head.in !== undefined) {
-    writeInterface(entry, layout.in, layout.inMask, open(head.in, inv.in));
+    writeInterface(entry, layout.in, layout.inMask, plainOf(head.in));
+    if (isNot(head.in)) inverted |= inv.in;
   }
   if (head.out !== undefined) {
-    writeInterface(entry, layout.out, layout.outMask, open(head.out, inv.out));
+    writeInterface(entry, layout.out, layout.outMask, plainOf(head.out));
+    if (isNot(head.out)) inverted |= inv.out;
   }
   if (head.fragment !== undefined) {
-    open(head.fragment, inv.frag);
     flags |= layout.frag;
+    if (isNot(head.fragment)) inverted |= inv.frag;
   }
   entry[layout.flags] = flags;
   entry[layout.invflags] = inverted;
@@ -431,13 +444,13 @@ export function joinEntry(
 ): Uint8Array {
   const layout = layouts[family];
   let targetOffset = layout.size;
-  for (const { size } of matches) targetOffset += extensionHeader.size + size;
+  for (let i = 0; i < matches.length; i++) targetOffset += extensionHeader.size + matches[i]!.size;
   const total = targetOffset + extensionHeader.size + target.size;
   if (total > 0xffff) throw refused('rule', `its ${total} bytes do not fit in an entry (65535)`);
   const entry = new Uint8Array(total);
   const view = viewOf(entry);
   let at = layout.size;
-  for (const match of matches) at = writePart(entry, view, at, match);
+  for (let i = 0; i < matches.length; i++) at = writePart(entry, view, at, matches[i]!);
   writePart(entry, view, at, target);
   view.setUint16(layout.targetOffset, targetOffset, littleEndian);
   view.setUint16(layout.nextOffset, total, littleEndian);

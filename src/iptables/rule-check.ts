@@ -140,14 +140,7 @@ export function checkRule(
   const { number, inverted } = protocolOf(head, names);
   const place: Place = { ...base, protocol: number, protocolInverted: inverted };
   // A `Rule` has further properties; in what a person writes they are mistakes.
-  const isPlain = Object.getPrototypeOf(given) === Object.prototype;
-  for (const key of Object.keys(given)) {
-    if (isPlain && !ruleKeys.has(key)) {
-      throw new TypeError(
-        `${path}.${key}: a rule has no such field; its fields: ${[...ruleKeys].join(', ')}`,
-      );
-    }
-  }
+  if (Object.getPrototypeOf(given) === Object.prototype) checkKeys(given, path);
   if (given.matches !== undefined && !Array.isArray(given.matches)) {
     throw badType(`${path}.matches`, 'an array of matches', given.matches);
   }
@@ -173,6 +166,16 @@ const ruleKeys = new Set([
   'target',
   'counters',
 ]);
+
+function checkKeys(given: RuleInit, path: string): void {
+  for (const key of Object.keys(given)) {
+    if (!ruleKeys.has(key)) {
+      throw new TypeError(
+        `${path}.${key}: a rule has no such field; its fields: ${[...ruleKeys].join(', ')}`,
+      );
+    }
+  }
+}
 
 function checkTarget(
   given: Target | undefined,
@@ -214,14 +217,14 @@ function checkCounters(given: unknown, path: string): Counters {
     throw badType(`${path}.counters`, '{ packets, bytes }', given);
   }
   const { packets, bytes } = given as Counters;
-  for (const [key, value] of [
-    ['packets', packets],
-    ['bytes', bytes],
-  ] as const) {
-    if (typeof value !== 'bigint') throw badType(`${path}.counters.${key}`, 'a bigint', value);
-    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) {
-      throw badRange(`${path}.counters.${key}`, 'an unsigned 64-bit number', value);
-    }
-  }
+  checkCounter(packets, `${path}.counters.packets`);
+  checkCounter(bytes, `${path}.counters.bytes`);
   return { packets, bytes };
+}
+
+function checkCounter(value: unknown, path: string): void {
+  if (typeof value !== 'bigint') throw badType(path, 'a bigint', value);
+  if (value < 0n || value > 0xffff_ffff_ffff_ffffn) {
+    throw badRange(path, 'an unsigned 64-bit number', value);
+  }
 }

@@ -536,12 +536,22 @@ export class RuleParser {
     if (target !== undefined) base.target = target;
     if (this.#counters !== undefined) base.counters = this.#counters;
     const checked = checkRule(base, this.#options, { path: 'rule', part });
+    return this.#withAddresses(base, checked);
+  }
+
+  /** A rule for each pair of addresses. */
+  #withAddresses(
+    base: { -readonly [K in keyof RuleInit]: RuleInit[K] },
+    checked: CheckedRule,
+  ): ParsedRule[] {
     const rules: ParsedRule[] = [];
-    const sources = this.#sources?.list ?? [undefined];
-    const destinations = this.#destinations?.list ?? [undefined];
+    const sources = this.#sources?.list ?? nowhere;
+    const destinations = this.#destinations?.list ?? nowhere;
     const several = sources.length * destinations.length > 1;
-    for (const src of sources) {
-      for (const dst of destinations) {
+    for (let i = 0; i < sources.length; i++) {
+      for (let j = 0; j < destinations.length; j++) {
+        const src = sources[i];
+        const dst = destinations[j];
         const init: typeof base = several ? { ...base } : base;
         const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = several
           ? { ...checked.head }
@@ -570,6 +580,8 @@ export class RuleParser {
     return { name: named.extension.name, ...named.alias?.preset, ...draft };
   }
 }
+
+const nowhere: readonly undefined[] = [undefined];
 
 function not<T>(value: T, inverted: boolean): Not<T> {
   return inverted ? { not: value } : value;

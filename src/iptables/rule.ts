@@ -38,8 +38,8 @@ export type { Family } from './ip-text.js';
 export type * from './rule-types.js';
 
 /**
- * An immutable rule. Everything is decoded when it is first asked for. Whether two say the same tells
- * `toString()`; they have no properties of their own that a deep comparison could see.
+ * An immutable rule. Everything is decoded when it is first asked for. Compare rules with `sameRule()`:
+ * they have no properties of their own that a deep comparison could see.
  */
 export class Rule implements RuleInit {
   // A rule of a table is a place in it and nothing more: there may be very many.

@@ -52,7 +52,9 @@ export function writeFields(
   cx: Codec,
 ): void {
   extension.always?.(payload, cx);
-  for (const field of extension.fields) {
+  const { fields } = extension;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
     const given = typed[field.key];
     if (given === undefined) {
       if (field.default !== undefined) field.store.write(payload, field.default, cx);
@@ -199,29 +201,23 @@ export function check(
   naming: Naming,
 ): Typed {
   const typed: Typed = { name: extension.name };
-  for (const key of Object.keys(given)) {
+  const keys = Object.keys(given);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
     if (key === 'name' || key === 'revision' || key === 'data' || given[key] === undefined)
       continue;
-    if (!hasField(extension, key)) {
-      const known = extension.fields.map((field) => field.key).join(', ') || 'none';
-      throw new TypeError(
-        `${naming(key)}: ${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
-      );
-    }
+    if (!hasField(extension, key)) throw noField(extension, key, naming);
   }
-  for (const field of extension.fields) {
+  const { fields } = extension;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
     const value = given[field.key];
     if (value === undefined) {
       if (field.required) throw refused(naming(field.key), `${extension.name} needs it`);
       continue;
     }
-    for (const other of field.excludes ?? []) {
-      if (given[other] !== undefined) {
-        throw refused(naming(field.key), `cannot be used together with ${naming(other)}`);
-      }
-    }
-    for (const other of field.requires ?? []) {
-      if (given[other] === undefined) throw refused(naming(field.key), `needs ${naming(other)}`);
+    if (field.excludes !== undefined || field.requires !== undefined) {
+      checkCompany(field, given, naming);
     }
     typed[field.key] = checkField(field, value, new FieldPlace(place, naming, field.key));
   }
@@ -232,8 +228,31 @@ export function check(
 }
 
 function hasField({ fields }: Extension, key: string): boolean {
-  for (const field of fields) if (field.key === key) return true;
+  for (let i = 0; i < fields.length; i++) if (fields[i]!.key === key) return true;
   return false;
+}
+
+function noField(extension: Extension, key: string, naming: Naming): TypeError {
+  const known = extension.fields.map((field) => field.key).join(', ') || 'none';
+  return new TypeError(
+    `${naming(key)}: ${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
+  );
+}
+
+/** What may not, and what must stand beside a field. */
+function checkCompany(
+  field: AnyField,
+  given: Readonly<Record<string, unknown>>,
+  naming: Naming,
+): void {
+  for (const other of field.excludes ?? []) {
+    if (given[other] !== undefined) {
+      throw refused(naming(field.key), `cannot be used together with ${naming(other)}`);
+    }
+  }
+  for (const other of field.requires ?? []) {
+    if (given[other] === undefined) throw refused(naming(field.key), `needs ${naming(other)}`);
+  }
 }
 
 // xt_check_match() and xt_check_target(): an extension bound to a protocol.
