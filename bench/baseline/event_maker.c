@@ -1,8 +1,8 @@
 // Makes events at full speed: creates flows of a seed in batches, and deletes them again if told
 // so. event_maker --count N [--from I] [--seed S] [--profile P] [--zone Z] [--batch 1…512]
 // [--delete] [--rest US]
-// Without --delete there are N NEW events, with it N DESTROY events more. --rest: one flow at a time,
-// each after so many microseconds of rest, and when its creation was about to be sent
+// Without --delete there are N NEW events, with it N DESTROY events more. --rest: one flow at a
+// time, each after so many microseconds of rest, and when its creation was about to be sent
 // (CLOCK_MONOTONIC) is in the report.
 #include "baseline.h"
 

@@ -103,6 +103,9 @@ const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Packs tuples one after the other. Offsets are those of struct PackedTuple. */
 export class TuplePacker {
+  /** Packs nothing: one is always alive, so that V8 keeps the class and the code that knows it (see FieldPacker). */
+  static readonly kept = new TuplePacker(0);
+
   readonly bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
