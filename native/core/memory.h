@@ -17,9 +17,6 @@ inline constexpr std::size_t round_to_page(std::size_t size) {
   return (size + kPage - 1) & ~(kPage - 1);
 }
 
-// A huge page is 2 MiB on most machines; at its end a mapping may waste one.
-inline constexpr std::size_t kWorthHugePages = std::size_t{32} << 20;
-
 class Mapping {
  public:
   Mapping() = default;
@@ -52,11 +49,6 @@ class Mapping {
     data_ = static_cast<std::uint8_t*>(moved);
     size_ = size;
     return true;
-  }
-  // For memory that will be filled: fewer, larger pages where the system has them. Only whole
-  // pages that are touched count, so a small mapping is left alone.
-  void prefer_huge_pages() {
-    if (size_ >= kWorthHugePages) ::madvise(data_, size_, MADV_HUGEPAGE);
   }
   void reset() {
     if (data_ != nullptr) ::munmap(data_, size_);

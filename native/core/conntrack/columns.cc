@@ -12,6 +12,9 @@ namespace {
 
 static_assert(RowBlock::kRows % kCacheLine == 0);
 
+// An arena of that size is not in a nearby cache when it is read.
+constexpr std::size_t kLargerThanCaches = std::size_t{32} << 20;
+
 std::size_t round_rows(std::size_t rows) {
   return std::max<std::size_t>(64, (rows + 63) & ~std::size_t{63});
 }
@@ -86,7 +89,6 @@ int write_row(const Row& row, const std::uint32_t (&address)[kSides], std::uint8
 bool Columns::move_to(std::size_t capacity) {
   Mapping next;
   if (!next.resize(capacity * bytes_before(Column::count))) return false;
-  next.prefer_huge_pages();
   for (std::size_t i = 0; i < kColumnCount && size_ > 0; i++) {
     const auto column = static_cast<Column>(i);
     // A group that no row has is all zero: copying would only touch its pages.
@@ -184,9 +186,8 @@ bool Columns::stage(const Row& row, RowBlock& block) {
 bool Columns::append(RowBlock& block) {
   if (block.used == 0) return true;
   if (!reserve(size_ + block.used)) return false;
-  // A large batch is out of the caches before anybody reads it, so it need not go through them.
   const bool past_caches =
-      block.full() && arena_.size() >= kWorthHugePages && size_ % kCacheLine == 0;
+      block.full() && arena_.size() >= kLargerThanCaches && size_ % kCacheLine == 0;
   const auto move = [&](std::size_t before, std::size_t size) {
     std::uint8_t* to = arena_.data() + capacity_ * before + size_ * size;
     const std::uint8_t* from = block.bytes + RowBlock::kRows * before;
