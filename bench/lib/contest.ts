@@ -38,7 +38,7 @@ export async function contest<Name extends string>(
   for (let round = 0; round < warmUp + options.rounds; round++) {
     for (const name of names) {
       await options.before?.(name);
-      collect();
+      await settle();
       const taken = await turns[name]();
       const { value, cpu }: Taken = typeof taken === 'number' ? { value: taken } : taken;
       if (!Number.isFinite(value)) throw new RangeError(`${name}: measured ${value}`);
@@ -49,6 +49,12 @@ export async function contest<Name extends string>(
     if (round >= warmUp) options.progress?.(round - warmUp + 1);
   }
   return measured;
+}
+
+/** Collects garbage and waits until it is gone: V8 sweeps, and memory goes back to the system, on the side. */
+async function settle(): Promise<void> {
+  collect();
+  await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 /** Collects garbage, so that no contestant pays for another's. */

@@ -1,6 +1,6 @@
 // Puts the results of a run into the documentation: tables between the markers of docs/performance.md and of
 // the README, the JSON beside it, the plot. Knows results and text, not how anything was measured.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../test/support/process.js';
 import { describeMachine, type Machine } from './machine.js';
@@ -97,7 +97,34 @@ function dumps(results: readonly Judged[]): string[] {
   ];
 }
 
-export function writeDocs(report: Report): void {
+/** This run and, of benches that it did not run, what the last one wrote. */
+function withEarlier(report: Report): Report {
+  const file = path('docs/performance.json');
+  if (!existsSync(file)) return report;
+  const earlier = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  const now = new Set([...report.results, ...report.failed].map(({ bench }) => bench));
+  const kept = earlier.results.filter(({ bench }) => !now.has(bench));
+  if (kept.length === 0) return report;
+  if (
+    describeMachine({ ...earlier.machine, loadBefore: 0 }) !==
+    describeMachine({ ...report.machine, loadBefore: 0 })
+  ) {
+    throw new Error('docs/performance.json is of another machine: run every bench');
+  }
+  const order = [...new Set([...earlier.results, ...report.results].map(({ bench }) => bench))];
+  const results = [...kept, ...report.results].sort(
+    (a, b) => order.indexOf(a.bench) - order.indexOf(b.bench),
+  );
+  return {
+    ...report,
+    results,
+    failed: report.failed,
+    command: `${report.command}; the rest: ${earlier.command}`,
+  };
+}
+
+export function writeDocs(latest: Report): void {
+  const report = withEarlier(latest);
   writeFileSync(path('docs/performance.json'), `${JSON.stringify(report, undefined, 1)}\n`);
   const { machine, results, command, failed } = report;
   const on = `Measured on ${machine.date.slice(0, 10)} by \`${command}\`: ${describeMachine(machine)}.`;

@@ -20,6 +20,8 @@ namespace nf::js {
 namespace {
 
 constexpr std::size_t kReadyBatches = 2;
+// Bytes of batches that nobody may be reading any more.
+constexpr std::size_t kHeld = std::size_t{8} << 20;
 
 class DumpStream final : public ct::RowSink, public std::enable_shared_from_this<DumpStream> {
  public:
@@ -122,7 +124,19 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
       result.Set("stats", to_stats(env, ready->stats));
       result.Set("batch", to_batch(env, ready->columns));
       waiter.resolve(env, result);
+      bound_memory(env);
     }
+  }
+
+  // Batches that the reader is done with stay until a garbage collection, and V8 sees no reason for
+  // one: they would add up to the whole table. A reader that keeps them is asked ever less often.
+  void bound_memory(Napi::Env env) {
+    const std::size_t held = bytes_held_by_buffers();
+    const std::size_t ours = held > held_before_ ? held - held_before_ : 0;
+    if (ours < kHeld) limit_ = kHeld;
+    if (ours < limit_) return;
+    limit_ = ours + ours / 4;
+    ask_for_collection(env);
   }
 
   struct Ready {
@@ -144,7 +158,10 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   std::optional<Error> error_;
   Signal room_;  // the thread waits for it without the mutex, and alone retires it
 
-  std::optional<Deferred> waiter_;  // JS thread only
+  // The JS thread only.
+  std::optional<Deferred> waiter_;
+  const std::size_t held_before_ = bytes_held_by_buffers();
+  std::size_t limit_ = kHeld;
 };
 
 // The value that JavaScript holds: when it goes, the thread must not wait for a reader for ever.

@@ -1,6 +1,7 @@
 // Conversions.
 #include "napi/values.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -25,7 +26,20 @@ const char* kind_name(ErrorKind kind) {
   return "netlink";
 }
 
-void unmap(napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Mapping>*>(hint); }
+std::atomic<std::size_t> mapped_bytes{0};
+
+// What an ArrayBuffer holds: gone when the garbage collector has found the buffer unused.
+struct Mapped {
+  explicit Mapped(std::shared_ptr<Mapping> what) : mapping(std::move(what)) {
+    mapped_bytes += mapping->size();
+  }
+  Mapped(const Mapped&) = delete;
+  Mapped& operator=(const Mapped&) = delete;
+  ~Mapped() { mapped_bytes -= mapping->size(); }
+  std::shared_ptr<Mapping> mapping;
+};
+
+void unmap(napi_env, void*, void* hint) { delete static_cast<Mapped*>(hint); }
 
 Napi::Value number(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
@@ -55,7 +69,7 @@ Napi::Value to_array_buffer(Napi::Env env, Mapping mapping, std::size_t size) {
   auto held = std::make_shared<Mapping>(std::move(mapping));
   napi_value buffer = nullptr;
   if (!external_memory_forbidden()) {
-    auto* box = new std::shared_ptr<Mapping>(held);
+    auto* box = new Mapped(held);
     const napi_status status =
         napi_create_external_arraybuffer(env, held->data(), size, unmap, box, &buffer);
     if (status == napi_ok) return {env, buffer};
@@ -80,6 +94,16 @@ Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values) 
     return {};
   }
   return {env, array};
+}
+
+std::size_t bytes_held_by_buffers() { return mapped_bytes; }
+
+void ask_for_collection(Napi::Env env) {
+  // V8 begins to mark when external memory passes a limit, which starts at 64 MiB.
+  constexpr std::int64_t kPressure = std::int64_t{64} << 20;
+  std::int64_t now = 0;
+  napi_adjust_external_memory(env, kPressure, &now);
+  napi_adjust_external_memory(env, -kPressure, &now);
 }
 
 Napi::Object to_batch(Napi::Env env, ct::Columns& columns) {
