@@ -101,7 +101,7 @@ for (const [kind, label] of legend) {
   at += 40 + label.length * 7;
 }
 draw(root, margin, 0);
-writeSvg(to, width, top + depth * rowHeight + margin, parts);
+writeSvg(to, title, width, top + depth * rowHeight + margin, parts);
 
 /** The functions in which most of the samples were taken, for the page beside the drawing. */
 function leaves(node, into = new Map()) {

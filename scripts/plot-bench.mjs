@@ -153,4 +153,4 @@ text(
   { 'font-size': 11, fill: colors.floor },
 );
 const height = bottom + 16;
-writeSvg(to, width, height, parts);
+writeSvg(to, 'Results of the benches', width, height, parts);

@@ -20,6 +20,13 @@ const works: Record<string, () => Promise<unknown>> = {
       await conntrack.createMany(flows);
     }
   },
+  'iptables-edit': () =>
+    iptables.edit('filter', (table) => {
+      const chain = table.chain('FORWARD');
+      chain.flush();
+      for (let i = 0; i < 300; i++)
+        chain.append(`-s 192.0.2.${i % 256} -p tcp --dport ${i} -j DROP`);
+    }),
   'iptables-read': async () => {
     for (const chain of (await iptables.read('filter')).chains.values()) {
       for (const rule of chain.rules) if (rule.matches.length === 0 && !rule.target) return;

@@ -17,8 +17,8 @@ export function tipped(name, attributes, tip) {
   return `${tag(name, attributes).replace(/\/>$/, '>')}${tag('title', {}, tip)}</${name}>`;
 }
 
-/** Writes the elements as one drawing on white ground. */
-export function writeSvg(file, width, height, parts) {
+/** Writes the elements as one drawing on white ground; `title` says what it shows to who cannot see it. */
+export function writeSvg(file, title, width, height, parts) {
   const frame = {
     xmlns: 'http://www.w3.org/2000/svg',
     viewBox: `0 0 ${width} ${height}`,
@@ -28,5 +28,8 @@ export function writeSvg(file, width, height, parts) {
   };
   const opening = tag('svg', frame).replace(/\/>$/, '>');
   const ground = tag('rect', { width, height, fill: '#ffffff' });
-  writeFileSync(file, `${[opening, ground, ...parts, '</svg>'].join('\n')}\n`);
+  writeFileSync(
+    file,
+    `${[opening, tag('title', {}, title), ground, ...parts, '</svg>'].join('\n')}\n`,
+  );
 }

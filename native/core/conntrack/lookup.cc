@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include "core/conntrack/decoder.h"
 #include "core/conntrack/parse.h"
 #include "core/conntrack/tuple_request.h"
 
@@ -24,6 +25,7 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
   const std::size_t window = exchange.window(2);
   const TupleVerb verb = zero_counters ? TupleVerb::kGetAndZero : TupleVerb::kGet;
   MessageBuilder batch;
+  Decoder decoder;
   Row row;
   for (std::size_t at = 0; at < tuples.size(); at += window) {
     const std::size_t count = std::min(window, tuples.size() - at);
@@ -44,7 +46,7 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
         [&](const MessageView& message) {
           const std::uint32_t offset = message.header->nlmsg_seq - first;
           if (message.header->nlmsg_type != kNew || offset >= count) return;
-          if (!parse(message.payload, message.size, row)) {
+          if (!decoder.parse(message.payload, message.size, row)) {
             result.undecodable++;
             return;
           }
