@@ -2,7 +2,7 @@
 // Files under test/kernel and test/lifetime get a network and mount namespace of their own, so they
 // may do what they like to tables and to /run. `node --import tsx test/run.ts [part of a path …]`.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { sandbox } from './support/sandbox.js';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const wanted = process.argv.slice(2);
-const limitMs = Number(process.env.TEST_LIMIT_MS ?? 180_000);
+const defaultLimit = process.env.TEST_LIMIT_MS ?? '180000';
 
 interface Outcome {
   passed: number;
@@ -37,6 +37,13 @@ function command(file: string): string[] | { missing: string } {
   return [...namespaces.prefix, ...node];
 }
 
+/** Milliseconds that a file may take: its own first lines say so (`Limit: 600 s`) where it builds much. */
+function limitOf(file: string): number {
+  const head = readFileSync(file, 'utf8').slice(0, 1000);
+  const own = /^\/\/ Limit: (\d+) s\b/m.exec(head)?.[1];
+  return Math.max(Number(defaultLimit), Number(own ?? 0) * 1000);
+}
+
 function count(output: string, word: string): number {
   let sum = 0;
   for (const match of output.matchAll(new RegExp(`^\\s+${word}:\\s+(\\d+)`, 'gm'))) {
@@ -47,6 +54,7 @@ function count(output: string, word: string): number {
 
 function runFile(file: string): Promise<Outcome> {
   const name = relative(root, file);
+  const limitMs = limitOf(file);
   const argv = command(file);
   if ('missing' in argv) {
     process.stdout.write(`skipped: ${name}: ${argv.missing}\n`);

@@ -18,7 +18,7 @@ import { type Backend, type BackendReport, detectBackend, requireLegacy } from '
 import { familyNumber, readSnapshot } from './commit.js';
 import type { TableEdit } from './edit.js';
 import { runEdit } from './edit-run.js';
-import { LinkedSignal } from './linked-signal.js';
+import { LinkedSignal, sharedController } from './linked-signal.js';
 import type { LockOptions } from './lock.js';
 import { PendingEdit } from './pending-edit.js';
 import { type RestoreOptions, restoreText } from './restore.js';
@@ -92,7 +92,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   readonly #pending = new Set<PendingEdit<unknown>>();
   /** Edits under way. */
   readonly #running = new Set<Promise<unknown>>();
-  #closing = new AbortController();
+  #closing = sharedController();
   #looked: Promise<void> | undefined;
 
   /** @internal Use `Iptables.open()` or a default instance. */
@@ -343,7 +343,7 @@ export class Iptables implements Disposable, AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#closing.abort(closedError(this.#tool));
-    this.#closing = new AbortController();
+    this.#closing = sharedController();
     this.#looked = undefined;
     // A commit that has begun is finished; only then is known what there is to take back.
     await Promise.allSettled(this.#running);

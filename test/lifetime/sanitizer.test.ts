@@ -1,5 +1,6 @@
 // The addon under AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, and under
 // ThreadSanitizer, through one script that uses everything. All tests under them: scripts/sanitize.mjs.
+// Limit: 600 s (it builds the addon twice where that was not done before)
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

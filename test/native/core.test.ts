@@ -1,5 +1,6 @@
 // The core without Node: its unit tests under the address and undefined-behaviour sanitizers. The
 // build itself is a check, for the core is compiled with no include path to Node.
+// Limit: 600 s (it builds the core where that was not done before)
 import { join } from 'node:path';
 import { cmakeBuild } from '../support/cmake.js';
 import { assert, suite } from '../support/harness.js';
