@@ -154,6 +154,32 @@ TEST(more_kinds_than_are_kept_are_read_all_the_same) {
   }
 }
 
+// No protocol has both; parse() lets the later one have the place.
+TEST(ports_and_icmp_fields_in_one_tuple_read_as_without_memory_of_shapes) {
+  constexpr std::uint16_t pairs[][2] = {
+      {CTA_PROTO_ICMP_CODE, CTA_PROTO_DST_PORT}, {CTA_PROTO_ICMP_TYPE, CTA_PROTO_DST_PORT},
+      {CTA_PROTO_DST_PORT, CTA_PROTO_ICMP_CODE}, {CTA_PROTO_DST_PORT, CTA_PROTO_ICMPV6_TYPE},
+      {CTA_PROTO_SRC_PORT, CTA_PROTO_ICMP_ID},   {CTA_PROTO_ICMP_ID, CTA_PROTO_SRC_PORT}};
+  for (const auto& pair : pairs) {
+    Pair both;
+    for (int round = 0; round < 3; round++) {
+      auto message = tcp_flow();
+      const auto nest = message.builder.open_nest(CTA_TUPLE_ORIG);
+      const auto proto = message.builder.open_nest(CTA_TUPLE_PROTO);
+      message.builder.u8(CTA_PROTO_NUM, IPPROTO_TCP);
+      message.builder.be16(pair[0], static_cast<std::uint16_t>(0x1234 + round));
+      message.builder.be16(pair[1], static_cast<std::uint16_t>(0x5600 + round));
+      message.builder.close_nest(proto);
+      const auto ip = message.builder.open_nest(CTA_TUPLE_IP);
+      message.builder.u32(CTA_IP_V4_SRC, 1);
+      message.builder.u32(CTA_IP_V4_DST, 2);
+      message.builder.close_nest(ip);
+      message.builder.close_nest(nest);
+      CHECK(both.agree(message.payload()));
+    }
+  }
+}
+
 TEST(every_changed_byte_reads_as_without_memory_of_shapes) {
   auto message = tcp_flow();
   synproxy(message, 0);

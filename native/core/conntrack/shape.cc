@@ -72,7 +72,8 @@ bool Shape::learn_protocol(const Attribute& nest, Direction direction) {
         placed = at_[src] == 0 && place(src, a, 2);
         break;
       case CTA_PROTO_DST_PORT:
-        placed = at_[kIcmpType + direction] == 0 && place(src + 1, a, 2);
+        placed = at_[kIcmpType + direction] == 0 && at_[kIcmpCode + direction] == 0 &&
+                 place(src + 1, a, 2);
         break;
       case CTA_PROTO_ICMP_TYPE:
       case CTA_PROTO_ICMPV6_TYPE:
