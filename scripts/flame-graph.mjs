@@ -103,16 +103,22 @@ for (const [kind, label] of legend) {
 draw(root, margin, 0);
 writeSvg(to, title, width, top + depth * rowHeight + margin, parts);
 
-/** The functions in which most of the samples were taken, for the page beside the drawing. */
-function leaves(node, into = new Map()) {
-  let own = node.samples;
+/** Samples by what `of` says of the function in which they were taken. */
+function own(node, of, into = new Map()) {
+  let samples = node.samples;
   for (const child of node.children.values()) {
-    own -= child.samples;
-    leaves(child, into);
+    samples -= child.samples;
+    own(child, of, into);
   }
-  if (own > 0) into.set(node.name, (into.get(node.name) ?? 0) + own);
+  if (samples > 0) into.set(of(node), (into.get(of(node)) ?? 0) + samples);
   return into;
 }
-for (const [name, samples] of [...leaves(root)].sort((a, b) => b[1] - a[1]).slice(0, 25)) {
-  process.stdout.write(`${((100 * samples) / root.samples).toFixed(1).padStart(5)} %  ${name}\n`);
+
+/** Lines for the terminal: the shares, the largest first. */
+function shares(of, most) {
+  for (const [name, samples] of [...own(root, of)].sort((a, b) => b[1] - a[1]).slice(0, most)) {
+    process.stdout.write(`${((100 * samples) / root.samples).toFixed(1).padStart(5)} %  ${name}\n`);
+  }
 }
+shares(({ kind }) => `(${kind})`, 4);
+shares(({ name }) => name, 25);

@@ -8,6 +8,7 @@
 // an error, the Cancel. Its descriptors are closed before anybody can learn that it has ended.
 #include <errno.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "core/conntrack/dump.h"
@@ -132,7 +133,8 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   // one: they would add up to the whole table. A reader that keeps them is asked ever less often.
   void bound_memory(Napi::Env env) {
     const std::size_t held = bytes_held_by_buffers();
-    const std::size_t ours = held > held_before_ ? held - held_before_ : 0;
+    others_ = std::min(others_, held);
+    const std::size_t ours = held - others_;
     if (ours < kHeld) limit_ = kHeld;
     if (ours < limit_) return;
     limit_ = ours + ours / 4;
@@ -160,7 +162,7 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
 
   // The JS thread only.
   std::optional<Deferred> waiter_;
-  const std::size_t held_before_ = bytes_held_by_buffers();
+  std::size_t others_ = bytes_held_by_buffers();  // at most, of what is held
   std::size_t limit_ = kHeld;
 };
 

@@ -18,8 +18,7 @@
 //  6. While an environment ends, any Node-API call may fail, with or without an exception. Nothing
 //     uses a result without looking at the status, and nothing but failure descriptions is thrown.
 //  7. A pooled thread that was moved into another network namespace is used no more: it would keep
-//  that
-//     namespace, and what belongs to it, alive for as long as it idles.
+//     that namespace, and what belongs to it, alive for as long as it idles.
 //  8. process.exit() of the main thread runs no hook: threads run on while exit() destroys statics.
 //     So statics are never destroyed (core/library.h) and the addon is never unmapped (linked with
 //     -z nodelete; Node closes an addon when the last worker that loaded it ends).

@@ -6,10 +6,9 @@ const xml = (text) => String(text).replace(/[&<>"]/g, (char) => entities[char]);
 
 /** One element; `content` is text. */
 export function tag(name, attributes, content) {
-  const pairs = Object.entries(attributes).map(([key, value]) => `${key}="${xml(value)}"`);
-  return content === undefined
-    ? `<${name} ${pairs.join(' ')}/>`
-    : `<${name} ${pairs.join(' ')}>${xml(content)}</${name}>`;
+  const pairs = Object.entries(attributes).map(([key, value]) => ` ${key}="${xml(value)}"`);
+  const opening = `<${name}${pairs.join('')}`;
+  return content === undefined ? `${opening}/>` : `${opening}>${xml(content)}</${name}>`;
 }
 
 /** An element with a tooltip. */
