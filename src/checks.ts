@@ -1,4 +1,7 @@
 // Checks of argument values that several parts share. Each names the path of the field it refuses.
+//
+// What comes from outside is read once: objects and lists are copied (`fieldsAt`, `optionsAt`, `listAt`), and
+// the copy is what is checked and used. A field may be a getter, or be changed between two reads.
 import {
   type Family,
   type Protocol,
@@ -6,7 +9,7 @@ import {
   type StatusName,
   statusBits,
 } from './constants.js';
-import { badRange, badType } from './errors.js';
+import { badRange, badType, quoted } from './errors.js';
 
 export type Fields = Record<string, unknown>;
 
@@ -26,6 +29,131 @@ export function objectAt(value: unknown, path: string): Fields {
   return value as Fields;
 }
 
+/** What a prototype of plain objects is: that of this realm, none, or that of another realm (node:vm). */
+function isPlain(prototype: object | null): boolean {
+  if (prototype === null || prototype === Object.prototype) return true;
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
+
+/** The names of the fields of an object; of a Proxy, what it says once. */
+function namesAt(value: object, path: Path, expected: string): string[] {
+  let names: string[];
+  let hidden: string | undefined;
+  let plain: boolean;
+  try {
+    plain = isPlain(Object.getPrototypeOf(value));
+    names = Object.keys(value);
+    const all = Object.getOwnPropertyNames(value);
+    if (all.length !== names.length) hidden = all.find((name) => !names.includes(name));
+  } catch {
+    throw new TypeError(`${pathText(path)}: is a Proxy that does not behave as an object`);
+  }
+  if (!plain) {
+    // Its fields may be getters of the prototype, which nothing here would see.
+    throw badType(pathText(path), `${expected} (a plain one, of no class)`, value);
+  }
+  if (hidden !== undefined) {
+    throw new TypeError(
+      `${pathText(path, `.${quotedName(hidden)}`)}: is not enumerable, and would not be looked at`,
+    );
+  }
+  return names;
+}
+
+const quotedName = (name: string) => (/^[\w$]{1,40}$/.test(name) ? name : quoted(name, 40));
+
+function isArrayAt(value: unknown, path: Path): value is unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    throw new TypeError(`${pathText(path)}: is a Proxy that was revoked`);
+  }
+}
+
+function noSuchField(path: Path, name: string, allowed: ReadonlySet<string>): TypeError {
+  return new TypeError(
+    `${pathText(path, `.${quotedName(name)}`)}: there is no such field (there are: ${[...allowed].join(', ')})`,
+  );
+}
+
+function copyFields(
+  value: unknown,
+  path: Path,
+  allowed: ReadonlySet<string>,
+  expected: string,
+  unset: (name: string) => boolean,
+): Fields {
+  if (typeof value !== 'object' || value === null || isArrayAt(value, path)) {
+    throw badType(pathText(path), expected, value);
+  }
+  // Without a prototype: what others have put on Object.prototype is no field.
+  const copy: Fields = Object.create(null);
+  for (const name of namesAt(value, path, expected)) {
+    if (!allowed.has(name)) throw noSuchField(path, name, allowed);
+    const field = (value as Fields)[name];
+    if (field !== undefined) copy[name] = field;
+    else if (!unset(name)) {
+      throw new TypeError(
+        `${pathText(path, `.${name}`)}: is undefined; leave the field out, or give it a value`,
+      );
+    }
+  }
+  return copy;
+}
+
+/**
+ * A copy of the fields of a plain object, each read once. Refused are fields that do not exist (a misspelt one
+ * would be ignored), fields that are `undefined` (a setting that is missing would widen what is touched), and
+ * objects of a class.
+ */
+export function fieldsAt(
+  value: unknown,
+  path: Path,
+  allowed: ReadonlySet<string>,
+  expected = 'an object',
+): Fields {
+  return copyFields(value, path, allowed, expected, () => false);
+}
+
+/**
+ * As `fieldsAt`, for options: `undefined` is as if the field were not there, but for those of `never`, where
+ * that would widen what is touched.
+ */
+export function optionsAt(
+  value: unknown,
+  path: Path,
+  allowed: ReadonlySet<string>,
+  never: readonly string[] = [],
+): Fields {
+  return copyFields(value, path, allowed, 'an object', (name) => !never.includes(name));
+}
+
+/** Elements that a list may have: what is longer would block the thread for seconds. */
+const longestList = 2 ** 24;
+
+/** A copy of an array, each element read once. An array with holes is refused, as what only looks like one. */
+export function listAt(value: unknown, path: Path, expected = 'an array'): unknown[] {
+  if (!isArrayAt(value, path)) throw badType(pathText(path), expected, value);
+  const length: unknown = value.length;
+  if (typeof length !== 'number' || !(length <= longestList)) {
+    throw badRange(pathText(path, '.length'), `at most ${longestList}`, length);
+  }
+  const copy: unknown[] = [];
+  for (let i = 0; i < length; i++) {
+    if (!Object.hasOwn(value, i)) {
+      throw new TypeError(`${pathText(path, `[${i}]`)}: is missing: the array has a hole`);
+    }
+    copy.push(value[i]);
+  }
+  return copy;
+}
+
+/** One value or an array of them, as a list; `many` tells which, for the paths in messages. */
+export function oneOrMoreAt(value: unknown, path: Path): { list: unknown[]; many: boolean } {
+  const many = isArrayAt(value, path);
+  return { list: many ? listAt(value, path) : [value], many };
+}
+
 /** Something to iterate over. */
 export function iterableAt<T>(value: Iterable<T>, path: string, of: string): Iterable<T> {
   const iterable = value as { [Symbol.iterator]?: unknown } | null | undefined;
@@ -38,11 +166,7 @@ export function iterableAt<T>(value: Iterable<T>, path: string, of: string): Ite
 /** Refuses fields that do not exist: a misspelt one would otherwise be ignored. */
 export function onlyFields(value: Fields, allowed: ReadonlySet<string>, path: string): void {
   for (const key of Object.keys(value)) {
-    if (!allowed.has(key)) {
-      throw new TypeError(
-        `${path}.${key}: there is no such field (there are: ${[...allowed].join(', ')})`,
-      );
-    }
+    if (!allowed.has(key)) throw noSuchField(path, key, allowed);
   }
 }
 
@@ -100,12 +224,12 @@ const statusByName: ReadonlyMap<unknown, number> = new Map(Object.entries(status
 
 /** The bits of one status name or several. */
 export function statusAt(value: unknown, path: Path): number {
-  const names: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const { list: names, many } = oneOrMoreAt(value, path);
   let bits = 0;
   for (let i = 0; i < names.length; i++) {
     const bit = statusByName.get(names[i]);
     if (bit === undefined) {
-      const at = pathText(path, Array.isArray(value) ? `[${i}]` : '');
+      const at = pathText(path, many ? `[${i}]` : '');
       oneOf(names[i], at, [...statusByName.keys()] as StatusName[]); // throws
       continue;
     }

@@ -328,18 +328,41 @@ export function unsupported(operation: string, detail: string, hint?: string): U
 
 /** A bad argument's type: names the path of the field. */
 export function badType(path: string, expected: string, actual: unknown): TypeError {
-  return new TypeError(`${path}: expected ${expected}, got ${show(actual)}`);
+  return new TypeError(`${path}: expected ${expected}, got ${shown(actual)}`);
 }
 
 /** A bad argument's value: names the path of the field. */
 export function badRange(path: string, expected: string, actual: unknown): RangeError {
-  return new RangeError(`${path}: expected ${expected}, got ${show(actual)}`);
+  return new RangeError(`${path}: expected ${expected}, got ${shown(actual)}`);
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'bigint') return `${value}n`;
+/** Characters of an input that a message repeats. */
+const quotedLength = 80;
+
+/** Text from outside as a message shows it: in double quotes, and of what is long only the begin. */
+export function quoted(text: string, most = quotedLength): string {
+  if (text.length <= most) return JSON.stringify(text);
+  return `${JSON.stringify(text.slice(0, most))}… (${text.length} characters)`;
+}
+
+/** Any value in a few words: what it is, without running code of the caller. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'bigint') {
+    const large = BigInt.asIntN(256, value) !== value;
+    return large ? 'a bigint of more than 256 bits' : `${value}n`;
+  }
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
   if (value === null || typeof value !== 'object') return String(value);
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return value.constructor?.name === 'Object' ? 'an object' : `a ${value.constructor?.name}`;
+  try {
+    if (Array.isArray(value)) return `an array of ${value.length}`;
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === null || prototype === Object.prototype) return 'an object';
+    const made = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+    const name = typeof made === 'function' && Object.getOwnPropertyDescriptor(made, 'name')?.value;
+    return typeof name === 'string' && /^\w{1,40}$/.test(name) ? `a ${name}` : 'an object';
+  } catch {
+    return 'an object'; // a Proxy whose traps throw
+  }
 }
