@@ -78,10 +78,11 @@ function cleanStrings(extension: Extension, payload: Uint8Array): void {
   }
 }
 
-/** The payload as it counts in comparisons: user part only, strings up to their NUL. */
+/** The payload as it counts in comparisons: what the kernel looks at, strings up to their NUL. */
 export function comparable(extension: Extension, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(payload.subarray(0, extension.userSize));
   cleanStrings(extension, bytes);
+  extension.clean?.(bytes);
   return bytes;
 }
 
@@ -145,7 +146,8 @@ export function decodeAt(
   const missing = missingField(extension, typed);
   if (missing !== undefined) return raw(`cannot be read: no ${missing}`);
   if (output.compare(input, 0, userSize, 0, userSize) !== 0) {
-    if (!equalBytes(output, comparable(extension, input.subarray(0, size)), userSize)) {
+    const written = comparable(extension, output.subarray(0, size));
+    if (!equalBytes(written, comparable(extension, input.subarray(0, size)), userSize)) {
       return raw('does not round-trip');
     }
   }

@@ -166,6 +166,8 @@ export interface Definition<V extends { readonly name: string }> {
   readonly alias?: Alias<V>;
   /** Bytes that do not depend on any field. */
   always?(payload: DataView, cx: Codec): void;
+  /** Clears, in a copy of the payload, what the kernel does not look at: it never counts. */
+  clean?(payload: Uint8Array): void;
   /** Turns what the options said into the typed form (text only). */
   finish?(draft: Draft<V>, at: Place): void;
   /** What fields may not say together; throws `refused(at.path, …)`. Text and typed form alike. */

@@ -78,6 +78,21 @@ const maskStore: Store<string> = {
   },
 };
 
+/**
+ * iptables copies the name over its default and leaves the rest of that behind the NUL (`SSH\0ULT`),
+ * at least since 1.4.11. Its -C and -D compare all 200 bytes, so that is what they must find.
+ */
+const listStore: Store<string> = (() => {
+  const text = fixedString(10, 200);
+  return {
+    ...text,
+    write(payload, name, cx) {
+      text.write(payload, 'DEFAULT', cx);
+      text.write(payload, `${name}\0`, cx);
+    },
+  };
+})();
+
 function check(value: RecentMatch, at: Place): void {
   const chosen = operations.find((each) => value[each] !== undefined);
   if (chosen === undefined) throw refused(at.path, 'needs set, rcheck, update or remove');
@@ -114,7 +129,7 @@ function recent(revision: 0 | 1) {
       list: {
         options: ['name'],
         type: procName(199),
-        store: fixedString(10, 200),
+        store: listStore,
         default: 'DEFAULT',
         shown: true,
       },

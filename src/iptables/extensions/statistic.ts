@@ -47,6 +47,10 @@ const probability: ValueType<number> = {
   },
 };
 
+/** u.nth.count: where the kernel's counter begins. iptables writes it and does not compare it. */
+const initialCount = u32(12);
+const countAt = { packet: 8, end: 16 };
+
 const nth = (store: Store<number>): Store<number> => ({
   read: (payload, cx) => (u16(0).read(payload, cx) === 1 ? store.read(payload, cx) : undefined),
   write: store.write,
@@ -57,7 +61,7 @@ export const statistic = match<StatisticMatch>({
   revision: 0,
   families: both,
   size: 24,
-  userSize: 12,
+  userSize: 16,
   fields: {
     mode: {
       options: ['mode'],
@@ -71,7 +75,11 @@ export const statistic = match<StatisticMatch>({
       store: {
         read: (payload, cx) =>
           u16(0).read(payload, cx) === 0 ? u32(4).read(payload, cx)! / one : undefined,
-        write: (payload, value, cx) => u32(4).write(payload, Math.round(value * one), cx),
+        write(payload, value, cx) {
+          u32(4).write(payload, Math.round(value * one), cx);
+          // What iptables leaves there: it computes the count of `nth` in both modes.
+          initialCount.write(payload, Math.round(value * one), cx);
+        },
       },
       invert: bit(2, 1, 16),
       excludes: ['every', 'packet'],
@@ -87,7 +95,23 @@ export const statistic = match<StatisticMatch>({
       invert: bit(2, 1, 16),
       requires: ['packet'],
     },
-    packet: { options: ['packet'], type: number(0xffffffff), store: nth(u32(8)) },
+    packet: {
+      options: ['packet'],
+      type: number(0xffffffff),
+      store: nth({
+        read: u32(8).read,
+        // statistic_mt() counts from `count` to `every` and only looks at that: `packet` itself is
+        // for listings. `every` lies there already.
+        write(payload, packet, cx) {
+          u32(8).write(payload, packet, cx);
+          initialCount.write(payload, u32(4).read(payload, cx)! - packet, cx);
+        },
+      }),
+    },
+  },
+  // Mode random looks at the probability only.
+  clean(payload) {
+    if (payload[0] === 0 && payload[1] === 0) payload.fill(0, countAt.packet, countAt.end);
   },
   check(value, at) {
     const random = value.mode === 'random';
