@@ -79,7 +79,7 @@ function noSuchField(path: Path, name: string, allowed: ReadonlySet<string>): Ty
 function copyFields(
   value: unknown,
   path: Path,
-  allowed: ReadonlySet<string>,
+  allowed: ReadonlySet<string> | 'any',
   expected: string,
   unset: (name: string) => boolean,
 ): Fields {
@@ -89,7 +89,7 @@ function copyFields(
   // Without a prototype: what others have put on Object.prototype is no field.
   const copy: Fields = Object.create(null);
   for (const name of namesAt(value, path, expected)) {
-    if (!allowed.has(name)) throw noSuchField(path, name, allowed);
+    if (allowed !== 'any' && !allowed.has(name)) throw noSuchField(path, name, allowed);
     const field = (value as Fields)[name];
     if (field !== undefined) copy[name] = field;
     else if (!unset(name)) {
@@ -144,6 +144,32 @@ export function listAt(value: unknown, path: Path, expected = 'an array'): unkno
       throw new TypeError(`${pathText(path, `[${i}]`)}: is missing: the array has a hole`);
     }
     copy.push(value[i]);
+  }
+  return copy;
+}
+
+/** Objects in objects: what is given here is flat, and a circle has no end. */
+const deepest = 16;
+
+/**
+ * A copy of a value with everything in it: plain objects, arrays and bytes, each field read once. Refused is
+ * what `fieldsAt` and `listAt` refuse, but for fields that do not exist: whoever knows them looks at the copy.
+ */
+export function copyAt(value: unknown, path: Path, expected = 'an object', depth = 0): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (depth >= deepest)
+    throw badRange(pathText(path), `at most ${deepest} objects in another`, value);
+  if (isArrayAt(value, path)) {
+    const list = listAt(value, path);
+    for (let i = 0; i < list.length; i++) {
+      list[i] = copyAt(list[i], () => pathText(path, `[${i}]`), expected, depth + 1);
+    }
+    return list;
+  }
+  const copy = copyFields(value, path, 'any', expected, () => false);
+  for (const name of Object.keys(copy)) {
+    copy[name] = copyAt(copy[name], () => pathText(path, `.${name}`), expected, depth + 1);
   }
   return copy;
 }

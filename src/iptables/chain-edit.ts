@@ -2,7 +2,6 @@
 // iptables refuses and the library behind it would not; knows no system call.
 import { badRange, badType } from '../errors.js';
 import type { ChainState, EditState, Item } from './edit-state.js';
-import { plain } from './edit-state.js';
 import { refused } from './extensions/define.js';
 import {
   type Counters,
@@ -10,10 +9,12 @@ import {
   type EncodeOptions,
   encodeChecked,
   encodeRule,
+  givenRule,
   Rule,
   type RuleInit,
   ruleKey,
 } from './rule.js';
+import { checkCounters } from './rule-check.js';
 import { parseChecked } from './rule-text.js';
 import { noChain, type Policy } from './table.js';
 
@@ -99,7 +100,7 @@ export class ChainEdit {
         item = { ...item, countersOf: old.countersOf };
       } else {
         const init = {
-          ...plain(item.init!),
+          ...item.init!,
           counters: this.#state.rule(this.#chain, index).counters,
         };
         item = this.#state.make(init, this.#options('rule'));
@@ -200,8 +201,9 @@ export class ChainEdit {
       throw badRange('policy', "'ACCEPT' or 'DROP'", policy);
     }
     if (policy === 'DROP' && this.#state.snapshot.name === 'nat') throw noFiltering('policy');
+    const given = counters === undefined ? undefined : checkCounters(counters, 'counters');
     this.#chain.policy = policy;
-    if (counters !== undefined) this.#chain.counters = checkCounters(counters);
+    if (given !== undefined) this.#chain.counters = given;
     return this;
   }
 
@@ -252,9 +254,10 @@ export class ChainEdit {
   #one(init: RuleInit | Rule, options: EncodeOptions): Item {
     const entry = prepared.get(init);
     if (entry !== undefined) return { entry, init, countersOf: undefined };
-    checkPlace(init, this.name, options.table, options.path!);
+    const given = givenRule(init, options.path!);
     // The bytes of a rule that was read elsewhere hold the set's index there.
-    const own = init instanceof Rule && usesSets(init) ? init.with() : init;
+    const own = Rule.isRule(given) && usesSets(given) ? given.with() : given;
+    checkPlace(own, this.name, options.table, options.path!);
     return this.#state.make(own, options);
   }
 
@@ -293,22 +296,11 @@ function checkPlace(
   if (init.in !== undefined && (chain === 'POSTROUTING' || chain === 'OUTPUT')) {
     throw refused(`${path}.in`, `no incoming interface is known in ${chain}`);
   }
-  if (table === 'nat' && init.target?.data === undefined && init.target?.name === 'DROP') {
+  if (table === 'nat' && init.target?.name === 'DROP') {
     throw noFiltering(`${path}.target`);
   }
 }
 
 export function usesSets(init: RuleInit | Rule): boolean {
   return init.target?.name === 'SET' || (init.matches ?? []).some((match) => match.name === 'set');
-}
-
-function checkCounters(given: Counters): Counters {
-  for (const key of ['packets', 'bytes'] as const) {
-    const value = given[key];
-    if (typeof value !== 'bigint') throw badType(`counters.${key}`, 'a bigint', value);
-    if (value < 0n || value >= 1n << 64n) {
-      throw badRange(`counters.${key}`, 'an unsigned 64-bit number', value);
-    }
-  }
-  return { packets: given.packets, bytes: given.bytes };
 }

@@ -161,7 +161,6 @@ export class EditState {
   jumpOf(item: Item): string | undefined {
     if (typeof item === 'object' && 'init' in item && item.init !== undefined) {
       const { target } = item.init;
-      if (target?.data !== undefined) return undefined;
       return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
     }
     const bytes = this.bytes(item);
@@ -231,7 +230,7 @@ export class EditState {
       item.init === undefined
         ? undefined
         : {
-            ...plain(item.init),
+            ...item.init,
             target: { ...item.init.target, chain: name } as RuleInit['target'],
           };
     return { entry, init, countersOf: item.countersOf };
@@ -248,7 +247,7 @@ export class EditState {
       writeCounters(entry, this.snapshot.family, zero);
       items[index] = {
         entry,
-        init: item.init && { ...plain(item.init), counters: zero },
+        init: item.init && { ...item.init, counters: zero },
         countersOf: undefined,
       };
     }
@@ -306,9 +305,4 @@ export class EditState {
     }
     return changed ? planned : undefined;
   }
-}
-
-/** The typed form of a rule as an object of its own. */
-export function plain(init: RuleInit | Rule): RuleInit {
-  return init instanceof Rule ? init.with() : init;
 }

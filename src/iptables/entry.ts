@@ -2,8 +2,8 @@
 // the matches, and where matches and target lie. Knows no extension.
 import { badRange, badType } from '../errors.js';
 import type { Not, Place } from './extensions/define.js';
-import { isNot, refused } from './extensions/define.js';
-import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
+import { isNot, onlyNot, refused } from './extensions/define.js';
+import { bytesToText, littleEndian, textAt, textToBytes } from './extensions/stores.js';
 import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
@@ -92,7 +92,7 @@ export const layouts: Record<Family, Layout> = {
 };
 
 /** XT_INV_*, the same in both families. */
-const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40 };
+const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40, known: 0x7b };
 const ifnamsiz = 16;
 
 /** Of the 32-byte header of matches and targets. */
@@ -102,18 +102,33 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function interfaceText(bytes: Uint8Array, at: number, maskAt: number): string | undefined {
-  if (bytes[maskAt] === 0 && bytes[at] === 0) return undefined;
-  const field = bytes.subarray(at, at + ifnamsiz);
-  const end = field.indexOf(0);
-  const name = bytesToText(end < 0 ? field : field.subarray(0, end));
-  if (bytes[maskAt] === 0) return name;
-  // As iptables prints it: the masked part, and `+` where the mask ends before the name's NUL.
+/** An interface as iptables prints it: the masked part, and `+` where the mask ends before the name's NUL. */
+function interfaceText(bytes: Buffer, at: number, maskAt: number): string {
+  if (bytes[maskAt] === 0) return textAt(bytes, at, cstringEnd(bytes, at, at + ifnamsiz));
   let length = 0;
   while (length < ifnamsiz && bytes[maskAt + length] !== 0) length++;
-  const masked = field.subarray(0, length).filter((byte) => byte !== 0);
-  const isWhole = length === ifnamsiz || field[length - 1] === 0;
-  return isWhole ? bytesToText(masked) : `${bytesToText(masked)}+`;
+  const isWhole = length === ifnamsiz || bytes[at + length - 1] === 0;
+  const end = cstringEnd(bytes, at, at + length);
+  return isWhole ? textAt(bytes, at, end) : `${textAt(bytes, at, end)}+`;
+}
+
+function cstringEnd(bytes: Uint8Array, from: number, to: number): number {
+  let end = from;
+  while (end < to && bytes[end] !== 0) end++;
+  return end;
+}
+
+/** Whether the text of an interface, written again, gives the same bytes. */
+function sameInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): boolean {
+  const written = new Uint8Array(2 * ifnamsiz);
+  if (textToBytes(text).length >= ifnamsiz) return false;
+  writeInterface(written, 0, ifnamsiz, text);
+  for (let i = 0; i < ifnamsiz; i++) {
+    // What the mask leaves out is not compared by the kernel.
+    const mask = written[ifnamsiz + i]!;
+    if (bytes[maskAt + i] !== mask || ((bytes[at + i]! ^ written[i]!) & mask) !== 0) return false;
+  }
+  return true;
 }
 
 function writeInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): void {
@@ -133,48 +148,99 @@ export function readUint16(bytes: Uint8Array, at: number): number {
   return bytes[low]! | (bytes[high]! << 8);
 }
 
-/** The address at `at` with its mask, in the typed form; `undefined` where both are zero. */
-function networkText(
-  entry: Uint8Array,
-  at: number,
-  maskAt: number,
-  length: 4 | 16,
-): string | undefined {
-  let any = true;
-  for (let i = 0; i < length && any; i++) any = entry[at + i] === 0 && entry[maskAt + i] === 0;
-  if (any) return undefined;
+// The two halves of IPv4 addresses, as they come: rules have many addresses, and most begin alike.
+const halves: string[] = new Array(0x10000);
+
+function halfText(high: number, low: number): string {
+  const half = (high << 8) | low;
+  halves[half] ??= `${high}.${low}`;
+  return halves[half];
+}
+
+/** The address at `at` with its mask, in the typed form. */
+function networkText(entry: Buffer, at: number, maskAt: number, length: 4 | 16): string {
   let full = true;
   for (let i = 0; i < length && full; i++) full = entry[maskAt + i] === 0xff;
+  if (full && length === 4) {
+    const low = halfText(entry[at + 2]!, entry[at + 3]!);
+    return `${halfText(entry[at]!, entry[at + 1]!)}.${low}`;
+  }
   const address = entry.subarray(at, at + length);
   if (full) return formatAddress(address);
   return formatNetwork({ address, mask: entry.subarray(maskAt, maskAt + length) });
 }
 
-/** Reads what stands before the matches. */
-export function readHead(entry: Uint8Array, family: Family, names: HostNames): RuleHead {
+function allZero(bytes: Uint8Array, at: number, maskAt: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if ((bytes[at + i]! | bytes[maskAt + i]!) !== 0) return false;
+  return true;
+}
+
+/** An address with bits that its mask cuts: the kernel finds no packet for it. */
+function hasHostBits(entry: Uint8Array, at: number, maskAt: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if ((entry[at + i]! & ~entry[maskAt + i]!) !== 0) return true;
+  return false;
+}
+
+export type HeadDraft = { -readonly [K in keyof RuleHead]: RuleHead[K] };
+
+/**
+ * Reads what stands before the matches, of the entry that begins at `at`, into an object: only fields
+ * that the rule has. Answers what no field can say, where there is such a thing.
+ */
+export function readHead(
+  entry: Buffer,
+  from: number,
+  family: Family,
+  names: HostNames,
+  head: HeadDraft,
+): string | undefined {
   const layout = layouts[family];
   const length = layout.addressLength;
-  const flags = entry[layout.flags]!;
-  const inverted = entry[layout.invflags]!;
-  const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
-  const proto = readUint16(entry, layout.proto);
+  const flags = entry[from + layout.flags]!;
+  const inverted = entry[from + layout.invflags]!;
+  let rest: string | undefined;
+  const proto = readUint16(entry, from + layout.proto);
   if (proto !== 0) {
     head.protocol = not(names.protocolName(proto) ?? proto, (inverted & inv.proto) !== 0);
+    if ((flags & layout.protoFlag) !== layout.protoFlag) rest = 'a protocol that does not count';
   } else if (flags & layout.protoFlag) {
     head.protocol = 'all';
+    if (inverted & inv.proto) rest = 'a negated protocol that is not there';
   }
-  const src = networkText(entry, 0, 2 * length, length);
-  if (src !== undefined) head.src = not(src, (inverted & inv.src) !== 0);
-  else if (inverted & inv.src) head.src = { not: anyNetwork[family] };
-  const dst = networkText(entry, length, 3 * length, length);
-  if (dst !== undefined) head.dst = not(dst, (inverted & inv.dst) !== 0);
-  else if (inverted & inv.dst) head.dst = { not: anyNetwork[family] };
-  const input = interfaceText(entry, layout.in, layout.inMask);
-  if (input !== undefined) head.in = not(input, (inverted & inv.in) !== 0);
-  const output = interfaceText(entry, layout.out, layout.outMask);
-  if (output !== undefined) head.out = not(output, (inverted & inv.out) !== 0);
+  for (let i = 0; i < 2; i++) {
+    const key = i === 0 ? 'src' : 'dst';
+    const at = from + i * length;
+    const maskAt = at + 2 * length;
+    const isNot = (inverted & inv[key]) !== 0;
+    if (!allZero(entry, at, maskAt, length)) {
+      head[key] = not(networkText(entry, at, maskAt, length), isNot);
+      if (hasHostBits(entry, at, maskAt, length)) rest = `bits of ${key} beyond its mask`;
+    } else if (isNot) {
+      head[key] = { not: anyNetwork[family] };
+    }
+  }
+  for (let i = 0; i < 2; i++) {
+    const key = i === 0 ? 'in' : 'out';
+    const at = from + layout[key];
+    const maskAt = from + (i === 0 ? layout.inMask : layout.outMask);
+    const isNot = (inverted & inv[key]) !== 0;
+    if (entry[maskAt] !== 0 || entry[at] !== 0) {
+      const text = interfaceText(entry, at, maskAt);
+      head[key] = not(text, isNot);
+      if (!sameInterface(entry, at, maskAt, text)) rest = 'a mask of an interface';
+    } else if (isNot) {
+      // No interface is one that is not "any".
+      head[key] = { not: '+' };
+    }
+    if (entry[maskAt] === 0 && !allZero(entry, maskAt, maskAt, ifnamsiz)) {
+      rest = 'a mask of an interface';
+    }
+  }
   if (flags & layout.frag) head.fragment = not(true as const, (inverted & inv.frag) !== 0);
-  return head;
+  else if (inverted & inv.frag) rest = 'a negated flag that is not there';
+  if ((flags & ~(layout.frag | layout.protoFlag | layout.goto)) !== 0) rest = 'an unknown flag';
+  if ((inverted & ~inv.known) !== 0) rest = 'an unknown negation';
+  return rest;
 }
 
 const anyNetwork: Record<Family, string> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
@@ -186,7 +252,10 @@ export function checkHead(given: RuleHead, place: Place): RuleHead {
     const value: unknown = given[key];
     if (value === undefined) return undefined;
     const at = { ...place, path: `${place.path}.${key}` };
-    if (isNot(value)) return { not: check(value.not, { ...at, path: `${at.path}.not` }) };
+    if (isNot(value)) {
+      onlyNot(value, at);
+      return { not: check(value.not, { ...at, path: `${at.path}.not` }) };
+    }
     return check(value, at);
   };
   const address = (value: unknown, at: Place) => {
@@ -342,13 +411,20 @@ function printNetwork(text: string): string {
   return `${address}/${prefix ?? formatMask(parsed.mask)}`;
 }
 
-export function readCounters(entry: Uint8Array, family: Family): Counters {
+/** Of most rules of a table that was just made. */
+const noCounters: Counters = Object.freeze({ packets: 0n, bytes: 0n });
+
+/** The counters of the entry that begins at `from`, frozen. */
+export function readCounters(entry: Uint8Array, family: Family, from = 0): Counters {
+  const at = from + layouts[family].counters;
+  let any = 0;
+  for (let i = 0; i < 16; i++) any |= entry[at + i]!;
+  if (any === 0) return noCounters;
   const view = viewOf(entry);
-  const at = layouts[family].counters;
-  return {
+  return Object.freeze({
     packets: view.getBigUint64(at, littleEndian),
     bytes: view.getBigUint64(at + 8, littleEndian),
-  };
+  });
 }
 
 export function writeCounters(entry: Uint8Array, family: Family, counters: Counters): void {

@@ -1,5 +1,6 @@
 // Checks of a whole typed rule, before anything is written: every refusal names the field, or the option
 // where the rule came as text. Writes no bytes.
+import { copyAt, type Fields, fieldsAt, onlyFields } from '../checks.js';
 import { badRange, badType } from '../errors.js';
 import type { Counters, RuleHead } from './entry.js';
 import { checkHead, protocolOf } from './entry.js';
@@ -10,6 +11,7 @@ import { refused } from './extensions/define.js';
 import { registry } from './extensions/index.js';
 import type { MaxRevision } from './extensions/registry.js';
 import { textToBytes } from './extensions/stores.js';
+import { bigintAt } from './extensions/values.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import type { EncodeOptions, JumpTarget, Match, RuleInit, Target } from './rule-types.js';
@@ -67,19 +69,31 @@ export interface CheckedRule {
   counters: Counters;
 }
 
+const rawKeys = new Set(['name', 'extension', 'revision', 'data', 'warning']);
+
 function checkRaw(given: UnknownExtension, path: string): UnknownExtension {
-  const { name, revision, data } = given;
-  if (typeof name !== 'string') throw badType(`${path}.name`, 'a string', name);
-  const length = textToBytes(name).length;
-  if (length === 0 || length > maxNameLength || name.includes('\0')) {
-    throw badRange(`${path}.name`, `a name of 1…${maxNameLength} bytes`, name);
+  onlyFields(given as unknown as Fields, rawKeys, path);
+  const { extension, revision } = given;
+  if (typeof extension !== 'string') throw badType(`${path}.extension`, 'a string', extension);
+  const length = textToBytes(extension).length;
+  if (length === 0 || length > maxNameLength || extension.includes('\0')) {
+    throw badRange(`${path}.extension`, `a name of 1…${maxNameLength} bytes`, extension);
   }
   if (!Number.isInteger(revision) || revision < 0 || revision > 255) {
     throw badRange(`${path}.revision`, 'an integer in 0…255', revision);
   }
-  if (!(data instanceof Uint8Array)) throw badType(`${path}.data`, 'a Uint8Array', data);
+  const data = bytesAt(given.data, `${path}.data`);
   if (data.length % 8 !== 0) throw badRange(`${path}.data`, 'a multiple of 8 bytes', data.length);
-  return given;
+  return { name: 'raw', extension, revision, data };
+}
+
+/** Bytes, or their hexadecimal digits, as which they come through JSON. */
+function bytesAt(given: unknown, path: string): Uint8Array {
+  if (given instanceof Uint8Array) return given;
+  if (typeof given !== 'string' || !/^(?:[0-9a-f]{2})*$/i.test(given)) {
+    throw badType(path, 'a Uint8Array, or its bytes in hexadecimal', given);
+  }
+  return Uint8Array.from(Buffer.from(given, 'hex'));
 }
 
 // What nearly all are called.
@@ -109,7 +123,7 @@ function checkPart(
 ): CheckedRule['matches'][number] {
   if (typeof given !== 'object' || given === null)
     throw badType(naming(undefined), 'an object', given);
-  if (given.data !== undefined) return checkRaw(given as UnknownExtension, naming(undefined));
+  if (given.name === 'raw') return checkRaw(given, naming(undefined));
   const typed = given as Typed;
   const extension = extensionFor(kind, typed, place.family, options.maxRevision, naming);
   if (
@@ -125,22 +139,20 @@ function checkPart(
   return { extension, typed: check(extension, typed, place, naming) };
 }
 
-/** Checks a whole rule without writing it. */
+/** Checks a rule that takeRule() has copied, or that was made here, without writing it. */
 export function checkRule(
   given: RuleInit,
   options: EncodeOptions = {},
   naming: RuleNaming = typedNaming(options.path ?? 'rule'),
 ): CheckedRule {
   const { path } = naming;
-  if (typeof given !== 'object' || given === null) throw badType(path, 'a rule', given);
   const family = options.family ?? 'ipv4';
   const names = options.names ?? systemNames;
   const base = { family, names, sets: options.sets, path, protocol: 0, protocolInverted: false };
+  checkKeys(given, path);
   const head = checkHead(given, base);
   const { number, inverted } = protocolOf(head, names);
   const place: Place = { ...base, protocol: number, protocolInverted: inverted };
-  // A `Rule` has further properties; in what a person writes they are mistakes.
-  if (Object.getPrototypeOf(given) === Object.prototype) checkKeys(given, path);
   if (given.matches !== undefined && !Array.isArray(given.matches)) {
     throw badType(`${path}.matches`, 'an array of matches', given.matches);
   }
@@ -151,7 +163,7 @@ export function checkRule(
     head,
     matches,
     target: checkTarget(given.target, naming, place, options),
-    counters: checkCounters(given.counters, path),
+    counters: checkCounters(given.counters, `${path}.counters`),
   };
 }
 
@@ -167,14 +179,26 @@ const ruleKeys = new Set([
   'counters',
 ]);
 
-function checkKeys(given: RuleInit, path: string): void {
-  for (const key of Object.keys(given)) {
-    if (!ruleKeys.has(key)) {
-      throw new TypeError(
-        `${path}.${key}: a rule has no such field; its fields: ${[...ruleKeys].join(', ')}`,
-      );
-    }
+function checkKeys(given: RuleInit & { inexact?: unknown }, path: string): void {
+  if (given.inexact !== undefined) {
+    throw new TypeError(
+      `${path}.inexact: the rule that this is a copy of holds ${String(given.inexact)}, which the copy has not; use the rule itself, or say anew what it shall match`,
+    );
   }
+  onlyFields(given as Fields, ruleKeys, path);
+}
+
+/**
+ * A copy of a rule from outside with everything in it, each field read once: it is what is checked, used
+ * and kept. Refuses `undefined`, unknown fields and objects of a class, which would all widen it.
+ */
+export function takeRule(given: unknown, path: string): RuleInit {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw badType(path, 'a rule', given);
+  }
+  const copy = copyAt(given, path, 'a rule') as RuleInit;
+  checkKeys(copy, path);
+  return copy;
 }
 
 function checkTarget(
@@ -185,7 +209,7 @@ function checkTarget(
 ): CheckedRule['target'] {
   if (given === undefined) return undefined;
   const naming = names.part('target', 0, given as Typed);
-  if (typeof given === 'object' && given !== null && given.data === undefined) {
+  if (typeof given === 'object' && given !== null) {
     const path = naming(undefined);
     if (given.name === 'jump' || given.name === 'goto') {
       const chain = checkChainName((given as JumpTarget).chain, naming('chain'));
@@ -193,38 +217,37 @@ function checkTarget(
       if (registry.has(place.family, 'target', chain)) {
         throw refused(naming('chain'), `${chain} is a target, no chain can have its name`);
       }
-      onlyKeys(given, ['chain'], path);
+      onlyFields(given as unknown as Fields, jumpKeys, path);
       return { chain, isGoto: given.name === 'goto' };
     }
     if (isVerdict(given.name)) {
-      onlyKeys(given, [], path);
+      onlyFields(given as unknown as Fields, verdictKeys, path);
       return { chain: given.name, isGoto: false };
     }
   }
   return checkPart('target', given, naming, place, options);
 }
 
-function onlyKeys(given: object, allowed: readonly string[], path: string): void {
-  for (const key of Object.keys(given)) {
-    if (key === 'name' || key === 'data' || allowed.includes(key)) continue;
-    throw new TypeError(`${path}.${key}: no such field here`);
-  }
+const jumpKeys = new Set(['name', 'chain']);
+const verdictKeys = new Set(['name']);
+
+const zero: Counters = { packets: 0n, bytes: 0n };
+const counterKeys = new Set(['packets', 'bytes']);
+
+/** The counters of a rule or a policy; JSON has them as text. */
+export function checkCounters(given: unknown, path: string): Counters {
+  if (given === undefined) return zero;
+  const { packets, bytes } = fieldsAt(given, path, counterKeys, '{ packets, bytes }');
+  return {
+    packets: checkCounter(packets, `${path}.packets`),
+    bytes: checkCounter(bytes, `${path}.bytes`),
+  };
 }
 
-function checkCounters(given: unknown, path: string): Counters {
-  if (given === undefined) return { packets: 0n, bytes: 0n };
-  if (typeof given !== 'object' || given === null) {
-    throw badType(`${path}.counters`, '{ packets, bytes }', given);
-  }
-  const { packets, bytes } = given as Counters;
-  checkCounter(packets, `${path}.counters.packets`);
-  checkCounter(bytes, `${path}.counters.bytes`);
-  return { packets, bytes };
-}
-
-function checkCounter(value: unknown, path: string): void {
-  if (typeof value !== 'bigint') throw badType(path, 'a bigint', value);
+function checkCounter(given: unknown, path: string): bigint {
+  const value = bigintAt(given, path);
   if (value < 0n || value > 0xffff_ffff_ffff_ffffn) {
     throw badRange(path, 'an unsigned 64-bit number', value);
   }
+  return value;
 }

@@ -7,20 +7,30 @@ import type { Snapshot } from './snapshot.js';
 
 export interface RuleHome {
   readonly options: ReadOptions;
+  /** Rules lie in these. */
+  readonly bytes: Buffer;
+  /** Where a rule begins in them. */
+  offset(index: number): number;
   raw(index: number): PortableEntry;
   matches(index: number): readonly Match[];
   target(index: number): Target | undefined;
 }
 
-/** One entry alone. Throws, when it is looked at, where the sizes in it do not fit together. */
+/** One entry alone, whose sizes are known to fit together. */
 export class EntryHome implements RuleHome {
   readonly options: ReadOptions;
+  readonly bytes: Buffer;
   readonly #entry: PortableEntry;
   #parts: Parts | undefined;
 
   constructor(entry: PortableEntry, options: ReadOptions) {
     this.options = options;
+    this.bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.length);
     this.#entry = entry;
+  }
+
+  offset(): number {
+    return 0;
   }
 
   raw(): PortableEntry {
@@ -39,9 +49,9 @@ export class EntryHome implements RuleHome {
 /** The rules of a snapshot: each different list of matches, each different target is decoded once. */
 export class SnapshotHome implements RuleHome {
   readonly options: ReadOptions;
+  readonly bytes: Buffer;
   readonly #snapshot: Snapshot;
   readonly #numbers: Uint32Array;
-  readonly #bytes: Buffer;
   /** By their numbers. */
   readonly #matches: (readonly Match[] | undefined)[];
   /** `null`: no target. */
@@ -55,9 +65,13 @@ export class SnapshotHome implements RuleHome {
     this.options = options;
     this.#snapshot = snapshot;
     this.#numbers = snapshot.parts;
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#matches = new Array(snapshot.matchLists);
     this.#targets = new Array(snapshot.targets);
+  }
+
+  offset(index: number): number {
+    return this.#snapshot.offset(index);
   }
 
   raw(index: number): PortableEntry {
@@ -76,7 +90,7 @@ export class SnapshotHome implements RuleHome {
   #readMatches(index: number): readonly Match[] {
     const own = this.#rawMatches.get(index);
     if (own !== undefined) return own;
-    const matches = readMatches(this.#bytes, this.#snapshot.offset(index), this.options);
+    const matches = readMatches(this.bytes, this.#snapshot.offset(index), this.options);
     if (matches.some(hasRaw)) this.#rawMatches.set(index, matches);
     else this.#matches[this.#numbers[2 * index]!] = matches;
     return matches;
@@ -85,7 +99,7 @@ export class SnapshotHome implements RuleHome {
   #readTarget(index: number): Target | undefined {
     const own = this.#rawTargets.get(index);
     if (own !== undefined) return own;
-    const target = readTarget(this.#bytes, this.#snapshot.offset(index), this.options);
+    const target = readTarget(this.bytes, this.#snapshot.offset(index), this.options);
     if (target !== undefined && hasRaw(target)) this.#rawTargets.set(index, target);
     else this.#targets[this.#numbers[2 * index + 1]!] = target ?? null;
     return target;

@@ -494,7 +494,7 @@ export class RuleParser {
       throw badRange(`${path} ${name} --raw-payload`, 'revision:hex, a multiple of 8 bytes', word);
     }
     const data = Uint8Array.from(Buffer.from(found[2]!, 'hex'));
-    return { name, revision: Number(found[1]), data };
+    return { name: 'raw', extension: name, revision: Number(found[1]), data };
   }
 
   #setCounters(text: string, path: string): void {

@@ -1,6 +1,6 @@
 // The matches and the target of an entry → their typed forms, remembered from rule to rule. Text and
 // the part before the matches are elsewhere.
-import { checkEntry, layouts, partEnd, readUint16 } from './entry.js';
+import { layouts, partEnd, readUint16 } from './entry.js';
 import type { Typed } from './extensions/codec.js';
 import { decodeAt } from './extensions/codec.js';
 import type { Extension, Kind, UnknownExtension } from './extensions/define.js';
@@ -87,12 +87,13 @@ function readExtension(
     const revision = entry[at + 31]!;
     const isKnown = registry.newest(family, kind, name) !== undefined;
     const warning = isKnown ? `unknown revision ${revision}` : `unknown ${kind}`;
-    return { name, revision, data: new Uint8Array(entry.subarray(at + 32, end)), warning };
+    const data = new Uint8Array(entry.subarray(at + 32, end));
+    return Object.freeze({ name: 'raw', extension: name, revision, data, warning });
   }
   const { extension, newest } = found;
   const typed = decodeAt(extension, entry, at + 32, end, options, newest);
   found.sample ??= typed;
-  if (key !== undefined && !('data' in typed) && !extension.namesSets) {
+  if (key !== undefined && typed.name !== 'raw' && !extension.namesSets) {
     if (cache.size >= rememberedLimit) cache.clear();
     cache.set(key, typed as Typed);
   }
@@ -125,10 +126,9 @@ function targetAt(
 
 const noMatches: readonly Match[] = Object.freeze([]);
 
-/** Reads what stands after the head. Throws where sizes do not fit together. */
+/** Reads what stands after the head, of an entry whose sizes fit together. */
 export function readParts(raw: Uint8Array, options: ReadOptions): Parts {
   const entry = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
-  checkEntry(entry, options.family);
   return { matches: readMatches(entry, 0, options), target: readTarget(entry, 0, options) };
 }
 
@@ -157,5 +157,5 @@ export function readTarget(bytes: Buffer, at: number, options: ReadOptions): Tar
 
 /** The raw form, whose bytes can be changed; everything else is frozen. */
 export function hasRaw(each: Match | Target): boolean {
-  return each.data !== undefined;
+  return each.name === 'raw';
 }

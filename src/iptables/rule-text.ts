@@ -1,11 +1,11 @@
 // iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, reads at most the host's
 // files of names. The words are rule-words.ts, their meaning rule-parser.ts, the bytes rule.ts.
-import { refused } from './extensions/define.js';
+import { isNot, refused } from './extensions/define.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import { parseIpv6 } from './ip-text.js';
 import type { EncodeOptions, RuleInit } from './rule.js';
-import { decodeRule, encodeRule, Rule } from './rule.js';
+import { decodeRule, encodeRule, givenRule, Rule } from './rule.js';
 import { checkRule } from './rule-check.js';
 import type { ParsedRule, ParseOptions } from './rule-parser.js';
 import { RuleParser } from './rule-parser.js';
@@ -44,16 +44,17 @@ export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
  * rule is that of its addresses, else IPv4, unless `family` says so.
  */
 export function formatRule(rule: RuleInit | Rule, options: EncodeOptions = {}): string {
-  if (rule instanceof Rule) return rule.toString();
-  const family = options.family ?? familyOf(rule);
+  const given = givenRule(rule, options.path ?? 'rule');
+  if (Rule.isRule(given)) return given.toString();
+  const family = options.family ?? familyOf(given);
   // Through the bytes: what iptables would store is what is shown (60/minute becomes 1/sec).
   const all = { ...options, family };
-  return decodeRule(encodeRule(rule, all), all).toString();
+  return decodeRule(encodeRule(given, all), all).toString();
 }
 
 function familyOf(rule: RuleInit): Family {
   for (const given of [rule.src, rule.dst]) {
-    const text = typeof given === 'object' ? given.not : given;
+    const text = isNot(given) ? given.not : given;
     if (typeof text === 'string' && parseIpv6(text.split('/')[0]!) !== undefined) return 'ipv6';
   }
   try {

@@ -9,27 +9,21 @@ import type { Family } from './ip-text.js';
 /** A verdict: the rule ends the walk (RETURN: the walk of this chain). */
 export interface VerdictTarget {
   readonly name: 'ACCEPT' | 'DROP' | 'QUEUE' | 'RETURN';
-  readonly revision?: undefined;
-  readonly data?: undefined;
 }
 /** `-j CHAIN`: to a chain of the same table, and back at its end. */
 export interface JumpTarget {
   readonly name: 'jump';
   readonly chain: string;
-  readonly revision?: undefined;
-  readonly data?: undefined;
 }
 /** `-g CHAIN`: the same without coming back here. */
 export interface GotoTarget {
   readonly name: 'goto';
   readonly chain: string;
-  readonly revision?: undefined;
-  readonly data?: undefined;
 }
 
-/** A condition of a rule, told apart by `name`; the raw form is the one with `data`. */
+/** A condition of a rule, told apart by `name`; what the package does not know is `'raw'`. */
 export type Match = KnownMatch | UnknownExtension;
-/** What a rule does, told apart by `name`; the raw form is the one with `data`. */
+/** What a rule does, told apart by `name`; what the package does not know is `'raw'`. */
 export type Target = VerdictTarget | JumpTarget | GotoTarget | KnownTarget | UnknownExtension;
 
 /** A rule as it is given. What is left out matches anything; no target: the rule only counts. */

@@ -1,7 +1,8 @@
 // One rule: its typed form, its bytes (the portable form of an entry: see PortableEntry) and the way
 // between them. Pure: no kernel, no table. Text is rule-text.ts, layouts are entry.ts.
-import type { Counters, PartBytes, RuleHead } from './entry.js';
+import type { Counters, HeadDraft, PartBytes, RuleHead } from './entry.js';
 import {
+  checkEntry,
   joinEntry,
   layouts,
   printHead,
@@ -18,7 +19,7 @@ import type { HostNames, SetNames } from './host-names.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import type { CheckedRule } from './rule-check.js';
-import { checkRule, extensionFor } from './rule-check.js';
+import { checkRule, extensionFor, takeRule } from './rule-check.js';
 import type { RuleHome } from './rule-home.js';
 import { EntryHome } from './rule-home.js';
 import type { ReadOptions } from './rule-read.js';
@@ -38,20 +39,48 @@ export type { Family } from './ip-text.js';
 export type * from './rule-types.js';
 
 /**
- * An immutable rule. Everything is decoded when it is first asked for. Compare rules with `sameRule()`:
- * they have no properties of their own that a deep comparison could see.
+ * A rule as it was read. Its fields are properties of its own, and only those that it has: a copy of any
+ * kind (`{ ...rule }`, `Object.assign`, `structuredClone`, JSON) says what the rule says, and is taken
+ * where a rule is given. It is frozen, and so are its matches and its target. `sameRule()` compares
+ * rules without their counters.
  */
 export class Rule implements RuleInit {
-  // A rule of a table is a place in it and nothing more: there may be very many.
+  declare readonly protocol?: RuleHead['protocol'];
+  declare readonly src?: RuleHead['src'];
+  declare readonly dst?: RuleHead['dst'];
+  declare readonly in?: RuleHead['in'];
+  declare readonly out?: RuleHead['out'];
+  declare readonly fragment?: RuleHead['fragment'];
+  declare readonly matches: readonly Match[];
+  declare readonly target?: Target;
+  /** As they were when the rule was read. */
+  declare readonly counters: Readonly<Counters>;
+  /** What the rule holds and no field can say. Such a rule can be kept and moved, a copy of it is refused. */
+  declare readonly inexact?: string;
+  // A rule of a table is a place in it and what is read there: there may be very many.
   readonly #home: RuleHome;
   readonly #index: number;
-  #raw: PortableEntry | undefined;
-  #head: RuleHead | undefined;
 
   /** @internal Use `decodeRule`. */
   constructor(home: RuleHome, index: number) {
     this.#home = home;
     this.#index = index;
+    const { bytes, options } = home;
+    const { family, names } = options;
+    const at = home.offset(index);
+    const draft = this as { -readonly [K in keyof RuleInit | 'inexact']?: Rule[K] };
+    const inexact = readHead(bytes, at, family, names, draft as HeadDraft);
+    draft.matches = home.matches(index);
+    const target = home.target(index);
+    if (target !== undefined) draft.target = target;
+    draft.counters = readCounters(bytes, family, at);
+    if (inexact !== undefined) draft.inexact = inexact;
+    Object.freeze(this);
+  }
+
+  /** Whether a value is a rule that was read: not a copy of one, whatever its prototype. */
+  static isRule(value: unknown): value is Rule {
+    return typeof value === 'object' && value !== null && #home in value;
   }
 
   get family(): Family {
@@ -60,94 +89,67 @@ export class Rule implements RuleInit {
 
   /** The bytes of the rule. Never change them: they are what is written back. */
   get raw(): PortableEntry {
-    this.#raw ??= this.#home.raw(this.#index);
-    return this.#raw;
-  }
-
-  get #names(): HostNames {
-    return this.#home.options.names;
-  }
-
-  get #headFields(): RuleHead {
-    this.#head ??= readHead(this.raw, this.family, this.#names);
-    return this.#head;
-  }
-
-  get protocol(): RuleHead['protocol'] {
-    return this.#headFields.protocol;
-  }
-  get src(): RuleHead['src'] {
-    return this.#headFields.src;
-  }
-  get dst(): RuleHead['dst'] {
-    return this.#headFields.dst;
-  }
-  get in(): RuleHead['in'] {
-    return this.#headFields.in;
-  }
-  get out(): RuleHead['out'] {
-    return this.#headFields.out;
-  }
-  get fragment(): RuleHead['fragment'] {
-    return this.#headFields.fragment;
-  }
-  get matches(): readonly Match[] {
-    return this.#home.matches(this.#index);
-  }
-  get target(): Target | undefined {
-    return this.#home.target(this.#index);
-  }
-  get counters(): Counters {
-    return readCounters(this.raw, this.family);
+    return this.#home.raw(this.#index);
   }
 
   /** What of this rule stays raw or would not be written back as it is, and why. Mostly empty. */
   get warnings(): readonly string[] {
     const found: string[] = [];
     for (const each of [...this.matches, this.target]) {
-      if (each?.data !== undefined) {
-        found.push(`${each.name} revision ${each.revision}: ${each.warning ?? 'raw'}`);
+      if (each?.name === 'raw') {
+        found.push(`${each.extension} revision ${each.revision}: ${each.warning ?? 'raw'}`);
       }
     }
+    const { raw } = this;
     const { size, counters } = layouts[this.family];
     const head = new Uint8Array(size);
-    const isGoto = this.target?.name === 'goto' && this.target.data === undefined;
-    writeHead(head, this.family, this.#headFields, this.#names, isGoto);
+    writeHead(head, this.family, this, this.#home.options.names, this.target?.name === 'goto');
     const till = layouts[this.family].flags + 2;
-    if (head.some((byte, at) => at < till && at < counters && byte !== this.raw[at])) {
+    if (head.some((byte, at) => at < till && at < counters && byte !== raw[at])) {
       found.push('the part before the matches holds more than iptables can say');
     }
     return found;
   }
 
-  /** A copy of the plain typed form, for an edited rule: `rule.with({ target: { name: 'DROP' } })`. */
+  /**
+   * A copy with other fields: `rule.with({ target: { name: 'DROP' } })`, the same as
+   * `{ ...rule, target: { name: 'DROP' } }`, but refuses fields that a rule does not have. The copy has the counters
+   * of the rule, unless others are given.
+   * @throws {TypeError} for a field that no rule has, or that is `undefined`
+   */
   with(change: RuleInit = {}): RuleInit {
-    const { matches, target, counters } = this;
-    return { ...this.#headFields, matches, target, counters, ...change };
+    return { ...this, ...takeRule(change, 'change') };
   }
 
   /** The text of the rule as iptables-save writes it, from the first option on. */
   toString(): string {
-    return printRule(this.#headFields, this.matches, this.target, this.#home.options);
+    return printRule(this, this.matches, this.target, this.#home.options);
   }
 
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `Rule { ${this.toString()} }`;
-  }
-
-  /** The typed form; counters and payloads as strings, which JSON can hold. */
+  /**
+   * The fields, with what JSON does not have as text: 64-bit numbers in decimal, bytes in hexadecimal. It
+   * is taken again where a rule is given.
+   */
   toJSON(): Record<string, unknown> {
-    const { packets, bytes } = this.counters;
-    const plain = (each: Match | Target | undefined) =>
-      each?.data === undefined ? each : { ...each, data: hex(each.data) };
-    return {
-      ...this.#headFields,
-      matches: this.matches.map(plain),
-      target: plain(this.target),
-      counters: { packets: String(packets), bytes: String(bytes) },
-      text: this.toString(),
-    };
+    return jsonForm({ ...this }) as Record<string, unknown>;
   }
+}
+
+/** A rule that a caller gives: one that was read, or a copy of what stands in an object, all of it checked by name. */
+export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule {
+  if (Rule.isRule(given)) return given;
+  // A copy that took over the prototype (lodash): its own fields are what it says.
+  return takeRule(given instanceof Rule ? { ...(given as RuleInit) } : given, path);
+}
+
+/** A plain value without big integers and bytes, which JSON does not have. */
+export function jsonForm(value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return hex(value);
+  if (value instanceof Rule) return value.toJSON();
+  if (Array.isArray(value)) return value.map(jsonForm);
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, jsonForm(each)]));
 }
 
 /** The rule that an entry's portable bytes hold. Throws where it is not one entry. */
@@ -157,6 +159,7 @@ export function decodeRule(raw: PortableEntry, options: DecodeOptions = {}): Rul
   if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
     throw new RangeError(`entry: ${raw.length} bytes are not one ${all.family} rule`);
   }
+  checkEntry(raw, all.family);
   return new Rule(new EntryHome(raw, all), 0);
 }
 
@@ -179,17 +182,17 @@ export function printRule(
 ): string {
   let text = printHead(head);
   const each = (kind: Kind, given: Match | Target) => {
-    if (given.data !== undefined) {
+    if (given.name === 'raw') {
       const lead = kind === 'match' ? '-m' : '-j';
-      return ` ${lead} ${given.name} --raw-payload ${given.revision}:${hex(given.data)}`;
+      return ` ${lead} ${given.extension} --raw-payload ${given.revision}:${hex(given.data)}`;
     }
     const extension = extensionFor(kind, given as Typed, cx.family, undefined, () => given.name);
     return print(extension, given as Typed, cx);
   };
   for (const match of matches) text += each('match', match);
   if (target !== undefined) {
-    if (target.data === undefined && target.name === 'jump') text += ` -j ${target.chain}`;
-    else if (target.data === undefined && target.name === 'goto') text += ` -g ${target.chain}`;
+    if (target.name === 'jump') text += ` -j ${target.chain}`;
+    else if (target.name === 'goto') text += ` -g ${target.chain}`;
     else if (isVerdict(target.name)) text += ` -j ${target.name}`;
     else text += each('target', target);
   }
@@ -198,8 +201,9 @@ export function printRule(
 
 /** The portable bytes of a rule. A `Rule` of the same family is answered as it was read. */
 export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}): PortableEntry {
-  const family = options.family ?? (given instanceof Rule ? given.family : 'ipv4');
-  if (given instanceof Rule && given.family === family) return given.raw;
+  const isRule = Rule.isRule(given);
+  const family = options.family ?? (isRule ? given.family : 'ipv4');
+  if (isRule && given.family === family) return given.raw;
   const checked = checkRule(given, { ...options, family });
   return encodeChecked(checked, { ...options, family });
 }
@@ -210,7 +214,7 @@ export function encodeChecked(checked: CheckedRule, options: EncodeOptions): Por
   const cx = { family, names, sets };
   const part = (each: CheckedRule['matches'][number]): PartBytes => {
     if ('data' in each) {
-      const { name, revision, data } = each;
+      const { extension: name, revision, data } = each;
       const write = ({ buffer, byteOffset }: DataView) =>
         new Uint8Array(buffer).set(data, byteOffset);
       return { name, revision, size: data.length, write };
@@ -252,7 +256,7 @@ export function ruleKey(rule: Rule): string {
   // Addresses, interfaces, protocol, flags: the bytes before nfcache, which the kernel ignores.
   const head = raw.subarray(0, layouts[family].invflags + 1);
   const parts = [...matches, target].map((each) => {
-    if (each?.data !== undefined) return [each.name, each.revision, hex(each.data)];
+    if (each?.name === 'raw') return ['raw', each.extension, each.revision, hex(each.data)];
     if (each === undefined) return null;
     return { ...each, revision: undefined };
   });

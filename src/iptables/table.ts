@@ -3,7 +3,7 @@
 import type { Family } from '../constants.js';
 import { badRange } from '../errors.js';
 import type { SetNames } from './host-names.js';
-import { type Counters, Rule, readOptions } from './rule.js';
+import { type Counters, jsonForm, Rule, readOptions } from './rule.js';
 import { type RuleHome, SnapshotHome } from './rule-home.js';
 import { SetTable } from './sets.js';
 import { emptySnapshot, type RawChain, type Snapshot } from './snapshot.js';
@@ -25,6 +25,8 @@ export class Chain {
   /** Rules of the table that jump or go to this chain. */
   readonly references: number;
   readonly length: number;
+  /** In their order, counted from 0; decoded when they are first asked for. */
+  declare readonly rules: readonly Rule[];
   readonly #raw: RawChain;
   readonly #home: RuleHome;
   #rules: readonly Rule[] | undefined;
@@ -39,10 +41,16 @@ export class Chain {
     this.counters = this.builtin ? raw.counters : undefined;
     this.references = raw.references;
     this.length = raw.count;
+    Object.defineProperty(this, 'rules', rulesOf);
+    Object.freeze(this);
   }
 
-  /** In their order, counted from 0. */
-  get rules(): readonly Rule[] {
+  /** @internal */
+  static rulesOf(chain: Chain): readonly Rule[] {
+    return chain.#decoded();
+  }
+
+  #decoded(): readonly Rule[] {
     if (this.#rules === undefined) {
       const rules = new Array<Rule>(this.length);
       const home = this.#home;
@@ -54,9 +62,31 @@ export class Chain {
   }
 
   toJSON(): Record<string, unknown> {
-    const { name, builtin, policy, counters, references, rules } = this;
-    const plain = counters && { packets: `${counters.packets}`, bytes: `${counters.bytes}` };
-    return { name, builtin, policy, counters: plain, references, rules };
+    return jsonForm({ ...this }) as Record<string, unknown>;
+  }
+
+  /** What `console.log` shows: the rules too, which are decoded for it. */
+  [Symbol.for('nodejs.util.inspect.custom')](
+    depth: number,
+    options: object,
+    inspect: (value: unknown, options: object) => string,
+  ): string {
+    return `Chain ${inspect({ ...this }, { ...options, depth })}`;
+  }
+}
+
+// A property of the chain itself, so that a copy of a chain has its rules.
+const rulesOf: PropertyDescriptor = {
+  get(this: Chain) {
+    return Chain.rulesOf(this);
+  },
+  enumerable: true,
+};
+
+/** The chains of a table by their names; JSON has them as a list. */
+class Chains extends Map<string, Chain> {
+  toJSON(): Chain[] {
+    return [...this.values()];
   }
 }
 
@@ -82,7 +112,8 @@ export class Table {
     this.registered = snapshot.registered;
     this.fingerprint = snapshot.fingerprint;
     const home = homeOf(snapshot);
-    this.chains = new Map(snapshot.chains.map((raw) => [raw.name, new Chain(raw, home)]));
+    this.chains = new Chains(snapshot.chains.map((raw) => [raw.name, new Chain(raw, home)]));
+    Object.freeze(this);
   }
 
   /** @throws {RangeError} when there is no such chain */
@@ -92,9 +123,9 @@ export class Table {
     return found;
   }
 
+  /** The fields, with the chains as a list and 64-bit numbers as text. */
   toJSON(): Record<string, unknown> {
-    const { name, family, registered } = this;
-    return { name, family, registered, chains: [...this.chains.values()] };
+    return jsonForm({ ...this, chains: [...this.chains.values()] }) as Record<string, unknown>;
   }
 }
 

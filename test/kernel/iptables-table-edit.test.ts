@@ -253,10 +253,12 @@ test('extensions that nobody knows stay as they are, byte for byte', async () =>
   const ipt = open('ipv4');
   const data = new Uint8Array(8).fill(0);
   data[0] = 1;
+  const raw = (extension: string, data: Uint8Array) =>
+    ({ name: 'raw', extension, revision: 0, data }) as const;
   // A payload that the codec is told nothing about, and a name beside it that it knows.
   await ipt.edit('filter', (table) => {
-    table.chain('INPUT').append({ matches: [{ name: 'pkttype', revision: 0, data: pkttype(3) }] });
-    table.chain('INPUT').append({ matches: [{ name: 'length', revision: 0, data }] });
+    table.chain('INPUT').append({ matches: [raw('pkttype', pkttype(3))] });
+    table.chain('INPUT').append({ matches: [raw('length', data)] });
   });
   const before = await ipt.read();
   const content = (rule: Rule) =>
@@ -376,7 +378,7 @@ test('what is refused, and that nothing has happened then', async () => {
     );
     await refuse(/the kernel has no match conntrack of revision 9/, (t) =>
       t.chain('INPUT').append({
-        matches: [{ name: 'conntrack', revision: 9, data: new Uint8Array(16) }],
+        matches: [{ name: 'raw', extension: 'conntrack', revision: 9, data: new Uint8Array(16) }],
       }),
     );
     await ipt.close();

@@ -113,7 +113,9 @@ for (const family of families) {
     view.setUint32(12, 1, true); // --every 3 --packet 0 would begin at 2
     load(family, table([]));
     await ipt.edit('filter', (edit) => {
-      edit.chain('zero').append({ matches: [{ name: 'statistic', revision: 0, data }] });
+      edit
+        .chain('zero')
+        .append({ matches: [{ name: 'raw', extension: 'statistic', revision: 0, data }] });
       edit.chain('one').append('-m statistic --mode nth --every 3 --packet 0');
       edit.chain('two').append('-m statistic --mode nth --every 3 --packet 2');
       assert.is(edit.chain('zero').has('-m statistic --mode nth --every 3 --packet 0'), false);

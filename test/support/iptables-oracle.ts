@@ -14,6 +14,7 @@ import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule.j
 import { formatRule, parseRules } from '../../src/iptables/rule-text.js';
 import { onFakeKernel } from './fake-kernel.js';
 import { assert, type Suite } from './harness.js';
+import { lostInCopies } from './rule-copies.js';
 
 /** A specification in iptables-restore's quoting, or one with a reason why it is special. */
 export type Spec =
@@ -233,6 +234,7 @@ export function compare(family: Family, options: Conformance, specs: readonly Sp
       for (const warning of rule.warnings) say(`warning: ${warning}`);
       const again = difference(family, kernel, encodeRule(rule.with(), cx));
       if (again !== undefined) say(`decoded and encoded: ${again}`);
+      for (const told of lostInCopies(rule, cx)) say(told);
       const formatted = formatRule(init, cx);
       if (formatted !== text) say(`parsed and formatted: ${formatted}`);
       if (!sameRule(rule, decodeRule(ours, cx))) say('not the same rule to sameRule()');

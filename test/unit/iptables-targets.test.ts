@@ -113,7 +113,7 @@ test('what stays raw, because no typed form gives its bytes', () => {
     const size = raw.length - 112 - 32;
     raw[raw.length - size + at] = byte;
     const rule = decodeRule(raw);
-    assert.ok(rule.target?.data instanceof Uint8Array, `${target.name} is raw`);
+    assert.ok(rule.target?.name === 'raw', `${target.name} is raw`);
     assert.equal(encodeRule(rule.with()), raw);
   };
   change({ name: 'NFLOG' }, 9, 1); // an unknown flag

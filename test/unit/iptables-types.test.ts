@@ -20,7 +20,9 @@ const wrongMatches: Match[] = [
   // @ts-expect-error: a field of another match
   { name: 'udp', tcpFlags: { mask: [], set: [] } },
   // @ts-expect-error: the raw form needs its revision
-  { name: 'anything', data: new Uint8Array(8) },
+  { name: 'raw', extension: 'anything', data: new Uint8Array(8) },
+  // @ts-expect-error: bytes stand in the raw form only
+  { name: 'conntrack', revision: 9, data: new Uint8Array(8) },
 ];
 const wrongTargets: Target[] = [
   // @ts-expect-error: no such level
@@ -54,8 +56,9 @@ test('what does not compile is refused at run time as well', async () => {
 
 test('the unions narrow by name', () => {
   const describe = (match: Match): string => {
-    if (match.data !== undefined) return `raw ${match.name}`;
     switch (match.name) {
+      case 'raw':
+        return `raw ${match.extension} of ${match.data.length} bytes`;
       case 'conntrack':
         return `ctstate ${String(match.ctstate)}`;
       case 'limit':
@@ -66,7 +69,10 @@ test('the unions narrow by name', () => {
   };
   assert.is(describe({ name: 'conntrack', ctstate: ['NEW'] }), 'ctstate NEW');
   assert.is(describe({ name: 'limit', burst: 5 }), 'burst 5');
-  assert.is(describe({ name: 'x', revision: 0, data: new Uint8Array(0) }), 'raw x');
+  assert.is(
+    describe({ name: 'raw', extension: 'x', revision: 0, data: new Uint8Array(0) }),
+    'raw x of 0 bytes',
+  );
 });
 
 test.run();

@@ -1,7 +1,7 @@
 // Bytes ↔ typed form ↔ text of one extension, driven by its description. Knows the machinery of
 // fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
 import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
-import { isNot, refused } from './define.js';
+import { isNot, onlyNot, refused } from './define.js';
 import { scratch } from './stores.js';
 
 /** A typed extension as the machinery sees it. */
@@ -126,12 +126,11 @@ export function decodeAt(
   newest: boolean,
 ): Typed | UnknownExtension {
   const { size, userSize } = extension;
-  const raw = (warning: string): UnknownExtension => ({
-    name: extension.name,
-    revision: extension.revision,
-    data: new Uint8Array(bytes.subarray(from, to)), // a copy: slice() of a Buffer is none
-    warning,
-  });
+  const raw = (warning: string): UnknownExtension => {
+    const data = new Uint8Array(bytes.subarray(from, to)); // a copy: slice() of a Buffer is none
+    const { name, revision } = extension;
+    return Object.freeze({ name: 'raw', extension: name, revision, data, warning });
+  };
   if (to - from !== size) return raw(`payload of ${to - from} bytes, not ${size}`);
   const { input, output } = scratch;
   bytes.copy(input, 0, from, to);
@@ -162,9 +161,52 @@ function missingField(extension: Extension, typed: Typed): string | undefined {
 }
 
 function checkField(field: AnyField, given: unknown, at: Place): unknown {
-  if (!isNot(given)) return field.type.check(given, at);
+  if (!isNot(given)) return checkValue(field, given, at);
   if (field.invert === undefined) throw refused(at.path, 'cannot be negated');
-  return { not: field.type.check(given.not, { ...at, path: `${at.path}.not` }) };
+  const inner = { ...at, path: `${at.path}.not` };
+  onlyNot(given, at);
+  return { not: checkValue(field, given.not, inner) };
+}
+
+/** Checks a value, and that its check has looked at all of it: what it did not read would be lost. */
+function checkValue(field: AnyField, given: unknown, at: Place): unknown {
+  if (typeof given !== 'object' || given === null) return field.type.check(given, at);
+  const looks: Look[] = [];
+  const checked = field.type.check(watched(given, '', looks), at);
+  for (const { value, rest, read } of looks) {
+    const lost = Object.keys(value).find((key) => !read.has(key));
+    if (lost === undefined) continue;
+    throw new TypeError(
+      `${at.path}${rest}.${lost}: there is no such field, or not beside the others`,
+    );
+  }
+  return checked;
+}
+
+/** An object in a value, and which of its fields were read. */
+interface Look {
+  value: object;
+  rest: string;
+  read: Set<PropertyKey>;
+}
+
+function watched(value: unknown, rest: string, looks: Look[]): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  if (Array.isArray(value)) {
+    return value.map((each, index) => watched(each, `${rest}[${index}]`, looks));
+  }
+  const read = new Set<PropertyKey>();
+  looks.push({ value, rest, read });
+  const inner: Record<PropertyKey, unknown> = {};
+  for (const [key, each] of Object.entries(value)) {
+    inner[key] = watched(each, `${rest}.${key}`, looks);
+  }
+  return new Proxy(inner, {
+    get(target, key) {
+      read.add(key);
+      return target[key];
+    },
+  });
 }
 
 /** How a field is called in messages: by its path, or by its option where text is being read. */
@@ -206,8 +248,7 @@ export function check(
   const keys = Object.keys(given);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
-    if (key === 'name' || key === 'revision' || key === 'data' || given[key] === undefined)
-      continue;
+    if (key === 'name' || key === 'revision') continue;
     if (!hasField(extension, key)) throw noField(extension, key, naming);
   }
   const { fields } = extension;

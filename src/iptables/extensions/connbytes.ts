@@ -1,11 +1,11 @@
 // Match connbytes: how much a flow has carried so far (struct xt_connbytes_info). Needs the accounting of
 // conntrack (sysctl net.netfilter.nf_conntrack_acct).
-import { badRange, badType } from '../../errors.js';
+import { badRange } from '../../errors.js';
 import { leadingNumber } from '../ip-text.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, isNot, match, refused } from './define.js';
 import { coded, u8, u64 } from './stores.js';
-import { oneOf, two } from './values.js';
+import { bigintAt, oneOf, two } from './values.js';
 
 /** At least so much, or both ends of a range. */
 export type Amount = bigint | readonly [from: bigint, to: bigint];
@@ -21,8 +21,8 @@ export interface ConnbytesMatch extends Known {
 
 const max = 0xffff_ffff_ffff_ffffn;
 
-function one(value: unknown, at: Place): bigint {
-  if (typeof value !== 'bigint') throw badType(at.path, 'a bigint or [from, to]', value);
+function one(given: unknown, at: Place): bigint {
+  const value = bigintAt(given, at.path, 'a bigint or [from, to]');
   if (value < 0n || value > max) throw badRange(at.path, 'an integer of 64 bits', value);
   return value;
 }

@@ -13,13 +13,13 @@ export interface Known {
    * the package knows; give it to encode an older one.
    */
   readonly revision?: number;
-  /** Never on a typed extension: its presence marks the raw form, `UnknownExtension`. */
-  readonly data?: undefined;
 }
 
 /** An extension, revision or payload that the package does not know: kept byte for byte. */
 export interface UnknownExtension {
-  readonly name: string;
+  readonly name: 'raw';
+  /** The kernel's name of it, at most 28 bytes. */
+  readonly extension: string;
   readonly revision: number;
   /** The payload as the kernel gave it, without the 32-byte header. */
   readonly data: Uint8Array;
@@ -244,4 +244,10 @@ export function refused(path: string, reason: string): RangeError {
 
 export function isNot(value: unknown): value is { readonly not: unknown } {
   return typeof value === 'object' && value !== null && 'not' in value;
+}
+
+/** Nothing stands beside `not`. */
+export function onlyNot(given: object, at: { path: string }): void {
+  const other = Object.keys(given).find((key) => key !== 'not');
+  if (other !== undefined) throw new TypeError(`${at.path}.${other}: there is no such field`);
 }

@@ -60,12 +60,19 @@ export function number(
   };
 }
 
+/** A big integer, or its decimal digits, as which it comes through JSON. */
+export function bigintAt(value: unknown, path: string, expected = 'a bigint'): bigint {
+  if (typeof value === 'bigint') return value;
+  if (typeof value !== 'string' || !/^\d{1,20}$/.test(value)) throw badType(path, expected, value);
+  return BigInt(value);
+}
+
 /** A 64-bit integer. */
 export function bigNumber(max = 0xffff_ffff_ffff_ffffn, min = 0n): ValueType<bigint> {
   return {
     arity: 1,
-    check(value, at) {
-      if (typeof value !== 'bigint') throw badType(at.path, 'a bigint', value);
+    check(given, at) {
+      const value = bigintAt(given, at.path);
       if (value < min || value > max) throw badRange(at.path, `an integer in ${min}…${max}`, value);
       return value;
     },

@@ -1,0 +1,144 @@
+// Copies of what was read, of every kind that programs make: a copy of a rule is the rule, and never a
+// wider one; chains and tables give everything that they show.
+import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
+import { inspect } from 'node:util';
+import { Iptables } from '../../src/iptables/iptables.js';
+import type { Rule, RuleInit } from '../../src/iptables/rule.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { copiers } from '../support/rule-copies.js';
+
+const test = suite('copies of iptables rules');
+
+const address = { ipv4: '10.0.0.0/8', ipv6: '2001:db8::/32' };
+const texts = (family: 'ipv4' | 'ipv6') => [
+  `[3:4] -A INPUT -s ${address[family]} -p tcp -m tcp --dport 80 -j DROP`,
+  `[0:0] -A INPUT ! -d ${address[family]} ! -i eth+ -j ACCEPT`,
+  '[5:6] -A INPUT -m quota --quota 18446744073709551615 -j RETURN',
+  '[0:0] -A INPUT -m connbytes --connbytes 18446744073709551614 --connbytes-mode bytes --connbytes-dir both -j LOG --log-prefix "a \\"b\\" "',
+  '[0:0] -A INPUT -m comment --comment "kept \\\\ as it is" -j two',
+  '[0:0] -A INPUT -g two',
+  '[0:0] -A INPUT -m limit --limit 7/hour',
+  '[0:0] -A INPUT',
+];
+const table = (family: 'ipv4' | 'ipv6') =>
+  ['*filter', ':two - [0:0]', ...texts(family), 'COMMIT', ''].join('\n');
+
+async function rulesOf(ipt: Iptables): Promise<readonly Rule[]> {
+  return (await ipt.read()).chain('INPUT').rules;
+}
+
+test('a rule is put back as its copy: the table stays what it is', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, table(family), '-c');
+    const before = saved(family, { counters: true });
+    for (const [way, copy] of Object.entries(copiers)) {
+      await ipt.edit('filter', (t) => {
+        const input = t.chain('INPUT');
+        for (let i = 0; i < input.length; i++) {
+          input.replace(i, copy(input.rules[i]!) as RuleInit);
+        }
+      });
+      assert.is(saved(family, { counters: true }), before, way);
+      const { length } = await rulesOf(ipt);
+      await ipt.edit('filter', (t) => {
+        const input = t.chain('INPUT');
+        const copies = input.rules.map((rule) => copy(rule) as RuleInit);
+        copies.forEach((each, i) => {
+          assert.is(input.indexOf(each), i, way);
+        });
+        input.flush().appendAll(copies);
+      });
+      assert.is((await rulesOf(ipt)).length, length);
+      assert.is(saved(family, { counters: true }), before, `${way}, all at once`);
+    }
+  }
+});
+
+test('a copy with another target keeps what it matches', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, `*filter\n${texts(family)[0]}\nCOMMIT\n`, '-c');
+    for (const [way, copy] of Object.entries(copiers)) {
+      await ipt.edit('filter', (t) => {
+        const chain = t.chain('INPUT');
+        const rule = copy(chain.rules[0]!) as RuleInit;
+        chain.replace(0, { ...rule, target: { name: 'ACCEPT' } });
+      });
+      const [rule] = await rulesOf(ipt);
+      assert.is(String(rule), `-s ${address[family]} -p tcp -m tcp --dport 80 -j ACCEPT`, way);
+      assert.equal(rule!.counters, { packets: 3n, bytes: 4n });
+    }
+  }
+});
+
+test('equal rules are deeply equal, and no two others are', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, table(family), '-c');
+    const [one, other] = [await rulesOf(ipt), await rulesOf(ipt)];
+    one.forEach((rule, i) => {
+      other.forEach((each, k) => {
+        if (i === k) deepStrictEqual(rule, each);
+        else notDeepStrictEqual(rule, each);
+      });
+      assert.match(inspect(rule), /^Rule \{\n? +\w+: /);
+    });
+  }
+});
+
+test('a rule that was read cannot be written to', async () => {
+  await using ipt = Iptables.open();
+  reset();
+  load('ipv4', table('ipv4'), '-c');
+  const [rule] = (await rulesOf(ipt)) as unknown as [Record<string, Record<string, unknown>>];
+  await throws(TypeError, /read only/, () => {
+    rule.src = {};
+  });
+  await throws(TypeError, /not extensible/, () => {
+    rule.out = {};
+  });
+  await throws(TypeError, /read only/, () => {
+    rule.counters!.packets = 0n;
+  });
+  await throws(TypeError, /delete/, () => {
+    delete rule.src;
+  });
+});
+
+test('copies of chains and tables have what they show', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, table(family), '-c');
+    const filter = await ipt.read();
+    const chain = filter.chain('INPUT');
+    const json = JSON.parse(JSON.stringify(filter));
+    assert.equal(json, JSON.parse(JSON.stringify({ ...filter })));
+    assert.equal(
+      json.chains.map((each: { name: string }) => each.name),
+      [...filter.chains.keys()],
+    );
+    assert.equal(json.chains[0], JSON.parse(JSON.stringify(chain)));
+    for (const copy of [{ ...chain }, structuredClone(chain), Object.assign({}, chain)]) {
+      assert.equal(Object.keys(copy), Object.keys(chain));
+      assert.equal(
+        copy.rules.map((rule) => ({ ...rule })),
+        chain.rules.map((rule) => ({ ...rule })),
+      );
+    }
+    assert.equal(structuredClone(filter).chains.get('INPUT')!.length, chain.length);
+    assert.match(inspect(chain, { depth: 0 }), /^Chain \{(?:.|\n)*rules: \[Array\]/);
+    const rules: RuleInit[] = json.chains[0].rules;
+    await ipt.edit('filter', (t) => {
+      t.chain('INPUT').flush().appendAll(rules);
+    });
+    deepStrictEqual((await ipt.read()).chain('INPUT').rules, chain.rules);
+  }
+});
+
+test.run();
