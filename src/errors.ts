@@ -1,6 +1,8 @@
 // The error classes of the package and the table from errno to a hint a person can act on.
 // The only place that makes an error out of what native code reports; knows nothing of sockets.
 
+import { describeErrno } from './errno.js';
+
 /** What native code reports of a failure: data only, no message. */
 export interface NativeFailure {
   /** Positive errno, 0 where no system call failed (`detail` then says what happened). */
@@ -74,27 +76,6 @@ export class UnsupportedError extends NetfilterError {
 /** The handle was closed, before or while the operation ran. */
 export class ClosedError extends NetfilterError {
   override readonly name: string = 'ClosedError';
-}
-
-// What Node's table lacks of what netfilter says, or names otherwise: 95 is EOPNOTSUPP to the kernel, and
-// has nothing to do with sockets here.
-const ownErrors = new Map([
-  [62, { code: 'ETIME', text: 'timer expired' }],
-  [74, { code: 'EBADMSG', text: 'bad message' }],
-  [95, { code: 'EOPNOTSUPP', text: 'operation not supported' }],
-  [116, { code: 'ESTALE', text: 'stale file handle' }],
-]);
-
-/** `EPERM` and "operation not permitted" for a positive errno. */
-export function describeErrno(errno: number): { code: string; text: string } {
-  const own = ownErrors.get(errno);
-  if (own !== undefined) return own;
-  // Not imported: making what `node:util` exports takes longer than the import of half this package.
-  const { getSystemErrorMap } = process.getBuiltinModule('node:util');
-  const known = getSystemErrorMap().get(-errno);
-  return known === undefined
-    ? { code: `E${errno}`, text: `system error ${errno}` }
-    : { code: known[0], text: known[1] };
 }
 
 type HintRule = { errno: string; operation?: RegExp; hint: string };

@@ -1,6 +1,6 @@
 // The native side of an event stream: opened, pulled, counted, closed. Holds no reference to the stream
 // object that callers have, so that one which is dropped unclosed can be collected and told of.
-import { describeErrno } from '../errors.js';
+import { describeErrno } from '../errno.js';
 import type { Binding, NativeEventStream, RawEventOptions, RawSegment } from '../native/binding.js';
 import { nativeError } from '../native/load.js';
 import type { Session } from '../native/session.js';
