@@ -19,8 +19,8 @@
             "NODE_ADDON_API_REQUIRE_BASIC_FINALIZERS",
             "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
           ],
-          "cflags!": ["-fno-rtti"],
-          "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+          "cflags!": ["-fno-rtti", "-fno-exceptions"],
+          "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-exceptions"],
           "cflags_cc": ["-std=c++20", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
           "ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic"],
           "libraries": ["-ldl", "-lpthread"]

@@ -1,5 +1,6 @@
 // What every fallible function of the core returns: a value, or an Error that is data only.
-// Messages are made elsewhere; no exceptions, no Node.
+// Messages are made elsewhere; no Node. Memory that runs out is an exception until core/guard.h
+// makes it an Error.
 #pragma once
 
 #include <optional>
@@ -17,11 +18,14 @@ struct Error {
   std::string operation;  // "conntrack dump", "iptables commit" …
   std::string detail;     // the kernel's extended-ack text, a library's message
   ErrorKind kind = ErrorKind::kNetlink;
+  const char* literal = nullptr;  // the operation where there was no memory for a string
+
+  const char* operation_name() const { return literal != nullptr ? literal : operation.c_str(); }
 };
 
 inline Error fail(int code, std::string operation, std::string detail = {},
                   ErrorKind kind = ErrorKind::kNetlink) {
-  return Error{code, std::move(operation), std::move(detail), kind};
+  return Error{code, std::move(operation), std::move(detail), kind, nullptr};
 }
 
 template <typename T>

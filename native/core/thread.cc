@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "core/guard.h"
+
 namespace nf {
 namespace {
 
@@ -14,7 +16,8 @@ struct Start {
   std::function<void()> run;
 };
 
-void* enter(void* data) {
+// noexcept: an exception that came here must not be taken for the end of the thread.
+void* enter(void* data) noexcept {
   const std::unique_ptr<Start> start(static_cast<Start*>(data));
   ::pthread_setname_np(::pthread_self(), start->name.c_str());
   start->run();
@@ -24,7 +27,12 @@ void* enter(void* data) {
 }  // namespace
 
 Result<Thread> Thread::start(const char* name, std::function<void()> run) {
-  auto start = std::make_unique<Start>(Start{name, std::move(run)});
+  std::unique_ptr<Start> start;
+  auto made = guarded("thread start", [&]() -> Result<void> {
+    start = std::make_unique<Start>(Start{name, std::move(run)});
+    return {};
+  });
+  if (!made) return made.error();
   // A signal that a fault of the thread itself raises must reach its handler (a crash reporter's);
   // SIGPROF is a profiler's way to look at every thread.
   sigset_t blocked;
@@ -42,11 +50,12 @@ Result<Thread> Thread::start(const char* name, std::function<void()> run) {
   return Thread(id);
 }
 
-Result<void> Thread::run_to_end(const char* name, std::function<void()> work) {
-  auto thread = start(name, std::move(work));
+Result<void> Thread::run_to_end(const char* name, const std::function<Result<void>()>& work) {
+  Result<void> outcome;
+  auto thread = start(name, [&] { outcome = guarded("thread", work); });
   if (!thread) return thread.error();
   thread->join();
-  return {};
+  return outcome;
 }
 
 }  // namespace nf

@@ -1,6 +1,5 @@
-// Threads of our own. std::thread throws where the system has no more threads (a limit of
-// processes, a cgroup's pids.max); without exceptions that ends the process, so here it is an
-// Error.
+// Threads of our own. Where the system has no more threads (a limit of processes, a cgroup's
+// pids.max) or no memory for one, that is an Error here and no exception.
 #pragma once
 
 #include <pthread.h>
@@ -16,10 +15,12 @@ class Thread {
  public:
   Thread() = default;
   // `name` shows in ps and top, 15 bytes at most. The thread takes no signals that the process
-  // handles: they stay with the threads of the application.
+  // handles: they stay with the threads of the application. `run` lets no exception out: it would
+  // end the process.
   static Result<Thread> start(const char* name, std::function<void()> run);
   // Runs `work` on a thread made for it and waits: for what changes the thread's network namespace.
-  static Result<void> run_to_end(const char* name, std::function<void()> work);
+  // The errors are those of the work and of the start.
+  static Result<void> run_to_end(const char* name, const std::function<Result<void>()>& work);
 
   Thread(Thread&& other) noexcept
       : id_(other.id_), joinable_(std::exchange(other.joinable_, false)) {}

@@ -1,6 +1,7 @@
 // The addon's entry: what it exports, by feature.
 #include <napi.h>
 
+#include "napi/arguments.h"
 #include "napi/conntrack.h"
 #include "napi/environment.h"
 #include "napi/system.h"
@@ -9,10 +10,14 @@
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  if (!nf::js::Environment::install(env)) return exports;
-  nf::js::export_conntrack(env, exports);
-  nf::js::export_system(env, exports);
-  nf::js::export_xtables(env, exports);
+  try {
+    if (!nf::js::Environment::install(env)) return exports;
+    nf::js::export_conntrack(exports);
+    nf::js::export_system(exports);
+    nf::js::export_xtables(exports);
+  } catch (...) {
+    nf::js::throw_error(env, "no memory to load the addon");
+  }
   return exports;
 }
 

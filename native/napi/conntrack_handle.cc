@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/thread.h"
+#include "napi/exports.h"
 #include "napi/external.h"
 
 namespace nf::js {
@@ -76,12 +77,10 @@ Result<void> Handle::open_sync(const char* operation) {
     socket = Socket::open(operation);
   } else {
     // The calling thread is one of Node's: another namespace is entered on a thread made for that.
-    auto done = Thread::run_to_end("conntrack-open", [&] {
-      if (auto entered = wanted.enter(operation); !entered) {
-        socket = entered.error();
-      } else {
-        socket = Socket::open(operation);
-      }
+    auto done = Thread::run_to_end("conntrack-open", [&]() -> Result<void> {
+      if (auto entered = wanted.enter(operation); !entered) return entered;
+      socket = Socket::open(operation);
+      return {};
     });
     if (!done) return done.error();
   }
@@ -104,7 +103,7 @@ Result<Socket> Handle::take(const char* operation) {
 
 void Handle::give_back(Socket socket) {
   const std::lock_guard lock(mutex_);
-  if (!closed_ && free_.size() < 4) free_.push_back(std::move(socket));
+  if (!closed_ && free_.size() < kFree) free_.push_back(std::move(socket));
 }
 
 void Handle::close() {
@@ -124,11 +123,11 @@ std::shared_ptr<Cancel> cancel_of(const Napi::Value& value) {
   return unwrap<Cancel>(value, Kind::kCancel, "not a cancel cell");
 }
 
-void export_handle(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctOpen", Napi::Function::New<open_handle>(env));
-  exports.Set("ctClose", Napi::Function::New<close_handle>(env));
-  exports.Set("cancelCell", Napi::Function::New<make_cancel>(env));
-  exports.Set("cancel", Napi::Function::New<raise_cancel>(env));
+void export_handle(Napi::Object exports) {
+  export_function<open_handle>(exports, "ctOpen", "conntrack open");
+  export_function<close_handle>(exports, "ctClose", "conntrack close");
+  export_function<make_cancel>(exports, "cancelCell", "conntrack");
+  export_function<raise_cancel>(exports, "cancel", "conntrack");
 }
 
 }  // namespace nf::js

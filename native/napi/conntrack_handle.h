@@ -19,7 +19,9 @@ namespace nf::js {
 class Handle {
  public:
   explicit Handle(Netns netns, std::size_t receive_buffer)
-      : receive_buffer_(receive_buffer), netns_(std::move(netns)) {}
+      : receive_buffer_(receive_buffer), netns_(std::move(netns)) {
+    free_.reserve(kFree);  // giving back comes after the work: it must not fail then
+  }
 
   // A reference of the caller's own; an empty one, which nobody can enter, after close().
   Netns netns() const;
@@ -40,6 +42,8 @@ class Handle {
   std::unique_ptr<std::uint8_t[]> sync_buffer;
 
  private:
+  static constexpr std::size_t kFree = 4;  // sockets kept for the next operation
+
   const std::size_t receive_buffer_;
   mutable std::mutex mutex_;  // of all below
   Netns netns_;
@@ -63,6 +67,6 @@ std::shared_ptr<Handle> handle_of(const Napi::CallbackInfo& info);
 // A cancel cell argument; never null.
 std::shared_ptr<Cancel> cancel_of(const Napi::Value& value);
 
-void export_handle(Napi::Env env, Napi::Object exports);
+void export_handle(Napi::Object exports);
 
 }  // namespace nf::js

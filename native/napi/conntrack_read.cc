@@ -5,6 +5,7 @@
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"
+#include "napi/exports.h"
 
 namespace nf::js {
 namespace {
@@ -18,7 +19,7 @@ Napi::Value dump(const Napi::CallbackInfo& info) {
   DumpOptions options;
   if (cancel == nullptr || !read_dump_options(info[2], options)) return env.Undefined();
   return promise<ct::TableDump>(
-      env, cancel,
+      env, {"conntrack dump"}, cancel,
       [handle, cancel, options]() -> Result<ct::TableDump> {
         ct::TableDumpRequest request;
         request.filter = options.filter.get();
@@ -52,7 +53,7 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   const bool zero = flag_of(info[2]);
   if (bad_arguments(env)) return env.Undefined();
   return promise<ct::LookupResult>(
-      env, cancel,
+      env, {"conntrack get"}, cancel,
       [handle, cancel, tuples, zero] {
         return with_command_socket(*handle, "conntrack get", [&](Socket& socket) {
           return ct::look_up(socket, cancel.get(), *tuples, zero);
@@ -74,7 +75,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<ct::TableCount>(
-      env, cancel,
+      env, {"conntrack count"}, cancel,
       [handle, cancel] {
         return with_command_socket(*handle, "conntrack count", [&](Socket& socket) {
           return ct::read_count(socket, cancel.get());
@@ -95,7 +96,7 @@ Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<std::vector<ct::CpuStats>>(
-      env, cancel,
+      env, {"conntrack stats"}, cancel,
       [handle, cancel] {
         return with_command_socket(*handle, "conntrack stats", [&](Socket& socket) {
           return ct::read_cpu_stats(socket, cancel.get());
@@ -138,11 +139,11 @@ bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
   return out.filter != nullptr;
 }
 
-void export_read(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctDump", Napi::Function::New<dump>(env));
-  exports.Set("ctGet", Napi::Function::New<get>(env));
-  exports.Set("ctCount", Napi::Function::New<count>(env));
-  exports.Set("ctCpuStats", Napi::Function::New<cpu_stats>(env));
+void export_read(Napi::Object exports) {
+  export_function<dump>(exports, "ctDump", "conntrack dump");
+  export_function<get>(exports, "ctGet", "conntrack get");
+  export_function<count>(exports, "ctCount", "conntrack count");
+  export_function<cpu_stats>(exports, "ctCpuStats", "conntrack stats");
 }
 
 }  // namespace nf::js

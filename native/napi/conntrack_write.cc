@@ -4,6 +4,7 @@
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"
+#include "napi/exports.h"
 
 namespace nf::js {
 namespace {
@@ -28,7 +29,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   auto packed = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<ct::WriteOutcome>(
-      env, cancel,
+      env, {verb == ct::WriteVerb::kCreate ? "conntrack create" : "conntrack update"}, cancel,
       [handle, cancel, verb, packed] {
         const char* operation =
             verb == ct::WriteVerb::kCreate ? "conntrack create" : "conntrack update";
@@ -53,7 +54,7 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
     std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
   }
   return promise<ct::WriteOutcome>(
-      env, cancel,
+      env, {"conntrack delete"}, cancel,
       [handle, cancel, tuples] {
         return with_command_socket(*handle, "conntrack delete", [&](Socket& socket) {
           return ct::delete_flows(socket, cancel.get(), *tuples);
@@ -99,7 +100,7 @@ Napi::Value delete_where(const Napi::CallbackInfo& info) {
   if (cancel == nullptr || filter == nullptr) return env.Undefined();
   const bool returning = flag_of(info[3]);
   return promise<BulkResult>(
-      env, cancel,
+      env, {"conntrack delete"}, cancel,
       [handle, cancel, filter, returning]() -> Result<BulkResult> {
         return with_bulk_sockets(
             *handle, "conntrack delete", [&](ct::BulkSockets sockets) -> Result<BulkResult> {
@@ -131,7 +132,7 @@ Napi::Value update_where(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<ct::BulkStats>(
-      env, cancel,
+      env, {"conntrack update"}, cancel,
       [handle, cancel, filter, fields] {
         return with_bulk_sockets(*handle, "conntrack update", [&](ct::BulkSockets sockets) {
           return ct::update_where(sockets, *filter, *cancel, *fields);
@@ -155,7 +156,7 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   auto filter = whole ? nullptr : filter_of(info[2]);
   if (cancel == nullptr || (!whole && filter == nullptr)) return env.Undefined();
   return promise<FlushResult>(
-      env, cancel,
+      env, {"conntrack flush"}, cancel,
       [handle, cancel, filter]() -> Result<FlushResult> {
         return with_bulk_sockets(
             *handle, "conntrack flush", [&](ct::BulkSockets sockets) -> Result<FlushResult> {
@@ -186,12 +187,12 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_write(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctWrite", Napi::Function::New<write>(env));
-  exports.Set("ctDelete", Napi::Function::New<remove>(env));
-  exports.Set("ctDeleteWhere", Napi::Function::New<delete_where>(env));
-  exports.Set("ctUpdateWhere", Napi::Function::New<update_where>(env));
-  exports.Set("ctFlush", Napi::Function::New<flush>(env));
+void export_write(Napi::Object exports) {
+  export_function<write>(exports, "ctWrite", "conntrack write");
+  export_function<remove>(exports, "ctDelete", "conntrack delete");
+  export_function<delete_where>(exports, "ctDeleteWhere", "conntrack delete");
+  export_function<update_where>(exports, "ctUpdateWhere", "conntrack update");
+  export_function<flush>(exports, "ctFlush", "conntrack flush");
 }
 
 }  // namespace nf::js

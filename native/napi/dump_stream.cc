@@ -15,6 +15,7 @@
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"
+#include "napi/exports.h"
 #include "napi/external.h"
 
 namespace nf::js {
@@ -35,19 +36,29 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
     return writer_.size() < batch_size_ || (writer_.flush() && hand_over());
   }
   bool finish() override { return writer_.flush(); }
-  void run(Handle& handle, const DumpOptions& options) {
-    auto outcome = dump(handle, options);
-    if (outcome.ok() && !current_.empty() && !hand_over()) {
-      outcome = fail(ECANCELED, "conntrack dump", {}, ErrorKind::kCancelled);
-    }
+  // `end` is what end() made, before the thread was started.
+  void run(Handle& handle, const DumpOptions& options, Settlement& end) {
+    auto outcome = guarded("conntrack dump", [&]() -> Result<void> {
+      auto done = dump(handle, options);
+      if (done.ok() && !current_.empty() && !hand_over()) {
+        return fail(ECANCELED, "conntrack dump", {}, ErrorKind::kCancelled);
+      }
+      return done;
+    });
     cancel_->retire();
     {
       const std::lock_guard lock(mutex_);
       finished_ = true;
       room_.retire();
-      if (!outcome.ok()) error_ = outcome.error();
+      if (!outcome.ok()) error_.emplace(std::move(outcome.error()));
     }
-    tell();
+    environment_.post(std::move(end));
+  }
+  // What tells the reader of something new.
+  Settlement bell() {
+    Settlement bell;
+    bell.emplace_back([self = shared_from_this()](Napi::Env env) { self->settle(env); });
+    return bell;
   }
 
   // The JS thread.
@@ -74,23 +85,21 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
 
   // Waits for room, then makes the batch available.
   bool hand_over() {
+    Settlement told = bell();
     for (;;) {
       if (cancel_->raised()) return false;
       {
         const std::lock_guard lock(mutex_);
         if (ready_.size() < kReadyBatches) {
-          ready_.push_back({std::move(current_), stats_});
-          current_ = ct::Columns(batch_size_);
+          ready_.push_back({ct::Columns(batch_size_), stats_});
+          std::swap(ready_.back().columns, current_);
           break;
         }
       }
       if (wait_readable(room_.fd(), cancel_.get())) room_.lower();
     }
-    tell();
+    environment_.post(std::move(told));
     return true;
-  }
-  void tell() {
-    environment_.post([self = shared_from_this()](Napi::Env env) { self->settle(env); });
   }
 
   // The JS thread. Settles the pending next(), if there is one and something to settle it with. A
@@ -98,7 +107,8 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   void settle(Napi::Env env) {
     if (!waiter_.has_value()) return;
     std::optional<Ready> ready;
-    std::optional<Error> error;
+    bool failed = false;
+    bool cancelled = false;
     {
       const std::lock_guard lock(mutex_);
       if (!ready_.empty() && !cancel_->raised()) {
@@ -107,26 +117,24 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
         if (!finished_) room_.raise();
       } else if (!finished_) {
         return;
-      } else if (error_.has_value()) {
-        error = error_;
-      } else if (!ready_.empty()) {
-        error = fail(ECANCELED, "conntrack dump", {}, ErrorKind::kCancelled);
+      } else {
+        failed = error_.has_value();
+        cancelled = !failed && !ready_.empty();
+        ready_.clear();
       }
-      if (error.has_value()) ready_.clear();
     }
     auto waiter = *std::exchange(waiter_, std::nullopt);
     environment_.release();
-    if (error.has_value()) {
-      waiter.reject(env, to_failure(env, *error));
-    } else if (!ready.has_value()) {
-      waiter.resolve(env, env.Null());
-    } else {
+    js::settle(env, waiter, {"conntrack dump"}, [&]() -> Result<Napi::Value> {
+      if (failed) return *error_;  // set for good
+      if (cancelled) return fail(ECANCELED, "conntrack dump", {}, ErrorKind::kCancelled);
+      if (!ready.has_value()) return Napi::Value(env.Null());
       Napi::Object result = Napi::Object::New(env);
       result.Set("stats", to_stats(env, ready->stats));
       result.Set("batch", to_batch(env, ready->columns));
-      waiter.resolve(env, result);
-      bound_memory(env);
-    }
+      return Napi::Value(result);
+    });
+    if (ready.has_value()) bound_memory(env);
   }
 
   // Batches that the reader is done with stay until a garbage collection, and V8 sees no reason for
@@ -193,14 +201,16 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   Environment& environment = Environment::of(env);
   auto stream = std::make_shared<DumpStream>(environment, cancel, std::max(batch_size, 1U));
-  auto started =
-      environment.run_alone([handle, options, stream] { stream->run(*handle, options); }, cancel);
+  auto end = std::make_shared<Settlement>(stream->bell());
+  // From here on the thread ends with it, whatever fails.
+  auto reader = std::make_shared<Reader>(stream, cancel);
+  auto started = environment.run_alone(
+      [handle, options, stream, end] { stream->run(*handle, options, *end); }, cancel);
   if (!started) {
     throw_failure(env, started.error());
     return env.Undefined();
   }
-  return wrap(env, std::make_shared<Reader>(std::move(stream), std::move(cancel)),
-              Kind::kDumpStream);
+  return wrap(env, std::move(reader), Kind::kDumpStream);
 }
 
 // ctDumpNext(stream) → { batch, stats } | null
@@ -217,9 +227,9 @@ Napi::Value next(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_dump_stream(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctDumpStream", Napi::Function::New<open_stream>(env));
-  exports.Set("ctDumpNext", Napi::Function::New<next>(env));
+void export_dump_stream(Napi::Object exports) {
+  export_function<open_stream>(exports, "ctDumpStream", "conntrack dump");
+  export_function<next>(exports, "ctDumpNext", "conntrack dump");
 }
 
 }  // namespace nf::js

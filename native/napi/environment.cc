@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/guard.h"
 #include "core/netns.h"
 
 namespace nf::js {
@@ -38,32 +39,45 @@ void Environment::release() {
 }
 
 Result<void> Environment::run(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
-  const std::lock_guard lock(mutex_);
-  if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
-  reap();
-  waiting_.push_back({std::move(work), std::move(cancel)});
-  if (pool_idle_ >= waiting_.size()) {
-    work_available_.notify_one();
-  } else if (pool_size_ < kMaxPool) {
-    auto added = add_pool_thread();
-    // Where there are others, one of them comes to it.
-    if (!added && pool_size_ == 0) {
-      waiting_.pop_back();
-      return added;
+  return guarded("thread start", [&]() -> Result<void> {
+    Works added;
+    added.push_back({std::move(work), std::move(cancel)});  // nothing has changed where this fails
+    const std::lock_guard lock(mutex_);
+    if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
+    reap();
+    waiting_.splice(waiting_.end(), added);
+    if (pool_idle_ >= waiting_.size()) {
+      work_available_.notify_one();
+    } else if (pool_size_ < kMaxPool) {
+      auto started = add_pool_thread();
+      // Where there are others, one of them comes to it.
+      if (!started && pool_size_ == 0) {
+        waiting_.pop_back();
+        return started;
+      }
     }
-  }
-  const auto& queued = waiting_.back().cancel;
-  if (queued != nullptr) active_.insert(queued);
-  return {};
+    return {};
+  });
+}
+
+// With the mutex held. Keeps room for the thread in both lists: neither its start nor its end may
+// fail afterwards.
+Result<void> Environment::add_thread(const char* name, std::function<void()> run) {
+  return guarded("thread start", [&]() -> Result<void> {
+    threads_.reserve(threads_.size() + 1);
+    finished_.reserve(threads_.size() + 1);
+    auto thread = Thread::start(name, std::move(run));
+    if (!thread) return thread.error();
+    threads_.push_back(std::move(*thread));
+    return {};
+  });
 }
 
 // With the mutex held.
 Result<void> Environment::add_pool_thread() {
-  auto thread = Thread::start("conntrack-pool", [this] { pool_thread(); });
-  if (!thread) return thread.error();
-  pool_size_++;
-  threads_.push_back(std::move(*thread));
-  return {};
+  auto added = add_thread("conntrack-pool", [this] { pool_thread(); });
+  if (added) pool_size_++;
+  return added;
 }
 
 void Environment::pool_thread() {
@@ -76,10 +90,10 @@ void Environment::pool_thread() {
         work_available_.wait_for(lock, kLinger, [this] { return closing_ || !waiting_.empty(); });
     pool_idle_--;
     if (!more || closing_) break;
-    Work work = std::move(waiting_.front());
-    waiting_.pop_front();
+    const auto work = waiting_.begin();
+    running_.splice(running_.end(), waiting_, work);
     lock.unlock();
-    perform(std::move(work));
+    perform(work);
     lock.lock();
     // Rule 7. What waits goes to a new thread; where there is none to be had, to this one all the
     // same.
@@ -93,29 +107,32 @@ void Environment::pool_thread() {
 }
 
 // Runs the work and lets go of all that it holds, before anybody can learn that the thread is done.
-void Environment::perform(Work work) {
-  work.run();
-  work.run = nullptr;
-  if (work.cancel == nullptr) return;
-  work.cancel->retire();
+void Environment::perform(Works::iterator work) {
+  work->run();
+  work->run = nullptr;
+  if (work->cancel != nullptr) work->cancel->retire();
+  Works done;
   const std::lock_guard lock(mutex_);
-  active_.erase(active_.find(work.cancel));
+  done.splice(done.end(), running_, work);
 }
 
 Result<void> Environment::run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
-  const std::lock_guard lock(mutex_);
-  if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
-  reap();
-  auto thread = Thread::start("conntrack-alone", [this, work = std::move(work), cancel]() mutable {
-    perform({std::move(work), std::move(cancel)});
-    const std::lock_guard done(mutex_);
-    finished_.push_back(::pthread_self());
+  return guarded("thread start", [&]() -> Result<void> {
+    Works added;
+    added.push_back({std::move(work), std::move(cancel)});
+    const auto at = added.begin();
+    const std::lock_guard lock(mutex_);
+    if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
+    reap();
+    // The thread cannot come to take it away before this ends: it needs the mutex for that.
+    auto started = add_thread("conntrack-alone", [this, at] {
+      perform(at);
+      const std::lock_guard ended(mutex_);
+      finished_.push_back(::pthread_self());
+    });
+    if (started) running_.splice(running_.end(), added);
+    return started;
   });
-  if (!thread) return thread.error();
-  // The thread cannot come to erase it before this: it needs the mutex for that.
-  if (cancel != nullptr) active_.insert(std::move(cancel));
-  threads_.push_back(std::move(*thread));
-  return {};
 }
 
 // Joins the threads that have ended. Called with the mutex held: a finished thread needs it no
@@ -129,10 +146,10 @@ void Environment::reap() {
   finished_.clear();
 }
 
-void Environment::post(std::function<void(Napi::Env)> settle) {
+void Environment::post(Settlement settlement) noexcept {
   const std::lock_guard lock(mutex_);
   if (closing_) return;  // rule 5
-  settled_.push_back(std::move(settle));
+  settled_.splice(settled_.end(), settlement);
   if (rung_) return;
   // Rung while holding the mutex: shut_down cannot release the bell in between.
   rung_ = bell_.NonBlockingCall() == napi_ok;
@@ -144,7 +161,7 @@ void Environment::ring(Napi::Env env, Napi::Function, Environment* self, void*) 
 }
 
 void Environment::drain(Napi::Env env) {
-  std::vector<std::function<void(Napi::Env)>> settled;
+  Settlement settled;
   {
     const std::lock_guard lock(mutex_);
     settled.swap(settled_);
@@ -159,12 +176,14 @@ void Environment::drain(Napi::Env env) {
 
 void Environment::shut_down() {
   std::vector<Thread> threads;
-  std::deque<Work> dropped;
-  std::vector<std::function<void(Napi::Env)>> unsettled;
+  Works dropped;
+  Settlement unsettled;
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
-    for (const auto& cancel : active_) cancel->raise();
+    for (const auto& work : running_) {
+      if (work.cancel != nullptr) work.cancel->raise();
+    }
     dropped.swap(waiting_);
     unsettled.swap(settled_);
     threads.swap(threads_);

@@ -19,7 +19,11 @@
 //     uses a result without looking at the status, and nothing but failure descriptions is thrown.
 //  7. A pooled thread that was moved into another network namespace is used no more: it would keep
 //     that namespace, and what belongs to it, alive for as long as it idles.
-//  8. process.exit() of the main thread runs no hook: threads run on while exit() destroys statics.
+//  8. No exception leaves native code. What the JS thread calls goes through export_function, what
+//  a
+//     thread runs and what is settled catches its own; all memory that telling of an end takes is
+//     had before the work begins, so that every promise is settled whatever memory is left then.
+//  9. process.exit() of the main thread runs no hook: threads run on while exit() destroys statics.
 //     So statics are never destroyed (core/library.h) and the addon is never unmapped (linked with
 //     -z nodelete; Node closes an addon when the last worker that loaded it ends).
 #pragma once
@@ -27,11 +31,10 @@
 #include <napi.h>
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <vector>
 
 #include "core/cancel.h"
@@ -39,6 +42,10 @@
 #include "core/thread.h"
 
 namespace nf::js {
+
+// What the JS thread shall do when something has ended: a list of one, so that posting it takes no
+// memory. It must let no exception out.
+using Settlement = std::list<std::function<void(Napi::Env)>>;
 
 class Environment {
  public:
@@ -52,12 +59,13 @@ class Environment {
   void release();
 
   // JS thread. Runs `work` on a pooled thread; `cancel` (may be null) is raised at teardown and
-  // retired when the work is done. Fails when the system has no thread for it: it never runs then.
+  // retired when the work is done. Fails when the system has no thread or no memory for it: it
+  // never runs then. `work` lets no exception out.
   Result<void> run(std::function<void()> work, std::shared_ptr<Cancel> cancel);
   // JS thread. The same on a thread of its own: for what may sleep until JavaScript asks for more.
   Result<void> run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel);
-  // Any thread. Runs `settle` on the JS thread, soon; dropped when the environment is going away.
-  void post(std::function<void(Napi::Env)> settle);
+  // Any thread. Runs it on the JS thread, soon; dropped when the environment is going away.
+  void post(Settlement settlement) noexcept;
 
  private:
   friend void cleanup(void*);
@@ -65,9 +73,11 @@ class Environment {
     std::function<void()> run;
     std::shared_ptr<Cancel> cancel;
   };
+  using Works = std::list<Work>;
   void pool_thread();
   Result<void> add_pool_thread();
-  void perform(Work work);
+  Result<void> add_thread(const char* name, std::function<void()> run);
+  void perform(Works::iterator work);
   void drain(Napi::Env env);
   void reap();
   void shut_down();
@@ -83,9 +93,9 @@ class Environment {
   // Everything below is the mutex's.
   std::mutex mutex_;
   std::condition_variable work_available_;
-  std::deque<Work> waiting_;
-  std::vector<std::function<void(Napi::Env)>> settled_;
-  std::multiset<std::shared_ptr<Cancel>> active_;
+  Works waiting_;
+  Works running_;
+  Settlement settled_;
   std::vector<Thread> threads_;
   std::vector<pthread_t> finished_;  // threads that have nothing left to do but to be joined
   std::size_t pool_size_ = 0;

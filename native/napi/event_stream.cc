@@ -9,6 +9,7 @@
 #include "napi/conntrack_handle.h"
 #include "napi/deferred.h"
 #include "napi/dump_request.h"
+#include "napi/exports.h"
 #include "napi/external.h"
 
 namespace nf::js {
@@ -35,7 +36,10 @@ class EventStream {
 
   // JS thread, once.
   Result<void> start(const std::shared_ptr<EventStream>& self) {
-    auto started = environment_.run_alone([self] { self->read(self); }, control_.stop);
+    self_ = self;
+    auto end = std::make_shared<Settlement>();
+    end->emplace_back([self](Napi::Env env) { self->finish(env); });
+    auto started = environment_.run_alone([self, end] { self->read(*end); }, control_.stop);
     if (started) hold(true);
     return started;
   }
@@ -53,12 +57,14 @@ class EventStream {
 
   // JS thread. Ends the stream; the promise settles when its socket is closed.
   Napi::Value close(Napi::Env env) {
-    auto deferred = Deferred::make(env);
     closed_ = true;
     queue_.discard();
     control_.finish.store(true);
     control_.stop->raise();
     settle(env);
+    // The stream ends also where there is no memory to tell of it.
+    closers_.reserve(closers_.size() + 1);
+    auto deferred = Deferred::make(env);
     if (!deferred.has_value()) return {};
     const Napi::Value done = deferred->promise(env);
     if (finished_) {
@@ -104,23 +110,30 @@ class EventStream {
   }
 
  private:
-  // The stream's thread.
-  void read(const std::shared_ptr<EventStream>& self) {
-    auto outcome = ct::read_events(socket_, queue_, control_, options_.request.reliable, [&] {
-      if (wanted_.exchange(false)) {
-        environment_.post([self](Napi::Env env) { self->settle(env); });
-      }
+  // The stream's thread. `end` was made before it was started.
+  void read(Settlement& end) {
+    outcome_ = guarded("conntrack events", [&] {
+      return ct::read_events(socket_, queue_, control_, options_.request.reliable,
+                             [this] { ring(); });
     });
     socket_ = ct::EventSocket();
-    environment_.post([self, outcome](Napi::Env env) {
-      if (!outcome.ok()) self->error_ = outcome.error();
-      self->finish(env);
-    });
+    environment_.post(std::move(end));
+  }
+  void ring() {
+    if (!wanted_.load()) return;
+    Settlement told;
+    {
+      const std::lock_guard lock(bell_mutex_);
+      if (!wanted_.exchange(false)) return;
+      told.splice(told.end(), bell_);
+    }
+    environment_.post(std::move(told));
   }
 
   // JS thread, all of it from here.
   void finish(Napi::Env env) {
     finished_ = true;
+    if (!outcome_.ok()) error_.emplace(std::move(outcome_.error()));
     settle(env);
     hold(false);
     for (auto& closer : closers_) {
@@ -135,26 +148,53 @@ class EventStream {
     ct::EventSegment segment;
     if (queue_.take(segment)) {
       if (options_.request.reliable) control_.room.raise();
-      return to_segment(env, segment);
+      const std::size_t events = segment.events;
+      try {
+        return to_segment(env, segment);
+      } catch (...) {
+        // Handed over half: nobody will see these.
+        const auto guard = queue_.lock();
+        queue_.lose(ct::LossSource::kQueue, events);
+        throw;
+      }
     }
     return finished_ && !error_.has_value() ? env.Null() : env.Undefined();
   }
+  // Has the reading thread ring when it adds something. The bell is made here, so that ringing
+  // takes no memory; it does not keep the stream alive, which holds it.
+  void arm() {
+    const std::lock_guard lock(bell_mutex_);
+    if (wanted_.load()) return;
+    if (bell_.empty()) {
+      bell_.emplace_back([weak = self_](Napi::Env env) {
+        if (const auto self = weak.lock()) self->settle(env);
+      });
+    }
+    wanted_.store(true);
+  }
+  void disarm() {
+    const std::lock_guard lock(bell_mutex_);
+    wanted_.store(false);
+  }
   void settle(Napi::Env env) {
     if (!waiter_.has_value()) return;
-    // Before the look: what is added after it then rings.
-    wanted_.store(true);
-    const Napi::Value ready = take(env);
-    if (ready.IsUndefined() && !error_.has_value()) return;
-    wanted_.store(false);
+    const auto ready = guarded("conntrack events", [&]() -> Result<Napi::Value> {
+      arm();  // before the look: what is added after it then rings
+      const Napi::Value taken = take(env);
+      if (!taken.IsUndefined() || !error_.has_value()) return taken;
+      // Once; after it the stream has ended.
+      Error failure = std::move(*error_);
+      error_.reset();
+      return failure;
+    });
+    if (ready && ready.value().IsUndefined()) return;
+    disarm();
     Deferred waiter = *waiter_;
     waiter_.reset();
-    if (ready.IsUndefined()) {
-      // Once; after it the stream has ended.
-      const Napi::Value failure = to_failure(env, *error_);
-      error_.reset();
-      waiter.reject(env, failure);
+    if (ready) {
+      waiter.resolve(env, ready.value());
     } else {
-      waiter.resolve(env, ready);
+      waiter.reject(env, to_failure(env, ready.error()));
     }
   }
   Napi::Value to_segment(Napi::Env env, ct::EventSegment& segment) {
@@ -179,9 +219,13 @@ class EventStream {
   const ct::EventSocketState state_;
   ct::EventQueue queue_;
   ct::EventControl control_;
-  std::atomic<bool> wanted_{false};  // somebody waits for the next batch
+  Result<void> outcome_;  // of the reading thread, for finish()
+  std::mutex bell_mutex_;
+  Settlement bell_;                  // while it is not under way
+  std::atomic<bool> wanted_{false};  // somebody waits for the next batch; set with the mutex only
 
   // JS thread only.
+  std::weak_ptr<EventStream> self_;
   std::optional<Deferred> waiter_;
   std::vector<Deferred> closers_;
   std::optional<Error> error_;
@@ -231,12 +275,10 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   EventOptions options;
   if (handle == nullptr || !read_options(info[1], options)) return env.Undefined();
   Result<ct::EventSocket> socket = fail(0, "conntrack events");
-  auto ran = Thread::run_to_end("conntrack-open", [&] {
-    if (auto entered = handle->netns().enter("conntrack events"); !entered) {
-      socket = entered.error();
-    } else {
-      socket = ct::EventSocket::open(options.request);
-    }
+  auto ran = Thread::run_to_end("conntrack-open", [&]() -> Result<void> {
+    if (auto entered = handle->netns().enter("conntrack events"); !entered) return entered;
+    socket = ct::EventSocket::open(options.request);
+    return {};
   });
   if (!ran || !socket) {
     throw_failure(env, ran ? socket.error() : ran.error());
@@ -244,11 +286,13 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
   }
   auto stream =
       std::make_shared<EventStream>(Environment::of(env), std::move(options), std::move(*socket));
+  // From here on the thread ends with it, whatever fails.
+  auto listener = std::make_shared<Listener>(stream);
   if (auto started = stream->start(stream); !started) {
     throw_failure(env, started.error());
     return env.Undefined();
   }
-  return wrap(env, std::make_shared<Listener>(std::move(stream)), Kind::kEventStream);
+  return wrap(env, std::move(listener), Kind::kEventStream);
 }
 
 // ctEventsNext(stream) → batch | null | Promise of one of them
@@ -283,12 +327,12 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_event_stream(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctEventsOpen", Napi::Function::New<open_stream>(env));
-  exports.Set("ctEventsNext", Napi::Function::New<next>(env));
-  exports.Set("ctEventsClose", Napi::Function::New<close>(env));
-  exports.Set("ctEventsHold", Napi::Function::New<hold>(env));
-  exports.Set("ctEventsStats", Napi::Function::New<stats>(env));
+void export_event_stream(Napi::Object exports) {
+  export_function<open_stream>(exports, "ctEventsOpen", "conntrack events");
+  export_function<next>(exports, "ctEventsNext", "conntrack events");
+  export_function<close>(exports, "ctEventsClose", "conntrack events");
+  export_function<hold>(exports, "ctEventsHold", "conntrack events");
+  export_function<stats>(exports, "ctEventsStats", "conntrack events");
 }
 
 }  // namespace nf::js

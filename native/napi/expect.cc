@@ -2,6 +2,7 @@
 #include "core/conntrack/expect.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
+#include "napi/exports.h"
 
 namespace nf::js {
 namespace {
@@ -32,7 +33,7 @@ Napi::Value list(const Napi::CallbackInfo& info) {
   if (!info[1].IsNull() && !read_struct(info[1], master.emplace())) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<GrowBuffer>(
-      env, cancel,
+      env, {"conntrack expectation list"}, cancel,
       [handle, cancel, master]() -> Result<GrowBuffer> {
         return with_command_socket(
             *handle, "conntrack expectation list", [&](Socket& socket) -> Result<GrowBuffer> {
@@ -53,7 +54,7 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   if (handle == nullptr || !read_struct(info[1], tuple)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<GrowBuffer>(
-      env, cancel,
+      env, {"conntrack expectation get"}, cancel,
       [handle, cancel, tuple]() -> Result<GrowBuffer> {
         return with_command_socket(
             *handle, "conntrack expectation get", [&](Socket& socket) -> Result<GrowBuffer> {
@@ -76,7 +77,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   expectation.function[sizeof expectation.function - 1] = '\0';
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
-      env, cancel,
+      env, {"conntrack expectation create"}, cancel,
       [handle, cancel, expectation]() -> Result<bool> {
         return with_command_socket(
             *handle, "conntrack expectation create", [&](Socket& socket) -> Result<bool> {
@@ -96,7 +97,7 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
   if (handle == nullptr || !read_struct(info[1], tuple)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
-      env, cancel,
+      env, {"conntrack expectation delete"}, cancel,
       [handle, cancel, tuple] {
         return with_command_socket(*handle, "conntrack expectation delete", [&](Socket& socket) {
           return ct::delete_expectation(socket, cancel.get(), tuple);
@@ -115,7 +116,7 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
-      env, cancel,
+      env, {"conntrack expectation flush"}, cancel,
       [handle, cancel, helper]() -> Result<bool> {
         return with_command_socket(
             *handle, "conntrack expectation flush", [&](Socket& socket) -> Result<bool> {
@@ -129,12 +130,12 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_expect(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctExpectList", Napi::Function::New<list>(env));
-  exports.Set("ctExpectGet", Napi::Function::New<get>(env));
-  exports.Set("ctExpectCreate", Napi::Function::New<create>(env));
-  exports.Set("ctExpectDelete", Napi::Function::New<remove>(env));
-  exports.Set("ctExpectFlush", Napi::Function::New<flush>(env));
+void export_expect(Napi::Object exports) {
+  export_function<list>(exports, "ctExpectList", "conntrack expectation list");
+  export_function<get>(exports, "ctExpectGet", "conntrack expectation get");
+  export_function<create>(exports, "ctExpectCreate", "conntrack expectation create");
+  export_function<remove>(exports, "ctExpectDelete", "conntrack expectation delete");
+  export_function<flush>(exports, "ctExpectFlush", "conntrack expectation flush");
 }
 
 }  // namespace nf::js

@@ -4,6 +4,7 @@
 #include "core/conntrack/lookup.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
+#include "napi/exports.h"
 
 namespace nf::js {
 namespace {
@@ -52,8 +53,8 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_get_sync(Napi::Env env, Napi::Object exports) {
-  exports.Set("ctGetSync", Napi::Function::New<get_sync>(env));
+void export_get_sync(Napi::Object exports) {
+  export_function<get_sync>(exports, "ctGetSync", "conntrack get");
 }
 
 }  // namespace nf::js

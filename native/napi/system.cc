@@ -6,6 +6,7 @@
 #include "core/tracking.h"
 #include "core/xtables/libraries.h"
 #include "napi/conntrack_handle.h"
+#include "napi/exports.h"
 #include "napi/values.h"
 
 namespace nf::js {
@@ -22,7 +23,7 @@ Napi::Value read_files(const Napi::CallbackInfo& info) {
   auto operation = std::make_shared<std::string>(text_of(info[2]));
   if (bad_arguments(env)) return env.Undefined();
   return promise<FileContents>(
-      env, nullptr,
+      env, {"file read"}, nullptr,
       [handle, paths, operation]() -> Result<FileContents> {
         if (auto entered = handle->netns().enter(operation->c_str()); !entered) {
           return entered.error();
@@ -54,7 +55,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   auto operation = text_of(info[3]);
   if (bad_arguments(env)) return env.Undefined();
   return promise<void>(
-      env, nullptr,
+      env, {"file write"}, nullptr,
       [handle, path, text, operation]() -> Result<void> {
         if (auto entered = handle->netns().enter(operation.c_str()); !entered) {
           return entered.error();
@@ -83,7 +84,7 @@ Napi::Value tracking(const Napi::CallbackInfo& info) {
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
   return promise<TrackingEvidence>(
-      env, nullptr,
+      env, {"conntrack tracking"}, nullptr,
       [handle]() -> Result<TrackingEvidence> {
         if (auto entered = handle->netns().enter("conntrack tracking"); !entered) {
           return entered.error();
@@ -120,12 +121,12 @@ Napi::Value libraries(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_system(Napi::Env env, Napi::Object exports) {
-  exports.Set("nsReadFiles", Napi::Function::New<read_files>(env));
-  exports.Set("nsWriteFile", Napi::Function::New<write>(env));
-  exports.Set("ctTracking", Napi::Function::New<tracking>(env));
-  exports.Set("trackingSync", Napi::Function::New<tracking_sync>(env));
-  exports.Set("libraries", Napi::Function::New<libraries>(env));
+void export_system(Napi::Object exports) {
+  export_function<read_files>(exports, "nsReadFiles", "file read");
+  export_function<write>(exports, "nsWriteFile", "file write");
+  export_function<tracking>(exports, "ctTracking", "conntrack tracking");
+  export_function<tracking_sync>(exports, "trackingSync", "conntrack tracking");
+  export_function<libraries>(exports, "libraries", "libraries");
 }
 
 }  // namespace nf::js

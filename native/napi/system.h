@@ -5,6 +5,6 @@
 
 namespace nf::js {
 
-void export_system(Napi::Env env, Napi::Object exports);
+void export_system(Napi::Object exports);
 
 }  // namespace nf::js

@@ -56,9 +56,11 @@ bool external_memory_forbidden() {
 Napi::Value to_failure(Napi::Env env, const Error& error) {
   Napi::Object failure = Napi::Object::New(env);
   failure.Set("errno", error.code);
-  failure.Set("operation", error.operation);
+  failure.Set("operation", error.operation_name());
   failure.Set("kind", kind_name(error.kind));
-  if (!error.detail.empty()) failure.Set("detail", error.detail);
+  if (!error.detail.empty()) {
+    failure.Set("detail", Napi::String::New(env, error.detail.data(), error.detail.size()));
+  }
   return failure;
 }
 

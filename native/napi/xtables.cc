@@ -11,6 +11,7 @@
 #include "core/xtables/sets.h"
 #include "core/xtables/snapshot.h"
 #include "napi/conntrack_handle.h"
+#include "napi/exports.h"
 #include "napi/external.h"
 #include "napi/values.h"
 
@@ -41,7 +42,7 @@ Napi::Value in_namespace(const Napi::CallbackInfo& info, const char* operation, 
   auto handle = handle_of(info);
   if (handle == nullptr) return info.Env().Undefined();
   return promise<T>(
-      info.Env(), std::move(cancel),
+      info.Env(), {operation, ErrorKind::kXtables}, std::move(cancel),
       [handle, operation, work = std::move(work)]() -> Result<T> {
         if (auto entered = handle->netns().enter(operation); !entered) return entered.error();
         return work();
@@ -86,6 +87,7 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
   const auto base = bytes_of(info[2]);
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   auto seen = std::make_shared<xt::SeenTable>();
+  // Where there is no memory for it the table is read again.
   if (!base.empty() && seen->memory.resize(base.size())) {
     std::memcpy(seen->memory.data(), base.data(), base.size());
     seen->size = base.size();
@@ -117,7 +119,7 @@ Napi::Value lock(const Napi::CallbackInfo& info) {
   std::optional<std::chrono::milliseconds> timeout;
   if (wait >= 0) timeout = std::chrono::milliseconds(std::min(wait, kLongestWait));
   return promise<std::shared_ptr<HeldLock>>(
-      info.Env(), cancel,
+      info.Env(), {"iptables lock", ErrorKind::kLock}, cancel,
       [cancel, path, timeout]() -> Result<std::shared_ptr<HeldLock>> {
         auto taken = xt::take_lock(path, timeout, *cancel);
         if (!taken) return taken.error();
@@ -235,15 +237,16 @@ Napi::Value nft(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_xtables(Napi::Env env, Napi::Object exports) {
-  exports.Set("xtTables", Napi::Function::New<tables>(env));
-  exports.Set("xtRead", Napi::Function::New<read>(env));
-  exports.Set("xtCommit", Napi::Function::New<commit>(env));
-  exports.Set("xtLock", Napi::Function::New<lock>(env));
-  exports.Set("xtUnlock", Napi::Function::New<unlock>(env));
-  exports.Set("xtSets", Napi::Function::New<sets>(env));
-  exports.Set("xtRevisions", Napi::Function::New<revisions>(env));
-  exports.Set("xtNft", Napi::Function::New<nft>(env));
+void export_xtables(Napi::Object exports) {
+  export_function<tables, ErrorKind::kXtables>(exports, "xtTables", "iptables tables");
+  export_function<read, ErrorKind::kXtables>(exports, "xtRead", "iptables read");
+  export_function<commit, ErrorKind::kXtables>(exports, "xtCommit", "iptables commit");
+  export_function<lock, ErrorKind::kLock>(exports, "xtLock", "iptables lock");
+  export_function<unlock, ErrorKind::kLock>(exports, "xtUnlock", "iptables lock");
+  export_function<sets, ErrorKind::kXtables>(exports, "xtSets", "ipset lookup");
+  export_function<revisions, ErrorKind::kXtables>(exports, "xtRevisions",
+                                                  "iptables extension probe");
+  export_function<nft, ErrorKind::kXtables>(exports, "xtNft", "nf_tables look");
 }
 
 }  // namespace nf::js

@@ -5,6 +5,6 @@
 
 namespace nf::js {
 
-void export_xtables(Napi::Env env, Napi::Object exports);
+void export_xtables(Napi::Object exports);
 
 }  // namespace nf::js

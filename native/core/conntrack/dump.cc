@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "core/conntrack/decoder.h"
+#include "core/guard.h"
 #include "core/netlink/message.h"
 #include "core/netlink/relay.h"
 #include "core/thread.h"
@@ -106,36 +107,37 @@ std::optional<Result<void>> receive_ahead(Socket& socket, DumpReader& reader,
                                           std::uint32_t sequence, const Cancel& cancel,
                                           Step& step) {
   Relay relay(kReceiveLength);
+  Result<void> decoded;
   const auto decode = [&] {
-    for (;;) {
-      const auto datagram = relay.next();
-      if (datagram.empty()) return;
-      step = reader.datagram(datagram.data(), datagram.size(), sequence);
-      if (step != Step::kMore) {
-        relay.stop();
-        return;
+    decoded = guarded(kOperation, [&]() -> Result<void> {
+      for (;;) {
+        const auto datagram = relay.next();
+        if (datagram.empty()) return {};
+        step = reader.datagram(datagram.data(), datagram.size(), sequence);
+        if (step != Step::kMore) return {};
+        relay.release();
       }
-      relay.release();
-    }
+    });
+    // Nothing is taken any more, whatever ended it: the other side must not wait for room.
+    relay.stop();
   };
   auto thread = Thread::start("ct-decode", decode);
   if (!thread) return std::nullopt;
-  Result<void> outcome;
-  for (bool open = true; open;) {
-    const auto buffer = relay.free_buffer();
-    if (buffer.empty()) break;
-    auto received = socket.receive(buffer, &cancel, kOperation);
-    if (!received) {
-      outcome = received.error();
-      break;
+  const auto outcome = guarded(kOperation, [&]() -> Result<void> {
+    for (;;) {
+      const auto buffer = relay.free_buffer();
+      if (buffer.empty()) return {};
+      auto received = socket.receive(buffer, &cancel, kOperation);
+      if (!received) return received.error();
+      if (*received == 0) continue;
+      const bool last = ends(buffer.first(*received), sequence);
+      relay.pass(*received);
+      if (last) return {};
     }
-    if (*received == 0) continue;
-    open = !ends(buffer.first(*received), sequence);
-    relay.pass(*received);
-  }
+  });
   relay.close();
   thread->join();
-  return outcome;
+  return outcome ? decoded : outcome;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/conntrack/decoder.h"
+#include "core/guard.h"
 
 namespace nf::ct {
 namespace {
@@ -60,7 +61,9 @@ void EventQueue::add(const MessageView& message, std::int32_t nsid) {
 }
 
 bool EventQueue::store(const MessageView& message, std::int32_t nsid, std::uint8_t type) {
-  EventSegment& segment = open_segment();
+  EventSegment* const open = open_segment();
+  if (open == nullptr) return false;
+  EventSegment& segment = *open;
   if (expectations_) {
     const MessageHeader header{static_cast<std::uint32_t>(message.size), nsid, type};
     const std::uint8_t padding[4] = {};
@@ -80,27 +83,49 @@ bool EventQueue::store(const MessageView& message, std::int32_t nsid, std::uint8
   return true;
 }
 
-EventSegment& EventQueue::open_segment() {
+// Null where there is no memory for one.
+EventSegment* EventQueue::open_segment() {
   if (segments_.empty() || segments_.back().overrun.source != LossSource::kNone ||
       segments_.back().events >= kSegmentEvents) {
-    EventSegment segment;
+    // A loss that had no place comes before what follows it.
+    if (!place_loss()) return nullptr;
+    const auto added = guarded("conntrack events", [this]() -> Result<void> {
+      segments_.emplace_back();
+      return {};
+    });
+    if (!added) return nullptr;
     // In a storm a segment starts as large as the last one was: growing copies.
-    segment.columns = Columns(std::min(last_taken_, kSegmentEvents));
-    segments_.push_back(std::move(segment));
+    segments_.back().columns = Columns(std::min(last_taken_, kSegmentEvents));
   }
-  return segments_.back();
+  return &segments_.back();
 }
 
 void EventQueue::lose(LossSource source, std::uint64_t lost) {
   if (lost == 0) return;
   (source == LossSource::kKernel ? counts_.lost_in_kernel : counts_.lost_in_queue) += lost;
   if (discarding_) return;
+  if (unplaced_.source == LossSource::kNone) unplaced_.source = source;
+  unplaced_.lost += lost;
+  place_loss();
+}
+
+// Puts what was lost behind the last event. False where there is no memory for the place: it waits.
+bool EventQueue::place_loss() {
+  if (unplaced_.lost == 0) return true;
   const bool follows =
       !segments_.empty() && (segments_.back().overrun.source == LossSource::kNone ||
-                             segments_.back().overrun.source == source);
-  if (!follows) segments_.emplace_back();
-  segments_.back().overrun.source = source;
-  segments_.back().overrun.lost += lost;
+                             segments_.back().overrun.source == unplaced_.source);
+  if (!follows) {
+    const auto added = guarded("conntrack events", [this]() -> Result<void> {
+      segments_.emplace_back();
+      return {};
+    });
+    if (!added) return false;
+  }
+  segments_.back().overrun.source = unplaced_.source;
+  segments_.back().overrun.lost += unplaced_.lost;
+  unplaced_ = {};
+  return true;
 }
 
 std::size_t EventQueue::room() {
@@ -110,6 +135,7 @@ std::size_t EventQueue::room() {
 
 bool EventQueue::take(EventSegment& out) {
   const std::lock_guard guard(mutex_);
+  place_loss();
   if (segments_.empty()) return false;
   out = std::move(segments_.front());
   segments_.pop_front();
@@ -125,12 +151,12 @@ EventCounts EventQueue::counts() {
 }
 
 void EventQueue::discard() {
-  std::deque<EventSegment> dropped;
   const std::lock_guard guard(mutex_);
   discarding_ = true;
   counts_.discarded += counts_.queued;
   counts_.queued = 0;
-  dropped.swap(segments_);
+  unplaced_ = {};
+  segments_.clear();
 }
 
 }  // namespace nf::ct

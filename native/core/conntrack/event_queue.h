@@ -72,7 +72,8 @@ class EventQueue {
 
  private:
   static constexpr std::size_t kSegmentEvents = 16384;
-  EventSegment& open_segment();
+  EventSegment* open_segment();
+  bool place_loss();
   bool store(const MessageView& message, std::int32_t nsid, std::uint8_t type);
 
   const Filter* filter_;
@@ -80,6 +81,7 @@ class EventQueue {
   const bool expectations_;
   std::mutex mutex_;
   std::deque<EventSegment> segments_;
+  Overrun unplaced_;  // there was no memory for a segment to say it
   EventCounts counts_;
   std::size_t last_taken_ = 0;  // how much room the next segment is given to begin with
   bool discarding_ = false;

@@ -13,6 +13,7 @@
 #include "core/conntrack/split.h"
 #include "core/conntrack/stats.h"
 #include "core/conntrack/tuple_request.h"
+#include "core/guard.h"
 #include "core/netlink/exchange.h"
 #include "core/thread.h"
 
@@ -132,21 +133,20 @@ struct Outcome {
 };
 
 // One part, on a thread of its own. Its ids go into a sieve for `ids` of them, if not 0.
-void dump_part(const SocketOpener& open, const TableDumpRequest& request, const Cancel& cancel,
-               const Split& split, std::size_t ids, DumpPart& part, Outcome& outcome) {
+Result<void> dump_part(const SocketOpener& open, const TableDumpRequest& request,
+                       const Cancel& cancel, const Split& split, std::size_t ids, DumpPart& part,
+                       DumpStats& stats) {
   auto socket = open(kOperation);
-  if (!socket) {
-    outcome.result = socket.error();
-    return;
-  }
+  if (!socket) return socket.error();
   ColumnsSink sink(part.columns);
   DumpRequest plain;
   plain.filter = request.filter;
   plain.split = split;
-  outcome.result = run_dump(*socket, plain, cancel, sink, outcome.stats);
-  if (ids == 0) return;
+  auto done = run_dump(*socket, plain, cancel, sink, stats);
+  if (!done || ids == 0) return done;
   part.ids = IdSieve(ids);
   part.ids.add_all(part.columns);
+  return {};
 }
 
 Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& request,
@@ -162,7 +162,9 @@ Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& r
       // The first part takes in all others when they are there.
       parts[p].columns = Columns(p == 0 ? expected : expected / 2);
       const auto run = [&, p, ids] {
-        dump_part(open, request, cancel, plan.parts[p], ids, parts[p], outcomes[p]);
+        outcomes[p].result = guarded(kOperation, [&] {
+          return dump_part(open, request, cancel, plan.parts[p], ids, parts[p], outcomes[p].stats);
+        });
       };
       // The calling thread takes the last part, and one for which the system has no thread.
       auto started = last ? Result<Thread>(Thread()) : Thread::start("ct-dump", run);

@@ -5,9 +5,9 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <thread>
 #include <vector>
 
+#include "core/thread.h"
 #include "core/xtables/entry.h"
 #include "core/xtables/iptc_library.h"
 
@@ -139,12 +139,15 @@ std::optional<Culprit> search(const Iptc& iptc, const Plan& plan, const Snapshot
 
 std::optional<Culprit> find_culprit(const Plan& plan, const Snapshot& base, int code) {
   std::optional<Culprit> found;
-  // A thread that ends with its namespace.
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) return;
+  // A thread that ends with its namespace. Where there is none to be had, or no memory, the culprit
+  // stays unknown: the refusal is told without it.
+  const auto looked = Thread::run_to_end("xt-culprit", [&]() -> Result<void> {
+    if (::unshare(CLONE_NEWNET) != 0) return {};
     found = plan.layout().family == AF_INET ? search(iptc4(), plan, base, code)
                                             : search(iptc6(), plan, base, code);
-  }).join();
+    return {};
+  });
+  if (!looked) return std::nullopt;
   return found;
 }
 

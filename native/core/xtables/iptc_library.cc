@@ -48,18 +48,15 @@ Table load(const std::vector<const char*>& sonames, const std::string& prefix) {
 
 }  // namespace
 
+// Never destroyed: exit() runs static destructors while pooled threads may still be at work.
 const Iptc4& iptc4() {
-  static std::once_flag once;
-  static Iptc4 table;
-  std::call_once(once, [] { table = load<Iptc4>({"libip4tc.so.2", "libip4tc.so.0"}, "iptc_"); });
-  return table;
+  static const auto* table = new Iptc4(load<Iptc4>({"libip4tc.so.2", "libip4tc.so.0"}, "iptc_"));
+  return *table;
 }
 
 const Iptc6& iptc6() {
-  static std::once_flag once;
-  static Iptc6 table;
-  std::call_once(once, [] { table = load<Iptc6>({"libip6tc.so.2", "libip6tc.so.0"}, "ip6tc_"); });
-  return table;
+  static const auto* table = new Iptc6(load<Iptc6>({"libip6tc.so.2", "libip6tc.so.0"}, "ip6tc_"));
+  return *table;
 }
 
 const LibraryState& iptc_state(bool ipv6) { return ipv6 ? iptc6().state : iptc4().state; }

@@ -1,0 +1,34 @@
+// What JavaScript may call: each function entered so that no exception of C++ leaves it (rule 8 of
+// environment.h), and so thrown as any other failure.
+#pragma once
+
+#include <napi.h>
+
+#include "core/guard.h"
+#include "napi/arguments.h"
+#include "napi/values.h"
+
+namespace nf::js {
+
+using Exported = Napi::Value (*)(const Napi::CallbackInfo&);
+
+template <Exported function, ErrorKind kind>
+Napi::Value enter(const Napi::CallbackInfo& info) noexcept {
+  try {
+    return function(info);
+  } catch (...) {
+    if (!bad_arguments(info.Env())) {
+      throw_failure(info.Env(), out_of_memory(static_cast<const char*>(info.Data()), kind));
+    }
+    return info.Env().Undefined();
+  }
+}
+
+// `operation` is what fails where there is no memory for the call itself. Both are literals.
+template <Exported function, ErrorKind kind = ErrorKind::kNetlink>
+void export_function(Napi::Object exports, const char* name, const char* operation) {
+  void* data = const_cast<char*>(operation);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  exports.Set(name, Napi::Function::New<enter<function, kind>>(exports.Env(), name, data));
+}
+
+}  // namespace nf::js
