@@ -198,7 +198,12 @@ const hints: HintRule[] = [
   },
   {
     errno: 'ENOENT',
-    operation: /^ip6?tables (read|commit)/,
+    operation: /^ip6?tables commit/,
+    hint: 'what a rule names must be there before the rule: load the helper (modprobe nf_conntrack_…), make the timeout policy or the accounting object (nfct add timeout, nfacct add), the cgroup or the pinned program',
+  },
+  {
+    errno: 'ENOENT',
+    operation: /^ip6?tables read/,
     hint: 'the kernel has no such legacy table, or was built without legacy iptables; the rules of this host may live in nf_tables (iptables-nft)',
   },
   {
@@ -309,12 +314,12 @@ export function unsupported(operation: string, detail: string, hint?: string): U
 
 /** A bad argument's type: names the path of the field. */
 export function badType(path: string, expected: string, actual: unknown): TypeError {
-  return new TypeError(`${path}: expected ${expected}, got ${shown(actual)}`);
+  return new TypeError(`${bounded(path)}: expected ${bounded(expected)}, got ${shown(actual)}`);
 }
 
 /** A bad argument's value: names the path of the field. */
 export function badRange(path: string, expected: string, actual: unknown): RangeError {
-  return new RangeError(`${path}: expected ${expected}, got ${shown(actual)}`);
+  return new RangeError(`${bounded(path)}: expected ${bounded(expected)}, got ${shown(actual)}`);
 }
 
 /** Characters of an input that a message repeats. */
@@ -324,6 +329,15 @@ const quotedLength = 80;
 export function quoted(text: string, most = quotedLength): string {
   if (text.length <= most) return JSON.stringify(text);
   return `${JSON.stringify(text.slice(0, most))}… (${text.length} characters)`;
+}
+
+/** Characters of a part of a message that may hold words of the input. */
+const boundedLength = 600;
+
+/** Part of a message into which words from outside were put: of what is long only the begin. */
+export function bounded(text: string): string {
+  if (text.length <= boundedLength) return text;
+  return `${text.slice(0, boundedLength)}… (${text.length} characters)`;
 }
 
 /** Any value in a few words: what it is, without running code of the caller. */

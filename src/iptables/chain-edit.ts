@@ -8,7 +8,6 @@ import {
   decodeRule,
   type EncodeOptions,
   encodeChecked,
-  encodeRule,
   givenRule,
   Rule,
   type RuleInit,
@@ -27,16 +26,6 @@ export interface ReplaceOptions {
    * counters are those of `rule.counters`, or zero, as with `iptables -R`.
    */
   keepCounters?: boolean;
-}
-
-// Bytes of rules that were encoded before the edit began, so that the lock is not held for that long.
-const prepared = new WeakMap<RuleInit, Uint8Array>();
-
-/** Checks and encodes a rule in advance, as far as that is possible without its table's sets. */
-export function prepareRule(init: RuleInit, options: EncodeOptions, chain: string): void {
-  checkPlace(init, chain, options.table, options.path ?? 'rule');
-  const entry = encodeRule(init, options);
-  if (!usesSets(init)) prepared.set(init, entry);
 }
 
 /** A chain inside `edit`. Rules are counted from 0, as in an array. */
@@ -252,8 +241,6 @@ export class ChainEdit {
   }
 
   #one(init: RuleInit | Rule, options: EncodeOptions): Item {
-    const entry = prepared.get(init);
-    if (entry !== undefined) return { entry, init, countersOf: undefined };
     const given = givenRule(init, options.path!);
     // The bytes of a rule that was read elsewhere hold the set's index there.
     const own = Rule.isRule(given) && usesSets(given) ? given.with() : given;
@@ -284,7 +271,7 @@ function noFiltering(path: string): RangeError {
 }
 
 /** What depends on the chain and the table: xshared.c, do_parse. */
-function checkPlace(
+export function checkPlace(
   init: RuleInit | Rule,
   chain: string,
   table: string | undefined,

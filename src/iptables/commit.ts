@@ -1,9 +1,10 @@
 // From an edit's state to the kernel: sets and revisions resolved, the plan written, one commit, and an
 // error that says which rule the kernel cannot take.
 import { AF_INET, AF_INET6, type Family } from '../constants.js';
-import { NetfilterError, unsupported } from '../errors.js';
+import { bounded, fromNative, NetfilterError, quoted, unsupported } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { RawCommit } from '../native/xtables-binding.js';
+import { blame, objectsOf } from './blame.js';
 import { usesSets } from './chain-edit.js';
 import type { EditState, NewRule } from './edit-state.js';
 import { type ExtensionBytes, splitEntry } from './entry.js';
@@ -13,7 +14,7 @@ import { registry } from './extensions/index.js';
 import type { MaxRevision } from './extensions/registry.js';
 import type { SetNames } from './host-names.js';
 import { writePlan } from './plan.js';
-import { encodeRule } from './rule.js';
+import { encodeRule, Rule } from './rule.js';
 import { Snapshot } from './snapshot.js';
 
 export const familyNumber = (family: Family) => (family === 'ipv6' ? AF_INET6 : AF_INET);
@@ -63,15 +64,42 @@ export async function resolveSets(
   );
   names.forEach((name, i) => {
     const id = found[i];
-    if (!id) throw refused(`set ${name}`, 'the kernel has no set of that name');
-    if (id.family !== 0 && id.family !== setFamilies[family]) {
-      const other = family === 'ipv4' ? 'IPv6' : 'IPv4';
-      throw refused(`set ${name}`, `it holds ${other} addresses, the rule is for ${family}`);
+    const reason = !id
+      ? 'the kernel has no set of that name'
+      : id.family !== 0 && id.family !== setFamilies[family]
+        ? `it holds ${family === 'ipv4' ? 'IPv6' : 'IPv4'} addresses, the rule is for ${family}`
+        : undefined;
+    if (!id || reason !== undefined) {
+      throw blame(refused(`set ${quoted(name)}`, reason!), ({ init }) => namesSet(init, name));
     }
     indexes.set(name, id.index);
   });
   return indexes;
 }
+
+/** Whether a rule names that set. */
+function namesSet(init: NewRule['init'], name: string): boolean {
+  let found = false;
+  const look: SetNames = {
+    indexOf(each) {
+      found ||= each === name;
+      return 0;
+    },
+    nameOf: () => undefined,
+  };
+  const { family } = Rule.isRule(init) ? init : { family: undefined };
+  if (init === undefined || !usesSets(init)) return false;
+  for (const each of family === undefined ? both : [family]) {
+    try {
+      encodeRule(Rule.isRule(init) ? init.with() : init, { family: each, sets: look });
+    } catch {
+      // not a rule of this family
+    }
+  }
+  return found;
+}
+
+const both: readonly Family[] = ['ipv4', 'ipv6'];
 
 interface Used {
   kind: Kind;
@@ -129,15 +157,60 @@ export async function olderRevisions(
     const found = await has(older.map((each) => ({ kind, name, revision: each })));
     const best = older.find((_, i) => found[i]);
     if (best === undefined) {
-      throw unsupported(
-        `${family === 'ipv6' ? 'ip6tables' : 'iptables'} commit`,
-        `the kernel has no ${kind} ${name} of revision ${revision}`,
-        'its module is missing or the kernel was built without it',
+      throw blame(
+        unsupported(
+          `${family === 'ipv6' ? 'ip6tables' : 'iptables'} commit`,
+          `the kernel has no ${kind} ${name} of revision ${revision}`,
+          'its module is missing or the kernel was built without it',
+        ),
+        ({ entry }) => {
+          const { matches, target } = splitEntry(entry, family);
+          const all = kind === 'match' ? matches : [target];
+          return all.some((each) => each.name === name && each.revision === revision);
+        },
       );
     }
     limits.set(`${kind} ${name}`, best);
   }
   return (kind, name) => limits.get(`${kind} ${name}`);
+}
+
+/** Throws where the kernel lacks an extension that new rules use, which a commit would say. */
+export async function requireExtensions(session: Session, state: EditState): Promise<void> {
+  const { family } = state.snapshot;
+  const used = extensionsOf(
+    family,
+    Array.from(state.newRules(), ({ item }) => item),
+  );
+  if (used.length === 0) return;
+  await olderRevisions(family, used, (some) =>
+    some.length === 0 ? Promise.resolve([]) : probe(session, family, some),
+  );
+}
+
+/** Whether the kernel has a target of that name, in any revision. */
+export async function kernelHasTarget(
+  session: Session,
+  family: Family,
+  name: string,
+): Promise<boolean> {
+  const [has] = await probe(session, family, [{ kind: 'target', name, revision: 0 }]);
+  return has === true;
+}
+
+/** The kernel's ENOENT, where it knows all extensions: what a rule names is not there. */
+function objectMissing(error: NetfilterError, state: EditState): NetfilterError {
+  const naming = [...state.newRules()].filter(({ item }) => objectsOf(item).length > 0);
+  if (naming.length === 0) return error;
+  const some = naming.slice(0, 8).map(({ chain, index, item }) => {
+    return `${objectsOf(item).join(' or ')} (rule ${index} of chain ${chain.name})`;
+  });
+  const more =
+    naming.length > some.length ? ` or what ${naming.length - some.length} others name` : '';
+  const detail = bounded(`there is no such object: ${some.join(', or ')}${more}`);
+  const failure = { kind: 'xtables', errno: 2, operation: error.operation, detail } as const;
+  const items = new Set(naming.map(({ item }) => item));
+  return blame(fromNative(failure, error), (item) => items.size === 1 && items.has(item));
 }
 
 /** errno of a kernel that lacks an extension (ENOENT) or its revision (EPROTOTYPE, EPROTONOSUPPORT). */
@@ -177,7 +250,7 @@ export async function commitEdit(
     const older = await olderRevisions(family, extensionsOf(family, rules()), (used) =>
       used.length === 0 ? Promise.resolve([]) : probe(session, family, used),
     );
-    if (older === undefined) throw error;
+    if (older === undefined) throw error.code === 'ENOENT' ? objectMissing(error, state) : error;
     for (const item of rules()) encodeAgain(state, item, sets, older);
     return await commit();
   }

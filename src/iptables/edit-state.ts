@@ -16,6 +16,12 @@ import { SetTable } from './sets.js';
 import type { Snapshot } from './snapshot.js';
 import { homeOf, noChain, type Policy } from './table.js';
 
+/** A line of a text, for messages. */
+export interface Line {
+  readonly number: number;
+  readonly text: string;
+}
+
 /** A rule that is not in the snapshot as it is. */
 export interface NewRule {
   readonly entry: Uint8Array;
@@ -23,6 +29,8 @@ export interface NewRule {
   readonly countersOf: number | undefined;
   /** What it was made of: it is encoded again when the kernel's sets or revisions demand it. */
   readonly init: RuleInit | Rule | undefined;
+  /** Where it stands in the text that it came from. */
+  readonly line?: Line | undefined;
   rule?: Rule;
 }
 /** Index of one of the snapshot's rules, the same with its counters set to zero, or a new rule. */

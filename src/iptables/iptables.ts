@@ -304,16 +304,19 @@ export class Iptables implements Disposable, AsyncDisposable {
    * Tables of the text lose what they hold, unless `noflush`; other tables are left alone. `counters`
    * takes over the counters of the text. `test` checks against the tables and changes nothing.
    */
-  async restore(text: string, options: RestoreOptions & LockWait = {}): Promise<void> {
-    if (typeof text !== 'string') throw badType('text', 'a string', text);
+  async restore(text: string | Uint8Array, options: RestoreOptions & LockWait = {}): Promise<void> {
+    if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
+      throw badType('text', 'a string or a Uint8Array', text);
+    }
     const given = objectAt(options, 'options');
     onlyFields(given, restoreFields, 'options');
     const flags: RestoreOptions = {};
     for (const key of ['counters', 'noflush', 'test'] as const) {
       if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);
     }
+    const taken = typeof text === 'string' ? text : new Uint8Array(text);
     const lost = await this.#locked(given, (lock) =>
-      restoreText(this.#session, this.family, text, flags, lock),
+      restoreText(this.#session, this.family, taken, flags, lock),
     );
     warnCountersLost(this.#tool, lost);
   }

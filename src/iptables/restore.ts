@@ -1,294 +1,248 @@
-// iptables-restore's text: read into commands, all of it checked before anything is changed, then one
-// commit for each table. Knows the lines, not how a rule is written.
+// restore(): what a text wants is done on the tables as they are, and committed, one commit for each table.
+// Every refusal names the line. What the text says is restore-text.ts.
 import type { Family } from '../constants.js';
-import { NetfilterError } from '../errors.js';
+import { badRange, NetfilterError, quoted } from '../errors.js';
 import type { Session } from '../native/session.js';
-import { prepareRule } from './chain-edit.js';
-import { readSnapshot, resolveSets } from './commit.js';
+import { blame, culprit } from './blame.js';
+import { kernelHasTarget, readSnapshot, requireExtensions, resolveSets } from './commit.js';
 import { beginEdit, type TableEdit } from './edit.js';
 import { editLocked } from './edit-run.js';
-import type { EditState } from './edit-state.js';
+import type { ChainState, EditState, NewRule } from './edit-state.js';
 import { refused } from './extensions/define.js';
 import { type LockOptions, withLock } from './lock.js';
-import type { Counters, RuleInit } from './rule.js';
-import { parseRules } from './rule-text.js';
-import { splitRestoreLine, splitWords } from './rule-words.js';
-import { breathe } from './save.js';
+import {
+  at,
+  located,
+  type Prepared,
+  readRestore,
+  type Section,
+  type Work,
+} from './restore-text.js';
 
 export interface RestoreOptions {
   /** Take over the counters that stand in the text. Without it all counters begin at zero. */
   counters?: boolean;
   /** Keep what is in the tables: chains of the text are emptied, everything else stays. */
   noflush?: boolean;
-  /** Check the text against the tables and change nothing. */
+  /** Check the text against the tables and what the kernel has, and change nothing. */
   test?: boolean;
 }
 
-/** Rules for the end of a chain (by far the most lines), or anything else. */
-type Work = { append: string; rules: RuleInit[] } | ((table: TableEdit) => void);
-
-/** One line of a section, or several that append to one chain, ready to be done. */
-interface Step {
-  line: number;
-  work: Work;
+/** A table, and what the text makes of it. */
+interface Target {
+  readonly edit: TableEdit;
+  readonly state: EditState;
+  readonly noflush: boolean;
 }
 
-interface Section {
-  table: string;
-  steps: Step[];
+/** A rule of the text as a rule of the edit. */
+function itemOf({ entry, init, namesSets, line }: Prepared, { state }: Target): NewRule {
+  if (!namesSets) return { entry, init, countersOf: undefined, line };
+  const { family, name: table } = state.snapshot;
+  return { ...state.make(init, { family, table, sets: state.sets, path: 'rule' }), line };
 }
 
-function at<T>(line: number, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw located(line, error);
+function addRules(work: Work & { do: 'rules' }, target: Target): void {
+  const { state } = target;
+  const { word, index = 1 } = work.command;
+  const chain = state.chain(work.chain);
+  const length = state.length(chain);
+  if (work.command.letter === 'A') {
+    state.splice(
+      chain,
+      length,
+      0,
+      work.rules.map((rule) => itemOf(rule, target)),
+    );
+    return;
+  }
+  const isInsert = work.command.letter === 'I';
+  if (index > length + (isInsert ? 1 : 0)) throw noRule(word, index, chain, length);
+  // Each at the same place, as iptables does it: the last one comes to stand first.
+  const items = work.rules.map((rule) => itemOf(rule, target)).reverse();
+  state.splice(chain, index - 1, isInsert ? 0 : 1, items);
+}
+
+function noRule(word: string, index: number, chain: ChainState, length: number): RangeError {
+  return badRange(`${word} ${chain.name}`, `a number in a chain of ${length} rules`, index);
+}
+
+function findRules(work: Work & { do: 'rules' }, { edit }: Target): void {
+  const { word, letter } = work.command;
+  const chain = edit.chain(work.chain);
+  for (const { init } of work.rules) {
+    const found = letter === 'D' ? chain.delete(init) : chain.has(init);
+    if (!found) throw refused(`${word} ${work.chain}`, 'there is no such rule');
   }
 }
 
-/** The same error, saying where it was. */
-function located(line: number, error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof NetfilterError) return error;
-  const Kind =
-    error instanceof TypeError ? TypeError : error instanceof RangeError ? RangeError : Error;
-  return new Kind(`line ${line}: ${error.message}`, { cause: error });
+function command(work: Work & { do: 'command' }, target: Target): void {
+  const { edit, state } = target;
+  const { letter, word, chain, index, argument } = work.command;
+  if (index !== undefined && (letter === 'D' || letter === 'Z')) {
+    const found = state.chain(chain!);
+    const length = state.length(found);
+    if (index > length) throw noRule(word, index, found, length);
+    if (letter === 'D') edit.chain(chain!).delete(index - 1);
+    else edit.chain(chain!).zero(index - 1);
+  } else if (letter === 'Z') {
+    if (chain === undefined) edit.zero();
+    else edit.chain(chain).zero();
+  } else if (letter === 'N') {
+    edit.newChain(chain!);
+  } else if (letter === 'E') {
+    edit.renameChain(chain!, argument!);
+  } else if (letter === 'P') {
+    setPolicy(work, target);
+  } else if (letter === 'F') {
+    for (const name of chain === undefined ? edit.chains : [chain]) edit.chain(name).flush();
+  } else if (chain !== undefined) {
+    edit.deleteChain(chain);
+  } else {
+    for (const name of edit.chains) if (!edit.chain(name).builtin) edit.deleteChain(name);
+  }
 }
 
-/** Where a rule stands in its text. */
-const lineOf = new WeakMap<object, number>();
-
-const counted = /^\[(\d+):(\d+)\]$/;
-
-function countersOf(word: string | undefined): Counters | undefined {
-  const found = word === undefined ? null : counted.exec(word);
-  return found === null ? undefined : { packets: BigInt(found[1]!), bytes: BigInt(found[2]!) };
+function setPolicy({ command, counters }: Work & { do: 'command' }, { edit }: Target): void {
+  const { word, argument } = command;
+  if (argument !== 'ACCEPT' && argument !== 'DROP') {
+    throw refused(word, `${quoted(argument!)} is no policy`);
+  }
+  edit.chain(command.chain!).policy(argument, counters);
 }
 
-/** `:CHAIN POLICY [packets:bytes]`, restore's do_restore. */
-function chainStep(words: readonly string[], options: RestoreOptions): (table: TableEdit) => void {
-  const [name, policy, count] = words;
-  if (!name) throw refused(':', 'the name of a chain is missing');
-  if (policy === undefined) throw refused(`:${name}`, 'the policy is missing');
-  let counters: Counters = { packets: 0n, bytes: 0n };
-  if (policy !== '-' && options.counters) {
-    const given = countersOf(count);
-    if (given === undefined) throw refused(`:${name}`, 'counters [packets:bytes] are missing');
-    counters = given;
-  }
-  if (policy !== '-' && policy !== 'ACCEPT' && policy !== 'DROP') {
-    throw refused(`:${name}`, `${policy} is no policy`);
-  }
-  return (table) => {
-    if (!table.has(name)) {
-      if (policy !== '-')
-        throw refused(`:${name}`, `table ${table.name} has no built-in chain of that name`);
-      table.newChain(name);
-      return;
+function declareChain(
+  { chain: name, policy, counters }: Work & { do: 'chain' },
+  { edit, state, noflush }: Target,
+): void {
+  const path = `:${name}`;
+  const chain = state.chains.get(name);
+  if (chain === undefined) {
+    if (policy !== undefined) {
+      throw refused(path, `table ${edit.name} has no built-in chain of that name`);
     }
-    const chain = table.chain(name);
-    if (!chain.builtin) {
-      if (policy !== '-') throw refused(`:${name}`, 'only a built-in chain has a policy');
-      if (options.noflush) chain.flush();
-      else throw refused(`:${name}`, 'the chain is in the text already');
-    } else if (policy !== '-') {
-      chain.policy(policy, counters);
-    }
-  };
-}
-
-/** Commands on rules. */
-function ruleStep(
-  line: string,
-  number: number,
-  table: string,
-  family: Family,
-  options: RestoreOptions,
-): Work | undefined {
-  const found = splitRestoreLine(line);
-  if (found === undefined) return undefined;
-  const { command, chain, index } = found;
-  if (command === 'delete' && index !== undefined && found.rule === '') {
-    return (edit) => void edit.chain(chain).delete(index - 1);
-  }
-  const place = { family, table, sets: anySets };
-  const { counters } = found;
-  const rules = parseRules(found.rule, place).map((rule): RuleInit => {
-    return options.counters && counters !== undefined ? { ...rule, counters } : rule;
-  });
-  for (const rule of rules) {
-    prepareRule(rule, place, chain);
-    lineOf.set(rule, number);
-  }
-  switch (command) {
-    case 'append':
-      return { append: chain, rules };
-    case 'insert':
-      // Each at the same place, as iptables does it: the last one comes to stand first.
-      return (edit) => {
-        for (const rule of rules) edit.chain(chain).insert(rule, (index ?? 1) - 1);
-      };
-    case 'replace':
-      if (rules.length !== 1) throw refused('-R', `the text means ${rules.length} rules`);
-      return (edit) => void edit.chain(chain).replace(index! - 1, rules[0]!);
-    case 'delete':
-      return (edit) => {
-        for (const rule of rules) {
-          if (!edit.chain(chain).delete(rule))
-            throw refused(`-D ${chain}`, 'there is no such rule');
-        }
-      };
-    case 'check':
-      return (edit) => {
-        for (const rule of rules) {
-          if (!edit.chain(chain).has(rule)) throw refused(`-C ${chain}`, 'there is no such rule');
-        }
-      };
+    state.addChain(name);
+  } else if (chain.hook === 0) {
+    if (policy !== undefined) throw refused(path, 'only a built-in chain has a policy');
+    if (!noflush) throw refused(path, 'the chain is in the text already');
+    edit.chain(name).flush();
+  } else if (policy !== undefined) {
+    // Also DROP in the table nat, which -P refuses: the kernel may hold it, and then it is saved.
+    chain.policy = policy;
+    chain.counters = counters;
   }
 }
 
-/** What a rule's sets are is asked when it is committed. */
-const anySets = { indexOf: () => 0, nameOf: () => undefined };
-
-/** Commands on chains. */
-function tableStep(line: string): (table: TableEdit) => void {
-  const [command, ...words] = splitWords(line);
-  const exactly = (count: number) => {
-    if (words.length !== count)
-      throw refused(`${command}`, `takes ${count} words, not ${words.length}`);
-  };
-  const [first, second] = words;
-  switch (command) {
-    case '-N':
-    case '--new-chain':
-      exactly(1);
-      return (table) => void table.newChain(first!);
-    case '-X':
-    case '--delete-chain':
-      if (first !== undefined) {
-        exactly(1);
-        return (table) => table.deleteChain(first);
-      }
-      return (table) => {
-        for (const name of table.chains) {
-          if (!table.chain(name).builtin) table.deleteChain(name);
-        }
-      };
-    case '-F':
-    case '--flush':
-      if (first !== undefined) {
-        exactly(1);
-        return (table) => void table.chain(first).flush();
-      }
-      return (table) => {
-        for (const name of table.chains) table.chain(name).flush();
-      };
-    case '-Z':
-    case '--zero': {
-      if (first === undefined) return (table) => table.zero();
-      if (second === undefined) return (table) => void table.chain(first).zero();
-      exactly(2);
-      if (!/^[1-9]\d*$/.test(second)) throw refused('-Z', `${second} is not the number of a rule`);
-      return (table) => void table.chain(first).zero(Number(second) - 1);
-    }
-    case '-P':
-    case '--policy':
-      exactly(2);
-      if (second !== 'ACCEPT' && second !== 'DROP') throw refused('-P', `${second} is no policy`);
-      return (table) => void table.chain(first!).policy(second);
-    case '-E':
-    case '--rename-chain':
-      exactly(2);
-      return (table) => void table.renameChain(first!, second!);
-    default:
-      throw refused(`${command}`, 'no command that may stand in such a text');
-  }
+function step(work: Work, target: Target): void {
+  if (work.do === 'chain') declareChain(work, target);
+  else if (work.do === 'command') command(work, target);
+  else if ('AIR'.includes(work.command.letter)) addRules(work, target);
+  else findRules(work, target);
 }
 
-/** Reads the whole text; every rule in it is checked. */
-export async function parseRestore(
-  text: string,
-  family: Family,
-  options: RestoreOptions,
-): Promise<Section[]> {
-  const sections: Section[] = [];
-  let section: Section | undefined;
-  let number = 0;
-  for (const line of text.split('\n')) {
-    number++;
-    if (number % 128 === 0) await breathe();
-    const trimmed = line.trim();
-    if (trimmed === '' || trimmed.startsWith('#')) continue;
-    if (trimmed === 'COMMIT') {
-      if (section === undefined) throw refused(`line ${number}`, 'COMMIT without a table');
-      sections.push(section);
-      section = undefined;
-    } else if (trimmed.startsWith('*')) {
-      if (section !== undefined) throw refused(`line ${number}`, 'COMMIT is missing before it');
-      const table = trimmed.slice(1).trim();
-      if (!/^\S{1,31}$/.test(table))
-        throw refused(`line ${number}`, 'the name of a table is missing');
-      section = { table, steps: [] };
-    } else if (section === undefined) {
-      throw refused(`line ${number}`, 'a table (*filter …) must come first');
-    } else {
-      const { table, steps } = section;
-      const work = at(number, () =>
-        trimmed.startsWith(':')
-          ? chainStep(trimmed.slice(1).split(/\s+/), options)
-          : (ruleStep(trimmed, number, table, family, options) ?? tableStep(trimmed)),
-      );
-      const last = steps.at(-1)?.work;
-      if (
-        'append' in work &&
-        last !== undefined &&
-        'append' in last &&
-        last.append === work.append
-      ) {
-        last.rules.push(...work.rules);
-      } else {
-        steps.push({ line: number, work });
-      }
-    }
-  }
-  if (section !== undefined) throw refused(`line ${number}`, 'COMMIT is missing at the end');
-  return sections;
-}
+/** Where a rule leads that leads to nothing: it may be that a target is meant, which the kernel has. */
+const nowhere = new WeakMap<object, string>();
 
 /** Does a section's lines, beginning with an empty table unless that is to stay. */
-function perform(
-  section: Section,
-  table: TableEdit,
-  state: EditState,
-  options: RestoreOptions,
-): void {
-  if (!options.noflush) table.clear();
-  for (const { line, work } of section.steps) {
-    at(line, () => {
-      if ('append' in work) table.chain(work.append).appendAll(work.rules);
-      else work(table);
-    });
-  }
-  const init = state.dangling()?.item.init;
-  const line = init && lineOf.get(init);
-  if (line !== undefined) at(line, () => state.check());
+function perform(section: Section, target: Target): void {
+  const { edit, state, noflush } = target;
+  if (!noflush) edit.clear();
+  for (const { line, work } of section.steps) at(line, () => step(work, target));
+  const found = state.dangling();
+  if (found === undefined || found.item.line === undefined) return;
+  const { item, to } = found;
+  const word = item.init?.target?.name === 'goto' ? '-g' : '-j';
+  const reason = state.chains.has(to)
+    ? 'it is a built-in chain, nothing can go there'
+    : `table ${edit.name} has no such chain`;
+  const error = blame(refused(`${word} ${to}`, reason), (each) => each === item);
+  if (word === '-j' && !state.chains.has(to)) nowhere.set(error, to);
+  throw error;
 }
 
-/** Does every section on the tables as they are, and changes nothing. */
-async function rehearse(
+/** The error with the line that it is about, and whether the kernel knows a target that nobody else does. */
+async function explained(
   session: Session,
   family: Family,
-  sections: readonly Section[],
-  options: RestoreOptions,
-): Promise<void> {
-  const tables = new Map<string, ReturnType<typeof beginEdit>>();
-  for (const section of sections) {
-    let begun = tables.get(section.table);
-    if (begun === undefined) {
-      begun = beginEdit(await readSnapshot(session, family, section.table));
-      tables.set(section.table, begun);
+  section: Section,
+  state: EditState | undefined,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof Error)) return error;
+  const line =
+    (state && culprit(error, state)?.line) ?? (isRefusal(error) ? section.line : undefined);
+  const to = nowhere.get(error);
+  if (to !== undefined) {
+    const has = await kernelHasTarget(session, family, to).catch(() => false);
+    error.message += has
+      ? ', and this package no such target; the kernel has one (its bytes can be given by --raw-payload)'
+      : ', and neither this package nor the kernel has a target of that name';
+  }
+  return line === undefined ? error : located(line, error);
+}
+
+/** Whether the kernel took offence at what the text says: not at who asks, or when, or for how much. */
+function isRefusal(error: Error): boolean {
+  if (error instanceof TypeError || error instanceof RangeError) return true;
+  return error instanceof NetfilterError && refusals.has(error.code);
+}
+
+const refusals = new Set([
+  ...['EINVAL', 'ENOENT', 'ELOOP', 'EEXIST', 'ENOTSUP', 'EOPNOTSUPP', 'ERANGE', 'E2BIG', 'EMLINK'],
+  ...['ENOPROTOOPT', 'EPROTOTYPE', 'EPROTONOSUPPORT', 'ERR_NETFILTER_UNSUPPORTED'],
+]);
+
+class Restore {
+  readonly #session: Session;
+  readonly #family: Family;
+  readonly #options: RestoreOptions;
+
+  constructor(session: Session, family: Family, options: RestoreOptions) {
+    this.#session = session;
+    this.#family = family;
+    this.#options = options;
+  }
+
+  #perform(section: Section, edit: TableEdit, state: EditState): void {
+    perform(section, { edit, state, noflush: this.#options.noflush === true });
+  }
+
+  /** Does every section on the tables as they are, and changes nothing. */
+  async rehearse(sections: readonly Section[]): Promise<void> {
+    const session = this.#session;
+    const tables = new Map<string, ReturnType<typeof beginEdit>>();
+    for (const section of sections) {
+      let begun = tables.get(section.table);
+      try {
+        if (begun === undefined) {
+          begun = beginEdit(await readSnapshot(session, this.#family, section.table));
+          tables.set(section.table, begun);
+        }
+        const { state, edit } = begun;
+        this.#perform(section, edit, state);
+        await resolveSets(session, state.sets.unresolved, this.#family);
+        await requireExtensions(session, state);
+      } catch (error) {
+        throw await explained(session, this.#family, section, begun?.state, error);
+      }
     }
-    perform(section, begun.edit, begun.state, options);
-    await resolveSets(session, begun.state.sets.unresolved, family);
+  }
+
+  /** Commits one section; whether its counters were lost. */
+  async commit(section: Section, lock: LockOptions): Promise<boolean> {
+    const session = this.#session;
+    const run = { session, family: this.#family, table: section.table, lock };
+    let last: EditState | undefined;
+    try {
+      const done = await editLocked(run, (edit, state) => {
+        last = state;
+        this.#perform(section, edit, state);
+      });
+      return done.countersLost;
+    } catch (error) {
+      if (lock.signal?.aborted && error === lock.signal.reason) throw error;
+      throw await explained(session, this.#family, section, last, error);
+    }
   }
 }
 
@@ -300,24 +254,21 @@ async function rehearse(
 export async function restoreText(
   session: Session,
   family: Family,
-  text: string,
+  text: string | Uint8Array,
   options: RestoreOptions,
   lock: LockOptions,
 ): Promise<string[]> {
-  const sections = await parseRestore(text, family, options);
+  const sections = await readRestore(text, family, options.counters === true);
+  const restore = new Restore(session, family, options);
   return withLock(session, lock, async () => {
-    if (options.test || sections.length > 1) await rehearse(session, family, sections, options);
+    if (options.test || sections.length > 1) await restore.rehearse(sections);
     const countersLost: string[] = [];
     if (options.test) return countersLost;
     const committed: string[] = [];
     for (const section of sections) {
-      const { table } = section;
       try {
-        const done = await editLocked({ session, family, table, lock }, (edit, state) =>
-          perform(section, edit, state, options),
-        );
-        if (done.countersLost) countersLost.push(table);
-        committed.push(table);
+        if (await restore.commit(section, lock)) countersLost.push(section.table);
+        committed.push(section.table);
       } catch (error) {
         if (error instanceof Error && committed.length > 0) {
           error.message += ` (committed before: ${committed.join(', ')})`;

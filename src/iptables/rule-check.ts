@@ -212,9 +212,11 @@ function checkTarget(
   if (typeof given === 'object' && given !== null) {
     const path = naming(undefined);
     if (given.name === 'jump' || given.name === 'goto') {
-      const chain = checkChainName((given as JumpTarget).chain, naming('chain'));
+      const { chain } = given as JumpTarget;
+      const isChain = options.isChain?.(chain) === true;
+      if (!isChain) checkChainName(chain, naming('chain'));
       if (isVerdict(chain)) throw refused(naming('chain'), `${chain} is not a chain`);
-      if (registry.has(place.family, 'target', chain)) {
+      if (!isChain && registry.has(place.family, 'target', chain)) {
         throw refused(naming('chain'), `${chain} is a target, no chain can have its name`);
       }
       onlyFields(given as unknown as Fields, jumpKeys, path);

@@ -1,7 +1,7 @@
-// The words of one rule → typed rules, with the order of evaluation, the abbreviations and the
+// The words of one rule → its typed form, with the order of evaluation, the abbreviations and the
 // refusals of iptables 1.8.9 (getopt_long with options that grow as -m and -j load extensions).
-import { badRange } from '../errors.js';
-import type { RuleHead } from './entry.js';
+import { badRange, quoted } from '../errors.js';
+import type { Counters, RuleHead } from './entry.js';
 import { checkInterface } from './entry.js';
 import type { Typed } from './extensions/codec.js';
 import type {
@@ -17,20 +17,13 @@ import { registry } from './extensions/index.js';
 import type { Option } from './extensions/options.js';
 import { optionsOf } from './extensions/options.js';
 import type { MaxRevision, Named } from './extensions/registry.js';
-import { formatNetwork } from './extensions/values.js';
 import type { HostNames, SetNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import {
-  applyMask,
-  formatAddress,
-  isZero,
-  parseIpv4,
-  parseIpv6,
-  parseMask,
-  wholeNumber,
-} from './ip-text.js';
-import type { CheckedRule } from './rule-check.js';
+import { wholeNumber } from './ip-text.js';
+import type { Addresses, RuleSpec } from './rule-addresses.js';
 import { checkChainName, checkRule } from './rule-check.js';
+import type { Command } from './rule-command.js';
+import { readCommand, takesAttached } from './rule-command.js';
 import type { Match, RuleInit, Target } from './rule-types.js';
 import { maxNameLength } from './rule-types.js';
 
@@ -41,6 +34,8 @@ export interface ParseOptions {
   sets?: SetNames | undefined;
   maxRevision?: MaxRevision;
   table?: string;
+  /** Tells a chain that has the name of a target, which iptables-restore lets be made, from the target. */
+  isChain?: (name: string) => boolean;
 }
 
 /** iptables' own options: long name → the short one; the ones of a rule first. */
@@ -111,10 +106,14 @@ interface Meaning {
   kind?: Kind;
 }
 
-/** A rule that was read, and what its checks have made of it, ready to be written. */
-export interface ParsedRule {
-  readonly init: RuleInit;
-  readonly checked: CheckedRule;
+/** A line of a text for iptables-restore, which has a command among its words. */
+export interface ParsedLine {
+  /** Absent where the line is for the other family and says so before its command. */
+  readonly command: Command | undefined;
+  /** What the command is about; none where it is for the other family, or about chains. */
+  readonly rule: RuleSpec | undefined;
+  /** What `-c` said. */
+  readonly counters: Counters | undefined;
 }
 
 /** The options of one extension, by name. */
@@ -156,7 +155,7 @@ export class RuleParser {
   readonly #options: ParseOptions & { names: HostNames };
   /** Extension options, the latest loaded first, as libxtables merges them. */
   readonly #meanings: Meanings[] = [];
-  #parsed: ParsedRule[] | undefined;
+  #parsed: RuleSpec | undefined;
   readonly #matches: (Loaded | UnknownExtension)[] = [];
   #target: Loaded | UnknownExtension | Target | undefined;
   #targetSeen = false;
@@ -164,9 +163,13 @@ export class RuleParser {
   #protocolText: string | undefined;
   #implicitLoaded = false;
   readonly #head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
-  #sources: { list: string[]; inverted: boolean } | undefined;
-  #destinations: { list: string[]; inverted: boolean } | undefined;
-  #counters: { packets: bigint; bytes: bigint } | undefined;
+  #sources: Addresses | undefined;
+  #destinations: Addresses | undefined;
+  #counters: Counters | undefined;
+  /** Whether commands may stand among the words. */
+  #isLine = false;
+  #command: Command | undefined;
+  #otherFamily = false;
 
   constructor(words: readonly string[], options: ParseOptions & { names: HostNames }) {
     this.#words = words;
@@ -174,12 +177,49 @@ export class RuleParser {
     this.#family = options.family ?? 'ipv4';
   }
 
-  parse(): ParsedRule[] {
+  /** The words are a rule. */
+  parse(): RuleSpec {
     kept.last = this;
-    for (let word = this.#next(); word !== undefined; word = this.#next()) this.#word(word);
-    if (this.#inverted) throw refused('rule: !', 'nothing to negate follows');
+    this.#read();
     this.#parsed = this.#finish();
     return this.#parsed;
+  }
+
+  /**
+   * The words are a line for iptables-restore, the command anywhere among them. `counters` are those that
+   * stand before the line.
+   */
+  parseLine(counters?: Counters): ParsedLine {
+    kept.last = this;
+    this.#isLine = true;
+    this.#counters = counters;
+    this.#read();
+    const command = this.#command;
+    // What came before counts: iptables does what a command on chains says, and forgets the rule.
+    if (this.#otherFamily) return { command, rule: undefined, counters: this.#counters };
+    if (command === undefined) throw refused('line', 'a command is missing');
+    const { letter, word, index } = command;
+    const isRule = 'ACIR'.includes(letter) || (letter === 'D' && index === undefined);
+    if (this.#counters !== undefined && !'AIRP'.includes(letter)) {
+      throw refused(word, 'has no counters');
+    }
+    if (!isRule && this.#saysRule()) throw refused(word, 'no rule can stand beside it');
+    this.#parsed = isRule ? this.#finish() : undefined;
+    return { command, rule: this.#parsed, counters: this.#counters };
+  }
+
+  #read(): void {
+    for (let word = this.#next(); word !== undefined; word = this.#next()) {
+      this.#word(word);
+      if (this.#otherFamily) return;
+    }
+    if (this.#inverted) throw refused('rule: !', 'nothing to negate follows');
+  }
+
+  #saysRule(): boolean {
+    const addresses = this.#sources ?? this.#destinations;
+    if (addresses !== undefined || this.#targetSeen || this.#matches.length > 0) return true;
+    return this.#protocolText !== undefined || Object.keys(this.#head).length > 0;
   }
 
   #next(): string | undefined {
@@ -192,7 +232,7 @@ export class RuleParser {
       this.#inverted = true;
     } else if (word === '--') {
       if (this.#at < this.#words.length) {
-        throw refused('rule: --', `there is no place for ${JSON.stringify(this.#words[this.#at])}`);
+        throw refused('rule: --', `there is no place for ${quoted(this.#words[this.#at]!)}`);
       }
     } else if (word.startsWith('--')) {
       const cut = word.indexOf('=');
@@ -200,7 +240,7 @@ export class RuleParser {
     } else if (word.startsWith('-') && word.length > 1) {
       this.#cluster(word);
     } else {
-      throw refused('rule', `no option takes ${JSON.stringify(word)}`);
+      throw refused('rule', `no option takes ${quoted(word)}`);
     }
   }
 
@@ -209,7 +249,8 @@ export class RuleParser {
     for (let at = 1; at < word.length; at++) {
       const letter = word[at]!;
       const rest = word.slice(at + 1);
-      if (letter === 'm' || letter === 'g' || rest === '') {
+      const attaches = 'mgc'.includes(letter) || (this.#isLine && takesAttached.includes(letter));
+      if (attaches || rest === '') {
         this.#base(letter, `-${letter}`, rest === '' ? undefined : rest);
         return;
       }
@@ -217,6 +258,7 @@ export class RuleParser {
         throw refused(`rule: -${letter}`, `a blank must stand between it and ${rest}`);
       }
       this.#base(letter, `-${letter}`, undefined);
+      if (this.#otherFamily) return;
     }
   }
 
@@ -231,9 +273,8 @@ export class RuleParser {
       throw refused(`rule: ${word}`, `ambiguous: ${meaning.ambiguous.join(', ')}`);
     }
     if (meaning.base !== undefined) {
-      if (attached !== undefined && !withArgument.has(meaning.base)) {
-        throw refused(`rule: ${word}`, 'takes no argument');
-      }
+      const takes = withArgument.has(meaning.base) || takesAttached.includes(meaning.base);
+      if (attached !== undefined && !takes) throw refused(`rule: ${word}`, 'takes no argument');
       this.#base(meaning.base, word, attached);
       return;
     }
@@ -365,7 +406,10 @@ export class RuleParser {
     const path = `rule: ${word}`;
     if (!inRule.has(letter)) {
       const known = [...baseOptions.values()].includes(letter);
-      throw refused(path, known ? 'is not part of a rule' : this.#unknownReason());
+      if (!known) throw refused(path, this.#unknownReason());
+      if (!this.#isLine) throw refused(path, 'is not part of a rule');
+      this.#commandOption(letter, word, attached);
+      return;
     }
     const text = withArgument.has(letter) ? (attached ?? this.#next()) : '';
     if (text === undefined) throw refused(path, 'needs an argument');
@@ -375,11 +419,11 @@ export class RuleParser {
     switch (letter) {
       case 's':
         if (this.#sources) throw refused(path, 'can only be used once');
-        this.#sources = { list: this.#addresses(text, path, inverted), inverted };
+        this.#sources = this.#addresses(text, path, inverted);
         break;
       case 'd':
         if (this.#destinations) throw refused(path, 'can only be used once');
-        this.#destinations = { list: this.#addresses(text, path, inverted), inverted };
+        this.#destinations = this.#addresses(text, path, inverted);
         break;
       case 'p':
         this.#protocol(text, path, inverted);
@@ -408,10 +452,21 @@ export class RuleParser {
         this.#setCounters(text, path);
         break;
       default:
-        if ((letter === '4') !== (this.#family === 'ipv4')) {
-          throw refused(path, `this is an ${this.#family} rule`);
-        }
+        if ((letter === '4') === (this.#family === 'ipv4')) return;
+        if (!this.#isLine) throw refused(path, `this is an ${this.#family} rule`);
+        this.#otherFamily = true;
     }
+  }
+
+  /** What is no part of a rule: the command, and what iptables takes beside it. */
+  #commandOption(letter: string, word: string, attached: string | undefined): void {
+    if (letter === 'v') {
+      this.#inverted = false; // it only makes iptables print
+      return;
+    }
+    if (this.#inverted) throw refused(word, 'cannot be negated');
+    const words = { attached, next: () => this.#next(), peek: () => this.#words[this.#at] };
+    this.#command = readCommand(letter, word, words, this.#command);
   }
 
   #once(key: keyof RuleHead, path: string): void {
@@ -432,26 +487,8 @@ export class RuleParser {
     this.#head.protocol = not(this.#options.names.protocolName(number) ?? number, inverted);
   }
 
-  #addresses(text: string, path: string, inverted: boolean): string[] {
-    if (!text.includes(',')) return [this.#network(text.trimStart(), path)];
-    const parts = text.split(',');
-    if (inverted) throw refused(path, 'a list cannot be negated');
-    return parts.map((part) => this.#network(part.replace(/^\s+/, ''), path));
-  }
-
-  #network(text: string, path: string): string {
-    const family = this.#family;
-    const cut = text.indexOf('/');
-    const host = cut < 0 ? text : text.slice(0, cut);
-    const address = family === 'ipv4' ? parseIpv4(host, true) : parseIpv6(host);
-    if (address === undefined) {
-      const expected = `an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address or network (host names are not resolved)`;
-      throw badRange(path, expected, text);
-    }
-    if (cut < 0) return formatAddress(address);
-    const mask = parseMask(text.slice(cut + 1), family);
-    if (mask === undefined) throw badRange(path, 'a mask or prefix length after /', text);
-    return formatNetwork({ address: applyMask(address, mask), mask });
+  #addresses(text: string, path: string, inverted: boolean): Addresses {
+    return { parts: text.includes(',') ? text.split(',') : [text], inverted, path };
   }
 
   #match(name: string, path: string): void {
@@ -473,12 +510,14 @@ export class RuleParser {
       this.#target = raw;
       return;
     }
-    checkChainName(name, path);
+    if (!this.#options.isChain?.(name)) checkChainName(name, path);
     if (letter === 'j' && /^(ACCEPT|DROP|QUEUE|RETURN)$/.test(name)) {
       this.#target = { name: name as 'ACCEPT' };
       return;
     }
-    const named = registry.named(this.#family, 'target', name, this.#options.maxRevision);
+    const named = this.#options.isChain?.(name)
+      ? undefined
+      : registry.named(this.#family, 'target', name, this.#options.maxRevision);
     if (letter === 'j' && named !== undefined) this.#load('target', name, named);
     else
       this.#target = letter === 'j' ? { name: 'jump', chain: name } : { name: 'goto', chain: name };
@@ -503,7 +542,7 @@ export class RuleParser {
     const second = cut < 0 ? this.#next() : text.slice(cut + 1);
     if (second === undefined) throw refused(path, 'needs a packet and a byte counter');
     const number = (part: string) => {
-      if (!/^\d+$/.test(part)) throw badRange(path, 'a counter', part);
+      if (!/^\d{1,20}$/.test(part)) throw badRange(path, 'a counter', part);
       return BigInt(part);
     };
     this.#counters = {
@@ -512,7 +551,7 @@ export class RuleParser {
     };
   }
 
-  #finish(): ParsedRule[] {
+  #finish(): RuleSpec {
     const loadedMatches: (Loaded | undefined)[] = [];
     const matches = this.#matches.map((each) => {
       loadedMatches.push('named' in each ? each : undefined);
@@ -536,40 +575,13 @@ export class RuleParser {
     if (target !== undefined) base.target = target;
     if (this.#counters !== undefined) base.counters = this.#counters;
     const checked = checkRule(base, this.#options, { path: 'rule', part });
-    return this.#withAddresses(base, checked);
-  }
-
-  /** A rule for each pair of addresses. */
-  #withAddresses(
-    base: { -readonly [K in keyof RuleInit]: RuleInit[K] },
-    checked: CheckedRule,
-  ): ParsedRule[] {
-    const rules: ParsedRule[] = [];
-    const sources = this.#sources?.list ?? nowhere;
-    const destinations = this.#destinations?.list ?? nowhere;
-    const several = sources.length * destinations.length > 1;
-    for (let i = 0; i < sources.length; i++) {
-      for (let j = 0; j < destinations.length; j++) {
-        const src = sources[i];
-        const dst = destinations[j];
-        const init: typeof base = several ? { ...base } : base;
-        const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = several
-          ? { ...checked.head }
-          : checked.head;
-        // A /0 that is not negated says nothing: the kernel's entry cannot hold it either.
-        if (src !== undefined && says(src, this.#sources!)) {
-          init.src = not(src, this.#sources!.inverted);
-          head.src = init.src;
-        }
-        if (dst !== undefined && says(dst, this.#destinations!)) {
-          init.dst = not(dst, this.#destinations!.inverted);
-          head.dst = init.dst;
-        }
-        const { matches: parts, target: end, counters } = checked;
-        rules.push({ init, checked: { head, matches: parts, target: end, counters } });
-      }
-    }
-    return rules;
+    return {
+      family: this.#family,
+      base,
+      checked,
+      sources: this.#sources,
+      destinations: this.#destinations,
+    };
   }
 
   #typed(loaded: Loaded): Typed {
@@ -581,15 +593,6 @@ export class RuleParser {
   }
 }
 
-const nowhere: readonly undefined[] = [undefined];
-
 function not<T>(value: T, inverted: boolean): Not<T> {
   return inverted ? { not: value } : value;
-}
-
-function says(text: string, { inverted }: { inverted: boolean }): boolean {
-  const cut = text.indexOf('/');
-  if (inverted || cut < 0) return true;
-  const mask = text.slice(cut + 1);
-  return mask !== '0' && !isZero(parseIpv6(mask) ?? parseIpv4(mask) ?? Uint8Array.of(1));
 }

@@ -1,13 +1,16 @@
 // iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, reads at most the host's
 // files of names. The words are rule-words.ts, their meaning rule-parser.ts, the bytes rule.ts.
+import { badType } from '../errors.js';
 import { isNot, refused } from './extensions/define.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import { parseIpv6 } from './ip-text.js';
 import type { EncodeOptions, RuleInit } from './rule.js';
 import { decodeRule, encodeRule, givenRule, Rule } from './rule.js';
+import type { ParsedRule } from './rule-addresses.js';
+import { expand } from './rule-addresses.js';
 import { checkRule } from './rule-check.js';
-import type { ParsedRule, ParseOptions } from './rule-parser.js';
+import type { ParseOptions } from './rule-parser.js';
 import { RuleParser } from './rule-parser.js';
 import { splitWords } from './rule-words.js';
 
@@ -25,9 +28,9 @@ export function parseRules(text: string, options: ParseOptions = {}): RuleInit[]
 
 /** The same, with what the checks have made of each rule. */
 export function parseChecked(text: string, options: ParseOptions): ParsedRule[] {
-  if (typeof text !== 'string') throw new TypeError(`rule: expected a string, got ${typeof text}`);
+  if (typeof text !== 'string') throw badType('rule', 'a string', text);
   if (text.includes('\0')) throw refused('rule', 'a NUL byte cannot stand in it');
-  return new RuleParser(splitWords(text), { names: systemNames, ...options }).parse();
+  return expand(new RuleParser(splitWords(text), { names: systemNames, ...options }).parse());
 }
 
 /** The one rule that a text means; see `parseRules` for texts with lists. */

@@ -60,6 +60,8 @@ export interface EncodeOptions {
   table?: string;
   /** Begins the paths in messages; `rule` unless given. */
   path?: string;
+  /** Tells a chain that has the name of a target, which iptables-restore lets be made, from the target. */
+  isChain?: (name: string) => boolean;
 }
 
 export const verdicts = ['ACCEPT', 'DROP', 'QUEUE', 'RETURN'] as const;

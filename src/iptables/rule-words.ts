@@ -1,39 +1,74 @@
-// The words of a rule's text: quoting as iptables-restore reads and iptables-save writes it, and
-// the parts of a line of a save file. Knows no option and no table.
+// The words of a rule's text: quoting as iptables-restore reads and iptables-save writes it, and the lines
+// of such a text. Knows no option and no table.
+import { quoted } from '../errors.js';
+import { refused } from './extensions/define.js';
+import { textAt } from './extensions/stores.js';
+
+const blank = 0x20;
+const tab = 0x09;
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+const doubleQuote = 0x22;
 
 /** Splits as iptables-restore does: blanks between words, double quotes, backslash inside them. */
 export function splitWords(text: string): string[] {
-  if (!text.includes('"')) return text.split(/[ \t\n]+/).filter((word) => word !== '');
+  return text.includes('"') ? wordsWithQuotes(text) : plainWords(text);
+}
+
+function plainWords(text: string): string[] {
   const words: string[] = [];
-  let word = '';
-  let quoted = false;
-  let escaped = false;
-  for (const character of text) {
-    if (quoted) {
-      if (escaped) {
-        word += character;
-        escaped = false;
-      } else if (character === '\\') {
-        escaped = true;
-      } else if (character === '"') {
-        quoted = false;
-        words.push(word); // a closing quote ends the word, also an empty one
-        word = '';
-      } else {
-        word += character;
-      }
-    } else if (character === '"') {
-      quoted = true;
-    } else if (character === ' ' || character === '\t' || character === '\n') {
-      if (word !== '') words.push(word);
-      word = '';
-    } else {
-      word += character;
+  let from = -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const between = code === blank || code === tab || code === newline;
+    if (!between) {
+      if (from < 0) from = at;
+    } else if (from >= 0) {
+      words.push(text.slice(from, at));
+      from = -1;
     }
   }
-  if (quoted) throw new RangeError(`rule: a double quote is not closed in ${JSON.stringify(text)}`);
+  if (from >= 0) words.push(text.slice(from));
+  return words;
+}
+
+function wordsWithQuotes(text: string): string[] {
+  const words: string[] = [];
+  let word = '';
+  for (let at = 0; at < text.length; ) {
+    const code = text.charCodeAt(at);
+    if (code === doubleQuote) {
+      const end = closingQuote(text, at + 1);
+      const inside = text.slice(at + 1, end);
+      // A closing quote ends the word, also an empty one.
+      words.push(word + (inside.includes('\\') ? inside.replace(/\\(.)/gs, '$1') : inside));
+      word = '';
+      at = end + 1;
+    } else if (code === blank || code === tab || code === newline) {
+      if (word !== '') words.push(word);
+      word = '';
+      at++;
+    } else {
+      const from = at++;
+      while (at < text.length && !endsPlain(text.charCodeAt(at))) at++;
+      word += text.slice(from, at);
+    }
+  }
   if (word !== '') words.push(word);
   return words;
+}
+
+function endsPlain(code: number): boolean {
+  return code === blank || code === doubleQuote || code === tab || code === newline;
+}
+
+function closingQuote(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === doubleQuote) return at;
+    if (code === 0x5c) at++;
+  }
+  throw refused('rule', `a double quote is not closed in ${quoted(text)}`);
 }
 
 /** One argument as iptables-save writes it. */
@@ -42,66 +77,47 @@ export function quote(text: string): string {
   return `"${text.replace(/["\\']/g, '\\$&')}"`;
 }
 
-/** A line of a save file that is a command on a rule. */
-export interface RestoreLine {
-  /** `[packets:bytes]` before the command. */
-  counters?: { packets: bigint; bytes: bigint };
-  command: 'append' | 'insert' | 'delete' | 'replace' | 'check';
-  chain: string;
-  /** 1-based, as text counts; `insert` without one means 1, `delete` may have one instead of a rule. */
-  index?: number;
-  /** What is left: the text of the rule. */
-  rule: string;
+/**
+ * One argument that iptables-save writes as it is: in quotes where it would be read as something else,
+ * which iptables-save fails to see.
+ */
+export function bare(text: string): string {
+  if (/^[^\s"]+$/.test(text)) return text;
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
-const commands: Record<string, RestoreLine['command']> = {
-  '-A': 'append',
-  '--append': 'append',
-  '-I': 'insert',
-  '--insert': 'insert',
-  '-D': 'delete',
-  '--delete': 'delete',
-  '-R': 'replace',
-  '--replace': 'replace',
-  '-C': 'check',
-  '--check': 'check',
-};
+/** The text between `from` and `to` without blanks at its ends, and without the CR of a CRLF. */
+function trimmed(text: string, from: number, to: number): string {
+  let [start, end] = [from, to];
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === blank || code === tab || code === carriageReturn;
+}
 
 /**
- * Splits `[1:2] -A FORWARD -j ACCEPT`, the command being its first word (as iptables-save writes it
- * and every generator does). Answers `undefined` where the line is no command on a rule.
+ * The lines of a text, without blanks at their ends. Bytes that are not UTF-8 become the lone surrogates
+ * that `textToBytes` turns back.
  */
-export function splitRestoreLine(line: string): RestoreLine | undefined {
-  const counted = /^\s*\[(\d+):(\d+)\]\s*(.*)$/s.exec(line);
-  const rest = counted === null ? line.trim() : counted[3]!.trim();
-  const [first = ''] = rest.split(/\s/, 1);
-  const command = Object.hasOwn(commands, first) ? commands[first] : undefined;
-  if (command === undefined) {
-    if (counted === null) return undefined;
-    throw new RangeError(`line: counters without a command on a rule in ${JSON.stringify(line)}`);
-  }
-  const [chain, afterChain] = takeWord(rest.slice(first.length));
-  if (chain === undefined) throw new RangeError(`line: ${first} needs a chain`);
-  const found: RestoreLine = { command, chain, rule: afterChain.trim() };
-  if (counted !== null)
-    found.counters = { packets: BigInt(counted[1]!), bytes: BigInt(counted[2]!) };
-  if (command === 'insert' || command === 'delete' || command === 'replace') {
-    const [word, after] = takeWord(afterChain);
-    if (word !== undefined && /^\d+$/.test(word)) {
-      found.index = Number(word);
-      found.rule = after.trim();
-      if (found.index < 1) throw new RangeError(`line: ${first} counts rules from 1, got ${word}`);
-    } else if (command === 'replace') {
-      throw new RangeError(`line: ${first} ${chain} needs the number of a rule`);
+export function* linesOf(text: string | Uint8Array): Generator<string> {
+  if (typeof text === 'string') {
+    for (let from = 0; from <= text.length; ) {
+      const found = text.indexOf('\n', from);
+      const end = found < 0 ? text.length : found;
+      yield trimmed(text, from, end);
+      from = end + 1;
     }
+    return;
   }
-  return found;
-}
-
-/** The first word (quoted or not) and the text after it. */
-function takeWord(text: string): [string | undefined, string] {
-  const match = /^\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))/s.exec(text);
-  if (match === null) return [undefined, text];
-  const word = match[2] ?? match[1]!.replace(/\\(.)/gs, '$1');
-  return [word, text.slice(match[0].length)];
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length);
+  for (let from = 0; from <= bytes.length; ) {
+    const found = bytes.indexOf(newline, from);
+    const end = found < 0 ? bytes.length : found;
+    const line = textAt(bytes, from, end);
+    yield trimmed(line, 0, line.length);
+    from = end + 1;
+  }
 }

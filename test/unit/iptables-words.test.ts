@@ -1,5 +1,6 @@
 // rule-words.ts: quoting, and the parts of a line of a save file.
-import { quote, splitRestoreLine, splitWords } from '../../src/iptables/rule-words.js';
+import { textToBytes } from '../../src/iptables/extensions/stores.js';
+import { bare, linesOf, quote, splitWords } from '../../src/iptables/rule-words.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables words');
@@ -27,42 +28,22 @@ test('what is quoted reads back as itself', () => {
   assert.is(quote('a.b'), '"a.b"');
 });
 
-test('a line of a save file comes apart', () => {
-  assert.equal(splitRestoreLine('[12:3456] -A FORWARD -m comment --comment "a b" -j ACCEPT'), {
-    command: 'append',
-    chain: 'FORWARD',
-    counters: { packets: 12n, bytes: 3456n },
-    rule: '-m comment --comment "a b" -j ACCEPT',
-  });
-  assert.equal(splitRestoreLine('-A X'), { command: 'append', chain: 'X', rule: '' });
-  assert.equal(splitRestoreLine('-I X 3 -j DROP'), {
-    command: 'insert',
-    chain: 'X',
-    index: 3,
-    rule: '-j DROP',
-  });
-  assert.equal(splitRestoreLine('--insert "my chain" -j DROP'), {
-    command: 'insert',
-    chain: 'my chain',
-    rule: '-j DROP',
-  });
-  assert.equal(splitRestoreLine('-D X 7'), { command: 'delete', chain: 'X', index: 7, rule: '' });
-  assert.equal(splitRestoreLine('-R X 1 -j Y'), {
-    command: 'replace',
-    chain: 'X',
-    index: 1,
-    rule: '-j Y',
-  });
-  assert.is(splitRestoreLine('-N X'), undefined);
-  assert.is(splitRestoreLine('COMMIT'), undefined);
-  assert.is(splitRestoreLine('# comment'), undefined);
+test('lines are those of the text, without blanks at their ends', () => {
+  const text = '*filter\r\n\t-A X \n\n# é\udce9\nCOMMIT';
+  const lines = ['*filter', '-A X', '', '# é\udce9', 'COMMIT'];
+  assert.equal([...linesOf(text)], lines);
+  assert.equal([...linesOf(textToBytes(text))], lines);
+  assert.equal([...linesOf('')], ['']);
+  assert.equal([...linesOf('a\n')], ['a', '']);
+  // What is no white space to iptables is part of the line.
+  assert.equal([...linesOf('\u00a0a\ufeff')], ['\u00a0a\ufeff']);
 });
 
-test('lines that cannot be right are refused', async () => {
-  await throws(RangeError, /needs a chain/, () => splitRestoreLine('-A'));
-  await throws(RangeError, /counts rules from 1/, () => splitRestoreLine('-I X 0 -j Y'));
-  await throws(RangeError, /needs the number/, () => splitRestoreLine('-R X -j Y'));
-  await throws(RangeError, /without a command/, () => splitRestoreLine('[1:2] COMMIT'));
+test('words that iptables-save prints bare are quoted where they would not be read as one', () => {
+  for (const text of ['a', '', 'a b', 'a"b', '"', '\\', 'a\\', '-x', '!', "it's", 'é\udce9']) {
+    assert.equal(splitWords(`-x ${bare(text)} y`), ['-x', text, 'y']);
+  }
+  assert.is(bare('a\\b'), 'a\\b');
 });
 
 test.run();

@@ -236,14 +236,29 @@ export function bytesToText(bytes: Uint8Array): string {
   if (whole !== undefined) return whole;
   let text = '';
   for (let at = 0; at < bytes.length; ) {
-    const lead = bytes[at]!;
-    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    const character =
-      at + length <= bytes.length ? decodeOrNothing(bytes.subarray(at, at + length)) : undefined;
-    text += character ?? String.fromCharCode(0xdc00 + lead);
-    at += character === undefined ? 1 : length;
+    const from = at;
+    for (let length = characterAt(bytes, at); length > 0; length = characterAt(bytes, at))
+      at += length;
+    if (at > from) text += decoder.decode(bytes.subarray(from, at));
+    if (at < bytes.length) text += String.fromCharCode(0xdc00 + bytes[at++]!);
   }
   return text;
+}
+
+/** How many bytes the UTF-8 character at `at` has; 0 where none is. */
+function characterAt(bytes: Uint8Array, at: number): number {
+  const lead = bytes[at];
+  if (lead === undefined) return 0;
+  if (lead < 0x80) return 1;
+  const length = lead >= 0xc2 && lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (lead < 0xc2 || lead > 0xf4 || at + length > bytes.length) return 0;
+  // Neither longer forms than needed, nor surrogates, nor beyond U+10FFFF.
+  const second = bytes[at + 1]!;
+  const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+  const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+  if (second < least || second > most) return 0;
+  for (let i = 2; i < length; i++) if ((bytes[at + i]! & 0xc0) !== 0x80) return 0;
+  return length;
 }
 
 /** `bytesToText` of a part. */
@@ -269,13 +284,30 @@ export function textToBytes(text: string): Uint8Array {
     if (at === text.length) return bytes;
   }
   if (!standIns.test(text)) return encoder.encode(text);
-  const parts: number[] = [];
-  for (const character of text) {
-    const code = character.codePointAt(0)!;
-    if (code >= 0xdc80 && code <= 0xdcff) parts.push(code - 0xdc00);
-    else parts.push(...encoder.encode(character));
+  // No longer than three bytes for each code unit.
+  const bytes = new Uint8Array(3 * text.length);
+  let end = 0;
+  for (let at = 0; at < text.length; ) {
+    const next = nextStandIn(text, at);
+    end += encoder.encodeInto(text.slice(at, next), bytes.subarray(end)).written;
+    if (next < text.length) bytes[end++] = text.charCodeAt(next) - 0xdc00;
+    at = next + 1;
   }
-  return Uint8Array.from(parts);
+  return bytes.slice(0, end);
+}
+
+/** Where the next lone U+DC80…U+DCFF is, else the end. */
+function nextStandIn(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code >= 0xd800 && code < 0xdc00) {
+      const low = text.charCodeAt(at + 1);
+      if (low >= 0xdc00 && low < 0xe000) at++;
+    } else if (code >= 0xdc80 && code <= 0xdcff) {
+      return at;
+    }
+  }
+  return text.length;
 }
 
 const encoder = new TextEncoder();
