@@ -7,7 +7,7 @@
 import { pathToFileURL } from 'node:url';
 import Table from 'cli-table3';
 import { type Conntrack, conntrack, type EventStream } from '../src/index.js';
-import { GatewayLab, until } from '../test/support/netlab.js';
+import { GatewayLab } from '../test/support/netlab.js';
 import { enterSandbox } from '../test/support/sandbox.js';
 
 export interface HostBytes {
@@ -45,9 +45,9 @@ export class HostCounter {
 }
 
 /** Counters are kept by the kernel for connections made after this, their ends reported if it listens. */
-export async function countHosts(table: Conntrack, signal?: AbortSignal): Promise<EventStream> {
+export async function countHosts(table: Conntrack): Promise<EventStream> {
   await table.configure({ acct: true, events: 1 });
-  return table.events({ types: ['destroy'], ...(signal && { signal }) });
+  return table.events({ types: ['destroy'] });
 }
 
 function print(counter: HostCounter): void {
@@ -85,23 +85,22 @@ async function traffic(lab: GatewayLab): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const end = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => end.abort());
+  const here = process.argv.includes('--here');
+  if (!here) enterSandbox();
+  await using lab = here ? null : await GatewayLab.create({ gateway: 'current' });
+  const stream = await countHosts(conntrack);
+  // It listens no more, and what it has received is still counted.
+  const end = () => stream.close({ drain: true });
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, end);
   const counter = new HostCounter();
-  if (process.argv.includes('--here')) {
-    await counter.read(await countHosts(conntrack, end.signal));
-  } else {
-    enterSandbox();
-    await using lab = await GatewayLab.create({ gateway: 'current' });
-    const stream = await countHosts(conntrack, end.signal);
-    const reading = counter.read(stream);
+  const reading = counter.read(stream);
+  if (lab) {
     await traffic(lab);
     // Nobody waits here for the timeouts of closed connections.
     await conntrack.flush();
-    await until('four ends', () => stream.stats.delivered >= 4);
-    end.abort();
-    await reading;
+    await end();
   }
+  await reading;
   print(counter);
   await conntrack.close();
 }

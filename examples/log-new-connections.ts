@@ -4,7 +4,7 @@
 // Run as it is, it logs a little traffic through a NAT gateway in network namespaces of its own; `--here`
 // logs the namespace that it runs in.
 import { pathToFileURL } from 'node:url';
-import { type Conntrack, conntrack, type Flow, type FlowFilter } from '../src/index.js';
+import { conntrack, type EventStream, type Flow } from '../src/index.js';
 import { GatewayLab } from '../test/support/netlab.js';
 import { enterSandbox } from '../test/support/sandbox.js';
 
@@ -26,13 +26,11 @@ function line(flow: Flow, timestamp: bigint | undefined): string {
   });
 }
 
+/** Logs until the stream has ended and everything that it had received is logged. */
 export async function logNewConnections(
-  table: Conntrack,
+  stream: EventStream,
   write: (line: string) => void,
-  options: { filter?: FlowFilter; signal?: AbortSignal } = {},
 ): Promise<void> {
-  const stream = table.events({ types: ['new'], ...options });
-  for (const hint of stream.stats.hints) process.stderr.write(`${hint}\n`);
   for await (const event of stream) {
     if (event.type === 'overrun') {
       const { lost, source } = event;
@@ -58,23 +56,19 @@ async function traffic(lab: GatewayLab): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const end = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => end.abort());
-  const write = (text: string) => process.stdout.write(`${text}\n`);
-  if (process.argv.includes('--here')) {
-    await logNewConnections(conntrack, write, { signal: end.signal });
-  } else {
-    enterSandbox();
-    await using lab = await GatewayLab.create({ gateway: 'current', timestamp: 1 });
-    // An abort drops what has not been read: it comes after the last of the connections that are made.
-    let expected = 4;
-    const writeAndEnd = (text: string) => {
-      write(text);
-      if (--expected === 0) end.abort();
-    };
-    const log = logNewConnections(conntrack, writeAndEnd, { signal: end.signal });
+  const here = process.argv.includes('--here');
+  if (!here) enterSandbox();
+  await using lab = here ? null : await GatewayLab.create({ gateway: 'current', timestamp: 1 });
+  const stream = conntrack.events({ types: ['new'] });
+  for (const hint of stream.stats.hints) process.stderr.write(`${hint}\n`);
+  // It listens no more, and what it has received is still logged.
+  const end = () => stream.close({ drain: true });
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, end);
+  const log = logNewConnections(stream, (text) => process.stdout.write(`${text}\n`));
+  if (lab) {
     await traffic(lab);
-    await log;
+    await end();
   }
+  await log;
   await conntrack.close();
 }

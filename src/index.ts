@@ -56,6 +56,7 @@ export type {
 } from './conntrack/flow-types.js';
 export type { ConntrackSettings, ConntrackTimeouts, DeepPartial } from './conntrack/settings.js';
 export type { ConntrackCounters, ConntrackStats } from './conntrack/statistics.js';
+export type { StreamCloseOptions } from './conntrack/stream-handle.js';
 export { type LibrarySupport, type Support, support } from './conntrack/support.js';
 export type { TrackingState } from './conntrack/tracking.js';
 export type { TupleInit, TupleSideInit } from './conntrack/tuple.js';

@@ -58,29 +58,50 @@ class Cancel {
 };
 
 // Sleeps until `fd` is readable (true), or until `cancel` (may be null) is raised or something else
-// ends the sleep (false): the caller looks again.
+// ends the sleep (false): the caller looks again. Where either has no descriptor (`fd` is -1, or
+// the Cancel could make none) the sleep is kBlindSleep at most.
 bool wait_readable(int fd, const Cancel* cancel);
 
-// Raised by one thread, waited for in poll() and lowered by another.
+// Raised by one thread, waited for in poll() and lowered by another. As with a Cancel its
+// descriptor is made by the first that waits, and there may be none to be had.
 class Signal {
  public:
-  Signal() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
   void raise() {
-    const std::uint64_t one = 1;
-    if (wake_.valid()) [[maybe_unused]]
-      const auto written = ::write(wake_.get(), &one, sizeof one);
+    const std::lock_guard lock(mutex_);
+    raised_ = true;
+    write_wake();
   }
   void lower() {
+    const std::lock_guard lock(mutex_);
+    raised_ = false;
     std::uint64_t count = 0;
     if (wake_.valid()) [[maybe_unused]]
       const auto read = ::read(wake_.get(), &count, sizeof count);
   }
-  int fd() const { return wake_.get(); }
-  bool valid() const { return wake_.valid(); }
-  // Gives the descriptor back, when nobody raises or waits any more.
-  void retire() { wake_.reset(); }
+  // Readable while raised. -1 when the process is out of descriptors: sleep for kBlindSleep only.
+  int fd() {
+    const std::lock_guard lock(mutex_);
+    if (!wake_.valid()) {
+      wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      if (raised_) write_wake();
+    }
+    return wake_.get();
+  }
+  // Gives the descriptor back, when nobody waits any more.
+  void retire() {
+    const std::lock_guard lock(mutex_);
+    wake_.reset();
+  }
 
  private:
+  void write_wake() {
+    const std::uint64_t one = 1;
+    if (wake_.valid()) [[maybe_unused]]
+      const auto written = ::write(wake_.get(), &one, sizeof one);
+  }
+
+  std::mutex mutex_;  // of all below
+  bool raised_ = false;
   Fd wake_;
 };
 

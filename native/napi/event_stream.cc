@@ -55,10 +55,15 @@ class EventStream {
   }
   bool busy() const { return waiter_.has_value(); }
 
-  // JS thread. Ends the stream; the promise settles when its socket is closed.
-  Napi::Value close(Napi::Env env) {
-    closed_ = true;
-    queue_.discard();
+  // JS thread. Ends the stream; the promise settles when its socket is closed. `drain`: what was
+  // received until now can still be taken, and is all in the queue when the promise settles.
+  Napi::Value close(Napi::Env env, bool drain) {
+    if (drain) {
+      queue_.drain();
+    } else {
+      closed_ = true;
+      queue_.discard();
+    }
     control_.finish.store(true);
     control_.stop->raise();
     settle(env);
@@ -116,7 +121,9 @@ class EventStream {
       return ct::read_events(socket_, queue_, control_, options_.request.reliable,
                              [this] { ring(); });
     });
+    // All descriptors go before anybody can learn that the stream has ended.
     socket_ = ct::EventSocket();
+    control_.retire();
     environment_.post(std::move(end));
   }
   void ring() {
@@ -306,10 +313,11 @@ Napi::Value next(const Napi::CallbackInfo& info) {
   return listener->stream().next(info.Env());
 }
 
-// ctEventsClose(stream) → Promise<void>
+// ctEventsClose(stream, drain) → Promise<void>
 Napi::Value close(const Napi::CallbackInfo& info) {
   auto listener = listener_of(info);
-  return listener == nullptr ? info.Env().Undefined() : listener->stream().close(info.Env());
+  if (listener == nullptr) return info.Env().Undefined();
+  return listener->stream().close(info.Env(), flag_of(info[1]));
 }
 
 // ctEventsHold(stream, boolean): ref() and unref()

@@ -17,7 +17,7 @@ export interface EventStats {
   filtered: number;
   /** Events that could not be decoded; they are in no batch. */
   undecodable: number;
-  /** Events that were read, or waited, when the stream was closed. */
+  /** Events that were read, or waited, when the stream was closed without `drain`. */
   discarded: number;
   /** Events that nobody will see: `lostInKernel + lostInQueue`. */
   lost: number;
@@ -58,14 +58,18 @@ export class EventSource {
   readonly #native: NativeEventStream;
   readonly #asked: number;
   #closing: Promise<void> | undefined;
-  #failed = false;
+  #draining: Promise<void> | undefined;
+  /** Nothing is given any more. */
+  #over = false;
   #readAlready = false;
   /** Events taken from the native queue that the consumer has not been given. */
   #unyielded = 0;
   /** Of these, the ones that the end of the stream threw away. */
   #dropped = 0;
   #readyBefore = false;
-  #release = () => {};
+  /** Forgets what would end a stream that still listens: the end of its session. */
+  #disown = () => {};
+  #deafen = () => {};
 
   /** Opens the stream; every later event is caught. Throws a NetlinkError. */
   constructor(session: Session, options: RawEventOptions, signal: AbortSignal | undefined) {
@@ -75,17 +79,20 @@ export class EventSource {
       binding.ctEventsOpen(handle, options),
     ]);
     const close = () => this.close();
-    const forget = session.own(close);
+    this.#disown = session.own(close);
     signal?.addEventListener('abort', close, { once: true });
-    this.#release = () => {
-      forget();
-      signal?.removeEventListener('abort', close);
-    };
+    this.#deafen = () => signal?.removeEventListener('abort', close);
     if (signal?.aborted) void this.close();
   }
 
+  /** The iterators are done. */
   get ended(): boolean {
-    return this.#closing !== undefined || this.#failed;
+    return this.#over;
+  }
+
+  /** It does not listen any more; what it had received may wait to be read. */
+  get closed(): boolean {
+    return this.#over || this.#draining !== undefined;
   }
 
   /** Called by each iterator when it is made: a stream has one reader. */
@@ -107,14 +114,14 @@ export class EventSource {
       const next = this.#binding.ctEventsNext(this.#native);
       this.#readyBefore = !(next instanceof Promise);
       const segment = await next;
-      if (segment === null || this.ended) {
-        this.#dropped += segment?.events ?? 0;
+      if (segment !== null && this.ended) {
+        this.#dropped += segment.events;
         return null;
       }
-      this.#unyielded += segment.events;
+      if (segment === null) void this.close();
+      else this.#unyielded += segment.events;
       return segment;
     } catch (thrown) {
-      this.#failed = true;
       void this.close();
       throw nativeError(thrown);
     }
@@ -125,17 +132,36 @@ export class EventSource {
     this.#unyielded -= events;
   }
 
-  /** Ends the stream. The promise settles when the socket is closed and the counts are final. */
+  /**
+   * Ends the stream, also one that is being drained. The promise settles when the socket is closed and the
+   * counts are final.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
   }
 
+  /**
+   * Listens no more, and ends when what has been received is read. The promise settles when the socket is
+   * closed and all of it waits in the queue: whether somebody reads it does not matter.
+   */
+  drain(): Promise<void> {
+    if (this.#closing) return this.#closing;
+    this.#draining ??= this.#stop(true);
+    return this.#draining;
+  }
+
   async #end(): Promise<void> {
-    this.#release();
+    this.#over = true;
+    this.#deafen();
     this.#dropped += this.#unyielded;
     this.#unyielded = 0;
-    await this.#binding.ctEventsClose(this.#native);
+    await this.#stop(false);
+  }
+
+  async #stop(drain: boolean): Promise<void> {
+    this.#disown();
+    await this.#binding.ctEventsClose(this.#native, drain);
   }
 
   hold(wanted: boolean): void {
@@ -197,7 +223,9 @@ export class EventSource {
 
 const leaks = new FinalizationRegistry<EventSource>((source) => {
   if (source.ended) return;
+  const forgotten = !source.closed;
   void source.close();
+  if (!forgotten) return;
   process.emitWarning('an event stream was collected without being closed; call close() on it', {
     type: 'ConntrackWarning',
     code: 'CONNTRACK_EVENT_STREAM_LEAK',

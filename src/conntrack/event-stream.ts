@@ -47,7 +47,7 @@ export interface StreamOptions {
    * that own them. Default false.
    */
   allNamespaces?: boolean;
-  /** Ends the stream: its iterators are done. */
+  /** Ends the stream at once: its iterators are done. To read what it had received, `close({ drain: true })`. */
   signal?: AbortSignal;
 }
 

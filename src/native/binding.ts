@@ -180,8 +180,8 @@ export interface Binding extends XtablesBinding {
   ctEventsOpen(handle: Handle, options: RawEventOptions): NativeEventStream;
   /** null: the stream has ended. A value, not a promise, when one was ready. */
   ctEventsNext(stream: NativeEventStream): RawSegment | null | Promise<RawSegment | null>;
-  /** Settles when the socket is closed. */
-  ctEventsClose(stream: NativeEventStream): Promise<void>;
+  /** Settles when the socket is closed. `drain`: what has been received can still be taken. */
+  ctEventsClose(stream: NativeEventStream, drain: boolean): Promise<void>;
   ctEventsHold(stream: NativeEventStream, wanted: boolean): void;
   ctEventsStats(stream: NativeEventStream): RawEventStats;
 

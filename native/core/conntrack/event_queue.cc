@@ -5,6 +5,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/conntrack/decoder.h"
 #include "core/guard.h"
@@ -148,6 +149,11 @@ bool EventQueue::take(EventSegment& out) {
 EventCounts EventQueue::counts() {
   const std::lock_guard guard(mutex_);
   return counts_;
+}
+
+void EventQueue::drain() {
+  const std::lock_guard guard(mutex_);
+  max_events_ = std::numeric_limits<std::size_t>::max();
 }
 
 void EventQueue::discard() {

@@ -69,6 +69,8 @@ class EventQueue {
   EventCounts counts();
   // Throws away what is queued and everything that is added from now on.
   void discard();
+  // No limit any more: what is added from now on is the last that was received, and is kept.
+  void drain();
 
  private:
   static constexpr std::size_t kSegmentEvents = 16384;
@@ -77,7 +79,7 @@ class EventQueue {
   bool store(const MessageView& message, std::int32_t nsid, std::uint8_t type);
 
   const Filter* filter_;
-  const std::size_t max_events_;
+  std::size_t max_events_;  // the mutex's, as all below
   const bool expectations_;
   std::mutex mutex_;
   std::deque<EventSegment> segments_;

@@ -180,7 +180,14 @@ std::uint64_t EventSocket::take_drops() {
   return since;
 }
 
-void EventSocket::leave() { join(socket_, 0); }
+void EventSocket::leave() {
+  join(socket_, 0);
+  // A socket that is connected to the kernel takes datagrams of no other process
+  // (netlink_getsockbyportid): a flood of them could keep the last reads from coming to an end.
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  ::connect(fd(), reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+}
 
 namespace {
 
@@ -208,7 +215,7 @@ class Reader {
         wait(*count);
       }
     }
-    if (control_.finish.load()) return count_the_rest();
+    if (control_.finish.load()) return read_the_rest();
     return {};
   }
 
@@ -244,8 +251,7 @@ class Reader {
       ::poll(&stop, 1, 1);
       return;
     }
-    pollfd waits[2] = {{socket_.fd(), POLLIN, 0}, {control_.stop->fd(), POLLIN, 0}};
-    ::poll(waits, 2, -1);
+    wait_readable(socket_.fd(), control_.stop.get());
   }
   void wait_for_room() {
     if (wait_readable(control_.room.fd(), control_.stop.get())) control_.room.lower();
@@ -255,8 +261,9 @@ class Reader {
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * std::int64_t{1'000'000'000} + now.tv_nsec;
   }
-  // So that the counts are whole when the stream has ended: nothing comes after leaving the groups.
-  Result<void> count_the_rest() {
+  // So that the counts are whole when the stream has ended, and a stream that is drained has all:
+  // nothing comes after leaving the groups.
+  Result<void> read_the_rest() {
     socket_.leave();
     for (;;) {
       auto count = read(EventSocket::kBatch);

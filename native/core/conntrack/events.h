@@ -57,7 +57,8 @@ class EventSocket {
   Result<std::size_t> receive(EventQueue& queue, std::size_t limit);
   // Events that the kernel dropped for this socket since the last call.
   std::uint64_t take_drops();
-  // Leaves the groups: what is queued in the kernel can still be read, nothing is added to it.
+  // Leaves the groups: what is queued in the kernel can still be read, nothing is added to it, by
+  // the kernel or by another process.
   void leave();
 
   static constexpr std::size_t kBatch = 128;
@@ -73,8 +74,14 @@ class EventSocket {
 // How the reading thread is told things.
 struct EventControl {
   std::shared_ptr<Cancel> stop = std::make_shared<Cancel>();  // end at once
-  std::atomic<bool> finish{false};  // with `stop`: leave the groups and count what is still queued
+  std::atomic<bool> finish{false};  // with `stop`: leave the groups and read what is queued there
   Signal room;                      // the queue has room again; matters in reliable mode only
+
+  // When nobody reads any more.
+  void retire() {
+    stop->retire();
+    room.retire();
+  }
 };
 
 // Reads until stopped. `ready` is called, without a lock, when something was added to the queue. In
