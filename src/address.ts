@@ -1,6 +1,6 @@
 // IP addresses and prefixes between text and bytes. Pure; text is written as inet_ntop(3) and RFC 5952
 // have it, which is what the netfilter tools print.
-import { badRange, badType } from './errors.js';
+import { badRange, badType, quoted } from './errors.js';
 
 /** The bytes of an IPv4 address, or undefined when the text is none. */
 function parse4(text: string, out: Uint8Array, at: number): boolean {
@@ -87,37 +87,106 @@ export function writeAddress(text: string, out: Uint8Array, at: number): 0 | 2 |
   return parse6(text, out, at) ? 10 : 0;
 }
 
+/** Whether 16 bytes are an IPv4 address in IPv6 notation: `::ffff:10.0.0.1` (RFC 4291, 2.5.5.2). */
+function isMapped(bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false;
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
+}
+
+/**
+ * As `writeAddress`, for the address of a flow: an IPv4-mapped one is what a socket that speaks both families
+ * calls an IPv4 peer. The packets, and so the flow, are IPv4.
+ */
+export function writeFlowAddress(text: string, out: Uint8Array, at: number): 0 | 2 | 10 {
+  const family = writeAddress(text, out, at);
+  if (family !== 10 || !isMapped(out, at)) return family;
+  out.copyWithin(at, at + 12, at + 16);
+  out.fill(0, at + 4, at + 16);
+  return 2;
+}
+
+/** The error for a text that is no address of a flow. */
+export function noAddress(path: string, text: string): RangeError {
+  if (text.includes('%') && writeAddress(text.slice(0, text.indexOf('%')), new Uint8Array(16), 0)) {
+    return new RangeError(
+      `${path}: has a scope, ${quoted(text)}; connection tracking knows no interface: leave off the % and what follows`,
+    );
+  }
+  return badRange(path, 'an IPv4 or IPv6 address', text);
+}
+
 export interface ParsedAddress {
   family: 2 | 10;
   bytes: Uint8Array;
 }
 
-/** Parses one address; a TypeError or RangeError names `path` otherwise. */
+/** Parses one address of a flow; a TypeError or RangeError names `path` otherwise. */
 export function parseAddress(value: unknown, path: string): ParsedAddress {
   if (typeof value !== 'string') throw badType(path, 'an IP address as text', value);
   const bytes = new Uint8Array(16);
-  const family = writeAddress(value, bytes, 0);
-  if (family === 0) throw badRange(path, 'an IPv4 or IPv6 address', value);
+  const family = writeFlowAddress(value, bytes, 0);
+  if (family === 0) throw noAddress(path, value);
   return { family, bytes: family === 2 ? bytes.subarray(0, 4) : bytes };
 }
 
 export interface ParsedPrefix extends ParsedAddress {
-  bits: number;
+  /** As long as the address; what of it is 0 is 0 in `bytes` too. */
+  mask: Uint8Array;
 }
 
-/** Parses `address` or `address/bits`. Host bits behind the prefix are ignored, as the tools do. */
+/** A mask of `bits` ones. */
+function maskOf(bits: number, size: number): Uint8Array {
+  const mask = new Uint8Array(size).fill(0xff, 0, bits >> 3);
+  if ((bits & 7) !== 0) mask[bits >> 3] = 0xff << (8 - (bits & 7));
+  return mask;
+}
+
+function parseMask(text: string, value: string, six: boolean, path: string): Uint8Array {
+  const whole = six ? 128 : 32;
+  if (/^\d{1,3}$/.test(text)) {
+    const bits = Number(text);
+    if (bits > whole) throw badRange(path, `a prefix length from 0 to ${whole}`, value);
+    return maskOf(bits, whole / 8);
+  }
+  const mask = new Uint8Array(16);
+  if (writeAddress(text, mask, 0) !== (six ? 10 : 2)) {
+    const form = six ? 'an IPv6' : 'an IPv4';
+    throw badRange(path, `a prefix length from 0 to ${whole}, or a mask as ${form} address`, value);
+  }
+  return mask.subarray(0, whole / 8);
+}
+
+/**
+ * Parses `address`, `address/bits` or `address/mask`, as the tools take them. Host bits behind the mask are
+ * ignored, and masks may have gaps. What lies in `::ffff:0:0/96` is IPv4 (see `writeFlowAddress`); a shorter
+ * prefix of another address (`::/0`) is IPv6, and no IPv4 flow is in it.
+ */
 export function parsePrefix(value: unknown, path: string): ParsedPrefix {
   if (typeof value !== 'string') throw badType(path, 'an address or CIDR as text', value);
   const slash = value.indexOf('/');
-  const { family, bytes } = parseAddress(slash < 0 ? value : value.slice(0, slash), path);
-  const whole = family === 2 ? 32 : 128;
-  if (slash < 0) return { family, bytes, bits: whole };
-  const text = value.slice(slash + 1);
-  const bits = Number(text);
-  if (!/^\d{1,3}$/.test(text) || bits > whole) {
-    throw badRange(path, `a prefix length from 0 to ${whole}`, value);
+  const text = slash < 0 ? value : value.slice(0, slash);
+  let bytes = new Uint8Array(16);
+  let family = writeAddress(text, bytes, 0);
+  if (family === 0) throw noAddress(path, text);
+  if (family === 2) bytes = bytes.subarray(0, 4);
+  let mask =
+    slash < 0
+      ? new Uint8Array(bytes.length).fill(0xff)
+      : parseMask(value.slice(slash + 1), value, family === 10, path);
+  if (family === 10 && isMapped(bytes, 0)) {
+    if (mask.subarray(0, 12).some((byte) => byte !== 0xff)) {
+      throw badRange(
+        path,
+        'a prefix of 96 bits or more of an IPv4-mapped address (it stands for IPv4)',
+        value,
+      );
+    }
+    family = 2;
+    bytes = bytes.subarray(12);
+    mask = mask.subarray(12);
   }
-  return { family, bytes, bits };
+  for (let i = 0; i < bytes.length; i++) bytes[i]! &= mask[i]!;
+  return { family, bytes, mask };
 }
 
 /** `10.0.0.1` for the number 0x0a000001. */

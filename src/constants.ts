@@ -142,3 +142,38 @@ export function stateNames(protocol: number): readonly string[] | undefined {
   if (protocol === protocolNumbers.dccp) return dccpStates;
   return undefined;
 }
+
+/** Names of states that an older kernel had: conntrack(8) takes `LISTEN` for what is SYN_SENT2 since 2.6.31. */
+export const stateAliases: ReadonlyMap<unknown, string> = new Map([['LISTEN', 'SYN_SENT2']]);
+
+/** Every state by name, as a mask of state numbers per protocol: a name may be a state of several. */
+export const statesByName: ReadonlyMap<string, { tcp: number; sctp: number; dccp: number }> =
+  (() => {
+    const masks = new Map<string, { tcp: number; sctp: number; dccp: number }>();
+    const kinds = [
+      ['tcp', tcpStates],
+      ['sctp', sctpStates],
+      ['dccp', dccpStates],
+    ] as const;
+    for (const [protocol, states] of kinds) {
+      states.forEach((name, number) => {
+        const mask = masks.get(name) ?? { tcp: 0, sctp: 0, dccp: 0 };
+        mask[protocol] |= 2 ** number;
+        masks.set(name, mask);
+      });
+    }
+    return masks;
+  })();
+
+// A table has a dozen different status words.
+const statusCache = new Map<number, readonly StatusName[]>();
+
+/** Names of the set status bits, frozen: flows share them. Bits without a name are left out. */
+export function statusOf(bits: number): readonly StatusName[] {
+  let names = statusCache.get(bits);
+  if (names === undefined) {
+    names = Object.freeze(statusNames.filter((_, bit) => (bits >>> bit) & 1));
+    if (statusCache.size < 256) statusCache.set(bits, names);
+  }
+  return names;
+}

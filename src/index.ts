@@ -34,7 +34,7 @@ export type {
   ExpectationStream,
   Expectations,
 } from './conntrack/expectations.js';
-export type { FlowFilter, SideFilter } from './conntrack/filter.js';
+export type { Addresses, FlowFilter, SideFilter } from './conntrack/filter.js';
 export { Flow } from './conntrack/flow.js';
 export {
   type BatchStats,
@@ -54,6 +54,7 @@ export type {
   SeqAdj,
   Synproxy,
 } from './conntrack/flow-types.js';
+export type { PortRange, Ports } from './conntrack/number-set.js';
 export type { ConntrackSettings, ConntrackTimeouts, DeepPartial } from './conntrack/settings.js';
 export type { ConntrackCounters, ConntrackStats } from './conntrack/statistics.js';
 export type { StreamCloseOptions } from './conntrack/stream-handle.js';

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "test/check.h"
+#include "test/filter_words.h"
 #include "test/messages.h"
 
 namespace nf::ct {
@@ -192,12 +193,27 @@ class Maker {
           std::memcpy(address, chance(50) ? wanted.src : wanted.dst, sizeof address);
           add(FilterOp::family, {v6 ? 10U : 2U});
           const std::uint32_t bits = v6 ? 120 + below(9) : 24 + below(9);
-          add(FilterOp::address, {below(4), bits, address[0], address[1], address[2], address[3]});
+          if (chance(30)) {
+            const std::uint32_t last = ntohl(address[v6 ? 3 : 0]);
+            const std::uint32_t from = last - below(3);
+            if (v6) {
+              add(FilterOp::address, {below(4), 0, 0, 1, 10, 0, 0, 0, last, 0, 0, 0, 1 + below(7)});
+            } else {
+              add(FilterOp::address, {below(4), 2, 0, 0, 5, 9, from, from + below(3)});
+            }
+            break;
+          }
+          words =
+              test::joined(words, test::prefix(below(4), v6 ? AF_INET6 : AF_INET, address, bits));
           break;
         }
         case 2: {
           const std::uint32_t from = below(600);
-          add(FilterOp::port, {below(4), from, from + below(500)});
+          if (chance(50)) {
+            add(FilterOp::port, {below(4), 1, from, from + below(500)});
+          } else {
+            add(FilterOp::port, {below(4), 3, 0, below(2), 3, 3, 255, 256 + from});
+          }
           break;
         }
         case 3:
@@ -307,9 +323,37 @@ TEST(an_empty_filter_makes_no_program_and_a_large_one_is_not_exact) {
   CHECK(!partial.exact);
 }
 
+// Of a long list the ends are tested in the kernel, all of it in Filter::matches.
+TEST(a_long_list_of_ports_or_addresses_passes_more_but_never_less) {
+  constexpr auto op = [](FilterOp value) { return static_cast<std::uint32_t>(value); };
+  std::vector<std::uint32_t> ports = {op(FilterOp::port), 1, 300};
+  for (std::uint32_t i = 0; i < 300; i++) ports.insert(ports.end(), {100 + i * 2, 100 + i * 2});
+  std::vector<std::uint32_t> addresses = {op(FilterOp::address), 0, 300, 0, 0};
+  for (std::uint32_t i = 0; i < 300; i++) {
+    addresses.insert(addresses.end(), {0x0a000001 + i * 2, 0x0a000001 + i * 2});
+  }
+  for (const auto& words : {ports, addresses}) {
+    auto filter = Filter::compile(words);
+    CHECK(filter.ok());
+    const EventProgram program = compile_event_filter(*filter);
+    CHECK(!program.exact);
+    CHECK(!program.code.empty());
+    CHECK(program.code.size() < 40);
+  }
+  auto filter = Filter::compile(ports);
+  const EventProgram program = compile_event_filter(*filter);
+  for (const std::uint16_t port : {99, 100, 101, 698, 699, 443}) {
+    FlowMessage message;
+    message.tuple(CTA_TUPLE_ORIG, IPPROTO_TCP, endpoint4(2, 40000, port));
+    message.tuple(CTA_TUPLE_REPLY, IPPROTO_TCP, test::reversed(endpoint4(2, 40000, port)));
+    const bool inside = port >= 100 && port <= 698;
+    CHECK_EQUAL(Interpreter(datagram(message)).run(program.code) != 0, inside);
+  }
+}
+
 // What no kernel sends must reach the reader, who counts it.
 TEST(a_message_without_tuples_is_passed) {
-  const std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(FilterOp::port), 0, 5, 5};
+  const std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(FilterOp::port), 0, 1, 5, 5};
   auto filter = Filter::compile(words);
   CHECK(filter.ok());
   const EventProgram program = compile_event_filter(*filter);

@@ -113,7 +113,7 @@ TEST(losses_of_two_kinds_keep_their_order) {
 }
 
 TEST(events_outside_the_filter_take_no_room) {
-  const Filter port_5 = filter_of({static_cast<std::uint32_t>(FilterOp::port), 1, 5, 5});
+  const Filter port_5 = filter_of({static_cast<std::uint32_t>(FilterOp::port), 1, 1, 5, 5});
   EventQueue queue(&port_5, 1, false);
   for (int i = 0; i < 3; i++) queue.add(Event().view(), -1);
   CHECK_EQUAL(queue.counts().filtered, 3U);

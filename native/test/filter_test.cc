@@ -6,6 +6,7 @@
 
 #include "core/conntrack/kernel_filter.h"
 #include "test/check.h"
+#include "test/filter_words.h"
 #include "test/messages.h"
 
 namespace nf::ct {
@@ -39,8 +40,33 @@ TEST(filters_that_end_too_early_or_are_out_of_range_are_refused) {
   const Packed whole[] = {
       {op(FilterOp::family), AF_INET},
       {op(FilterOp::protocol), 2, 6, 17},
-      {op(FilterOp::family), AF_INET, op(FilterOp::address), 0, 24, word4(10, 0, 0, 0), 0, 0, 0},
-      {op(FilterOp::port), 1, 1, 80},
+      {op(FilterOp::address), 0, 2, 0, 0, 5, 6, 8, 9},
+      {op(FilterOp::address),
+       1,
+       1,
+       1,
+       1,
+       5,
+       6,
+       0,
+       0,
+       0,
+       1,
+       0,
+       0,
+       0,
+       2,
+       AF_INET,
+       1,
+       0,
+       0,
+       0,
+       3,
+       0,
+       0,
+       0},
+      {op(FilterOp::port), 1, 1, 1, 80},
+      {op(FilterOp::port), 1, 2, 1, 80, 82, 82},
       {op(FilterOp::icmpType), 0, 8},
       {op(FilterOp::icmpId), 1, 77},
       {op(FilterOp::mark), 1, 1},
@@ -67,11 +93,20 @@ TEST(filters_that_end_too_early_or_are_out_of_range_are_refused) {
            {op(FilterOp::family), 3},
            {op(FilterOp::protocol), 1, 256},
            {op(FilterOp::protocol), 0},
-           {op(FilterOp::address), 0, 24, 0, 0, 0, 0},
-           {op(FilterOp::family), AF_INET, op(FilterOp::address), 4, 24, 0, 0, 0, 0},
-           {op(FilterOp::family), AF_INET, op(FilterOp::address), 0, 129, 0, 0, 0, 0},
-           {op(FilterOp::port), 0, 81, 80},
-           {op(FilterOp::port), 0, 1, 65536},
+           {op(FilterOp::address), 0, 0, 0, 0},
+           {op(FilterOp::address), 4, 1, 0, 0, 5, 6},
+           {op(FilterOp::address), 0, 1, 0, 0, 6, 5},
+           {op(FilterOp::address), 0, 2, 0, 0, 8, 9, 5, 6},
+           {op(FilterOp::address), 0, 2, 0, 0, 5, 8, 8, 9},
+           {op(FilterOp::address), 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 9},
+           {op(FilterOp::address), 0, 0, 0, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0},
+           {op(FilterOp::address), 0, 0xffffffff, 0xffffffff, 0xffffffff, 1},
+           {op(FilterOp::port), 4, 1, 80, 80},
+           {op(FilterOp::port), 0, 0},
+           {op(FilterOp::port), 0, 1, 81, 80},
+           {op(FilterOp::port), 0, 1, 1, 65536},
+           {op(FilterOp::port), 0, 2, 5, 6, 1, 2},
+           {op(FilterOp::port), 0, 0xffffffff, 5, 6},
            {op(FilterOp::mark), 1, 0},
            {op(FilterOp::nat), 5},
            {op(FilterOp::helper), 65},
@@ -92,17 +127,13 @@ TEST(prefixes_of_every_length) {
   const auto row = parsed(payload);
   for (std::uint32_t bits = 0; bits <= 32; bits++) {
     // 10.0.0.0 differs from it in the last eight bits.
-    CHECK_EQUAL(matches({op(FilterOp::family), AF_INET, op(FilterOp::address), 0, bits,
-                         word4(10, 0, 0, 0), 0, 0, 0},
-                        row),
+    CHECK_EQUAL(matches(test::prefix(0, AF_INET, {word4(10, 0, 0, 0), 0, 0, 0}, bits), row),
                 bits <= 24);
   }
   const auto payload6 = tcp_flow(AF_INET6, 0xff).payload();
   const auto row6 = parsed(payload6);
   for (std::uint32_t bits = 0; bits <= 128; bits++) {
-    CHECK_EQUAL(matches({op(FilterOp::family), AF_INET6, op(FilterOp::address), 0, bits,
-                         word4(0xfd, 0, 0, 1), 0, 0, 0},
-                        row6),
+    CHECK_EQUAL(matches(test::prefix(0, AF_INET6, {word4(0xfd, 0, 0, 1), 0, 0, 0}, bits), row6),
                 bits <= 120);
   }
 }
@@ -122,8 +153,10 @@ TEST(each_criterion_holds_and_fails) {
   const std::pair<Packed, Packed> pairs[] = {
       {{op(FilterOp::family), AF_INET}, {op(FilterOp::family), AF_INET6}},
       {{op(FilterOp::protocol), 2, 6, 255}, {op(FilterOp::protocol), 2, 17, 255}},
-      {{op(FilterOp::port), 1, 443, 443}, {op(FilterOp::port), 1, 444, 65535}},
-      {{op(FilterOp::port), 2, 1, 443}, {op(FilterOp::port), 3, 1, 443}},
+      {{op(FilterOp::port), 1, 1, 443, 443}, {op(FilterOp::port), 1, 1, 444, 65535}},
+      {{op(FilterOp::port), 2, 1, 1, 443}, {op(FilterOp::port), 3, 1, 1, 443}},
+      // Two ports are no range.
+      {{op(FilterOp::port), 1, 2, 80, 80, 443, 443}, {op(FilterOp::port), 1, 2, 80, 80, 444, 444}},
       {{op(FilterOp::mark), 0x2a, 0xff}, {op(FilterOp::mark), 0x2b, 0xff}},
       {{op(FilterOp::mark), 0xff02, 0x0f & 2}, {op(FilterOp::mark), 0, 2}},
       {{op(FilterOp::status), 4, 0, 0}, {op(FilterOp::status), 16, 0, 0}},
@@ -159,6 +192,36 @@ TEST(translation_is_seen_in_either_direction) {
   CHECK(!matches({op(FilterOp::nat), 4}, row));
 }
 
+TEST(addresses_of_both_families_and_masks_with_gaps) {
+  const auto payload = tcp_flow(AF_INET, 7).payload();  // 10.0.0.7
+  const auto row = parsed(payload);
+  const auto payload6 = tcp_flow(AF_INET6, 7).payload();  // fd00::…7
+  const auto row6 = parsed(payload6);
+  const std::uint32_t high = ntohl(row6.address[0].words[0]);
+  const std::uint32_t low = ntohl(row6.address[0].words[3]);
+  const auto both = [&](const Packed& words, bool v4, bool v6) {
+    CHECK_EQUAL(matches(words, row), v4);
+    CHECK_EQUAL(matches(words, row6), v6);
+  };
+  const std::uint32_t ten = 0x0a000007;
+  // In the middle, at the ends and between ranges.
+  both({op(FilterOp::address), 0, 3, 0, 0, 1, 5, ten - 1, ten + 1, ten + 9, ten + 9}, true, false);
+  both({op(FilterOp::address), 0, 3, 0, 0, 1, 5, ten, ten, ten + 9, ten + 9}, true, false);
+  both({op(FilterOp::address), 0, 2, 0, 0, 1, ten - 1, ten + 1, 0xffffffff}, false, false);
+  both({op(FilterOp::address), 0, 1, 1, 0, ten, ten, high, 0, 0, 0, high, 0xffffffff, 0, 0}, true,
+       true);
+  both({op(FilterOp::address), 0, 0, 1, 0, high, 0, 0, low + 1, high, 0, 0, low + 1}, false, false);
+  // The words of an IPv4 row are no IPv6 address, and the other way round.
+  both({op(FilterOp::address), 0, 0, 1, 0, 0, 0, 0, 0, ten, ~0U, ~0U, ~0U}, false, false);
+  both({op(FilterOp::address), 0, 1, 0, 0, 0, ten - 1}, false, false);
+  both({op(FilterOp::address), 0, 0, 0, 1, 2, 0x05000007, 0, 0, 0, 0x050000ff, 0, 0, 0}, false,
+       false);
+  both({op(FilterOp::address), 0, 0, 0, 1, 2, 0x0a000007, 0, 0, 0, 0xff0000ff, 0, 0, 0}, true,
+       false);
+  both({op(FilterOp::address), 0, 0, 0, 1, 10, high, 0, 0, low, ~0U, 0, 0, ~0U}, false, true);
+  both({op(FilterOp::address), 0, 0, 0, 1, 10, high, 0, 0, low + 1, ~0U, 0, 0, ~0U}, false, false);
+}
+
 bool asks_for_addresses(const MessageBuilder& builder) {
   // The flags of CTA_FILTER (25): bits 0 and 1 are the two addresses.
   AttributeCursor cursor(builder.data() + NLMSG_HDRLEN + 4, builder.size() - NLMSG_HDRLEN - 4);
@@ -176,10 +239,11 @@ TEST(an_ipv6_address_is_never_given_to_the_kernel) {
   for (std::uint32_t side = 0; side < kSides; side++) {
     constexpr std::uint32_t families[] = {AF_INET, AF_INET6};
     for (const std::uint32_t family : families) {
-      const std::uint32_t bits = family == AF_INET ? 32 : 128;
       auto filter = Filter::compile(
-          Packed{op(FilterOp::family), family, op(FilterOp::protocol), 1, 6, op(FilterOp::port),
-                 side, 80, 80, op(FilterOp::address), side, bits, word4(10, 0, 0, 1), 0, 0, 0});
+          test::joined({op(FilterOp::family), family, op(FilterOp::protocol), 1, 6,
+                        op(FilterOp::port), side, 1, 80, 80},
+                       test::prefix(side, static_cast<int>(family), {word4(10, 0, 0, 1), 0, 0, 0},
+                                    family == AF_INET ? 32 : 128)));
       CHECK(filter.ok());
       MessageBuilder builder;
       const auto plan = plan_kernel_filter(*filter);

@@ -73,8 +73,9 @@ void write_all(const std::filesystem::path& folder) {
     number++;
   }
   write(folder / "fuzz_datagram" / "refusal", refusal());
-  // Words: family ipv4, one protocol, a port, a prefix, a status.
-  const std::uint32_t words[] = {0, 2, 1, 1, 6, 3, 1, 80, 443, 2, 0, 24, 10, 0, 0, 0, 8, 4, 0, 0};
+  // Words: family ipv4, one protocol, two ports, a range of addresses and a mask, a status.
+  const std::uint32_t words[] = {0, 2, 1, 1, 6, 3, 1, 2, 80, 80, 443, 443, 2, 0, 1, 0,
+                                 1, 9, 9, 2, 5, 0, 0, 0, 7,  0,  0,   0,   8, 4, 0, 0};
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(words);
   write(folder / "fuzz_filter" / "words", std::vector<std::uint8_t>(bytes, bytes + sizeof words));
   // Fields {size, number, payload}: family, protocol, addresses, ports, timeout.

@@ -1,6 +1,13 @@
 // A FlowFilter over the columns of a batch: block by block, each condition goes over the rows that the one
 // before left, the ones that are cheap and leave few first. The same meaning as native/core/conntrack/
 // filter.cc, which a test holds against this.
+import {
+  type AddressSet,
+  inMasks,
+  inRanges,
+  type MaskedAddress,
+  singleMask,
+} from './address-set.js';
 import * as rare from './attributes.js';
 import { addressColumns, type ColumnStore, portColumns, type Side } from './column-store.js';
 import { has } from './columns.js';
@@ -8,6 +15,7 @@ import type { CheckedFilter } from './filter.js';
 import {
   AnyBitCondition,
   MaskCondition,
+  PortSetCondition,
   RangeCondition,
   type RowCondition,
   type RowTest,
@@ -48,17 +56,19 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
   for (const side of [0, 1, 2, 3] as const) {
     const ports = filter.ports[side];
     if (ports) {
-      yield new RangeCondition(store.column(portColumns[side]), ports[0], ports[1]);
+      const column = store.column(portColumns[side]);
+      yield ports.length === 2
+        ? new RangeCondition(column, ports[0]!, ports[1]!)
+        : new PortSetCondition(column, ports);
       // Where a flow has no ports the column holds ICMP values.
       const bit = side < 2 ? has.origPorts : has.replyPorts;
       yield new AnyBitCondition(store.column('presence'), bit);
     }
-    const address = filter.addresses[side];
-    if (address?.bytes.length === 4) {
-      const { bytes, bits } = address;
-      const mask = bits === 0 ? 0 : (-1 << (32 - bits)) | 0;
-      const value = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-      yield new MaskCondition(store.column(addressColumns[side]), mask, value);
+    const set = filter.addresses[side];
+    const single = set && singleMask(set);
+    if (single?.family === 2) {
+      const column = store.column(addressColumns[side]);
+      yield new MaskCondition(column, single.mask[0]!, single.value[0]!);
     }
   }
   if (filter.mark) {
@@ -82,8 +92,10 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
 /** What more is asked of the rows that are left. */
 function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest> {
   for (const side of [0, 1, 2, 3] as const) {
-    const address = filter.addresses[side];
-    if (address?.bytes.length === 16) yield addressTest(store, side, address.bytes, address.bits);
+    const set = filter.addresses[side];
+    const single = set && singleMask(set);
+    if (single?.family === 10) yield maskTest(store, side, single);
+    else if (set && single === undefined) yield addressTest(store, side, set);
   }
   for (const direction of [0, 1] as const) yield* icmpTests(store, filter, direction);
   if (filter.states) yield stateTest(store, filter.states);
@@ -91,15 +103,36 @@ function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest
 }
 
 /** Of IPv6: an address column of such a row is an index. */
-function addressTest(store: ColumnStore, side: Side, bytes: Uint8Array, bits: number): RowTest {
+function maskTest(store: ColumnStore, side: Side, { value, mask }: MaskedAddress): RowTest {
   const column = store.column(addressColumns[side]);
-  const whole = bits >> 3;
-  const rest = bits & 7 ? 0xff & (0xff << (8 - (bits & 7))) : 0;
+  const compared = [0, 1, 2, 3].filter((i) => mask[i] !== 0);
   return (row) => {
     const at = column[row]! * 16;
-    for (let i = 0; i < whole; i++) if (store.addresses[at + i] !== bytes[i]) return false;
-    return rest === 0 || ((store.addresses[at + whole]! ^ bytes[whole]!) & rest) === 0;
+    for (const i of compared) {
+      if (((wordAt(store.addresses, at + i * 4) & mask[i]!) ^ value[i]!) !== 0) return false;
+    }
+    return true;
   };
+}
+
+function addressTest(store: ColumnStore, side: Side, { v4, v6, masked }: AddressSet): RowTest {
+  const column = store.column(addressColumns[side]);
+  const family = store.column('family');
+  const words = new Uint32Array(4);
+  return (row) => {
+    const four = family[row] === 2;
+    if (four) words[0] = column[row]!;
+    else
+      for (let i = 0; i < 4; i++) {
+        words[i] = wordAt(store.addresses, column[row]! * 16 + i * 4);
+      }
+    if (four ? inRanges(v4, words, 1) : inRanges(v6, words, 4)) return true;
+    return masked.length > 0 && inMasks(masked, words, four ? 2 : 10);
+  };
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }
 
 function* icmpTests(

@@ -8,6 +8,7 @@ import {
   objectAt,
   oneOf,
   onlyFields,
+  optionsAt,
   signalAt,
 } from '../checks.js';
 import { badRange, fromNative, type NetfilterError } from '../errors.js';
@@ -19,7 +20,8 @@ import { type CreateResult, createMany, outcomeError } from './create-many.js';
 import { type EventOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { FieldPacker } from './field-packer.js';
-import { type CheckedFilter, checkFilter, type FlowFilter, packFilter } from './filter.js';
+import { type CheckedFilter, checkFilter, type FlowFilter } from './filter.js';
+import { packFilter } from './filter-pack.js';
 import { Flow } from './flow.js';
 import { FlowBatch } from './flow-batch.js';
 import {
@@ -83,6 +85,7 @@ export interface DumpOptions {
 
 export type { CreateResult } from './create-many.js';
 
+const openFields = new Set(['netns', 'receiveBuffer']);
 const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
 const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
 const enoent = 2;
@@ -106,12 +109,13 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens the table of a namespace. Throws a NetlinkError: ENOENT where there is no such namespace,
-   * EPERM where it may not be entered.
+   * Opens the table of a namespace. A `netns` that is `undefined` is refused: what was to name a namespace
+   * must not open the table of this process's.
+   * @throws {NetlinkError} ENOENT where there is no such namespace, EPERM where it may not be entered
    */
   static open(options: OpenOptions = {}): Conntrack {
-    onlyFields(objectAt(options, 'options'), new Set(['netns', 'receiveBuffer']), 'options');
-    const { netns, receiveBuffer } = options;
+    // A namespace that is undefined is a setting that is missing: the table of the host is not meant.
+    const { netns, receiveBuffer } = optionsAt(options, 'options', openFields, ['netns']);
     const session = new Session({
       netns: netns === undefined ? null : netnsPath(netns),
       receiveBuffer:
@@ -429,11 +433,23 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return done.batch ? FlowBatch.fromRaw(done.batch, done.stats) : done.done;
   }
 
-  /** Empties the table in one message; with a filter, deletes what matches and nothing else. */
-  async flush(filter?: FlowFilter): Promise<void> {
-    const checked = checkFilter(filter);
-    if (filter !== undefined) refuseEmpty(checked);
-    const words = filter === undefined ? null : packFilter(checked);
+  /**
+   * Empties the table in one message; with a filter, deletes what matches and nothing else. A filter that is
+   * `undefined` is refused.
+   */
+  flush(): Promise<void>;
+  flush(filter: FlowFilter): Promise<void>;
+  async flush(...given: [filter?: FlowFilter]): Promise<void> {
+    let words: Uint32Array | null = null;
+    if (given.length > 0) {
+      const [filter] = given;
+      if (filter === undefined) {
+        throw new TypeError('filter: is undefined; to empty the table, call flush()');
+      }
+      const checked = checkFilter(filter);
+      refuseEmpty(checked);
+      words = packFilter(checked);
+    }
     await this.#session.run('conntrack flush', undefined, (binding, handle, cell) =>
       binding.ctFlush(handle, cell, words),
     );

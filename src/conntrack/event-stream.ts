@@ -12,7 +12,8 @@ import {
   overrunOf,
 } from './event-batch.js';
 import { EventSource } from './event-source.js';
-import { checkFilter, type FlowFilter, packFilter } from './filter.js';
+import { checkFilter, type FlowFilter } from './filter.js';
+import { packFilter } from './filter-pack.js';
 import { PullIterator } from './pull-iterator.js';
 import { StreamHandle } from './stream-handle.js';
 

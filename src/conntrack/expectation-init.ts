@@ -1,6 +1,6 @@
 // Naming and making expectations: what callers give, its checks, and its packed forms (struct PackedTuple
 // in schema.h, struct PackedExpectation in expect.h).
-import { writeAddress } from '../address.js';
+import { writeAddress, writeFlowAddress } from '../address.js';
 import {
   type Fields,
   integerAt,
@@ -103,7 +103,9 @@ function sourceTuple(
   if (fields.src !== undefined) {
     if (typeof fields.src !== 'string') throw badType(`${path}.src`, 'an IP address', fields.src);
     bytes.fill(0, 20, 36);
-    if (writeAddress(fields.src, bytes, 20) !== family) {
+    // A mask is no address: it is taken as it is written.
+    const write = rest === 0 ? writeFlowAddress : writeAddress;
+    if (write(fields.src, bytes, 20) !== family) {
       throw badRange(`${path}.src`, 'an address of the family of the tuple', fields.src);
     }
   }

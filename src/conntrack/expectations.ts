@@ -1,5 +1,5 @@
 // conntrack.expectations: list, get, create, delete, flush and events.
-import { objectAt, onlyFields, stringAt } from '../checks.js';
+import { fieldsAt, objectAt, onlyFields, stringAt } from '../checks.js';
 import { badRange } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { Overrun } from './event-batch.js';
@@ -106,13 +106,14 @@ export class Expectations {
     );
   }
 
-  /** Deletes all expectations, or those of flows with a helper. */
-  async flush(options: { helper?: string } = {}): Promise<void> {
-    const fields = objectAt(options, 'options');
-    onlyFields(fields, new Set(['helper']), 'options');
-    if ('helper' in fields && fields.helper === undefined) {
-      throw new TypeError('options.helper: is undefined; leave the field out to delete all');
+  /** Deletes all expectations, or those of flows with a helper. Options that are `undefined` are refused. */
+  flush(): Promise<void>;
+  flush(options: { helper?: string }): Promise<void>;
+  async flush(...given: [options?: { helper?: string }]): Promise<void> {
+    if (given.length > 0 && given[0] === undefined) {
+      throw new TypeError('options: is undefined; to delete all expectations, call flush()');
     }
+    const fields = fieldsAt(given.length === 0 ? {} : given[0], 'options', new Set(['helper']));
     let helper: string | null = null;
     if (fields.helper !== undefined) {
       helper = stringAt(fields.helper, 'options.helper', 15);

@@ -1,7 +1,7 @@
 // The byte form of fields to write: {u16 size, u16 field, payload, padding}, as schema.h says. Grows.
 // Every field begins at a multiple of four, so what is small is written as words. Addresses are read from
 // their text into slots first, from which they are packed as often as they are needed.
-import { writeAddress } from '../address.js';
+import { writeFlowAddress } from '../address.js';
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -86,7 +86,7 @@ export class FieldPacker {
   /** Reads an address into a slot; the number of its family, or 0 when the text is none. */
   read(slot: Slot, text: string): 0 | 2 | 10 {
     const word = slot * 4;
-    const family = writeAddress(text, this.#slotBytes, slot * 16);
+    const family = writeFlowAddress(text, this.#slotBytes, slot * 16);
     if (family === 2) {
       this.#slots[word + 1] = 0;
       this.#slots[word + 2] = 0;

@@ -1,5 +1,6 @@
 // The tuples of a flow to create: read from what callers give, the missing one derived, and packed. This
 // is done for every flow of a createMany, so nothing is made here that only a message needs.
+import { noAddress } from '../address.js';
 import {
   type Fields,
   familyAt,
@@ -41,7 +42,7 @@ function address(packer: FieldPacker, slot: Slot, text: unknown, path: Path, par
     throw badType(pathText(path, part), 'an IP address as text', text);
   }
   const family = packer.read(slot, text);
-  if (family === 0) throw badRange(pathText(path, part), 'an IPv4 or IPv6 address', text);
+  if (family === 0) throw noAddress(pathText(path, part), text);
   return family;
 }
 

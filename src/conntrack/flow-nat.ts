@@ -1,7 +1,8 @@
 // The translation of a flow to create: what the caller asks for, or what its two tuples show.
+import { noAddress } from '../address.js';
 import { objectAt, onlyFields, u16At } from '../checks.js';
 import { protocolHasPorts, protocolNumbers } from '../constants.js';
-import { badRange, badType, unsupported } from '../errors.js';
+import { badType, unsupported } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker, Slot } from './field-packer.js';
 import type { Identity, Tuple } from './flow-identity.js';
@@ -33,7 +34,7 @@ function readTarget(
       throw badType(at, 'an IP address as text', endpoint.address);
     }
     const family = packer.read(slot, endpoint.address);
-    if (family === 0) throw badRange(at, 'an IPv4 or IPv6 address', endpoint.address);
+    if (family === 0) throw noAddress(at, endpoint.address);
     if (family !== identity.family) throw new RangeError(`${at}: is not of the flow's family`);
     target.address = slot;
   }

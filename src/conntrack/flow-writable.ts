@@ -10,7 +10,7 @@ import {
   u8At,
   u32At,
 } from '../checks.js';
-import { stateNames } from '../constants.js';
+import { stateAliases, stateNames } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
@@ -20,7 +20,10 @@ import type { FlowDccp, FlowSctp, FlowTcp, SeqAdj, Synproxy } from './flow-types
 export interface FlowWritable {
   /** CTA_TIMEOUT — seconds until the flow expires (0 to 4294967295; the kernel caps it at INT_MAX jiffies). */
   timeout?: number;
-  /** State of TCP, SCTP or DCCP as conntrack(8) prints it. SCTP needs `sctp` with it. */
+  /**
+   * State of TCP, SCTP or DCCP as conntrack(8) prints it (`'LISTEN'` is taken for TCP's SYN_SENT2). SCTP needs
+   * `sctp` with it.
+   */
   state?: string;
   /** CTA_HELP_NAME — helper; only at creation, or `''` in a change to remove it. */
   helper?: string;
@@ -177,7 +180,8 @@ function packDetail(packer: FieldPacker, fields: Fields, protocol: number, path:
 
 function packState(packer: FieldPacker, state: unknown, protocol: number, path: Path): void {
   const states = stateNames(protocol);
-  const number = states === undefined ? -1 : states.indexOf(state as string);
+  const number =
+    states === undefined ? -1 : states.indexOf(stateAliases.get(state) ?? (state as string));
   if (number >= 0) {
     packer.u8(field.state, number);
     return;

@@ -5,7 +5,7 @@ import {
   protocolName,
   type StatusName,
   stateNames,
-  statusNames,
+  statusOf,
 } from '../constants.js';
 import * as rare from './attributes.js';
 import { type ColumnStore, portColumns, type Side } from './column-store.js';
@@ -98,19 +98,6 @@ class SideView implements FlowSide {
     if (bytes !== undefined) side.bytes = bytes;
     return side;
   }
-}
-
-// A table has a dozen different status words.
-const statusCache = new Map<number, readonly StatusName[]>();
-
-/** Names of the set bits; bits without a name are left to `statusBits`. */
-export function statusOf(bits: number): StatusName[] {
-  let names = statusCache.get(bits);
-  if (names === undefined) {
-    names = statusNames.filter((_, bit) => (bits >>> bit) & 1);
-    if (statusCache.size < 256) statusCache.set(bits, names);
-  }
-  return names.slice();
 }
 
 // Presence bits of what few flows have.

@@ -47,6 +47,37 @@ export class RangeCondition implements RowCondition {
   }
 }
 
+/** A 16-bit value in one of some ranges, given as `[from, to, from, to, …]`. */
+export class PortSetCondition implements RowCondition {
+  static readonly kept = new PortSetCondition(new Uint16Array(0), []);
+  private readonly wanted = new Uint8Array(0x10000);
+  constructor(
+    private readonly column: Uint16Array,
+    ranges: readonly number[],
+  ) {
+    for (let i = 0; i < ranges.length; i += 2) this.wanted.fill(1, ranges[i]!, ranges[i + 1]! + 1);
+  }
+  scan(from: number, to: number, out: Uint32Array): number {
+    const { column, wanted } = this;
+    let kept = 0;
+    for (let row = from; row < to; row++) {
+      out[kept] = row;
+      kept += wanted[column[row]!]!;
+    }
+    return kept;
+  }
+  sift(selection: Uint32Array, count: number): number {
+    const { column, wanted } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const row = selection[i]!;
+      selection[kept] = row;
+      kept += wanted[column[row]!]!;
+    }
+    return kept;
+  }
+}
+
 /** A 32-bit value of which the bits of `mask` are those of `value`. */
 export class MaskCondition implements RowCondition {
   static readonly kept = new MaskCondition(new Uint32Array(0), 0, 0);

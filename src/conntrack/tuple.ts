@@ -1,5 +1,5 @@
 // Naming one flow: a tuple as callers give it, and its packed form (struct PackedTuple in schema.h).
-import { writeAddress } from '../address.js';
+import { noAddress, writeFlowAddress } from '../address.js';
 import {
   type Fields,
   familyAt,
@@ -19,7 +19,7 @@ import {
   protocolIsIcmp,
   tupleHasPorts,
 } from '../constants.js';
-import { badRange, badType } from '../errors.js';
+import { badType } from '../errors.js';
 import { attribute, cta } from './attributes.js';
 import type { ColumnStore } from './column-store.js';
 import { has } from './columns.js';
@@ -181,8 +181,8 @@ export class TuplePacker {
     if (typeof text !== 'string') {
       throw badType(pathText(path, part), 'an IP address as text', text);
     }
-    const family = writeAddress(text, this.bytes, at);
-    if (family === 0) throw badRange(pathText(path, part), 'an IPv4 or IPv6 address', text);
+    const family = writeFlowAddress(text, this.bytes, at);
+    if (family === 0) throw noAddress(pathText(path, part), text);
     return family;
   }
 

@@ -7,6 +7,7 @@ import {
   objectAt,
   oneOf,
   onlyFields,
+  optionsAt,
   signalAt,
   stringAt,
 } from '../checks.js';
@@ -61,6 +62,7 @@ export interface EditOptions extends LockWait {
   revertAfter?: number;
 }
 
+const openFields = new Set(['netns', 'family', 'backend']);
 const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
 const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
 const defaultLockTimeout = 10_000;
@@ -103,13 +105,15 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens the tables of a namespace. Nothing is read or made yet.
+   * Opens the tables of a namespace. Nothing is read or made yet. A `netns` that is `undefined` is refused:
+   * what was to name a namespace must not open the rules of this process's.
    * @throws {NetfilterError} ENOENT where there is no such namespace, EPERM where it may not be entered
    */
   static open(options: IptablesOptions = {}): Iptables {
-    onlyFields(objectAt(options, 'options'), new Set(['netns', 'family', 'backend']), 'options');
-    const { netns, family = 'ipv4', backend = 'auto' } = options;
-    familyAt(family, 'options.family');
+    // A namespace that is undefined is a setting that is missing: the rules of the host are not meant.
+    const given = optionsAt(options, 'options', openFields, ['netns']);
+    const { netns, backend = 'auto' } = given;
+    const family = given.family === undefined ? 'ipv4' : familyAt(given.family, 'options.family');
     const chosen = oneOf(backend, 'options.backend', ['auto', 'legacy', 'nft']);
     if (chosen === 'nft') throw unsupported('iptables open', 'the nft backend');
     const session = new Session({
@@ -308,8 +312,8 @@ export class Iptables implements Disposable, AsyncDisposable {
     if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
       throw badType('text', 'a string or a Uint8Array', text);
     }
-    const given = objectAt(options, 'options');
-    onlyFields(given, restoreFields, 'options');
+    // Undefined, these two would change tables, or more of them, than was meant.
+    const given = optionsAt(options, 'options', restoreFields, ['noflush', 'test']);
     const flags: RestoreOptions = {};
     for (const key of ['counters', 'noflush', 'test'] as const) {
       if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);

@@ -27,6 +27,16 @@ test.before(() => {
 
 const prefix = (address: string) => {
   const bits = address.includes(':') ? 128 : 32;
+  if (bits === 32 && pick.chance(20)) {
+    const list = [
+      address,
+      `::ffff:${address}`,
+      '10.1.2.3',
+      '10.0.0.0/30',
+      '172.16.0.0/255.240.0.0',
+    ];
+    return pick.chance(50) ? list : list[1]!;
+  }
   return pick.chance(50)
     ? address
     : `${address}/${pick.integer(pick.chance(30) ? 0 : bits / 2, bits)}`;
@@ -34,7 +44,11 @@ const prefix = (address: string) => {
 const port = (value: number) => {
   if (pick.chance(50)) return value;
   const from = Math.max(0, value - pick.integer(0, 9000));
-  return [from, Math.min(65535, value + pick.integer(0, 9000))] as const;
+  const range = { from, to: Math.min(65535, value + pick.integer(0, 9000)) };
+  if (pick.chance(50)) return range;
+  // Two ports without what is between them, and lists as long as the program tests them exactly.
+  if (pick.chance(50)) return [value, pick.integer(0, 65535)];
+  return [range, ...Array.from({ length: pick.integer(1, 60) }, () => pick.integer(0, 65535))];
 };
 const statusNames: StatusName[] = [
   'seen_reply',
@@ -85,10 +99,10 @@ function withIcmp(side: 'orig' | 'reply', flow: FilledFlow) {
 }
 function masked(mark: number) {
   const mask = pick.integer(1, 0xffff) * 65536 + pick.integer(0, 0xffff);
-  return { value: mark, mask };
+  return { value: (mark & mask) >>> 0, mask };
 }
 
-/** Conditions of one to three flows in one filter; what contradicts itself matches nothing, rightly. */
+/** Conditions that a flow meets, one to three in one filter. */
 function filterFrom(flows: readonly FilledFlow[]): FlowFilter {
   const flow = pick.pick(flows);
   const filter: FlowFilter = {};

@@ -1,6 +1,7 @@
 // Real messages of the kernel, cut short and damaged, through our parser, filter, columns and the
 // JavaScript that reads them, under sanitizers: what makes no sense is undecodable, never a crash.
-import { checkFilter, packFilter } from '../../src/conntrack/filter.js';
+import { checkFilter } from '../../src/conntrack/filter.js';
+import { packFilter } from '../../src/conntrack/filter-pack.js';
 import type { Flow, FlowBatch } from '../../src/index.js';
 import { decodeMessages } from '../support/decode-program.js';
 import { assert, suite } from '../support/harness.js';
@@ -41,7 +42,7 @@ const everything = packFilter(
     helper: 'ftp',
     nat: 'any',
     state: 'ESTABLISHED',
-    orig: { zone: 12, srcPort: [0, 65535] },
+    orig: { zone: 12, srcPort: { from: 0, to: 65535 } },
     reply: { icmpType: 0 },
   }),
 );

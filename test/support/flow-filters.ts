@@ -1,7 +1,15 @@
 // Random filters over the flows of a table, and what a filter means, written a second time from its
-// documentation: over plain objects, with Node's own address arithmetic. Shares no code with src.
+// documentation: over plain objects, with Node's own address arithmetic. Shares no code with src; that a filter is refused is asked of src.
 import { BlockList } from 'node:net';
-import type { FlowFilter, FlowObject, FlowSide, SideFilter, StatusName } from '../../src/index.js';
+import { checkFilter } from '../../src/conntrack/filter.js';
+import type {
+  FlowFilter,
+  FlowObject,
+  FlowSide,
+  Ports,
+  SideFilter,
+  StatusName,
+} from '../../src/index.js';
 import type { Random } from './random.js';
 
 const protocolNumbers: Record<string, number> = {
@@ -9,35 +17,99 @@ const protocolNumbers: Record<string, number> = {
   ...{ sctp: 132, udplite: 136 },
 };
 
-const prefixes = new Map<string, BlockList>();
-
-function within(address: string, prefix: string, family: 'ipv4' | 'ipv6'): boolean {
-  if (prefix.includes(':') !== (family === 'ipv6')) return false;
-  let list = prefixes.get(prefix);
-  if (list === undefined) {
-    const [network = '', bits] = prefix.split('/');
-    list = new BlockList();
-    list.addSubnet(
-      network,
-      bits === undefined ? (family === 'ipv4' ? 32 : 128) : Number(bits),
-      family,
-    );
-    prefixes.set(prefix, list);
+/** The address as 32 or 128 bits. */
+function bitsOf(address: string): bigint {
+  if (!address.includes(':')) {
+    return address.split('.').reduce((all, part) => all * 256n + BigInt(part), 0n);
   }
-  return list.check(address, family);
+  const words = (text: string) =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
+  // Dots at the end are two words.
+  const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+    [Number(a) * 256 + Number(b), Number(c) * 256 + Number(d)]
+      .map((word) => word.toString(16))
+      .join(':'),
+  );
+  const [head = '', tail] = plain.split('::');
+  const front = words(head);
+  const back = tail === undefined ? [] : words(tail);
+  const all = [...front, ...Array(8 - front.length - back.length).fill(0), ...back];
+  return all.reduce((sum: bigint, word: number) => sum * 65536n + BigInt(word), 0n);
 }
 
-function inRange(port: number | undefined, wanted: SideFilter['srcPort']): boolean {
+interface Wanted {
+  // One of each family: a BlockList finds an IPv4 address in `::/0`.
+  blocks: { ipv4: BlockList; ipv6: BlockList };
+  masks: { family: 'ipv4' | 'ipv6'; mask: bigint; value: bigint }[];
+}
+
+const wantedAddresses = new Map<string | readonly string[], Wanted>();
+const numbers = new Map<string, bigint>();
+
+function numberOf(address: string): bigint {
+  let number = numbers.get(address);
+  if (number === undefined) {
+    number = bitsOf(address);
+    numbers.set(address, number);
+  }
+  return number;
+}
+
+/** What is asked for by prefixes and masks; those of `::ffff:0:0/96` are IPv4. */
+function wantedOf(given: string | readonly string[]): Wanted {
+  const wanted: Wanted = {
+    blocks: { ipv4: new BlockList(), ipv6: new BlockList() },
+    masks: [],
+  };
+  for (const text of list(given)) {
+    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?$/.exec(text);
+    const plain =
+      mapped === null
+        ? text
+        : `${mapped[1]}/${mapped[2] === undefined ? 32 : Number(mapped[2]) - 96}`;
+    const family = plain.includes(':') ? 'ipv6' : 'ipv4';
+    const [network = '', bits] = plain.split('/');
+    if (bits !== undefined && /[.:]/.test(bits)) {
+      const mask = bitsOf(bits);
+      wanted.masks.push({ family, mask, value: bitsOf(network) & mask });
+    } else {
+      const whole = family === 'ipv4' ? 32 : 128;
+      wanted.blocks[family].addSubnet(network, bits === undefined ? whole : Number(bits), family);
+    }
+  }
+  return wanted;
+}
+
+/** Whether an address is under one of prefixes and masks. */
+function within(
+  address: string,
+  given: string | readonly string[],
+  family: 'ipv4' | 'ipv6',
+): boolean {
+  let wanted = wantedAddresses.get(given);
+  if (wanted === undefined) {
+    wanted = wantedOf(given);
+    wantedAddresses.set(given, wanted);
+  }
+  if (wanted.blocks[family].check(address, family)) return true;
+  return wanted.masks.some(
+    (each) => each.family === family && (numberOf(address) & each.mask) === each.value,
+  );
+}
+
+function inRange(port: number | undefined, wanted: Ports): boolean {
   if (port === undefined) return false;
   if (typeof wanted === 'number') return port === wanted;
-  return port >= wanted![0] && port <= wanted![1];
+  if ('from' in wanted) return port >= wanted.from && port <= wanted.to;
+  return wanted.some((one) => inRange(port, one));
 }
 
 function sideMatches(side: FlowSide, wanted: SideFilter, family: 'ipv4' | 'ipv6'): boolean {
   if (wanted.src !== undefined && !within(side.src, wanted.src, family)) return false;
   if (wanted.dst !== undefined && !within(side.dst, wanted.dst, family)) return false;
   for (const name of ['srcPort', 'dstPort'] as const) {
-    if (wanted[name] !== undefined && !inRange(side[name], wanted[name])) return false;
+    const ports = wanted[name];
+    if (ports !== undefined && !inRange(side[name], ports)) return false;
   }
   for (const name of ['icmpType', 'icmpCode', 'icmpId', 'zone'] as const) {
     if (wanted[name] !== undefined && side[name] !== wanted[name]) return false;
@@ -106,6 +178,22 @@ export function filterMatches(flow: FlowObject, filter: FlowFilter): boolean {
   return true;
 }
 
+/** An address, a prefix, a mask, a list of them; now and then in the notation of IPv6. */
+function randomAddresses(random: Random, value: string): string | string[] {
+  if (random.chance(75)) return randomAddress(random, value);
+  // In ascending, descending and no order, overlapping, of both families.
+  const many = random.pick([1, 2, 5, 40, 100]);
+  const others = Array.from({ length: many }, () => {
+    const other = random.chance(50)
+      ? `10.${random.below(4)}.${random.below(256)}.${random.below(256)}`
+      : `fd0a::${random.below(16).toString(16)}:0:0:${random.below(64).toString(16)}:1`;
+    const bits = other.includes(':') ? 96 + random.below(33) : 14 + random.below(19);
+    return random.chance(50) ? other : `${other}/${bits}`;
+  });
+  const list = random.chance(80) ? [...others, randomAddress(random, value)] : others;
+  return random.chance(50) ? list : list.reverse();
+}
+
 function randomAddress(random: Random, value: string): string {
   const six = value.includes(':');
   const address = random.chance(10)
@@ -113,21 +201,41 @@ function randomAddress(random: Random, value: string): string {
       ? `fd0a::${random.below(16).toString(16)}:0:0:${random.below(64).toString(16)}:1`
       : `10.${random.below(256)}.${random.below(256)}.1`
     : value;
-  if (random.chance(35)) return address;
+  const mapped = !six && random.chance(15);
+  const written = mapped ? `::ffff:${address}` : address;
+  if (random.chance(35)) return written;
+  if (!mapped && random.chance(15)) {
+    const masks = six
+      ? ['ffff::', 'ffff:ffff::', '::ffff', 'ffff::ff', '::', 'ffff:ffff:ffff:ffff:ff00::']
+      : ['255.255.255.0', '255.0.0.0', '255.0.0.255', '0.0.255.1', '0.0.0.0', '255.255.255.255'];
+    return `${address}/${random.pick(masks)}`;
+  }
   // Long and short prefixes, and the ends of their range; host bits stay set.
   const whole = six ? 128 : 32;
   const lengths = six ? [0, 1, 8, 16, 31, 32, 48, 61, 64, 104, 112, 121, 127, 128] : [0, 1, 7, 8];
-  return `${address}/${random.pick([...lengths, whole - random.below(whole), whole])}`;
+  const bits = random.pick([...lengths, whole - random.below(whole), whole]);
+  return `${written}/${mapped ? bits + 96 : bits}`;
 }
 
-function randomPort(random: Random, port: number): number | [number, number] {
-  const kind = random.below(10);
+function randomPort(random: Random, port: number): Ports {
+  const kind = random.below(14);
   if (kind < 4) return port;
   if (kind < 5) return random.below(65536);
-  if (kind < 6) return [0, 65535];
-  if (kind < 7) return [port, port];
-  const from = Math.max(0, port - random.below(kind === 7 ? 10 : 20000));
-  return [from, Math.min(65535, port + random.below(kind === 8 ? 10 : 20000))];
+  if (kind < 6) return { from: 0, to: 65535 };
+  if (kind < 7) return { from: port, to: port };
+  if (kind < 10) {
+    const from = Math.max(0, port - random.below(kind === 7 ? 10 : 20000));
+    return { from, to: Math.min(65535, port + random.below(kind === 8 ? 10 : 20000)) };
+  }
+  // Two ports, never what is between them; and up to thousands.
+  if (kind < 11) return [port, random.below(65536)];
+  const many = random.pick([1, 3, 60, 70, 3000]);
+  const ports: (number | { from: number; to: number })[] = random.chance(80) ? [port] : [];
+  for (let i = 0; i < many; i++) {
+    const from = random.below(65536);
+    ports.push(random.chance(70) ? from : { from, to: Math.min(65535, from + random.below(200)) });
+  }
+  return ports;
 }
 
 const statusNames: StatusName[] = [
@@ -155,9 +263,21 @@ function randomMark(random: Random, mark: number): NonNullable<FlowFilter['mark'
   if (kind < 4) return mark;
   if (kind < 5) return random.u32();
   const mask = random.pick([1, 0xf, 0xff00, 0x80000000, 0xffffffff, random.below(2 ** 32 - 1) + 1]);
-  // Bits outside the mask mean nothing.
-  const value = random.chance(50) ? mark : (mark ^ (random.u32() & ~mask)) >>> 0;
-  return { value: random.chance(10) ? random.u32() : value, mask };
+  return { value: ((random.chance(10) ? random.u32() : mark) & mask) >>> 0, mask };
+}
+
+/**
+ * Whether the package refuses a filter as one that nothing matches. It may not where some flow does.
+ */
+export function refusesRightly(filter: FlowFilter, matching: readonly FlowObject[]): boolean {
+  try {
+    checkFilter(filter);
+    return false;
+  } catch (error) {
+    const never = error instanceof RangeError && error.message.endsWith(': nothing could match');
+    if (!never || matching.length > 0) throw error;
+    return true;
+  }
 }
 
 /** Sets one condition, most often one that `flow` satisfies; false when that field cannot serve here. */
@@ -196,7 +316,7 @@ function addCondition(
     }
     case 'src':
     case 'dst':
-      return set(field, randomAddress(random, side[field]));
+      return set(field, randomAddresses(random, side[field]));
     case 'srcPort':
     case 'dstPort':
       return set(field, randomPort(random, side[field] ?? random.below(65536)));

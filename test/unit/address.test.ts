@@ -8,6 +8,7 @@ import {
   parseAddress,
   parsePrefix,
   writeAddress,
+  writeFlowAddress,
 } from '../../src/address.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { run } from '../support/process.js';
@@ -74,10 +75,12 @@ test('the text of bytes is what inet_ntop writes, and reads back to them', () =>
   for (const [i, bytes] of samples.entries()) {
     assert.is(formatAddress(bytes), texts[i]);
     const parsed = parseAddress(texts[i]!, 'x');
-    assert.equal([...parsed.bytes], [...bytes]);
-    assert.is(parsed.family, bytes.length === 4 ? 2 : 10);
+    const mapped = /^::ffff:\d+\./.test(texts[i]!);
+    assert.equal([...parsed.bytes], [...(mapped ? bytes.subarray(12) : bytes)]);
+    const family = bytes.length === 4 ? 2 : 10;
+    assert.is(parsed.family, mapped ? 2 : family);
     const embedded = new Uint8Array(40);
-    assert.is(writeAddress(texts[i]!, embedded, 11), parsed.family);
+    assert.is(writeAddress(texts[i]!, embedded, 11), family);
     assert.equal([...embedded.subarray(11, 11 + bytes.length)], [...bytes]);
     if (bytes.length === 16) assert.is(formatIpv6(embedded, 11), texts[i]);
     else assert.is(formatIpv4(new DataView(bytes.buffer).getUint32(0)), texts[i]);
@@ -160,8 +163,17 @@ test('prefixes: address, bits, and the whole length without them', async () => {
   ];
   for (const [text, family, bits] of cases) {
     const prefix = parsePrefix(text, 'x');
-    assert.equal([prefix.family, prefix.bits], [family, bits], text);
-    assert.equal([...prefix.bytes], [...parseAddress(text.split('/')[0], 'x').bytes]);
+    const ones = [...prefix.mask].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+    assert.equal(
+      [prefix.family, ones],
+      [family, ones.replace(/./g, '0').replace(/0/g, (_, at) => (at < bits ? '1' : '0'))],
+      text,
+    );
+    const whole = parseAddress(text.split('/')[0], 'x').bytes;
+    assert.equal(
+      [...prefix.bytes],
+      [...whole].map((byte, i) => byte & prefix.mask[i]!),
+    );
   }
   for (const text of [
     '10.0.0.0/33',
@@ -180,6 +192,70 @@ test('prefixes: address, bits, and the whole length without them', async () => {
     await throws(TypeError, /^x: expected/, () => parsePrefix(value, 'x'));
     await throws(TypeError, /^x: expected/, () => parseAddress(value, 'x'));
   }
+});
+
+test('masks: with and without gaps', async () => {
+  for (const [text, bytes, mask] of [
+    ['10.1.2.3/255.255.255.0', [10, 1, 2, 0], [255, 255, 255, 0]],
+    ['10.1.2.3/255.0.255.0', [10, 0, 2, 0], [255, 0, 255, 0]],
+    ['10.1.2.3/0.0.0.0', [0, 0, 0, 0], [0, 0, 0, 0]],
+    ['::ffff:10.1.2.3/ffff:ffff:ffff:ffff:ffff:ffff:ff00:ff', [10, 0, 0, 3], [255, 0, 0, 255]],
+  ] as const) {
+    const prefix = parsePrefix(text, 'x');
+    assert.equal([prefix.family, [...prefix.bytes], [...prefix.mask]], [2, bytes, mask], text);
+  }
+  const six = parsePrefix('fd00:1:2::5/ffff:0:ffff::', 'x');
+  assert.is(formatAddress(six.bytes), 'fd00:0:2::');
+  assert.is(formatAddress(six.mask), 'ffff:0:ffff::');
+  for (const text of ['10.0.0.0/ffff::', 'fd00::/255.0.0.0', '10.0.0.0/255.0.0', '10.0.0.0/8.0']) {
+    await throws(
+      RangeError,
+      /^x: expected a prefix length from 0 to (32|128), or a mask as an IPv/,
+      () => parsePrefix(text, 'x'),
+    );
+  }
+});
+
+test('an IPv4-mapped address is the IPv4 address; a scope is refused with the reason', async () => {
+  for (const [text, expected] of [
+    ['::ffff:127.0.0.1', '127.0.0.1'],
+    ['::FFFF:7f00:1', '127.0.0.1'],
+    ['0:0:0:0:0:ffff:0a00:0001', '10.0.0.1'],
+    ['::ffff:0:0', '0.0.0.0'],
+  ] as const) {
+    const parsed = parseAddress(text, 'x');
+    assert.equal([parsed.family, formatAddress(parsed.bytes)], [2, expected]);
+    // The place of an IPv6 address is as clean as after an IPv4 one.
+    const bytes = new Uint8Array(18).fill(7);
+    assert.is(writeFlowAddress(text, bytes, 1), 2);
+    assert.equal([...bytes.subarray(5)], [...new Array(12).fill(0), 7]);
+    // As rules have them they stay what they are.
+    assert.is(writeAddress(text, bytes, 0), 10);
+  }
+  for (const text of ['::fffe:1.2.3.4', '::1.2.3.4', '::ffff:0:1.2.3.4', '64:ff9b::1.2.3.4']) {
+    assert.is(parseAddress(text, 'x').family, 10, text);
+  }
+  const at = ({ family, bytes, mask }: ReturnType<typeof parsePrefix>) =>
+    `${family} ${formatAddress(bytes)} ${formatAddress(mask)}`;
+  assert.is(at(parsePrefix('::ffff:0:0/96', 'x')), '2 0.0.0.0 0.0.0.0');
+  assert.is(at(parsePrefix('::ffff:10.1.2.3/104', 'x')), '2 10.0.0.0 255.0.0.0');
+  assert.is(at(parsePrefix('::ffff:10.1.2.3', 'x')), '2 10.1.2.3 255.255.255.255');
+  // Of other addresses, a short prefix is IPv6 as ever.
+  assert.is(at(parsePrefix('::/0', 'x')), '10 :: ::');
+  assert.is(at(parsePrefix('::/80', 'x')), '10 :: ffff:ffff:ffff:ffff:ffff::');
+  for (const text of ['::ffff:0:0/95', '::ffff:10.0.0.1/0', '::ffff:10.0.0.1/::ffff:ffff:ffff']) {
+    await throws(RangeError, /^x: expected a prefix of 96 bits or more of an IPv4-mapped/, () =>
+      parsePrefix(text, 'x'),
+    );
+  }
+  for (const text of ['fe80::1%eth0', 'fe80::1%1', '10.0.0.1%lo']) {
+    for (const parse of [parseAddress, parsePrefix]) {
+      await throws(RangeError, /^x: has a scope, ".*; connection tracking knows no interface/, () =>
+        parse(text, 'x'),
+      );
+    }
+  }
+  await throws(RangeError, /^x: expected an IPv4 or IPv6/, () => parseAddress('eth0%1', 'x'));
 });
 
 test.run();

@@ -8,6 +8,8 @@ import {
   type FlowChange,
   type FlowFilter,
   type FlowInit,
+  Iptables,
+  iptables,
   NetfilterError,
   type TupleInit,
 } from '../../src/index.js';
@@ -99,7 +101,12 @@ const addresses: Wrong[] = [
 ];
 
 const prefixes: Wrong[] = [
-  ...addresses,
+  ...addresses.filter(([value]) => !Array.isArray(value)),
+  [[], RangeError, '$', /at least one address/],
+  [['10.0.0.1', 'x'], RangeError, '$[1]'],
+  [['10.0.0.1', undefined], TypeError, '$[1]'],
+  [Object.assign(['::1'], { 2: '::2' }), TypeError, '$[1]', /hole/],
+  [Array.from({ length: 257 }, () => '10.0.0.1/255.0.0.255'), RangeError, '$', /256 masks/],
   ...[
     '10.0.0.0/33',
     '10.0.0.0/-1',
@@ -112,14 +119,29 @@ const prefixes: Wrong[] = [
 ];
 
 const portRanges: Wrong[] = [
-  ...integers(65535).filter(([value]) => !Array.isArray(value)),
-  [[], TypeError, '$'],
-  [[1], TypeError, '$'],
-  [[1, 2, 3], TypeError, '$'],
-  [[2, 1], RangeError, '$', /from not above to/],
-  [['1', 2], TypeError, '$[0]'],
+  ...integers(65535).filter(([value]) => typeof value !== 'object' || value === null),
+  [[], RangeError, '$', /at least one/],
+  [[2, '1'], TypeError, '$[1]'],
   [[1, 65536], RangeError, '$[1]'],
   [[-1, 1], RangeError, '$[0]'],
+  [[[1, 2]], TypeError, '$[0]', /a port or \{ from, to \}/],
+  [[1, undefined], TypeError, '$[1]'],
+  [{}, TypeError, '$.from'],
+  [{ from: 1 }, TypeError, '$.to'],
+  [{ from: 2, to: 1 }, RangeError, '$.from', /not above to/],
+  [{ from: 1, to: 65536 }, RangeError, '$.to'],
+  [{ from: 1, to: undefined }, TypeError, '$.to', /undefined/],
+  [{ from: 1, to: 2, step: 1 }, TypeError, '$.step'],
+  [
+    [
+      { from: 1, to: 2 },
+      { from: 9, to: 8 },
+    ],
+    RangeError,
+    '$[1].from',
+  ],
+  [new Set([1]), TypeError, '$', /got a Set/],
+  [Object.assign([1], { 2: 3 }), TypeError, '$[1]', /hole/],
 ];
 
 const protocols: Wrong[] = [
@@ -212,7 +234,57 @@ const filters: Wrong[] = [
   [{ family: 'ipv6', src: '10.0.0.0/8' }, RangeError, '$.orig.src', /IPv4 .* IPv6/],
   [{ src: '10.0.0.1', dst: '::1' }, RangeError, '$.orig.dst', /IPv6 .* IPv4/],
   [{ orig: { src: '::1' }, reply: { dst: '1.1.1.1' } }, RangeError, '$.reply.dst'],
+  [
+    new (class Filter {
+      mark = 1;
+    })(),
+    TypeError,
+    '$',
+    /got a Filter/,
+  ],
+  [Object.create({ mark: 1 }), TypeError, '$', /of no class/],
+  [
+    Object.defineProperty({ mark: 1 }, 'src', { value: '10.0.0.1' }),
+    TypeError,
+    '$.src',
+    /enumerable/,
+  ],
+  [{ mark: 1, orig: Object.create({ src: '10.0.0.1' }) }, TypeError, '$.orig', /of no class/],
 ];
+
+/** What no flow can match: where the message begins, and the other field that it names. */
+const contradictions: Wrong[] = (
+  [
+    [{ protocol: 'icmp', srcPort: 80 }, 'srcPort', 'protocol'],
+    [{ protocol: ['esp', 1, 'igmp'], orig: { dstPort: [1, 2] } }, 'orig.dstPort', 'protocol'],
+    [{ protocol: 58, reply: { srcPort: 80 } }, 'reply.srcPort', 'protocol'],
+    [{ protocol: 'tcp', orig: { icmpType: 8 } }, 'orig.icmpType', 'protocol'],
+    [{ protocol: [6, 'udp'], reply: { icmpId: 8 } }, 'reply.icmpId', 'protocol'],
+    [{ orig: { icmpCode: 0 }, reply: { dstPort: 5 } }, 'reply.dstPort', 'orig.icmpCode'],
+    [{ orig: { icmpType: 8 }, state: 'CLOSE' }, 'orig.icmpType', 'state'],
+    [{ protocol: 'udp', state: 'ESTABLISHED' }, 'state', 'protocol'],
+    [{ protocol: 'tcp', state: 'CLOSED' }, 'state', 'protocol'],
+    [{ protocol: ['sctp', 'udp'], state: ['LISTEN', 'SYN_SENT'] }, 'state', 'protocol'],
+    [{ protocol: 'icmp', family: 'ipv6' }, 'family', 'protocol'],
+    [{ protocol: 'icmpv6', src: '10.0.0.1' }, 'orig.src', 'protocol'],
+    [{ protocol: ['icmp', 'tcp'], dst: '::1', reply: { icmpId: 1 } }, 'reply.icmpId', 'orig.dst'],
+    [{ family: 'ipv4', src: '::/0' }, 'orig.src', 'family'],
+    [{ family: 'ipv6', src: '::ffff:10.0.0.1' }, 'orig.src', 'family'],
+    [{ src: ['10.0.0.1', '::ffff:10.0.0.2'], dst: ['::1', 'fd00::/8'] }, 'orig.dst', 'orig.src'],
+    [{ dst: '::1/ffff::1', reply: { src: '1.1.1.1/8' } }, 'reply.src', 'orig.dst'],
+    [{ status: { all: ['assured', 'dying'], none: ['dying'] } }, 'status.all', 'status.none'],
+    [{ status: { any: ['assured'], none: ['dying', 'assured'] } }, 'status.any', 'status.none'],
+    [{ mark: { value: 5, mask: 1 } }, 'mark.value', 'mark.mask'],
+  ] as const
+).map(([filter, first, second]) => {
+  const other = second.replace('.', '\\.');
+  return [
+    filter,
+    RangeError,
+    `$.${first}`,
+    new RegExp(`filter\\.${other}\\b.*: nothing could match$`),
+  ];
+});
 
 const ports = { srcPort: 1, dstPort: 2 };
 const v4 = { src: '10.0.0.1', dst: '10.0.0.2' };
@@ -469,7 +541,7 @@ const changes: Wrong[] = [
 ];
 
 test('filters, of every method that takes one', async () => {
-  const list = at('filter', filters);
+  const list = at('filter', [...filters, ...contradictions]);
   await refused((filter) => conntrack.dump(filter as FlowFilter), list);
   await refused((filter) => drain(conntrack.dumpBatches(filter as FlowFilter)), list);
   await refused((filter) => conntrack.deleteWhere(filter as FlowFilter), list);
@@ -483,6 +555,10 @@ test('filters, of every method that takes one', async () => {
   await refused((filter) => conntrack.deleteWhere(filter as FlowFilter), empty);
   await refused((filter) => conntrack.updateWhere(filter as FlowFilter, { mark: 1 }), empty);
   await refused((filter) => conntrack.flush(filter as FlowFilter), empty);
+  await refused(
+    (filter) => conntrack.flush(filter as FlowFilter),
+    [[undefined, TypeError, 'filter', /call flush\(\)/]],
+  );
   await refused(
     (filter) => conntrack.deleteWhere(filter as FlowFilter),
     [[undefined, TypeError, 'filter']],
@@ -591,6 +667,7 @@ test('options', async () => {
       ...notObjects,
       [{ namespace: 'x' }, TypeError, '$.namespace', /no such field/],
       ...[null, {}, true, []].map((value): Wrong => [{ netns: value }, TypeError, '$.netns']),
+      [{ netns: undefined }, TypeError, '$.netns', /is undefined/],
       ...['', '.', '..', 'a\0b', 0, -1, 1.5, 2 ** 31].map(
         (value): Wrong => [{ netns: value }, RangeError, '$.netns'],
       ),
@@ -599,6 +676,67 @@ test('options', async () => {
       [{ receiveBuffer: '8M' }, TypeError, '$.receiveBuffer'],
     ]),
   );
+});
+
+test("tables of another namespace: a name that is undefined is not this process's", async () => {
+  await refused(
+    (value) => Iptables.open(value as object),
+    at('options', [
+      ...notObjects,
+      [{ netns: undefined }, TypeError, '$.netns', /is undefined/],
+      [{ netns: undefined, family: 'ipv6' }, TypeError, '$.netns', /is undefined/],
+      [{ namespace: 'x' }, TypeError, '$.namespace', /no such field/],
+      [{ family: 'inet' }, RangeError, '$.family'],
+    ]),
+  );
+  await refused(
+    (options) => iptables.restore('*filter\nCOMMIT\n', options as object),
+    [
+      [{ noflush: undefined }, TypeError, 'options.noflush', /is undefined/],
+      [{ test: undefined }, TypeError, 'options.test', /is undefined/],
+    ],
+  );
+  await refused(
+    (options) => conntrack.expectations.flush(options as object),
+    [
+      [undefined, TypeError, 'options', /call flush\(\)/],
+      [{ helper: undefined }, TypeError, 'options.helper', /is undefined/],
+      [null, TypeError, 'options'],
+    ],
+  );
+});
+
+test('a filter is read once: what changes between two reads does not widen it', async () => {
+  for (const name of ['src', 'mark', 'protocol', 'status', 'orig'] as const) {
+    const good = { src: '10.0.0.1', mark: 1, protocol: 'tcp', status: 'assured', orig: {} }[name];
+    let reads = 0;
+    const filter = Object.defineProperty({ zone: 1 }, name, {
+      enumerable: true,
+      get: () => (reads++ === 0 ? good : undefined),
+    });
+    await accepted(() => conntrack.deleteWhere(filter as FlowFilter));
+    assert.is(reads, 1, name);
+  }
+});
+
+test('lists of a million entries are taken, and said in a bounded message', async () => {
+  const million = 1_000_000;
+  const ports = Array.from({ length: million }, (_, i) => (i * 7) % 65536);
+  const list = Array.from(
+    { length: 100_000 },
+    (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
+  );
+  await accepted(() => conntrack.dump({ protocol: new Array(million).fill('tcp') }));
+  await accepted(() => conntrack.dump({ state: new Array(million).fill('CLOSE') }));
+  await accepted(() => conntrack.dump({ status: new Array(million).fill('assured') }));
+  await accepted(() =>
+    conntrack.dump({ dstPort: ports, srcPort: ports.map((from) => ({ from, to: 65535 })) }),
+  );
+  await accepted(() => conntrack.dump({ src: list, dst: list, reply: { dst: [...list, '::/0'] } }));
+  const error = await throws(RangeError, /^filter\.protocol\[999999\]: /, () =>
+    conntrack.dump({ protocol: [...new Array(million - 1).fill(6), 'x'.repeat(million)] as never }),
+  );
+  assert.ok(error.message.length < 400);
 });
 
 test('settings', async () => {
@@ -626,7 +764,12 @@ test('an aborted signal and a good argument: neither is taken for a bad one', as
   const signal = AbortSignal.abort(reason);
   await throws(Error, /^enough$/, () => conntrack.dump({ mark: 1 }, { signal }));
   await throws(Error, /^enough$/, () => drain(conntrack.dumpBatches({ mark: 1 }, { signal })));
-  await accepted(() => conntrack.dump({ src: '10.0.0.0/0', dstPort: [0, 65535], mark: 0 }));
+  await accepted(() =>
+    conntrack.dump({ src: '10.0.0.0/0', dstPort: { from: 0, to: 65535 }, mark: 0 }),
+  );
+  await accepted(() => Conntrack.open());
+  await accepted(() => Conntrack.open(undefined));
+  await accepted(() => Conntrack.open({ receiveBuffer: undefined } as object));
   await accepted(() => conntrack.dump({}, { parallel: 16, table: 'conntrack' }));
   await accepted(() => drain(conntrack.dumpBatches(undefined, { batchSize: 1, parallel: 1 })));
   await accepted(() => conntrack.get(tcp));

@@ -1,6 +1,7 @@
 // A filter's packed words: their layout is a contract with native code, and what they mean there is what
 // the filter says.
-import { checkFilter, packFilter } from '../../src/conntrack/filter.js';
+import { checkFilter } from '../../src/conntrack/filter.js';
+import { packFilter } from '../../src/conntrack/filter-pack.js';
 import type { FlowFilter } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 
@@ -14,6 +15,7 @@ const names = [
   ...['family', 'protocol', 'address', 'port', 'icmpType', 'icmpCode', 'icmpId', 'mark', 'status'],
   ...['state', 'zone', 'tupleZone', 'label', 'helper', 'nat'],
 ];
+const ones = 0xffffffff;
 const op = (name: string) => names.indexOf(name);
 
 test('each condition is its operation and operands', () => {
@@ -23,25 +25,48 @@ test('each condition is its operation and operands', () => {
     [{ family: 'ipv4' }, [op('family'), 2]],
     [{ family: 'ipv6' }, [op('family'), 10]],
     [{ protocol: 'tcp' }, [op('protocol'), 1, 6]],
-    [{ protocol: ['icmpv6', 255, 'udp'] }, [op('protocol'), 3, 58, 255, 17]],
-    [{ src: '10.1.2.3' }, [op('family'), 2, op('address'), 0, 32, ...words(10, 1, 2, 3), 0, 0, 0]],
+    [{ protocol: ['icmpv6', 255, 'udp', 58] }, [op('protocol'), 3, 58, 255, 17]],
+    [
+      { src: '10.1.2.3' },
+      [op('family'), 2, op('address'), 0, ...[1, 0, 0], 0x0a010203, 0x0a010203],
+    ],
     [
       { reply: { dst: '2001:db8::1/33' } },
       [
-        ...[op('family'), 10, op('address'), 3, 33],
-        ...words(0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+        ...[op('family'), 10, op('address'), 3, ...[0, 1, 0]],
+        ...[0x20010db8, 0, 0, 0, 0x20010db8, 0x7fffffff, ones, ones],
       ],
     ],
-    [{ dst: '0.0.0.0/0' }, [op('family'), 2, op('address'), 1, 0, 0, 0, 0, 0]],
-    [{ srcPort: 53 }, [op('port'), 0, 53, 53]],
-    [{ reply: { dstPort: [1, 65535] } }, [op('port'), 3, 1, 65535]],
+    [{ dst: '0.0.0.0/0' }, [op('family'), 2, op('address'), 1, ...[1, 0, 0], 0, ones]],
+    // Of both families; what touches or overlaps is one range.
+    [
+      { dst: ['10.0.0.1', '::/0', '10.0.0.0', '10.0.0.3', '255.255.255.255', '10.0.0.0/31'] },
+      [
+        ...[op('address'), 1, ...[3, 1, 0], 0x0a000000, 0x0a000001, 0x0a000003, 0x0a000003],
+        ...[ones, ones, ...[0, 0, 0, 0, ones, ones, ones, ones]],
+      ],
+    ],
+    [
+      { src: '10.1.2.3/255.0.0.255' },
+      [
+        ...[op('family'), 2, op('address'), 0, ...[0, 0, 1], 2],
+        ...[0x0a000003, 0, 0, 0, 0xff0000ff, 0, 0, 0],
+      ],
+    ],
+    [{ srcPort: 53 }, [op('port'), 0, 1, 53, 53]],
+    [{ reply: { dstPort: { from: 1, to: 65535 } } }, [op('port'), 3, 1, 1, 65535]],
+    [{ dstPort: [443, 80] }, [op('port'), 1, 2, 80, 80, 443, 443]],
+    [
+      { dstPort: [{ from: 5, to: 9 }, 10, 7, 65535, { from: 0, to: 0 }] },
+      [op('port'), 1, 3, ...[0, 0, 5, 10, 65535, 65535]],
+    ],
     [
       { orig: { icmpType: 8, icmpCode: 1, icmpId: 65535 } },
       [op('icmpType'), 0, 8, op('icmpCode'), 0, 1, op('icmpId'), 0, 65535],
     ],
     [{ reply: { icmpType: 0 } }, [op('icmpType'), 1, 0]],
     [{ mark: 0xffffffff }, [op('mark'), 0xffffffff, 0xffffffff]],
-    [{ mark: { value: 5, mask: 1 } }, [op('mark'), 5, 1]],
+    [{ mark: { value: 4, mask: 5 } }, [op('mark'), 4, 5]],
     [{ status: 'assured' }, [op('status'), 4, 0, 0]],
     [{ status: ['assured', 'seen_reply', 'assured'] }, [op('status'), 6, 0, 0]],
     [
@@ -49,6 +74,7 @@ test('each condition is its operation and operands', () => {
       [op('status'), 1, 0xc000, 0x200],
     ],
     [{ state: 'SYN_SENT' }, [op('state'), 1 << 1, 0, 0]],
+    [{ state: 'LISTEN' }, [op('state'), 1 << 9, 0, 0]],
     // A name that several protocols have is a state of each.
     [{ state: ['ESTABLISHED', 'NONE'] }, [op('state'), 0b1001, 0b10001, 0b1]],
     [{ zone: 0 }, [op('zone'), 0]],

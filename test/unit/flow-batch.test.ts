@@ -1,10 +1,11 @@
 // Flows and batches against plain objects and arrays: decoding, rows, slices, filters, JSON, columns. The
 // messages are made here, so that what this machine's kernel never sends is read too.
-import { checkFilter, packFilter } from '../../src/conntrack/filter.js';
+import { checkFilter } from '../../src/conntrack/filter.js';
+import { packFilter } from '../../src/conntrack/filter-pack.js';
 import { type Flow, type FlowBatch, type FlowObject, has } from '../../src/index.js';
 import { canonical, nfctAttributes } from '../support/compare.js';
 import { decodeMessages } from '../support/decode-program.js';
-import { filterMatches, randomFilter } from '../support/flow-filters.js';
+import { filterMatches, randomFilter, refusesRightly } from '../support/flow-filters.js';
 import { encodeFlow, makeFlows } from '../support/flow-messages.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { nfctParse } from '../support/nfct-oracle.js';
@@ -114,6 +115,7 @@ test('filters by function and by conditions, of slices and of filtered ones', ()
   for (let i = 0; i < 300; i++) {
     const filter = randomFilter(random, flows);
     const expected = flows.filter((flow) => filterMatches(flow, filter));
+    if (refusesRightly(filter, expected)) continue;
     const direct = batch.filter(filter);
     assert.is(direct.length, expected.length, JSON.stringify(filter));
     same(direct, expected);
@@ -140,6 +142,13 @@ test('native code agrees on what a filter matches', () => {
   const random = new Random(4);
   for (let i = 0; i < 25; i++) {
     const filter = randomFilter(random, flows);
+    if (
+      refusesRightly(
+        filter,
+        flows.filter((flow) => filterMatches(flow, filter)),
+      )
+    )
+      continue;
     const decoded = decodeMessages(messages, packFilter(checkFilter(filter)));
     const expected = flows.map((flow) => (filterMatches(flow, filter) ? 'row' : 'rejected'));
     assert.equal(decoded.verdicts, expected, JSON.stringify(filter));

@@ -27,8 +27,8 @@ namespace {
 constexpr std::uint32_t kFamilyAt = NLMSG_HDRLEN;  // nfgenmsg.nfgen_family
 constexpr std::uint32_t kAttributesAt = NLMSG_HDRLEN + sizeof(nfgenmsg);
 constexpr std::uint16_t kTupleZone = 3;  // CTA_TUPLE_ZONE
-// More instructions than a protocol list needs are not worth it.
-constexpr std::size_t kMaxProtocolRanges = 64;
+// More instructions than that for one list are not worth it.
+constexpr std::size_t kMaxRanges = 64;
 
 // Where a label's bit is in the kernel's array of long (filter.cc, has_label).
 std::uint32_t label_byte(std::uint32_t bit) {
@@ -126,11 +126,7 @@ class Compiler {
 
   void protocol() {
     if (filter_.protocol_count == 0) return;
-    struct Range {
-      std::uint32_t from;
-      std::uint32_t to;
-    };
-    std::vector<Range> ranges;
+    std::vector<Range<std::uint32_t>> ranges;
     for (std::uint32_t p = 0; p < 256; p++) {
       if (((filter_.protocols[p / 64] >> (p % 64)) & 1) == 0) continue;
       if (!ranges.empty() && ranges.back().to + 1 == p) {
@@ -139,13 +135,32 @@ class Compiler {
         ranges.push_back({p, p});
       }
     }
-    if (ranges.size() > kMaxProtocolRanges) {
+    if (ranges.size() > kMaxRanges) {
       exact_ = false;
       return;
     }
     load_protocol();
+    require_in(ranges, 0xff);
+  }
+
+  // A: a value that must be in one of the ranges, of which none ends above `most`. Of more ranges
+  // than are worth it only their ends are tested: from the first one's begin to the last one's end.
+  template <typename Value>
+  void require_in(const std::vector<Range<Value>>& ranges, std::uint32_t most) {
+    if (ranges.size() == 1 || ranges.size() > kMaxRanges) {
+      const std::uint32_t from = ranges.front().from;
+      const std::uint32_t to = ranges.back().to;
+      if (ranges.size() > 1) exact_ = false;
+      if (from == to) {
+        program_.require(BPF_JEQ, from);
+        return;
+      }
+      if (from > 0) program_.require(BPF_JGE, from);
+      if (to < most) program_.refuse(BPF_JGT, to);
+      return;
+    }
     const auto ok = program_.label();
-    for (const Range& range : ranges) {
+    for (const auto& range : ranges) {
       if (range.from == range.to) {
         program_.jump(BPF_JEQ, range.from, ok, BpfProgram::kNext);
         continue;
@@ -166,34 +181,46 @@ class Compiler {
             is_source(side) ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT);
     program_.refuse(BPF_JEQ, 0);
     program_.payload(BPF_H);
-    if (wanted.from == wanted.to) {
-      program_.require(BPF_JEQ, wanted.from);
-      return;
-    }
-    if (wanted.from > 0) program_.require(BPF_JGE, wanted.from);
-    if (wanted.to < 65535) program_.refuse(BPF_JGT, wanted.to);
+    require_in(wanted.ranges, 0xffff);
   }
 
   void address(int side) {
     if (!filter_.address[side].has_value()) return;
     const AddressMatch& wanted = *filter_.address[side];
-    const bool v6 = filter_.family == AF_INET6;
-    const int words = v6 ? 4 : 1;
-    if (wanted.bits > words * 32) {
+    if (const auto single = wanted.single(); single.has_value()) {
+      masked_address(side, *single);
+    } else if (!wanted.v4.empty() && wanted.v6.empty() && wanted.masks.empty()) {
+      require_family(AF_INET);
+      load_address(side, false);
+      program_.load_at_x(BPF_W, kPayload);
+      require_in(wanted.v4, 0xffffffffU);
+    } else {
       exact_ = false;
-      return;
     }
-    if (wanted.bits == 0) return;
+  }
+  void masked_address(int side, const AddressMask& wanted) {
+    const bool v6 = wanted.family == AF_INET6;
+    require_family(wanted.family);
+    bool loaded = false;
+    for (std::uint32_t i = 0; i < (v6 ? 4U : 1U); i++) {
+      if (wanted.mask[i] == 0) continue;
+      if (!loaded) load_address(side, v6);
+      loaded = true;
+      program_.load_at_x(BPF_W, kPayload + i * 4);
+      program_.mask(wanted.mask[i]);
+      program_.require(BPF_JEQ, wanted.value[i]);
+    }
+  }
+  void require_family(std::uint8_t family) {
+    if (filter_.family == family) return;  // tested already
+    program_.emit(BPF_LD | BPF_B | BPF_ABS, kFamilyAt);
+    program_.require(BPF_JEQ, family);
+  }
+  // X: offset of the address.
+  void load_address(int side, bool v6) {
     find_in(locate(direction_of(side), kIp), address_type(side, v6));
     program_.accept_if_zero();
     program_.to_x();
-    for (int i = 0; i < words; i++) {
-      const std::uint32_t mask = ntohl(wanted.mask.words[i]);
-      if (mask == 0) break;
-      program_.load_at_x(BPF_W, kPayload + static_cast<std::uint32_t>(i) * 4);
-      program_.mask(mask);
-      program_.require(BPF_JEQ, ntohl(wanted.value.words[i]));
-    }
   }
   static std::uint16_t address_type(int side, bool v6) {
     if (v6) return is_source(side) ? CTA_IP_V6_SRC : CTA_IP_V6_DST;

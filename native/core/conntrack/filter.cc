@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <bit>
+#include <iterator>
+#include <utility>
 
 namespace nf::ct {
 namespace {
@@ -31,25 +34,80 @@ class Words {
   bool ok_ = true;
 };
 
-AddressMatch make_address(Words& words, int bits) {
-  AddressMatch match;
-  match.bits = bits;
-  for (int i = 0; i < 4; i++) {
-    const int in_word = bits - i * 32;
-    const std::uint32_t mask =
-        in_word >= 32 ? 0xffffffffU : (in_word <= 0 ? 0U : ~(0xffffffffU >> in_word));
-    match.mask.words[i] = htonl(mask);
-    match.value.words[i] = words.next() & match.mask.words[i];
-  }
-  return match;
+AddressNumber next_address(Words& words) {
+  AddressNumber number;
+  for (auto& word : number) word = words.next();
+  return number;
 }
 
-bool same_prefix(const Address& address, const AddressMatch& match) {
-  std::uint32_t differ = 0;
-  for (int i = 0; i < 4; i++) {
-    differ |= (address.words[i] ^ match.value.words[i]) & match.mask.words[i];
+// IPv4 in the first word, whatever the others hold.
+AddressNumber number_of(std::uint8_t family, const Address& address) {
+  AddressNumber number{};
+  for (int i = 0; i < (family == AF_INET6 ? 4 : 1); i++) number[i] = ntohl(address.words[i]);
+  return number;
+}
+
+// Ascending and apart from each other: what a search by halves needs.
+template <typename Value>
+bool in_order(const std::vector<Range<Value>>& ranges) {
+  for (std::size_t i = 0; i < ranges.size(); i++) {
+    if (ranges[i].to < ranges[i].from) return false;
+    if (i > 0 && !(ranges[i - 1].to < ranges[i].from)) return false;
   }
-  return differ == 0;
+  return true;
+}
+
+template <typename Value>
+bool in_ranges(const std::vector<Range<Value>>& ranges, const Value& value) {
+  const auto after = std::upper_bound(
+      ranges.begin(), ranges.end(), value,
+      [](const Value& left, const Range<Value>& right) { return left < right.from; });
+  return after != ranges.begin() && !(std::prev(after)->to < value);
+}
+
+bool read_address(Words& words, AddressMatch& match) {
+  const std::uint32_t v4 = words.next();
+  const std::uint32_t v6 = words.next();
+  const std::uint32_t masks = words.next();
+  if (v4 == 0 && v6 == 0 && masks == 0) return false;
+  // Nothing is set aside by the counts: they may be wrong.
+  for (std::uint32_t i = 0; i < v4 && words.ok(); i++) {
+    const std::uint32_t from = words.next();
+    match.v4.push_back({from, words.next()});
+  }
+  for (std::uint32_t i = 0; i < v6 && words.ok(); i++) {
+    const AddressNumber from = next_address(words);
+    match.v6.push_back({from, next_address(words)});
+  }
+  for (std::uint32_t i = 0; i < masks && words.ok(); i++) {
+    const std::uint32_t family = words.next();
+    if (family != AF_INET && family != AF_INET6) return false;
+    AddressMask mask{static_cast<std::uint8_t>(family), next_address(words), {}};
+    mask.mask = next_address(words);
+    for (int k = 0; k < 4; k++) mask.value[k] &= mask.mask[k];
+    match.masks.push_back(mask);
+  }
+  return in_order(match.v4) && in_order(match.v6);
+}
+
+bool read_ports(Words& words, PortMatch& match) {
+  const std::uint32_t count = words.next();
+  if (count == 0) return false;
+  for (std::uint32_t i = 0; i < count && words.ok(); i++) {
+    const std::uint32_t from = words.next();
+    const std::uint32_t to = words.next();
+    if (from > to || to > 65535) return false;
+    match.ranges.push_back({static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to)});
+  }
+  if (!in_order(match.ranges)) return false;
+  if (count == 1) return true;
+  match.bits.resize(65536 / 64);
+  for (const auto& range : match.ranges) {
+    for (std::uint32_t port = range.from; port <= range.to; port++) {
+      match.bits[port / 64] |= std::uint64_t{1} << (port % 64);
+    }
+  }
+  return true;
 }
 
 bool has_label(const Attribute& labels, std::uint32_t bit) {
@@ -104,19 +162,17 @@ Result<Filter> Filter::compile(std::span<const std::uint32_t> input) {
       }
       case FilterOp::address: {
         const std::uint32_t side = words.next();
-        const std::uint32_t bits = words.next();
-        if (side >= kSides || bits > 128) return bad("address");
-        filter.address[side] = make_address(words, static_cast<int>(bits));
+        AddressMatch match;
+        if (side >= kSides || !read_address(words, match)) return bad("address");
+        filter.address[side] = std::move(match);
         filter.tuples_ = true;
         break;
       }
       case FilterOp::port: {
         const std::uint32_t side = words.next();
-        const std::uint32_t from = words.next();
-        const std::uint32_t to = words.next();
-        if (side >= kSides || from > to || to > 65535) return bad("port");
-        filter.port[side] =
-            PortMatch{static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to)};
+        PortMatch match;
+        if (side >= kSides || !read_ports(words, match)) return bad("port");
+        filter.port[side] = std::move(match);
         filter.tuples_ = true;
         break;
       }
@@ -193,10 +249,50 @@ Result<Filter> Filter::compile(std::span<const std::uint32_t> input) {
     }
     if (!words.ok()) return bad("too few words");
   }
-  for (const auto& address : filter.address) {
-    if (address.has_value() && filter.family == 0) return bad("address without family");
-  }
   return filter;
+}
+
+bool AddressMatch::matches(std::uint8_t family, const Address& address) const {
+  if (family == AF_INET) {
+    if (in_ranges(v4, ntohl(address.words[0]))) return true;
+  } else if (!v6.empty() && in_ranges(v6, number_of(family, address))) {
+    return true;
+  }
+  if (masks.empty()) return false;
+  const AddressNumber number = number_of(family, address);
+  return std::any_of(masks.begin(), masks.end(), [&](const AddressMask& mask) {
+    if (mask.family != family) return false;
+    std::uint32_t differ = 0;
+    for (int i = 0; i < 4; i++) differ |= (number[i] & mask.mask[i]) ^ mask.value[i];
+    return differ == 0;
+  });
+}
+
+std::optional<AddressMask> AddressMatch::single() const {
+  if (v4.size() + v6.size() + masks.size() != 1) return std::nullopt;
+  if (!masks.empty()) return masks[0];
+  AddressMask found;
+  AddressNumber last{};
+  if (!v4.empty()) {
+    found.family = AF_INET;
+    found.value[0] = v4[0].from;
+    last[0] = v4[0].to;
+  } else {
+    found.family = AF_INET6;
+    found.value = v6[0].from;
+    last = v6[0].to;
+  }
+  // A prefix: the bits in which the ends differ come last, all 0 in the one and all 1 in the other.
+  const int words = found.family == AF_INET6 ? 4 : 1;
+  bool ended = false;
+  for (int i = 0; i < words; i++) {
+    const std::uint32_t differ = found.value[i] ^ last[i];
+    const bool prefix = ended ? differ == 0xffffffffU : (differ & (differ + 1)) == 0;
+    if (!prefix || (found.value[i] & differ) != 0) return std::nullopt;
+    found.mask[i] = ~differ;
+    ended = ended || differ != 0;
+  }
+  return found;
 }
 
 int Filter::single_protocol() const {
@@ -225,11 +321,13 @@ bool Filter::matches(const Row& row) const {
 
 bool Filter::matches_tuples(const Row& row) const {
   for (int side = 0; side < kSides; side++) {
-    if (address[side].has_value() && !same_prefix(row.address[side], *address[side])) return false;
+    if (address[side].has_value() && !address[side]->matches(row.family, row.address[side])) {
+      return false;
+    }
     if (port[side].has_value()) {
       const bool original = side == kOrigSrc || side == kOrigDst;
       if (!row.have(original ? has::origPorts : has::replyPorts)) return false;
-      if (row.port[side] < port[side]->from || row.port[side] > port[side]->to) return false;
+      if (!port[side]->matches(row.port[side])) return false;
     }
   }
   return matches_icmp(row, kOrig) && matches_icmp(row, kReply);

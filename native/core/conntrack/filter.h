@@ -2,25 +2,58 @@
 // and compiles them. Every row that reaches a caller has passed `matches`, whatever the kernel did.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/conntrack/row.h"
 #include "core/result.h"
 
 namespace nf::ct {
 
-struct AddressMatch {
-  Address value{};  // masked
-  Address mask{};
-  int bits = 0;
+// An address as a number, IPv4 in the first word: what comes first is most significant.
+using AddressNumber = std::array<std::uint32_t, 4>;
+
+template <typename Value>
+struct Range {
+  Value from{};
+  Value to{};
 };
 
+struct AddressMask {
+  std::uint8_t family = 0;
+  AddressNumber value{};  // masked
+  AddressNumber mask{};
+};
+
+// Addresses that match: in one of the ascending ranges of their family, or under one of the masks.
+struct AddressMatch {
+  std::vector<Range<std::uint32_t>> v4;
+  std::vector<Range<AddressNumber>> v6;
+  std::vector<AddressMask> masks;
+
+  bool matches(std::uint8_t family, const Address& address) const;
+  // The one prefix or mask that this is.
+  std::optional<AddressMask> single() const;
+};
+
+// Ports that match, as ascending ranges; of several also by a bit each.
 struct PortMatch {
-  std::uint16_t from = 0;
-  std::uint16_t to = 0;
+  std::vector<Range<std::uint16_t>> ranges;
+  std::vector<std::uint64_t> bits;
+
+  bool matches(std::uint16_t port) const {
+    if (bits.empty()) return port >= ranges[0].from && port <= ranges[0].to;
+    return ((bits[port / 64U] >> (port % 64U)) & 1) != 0;
+  }
+  // The only port, or -1.
+  int single() const {
+    const bool one = ranges.size() == 1 && ranges[0].from == ranges[0].to;
+    return one ? ranges[0].from : -1;
+  }
 };
 
 struct StatusMatch {

@@ -39,16 +39,22 @@ enum FilterFlag : std::uint32_t {
   kProtoIcmp6Id = 1U << 11,
 };
 
-bool exact_v4(const Filter& filter, Side side) {
-  return filter.family == AF_INET && filter.address[side].has_value() &&
-         filter.address[side]->bits == 32;
+// The one IPv4 address of a side that can match.
+std::optional<std::uint32_t> exact_v4(const Filter& filter, Side side) {
+  const auto& match = filter.address[side];
+  if (filter.family != AF_INET || !match.has_value()) return std::nullopt;
+  const auto single = match->single();
+  if (!single || single->family != AF_INET || single->mask[0] != 0xffffffffU) return std::nullopt;
+  return single->value[0];
 }
 
 bool exact_port(const Filter& filter, Side side) {
   const int protocol = filter.single_protocol();
   return (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && filter.port[side].has_value() &&
-         filter.port[side]->from == filter.port[side]->to;
+         filter.port[side]->single() >= 0;
 }
+
+std::uint16_t exact(const PortMatch& match) { return static_cast<std::uint16_t>(match.single()); }
 
 std::uint32_t icmp_flags(const Filter& filter, int direction) {
   const int protocol = filter.single_protocol();
@@ -68,8 +74,8 @@ std::uint32_t tuple_flags(const Filter& filter, Direction direction) {
   const Side src = direction == kOrig ? kOrigSrc : kReplySrc;
   const Side dst = direction == kOrig ? kOrigDst : kReplyDst;
   std::uint32_t flags = icmp_flags(filter, direction);
-  if (exact_v4(filter, src)) flags |= kIpSrc;
-  if (exact_v4(filter, dst)) flags |= kIpDst;
+  if (exact_v4(filter, src).has_value()) flags |= kIpSrc;
+  if (exact_v4(filter, dst).has_value()) flags |= kIpDst;
   if (exact_port(filter, src)) flags |= kProtoSrcPort;
   if (exact_port(filter, dst)) flags |= kProtoDstPort;
   // Port and ICMP flags need the protocol; it also serves alone, in the original direction.
@@ -86,18 +92,18 @@ void append_tuple(const Filter& filter, Direction direction, std::uint32_t flags
   if ((flags & (kIpSrc | kIpDst)) != 0) {
     const auto ip = message.open_nest(CTA_TUPLE_IP);
     if ((flags & kIpSrc) != 0) {
-      message.bytes(CTA_IP_V4_SRC, filter.address[src]->value.bytes, 4);
+      message.be32(CTA_IP_V4_SRC, exact_v4(filter, src).value_or(0));
     }
     if ((flags & kIpDst) != 0) {
-      message.bytes(CTA_IP_V4_DST, filter.address[dst]->value.bytes, 4);
+      message.be32(CTA_IP_V4_DST, exact_v4(filter, dst).value_or(0));
     }
     message.close_nest(ip);
   }
   if ((flags & kProtoNum) != 0) {
     const auto proto = message.open_nest(CTA_TUPLE_PROTO);
     message.u8(CTA_PROTO_NUM, static_cast<std::uint8_t>(filter.single_protocol()));
-    if ((flags & kProtoSrcPort) != 0) message.be16(CTA_PROTO_SRC_PORT, filter.port[src]->from);
-    if ((flags & kProtoDstPort) != 0) message.be16(CTA_PROTO_DST_PORT, filter.port[dst]->from);
+    if ((flags & kProtoSrcPort) != 0) message.be16(CTA_PROTO_SRC_PORT, exact(*filter.port[src]));
+    if ((flags & kProtoDstPort) != 0) message.be16(CTA_PROTO_DST_PORT, exact(*filter.port[dst]));
     const bool v4 = filter.family == AF_INET;
     if ((flags & (kProtoIcmpType | kProtoIcmp6Type)) != 0) {
       message.u8(v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, *filter.icmp_type[direction]);
