@@ -62,7 +62,8 @@ function wantedOf(given: string | readonly string[]): Wanted {
     masks: [],
   };
   for (const text of list(given)) {
-    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?$/.exec(text);
+    const dotted = text.replace(/^::ffff:0:0(?=\/|$)/, '::ffff:0.0.0.0');
+    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?$/.exec(dotted);
     const plain =
       mapped === null
         ? text
