@@ -24,7 +24,7 @@ const late = {
   'iptables/rule-check.ts': ['checkRule', 'extensionFor', 'takeRule'],
   'iptables/rule-parser.ts': ['RuleParser'],
   'iptables/rule-read.ts': ['hasRaw', 'readMatches', 'readParts', 'readTarget'],
-  'iptables/rule-words.ts': ['quote', 'splitWords'],
+  'iptables/rule-words.ts': ['bare', 'quote', 'splitWords'],
   'iptables/save.ts': ['saveTable'],
   'iptables/table.ts': ['Table'],
   'iptables/watch.ts': ['watchRules'],

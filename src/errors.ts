@@ -282,6 +282,19 @@ export function tableReverted(operation: string): XtablesError {
   return new XtablesError(line(operation, code, text), { code, operation });
 }
 
+/** Something of a table that no text for iptables-restore can say. */
+export function noText(operation: string, detail: string): XtablesError {
+  const code = 'ERR_NETFILTER_NO_TEXT';
+  const text = 'what the table holds cannot be written so that it reads back the same';
+  const hint = 'delete or rename it in an edit, or name the other tables in `tables`';
+  return new XtablesError(line(operation, code, text, detail, hint), {
+    code,
+    operation,
+    detail,
+    hint,
+  });
+}
+
 /** The distributions' names for the packages that hold each library. */
 export const libraryPackages: Record<string, string> = {
   'libnetfilter_conntrack.so.3':

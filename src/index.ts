@@ -80,6 +80,7 @@ export {
   ip6tables,
   iptables,
   type LockWait,
+  type SaveOptions,
 } from './iptables/iptables.js';
 export type { RestoreOptions } from './iptables/restore.js';
 export {

@@ -1,5 +1,6 @@
 // Which rules an error is about: told beside the error, so that a caller who knows where a rule came from
 // can say so. Also what the kernel looks up by name when it takes a rule.
+import { NetfilterError } from '../errors.js';
 import type { EditState, NewRule } from './edit-state.js';
 
 type About = (rule: NewRule) => boolean;
@@ -16,12 +17,14 @@ export function blame<E extends Error>(error: E, about: About): E {
 export function culprit(error: unknown, state: EditState): NewRule | undefined {
   if (!(error instanceof Error)) return undefined;
   const about = blamed.get(error);
-  const named = /\(rule (\d+) of chain (.*)/s.exec(error.message);
+  // As commit.cc writes it: a colon, or nothing, is behind the name.
+  const detail = error instanceof NetfilterError ? (error.detail ?? '') : '';
+  const named = /^rule (\d+) of chain (.*)/s.exec(detail);
   for (const { chain, index, item } of state.newRules()) {
     if (about?.(item)) return item;
     if (named === null || Number(named[1]) !== index || !named[2]!.startsWith(chain.name)) continue;
-    // As commit.cc writes it: a colon or the bracket ends the name.
-    if (/^[:)]/.test(named[2]!.slice(chain.name.length))) return item;
+    const rest = named[2]!.slice(chain.name.length);
+    if (rest === '' || rest.startsWith(':')) return item;
   }
   return undefined;
 }

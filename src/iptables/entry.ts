@@ -3,11 +3,18 @@
 import { badRange, badType } from '../errors.js';
 import type { Not, Place } from './extensions/define.js';
 import { isNot, onlyNot, refused } from './extensions/define.js';
-import { bytesToText, littleEndian, textAt, textToBytes } from './extensions/stores.js';
+import {
+  bytesToText,
+  hasLoneSurrogates,
+  littleEndian,
+  textAt,
+  textToBytes,
+} from './extensions/stores.js';
 import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import { applyMask, formatAddress, formatMask, maskPrefix, parseAddress } from './ip-text.js';
+import { formatAddress, parseAddress } from './ip-text.js';
+import { bare } from './rule-words.js';
 
 export interface Counters {
   packets: bigint;
@@ -295,8 +302,11 @@ export function checkInterface(value: unknown, at: Place): string {
   if (typeof value !== 'string') throw badType(at.path, 'a string', value);
   const length = textToBytes(value).length;
   if (length === 0 || length >= ifnamsiz) throw badRange(at.path, 'a name of 1…15 bytes', value);
-  // iptables takes them with a warning, and then prints a rule that cannot be read back.
-  if (/[\s\0]/.test(value)) throw refused(at.path, 'an interface name holds no white space');
+  // White space iptables takes with a warning, and then prints a rule that cannot be read back.
+  if (/[\n\0]/.test(value)) throw refused(at.path, 'a line break or NUL cannot stand in it');
+  if (hasLoneSurrogates(value)) {
+    throw refused(at.path, 'half of a surrogate pair cannot stand in it');
+  }
   return value;
 }
 
@@ -394,21 +404,19 @@ export function printHead(head: RuleHead): string {
   };
   put('-s', head.src, printNetwork);
   put('-d', head.dst, printNetwork);
-  // `+` alone matches every interface: its mask is empty and iptables-save leaves it out.
-  put('-i', head.in, (name) => (name === '+' ? '' : name));
-  put('-o', head.out, (name) => (name === '+' ? '' : name));
+  // `+` alone matches every interface: its mask is empty and iptables-save leaves it out. Negated it
+  // matches none, which iptables-save forgets, and the rule it writes matches everything.
+  put('-i', head.in, (name) => (name === '+' && !isNot(head.in) ? '' : bare(name)));
+  put('-o', head.out, (name) => (name === '+' && !isNot(head.out) ? '' : bare(name)));
   put('-p', head.protocol, (name) => (name === 'all' ? '' : name));
   put('-f', head.fragment, () => '');
   return text;
 }
 
-/** iptables-save always writes the mask of an address. */
+/** iptables-save always writes the mask of an address; everything else is in its form already. */
 function printNetwork(text: string): string {
-  const parsed = parseNetwork(text, text.includes(':') ? 'ipv6' : 'ipv4');
-  if (parsed === undefined) return text;
-  const prefix = maskPrefix(parsed.mask);
-  const address = formatAddress(applyMask(parsed.address, parsed.mask));
-  return `${address}/${prefix ?? formatMask(parsed.mask)}`;
+  if (text.includes('/')) return text;
+  return text.includes(':') ? `${text}/128` : `${text}/32`;
 }
 
 /** Of most rules of a table that was just made. */

@@ -19,6 +19,7 @@ import { type Backend, type BackendReport, detectBackend, requireLegacy } from '
 import { familyNumber, readSnapshot } from './commit.js';
 import type { TableEdit } from './edit.js';
 import { runEdit } from './edit-run.js';
+import { textToBytes } from './extensions/stores.js';
 import { LinkedSignal, sharedController } from './linked-signal.js';
 import type { LockOptions } from './lock.js';
 import { PendingEdit } from './pending-edit.js';
@@ -54,10 +55,20 @@ export interface LockWait {
   signal?: AbortSignal;
 }
 
+export interface SaveOptions {
+  /** Default: those that the namespace has. */
+  tables?: readonly TableName[];
+  /** The counters of every rule, before it. */
+  counters?: boolean;
+  signal?: AbortSignal;
+}
+
 export interface EditOptions extends LockWait {
   /**
    * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
-   * resolves to. The timer lives in this process, and keeps it alive.
+   * resolves to. The timer lives in this process, keeps it alive and dies with it: after a crash, a kill
+   * or a reboot of the host nobody puts the old table back. Where the new rules may cut off whoever would
+   * mend them, let another process watch over it.
    */
   revertAfter?: number;
 }
@@ -281,12 +292,20 @@ export class Iptables implements Disposable, AsyncDisposable {
   /**
    * The tables as iptables-save writes them: those that the namespace has, or the ones that are named.
    * `counters` puts `[packets:bytes]` before every rule (the policies always have theirs).
+   *
+   * The text goes through a file in UTF-8 unchanged. A match or target with bytes that are not UTF-8 is
+   * written as its bytes in hexadecimal (`--raw-payload`), which only this package reads. With
+   * `as: 'bytes'` it is what iptables-save writes, byte for byte, for iptables-restore too: write it to the
+   * file as it is.
+   * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, where no text would be
+   *   read back as what is there: a line break in a comment, white space in a chain's name …
    */
-  async save(
-    options: { tables?: readonly TableName[]; counters?: boolean; signal?: AbortSignal } = {},
-  ): Promise<string> {
+  save(options: SaveOptions & { as: 'bytes' }): Promise<Uint8Array>;
+  save(options?: SaveOptions & { as?: 'text' }): Promise<string>;
+  async save(options: SaveOptions & { as?: 'text' | 'bytes' } = {}): Promise<string | Uint8Array> {
     const given = objectAt(options, 'options');
-    onlyFields(given, new Set(['tables', 'counters', 'signal']), 'options');
+    onlyFields(given, new Set(['tables', 'counters', 'signal', 'as']), 'options');
+    const as = oneOf(options.as ?? 'text', 'options.as', ['text', 'bytes']);
     const counters =
       options.counters !== undefined && booleanAt(options.counters, 'options.counters');
     const signal = signalAt(options.signal, 'options.signal');
@@ -295,10 +314,10 @@ export class Iptables implements Disposable, AsyncDisposable {
     const texts: string[] = [];
     for (const name of names ?? (await this.tables())) {
       const table = new Table(await readSnapshot(this.#session, this.family, name, signal));
-      texts.push(await saveTable(table, counters));
+      texts.push(await saveTable(table, counters, as === 'bytes'));
       signal?.throwIfAborted();
     }
-    return texts.join('');
+    return as === 'bytes' ? textToBytes(texts.join('')) : texts.join('');
   }
 
   /**
@@ -306,7 +325,11 @@ export class Iptables implements Disposable, AsyncDisposable {
    * Unlike it, nothing is changed unless the whole text is right. Errors name the line.
    *
    * Tables of the text lose what they hold, unless `noflush`; other tables are left alone. `counters`
-   * takes over the counters of the text. `test` checks against the tables and changes nothing.
+   * takes over the counters of the text. `test` checks against the tables and what the kernel has, and
+   * changes nothing.
+   *
+   * Give a file as the bytes that it holds: `restore(await readFile(path))`. Bytes that are not UTF-8 are
+   * kept then; a string has them as lone surrogates U+DC80…U+DCFF.
    */
   async restore(text: string | Uint8Array, options: RestoreOptions & LockWait = {}): Promise<void> {
     if (typeof text !== 'string' && !(text instanceof Uint8Array)) {

@@ -107,7 +107,7 @@ export function checkChainName(name: unknown, path: string): string {
   if (length < 1 || length > maxNameLength) {
     throw badRange(path, `a chain name of 1…${maxNameLength} bytes`, name);
   }
-  if (/[\s\0]/.test(name)) throw refused(path, 'a chain name holds no white space');
+  if (/[ \t\n\v\f\r\0]/.test(name)) throw refused(path, 'a chain name holds no white space');
   if (name.startsWith('-') || name.startsWith('!')) {
     throw refused(path, `a chain name does not begin with ${name[0]}`);
   }

@@ -82,7 +82,7 @@ export function quote(text: string): string {
  * which iptables-save fails to see.
  */
 export function bare(text: string): string {
-  if (/^[^\s"]+$/.test(text)) return text;
+  if (/^[^ \t\n\v\f\r"]+$/.test(text)) return text;
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 

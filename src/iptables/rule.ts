@@ -32,6 +32,7 @@ import type {
   Target,
 } from './rule-types.js';
 import { isVerdict, noTarget } from './rule-types.js';
+import { bare } from './rule-words.js';
 
 export type { Counters } from './entry.js';
 export type { Not, UnknownExtension } from './extensions/define.js';
@@ -90,6 +91,11 @@ export class Rule implements RuleInit {
   /** The bytes of the rule. Never change them: they are what is written back. */
   get raw(): PortableEntry {
     return this.#home.raw(this.#index);
+  }
+
+  /** @internal What its text and its bytes depend on. */
+  get context(): ReadOptions {
+    return this.#home.options;
   }
 
   /** What of this rule stays raw or would not be written back as it is, and why. Mostly empty. */
@@ -184,15 +190,15 @@ export function printRule(
   const each = (kind: Kind, given: Match | Target) => {
     if (given.name === 'raw') {
       const lead = kind === 'match' ? '-m' : '-j';
-      return ` ${lead} ${given.extension} --raw-payload ${given.revision}:${hex(given.data)}`;
+      return ` ${lead} ${bare(given.extension)} --raw-payload ${given.revision}:${hex(given.data)}`;
     }
     const extension = extensionFor(kind, given as Typed, cx.family, undefined, () => given.name);
     return print(extension, given as Typed, cx);
   };
   for (const match of matches) text += each('match', match);
   if (target !== undefined) {
-    if (target.name === 'jump') text += ` -j ${target.chain}`;
-    else if (target.name === 'goto') text += ` -g ${target.chain}`;
+    if (target.name === 'jump') text += ` -j ${bare(target.chain)}`;
+    else if (target.name === 'goto') text += ` -g ${bare(target.chain)}`;
     else if (isVerdict(target.name)) text += ` -j ${target.name}`;
     else text += each('target', target);
   }

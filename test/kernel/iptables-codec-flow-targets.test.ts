@@ -333,10 +333,7 @@ for (const revision of [0, 1]) {
         '-j IDLETIMER --timeout 5 --timeout 5 --label e',
         '-j IDLETIMER ! --timeout 5 --label e',
       ],
-      onlyIptables: [
-        '-j IDLETIMER --timeout 5 --label "f f"',
-        '-j IDLETIMER --timeout 5 --label 1234567890123456789012345678',
-      ],
+      onlyIptables: ['-j IDLETIMER --timeout 5 --label 1234567890123456789012345678'],
       ...(real && { kernelRefuses: ['-j IDLETIMER --timeout 5 --label a/b'] }),
     },
   );
@@ -392,7 +389,6 @@ for (const family of both) {
       '-j RATEEST ! --rateest-name n --rateest-interval 8s --rateest-ewmalog 16s',
     ],
     onlyIptables: [
-      '-j RATEEST --rateest-name "o o" --rateest-interval 8s --rateest-ewmalog 16s',
       '-j RATEEST --rateest-name "" --rateest-interval 8s --rateest-ewmalog 16s',
       '-j RATEEST --rateest-name 1234567890123456 --rateest-interval 8s --rateest-ewmalog 16s',
       rateest('1e0s', '2s'),
@@ -447,11 +443,7 @@ for (const revision of [0, 1]) {
       '-j SECMARK ! --selctx a',
       '-j SECMARK --selctx',
     ],
-    onlyIptables: [
-      '-j SECMARK --selctx "a b"',
-      '-j SECMARK --selctx ""',
-      `-j SECMARK --selctx ${'x'.repeat(256)}`,
-    ],
+    onlyIptables: ['-j SECMARK --selctx ""', `-j SECMARK --selctx ${'x'.repeat(256)}`],
   });
 }
 

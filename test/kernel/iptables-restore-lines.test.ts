@@ -278,8 +278,8 @@ test('what iptables-restore refuses is refused, and nothing is changed', async (
     const error = await throws(Error, /^line [23]: /, () => ipt.restore(text, { noflush: true }));
     const told = error.message.endsWith(`; the line: ${JSON.stringify(line)}`);
     assert.ok(told, `${line} is repeated by ${error.message}`);
-    assert.is(saved('ipv4', { counters: true, table: 'filter' }), before, line);
   }
+  assert.is(saved('ipv4', { counters: true, table: 'filter' }), before);
   await ipt.close();
 });
 

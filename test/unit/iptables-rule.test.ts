@@ -199,7 +199,7 @@ test('bad typed rules are refused with the path', async () => {
   await bad({ src: 5 }, /^rule\.src: expected a string/, TypeError);
   await bad({ src: '::1' }, /^rule\.src: expected an IPv4/);
   await bad({ dst: { not: 'x' } }, /^rule\.dst\.not: /);
-  await bad({ in: 'a b' }, /^rule\.in: /);
+  await bad({ in: 'a\nb' }, /^rule\.in: /);
   await bad({ in: 'abcdefghijklmnop' }, /^rule\.in: /);
   await bad({ fragment: false }, /^rule\.fragment: /, TypeError);
   await bad({ protocol: 'nosuch' }, /^rule\.protocol: /);

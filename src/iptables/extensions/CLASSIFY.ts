@@ -1,7 +1,7 @@
 // Target CLASSIFY: the class of a packet for traffic control (struct xt_classify_target_info).
 import { badRange, badType } from '../../errors.js';
 import type { Known } from './define.js';
-import { both, target } from './define.js';
+import { both, refusedType, target } from './define.js';
 import { mapped, u32 } from './stores.js';
 import { integer } from './values.js';
 
@@ -39,7 +39,7 @@ export const CLASSIFY = target<ClassifyTarget>({
           }
           for (const key of Object.keys(value)) {
             if (key !== 'major' && key !== 'minor') {
-              throw new TypeError(`${at.path}.${key}: no such field; its fields: major, minor`);
+              throw refusedType(`${at.path}.${key}`, 'no such field; its fields: major, minor');
             }
           }
           const part = (key: keyof TcClass) =>

@@ -1,7 +1,7 @@
 // Bytes ↔ typed form ↔ text of one extension, driven by its description. Knows the machinery of
 // fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
 import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
-import { isNot, onlyNot, refused } from './define.js';
+import { isNot, onlyNot, refused, refusedType } from './define.js';
 import { scratch } from './stores.js';
 
 /** A typed extension as the machinery sees it. */
@@ -176,8 +176,9 @@ function checkValue(field: AnyField, given: unknown, at: Place): unknown {
   for (const { value, rest, read } of looks) {
     const lost = Object.keys(value).find((key) => !read.has(key));
     if (lost === undefined) continue;
-    throw new TypeError(
-      `${at.path}${rest}.${lost}: there is no such field, or not beside the others`,
+    throw refusedType(
+      `${at.path}${rest}.${lost}`,
+      'there is no such field, or not beside the others',
     );
   }
   return checked;
@@ -277,8 +278,9 @@ function hasField({ fields }: Extension, key: string): boolean {
 
 function noField(extension: Extension, key: string, naming: Naming): TypeError {
   const known = extension.fields.map((field) => field.key).join(', ') || 'none';
-  return new TypeError(
-    `${naming(key)}: ${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
+  return refusedType(
+    naming(key),
+    `${extension.name} revision ${extension.revision} has no such field; its fields: ${known}`,
   );
 }
 

@@ -255,5 +255,5 @@ export function isNot(value: unknown): value is { readonly not: unknown } {
 /** Nothing stands beside `not`. */
 export function onlyNot(given: object, at: { path: string }): void {
   const other = Object.keys(given).find((key) => key !== 'not');
-  if (other !== undefined) throw new TypeError(`${at.path}.${other}: there is no such field`);
+  if (other !== undefined) throw refusedType(`${at.path}.${other}`, 'there is no such field');
 }

@@ -3,7 +3,7 @@
 import { badRange } from '../../errors.js';
 import { wholeNumber } from '../ip-text.js';
 import type { ArgumentPlace, Codec, Draft, Known, Spelling, Store, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, refused, refusedType, target } from './define.js';
 import type { Masked } from './stores.js';
 import { masked, u8, u32 } from './stores.js';
 import { hexNumber, mark, number, readMark } from './values.js';
@@ -111,7 +111,7 @@ const masks: ValueType<MarkMasks> = {
     }
     for (const key of Object.keys(value)) {
       if (key !== 'ctmask' && key !== 'nfmask')
-        throw new TypeError(`${at.path}.${key}: no such field`);
+        throw refusedType(`${at.path}.${key}`, 'no such field');
     }
     const { ctmask = all, nfmask = all } = value as MarkMasks;
     const one = hexNumber();

@@ -3,7 +3,7 @@
 import { badRange, badType } from '../../errors.js';
 import { formatAddress, leadingNumber, wholeNumber } from '../ip-text.js';
 import type { ArgumentPlace, Place, Store, ValueType } from './define.js';
-import { refused } from './define.js';
+import { refused, refusedType } from './define.js';
 import type { Range } from './stores.js';
 import { address4, be16, bit, flagBit, inetAddress, pair, u32 } from './stores.js';
 import { address, addressBytes, addressRange, integer, two } from './values.js';
@@ -206,7 +206,7 @@ export function natRange(withBase: boolean): ValueType<NatRange> {
       const given = value as NatRange;
       for (const key of Object.keys(given)) {
         if (!['address', 'port', 'base'].includes(key)) {
-          throw new TypeError(`${at.path}.${key}: no such field; its fields: address, port, base`);
+          throw refusedType(`${at.path}.${key}`, 'no such field; its fields: address, port, base');
         }
       }
       const range: { -readonly [K in keyof NatRange]: NatRange[K] } = {};

@@ -1,5 +1,6 @@
 // Match physdev: the ports of a bridge that a packet passes (struct xt_physdev_info).
 import { checkInterface } from '../entry.js';
+import { bare } from '../rule-words.js';
 import type { Known, Not, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
 import { bit, bytesOf, fixedString, nothing, textToBytes } from './stores.js';
@@ -28,7 +29,7 @@ const name: ValueType<string> = {
   arity: 1,
   check: checkInterface,
   parse: checkInterface,
-  print: (value) => value,
+  print: bare,
 };
 
 /** A name with the mask of the bytes that count: the NUL of an exact name, not the `+`. */

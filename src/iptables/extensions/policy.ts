@@ -11,7 +11,7 @@ import type {
   Store,
   ValueType,
 } from './define.js';
-import { both, isNot, match, refused } from './define.js';
+import { both, isNot, match, refused, refusedType } from './define.js';
 import type { Network } from './networks.js';
 import { networkField, networkType } from './networks.js';
 import { bit, coded, flagBit, littleEndian, u8, u16, u32 } from './stores.js';
@@ -126,7 +126,7 @@ function checkElement(value: unknown, at: Place): PolicyElement {
   const element: Record<string, unknown> = {};
   for (const key of Object.keys(given)) {
     if (!keys.includes(key as Key)) {
-      throw new TypeError(`${at.path}.${key}: no such field; its fields: ${keys.join(', ')}`);
+      throw refusedType(`${at.path}.${key}`, `no such field; its fields: ${keys.join(', ')}`);
     }
   }
   for (const key of keys) {

@@ -1,6 +1,7 @@
 // Match rateest: compares rates that the target RATEEST measures (struct xt_rateest_match_info).
 import { badRange, badType } from '../../errors.js';
 import { wholeNumber } from '../ip-text.js';
+import { bare } from '../rule-words.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Known, Not, Spelling, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
@@ -171,8 +172,8 @@ function print(value: RateestMatch): string {
     }
     return `${mode} --rateest-${kind}${relative ? '' : ` ${second}`}`;
   };
-  const lead = `${value.delta ? ' --rateest-delta' : ''} --rateest${relative ? '1' : ''} ${value.rateest1}`;
-  return `${lead}${one('bps')}${one('pps')}${relative ? ` --rateest2 ${value.rateest2}` : ''}`;
+  const lead = `${value.delta ? ' --rateest-delta' : ''} --rateest${relative ? '1' : ''} ${bare(value.rateest1)}`;
+  return `${lead}${one('bps')}${one('pps')}${relative ? ` --rateest2 ${bare(value.rateest2!)}` : ''}`;
 }
 
 export const rateest = match<RateestMatch>({

@@ -1,6 +1,7 @@
 // Match recent: lists of addresses seen before, in /proc/net/xt_recent (struct xt_recent_mtinfo, _v1).
 import { badRange } from '../../errors.js';
 import { formatAddress } from '../ip-text.js';
+import { bare } from '../rule-words.js';
 import type { Known, Not, Place, Store } from './define.js';
 import { both, isNot, match, refused } from './define.js';
 import { procName } from './proc-name.js';
@@ -169,7 +170,7 @@ function recent(revision: 0 | 1) {
       if (value.reap) words.push('--reap');
       if (value.hitcount !== undefined) words.push(`--hitcount ${value.hitcount}`);
       if (value.rttl) words.push('--rttl');
-      if (value.list !== '') words.push(`--name ${value.list ?? 'DEFAULT'}`);
+      if (value.list !== '') words.push(`--name ${bare(value.list ?? 'DEFAULT')}`);
       if (masked) words.push(`--mask ${value.mask ?? fullMask[cx.family]}`);
       words.push(value.rdest ? '--rdest' : '--rsource');
       return words.map((word) => ` ${word}`).join('');

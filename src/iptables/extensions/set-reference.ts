@@ -1,8 +1,9 @@
 // A set (ipset) with the packet's fields that are looked up in it, as the target SET and the match set
 // hold it (struct xt_set_info, xt_set_info_v0). Rules hold the set's index. Not an extension.
 import { badRange, badType } from '../../errors.js';
+import { bare } from '../rule-words.js';
 import type { Place, Store, ValueType } from './define.js';
-import { refused } from './define.js';
+import { refused, refusedType } from './define.js';
 import { u8, u16, u32 } from './stores.js';
 
 /** One of the packet's two sides. */
@@ -53,7 +54,7 @@ export function setReference(max = dimensions): ValueType<SetReference> {
         throw badType(at.path, '{ set, flags }', value);
       for (const key of Object.keys(value)) {
         if (key !== 'set' && key !== 'flags') {
-          throw new TypeError(`${at.path}.${key}: no such field; its fields: set, flags`);
+          throw refusedType(`${at.path}.${key}`, 'no such field; its fields: set, flags');
         }
       }
       const { set, flags } = value as Partial<Record<keyof SetReference, unknown>>;
@@ -70,7 +71,7 @@ export function setReference(max = dimensions): ValueType<SetReference> {
       if (flags === undefined) throw refused(at.path, 'needs a set and src and dst with commas');
       return { set, flags: flagList(flags.split(','), at, max) };
     },
-    print: ({ set, flags }) => `${set} ${flags.join(',')}`,
+    print: ({ set, flags }) => `${bare(set)} ${flags.join(',')}`,
   };
 }
 

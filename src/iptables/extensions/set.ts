@@ -1,6 +1,7 @@
 // Match set: a set of ipset (struct xt_set_info_match_v0, _v1, _v3, _v4; revision 2 shares the payload of
 // 1). The payload holds the set's index on this host; names come from the caller.
 import { badRange, badType } from '../../errors.js';
+import { bare } from '../rule-words.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, ipv4, match, refused } from './define.js';
 import { bit, flagBit, mapped, textToBytes, u16, u32, u64 } from './stores.js';
@@ -57,7 +58,7 @@ const setName: ValueType<string> = {
     return value;
   },
   parse: (text, at) => setName.check(text, at),
-  print: (value) => value,
+  print: bare,
 };
 
 const directions: ValueType<readonly SetDirection[]> = {
@@ -230,7 +231,7 @@ function set(revision: 0 | 1 | 2 | 3 | 4) {
         invert: revision === 0 ? negated0 : bit(3, 1),
         required: true,
         print: (name, not, _, typed) =>
-          `${not ? '! ' : ''}--match-set ${name} ${(typed.flags as SetDirection[]).join(',')}`,
+          `${not ? '! ' : ''}--match-set ${bare(name)} ${(typed.flags as SetDirection[]).join(',')}`,
       },
       flags: {
         type: directions,

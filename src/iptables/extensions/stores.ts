@@ -310,6 +310,13 @@ function nextStandIn(text: string, from: number): number {
   return text.length;
 }
 
+const strays = /[\ud800-\udc7f\udd00-\udfff]/u;
+
+/** Whether a text holds halves of surrogate pairs that stand for no byte: they would be changed. */
+export function hasLoneSurrogates(text: string): boolean {
+  return strays.test(text);
+}
+
 const encoder = new TextEncoder();
 
 /** An address in a 4-byte field. */

@@ -15,11 +15,11 @@ import {
   prefixMask,
   wholeNumber,
 } from '../ip-text.js';
-import { quote } from '../rule-words.js';
+import { bare, quote } from '../rule-words.js';
 import type { ArgumentPlace, Place, ValueType } from './define.js';
 import { refused } from './define.js';
 import type { Masked, Range } from './stores.js';
-import { bytesToText, textToBytes } from './stores.js';
+import { bytesToText, hasLoneSurrogates, textToBytes } from './stores.js';
 
 export function integer(value: unknown, at: Place, min: number, max: number): number {
   if (typeof value !== 'number') throw badType(at.path, 'a number', value);
@@ -213,7 +213,7 @@ export interface StringOptions {
   longer?: 'refuse' | 'cut';
   /** Refuses further texts: answers the reason. */
   unless?: (text: string) => string | undefined;
-  /** Printed without quotes whatever it holds. */
+  /** iptables-save prints it without quotes, whatever it holds: here only where that reads back. */
   bare?: boolean;
 }
 
@@ -229,6 +229,9 @@ export function string(options: StringOptions): ValueType<string> {
     if (value.includes('\0')) throw refused(path, 'a NUL byte cannot stand in it');
     // A save file could not be read back, and the next line would be taken for a command.
     if (value.includes('\n')) throw refused(path, 'a line break cannot stand in it');
+    if (hasLoneSurrogates(value)) {
+      throw refused(path, 'half of a surrogate pair cannot stand in it');
+    }
     const reason = options.unless?.(value);
     if (reason !== undefined) throw refused(path, reason);
     return value;
@@ -241,7 +244,7 @@ export function string(options: StringOptions): ValueType<string> {
       const bytes = textToBytes(text);
       return check(bytes.length > max ? bytesToText(bytes.subarray(0, max)) : text, at.path);
     },
-    print: (value) => (options.bare ? value : quote(value)),
+    print: (value) => (options.bare ? bare(value) : quote(value)),
   };
 }
 
