@@ -29,9 +29,16 @@ export function objectAt(value: unknown, path: string): Fields {
   return value as Fields;
 }
 
+const ours = new WeakSet<object>();
+
+/** Makes the objects of a class of this package plain: all that they are is in their own fields. */
+export function takeAsPlain(prototype: object): void {
+  ours.add(prototype);
+}
+
 /** What a prototype of plain objects is: that of this realm, none, or that of another realm (node:vm). */
 function isPlain(prototype: object | null): boolean {
-  if (prototype === null || prototype === Object.prototype) return true;
+  if (prototype === null || prototype === Object.prototype || ours.has(prototype)) return true;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
 }
 
@@ -76,16 +83,21 @@ function noSuchField(path: Path, name: string, allowed: ReadonlySet<string>): Ty
   );
 }
 
+function plainAt(value: unknown, path: Path, expected: string): object {
+  if (typeof value !== 'object' || value === null || isArrayAt(value, path)) {
+    throw badType(pathText(path), expected, value);
+  }
+  return value;
+}
+
 function copyFields(
-  value: unknown,
+  given: unknown,
   path: Path,
   allowed: ReadonlySet<string> | 'any',
   expected: string,
   unset: (name: string) => boolean,
 ): Fields {
-  if (typeof value !== 'object' || value === null || isArrayAt(value, path)) {
-    throw badType(pathText(path), expected, value);
-  }
+  const value = plainAt(given, path, expected);
   // Without a prototype: what others have put on Object.prototype is no field.
   const copy: Fields = Object.create(null);
   for (const name of namesAt(value, path, expected)) {
@@ -126,6 +138,28 @@ export function optionsAt(
   never: readonly string[] = [],
 ): Fields {
   return copyFields(value, path, allowed, 'an object', (name) => !never.includes(name));
+}
+
+/**
+ * As `fieldsAt`, for what is read a million times a second: fields that are `undefined` are kept, and names are
+ * for the caller to check.
+ */
+export function shallowCopyAt(given: unknown, path: Path, expected: string): Fields {
+  const value = plainAt(given, path, expected);
+  let plain: boolean;
+  try {
+    plain = isPlain(Object.getPrototypeOf(value));
+  } catch {
+    throw new TypeError(`${pathText(path)}: is a Proxy that does not behave as an object`);
+  }
+  if (!plain) throw badType(pathText(path), `${expected} (a plain one, of no class)`, value);
+  return { ...value };
+}
+
+/** The fields of a plain object whose names the caller chooses, each read once. */
+export function entriesAt(given: unknown, path: Path): [name: string, value: unknown][] {
+  const value = plainAt(given, path, 'an object');
+  return namesAt(value, path, 'an object').map((name) => [name, (value as Fields)[name]]);
 }
 
 /** Elements that a list may have: what is longer would block the thread for seconds. */

@@ -1,6 +1,6 @@
 // groupBy and top, computed on columns: no object per row. Knows columns, not sockets.
 
-import { objectAt, oneOf } from '../checks.js';
+import { entriesAt, fieldsAt, oneOf, oneOrMoreAt } from '../checks.js';
 import { AF_INET6, protocolName, stateNames } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import * as rare from './attributes.js';
@@ -205,16 +205,16 @@ type Checked =
   | { name: string; kind: 'count' }
   | { name: string; kind: 'sum' | 'min' | 'max'; numbers: Numbers };
 
-function checkAggregate(store: ColumnStore, name: string, aggregate: Aggregate): Checked {
+const aggregateFields = new Set(['sum', 'min', 'max']);
+
+function checkAggregate(store: ColumnStore, name: string, aggregate: unknown): Checked {
   if (aggregate === 'count') return { name, kind: 'count' };
   const path = `aggregates.${name}`;
-  const fields = objectAt(aggregate, path);
-  const [kind, ...more] = Object.keys(fields);
-  if (kind === undefined || more.length > 0)
-    throw badType(path, "'count' or one of { sum }, { min }, { max }", aggregate);
+  const expected = "'count' or one of { sum }, { min }, { max }";
+  const fields = fieldsAt(aggregate, path, aggregateFields, expected);
+  const [kind, ...more] = Object.keys(fields) as ('sum' | 'min' | 'max')[];
+  if (kind === undefined || more.length > 0) throw badType(path, expected, aggregate);
   const measure = oneOf(fields[kind], `${path}.${kind}`, measures);
-  if (kind !== 'sum' && kind !== 'min' && kind !== 'max')
-    throw badRange(path, "'count', { sum }, { min } or { max }", kind);
   return { name, kind, numbers: numbersOf(store, measure) };
 }
 
@@ -244,13 +244,27 @@ function aggregated(grouped: Grouped, wanted: Checked): (number | bigint | undef
   }
 }
 
+/** Sets a property of a group, whatever it is called: `__proto__` is a name like others. */
+function put(group: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== '__proto__') group[name] = value;
+  else Object.defineProperty(group, name, { value, ...writableField });
+}
+
+const writableField = { enumerable: true, configurable: true, writable: true } as const;
+
+function keysAt(keys: unknown): GroupKey[] {
+  const { list } = oneOrMoreAt(keys, 'keys');
+  if (list.length === 0) throw badRange('keys', 'at least one key', 'none');
+  return list.map((key, i) => oneOf(key, `keys[${i}]`, groupKeys));
+}
+
 export function groupRows<K extends GroupKey, A extends Record<string, Aggregate>>(
   store: ColumnStore,
-  keys: readonly K[],
+  by: K | readonly K[],
   aggregates: A,
 ): Group<K, A>[] {
-  for (const [i, key] of keys.entries()) oneOf(key, `keys[${i}]`, groupKeys);
-  const wanted = Object.entries(aggregates).map(([name, aggregate]) => {
+  const keys = keysAt(by);
+  const wanted = entriesAt(aggregates, 'aggregates').map(([name, aggregate]) => {
     if ((keys as readonly string[]).includes(name)) {
       throw new TypeError(`aggregates.${name}: is also the name of a key`);
     }
@@ -262,7 +276,7 @@ export function groupRows<K extends GroupKey, A extends Record<string, Aggregate
   return grouped.firstRows.map((row, group) => {
     const result: Record<string, unknown> = {};
     for (const { key, read } of readers) result[key] = read(row);
-    for (const { name, values } of computed) result[name] = values[group];
+    for (const { name, values } of computed) put(result, name, values[group]);
     return result as Group<K, A>;
   });
 }

@@ -4,6 +4,7 @@ import { formatIpv4, formatIpv6 } from '../address.js';
 import { AF_INET6 } from '../constants.js';
 import type { RawBatch } from '../native/binding.js';
 import { type ColumnArrays, columnLayout, rowBytes } from './columns.js';
+import type { FlowColumns } from './flow-fields.js';
 
 export type ColumnName = keyof ColumnArrays;
 
@@ -32,6 +33,8 @@ export class ColumnStore {
   readonly rows: number;
   readonly addresses: Uint8Array;
   readonly #parts: StoreParts;
+  /** What flows are read from, made with the first of them. */
+  flowColumns: FlowColumns | undefined;
   readonly #views: Partial<Record<ColumnName, ColumnArrays[ColumnName]>> = {};
 
   constructor(parts: StoreParts) {
@@ -101,6 +104,11 @@ export class ColumnStore {
       return this.addresses.subarray(value * 16, value * 16 + 16);
     }
     return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+  }
+
+  /** Where a row is read from: here, or in the store that this one is a choice of. */
+  place(row: number): { store: ColumnStore; row: number } {
+    return { store: this, row };
   }
 
   /** The rare attributes of a row as the kernel sent them (a run of netlink attributes), if any. */
@@ -209,6 +217,9 @@ class SelectedStore extends ColumnStore {
   }
   override extraBytes(row: number): Uint8Array | undefined {
     return this.#base.extraBytes(this.#selection[row]!);
+  }
+  override place(row: number): { store: ColumnStore; row: number } {
+    return this.#base.place(this.#selection[row]!);
   }
   override slice(from: number, to: number): ColumnStore {
     return new SelectedStore(this.#base, this.#selection.subarray(from, to));

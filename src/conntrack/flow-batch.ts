@@ -1,7 +1,7 @@
 // FlowBatch: flows as columns, with views of rows. What a dump gives.
 
 import { integerAt } from '../checks.js';
-import { badRange, badType } from '../errors.js';
+import { badType } from '../errors.js';
 import type { RawBatch, RawDumpStats } from '../native/binding.js';
 import {
   type Aggregate,
@@ -112,11 +112,16 @@ export class FlowBatch implements Iterable<Flow> {
   at(index: number): Flow {
     const row = index < 0 ? this.length + index : index;
     integerAt(row, 'index', 0, this.length - 1);
-    return new Flow(this.#store, row);
+    return this.#flow(row);
+  }
+
+  #flow(row: number): Flow {
+    const place = this.#store.place(row);
+    return new Flow(place.store, place.row);
   }
 
   *[Symbol.iterator](): Iterator<Flow> {
-    for (let row = 0; row < this.length; row++) yield new Flow(this.#store, row);
+    for (let row = 0; row < this.length; row++) yield this.#flow(row);
   }
 
   /** The flows that match: a filter works on the columns, a function on every flow. */
@@ -125,7 +130,7 @@ export class FlowBatch implements Iterable<Flow> {
     if (typeof filter === 'function') {
       const chosen: number[] = [];
       for (let row = 0; row < this.length; row++) {
-        if (filter(new Flow(this.#store, row), row)) chosen.push(row);
+        if (filter(this.#flow(row), row)) chosen.push(row);
       }
       rows = Uint32Array.from(chosen);
     } else {
@@ -172,9 +177,7 @@ export class FlowBatch implements Iterable<Flow> {
     keys: GroupKey | readonly GroupKey[],
     aggregates: Record<string, Aggregate> = { count: 'count' },
   ): Record<string, unknown>[] {
-    const list = Array.isArray(keys) ? keys : [keys];
-    if (list.length === 0) throw badRange('keys', 'at least one key', 'none');
-    return groupRows(this.#store, list, aggregates);
+    return groupRows(this.#store, keys, aggregates);
   }
 
   /** The `n` flows with the largest value of a measure, largest first. */

@@ -15,6 +15,7 @@ import { AF_INET6, protocolIsIcmp, tupleHasPorts } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker, Slot } from './field-packer.js';
+import { hasZoneAlone } from './tuple.js';
 
 export const tupleFields = [
   ...['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'],
@@ -198,8 +199,14 @@ export function identify(
     : fields.orig !== undefined
       ? readSide(packer, fields.orig, protocol, path, '.orig')
       : undefined;
+  const said = fields.reply as Fields | null | undefined;
+  // Beside the original tuple, its zone may be all that is said of the reply: the rest is derived.
+  const zone =
+    orig !== undefined && said?.zone !== undefined && hasZoneAlone(said, path)
+      ? (said.zone as number)
+      : undefined;
   const reply =
-    fields.reply !== undefined
+    fields.reply !== undefined && zone === undefined
       ? readSide(packer, fields.reply, protocol, path, '.reply')
       : undefined;
   const some = orig ?? reply;
@@ -222,7 +229,7 @@ export function identify(
     family,
     protocol,
     orig: orig?.tuple ?? invert(some.tuple, protocol),
-    reply: reply?.tuple ?? invert(some.tuple, protocol),
+    reply: reply?.tuple ?? { ...invert(some.tuple, protocol), zone },
     origGiven: orig !== undefined,
     replyGiven: reply !== undefined,
   };

@@ -45,7 +45,8 @@ export interface FlowInit extends FlowWritable, Partial<TupleSideInit> {
   family?: Family;
   protocol: Protocol;
   orig?: TupleSideInit;
-  reply?: TupleSideInit;
+  /** The reply tuple; or its `zone` alone, beside the original tuple, from which the rest follows. */
+  reply?: TupleSideInit | { zone: number };
   /** Zone of both directions. */
   zone?: number | undefined;
   /** CTA_MARK — connmark. */

@@ -3,11 +3,11 @@ import { noAddress, writeFlowAddress } from '../address.js';
 import {
   type Fields,
   familyAt,
-  objectAt,
   onlyFields,
   type Path,
   pathText,
   protocolAt,
+  shallowCopyAt,
   u8At,
   u16At,
   u32At,
@@ -46,7 +46,8 @@ export interface TupleInit extends Partial<TupleSideInit> {
   protocol: Protocol;
   family?: Family;
   orig?: TupleSideInit;
-  reply?: TupleSideInit;
+  /** The reply tuple; beside the original one, which names the flow then, its `zone` alone will do. */
+  reply?: TupleSideInit | { zone: number };
   /** Zone of both directions; 0 when left out. */
   zone?: number | undefined;
   /** CTA_ID of the flow meant: another flow with the same tuple is then not it. */
@@ -135,9 +136,7 @@ export class TuplePacker {
   }
 
   #addInit(tuple: TupleInit, path: Path): void {
-    if (typeof tuple !== 'object' || tuple === null || Array.isArray(tuple))
-      throw badType(pathText(path), 'a tuple or a Flow', tuple);
-    const fields = tuple as unknown as Fields;
+    const fields = shallowCopyAt(tuple, path, 'a tuple or a Flow');
     for (const key in fields) {
       if (!flowFields.has(key)) onlyFields(fields, ownFields, pathText(path));
     }
@@ -147,7 +146,10 @@ export class TuplePacker {
     let part = '';
     let flags = 0;
     if (direct) {
-      if (fields.orig !== undefined || fields.reply !== undefined) {
+      // The reply may give its zone alone, as in a FlowInit: the original tuple names the flow.
+      const { reply } = fields;
+      const zoneAlone = reply !== undefined && hasZoneAlone(sideAt(reply, path, '.reply'), path);
+      if (fields.orig !== undefined || (reply !== undefined && !zoneAlone)) {
         const where = pathText(path);
         throw new TypeError(`${where}.src: ${where}.orig or ${where}.reply is given as well`);
       }
@@ -271,12 +273,19 @@ export class TuplePacker {
 }
 
 function sideAt(value: unknown, path: Path, part: string): Fields {
-  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
-  const side = plain ? (value as Fields) : objectAt(value, pathText(path, part));
+  const side = shallowCopyAt(value, () => pathText(path, part), 'an object');
   for (const key in side) {
     if (!sideAllowed.has(key)) onlyFields(side, sideAllowed, pathText(path, part));
   }
   return side;
+}
+
+/** Whether the zone, which is checked then, is all that is said of a reply tuple. */
+export function hasZoneAlone(reply: Fields, path: Path): boolean {
+  for (const key in reply) if (key !== 'zone' && reply[key] !== undefined) return false;
+  if (reply.zone === undefined) return false;
+  u16At(reply.zone, pathText(path, '.reply.zone'));
+  return true;
 }
 
 /** Throws for the first of the fields that is there. */

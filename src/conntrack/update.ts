@@ -3,7 +3,7 @@ import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
 import type { Flow } from './flow.js';
 import { type FlowChange, type FlowInit, packChange } from './flow-init.js';
-import { type TupleInit, TuplePacker } from './tuple.js';
+import { type TupleInit, TuplePacker, type TupleSideInit } from './tuple.js';
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -74,6 +74,6 @@ export function tupleOf(init: FlowInit): TupleInit {
   const { src, dst, srcPort, dstPort, icmpType, icmpCode, icmpId } = init;
   const common = { protocol, zone };
   if (orig !== undefined) return { ...common, orig };
-  if (src === undefined || dst === undefined) return { ...common, reply: reply! };
+  if (src === undefined || dst === undefined) return { ...common, reply: reply as TupleSideInit };
   return { ...common, orig: { src, dst, srcPort, dstPort, icmpType, icmpCode, icmpId } };
 }

@@ -1,0 +1,156 @@
+// Criteria that a flush in the kernel, or the kernel's filter of a dump, does not know or means otherwise. In
+// each case the table holds flows that such a criterion alone tells from those that are meant: they stay.
+import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
+import { filterMatches } from '../support/flow-filters.js';
+import { assert, suite } from '../support/harness.js';
+import { Netns } from '../support/netns.js';
+import { fill, useLabels } from '../support/populate.js';
+
+const test = suite('criteria that the kernel does not know');
+
+const idsOf = (flows: Iterable<{ id?: number }>) =>
+  Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
+
+/** Flows of every kind, all of one mark; some in zone 9, one in it for one direction only. */
+async function refill(): Promise<FlowObject[]> {
+  await conntrack.flush();
+  fill({ count: 320, seed: 7, labels: true });
+  fill({ count: 64, seed: 7, labels: true, zone: 9 });
+  const name = { src: '10.99.0.1', dst: '10.99.0.2', srcPort: 4000 };
+  await conntrack.create({
+    ...{ protocol: 'tcp', timeout: 600 },
+    orig: { ...name, dstPort: 1, zone: 9 },
+  });
+  await conntrack.updateWhere({ status: 'confirmed' }, { mark: 5 });
+  const flows = (await conntrack.dump()).toArray();
+  assert.ok(flows.length > 380 && flows.every(({ mark }) => mark === 5));
+  return flows;
+}
+
+/** Every criterion, each with a value that some flow has. */
+function criteria(flows: readonly FlowObject[]): FlowFilter[] {
+  const flow = (has: (flow: FlowObject) => boolean) => flows.find(has)!;
+  const four = flow(({ family, protocol, nat }) => family === 'ipv4' && protocol === 'tcp' && !nat);
+  const six = flow(({ family, protocol }) => family === 'ipv6' && protocol === 'udp');
+  const ping = flow(({ protocol }) => protocol === 'icmp');
+  const zoned = flow(({ reply }) => reply.zone !== undefined);
+  return [
+    { protocol: 'udp' },
+    { protocol: ['tcp', 'sctp'] },
+    { nat: 'src' },
+    { nat: 'dst' },
+    { nat: 'any' },
+    { nat: 'none' },
+    { state: 'ESTABLISHED' },
+    { label: flow(({ labels }) => (labels?.length ?? 0) > 0).labels![0]! },
+    { helper: flow(({ helper }) => helper !== undefined).helper! },
+    { src: four.orig.src },
+    { dst: four.orig.dst },
+    { reply: { src: six.reply.src } },
+    { reply: { dst: four.reply.dst } },
+    { srcPort: four.orig.srcPort! },
+    { dstPort: [four.orig.dstPort!, six.orig.dstPort!] },
+    { reply: { srcPort: { from: 0, to: four.reply.srcPort! } } },
+    { reply: { dstPort: six.reply.dstPort! } },
+    { orig: { icmpType: ping.orig.icmpType! } },
+    { orig: { icmpCode: ping.orig.icmpCode! } },
+    { orig: { icmpId: ping.orig.icmpId! } },
+    { reply: { icmpType: ping.reply.icmpType! } },
+    { reply: { icmpCode: ping.reply.icmpCode! } },
+    { reply: { icmpId: ping.reply.icmpId! } },
+    { zone: 9 },
+    { zone: 0 },
+    { orig: { zone: 9 } },
+    { reply: { zone: zoned.reply.zone! } },
+    { orig: { zone: 0 } },
+    { reply: { zone: 0 } },
+    { status: { all: ['confirmed'], any: ['src_nat', 'dst_nat'] } },
+    { status: { any: ['assured'], none: ['src_nat'] } },
+  ];
+}
+
+for (const how of ['flush', 'deleteWhere'] as const) {
+  test(`${how}: beside what the kernel takes, each other criterion holds`, async () => {
+    const problems: string[] = [];
+    let flows = await refill();
+    for (const known of [{ mark: 5 }, { mark: { value: 1, mask: 3 } }, {}] as FlowFilter[]) {
+      for (const own of criteria(flows)) {
+        const filter = { ...known, ...own };
+        const others = flows.filter((flow) => !filterMatches(flow, filter));
+        const never = own.orig?.zone === 0 || own.reply?.zone === 0;
+        assert.is(others.length === flows.length, never, JSON.stringify(filter));
+        assert.ok(others.length > 0, JSON.stringify(filter));
+        await conntrack[how](filter);
+        const left = idsOf(await conntrack.dump());
+        if (left.join() !== idsOf(others).join()) {
+          problems.push(`${JSON.stringify(filter)}: ${left.length} left, not ${others.length}`);
+        }
+        if (left.length < flows.length) flows = await refill();
+      }
+    }
+    assert.equal(problems, []);
+  });
+}
+
+test('a zone of 0 for one direction is what no flow has, for every call', async () => {
+  const flows = await refill();
+  for (const filter of [{ orig: { zone: 0 } }, { reply: { zone: 0 } }]) {
+    assert.is((await conntrack.dump(filter)).length, 0);
+    assert.is(await conntrack.updateWhere(filter, { mark: 6 }), 0);
+    assert.is(await conntrack.deleteWhere(filter), 0);
+    assert.is((await conntrack.deleteWhere(filter, { returning: true })).length, 0);
+    assert.is((await conntrack.dump()).filter(filter).length, 0);
+  }
+  const left = await conntrack.dump();
+  assert.equal(idsOf(left), idsOf(flows));
+  assert.ok([...left].every(({ mark }) => mark === 5));
+});
+
+test('ICMP fields as the kernel compares them: both protocols, both directions', async () => {
+  await refill();
+  const all = (await conntrack.dump()).toArray();
+  for (const [protocol, family] of [
+    ['icmp', 'ipv4'],
+    ['icmpv6', 'ipv6'],
+  ] as const) {
+    // An id that reads otherwise from behind.
+    const flow = all.find(({ orig, protocol: is }) => {
+      return is === protocol && orig.icmpId! >> 8 !== (orig.icmpId! & 0xff);
+    })!;
+    for (const direction of ['orig', 'reply'] as const) {
+      for (const name of ['icmpType', 'icmpCode', 'icmpId'] as const) {
+        const filter = { protocol, family, [direction]: { [name]: flow[direction][name]! } };
+        const found = await conntrack.dump(filter);
+        const expected = all.filter((one) => filterMatches(one, filter));
+        assert.equal(idsOf(found), idsOf(expected), JSON.stringify(filter));
+        assert.ok(found.stats.kernelFilter.includes(direction), JSON.stringify(filter));
+        // The kernel applied it: nothing else came.
+        assert.is(found.stats.rejected, 0, JSON.stringify(filter));
+      }
+    }
+  }
+});
+
+test('a prefix of 32 bits of IPv6 is no IPv4 address', async () => {
+  await refill();
+  const all = (await conntrack.dump()).toArray();
+  const flow = all.find(({ family }) => family === 'ipv6')!;
+  for (const filter of [
+    { src: `${flow.orig.src}/32` },
+    { dst: `${flow.orig.dst}/32` },
+    { reply: { src: `${flow.reply.src}/32` } },
+    { reply: { dst: `${flow.reply.dst}/32` } },
+  ] as FlowFilter[]) {
+    const found = await conntrack.dump(filter);
+    assert.ok(found.length > 1);
+    assert.equal(idsOf(found), idsOf(all.filter((one) => filterMatches(one, filter))));
+    assert.equal(found.stats.kernelFilter, ['family']);
+  }
+});
+
+test.before(() => {
+  useLabels();
+  Netns.current.conntrackSysctls({ acct: 1 });
+});
+
+test.run();
