@@ -59,7 +59,7 @@ export type { ConntrackSettings, ConntrackTimeouts, DeepPartial } from './conntr
 export type { ConntrackCounters, ConntrackStats } from './conntrack/statistics.js';
 export type { StreamCloseOptions } from './conntrack/stream-handle.js';
 export { type LibrarySupport, type Support, support } from './conntrack/support.js';
-export type { TrackingState } from './conntrack/tracking.js';
+export type { HookState, NatState, NetfilterHooks, TrackingState } from './conntrack/tracking.js';
 export type { TupleInit, TupleSideInit } from './conntrack/tuple.js';
 export type { Family, Protocol, ProtocolName, StatusName } from './constants.js';
 export {

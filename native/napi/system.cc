@@ -71,32 +71,55 @@ Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& texts) {
   return result;
 }
 
-Napi::Object to_evidence(Napi::Env env, const TrackingEvidence& evidence) {
+const char* to_word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kYes:
+      return "active";
+    case Verdict::kUnknown:
+      return "unknown";
+    case Verdict::kNo:
+      break;
+  }
+  return "none";
+}
+
+Napi::Object to_hook_report(Napi::Env env, const HookReport& report) {
   Napi::Object result = Napi::Object::New(env);
-  result.Set("found", to_strings(env, evidence.found));
-  result.Set("unknown", to_strings(env, evidence.unknown));
+  result.Set("ipv4", to_word(report.ipv4));
+  result.Set("ipv6", to_word(report.ipv6));
+  result.Set("bridge", to_word(report.bridge));
+  result.Set("found", to_strings(env, report.found));
   return result;
 }
 
-// ctTracking(handle) → { found, unknown }
+Napi::Object to_tracking_report(Napi::Env env, const TrackingReport& report) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("source", report.from_hooks ? "hooks" : "rules");
+  result.Set("tracking", to_hook_report(env, report.tracking));
+  result.Set("nat", to_hook_report(env, report.nat));
+  result.Set("unknown", to_strings(env, report.unknown));
+  return result;
+}
+
+// ctTracking(handle) → { source, tracking, nat, unknown }
 Napi::Value tracking(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
-  return promise<TrackingEvidence>(
+  return promise<TrackingReport>(
       env, {"conntrack tracking"}, nullptr,
-      [handle]() -> Result<TrackingEvidence> {
+      [handle]() -> Result<TrackingReport> {
         if (auto entered = handle->netns().enter("conntrack tracking"); !entered) {
           return entered.error();
         }
         return find_tracking();
       },
-      [](Napi::Env js, TrackingEvidence& evidence) { return to_evidence(js, evidence); });
+      [](Napi::Env js, TrackingReport& report) { return to_tracking_report(js, report); });
 }
 
-// trackingSync() → { found, unknown }, of this process's namespace: for support()
+// trackingSync() → the same of this process's namespace: for support()
 Napi::Value tracking_sync(const Napi::CallbackInfo& info) {
-  return to_evidence(info.Env(), find_tracking());
+  return to_tracking_report(info.Env(), find_tracking());
 }
 
 Napi::Object to_library(Napi::Env env, const LibraryState& state) {

@@ -48,7 +48,7 @@ import {
   statsFromProc,
   sysctlNumber,
 } from './statistics.js';
-import { trackingState } from './tracking.js';
+import { type NetfilterHooks, natState, trackingState } from './tracking.js';
 import { type TupleInit, TuplePacker } from './tuple.js';
 import { changeOf, packUpdate, tupleOf } from './update.js';
 
@@ -142,7 +142,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
     );
     const result = FlowBatch.fromRaw(batch, stats, split);
     if (result.length === 0 && checked.empty && raw.table === 0) {
-      result.stats.tracking = await this.#tracking();
+      const { tracking } = await this.hooks();
+      result.stats.tracking = tracking.state;
+      result.stats.trackingState = tracking;
     }
     return result;
   }
@@ -254,6 +256,18 @@ export class Conntrack implements Disposable, AsyncDisposable {
         binding.ctGet(handle, packed, false),
       );
     return getMany(lookUp, list, path);
+  }
+
+  /**
+   * What the kernel does to packets in this namespace: whether it tracks them, and whether it can translate
+   * their addresses, for each family; `support()` tells the same of this process's namespace. Without
+   * CAP_NET_ADMIN the answers are `'unknown'`.
+   */
+  async hooks(): Promise<NetfilterHooks> {
+    const report = await this.#session.run('conntrack tracking', undefined, (binding, handle) =>
+      binding.ctTracking(handle),
+    );
+    return { tracking: trackingState(report), nat: natState(report) };
   }
 
   /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
@@ -511,13 +525,6 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return this.#session.run(operation, undefined, (binding, handle) =>
       binding.ctWrite(handle, verb, packed),
     );
-  }
-
-  async #tracking(): Promise<'active' | 'none' | 'unknown'> {
-    const found = await this.#session.run('conntrack tracking', undefined, (binding, handle) =>
-      binding.ctTracking(handle),
-    );
-    return trackingState(found).state;
   }
 }
 

@@ -19,6 +19,7 @@ import { type ColumnArrays, columnLayout } from './columns.js';
 import { checkFilter, type FlowFilter } from './filter.js';
 import { Flow } from './flow.js';
 import type { FlowObject } from './flow-types.js';
+import type { TrackingState } from './tracking.js';
 
 /** Parts of a filter that the kernel applied before sending. */
 export type KernelFilterPart = 'family' | 'mark' | 'status' | 'zone' | 'orig' | 'reply';
@@ -43,10 +44,12 @@ export interface BatchStats {
   /** Flows without counters: made while `nf_conntrack_acct` was 0. */
   withoutCounters: number;
   /**
-   * Whether anything asks for connection tracking in the namespace; looked up when a dump without a
-   * filter found nothing. `'none'` explains the emptiness: no rule refers to conntrack or NAT.
+   * Whether packets are tracked in the namespace; looked up when a dump without a filter found nothing.
+   * `'none'` explains the emptiness. The families may differ: `trackingState` has each.
    */
   tracking?: 'active' | 'none' | 'unknown';
+  /** With `tracking`: each family, how it was found, what was found. */
+  trackingState?: TrackingState;
 }
 
 export function batchStats(stats: RawDumpStats, split = '', withoutCounters = 0): BatchStats {

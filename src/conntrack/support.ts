@@ -2,7 +2,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { libraryPackages } from '../errors.js';
 import { addon } from '../native/load.js';
-import { type TrackingState, trackingState } from './tracking.js';
+import { type NatState, natState, type TrackingState, trackingState } from './tracking.js';
 
 /** A system library that the package loads when it is needed. */
 export interface LibrarySupport {
@@ -49,8 +49,10 @@ export interface Support {
     timestamp?: boolean;
     /** `nf_conntrack_events`: 0 none, 1 all, 2 only flows made while something listens. */
     events?: number;
-    /** Whether anything asks for tracking in this process's network namespace. */
+    /** Whether packets are tracked in this process's network namespace. */
     tracking: TrackingState;
+    /** Whether NAT is registered in this process's network namespace. */
+    nat: NatState;
     /** Kernel features by the release that brought them. */
     features: {
       /** 5.8 — dumps filtered by tuple in the kernel. */
@@ -107,6 +109,14 @@ function kernelAtLeast(major: number, minor: number): boolean {
   return have > major || (have === major && haveMinor >= minor);
 }
 
+const notLookedAt = (): NatState => ({
+  state: 'unknown',
+  ipv4: 'unknown',
+  ipv6: 'unknown',
+  source: 'rules',
+  reasons: ['not looked at'],
+});
+
 /** What works on this system, and why not. Never throws; needs no privilege. */
 export function support(): Support {
   const result: Support = {
@@ -117,7 +127,8 @@ export function support(): Support {
     privileges: { netAdmin: false, netRaw: false, sysAdmin: false },
     conntrack: {
       available: false,
-      tracking: { state: 'unknown', reasons: ['not looked at'] },
+      tracking: { ...notLookedAt(), bridge: 'unknown' },
+      nat: notLookedAt(),
       features: {
         tupleFilter: false,
         statusFilter: false,
@@ -150,7 +161,9 @@ export function support(): Support {
   try {
     const binding = addon();
     result.libraries = binding.libraries().map(describeLibrary);
-    conntrack.tracking = trackingState(binding.trackingSync());
+    const report = binding.trackingSync();
+    conntrack.tracking = trackingState(report);
+    conntrack.nat = natState(report);
     result.usable = true;
   } catch (error) {
     result.reason = error instanceof Error ? error.message : String(error);

@@ -124,9 +124,21 @@ export interface RawLibrary {
   missing: string[];
 }
 
-/** What refers to connection tracking in a namespace, and what could not be looked at. */
-export interface RawEvidence {
+/** Whether hooks of one use are registered in a namespace, by family, and what says so. */
+export interface RawHookReport {
+  ipv4: HookVerdict;
+  ipv6: HookVerdict;
+  bridge: HookVerdict;
   found: string[];
+}
+export type HookVerdict = 'active' | 'none' | 'unknown';
+
+/** Whether a namespace tracks and translates: asked of the kernel, or read from the rules. */
+export interface RawTrackingReport {
+  source: 'hooks' | 'rules';
+  tracking: RawHookReport;
+  nat: RawHookReport;
+  /** What could not be looked at, and why. */
   unknown: string[];
 }
 
@@ -198,7 +210,7 @@ export interface Binding extends XtablesBinding {
     operation: string,
   ): Promise<(string | NativeFailure)[]>;
   nsWriteFile(handle: Handle, path: string, text: string, operation: string): Promise<void>;
-  ctTracking(handle: Handle): Promise<RawEvidence>;
-  trackingSync(): RawEvidence;
+  ctTracking(handle: Handle): Promise<RawTrackingReport>;
+  trackingSync(): RawTrackingReport;
   libraries(): RawLibrary[];
 }

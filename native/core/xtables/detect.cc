@@ -6,12 +6,10 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <functional>
-#include <memory>
-#include <string_view>
 
 #include "core/netlink/attribute.h"
-#include "core/netlink/message.h"
 #include "core/netlink/socket.h"
+#include "core/netlink/walk.h"
 
 namespace nf::xt {
 namespace {
@@ -23,29 +21,13 @@ std::string text_of(const Attribute& attribute) {
 
 // Dumps one kind of object; `each` gets the attributes of every one.
 Result<void> dump(Socket& socket, std::uint16_t type, std::uint8_t family, const Cancel* cancel,
-                  const char* operation, const std::function<void(AttributeCursor)>& each) {
-  MessageBuilder request;
-  const std::uint32_t sequence = socket.next_sequence();
-  request.begin(static_cast<std::uint16_t>((NFNL_SUBSYS_NFTABLES << 8) | type),
-                NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
-  request.end();
-  if (auto sent = socket.send(request.data(), request.size(), operation); !sent) return sent;
-  auto buffer = std::make_unique<std::uint8_t[]>(kReceiveLength);
-  for (;;) {
-    auto got = socket.receive({buffer.get(), kReceiveLength}, cancel, operation);
-    if (!got) return got.error();
-    MessageWalker walker(buffer.get(), *got);
-    for (MessageView message; walker.next(message);) {
-      if (message.header->nlmsg_seq != sequence) continue;
-      if (message.header->nlmsg_type == NLMSG_DONE || message.header->nlmsg_type == NLMSG_ERROR) {
-        const Acknowledgement end = read_acknowledgement(message);
-        if (end.code != 0) return fail(end.code, operation, end.text);
-        return {};
-      }
-      if (message.size < sizeof(nfgenmsg)) continue;
-      each(AttributeCursor(message.payload + sizeof(nfgenmsg), message.size - sizeof(nfgenmsg)));
-    }
-  }
+                  const char* operation, const std::function<void()>& restart,
+                  const std::function<void(AttributeCursor)>& each) {
+  WalkRequest request;
+  request.type = static_cast<std::uint16_t>((NFNL_SUBSYS_NFTABLES << 8) | type);
+  request.family = family;
+  return walk(socket, request, cancel, operation, restart,
+              [&](std::uint8_t, AttributeCursor attributes) { each(attributes); });
 }
 
 }  // namespace
@@ -61,8 +43,9 @@ Result<NftState> read_nft_state(const Layout& layout, const Cancel* cancel) {
   }
   const auto family =
       static_cast<std::uint8_t>(layout.family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
-  auto tables =
-      dump(*socket, NFT_MSG_GETTABLE, family, cancel, kOperation, [&](AttributeCursor attributes) {
+  auto tables = dump(
+      *socket, NFT_MSG_GETTABLE, family, cancel, kOperation, [&] { state.tables.clear(); },
+      [&](AttributeCursor attributes) {
         for (Attribute a; attributes.next(a);) {
           if (a.type == NFTA_TABLE_NAME) state.tables.push_back(text_of(a));
         }
@@ -73,8 +56,13 @@ Result<NftState> read_nft_state(const Layout& layout, const Cancel* cancel) {
     return tables.error();
   }
   state.available = true;
-  auto chains =
-      dump(*socket, NFT_MSG_GETCHAIN, family, cancel, kOperation, [&](AttributeCursor attributes) {
+  auto chains = dump(
+      *socket, NFT_MSG_GETCHAIN, family, cancel, kOperation,
+      [&] {
+        state.chains.clear();
+        state.other_rules = 0;
+      },
+      [&](AttributeCursor attributes) {
         NftChain chain;
         bool base = false;
         for (Attribute a; attributes.next(a);) {
