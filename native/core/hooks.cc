@@ -5,6 +5,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "core/netlink/walk.h"
@@ -29,16 +31,20 @@ bool named(const Hook& hook) {
 
 }  // namespace
 
-// nf_conntrack_proto.c: ipv4_conntrack_in, ipv4_conntrack_local and their like of IPv6;
-// nf_conntrack_bridge.c: nf_ct_bridge_pre. The hooks that confirm are registered together with
-// them. nf_nat_proto.c: nf_nat_ipv4_pre_routing, nf_nat_ipv6_out … (a compiler may add a suffix).
+// Those that look a packet's flow up; the hooks that confirm flows are registered together with
+// them. Their names begin as those of other hooks do: ipv4_conntrack_defrag, which TPROXY and the
+// match socket register, tracks nothing (nf_conntrack_proto.c, nf_conntrack_bridge.c,
+// nf_defrag_ipv4.c).
 HookUse use_of(const Hook& hook) {
-  const std::string_view name = hook.function;
-  if (name.starts_with("ipv4_conntrack_") || name.starts_with("ipv6_conntrack_") ||
-      name.starts_with("nf_ct_bridge_")) {
-    return HookUse::kTracking;
-  }
-  return name.starts_with("nf_nat_") ? HookUse::kNat : HookUse::kOther;
+  constexpr std::string_view tracking[] = {"ipv4_conntrack_in", "ipv4_conntrack_local",
+                                           "ipv6_conntrack_in", "ipv6_conntrack_local",
+                                           "nf_ct_bridge_pre"};
+  // A compiler may have added ".llvm.123" or the like.
+  const std::string_view name = std::string_view(hook.function).substr(0, hook.function.find('.'));
+  if (std::ranges::find(tracking, name) != std::end(tracking)) return HookUse::kTracking;
+  // nf_nat_proto.c: nf_nat_ipv4_pre_routing, nf_nat_ipv6_out …
+  if (name.starts_with("nf_nat_ipv4_") || name.starts_with("nf_nat_ipv6_")) return HookUse::kNat;
+  return HookUse::kOther;
 }
 
 Hook decode_hook(std::uint8_t family, AttributeCursor attributes) {

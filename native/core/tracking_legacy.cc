@@ -105,7 +105,7 @@ void scan_family(const Family& family, TrackingReport& report) {
     return;
   }
   if (list->empty()) return;
-  const Fd fd(::socket(family.domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  const Fd fd(::socket(family.domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   std::size_t begin = 0;
   while (begin < list->size()) {
     const std::size_t end = std::min(list->find('\n', begin), list->size());
@@ -120,7 +120,7 @@ void scan_family(const Family& family, TrackingReport& report) {
       scan_table(family, fd.get(), table, report);
     } else {
       mark_unknown(report, family.number,
-                   std::string(family.name) + " " + table + ": needs CAP_NET_RAW");
+                   std::string(family.name) + " " + table + ": no socket");
     }
   }
 }

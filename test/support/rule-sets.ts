@@ -5,6 +5,8 @@ export interface RuleSet {
   name: string;
   /** A shell script; `$ipt` is the command of the family and backend. */
   script: string;
+  /** Needs a part of the kernel that not every one is built with. */
+  optional?: boolean;
 }
 
 /** Rules of iptables: `$ipt` stands for the command. */
@@ -139,7 +141,8 @@ function* byIptables(): Generator<RuleSet> {
 function* byNft(): Generator<RuleSet> {
   for (const family of ['ip', 'ip6', 'inet'] as const) {
     for (const [name, body] of nft(family)) {
-      yield { name: `nft ${family}: ${name}`, script: inTable(family, body) };
+      const optional = /flowtable/.test(body);
+      yield { name: `nft ${family}: ${name}`, script: inTable(family, body), optional };
     }
   }
   for (const [family, hook] of [
@@ -151,9 +154,17 @@ function* byNft(): Generator<RuleSet> {
   }
 }
 
+/** Bridges track where the kernel has nf_conntrack_bridge; then IPv4 and IPv6 are tracked too. */
+const bridge: RuleSet = {
+  name: 'nft bridge: ct state',
+  script: inTable('bridge', chain('ct state new', filterHook)),
+  optional: true,
+};
+
 /** All of them, and none at all. */
 export const ruleSets: RuleSet[] = [
   { name: 'no rules', script: 'true' },
   ...byIptables(),
   ...byNft(),
+  bridge,
 ];
