@@ -119,8 +119,7 @@ void scan_family(const Family& family, TrackingReport& report) {
     if (fd.valid()) {
       scan_table(family, fd.get(), table, report);
     } else {
-      mark_unknown(report, family.number,
-                   std::string(family.name) + " " + table + ": no socket");
+      mark_unknown(report, family.number, std::string(family.name) + " " + table + ": no socket");
     }
   }
 }

@@ -93,7 +93,10 @@ class NftScan {
     WalkRequest request;
     request.type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
     auto walked = walk(
-        socket_, request, nullptr, kOperation, [&] { if (message == NFT_MSG_GETTABLE) dormant_.clear(); },
+        socket_, request, nullptr, kOperation,
+        [&] {
+          if (message == NFT_MSG_GETTABLE) dormant_.clear();
+        },
         [&](std::uint8_t family, AttributeCursor attributes) {
           (this->*each)(family, attributes);
         });
