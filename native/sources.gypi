@@ -6,6 +6,7 @@
       "core/hooks.cc",
       "core/library.cc",
       "core/netns.cc",
+      "core/nsid.cc",
       "core/thread.cc",
       "core/tracking.cc",
       "core/tracking_legacy.cc",

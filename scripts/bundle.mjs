@@ -50,11 +50,11 @@ function bind() { ({ ${names.join(', ')} } = load()[${text(name)}]); }`;
 /** How index.js loads the late file; `shared` are its own modules that the late ones import. */
 function loader(shared) {
   const imports = shared.map((name, i) => `import * as m${i} from ${text(join(source, name))};`);
-  return `import { createRequire } from 'node:module';
+  return `import { requireBeside } from ${text(join(source, 'native/load.ts'))};
 ${imports.join('\n')}
 let loaded;
 export function load() {
-  loaded ??= createRequire(import.meta.url)('./${lateFile}')({
+  loaded ??= requireBeside('./${lateFile}')({
     ${shared.map((name, i) => `${text(name)}: m${i}`).join(',\n    ')}
   });
   return loaded;

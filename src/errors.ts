@@ -110,7 +110,12 @@ const hints: HintRule[] = [
   {
     errno: 'EACCES',
     operation: /^iptables lock/,
-    hint: 'the lock file belongs to another user: set XTABLES_LOCKFILE to a writable file if no iptables of that user runs in this network namespace',
+    hint: 'this user may not open the lock file: let it be read (chmod a+r is enough), or set XTABLES_LOCKFILE to a file that this user and every other writer of these tables lock',
+  },
+  {
+    errno: 'EACCES',
+    operation: /^ip6?tables tables/,
+    hint: "the list of legacy tables is open to root of the network namespace only (or with CAP_DAC_READ_SEARCH): name the tables, as in read('filter') or save({ tables: ['filter'] })",
   },
   {
     errno: 'EACCES',
@@ -310,6 +315,24 @@ export function libraryError(operation: string, detail: string, cause?: unknown)
     line(operation, 'ERR_NETFILTER_LIBRARY', 'a system library is missing', detail, hint),
     { code: 'ERR_NETFILTER_LIBRARY', operation, detail, hint, cause },
   );
+}
+
+/**
+ * The rules of a namespace are in the other backend of iptables: the legacy tables, which would have been
+ * read or changed, are not those in use.
+ */
+export function otherBackend(operation: string, reasons: readonly string[]): UnsupportedError {
+  const code = 'ERR_NETFILTER_OTHER_BACKEND';
+  const detail = reasons.join('; ');
+  const text = 'the rules of this network namespace live in nf_tables';
+  const hint =
+    "open with { backend: 'legacy' } to work on the legacy tables all the same; packets pass both";
+  return new UnsupportedError(line(operation, code, text, detail, hint), {
+    code,
+    operation,
+    detail,
+    hint,
+  });
 }
 
 export function unsupported(operation: string, detail: string, hint?: string): UnsupportedError {

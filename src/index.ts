@@ -54,6 +54,7 @@ export type {
   SeqAdj,
   Synproxy,
 } from './conntrack/flow-types.js';
+export { type NamespaceInfo, namespaces } from './conntrack/namespaces.js';
 export type { PortRange, Ports } from './conntrack/number-set.js';
 export type { ConntrackSettings, ConntrackTimeouts, DeepPartial } from './conntrack/settings.js';
 export type { ConntrackCounters, ConntrackStats } from './conntrack/statistics.js';

@@ -18,6 +18,7 @@ Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Enviro
 bool Environment::install(Napi::Env env) {
   auto owned = std::make_unique<Environment>();
   Environment* self = owned.get();
+  self->env_ = env;
   self->bell_ = Bell::New(env, "conntrack", 0, 1, self);
   if (static_cast<napi_threadsafe_function>(self->bell_) == nullptr) return false;  // rule 6
   self->bell_.Unref(env);
@@ -31,11 +32,11 @@ bool Environment::install(Napi::Env env) {
 }
 
 void Environment::retain() {
-  if (retained_++ == 0) napi_ref_threadsafe_function(nullptr, bell_);
+  if (retained_++ == 0) napi_ref_threadsafe_function(env_, bell_);
 }
 
 void Environment::release() {
-  if (--retained_ == 0) napi_unref_threadsafe_function(nullptr, bell_);
+  if (--retained_ == 0) napi_unref_threadsafe_function(env_, bell_);
 }
 
 Result<void> Environment::run(std::function<void()> work, std::shared_ptr<Cancel> cancel) {

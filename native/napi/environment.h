@@ -87,6 +87,7 @@ class Environment {
   static constexpr std::size_t kMaxPool = 8;
 
   // JS thread only.
+  napi_env env_ = nullptr;  // Node does not look at it where it is asked for; Deno refuses none
   Bell bell_;
   std::size_t retained_ = 0;
 

@@ -3,6 +3,8 @@
 
 #include "core/conntrack/flow_request.h"
 #include "core/files.h"
+#include "core/nsid.h"
+#include "core/thread.h"
 #include "core/tracking.h"
 #include "core/xtables/libraries.h"
 #include "napi/conntrack_handle.h"
@@ -122,6 +124,38 @@ Napi::Value tracking_sync(const Napi::CallbackInfo& info) {
   return to_tracking_report(info.Env(), find_tracking());
 }
 
+// netnsIds(handle | null, paths) → { own: bigint, ids: number[] }, as the namespace of the handle,
+// or of this process, knows them. A few system calls, on a thread that may enter it.
+Napi::Value netns_ids(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  constexpr const char* kOperation = "network namespaces";
+  std::shared_ptr<Handle> handle;
+  if (!info[0].IsNull()) {
+    handle = handle_of(info);
+    if (handle == nullptr) return env.Undefined();
+  }
+  const std::vector<std::string> paths = texts_of(info[1]);
+  if (bad_arguments(env)) return env.Undefined();
+  Result<NamespaceIds> ids = fail(0, kOperation);
+  auto ran = Thread::run_to_end("netns-ids", [&]() -> Result<void> {
+    if (handle != nullptr) {
+      if (auto entered = handle->netns().enter(kOperation); !entered) return entered;
+    }
+    ids = namespace_ids(paths, kOperation);
+    return {};
+  });
+  if (!ran || !ids) {
+    throw_failure(env, ran ? ids.error() : ran.error());
+    return env.Undefined();
+  }
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Array list = Napi::Array::New(env, ids->ids.size());
+  for (std::uint32_t i = 0; i < ids->ids.size(); i++) list[i] = ids->ids[i];
+  result.Set("own", Napi::BigInt::New(env, ids->own));
+  result.Set("ids", list);
+  return result;
+}
+
 Napi::Object to_library(Napi::Env env, const LibraryState& state) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("soname", state.soname);
@@ -149,6 +183,7 @@ void export_system(Napi::Object exports) {
   export_function<write>(exports, "nsWriteFile", "file write");
   export_function<tracking>(exports, "ctTracking", "conntrack tracking");
   export_function<tracking_sync>(exports, "trackingSync", "conntrack tracking");
+  export_function<netns_ids>(exports, "netnsIds", "network namespaces");
   export_function<libraries>(exports, "libraries", "libraries");
 }
 

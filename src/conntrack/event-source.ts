@@ -1,9 +1,16 @@
 // The native side of an event stream: opened, pulled, counted, closed. Holds no reference to the stream
 // object that callers have, so that one which is dropped unclosed can be collected and told of.
 import { describeErrno } from '../errno.js';
-import type { Binding, NativeEventStream, RawEventOptions, RawSegment } from '../native/binding.js';
+import type {
+  Binding,
+  Handle,
+  NativeEventStream,
+  RawEventOptions,
+  RawSegment,
+} from '../native/binding.js';
 import { nativeError } from '../native/load.js';
 import type { Session } from '../native/session.js';
+import { findNamespaces, unheardHint } from './namespaces.js';
 
 /** Counts and circumstances of an event stream. `received + lost` is what the kernel had to say. */
 export interface EventStats {
@@ -52,11 +59,25 @@ export interface EventStats {
 }
 
 const kernelFilters = ['none', 'exact', 'partial', 'unused'] as const;
+const newBit = 1;
+
+/** What a stream of all namespaces will not hear; not finding out is no reason to have no stream. */
+function unheard(binding: Binding, handle: Handle): string | undefined {
+  try {
+    return unheardHint(findNamespaces(binding, handle));
+  } catch {
+    return 'which network namespaces have no id here, and so are not heard, could not be found out';
+  }
+}
 
 export class EventSource {
   readonly #binding: Binding;
   readonly #native: NativeEventStream;
   readonly #asked: number;
+  /** Whether what is listened to includes the later news of a flow, which an older flow may never send. */
+  readonly #later: boolean;
+  /** What was found when the stream was opened. */
+  readonly #hints: string[] = [];
   #closing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   /** Nothing is given any more. */
@@ -74,10 +95,16 @@ export class EventSource {
   /** Opens the stream; every later event is caught. Throws a NetlinkError. */
   constructor(session: Session, options: RawEventOptions, signal: AbortSignal | undefined) {
     this.#asked = options.receiveBuffer;
-    [this.#binding, this.#native] = session.sync('conntrack events', (binding, handle) => [
-      binding,
-      binding.ctEventsOpen(handle, options),
-    ]);
+    // A new expectation is told of by its flow: with an older one it is silent too.
+    this.#later = options.expectations || (options.kinds & ~newBit) !== 0;
+    [this.#binding, this.#native] = session.sync('conntrack events', (binding, handle) => {
+      const native = binding.ctEventsOpen(handle, options);
+      if (options.allNamespaces) {
+        const hint = unheard(binding, handle);
+        if (hint !== undefined) this.#hints.push(hint);
+      }
+      return [binding, native];
+    });
     const close = () => this.close();
     this.#disown = session.own(close);
     signal?.addEventListener('abort', close, { once: true });
@@ -175,7 +202,7 @@ export class EventSource {
     const queued = raw.queued + this.#unyielded;
     const kernelFilter = kernelFilters[raw.kernelFilter]!;
     const { eventsSysctl, entries, receiveBuffer } = raw;
-    const hints: string[] = [];
+    const hints = [...this.#hints];
     if (receiveBuffer < this.#asked) {
       hints.push(
         `the receive buffer is ${receiveBuffer} bytes instead of ${this.#asked}: above net.core.rmem_max it needs ` +
@@ -194,7 +221,7 @@ export class EventSource {
         'net.netfilter.nf_conntrack_events is 0: the kernel sends no events; conntrack.configure({ events: 1 })',
       );
     }
-    if (eventsSysctl === 2 && entries > 0) {
+    if (eventsSysctl === 2 && entries > 0 && this.#later) {
       hints.push(
         `net.netfilter.nf_conntrack_events is 2: of the ${entries} flows that were there already, those made while ` +
           'nothing listened never report an update or their end; conntrack.configure({ events: 1 }) before flows are made',

@@ -45,7 +45,8 @@ export interface StreamOptions {
   /**
    * NETLINK_LISTEN_ALL_NSID (kernel 4.2): also events of every other network namespace that has an id
    * in this one (`ip netns set`), marked by `event.nsid`. Needs CAP_NET_BROADCAST in the user namespaces
-   * that own them. Default false.
+   * that own them. Those without an id are not heard: `stats.hints` names the ones that there were at the
+   * opening, `namespaces()` lists all. Default false.
    */
   allNamespaces?: boolean;
   /** Ends the stream at once: its iterators are done. To read what it had received, `close({ drain: true })`. */

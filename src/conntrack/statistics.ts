@@ -2,27 +2,50 @@
 // /proc, which needs no privilege.
 import type { NativeFailure } from '../errors.js';
 
-/** Counters since boot (linux/netfilter/nf_conntrack_common.h, struct ip_conntrack_stat). */
+/**
+ * Counters of one CPU since the namespace was made, 32 bits each, that wrap (linux/netfilter/nf_conntrack_common.h:
+ * struct ip_conntrack_stat). What moves each is what nf_conntrack_core.c does in Linux 6.18; none counts new
+ * or ended flows of packets: for these, see `events()`.
+ */
 export interface ConntrackCounters {
-  /** Lookups that found an entry (only counted for NAT and clashes on recent kernels). */
+  /**
+   * Tuples that NAT tried for a new flow and found taken (nf_conntrack_tuple_taken). Lookups for packets
+   * are not counted since Linux 4.9.
+   */
   found: number;
-  /** Packets that could not be tracked. */
+  /**
+   * Packets that no flow could be found or made for (state INVALID): a malformed header, a TCP segment out
+   * of its window or without its connection. A packet that a host sends to itself passes two hooks, and
+   * counts at each.
+   */
   invalid: number;
-  /** Entries inserted. */
+  /**
+   * Entries that were made by netlink: `create()`, conntrack(8), conntrackd (nf_conntrack_hash_check_insert).
+   * Those of packets are not counted since Linux 4.9.
+   */
   insert: number;
-  /** Entries that could not be inserted, the tuple being taken. */
+  /**
+   * Entries that a first packet could not put into the table, so that it was dropped: the tuple was taken and
+   * the clash not resolved (also in `drop`), or the hash chain too long (also in `chainToolong`).
+   */
   insertFailed: number;
-  /** Packets dropped because no entry could be allocated: the table was full. */
+  /**
+   * Packets that conntrack dropped: the table was full and no entry could give way, a clash could not be
+   * resolved, or a helper's change of the sequence numbers failed.
+   */
   drop: number;
-  /** Entries evicted to make room in a full table. */
+  /** Entries that were evicted to make room in a full table: those not ASSURED only (early_drop). */
   earlyDrop: number;
-  /** Malformed packets. */
+  /**
+   * ICMP and ICMPv6 errors that could not be taken for one of a known flow: malformed, with a bad checksum, or
+   * about a flow that is not tracked (nf_conntrack_proto_icmp.c; `icmp_error` in /proc).
+   */
   error: number;
-  /** Lookups that had to start over while the table was resized. */
+  /** Lookups that started over because the hash table was resized, or changed under them. */
   searchRestart: number;
-  /** Clashes of two packets of one new flow that were resolved. */
+  /** Clashes of two packets that made the same new flow at once, of which both went on. */
   clashResolve: number;
-  /** Entries not inserted because their hash chain was too long (5.15). */
+  /** Entries, of packets and of netlink, that were refused because their hash chain was too long (Linux 5.15). */
   chainToolong: number;
 }
 

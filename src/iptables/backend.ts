@@ -1,20 +1,23 @@
 // Which of the two backends of iptables a host uses: the legacy tables of ip_tables, nf_tables by way
 // of iptables-nft, both, or none. Only looks.
 import type { Family } from '../constants.js';
-import { unsupported } from '../errors.js';
+import { NetfilterError, otherBackend } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { RawNft, RawNftChain } from '../native/xtables-binding.js';
 import { familyNumber, readSnapshot } from './commit.js';
 
-/** `mixed`: rules in both, and packets pass both. `none`: rules in neither. */
-export type Backend = 'legacy' | 'nft' | 'mixed' | 'none';
+/**
+ * `mixed`: rules in both, and packets pass both. `none`: rules in neither. `unknown`: this process may not
+ * read the list of the legacy tables (a file that only root of the namespace may open).
+ */
+export type Backend = 'legacy' | 'nft' | 'mixed' | 'none' | 'unknown';
 
 /** What was found, and what follows from it. */
 export interface BackendReport {
   backend: Backend;
   /** One sentence for each thing that was found. */
   reasons: string[];
-  /** The legacy tables that the namespace has. */
+  /** The legacy tables that the namespace has; empty where they cannot be listed. */
   legacy: { table: string; rules: number; chains: number; used: boolean }[];
   nft: {
     /** The kernel has nf_tables. */
@@ -79,9 +82,14 @@ export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']
 export async function detectBackend(session: Session, family: Family): Promise<BackendReport> {
   const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
   const number = familyNumber(family);
-  const names = await session.run(`${tool} tables`, undefined, (binding, handle) =>
-    binding.xtTables(handle, number),
-  );
+  let unlisted: string | undefined;
+  const names = await session
+    .run(`${tool} tables`, undefined, (binding, handle) => binding.xtTables(handle, number))
+    .catch((error: unknown) => {
+      if (!(error instanceof NetfilterError) || error.code !== 'EACCES') throw error;
+      unlisted = error.detail ?? 'the list';
+      return [];
+    });
   const legacy: BackendReport['legacy'] = [];
   for (const table of names) {
     const { chains, ruleCount } = await readSnapshot(session, family, table);
@@ -98,9 +106,11 @@ export async function detectBackend(session: Session, family: Family): Promise<B
   const list = (tables: { table: string; rules: number }[]) =>
     tables.map(({ table, rules }) => `${table} (${rules} rules)`).join(', ');
   reasons.push(
-    legacy.length > 0
-      ? `legacy ${tool} tables: ${list(legacy)}`
-      : `no legacy ${tool} table is registered in this network namespace`,
+    unlisted !== undefined
+      ? `the legacy ${tool} tables cannot be listed: ${unlisted} is open to root of the namespace only`
+      : legacy.length > 0
+        ? `legacy ${tool} tables: ${list(legacy)}`
+        : `no legacy ${tool} table is registered in this network namespace`,
   );
   reasons.push(
     !nft.available
@@ -112,20 +122,20 @@ export async function detectBackend(session: Session, family: Family): Promise<B
   if (nft.foreign.length > 0) {
     reasons.push(`nf_tables tables that are not ${tool}-nft's: ${nft.foreign.join(', ')}`);
   }
-  return { backend: judge(legacy, nft), reasons, legacy, nft };
+  return { backend: unlisted === undefined ? judge(legacy, nft) : 'unknown', reasons, legacy, nft };
 }
 
 /**
  * Called before legacy tables are read or changed by an instance that was not told which backend to
  * use. Refuses where all rules are elsewhere; warns where some are.
  */
-export function requireLegacy({ backend, reasons }: BackendReport, family: Family): void {
+export function requireLegacy({ backend, reasons, nft }: BackendReport, family: Family): void {
   const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
-  if (backend === 'nft') {
-    throw unsupported(
-      `${tool} legacy tables`,
-      `the rules of this network namespace live in nf_tables (${reasons.join('; ')})`,
-      "open with { backend: 'legacy' } to work on the legacy tables all the same; packets pass both",
+  if (backend === 'nft') throw otherBackend(`${tool} legacy tables`, reasons);
+  if (backend === 'unknown' && nft.tables.some((table) => table.used)) {
+    process.emitWarning(
+      `${tool}: this network namespace has rules in nf_tables, and whether it has legacy ones cannot be told; only legacy ones are seen here (${reasons.join('; ')})`,
+      { code: 'NETFILTER_MIXED_BACKENDS' },
     );
   }
   if (backend === 'mixed') {

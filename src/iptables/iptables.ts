@@ -96,7 +96,10 @@ function warnCountersLost(tool: string, tables: readonly string[]): void {
 
 /**
  * The iptables rules of one family in one network namespace. Reading needs CAP_NET_ADMIN, changing
- * CAP_NET_RAW too, both in the user namespace that owns the network namespace.
+ * CAP_NET_RAW too, both in the user namespace that owns the network namespace. Changing also needs the
+ * lock file, `/run/xtables.lock` or the one that the variable XTABLES_LOCKFILE names: iptables makes it for
+ * root alone, so that another user either is let open it (`chmod a+r`), or names another file, which every
+ * writer of these tables must then use.
  */
 export class Iptables implements Disposable, AsyncDisposable {
   readonly family: Family;
@@ -190,8 +193,18 @@ export class Iptables implements Disposable, AsyncDisposable {
     return this.#looked;
   }
 
-  /** Names of the legacy tables that the namespace has, in the kernel's order. */
+  /**
+   * Names of the legacy tables that the namespace has, in the kernel's order.
+   * @throws {UnsupportedError} ERR_NETFILTER_OTHER_BACKEND where all rules are in nf_tables
+   * @throws {XtablesError} EACCES where the list is not open to this process: only root of the namespace, and
+   * who has CAP_DAC_READ_SEARCH, may read it
+   */
   async tables(): Promise<TableName[]> {
+    await this.#lookOnce();
+    return this.#tables();
+  }
+
+  #tables(): Promise<TableName[]> {
     return this.#session.run(`${this.#tool} tables`, undefined, (binding, handle) =>
       binding.xtTables(handle, familyNumber(this.family)),
     );
@@ -199,7 +212,8 @@ export class Iptables implements Disposable, AsyncDisposable {
 
   /**
    * Reads a table; default `filter`. One that the namespace does not have is read as what a new one would
-   * hold, and is not made.
+   * hold, and is not made. (A process that may not read the list of tables, see {@link Iptables.tables},
+   * cannot know; then the kernel makes the table, as it does for `iptables -L`.)
    */
   async read(table: TableName = 'filter', options: { signal?: AbortSignal } = {}): Promise<Table> {
     const name = tableAt(table, 'table');
@@ -312,7 +326,7 @@ export class Iptables implements Disposable, AsyncDisposable {
     const names = options.tables === undefined ? undefined : tablesAt(options.tables);
     await this.#lookOnce();
     const texts: string[] = [];
-    for (const name of names ?? (await this.tables())) {
+    for (const name of names ?? (await this.#tables())) {
       const table = new Table(await readSnapshot(this.#session, this.family, name, signal));
       texts.push(await saveTable(table, counters, as === 'bytes'));
       signal?.throwIfAborted();
@@ -363,7 +377,7 @@ export class Iptables implements Disposable, AsyncDisposable {
     const signal = signalAt(options.signal, 'options.signal');
     const tables = async () => {
       await this.#lookOnce();
-      return names ?? this.tables();
+      return names ?? this.#tables();
     };
     return watchRules(this.#session, this.family, tables, interval, [this.#closing.signal, signal]);
   }

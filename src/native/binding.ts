@@ -212,5 +212,7 @@ export interface Binding extends XtablesBinding {
   nsWriteFile(handle: Handle, path: string, text: string, operation: string): Promise<void>;
   ctTracking(handle: Handle): Promise<RawTrackingReport>;
   trackingSync(): RawTrackingReport;
+  /** `own` is the inode of the namespace of the handle, or of this process; an id of -1 is none, -2 a file that has gone. */
+  netnsIds(handle: Handle | null, paths: string[]): { own: bigint; ids: number[] };
   libraries(): RawLibrary[];
 }

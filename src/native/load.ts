@@ -1,15 +1,19 @@
 // The only loader of the addon: finds the built or shipped binary on first use and explains a failure.
 // Importing this file does nothing.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromNative, type NativeFailure, NetfilterError, unsupported } from '../errors.js';
 import type { Binding } from './binding.js';
 
+/** This file; `undefined` where a bundler made CommonJS of it. */
+const place = (): string | undefined => import.meta.url;
+
 /** Where package.json is: two levels above src/native, one above the bundle in dist. */
 function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
+  const url = place();
+  const here = url === undefined ? process.cwd() : dirname(fileURLToPath(url));
   for (let folder = here; ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json'))) return folder;
     if (folder === dirname(folder)) return here;
@@ -29,6 +33,21 @@ function libc(): 'glibc' | 'musl' {
   return header?.glibcVersionRuntime ? 'glibc' : 'musl';
 }
 
+/** The hint for a program that was bundled with this package inside, or copied without its modules. */
+const bundled =
+  'this package was bundled into a program, or copied without node_modules: mark it external (esbuild: --external:conntrack; Rollup, webpack: `external`, `externals`) and keep node_modules/conntrack beside the program';
+
+/** Whether this file is no longer in the package that it came with. */
+function isBundled(): boolean {
+  if (place() === undefined) return true;
+  try {
+    const { name } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
+    return name !== 'conntrack';
+  } catch {
+    return true;
+  }
+}
+
 function explain(error: unknown, override: string | undefined): NetfilterError {
   const code = (error as { code?: string }).code;
   // `bindings` lists what it tried on lines of its own: errors here are one line.
@@ -40,6 +59,8 @@ function explain(error: unknown, override: string | undefined): NetfilterError {
       'Node was started without addons: drop --no-addons, or add --allow-addons to --permission';
   } else if (override) {
     hint = 'CONNTRACK_ADDON names this file: build it, or unset the variable';
+  } else if (isBundled() || (code === 'MODULE_NOT_FOUND' && /'bindings'/.test(message))) {
+    hint = bundled;
   } else if (code === 'MODULE_NOT_FOUND' || /Could not locate the bindings file/.test(message)) {
     hint =
       `no binary for ${process.platform}-${process.arch} is shipped: build it with "npx node-gyp rebuild" in ${packageRoot()} ` +
@@ -57,9 +78,9 @@ function explain(error: unknown, override: string | undefined): NetfilterError {
 
 function load(): Binding {
   if (process.platform !== 'linux') throw unsupported('load addon', 'platform');
-  const require = createRequire(import.meta.url);
   const override = process.env.CONNTRACK_ADDON;
   try {
+    const require = createRequire(place() ?? join(process.cwd(), 'program.js'));
     if (override) return require(resolve(override)) as Binding;
     const bindings = require('bindings') as (options: object) => Binding;
     return bindings({
@@ -75,6 +96,16 @@ function load(): Binding {
     });
   } catch (error) {
     throw explain(error, override);
+  }
+}
+
+/** A file of this package beside this one: what dist/index.js loads late. Throws a NetfilterError. */
+export function requireBeside(file: string): unknown {
+  try {
+    return createRequire(place() ?? join(process.cwd(), 'program.js'))(file);
+  } catch (error) {
+    if (!isBundled()) throw error;
+    throw explain(error, undefined);
   }
 }
 

@@ -21,6 +21,12 @@ async function warnings(code: string, work: () => Promise<unknown>): Promise<str
   return found;
 }
 
+/** The first thing that an iteration gives or throws. */
+async function first(iterable: AsyncIterable<unknown>): Promise<unknown> {
+  for await (const value of iterable) return value;
+  return undefined;
+}
+
 test('none, nft, mixed, legacy', async () => {
   for (const family of families) {
     using netns = Netns.create();
@@ -28,6 +34,7 @@ test('none, nft, mixed, legacy', async () => {
     const nft = (...args: string[]) => netns.exec(`${tool(family)}-nft`, ...args);
     const old = (...args: string[]) => netns.exec(`${tool(family)}-legacy`, ...args);
     assert.is(await ipt.backend(), 'none');
+    assert.equal(await ipt.tables(), []);
 
     nft('-A', 'INPUT', '-j', 'ACCEPT');
     nft('-t', 'nat', '-A', 'POSTROUTING', '-j', 'MASQUERADE');
@@ -44,15 +51,25 @@ test('none, nft, mixed, legacy', async () => {
     );
     // To read the legacy tables now would show an empty firewall.
     for (const use of [
+      () => ipt.tables(),
       () => ipt.read(),
       () => ipt.save(),
+      () => ipt.save({ tables: ['filter'] }),
+      () => first(ipt.watch()),
+      () => first(ipt.watch({ tables: ['filter'] })),
+      () => ipt.restore('*filter\nCOMMIT\n', { test: true }),
       () => ipt.edit('filter', () => {}),
       () => ipt.restore('*filter\nCOMMIT\n'),
     ]) {
-      await throws(UnsupportedError, /live in nf_tables .*backend: 'legacy'/, use);
+      const error = await throws(UnsupportedError, /live in nf_tables .*backend: 'legacy'/, use);
+      assert.is(error.code, 'ERR_NETFILTER_OTHER_BACKEND');
     }
+    assert.equal((await ipt.backendReport()).legacy, []);
     const forced = Iptables.open({ netns: netns.path, family, backend: 'legacy' });
     assert.is((await forced.read()).registered, false);
+    assert.equal(await forced.tables(), []);
+    assert.is(await forced.save(), '');
+    assert.is(await forced.backend(), 'nft');
 
     old('-A', 'INPUT', '-j', 'DROP');
     assert.is(await ipt.backend(), 'mixed');
@@ -61,6 +78,7 @@ test('none, nft, mixed, legacy', async () => {
       await ipt.read();
     });
     assert.is(said.length, 1);
+    assert.equal(await ipt.tables(), ['filter']);
     assert.match(said[0]!, /only the legacy ones are seen here/);
     assert.is((await warnings('NETFILTER_MIXED_BACKENDS', () => forced.read())).length, 0);
 

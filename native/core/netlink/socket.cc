@@ -10,9 +10,9 @@
 
 namespace nf {
 
-Result<Socket> Socket::open(const char* operation) {
+Result<Socket> Socket::open(const char* operation, int protocol) {
   Socket socket;
-  socket.fd_ = Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  socket.fd_ = Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   if (!socket.fd_.valid()) return fail(errno, operation);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;

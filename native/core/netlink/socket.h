@@ -24,7 +24,8 @@ inline constexpr std::size_t kReceiveLength = 32768;
 class Socket {
  public:
   Socket() = default;
-  static Result<Socket> open(const char* operation);
+  // `protocol` is NETLINK_NETFILTER, or another family of messages.
+  static Result<Socket> open(const char* operation, int protocol = NETLINK_NETFILTER);
 
   bool valid() const { return fd_.valid(); }
   int fd() const { return fd_.get(); }

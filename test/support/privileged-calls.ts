@@ -1,0 +1,113 @@
+// A program of the tests: makes every call of docs/privileges.md, in the network namespace and with the
+// capabilities that it is given, and prints what became of each as one line of JSON.
+import { createSocket } from 'node:dgram';
+import {
+  Conntrack,
+  conntrack,
+  Iptables,
+  iptables,
+  type NetfilterError,
+  namespaces,
+  parseRule,
+  support,
+} from '../../src/index.js';
+
+const tuple = {
+  protocol: 'tcp',
+  src: '10.0.0.1',
+  dst: '10.0.0.2',
+  srcPort: 1000,
+  dstPort: 80,
+} as const;
+const flow = { ...tuple, timeout: 600, mark: 7 };
+const elsewhere = process.argv[2]!;
+
+/** The first hits of a rule that counts what is sent meanwhile. */
+async function watch(options: object): Promise<void> {
+  const socket = createSocket('udp4');
+  const sending = setInterval(() => socket.send('x', 53, '127.0.0.1'), 5);
+  try {
+    for await (const _ of iptables.watch({ ...options, interval: 10 })) break;
+  } finally {
+    clearInterval(sending);
+    socket.close();
+  }
+}
+
+export const calls: [string, () => unknown][] = [
+  ['count()', () => conntrack.count()],
+  ['stats()', () => conntrack.stats()],
+  ['settings()', () => conntrack.settings()],
+  ['support()', () => support()],
+  ['hooks()', () => conntrack.hooks()],
+  ['namespaces()', () => namespaces()],
+  ['create()', () => conntrack.create(flow)],
+  ['createMany()', () => conntrack.createMany([{ ...flow, srcPort: 1001 }])],
+  ['upsert()', () => conntrack.upsert(flow)],
+  ['dump()', () => conntrack.dump()],
+  [
+    'dumpBatches()',
+    async () => {
+      for await (const _ of conntrack.dumpBatches());
+    },
+  ],
+  ['get()', () => conntrack.get(tuple)],
+  ['getSync()', () => conntrack.getSync(tuple)],
+  ['getMany()', () => conntrack.getMany([tuple])],
+  ['update()', () => conntrack.update(tuple, { mark: 9 })],
+  ['updateWhere()', () => conntrack.updateWhere({ protocol: 'tcp' }, { mark: 10 })],
+  ['delete()', () => conntrack.delete(tuple)],
+  ['deleteWhere()', () => conntrack.deleteWhere({ protocol: 'tcp' })],
+  ['flush()', () => conntrack.flush()],
+  ['configure({ acct })', () => conntrack.configure({ acct: true })],
+  ['events()', () => conntrack.events().close()],
+  ['events({ allNamespaces: true })', () => conntrack.events({ allNamespaces: true }).close()],
+  ['expectations.list()', () => conntrack.expectations.list()],
+  ['expectations.flush()', () => conntrack.expectations.flush()],
+  ['expectations.events()', () => conntrack.expectations.events().close()],
+  [
+    'Conntrack.open({ netns })',
+    async () => {
+      await using table = Conntrack.open({ netns: elsewhere });
+      await table.count();
+    },
+  ],
+  [
+    'Iptables.open({ netns })',
+    async () => {
+      await using table = Iptables.open({ netns: elsewhere });
+      return table.family;
+    },
+  ],
+  ['parseRule()', () => parseRule('-p tcp --dport 22 -j ACCEPT')],
+  ['iptables.backend()', () => iptables.backend()],
+  ['iptables.read()', () => iptables.read()],
+  ['iptables.save({ tables })', () => iptables.save({ tables: ['filter'] })],
+  ['iptables.watch({ tables })', () => watch({ tables: ['filter'] })],
+  ['iptables.tables()', () => iptables.tables()],
+  ['iptables.save()', () => iptables.save()],
+  ['iptables.watch()', () => watch({})],
+  [
+    'iptables.edit()',
+    () => iptables.edit('filter', (table) => table.chain('INPUT').append('-p tcp --dport 22')),
+  ],
+  ['iptables.restore()', () => iptables.restore('*filter\n-A INPUT -j ACCEPT\nCOMMIT\n')],
+];
+
+export interface CallOutcome {
+  call: string;
+  code?: string;
+  message?: string;
+}
+
+for (const [call, run] of calls) {
+  const outcome: CallOutcome = { call };
+  try {
+    await run();
+  } catch (thrown) {
+    const { code, message } = thrown as NetfilterError;
+    outcome.code = code ?? 'no code';
+    outcome.message = message;
+  }
+  process.stdout.write(`${JSON.stringify(outcome)}\n`);
+}
