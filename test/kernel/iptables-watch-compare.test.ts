@@ -1,0 +1,177 @@
+// What watch() tells of two readings: rules that moved, counters that were set back, tables that come later,
+// and an abort in the middle of a reading.
+import { readSnapshot } from '../../src/iptables/commit.js';
+import type { RuleHits } from '../../src/iptables/watch.js';
+import { compare, watchRules } from '../../src/iptables/watch.js';
+import { Session } from '../../src/native/session.js';
+import { assert, suite } from '../support/harness.js';
+import type { Family } from '../support/iptables-tables.js';
+import { families, load, reset } from '../support/iptables-tables.js';
+
+const test = suite('comparing readings of iptables counters');
+
+const open = () => new Session({ netns: null, receiveBuffer: null, reopens: false });
+const time = new Date(0);
+
+const table = (...lines: string[]) =>
+  `*filter\n:a - [0:0]\n:b - [0:0]\n${lines.join('\n')}\nCOMMIT\n`;
+
+/** What is told between two contents of the table. */
+async function told(family: Family, before: string, after: string): Promise<RuleHits[]> {
+  const session = open();
+  load(family, before, '-c');
+  const then = await readSnapshot(session, family, 'filter');
+  load(family, after, '-c');
+  const now = await readSnapshot(session, family, 'filter');
+  const hits = [...compare(then, now, time)];
+  await session.close();
+  return hits;
+}
+
+const brief = ({ chain, index, packets, bytes, total, reset }: RuleHits) => {
+  return { chain, index, packets, bytes, total: [total.packets, total.bytes], reset };
+};
+
+test('counters that were set back, seen by packets, by bytes alone, and not at all', async () => {
+  reset();
+  for (const family of families) {
+    const one = async (then: string, now: string) => {
+      const rule = '-A a -p tcp -j RETURN';
+      const hits = await told(family, table(`[${then}] ${rule}`), table(`[${now}] ${rule}`));
+      return hits.map(brief);
+    };
+    const at = { chain: 'a', index: 0 };
+    assert.equal(await one('5:500', '7:900'), [
+      { ...at, packets: 2n, bytes: 400n, total: [7n, 900n], reset: false },
+    ]);
+    assert.equal(await one('5:500', '4:900'), [
+      { ...at, packets: 4n, bytes: 900n, total: [4n, 900n], reset: true },
+    ]);
+    assert.equal(await one('5:500', '6:100'), [
+      { ...at, packets: 6n, bytes: 100n, total: [6n, 100n], reset: true },
+    ]);
+    assert.equal(await one('5:500', '5:499'), [
+      { ...at, packets: 5n, bytes: 499n, total: [5n, 499n], reset: true },
+    ]);
+    assert.equal(await one('5:500', '5:501'), [
+      { ...at, packets: 0n, bytes: 1n, total: [5n, 501n], reset: false },
+    ]);
+    assert.equal(await one('5:500', '5:500'), []);
+    // Set back to zero: it shows nothing until it is met again.
+    assert.equal(await one('5:500', '0:0'), []);
+  }
+});
+
+test('a policy that was set back, seen by bytes alone', async () => {
+  reset();
+  for (const family of families) {
+    const policy = (count: string) => `*filter\n:INPUT ACCEPT [${count}]\nCOMMIT\n`;
+    const hits = await told(family, policy('5:500'), policy('6:100'));
+    assert.equal(hits.map(brief), [
+      {
+        chain: 'INPUT',
+        index: undefined,
+        packets: 6n,
+        bytes: 100n,
+        total: [6n, 100n],
+        reset: true,
+      },
+    ]);
+  }
+});
+
+test('a rule that moved to another chain goes on counting', async () => {
+  reset();
+  for (const family of families) {
+    const rule = '-p udp -m comment --comment moved';
+    const hits = await told(
+      family,
+      table(`[5:500] -A a ${rule}`, '[1:10] -A a -p tcp'),
+      table('[1:10] -A a -p tcp', `[7:700] -A b ${rule}`),
+    );
+    assert.equal(hits.map(brief), [
+      { chain: 'b', index: 0, packets: 2n, bytes: 200n, total: [7n, 700n], reset: false },
+    ]);
+    assert.match(String(hits[0]!.rule), /--comment moved/);
+    // The one in the same chain comes first, wherever it stands there.
+    const both = await told(
+      family,
+      table(`[5:500] -A a ${rule}`, `[50:5000] -A b ${rule}`),
+      table('-A a -p tcp', `[6:600] -A a ${rule}`, '-A b -p tcp', `[52:5200] -A b ${rule}`),
+    );
+    assert.equal(
+      both.map((hit) => [hit.chain, hit.index, hit.packets, hit.reset]),
+      [
+        ['a', 1, 1n, false],
+        ['b', 1, 2n, false],
+      ],
+    );
+    // One that is there once more is new.
+    const twice = await told(
+      family,
+      table(`[5:500] -A a ${rule}`),
+      table(`[5:500] -A a ${rule}`, `[3:300] -A b ${rule}`),
+    );
+    assert.equal(
+      twice.map((hit) => [hit.chain, hit.packets, hit.reset]),
+      [['b', 3n, true]],
+    );
+  }
+});
+
+test('a table that comes later is told from its first packet on', async () => {
+  reset();
+  load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
+  const session = open();
+  const abort = new AbortController();
+  let readings = 0;
+  const tables = async () => {
+    readings++;
+    if (readings === 2) load('ipv4', '*mangle\n[3:300] -A INPUT -p 98\nCOMMIT\n', '-c');
+    if (readings === 4) abort.abort();
+    return readings < 2 ? ['filter'] : ['filter', 'mangle'];
+  };
+  const hits: RuleHits[] = [];
+  for await (const hit of watchRules(session, 'ipv4', tables, 10, [abort.signal])) hits.push(hit);
+  // What filter had counted before the watch began is no news.
+  assert.equal(
+    hits.map((hit) => [hit.table, hit.index, hit.packets, hit.bytes, hit.reset]),
+    [['mangle', 0, 3n, 300n, true]],
+  );
+  await session.close();
+});
+
+test('an abort before, in and after a reading ends the watch without an error', async () => {
+  reset();
+  load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
+  const session = open();
+  for (const when of ['tables', 'reading', 'pause']) {
+    const abort = new AbortController();
+    let readings = 0;
+    const tables = async () => {
+      readings++;
+      if (when === 'tables') abort.abort(new Error('enough'));
+      if (when === 'reading') queueMicrotask(() => abort.abort(new Error('enough')));
+      if (when === 'pause') setImmediate(() => setImmediate(() => abort.abort()));
+      return ['filter'];
+    };
+    const hits: RuleHits[] = [];
+    for await (const hit of watchRules(session, 'ipv4', tables, 3_600_000, [abort.signal])) {
+      hits.push(hit);
+    }
+    assert.equal(hits, []);
+    assert.is(readings, 1, when);
+  }
+  // Another error is one.
+  const failing = watchRules(session, 'ipv4', async () => ['nosuch'], 10, [undefined]);
+  let error: unknown;
+  try {
+    for await (const _ of failing) assert.unreachable();
+  } catch (caught) {
+    error = caught;
+  }
+  assert.match(String(error), /ENOENT/);
+  await session.close();
+});
+
+test.run();
