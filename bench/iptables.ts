@@ -1,11 +1,12 @@
 // iptables: a table of 50,000 rules read with every rule typed, against iptables-legacy-save; 300 rules
-// added in one edit to a table of 5,000, against as many runs of iptables-legacy.
+// added in one edit to a table of 5,000, against as many runs of iptables-legacy; 500 rules restored, against
+// iptables-legacy-restore in a child; tables saved as text, against iptables-legacy-save.
 import { type Iptables, iptables } from '../src/index.js';
 import { run } from '../test/support/process.js';
 import type { Bench, BenchContext } from './lib/bench.js';
 import { contest, timed } from './lib/contest.js';
-import { installed, runToNull } from './lib/peers.js';
-import { loadRules } from './lib/ruleset.js';
+import { installed, runToNull, runWithInput } from './lib/peers.js';
+import { loadRules, tableText } from './lib/ruleset.js';
 
 /** Reads the table and every part of every rule; how many rules there are. */
 async function readTyped(tables: Iptables): Promise<number> {
@@ -118,12 +119,78 @@ async function editing(context: BenchContext): Promise<void> {
   });
 }
 
+async function restoring(context: BenchContext): Promise<void> {
+  const size = 500;
+  context.say(`a restore of ${size} rules`);
+  const text = tableText(size);
+  const restore = ['iptables-legacy-restore', '-w'];
+  const values = await contest(
+    {
+      ours: () => timed(() => iptables.restore(text)),
+      child: () => runWithInput(restore, text),
+    },
+    // A warm process: compiled code comes to rest after some dozens of them.
+    { rounds: Math.max(context.rounds, 11), warmUp: 40 },
+  );
+  context.report({
+    what: 'restore of a table; rules',
+    size,
+    contestants: [
+      { name: 'restore()', command: 'await iptables.restore(text)', unit: 'ns', ...values.ours },
+      {
+        name: 'iptables-legacy-restore',
+        command: `spawn: ${restore.join(' ')} < text`,
+        unit: 'ns',
+        values: values.child.values,
+        cpu: [],
+      },
+    ],
+    compare: { a: 'restore()', b: 'iptables-legacy-restore' },
+    bar: { text: '≤ 1.2 × spawning iptables-legacy-restore', kind: 'at most', limit: 1.2, size },
+  });
+}
+
+async function saving(context: BenchContext): Promise<void> {
+  for (const size of [5000, 50_000]) {
+    context.say(`a table of ${size.toLocaleString('en-US')} rules as text`);
+    loadRules(size);
+    const save = ['iptables-legacy-save', '-t', 'filter'];
+    const values = await contest(
+      {
+        ours: () =>
+          timed(async () => {
+            const text = await iptables.save({ tables: ['filter'] });
+            if (!text.includes('\nCOMMIT\n')) throw new Error('the text has no end');
+          }),
+        save: () => runToNull(save),
+      },
+      { rounds: context.rounds, warmUp: 3 },
+    );
+    context.report({
+      what: 'save as text; rules',
+      size,
+      contestants: [
+        { name: 'save()', command: 'await iptables.save()', unit: 'ns', ...values.ours },
+        {
+          name: 'iptables-legacy-save',
+          command: `${save.join(' ')} > /dev/null`,
+          unit: 'ns',
+          ...values.save,
+        },
+      ],
+      compare: { a: 'save()', b: 'iptables-legacy-save' },
+    });
+  }
+}
+
 export const bench: Bench = {
   name: 'iptables',
-  about: 'read of 50,000 rules, 300 edits in one',
+  about: 'read of 50,000 rules, 300 edits in one, restore of 500, save',
   async run(context) {
     if (!installed('iptables-legacy-save')) throw new Error('iptables-legacy is not installed');
     await reading(context);
     await editing(context);
+    await restoring(context);
+    await saving(context);
   },
 };

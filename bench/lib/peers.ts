@@ -20,6 +20,20 @@ export function runToNull(argv: readonly string[]): number {
   return took;
 }
 
+/** Nanoseconds of a program that reads `input`, as a Node program without this package runs it. */
+export function runWithInput(argv: readonly string[], input: string): Promise<number> {
+  const began = process.hrtime.bigint();
+  return new Promise((resolve, reject) => {
+    const child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'ignore', 'ignore'] });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(Number(process.hrtime.bigint() - began));
+      else reject(new Error(`${argv.join(' ')}: exit code ${code}`));
+    });
+    child.stdin.end(input);
+  });
+}
+
 const linePattern =
   /^(\S+)\s+(\d+)\s+(\d+)\s+(?:([A-Z_0-9]+)\s+)?src=(\S+) dst=(\S+) (?:sport=(\d+) dport=(\d+) )?(?:\[UNREPLIED\] )?src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?.*?(?:mark=(\d+))?/;
 

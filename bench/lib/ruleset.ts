@@ -1,8 +1,8 @@
 // The iptables rules that a bench works on.
 import { run } from '../../test/support/process.js';
 
-/** Rules of the kinds that gateways have. */
-function tableText(rules: number): string {
+/** The text of a table with rules of the kinds that gateways have. */
+export function tableText(rules: number): string {
   const kinds = [
     (a: string) => `-A FORWARD -s ${a} -p tcp -m tcp --dport 443 -j ACCEPT`,
     (a: string) => `-A FORWARD -d ${a} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,

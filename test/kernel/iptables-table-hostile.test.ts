@@ -197,11 +197,13 @@ async function weed(ipt: Iptables, table: string): Promise<string[]> {
       assert.is(error.code, 'ERR_NETFILTER_NO_TEXT', error.message);
       const named = /\(rule (\d+) of chain "(c\d+)": /.exec(error.message);
       assert.ok(named, error.message);
+      const text = hostile[Number(named[2]!.slice(1))]!;
+      if (text.includes('\n')) assert.match(error.message, /: a line break ends its line\)/);
       await throws(XtablesError, /ERR_NETFILTER_NO_TEXT/, () => ipt.save({ tables: [table] }));
       await ipt.edit(table, (edit) => {
         edit.chain(named![2]!).flush();
       });
-      gone.push(hostile[Number(named![2]!.slice(1))]!);
+      gone.push(text);
     }
   }
 }
