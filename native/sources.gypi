@@ -11,6 +11,7 @@
       "core/tracking.cc",
       "core/tracking_legacy.cc",
       "core/tracking_nft.cc",
+      "core/work_pool.cc",
       "core/netlink/exchange.cc",
       "core/netlink/relay.cc",
       "core/netlink/socket.cc",

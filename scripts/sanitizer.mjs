@@ -14,12 +14,17 @@ import {
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isOurs } from './tsan-judge.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const kinds = {
-  asan: { sanitize: 'address,undefined', runtime: 'libasan.so' },
-  tsan: { sanitize: 'thread', runtime: 'libtsan.so' },
+  asan: { sanitize: 'address,undefined', runtime: 'libasan.so', targets: ['conntrack'] },
+  tsan: {
+    sanitize: 'thread',
+    runtime: 'libtsan.so',
+    targets: ['conntrack', 'threads_program'],
+  },
 };
 
 // Leaks of node itself that no change of ours could remove, each with its reason.
@@ -32,9 +37,8 @@ const leaksOfNode = [
   'leak:napi_create_promise',
 ];
 
-// ThreadSanitizer does not see the atomics of node and V8, which were built without it, and takes what
-// they order for races. A report with a frame of any other module in it is a finding.
-const uninstrumented = /^(node|libtsan\.so|libc\.so|libstdc\+\+\.so)/;
+/** Words before a program: gcc 12's ThreadSanitizer does not know the layouts of memory that more than 28 random bits give. */
+export const fixedLayout = ['setarch', process.arch === 'x64' ? 'x86_64' : process.arch, '-R'];
 
 function run(command, args) {
   const log = join(root, 'build-cmake', `sanitizer-${process.pid}.log`);
@@ -50,7 +54,10 @@ function run(command, args) {
   return said;
 }
 
-/** Builds the addon; returns its path. */
+/**
+ * Builds the addon; returns its path. Beside it, under ThreadSanitizer, the program that runs our thread code
+ * without node.
+ */
 export function buildSanitized(kind) {
   const folder = join('build-cmake', `addon-${kind}`);
   run('cmake', [
@@ -61,7 +68,7 @@ export function buildSanitized(kind) {
     `-DCMAKE_JS_INC=${join(root, 'node_modules/node-api-headers/include')}`,
   ]);
   const jobs = String(availableParallelism());
-  run('cmake', ['--build', folder, '--target', 'conntrack', '-j', jobs]);
+  run('cmake', ['--build', folder, '--target', ...kinds[kind].targets, '-j', jobs]);
   return join(root, folder, 'conntrack.node');
 }
 
@@ -82,9 +89,7 @@ function runtimeOf(kind) {
  */
 export function sanitizedNode(kind, addon, reports, leaks) {
   const runtime = runtimeOf(kind);
-  // gcc 12's ThreadSanitizer does not know the layouts of memory that more than 28 random bits give.
-  const prefix =
-    kind === 'tsan' ? `setarch ${process.arch === 'x64' ? 'x86_64' : process.arch} -R ` : '';
+  const prefix = kind === 'tsan' ? `${fixedLayout.join(' ')} ` : '';
   const node = join(reports, 'node');
   writeFileSync(
     node,
@@ -125,10 +130,8 @@ export function reportsIn(folder) {
     .flatMap((name) => {
       const text = readFileSync(join(folder, name), 'utf8');
       if (name.startsWith('asan')) return [text];
-      return text.split('==================').filter((report) => {
-        const modules = [...report.matchAll(/\(([^()\s/]+)\+0x[0-9a-f]+\)$/gm)].map((m) => m[1]);
-        const whole = /WARNING: ThreadSanitizer/.test(report);
-        return whole && (modules.length === 0 || !modules.every((m) => uninstrumented.test(m)));
-      });
+      return text
+        .split('==================')
+        .filter((report) => /WARNING: ThreadSanitizer/.test(report) && isOurs(report));
     });
 }

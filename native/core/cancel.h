@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "core/fd.h"
+#include "core/meeting.h"
 
 namespace nf {
 
@@ -21,10 +22,14 @@ class Cancel {
   // Any thread, any number of times.
   void raise() {
     raised_.store(true, std::memory_order_release);
+    NF_MEETING(cancel);
     const std::lock_guard lock(mutex_);
     write_wake();
   }
-  bool raised() const { return raised_.load(std::memory_order_acquire); }
+  bool raised() const {
+    NF_MEETING(cancel);
+    return raised_.load(std::memory_order_acquire);
+  }
 
   // Readable once raised, and for ever after. Made by the first that has to wait: most work never
   // does, and a descriptor per operation would last until the garbage collector looks. -1 when the
@@ -67,11 +72,13 @@ bool wait_readable(int fd, const Cancel* cancel);
 class Signal {
  public:
   void raise() {
+    NF_MEETING(signal);
     const std::lock_guard lock(mutex_);
     raised_ = true;
     write_wake();
   }
   void lower() {
+    NF_MEETING(signal);
     const std::lock_guard lock(mutex_);
     raised_ = false;
     std::uint64_t count = 0;

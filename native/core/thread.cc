@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/guard.h"
+#include "core/meeting.h"
 
 namespace nf {
 namespace {
@@ -20,6 +21,7 @@ struct Start {
 void* enter(void* data) noexcept {
   const std::unique_ptr<Start> start(static_cast<Start*>(data));
   ::pthread_setname_np(::pthread_self(), start->name.c_str());
+  NF_MEETING(thread);
   start->run();
   return nullptr;
 }
@@ -47,6 +49,7 @@ Result<Thread> Thread::start(const char* name, std::function<void()> run) {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (code != 0) return fail(code, "thread start", name);
   static_cast<void>(start.release());  // the thread's
+  NF_MEETING(thread);
   return Thread(id);
 }
 

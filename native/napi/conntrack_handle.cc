@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/meeting.h"
 #include "core/thread.h"
 #include "napi/exports.h"
 #include "napi/external.h"
@@ -90,6 +91,7 @@ Result<void> Handle::open_sync(const char* operation) {
 }
 
 Result<Socket> Handle::take(const char* operation) {
+  NF_MEETING(handle);
   {
     const std::lock_guard lock(mutex_);
     if (!free_.empty()) {

@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "core/conntrack/dump.h"
+#include "core/meeting.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"
@@ -86,6 +87,7 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   // Waits for room, then makes the batch available.
   bool hand_over() {
     Settlement told = bell();
+    NF_MEETING(dump_stream);
     for (;;) {
       if (cancel_->raised()) return false;
       {
@@ -106,6 +108,7 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
   // dump that was cancelled ends with that error, never with what would look like its whole.
   void settle(Napi::Env env) {
     if (!waiter_.has_value()) return;
+    NF_MEETING(dump_stream);
     std::optional<Ready> ready;
     bool failed = false;
     bool cancelled = false;

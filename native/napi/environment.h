@@ -17,8 +17,7 @@
 //     that belongs to JavaScript but raw handles, whose destruction does nothing (napi/deferred.h).
 //  6. While an environment ends, any Node-API call may fail, with or without an exception. Nothing
 //     uses a result without looking at the status, and nothing but failure descriptions is thrown.
-//  7. A pooled thread that was moved into another network namespace is used no more: it would keep
-//     that namespace, and what belongs to it, alive for as long as it idles.
+//  7. A pooled thread that was moved into another network namespace is used no more: work_pool.h.
 //  8. No exception leaves native code. What the JS thread calls goes through export_function, what
 //  a
 //     thread runs and what is settled catches its own; all memory that telling of an end takes is
@@ -30,16 +29,12 @@
 
 #include <napi.h>
 
-#include <condition_variable>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
-#include <vector>
 
-#include "core/cancel.h"
-#include "core/result.h"
-#include "core/thread.h"
+#include "core/work_pool.h"
 
 namespace nf::js {
 
@@ -58,51 +53,34 @@ class Environment {
   void retain();
   void release();
 
-  // JS thread. Runs `work` on a pooled thread; `cancel` (may be null) is raised at teardown and
-  // retired when the work is done. Fails when the system has no thread or no memory for it: it
-  // never runs then. `work` lets no exception out.
-  Result<void> run(std::function<void()> work, std::shared_ptr<Cancel> cancel);
-  // JS thread. The same on a thread of its own: for what may sleep until JavaScript asks for more.
-  Result<void> run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel);
+  // JS thread: work_pool.h.
+  Result<void> run(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
+    return pool_.run(std::move(work), std::move(cancel));
+  }
+  Result<void> run_alone(std::function<void()> work, std::shared_ptr<Cancel> cancel) {
+    return pool_.run_alone(std::move(work), std::move(cancel));
+  }
   // Any thread. Runs it on the JS thread, soon; dropped when the environment is going away.
   void post(Settlement settlement) noexcept;
 
  private:
   friend void cleanup(void*);
-  struct Work {
-    std::function<void()> run;
-    std::shared_ptr<Cancel> cancel;
-  };
-  using Works = std::list<Work>;
-  void pool_thread();
-  Result<void> add_pool_thread();
-  Result<void> add_thread(const char* name, std::function<void()> run);
-  void perform(Works::iterator work);
   void drain(Napi::Env env);
-  void reap();
   void shut_down();
   static void ring(Napi::Env env, Napi::Function, Environment* self, void*);
   using Bell = Napi::TypedThreadSafeFunction<Environment, void, &Environment::ring>;
-
-  static constexpr std::size_t kMaxPool = 8;
 
   // JS thread only.
   napi_env env_ = nullptr;  // Node does not look at it where it is asked for; Deno refuses none
   Bell bell_;
   std::size_t retained_ = 0;
 
-  // Everything below is the mutex's.
-  std::mutex mutex_;
-  std::condition_variable work_available_;
-  Works waiting_;
-  Works running_;
+  std::mutex mutex_;  // of all that follows but the pool
   Settlement settled_;
-  std::vector<Thread> threads_;
-  std::vector<pthread_t> finished_;  // threads that have nothing left to do but to be joined
-  std::size_t pool_size_ = 0;
-  std::size_t pool_idle_ = 0;
   bool rung_ = false;
   bool closing_ = false;
+
+  WorkPool pool_;  // last: its threads use the rest
 };
 
 }  // namespace nf::js

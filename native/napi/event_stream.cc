@@ -4,6 +4,7 @@
 // teardown nothing else may be touched).
 
 #include "core/conntrack/events.h"
+#include "core/meeting.h"
 #include "core/thread.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
@@ -64,8 +65,7 @@ class EventStream {
       closed_ = true;
       queue_.discard();
     }
-    control_.finish.store(true);
-    control_.stop->raise();
+    control_.end();
     settle(env);
     // The stream ends also where there is no memory to tell of it.
     closers_.reserve(closers_.size() + 1);
@@ -127,6 +127,7 @@ class EventStream {
     environment_.post(std::move(end));
   }
   void ring() {
+    NF_MEETING(event_stream);
     if (!wanted_.load()) return;
     Settlement told;
     {
@@ -185,6 +186,7 @@ class EventStream {
   }
   void settle(Napi::Env env) {
     if (!waiter_.has_value()) return;
+    NF_MEETING(event_stream);
     const auto ready = guarded("conntrack events", [&]() -> Result<Napi::Value> {
       arm();  // before the look: what is added after it then rings
       const Napi::Value taken = take(env);

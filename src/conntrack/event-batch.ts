@@ -90,7 +90,7 @@ export class FlowEvent {
     };
   }
 
-  /** The line of `conntrack -E`. */
+  /** The line of `conntrack -E`, without the words `[USERSPACE] portid=… progname=…` behind it. */
   toString(): string {
     return `${`[${this.type.toUpperCase()}]`.padStart(9)} ${this.flow}`;
   }

@@ -65,18 +65,24 @@ function lasted(start: bigint, stop: bigint | undefined): bigint {
   return end - start / second;
 }
 
-export function flowLine(flow: LineSource): string {
+/** Of what a flow has as 0 where nothing was sent: whether it was. An event leaves out a mark of 0. */
+export interface Sent {
+  readonly mark: boolean;
+  readonly status: boolean;
+}
+
+export function flowLine(flow: LineSource, sent: Sent): string {
   const name = lineNames[flow.protocolNumber] ?? 'unknown';
   const parts = [`${name.padEnd(8)} ${flow.protocolNumber}`];
   if (flow.timeout !== undefined) parts.push(String(flow.timeout));
   if (flow.state !== undefined) parts.push(flow.state);
   parts.push(side(flow, flow.orig, false));
-  if (!flow.status.includes('seen_reply')) parts.push('[UNREPLIED]');
+  if (sent.status && !flow.status.includes('seen_reply')) parts.push('[UNREPLIED]');
   parts.push(side(flow, flow.reply, true));
   if (flow.status.includes('hw_offload')) parts.push('[HW_OFFLOAD]');
   else if (flow.status.includes('offload')) parts.push('[OFFLOAD]');
   else if (flow.status.includes('assured')) parts.push('[ASSURED]');
-  parts.push(`mark=${flow.mark}`);
+  if (sent.mark) parts.push(`mark=${flow.mark}`);
   if (flow.secctx !== undefined) parts.push(`secctx=${flow.secctx}`);
   if (flow.zone !== 0) parts.push(`zone=${flow.zone}`);
   if (flow.start !== undefined) parts.push(`delta-time=${lasted(flow.start, flow.stop)}`);

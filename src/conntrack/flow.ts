@@ -83,9 +83,9 @@ export class Flow {
     return jsonSafe(this.toObject());
   }
 
-  /** The line of `conntrack -L`. */
+  /** The line of `conntrack -L`, of an event that of `conntrack -E`: what was not sent is not in it. */
   toString(): string {
-    return flowLine(this);
+    return flowLine(this, { mark: this.#has(has.mark), status: this.#has(has.status) });
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): FlowObject {

@@ -1,15 +1,17 @@
 // The addon under AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, and under
-// ThreadSanitizer, through one script that uses everything. All tests under them: scripts/sanitize.mjs.
-// Limit: 600 s (it builds the addon twice where that was not done before)
-import { mkdtempSync, rmSync } from 'node:fs';
+// ThreadSanitizer, through one script that uses everything; and all thread code without node. In each
+// place where threads meet (native/core/meeting.h) a race is found. All tests under them: scripts/sanitize.mjs.
+// Limit: 900 s (it builds the addon twice where that was not done before)
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSanitized, reportsIn, sanitizedNode } from '../../scripts/sanitizer.mjs';
+import { buildSanitized, fixedLayout, reportsIn, sanitizedNode } from '../../scripts/sanitizer.mjs';
+import { makeEvents } from '../support/events.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { describe, type NodeEnding, runNode } from '../support/node-child.js';
-import { run } from '../support/process.js';
+import { Child, run } from '../support/process.js';
 
 const test = suite('sanitizers');
 const already =
@@ -24,6 +26,8 @@ test.before(() => {
 });
 test.after(() => rmSync(folder, { recursive: true }));
 
+const addon = (kind: Kind) => (addons[kind] ??= buildSanitized(kind));
+
 interface Sanitized {
   ended: NodeEnding;
   reports: string[];
@@ -35,9 +39,8 @@ async function sanitized(
   args: string[],
   env: Record<string, string> = {},
 ): Promise<Sanitized> {
-  addons[kind] ??= buildSanitized(kind);
   const reports = mkdtempSync(join(folder, `${kind}-`));
-  const start = sanitizedNode(kind, addons[kind], reports, true);
+  const start = sanitizedNode(kind, addon(kind), reports, true);
   const ended = await runNode(script, args, { node: start.node, env: { ...start.env, ...env } });
   return { ended, reports: reportsIn(reports) };
 }
@@ -92,5 +95,68 @@ for (const kind of ['asan', 'tsan'] as const) {
     assert.equal(reports, [], said);
   });
 }
+
+/** The places where threads meet, by the layer that they are in. */
+function places(): { core: string[]; addon: string[] } {
+  const source = readFileSync(new URL('../../native/core/meeting.h', import.meta.url), 'utf8');
+  const all = [...source.matchAll(/^inline int (\w+) = 0;/gm)].map(([, name]) => name!);
+  const inAddon = ['settle', 'dump_stream', 'event_stream', 'handle'];
+  assert.ok(all.length >= 14 && inAddon.every((name) => all.includes(name)), all.join());
+  return { core: all.filter((name) => !inAddon.includes(name)), addon: inAddon };
+}
+/** The canaries that reports are about. */
+const canaries = (reports: string) =>
+  new Set([...reports.matchAll(/Location is global 'nf::canary::(\w+)/g)].map(([, name]) => name));
+
+/** The program without node, in this namespace. */
+async function withoutNode(env: Record<string, string>) {
+  const own = Netns.current;
+  own.ip('link', 'set', 'lo', 'up');
+  own.tracking();
+  own.conntrackSysctls({ events: 1 });
+  // More than the first datagrams of a dump, which one thread decodes alone.
+  const flows = (await makeEvents({ count: 9000, remove: false })).new;
+  using elsewhere = Netns.create();
+  const program = join(dirname(addon('tsan')), 'threads_program');
+  const child = Child.start([...fixedLayout, program, String(flows), elsewhere.path], {
+    TSAN_OPTIONS: 'exitcode=86 second_deadlock_stack=1',
+    ...env,
+  });
+  child.end();
+  const { code } = await child.exited;
+  own.exec('conntrack', '-F');
+  return { code, lines: child.lines, stderr: child.stderr };
+}
+
+test.when(already, 'all thread code without node: no finding', async () => {
+  const { code, lines, stderr } = await withoutNode({});
+  assert.is(stderr, '');
+  assert.equal(
+    [code, ...lines],
+    [0, 'threads', 'cancel', 'relay', 'library', 'dumps', 'events', 'pool', 'iptables'],
+  );
+});
+
+test.when(already, 'a race in each place where threads meet is found without node', async () => {
+  const { code, stderr } = await withoutNode({ CANARY: 'all' });
+  assert.is(code, 86, stderr);
+  const found = canaries(stderr);
+  for (const place of places().core) assert.ok(found.has(place), `${place}\n${stderr}`);
+});
+
+test.when(
+  already,
+  'a race in each place where threads meet node is found, and judged ours',
+  async () => {
+    using elsewhere = Netns.create();
+    const { ended, reports } = await sanitized('tsan', 'smoke.mjs', [elsewhere.path], {
+      CANARY: 'all',
+    });
+    const said = `${describe(ended)}\n${reports.join('\n')}`;
+    assert.is(ended.code, 0, said);
+    const found = canaries(reports.join('\n'));
+    for (const place of places().addon) assert.ok(found.has(place), `${place}\n${said}`);
+  },
+);
 
 test.run();

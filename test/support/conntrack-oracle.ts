@@ -210,9 +210,10 @@ export class ConntrackEvents implements AsyncDisposable {
   private constructor(private readonly child: Child) {}
 
   static async start(
-    options: { netns?: Netns; args?: readonly string[] } = {},
+    options: { netns?: Netns; args?: readonly string[]; plain?: boolean } = {},
   ): Promise<ConntrackEvents> {
-    const words = ['conntrack', '-E', '-o', 'id,extended,ktimestamp', ...(options.args ?? [])];
+    const output = options.plain ? [] : ['-o', 'id,extended,ktimestamp'];
+    const words = ['conntrack', '-E', ...output, ...(options.args ?? [])];
     const child = (options.netns ?? Netns.current).start(words);
     try {
       // It says nothing when it is ready, but the kernel lists its socket with the groups joined.
@@ -225,6 +226,17 @@ export class ConntrackEvents implements AsyncDisposable {
       throw error;
     }
     return new ConntrackEvents(child);
+  }
+
+  /** The lines so far as it prints them, but for who caused a change over netlink. */
+  get lines(): string[] {
+    return this.child.lines.map((line) => line.replace(/ \[USERSPACE\].*$/, '').trimEnd());
+  }
+
+  /** Waits for so many lines. */
+  async untilLines(count: number): Promise<string[]> {
+    await this.child.until(`${count} lines`, (lines) => (lines.length >= count ? true : undefined));
+    return this.lines;
   }
 
   /** The events so far, in order. */

@@ -9,6 +9,7 @@
 
 #include "core/conntrack/decoder.h"
 #include "core/guard.h"
+#include "core/meeting.h"
 
 namespace nf::ct {
 namespace {
@@ -135,6 +136,7 @@ std::size_t EventQueue::room() {
 }
 
 bool EventQueue::take(EventSegment& out) {
+  NF_MEETING(event_queue);
   const std::lock_guard guard(mutex_);
   place_loss();
   if (segments_.empty()) return false;

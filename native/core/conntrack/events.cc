@@ -15,6 +15,7 @@
 
 #include "core/conntrack/event_filter.h"
 #include "core/files.h"
+#include "core/meeting.h"
 
 namespace nf::ct {
 namespace {
@@ -149,6 +150,7 @@ Result<std::size_t> EventSocket::receive(EventQueue& queue, std::size_t limit) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return std::size_t{0};
     return fail(errno, kOperation);
   }
+  NF_MEETING(event_queue);
   const auto guard = queue.lock();
   for (int i = 0; i < count; i++) {
     msghdr& header = b.headers[i].msg_hdr;
@@ -215,6 +217,7 @@ class Reader {
         wait(*count);
       }
     }
+    NF_MEETING(event_end);
     if (control_.finish.load()) return read_the_rest();
     return {};
   }

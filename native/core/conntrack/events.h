@@ -13,6 +13,7 @@
 #include "core/cancel.h"
 #include "core/conntrack/event_queue.h"
 #include "core/conntrack/filter.h"
+#include "core/meeting.h"
 #include "core/netlink/socket.h"
 
 namespace nf::ct {
@@ -77,6 +78,12 @@ struct EventControl {
   std::atomic<bool> finish{false};  // with `stop`: leave the groups and read what is queued there
   Signal room;                      // the queue has room again; matters in reliable mode only
 
+  // Leave, read the rest, end. Any thread.
+  void end() {
+    finish.store(true);
+    stop->raise();
+    NF_MEETING(event_end);
+  }
   // When nobody reads any more.
   void retire() {
     stop->retire();

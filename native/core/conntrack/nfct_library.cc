@@ -1,6 +1,8 @@
 // Loading libnetfilter_conntrack.
 #include "core/conntrack/nfct_library.h"
 
+#include "core/meeting.h"
+
 namespace nf::ct {
 namespace {
 
@@ -41,6 +43,7 @@ NfctLibrary load() {
 }  // namespace
 
 const NfctLibrary& nfct_library() {
+  NF_MEETING(library);
   // Never destroyed: exit() runs static destructors while pooled threads may still be at work.
   static const auto* table = new NfctLibrary(load());
   return *table;

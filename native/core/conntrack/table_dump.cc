@@ -14,6 +14,7 @@
 #include "core/conntrack/stats.h"
 #include "core/conntrack/tuple_request.h"
 #include "core/guard.h"
+#include "core/meeting.h"
 #include "core/netlink/exchange.h"
 #include "core/thread.h"
 
@@ -143,6 +144,7 @@ Result<void> dump_part(const SocketOpener& open, const TableDumpRequest& request
   plain.filter = request.filter;
   plain.split = split;
   auto done = run_dump(*socket, plain, cancel, sink, stats);
+  NF_MEETING(dump_parts);
   if (!done || ids == 0) return done;
   part.ids = IdSieve(ids);
   part.ids.add_all(part.columns);

@@ -1,6 +1,8 @@
 // The ring of buffers.
 #include "core/netlink/relay.h"
 
+#include "core/meeting.h"
+
 namespace nf {
 
 Relay::Relay(std::size_t length)
@@ -16,6 +18,7 @@ std::span<std::uint8_t> Relay::free_buffer() {
 }
 
 void Relay::pass(std::size_t size) {
+  NF_MEETING(relay);
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
@@ -42,6 +45,7 @@ std::span<const std::uint8_t> Relay::next() {
 }
 
 void Relay::release() {
+  NF_MEETING(relay);
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);

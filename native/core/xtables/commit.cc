@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/meeting.h"
 #include "core/xtables/culprit.h"
 #include "core/xtables/diff.h"
 #include "core/xtables/entry.h"
@@ -437,6 +438,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
   if (base->not_writable() != nullptr) return refused(layout, table, ENOTSUP, base->not_writable());
   if (auto fits = plan.check(*base); !fits) return fits.error();
 
+  NF_MEETING(iptables);
   const std::lock_guard lock(iptc_mutex());
   Session<Iptc> session(iptc, layout, table);
   if (auto opened = session.open(); !opened) return opened.error();

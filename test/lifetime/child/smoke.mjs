@@ -4,7 +4,7 @@ import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { abortsOnceHeard } from '../../support/abort.mjs';
 import { flow, flows, load } from './common.mjs';
 
-const { Conntrack, conntrack, support } = await load();
+const { Conntrack, conntrack, Iptables, support } = await load();
 
 async function rejected(what, promise) {
   try {
@@ -91,12 +91,58 @@ async function everything(ct) {
   await ct.flush();
 }
 
+async function streams(ct) {
+  await ct.configure({ events: 1 });
+  const follow = async (stream, count, end) => {
+    let seen = 0;
+    for await (const event of stream) {
+      seen += event.lost ?? 1;
+      if (seen === count) end(stream);
+    }
+    return seen;
+  };
+  const made = flows(2000, 13);
+  const reading = [
+    follow(ct.events({ types: ['new'] }), 2000, (stream) => stream.close()),
+    follow(ct.events({ types: ['new'] }), 5, (stream) => stream.close({ drain: true })),
+    follow(ct.events({ types: ['new'], reliable: true, queue: { maxEvents: 9 } }), 2000, (stream) =>
+      stream.close({ drain: true }),
+    ),
+  ];
+  const batches = ct.events().batches();
+  const unread = ct.events({ queue: { maxEvents: 5 } });
+  const expectations = ct.expectations.events();
+  assert((await ct.createMany(made)).created === 2000, 'flows for the streams');
+  assert((await batches.next()).value.length > 0, 'a batch');
+  await batches.return();
+  assert(unread.stats.received > 0, 'what nobody reads');
+  await unread.close();
+  await expectations.close();
+  const seen = await Promise.all(reading);
+  assert(seen[0] === 2000 && seen[1] >= 5 && seen[2] >= 2000, `events: ${seen}`);
+  await ct.flush({ src: '13.0.0.0/8' });
+}
+
+async function rules(netns) {
+  const iptables = Iptables.open({ netns });
+  for (let i = 0; i < 5; i++) {
+    await iptables.edit('filter', (table) => {
+      table.chain('FORWARD').append('-p tcp --dport 80 -j ACCEPT');
+    });
+    await iptables.edit('filter', (table) => table.chain('FORWARD').flush());
+    await iptables.read();
+  }
+  await iptables.save();
+  await iptables.close();
+}
+
 if (isMainThread) {
   support();
   const ct = Conntrack.open();
   await everything(ct);
   const there = Conntrack.open({ netns: process.argv[2], receiveBuffer: 65536 });
   await everything(there);
+  await Promise.all([streams(ct), streams(there), rules(process.argv.at(-1))]);
   const pending = rejected('close', there.createMany(flows(20_000)));
   await there.close();
   await pending;
@@ -122,9 +168,13 @@ if (isMainThread) {
   const ct = Conntrack.open();
   const batches = ct.dumpBatches({}, { batchSize: 10 });
   await batches.next();
+  const events = ct.events();
+  events.batches().next();
+  if (workerData === 'return') await rules(process.argv.at(-1));
   const pending = [ct.dump(), ct.getMany(flows(100)), ct.deleteWhere({ src: '12.0.0.0/8' })];
   for (const promise of pending) promise.catch(() => {});
   if (workerData === 'exit') process.exit(0);
+  if (workerData === 'return') await events.close();
   if (workerData === 'terminate') {
     const { parentPort } = await import('node:worker_threads');
     parentPort.postMessage('ready');

@@ -1,0 +1,2 @@
+/** Whether a report of ThreadSanitizer, of node with the addon, is of our code. */
+export function isOurs(report: string): boolean;
