@@ -100,10 +100,73 @@ test('after: no effect, nothing listens any more', async () => {
   for (let i = 0; i < 10; i++) await ct.dump(never, { signal });
   for await (const _ of ct.dumpBatches(never, { signal })) assert.unreachable('it never matches');
   const whole = await ct.dump({}, { signal });
-  controller.abort();
+  // Before the abort: an abort takes its listeners away by itself.
   assert.is(getEventListeners(signal, 'abort').length, 0);
+  controller.abort();
   assert.is(whole.length, rows);
   assert.is([...whole].length, rows);
+});
+
+test('a signal that lives on: whatever ended without it has left no listener', async () => {
+  const { signal } = new AbortController();
+  const left = () => getEventListeners(signal, 'abort').length;
+  const failing = () => {
+    throw new Error('mine');
+  };
+  const ends: Record<string, () => Promise<unknown>> = {
+    dump: () => ct.dump({}, { signal }),
+    'dump in parts': () => ct.dump({}, { signal, parallel: 2 }),
+    'a dump that fails': () => rejection(Conntrack.open().dump({ zone: 1e9 }, { signal })),
+    'a dump of a handle that is closed': async () => {
+      const other = Conntrack.open();
+      const dump = other.dump(never, { signal }).catch(() => {});
+      await other.close();
+      await dump;
+    },
+    'dumpBatches to its end': async () => {
+      for await (const _ of ct.dumpBatches({}, { signal }));
+    },
+    'dumpBatches, left': async () => {
+      for await (const _ of ct.dumpBatches({}, { signal, batchSize: 100 })) break;
+    },
+    'dumpBatches, left by an error': () =>
+      rejection(
+        (async () => {
+          for await (const _ of ct.dumpBatches({}, { signal, batchSize: 100 })) failing();
+        })(),
+      ),
+    'dumpBatches, never begun': async () => {
+      await ct.dumpBatches({}, { signal }).return();
+    },
+    'dumpBatches of a handle that is closed': async () => {
+      const other = Conntrack.open();
+      const batches = other.dumpBatches({}, { signal, batchSize: 100 });
+      await batches.next();
+      await other.close();
+      await rejection(batches.next());
+    },
+    'events, closed': () => ct.events({ signal }).close(),
+    'events, left': async () => {
+      await ct.events({ signal })[Symbol.asyncIterator]().return!();
+    },
+    'events, drained and read': async () => {
+      const stream = ct.events({ signal });
+      await stream.close({ drain: true });
+      for await (const _ of stream);
+    },
+    'events of a handle that is closed': async () => {
+      const other = Conntrack.open();
+      other.events({ signal });
+      await other.close();
+    },
+    'events of expectations': () => ct.expectations.events({ signal }).close(),
+    'events that are refused': () =>
+      rejection((async () => ct.events({ signal, receiveBuffer: 1 }))()),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    await end();
+    assert.is(left(), 0, name);
+  }
 });
 
 test.run();
