@@ -84,7 +84,6 @@ test('flows of all kinds: protocols, families, zones, helpers, marks', async () 
     },
     { protocol: 'udp', orig: { ...side, ...ports }, timeout: 60, mark: 7 },
     { protocol: 'udp', orig: { ...side, ...ports }, timeout: 60, zone: 3 },
-    { protocol: 'udp', orig: { ...side, ...ports, zone: 4 }, timeout: 60, mark: 1 },
     {
       protocol: 'udp',
       orig: { ...side, ...ports, srcPort: 3 },
@@ -117,7 +116,6 @@ test('flows of all kinds: protocols, families, zones, helpers, marks', async () 
     await conntrack.flush();
   });
   has(lines, /zone=3/);
-  has(lines, /zone-orig=4/);
   has(lines, /helper=ftp/);
   has(lines, /\[ASSURED\]/);
 });
