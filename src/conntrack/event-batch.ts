@@ -20,20 +20,21 @@ export interface Overrun {
   readonly lost: number;
 }
 
-/** One event. A view of a row in its batch. */
+/**
+ * One event. It behaves as the object that it looks like, as its flow does: copies of any kind have its fields,
+ * and what is absent is no property.
+ */
 export class FlowEvent {
-  readonly type: EventType;
-  readonly #store: ColumnStore;
-  readonly #row: number;
-  #flow: Flow | undefined;
-
-  /** @internal Events come from streams. */
-  constructor(store: ColumnStore, row: number) {
-    this.type = eventTypes[store.column('type')[row]!] as EventType;
-    this.#store = store;
-    this.#row = row;
-  }
-
+  declare readonly type: EventType;
+  /**
+   * CTA_TIMESTAMP_EVENT — when the kernel made the event, nanoseconds since the epoch (kernel 6.14,
+   * `nf_conntrack_timestamp` = 1 when the flow was made).
+   */
+  declare readonly timestamp?: bigint;
+  /** How long the flow lived, nanoseconds: of `destroy` events of flows that have `start` and `stop`. */
+  declare readonly duration?: bigint;
+  /** Id, in the stream's namespace, of the network namespace of the flow; absent for its own. */
+  declare readonly nsid?: number;
   /**
    * The flow as far as the event tells. An event is a partial record (ctnetlink_conntrack_event): all
    * carry both tuples, zone, id and status; `new` and `update` the timeout, the helper, a mark that is
@@ -41,30 +42,21 @@ export class FlowEvent {
    * the change came over netlink); `destroy` a mark that is not 0, the state of TCP and SCTP, and, where
    * the flow has them, final counters, start and stop. `use` is in none.
    */
-  get flow(): Flow {
-    this.#flow ??= new Flow(this.#store, this.#row);
-    return this.#flow;
-  }
+  declare readonly flow: Flow;
 
-  /** Id, in the stream's namespace, of the network namespace of the flow; absent for its own. */
-  get nsid(): number | undefined {
-    const nsid = this.#store.column('nsid')[this.#row]!;
-    return nsid < 0 ? undefined : nsid;
-  }
-
-  /**
-   * CTA_TIMESTAMP_EVENT — when the kernel made the event, nanoseconds since the epoch (kernel 6.14,
-   * `nf_conntrack_timestamp` = 1 when the flow was made).
-   */
-  get timestamp(): bigint | undefined {
-    const present = this.#store.column('presence')[this.#row]! & has.timestampEvent;
-    return present !== 0 ? this.#store.column('timestampEvent')[this.#row] : undefined;
-  }
-
-  /** How long the flow lived, nanoseconds: of `destroy` events of flows that have `start` and `stop`. */
-  get duration(): bigint | undefined {
-    const { start, stop } = this.flow;
-    return start === undefined || stop === undefined ? undefined : stop - start;
+  /** @internal Events come from streams. */
+  constructor(store: ColumnStore, row: number) {
+    this.type = eventTypes[store.column('type')[row]!] as EventType;
+    const flow = new Flow(store, row);
+    if ((store.column('presence')[row]! & has.timestampEvent) !== 0) {
+      this.timestamp = store.column('timestampEvent')[row]!;
+    }
+    if (flow.start !== undefined && flow.stop !== undefined) {
+      this.duration = flow.stop - flow.start;
+    }
+    const nsid = store.column('nsid')[row]!;
+    if (nsid >= 0) this.nsid = nsid;
+    this.flow = flow;
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): object {

@@ -1,6 +1,7 @@
 // A flow that was read: its fields as properties of its own, and the place in its batch that it came from.
 import type { Family, Protocol, StatusName } from '../constants.js';
 import type { ColumnStore } from './column-store.js';
+import { has } from './columns.js';
 import { readFields, type Writable } from './flow-fields.js';
 import { jsonSafe } from './flow-json.js';
 import { flowLine } from './flow-text.js';
@@ -85,7 +86,11 @@ export class Flow {
 
   /** The line of `conntrack -L`, of an event that of `conntrack -E`: what was not sent is not in it. */
   toString(): string {
-    return flowLine(this, { mark: this.#has(has.mark), status: this.#has(has.status) });
+    const presence = this.#store.column('presence')[this.#row]!;
+    return flowLine(this, {
+      mark: (presence & has.mark) !== 0,
+      status: (presence & has.status) !== 0,
+    });
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): FlowObject {
