@@ -125,18 +125,20 @@ function cstringEnd(bytes: Uint8Array, from: number, to: number): number {
   return end;
 }
 
-/** Whether the text of an interface, written again, gives the same bytes. */
-function sameInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): boolean {
-  const written = new Uint8Array(2 * ifnamsiz);
-  if (textToBytes(text).length >= ifnamsiz) return false;
-  writeInterface(written, 0, ifnamsiz, text);
-  for (let i = 0; i < ifnamsiz; i++) {
-    // What the mask leaves out is not compared by the kernel.
-    const mask = written[ifnamsiz + i]!;
-    if (bytes[maskAt + i] !== mask || ((bytes[at + i]! ^ written[i]!) & mask) !== 0) return false;
-  }
-  return true;
+/** Whether an interface, written again, gives the same mask and, as far as that goes, the same name. */
+function sameInterface(bytes: Uint8Array, at: number, maskAt: number): boolean {
+  if (bytes[maskAt] === 0) return anyOf(bytes, maskAt, ifnamsiz) === 0;
+  // The mask covers the name and its NUL, or a name of which any continuation will do.
+  let length = 0;
+  while (length < ifnamsiz && bytes[maskAt + length] === 0xff) length++;
+  for (let i = length; i < ifnamsiz; i++) if (bytes[maskAt + i] !== 0) return false;
+  const end = cstringEnd(bytes, at, at + length) - at;
+  // `eth+` whose `+` is part of the name would be written as a name that goes on.
+  if (end === length - 1) return end > 0 && bytes[at + end - 1] !== plus;
+  return end === length && length < ifnamsiz - 1;
 }
+
+const plus = 0x2b;
 
 function writeInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): void {
   const name = textToBytes(text);
@@ -177,22 +179,59 @@ function networkText(entry: Buffer, at: number, maskAt: number, length: 4 | 16):
   return formatNetwork({ address, mask: entry.subarray(maskAt, maskAt + length) });
 }
 
-function allZero(bytes: Uint8Array, at: number, maskAt: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if ((bytes[at + i]! | bytes[maskAt + i]!) !== 0) return false;
-  return true;
+/** Zero where all of these bytes are. Most are, and a loop costs more than it does. */
+function anyOf(bytes: Uint8Array, at: number, length: number): number {
+  let any = bytes[at]! | bytes[at + 1]! | bytes[at + 2]! | bytes[at + 3]!;
+  for (let i = 4; i < length && any === 0; i++) any |= bytes[at + i]!;
+  return any;
+}
+
+function readNetwork(
+  entry: Buffer,
+  at: number,
+  family: Family,
+  inverted: boolean,
+): Not<string> | undefined {
+  const length = layouts[family].addressLength;
+  const maskAt = at + 2 * length;
+  if ((anyOf(entry, at, length) | anyOf(entry, maskAt, length)) !== 0) {
+    return not(networkText(entry, at, maskAt, length), inverted);
+  }
+  return inverted ? { not: anyNetwork[family] } : undefined;
+}
+
+function readInterface(
+  entry: Buffer,
+  at: number,
+  maskAt: number,
+  inverted: boolean,
+): Not<string> | undefined {
+  if (entry[maskAt] !== 0 || entry[at] !== 0) return not(interfaceText(entry, at, maskAt), inverted);
+  // No interface is one that is not "any".
+  return inverted ? { not: '+' } : undefined;
 }
 
 /** An address with bits that its mask cuts: the kernel finds no packet for it. */
-function hasHostBits(entry: Uint8Array, at: number, maskAt: number, length: number): boolean {
+function hasHostBits(entry: Uint8Array, at: number, length: number): boolean {
+  const maskAt = at + 2 * length;
   for (let i = 0; i < length; i++) if ((entry[at + i]! & ~entry[maskAt + i]!) !== 0) return true;
   return false;
 }
 
-export type HeadDraft = { -readonly [K in keyof RuleHead]: RuleHead[K] };
+export type HeadDraft = { -readonly [K in keyof RuleHead]-?: RuleHead[K] | undefined };
+
+export const emptyHead = (): HeadDraft => ({
+  protocol: undefined,
+  src: undefined,
+  dst: undefined,
+  in: undefined,
+  out: undefined,
+  fragment: undefined,
+});
 
 /**
- * Reads what stands before the matches, of the entry that begins at `at`, into an object: only fields
- * that the rule has. Answers what no field can say, where there is such a thing.
+ * Reads what stands before the matches, of the entry that begins at `from`, into all fields of `head`.
+ * Answers what no field can say, where there is such a thing.
  */
 export function readHead(
   entry: Buffer,
@@ -207,6 +246,7 @@ export function readHead(
   const inverted = entry[from + layout.invflags]!;
   let rest: string | undefined;
   const proto = readUint16(entry, from + layout.proto);
+  head.protocol = undefined;
   if (proto !== 0) {
     head.protocol = not(names.protocolName(proto) ?? proto, (inverted & inv.proto) !== 0);
     if ((flags & layout.protoFlag) !== layout.protoFlag) rest = 'a protocol that does not count';
@@ -214,35 +254,20 @@ export function readHead(
     head.protocol = 'all';
     if (inverted & inv.proto) rest = 'a negated protocol that is not there';
   }
-  for (let i = 0; i < 2; i++) {
-    const key = i === 0 ? 'src' : 'dst';
-    const at = from + i * length;
-    const maskAt = at + 2 * length;
-    const isNot = (inverted & inv[key]) !== 0;
-    if (!allZero(entry, at, maskAt, length)) {
-      head[key] = not(networkText(entry, at, maskAt, length), isNot);
-      if (hasHostBits(entry, at, maskAt, length)) rest = `bits of ${key} beyond its mask`;
-    } else if (isNot) {
-      head[key] = { not: anyNetwork[family] };
-    }
-  }
-  for (let i = 0; i < 2; i++) {
-    const key = i === 0 ? 'in' : 'out';
-    const at = from + layout[key];
-    const maskAt = from + (i === 0 ? layout.inMask : layout.outMask);
-    const isNot = (inverted & inv[key]) !== 0;
-    if (entry[maskAt] !== 0 || entry[at] !== 0) {
-      const text = interfaceText(entry, at, maskAt);
-      head[key] = not(text, isNot);
-      if (!sameInterface(entry, at, maskAt, text)) rest = 'a mask of an interface';
-    } else if (isNot) {
-      // No interface is one that is not "any".
-      head[key] = { not: '+' };
-    }
-    if (entry[maskAt] === 0 && !allZero(entry, maskAt, maskAt, ifnamsiz)) {
-      rest = 'a mask of an interface';
-    }
-  }
+  const dst = from + length;
+  head.src = readNetwork(entry, from, family, (inverted & inv.src) !== 0);
+  head.dst = readNetwork(entry, dst, family, (inverted & inv.dst) !== 0);
+  if (hasHostBits(entry, from, length)) rest = 'bits of src beyond its mask';
+  if (hasHostBits(entry, dst, length)) rest = 'bits of dst beyond its mask';
+  const input = from + layout.in;
+  const output = from + layout.out;
+  const inMask = from + layout.inMask;
+  const outMask = from + layout.outMask;
+  head.in = readInterface(entry, input, inMask, (inverted & inv.in) !== 0);
+  head.out = readInterface(entry, output, outMask, (inverted & inv.out) !== 0);
+  if (!sameInterface(entry, input, inMask)) rest = 'a mask of in';
+  if (!sameInterface(entry, output, outMask)) rest = 'a mask of out';
+  head.fragment = undefined;
   if (flags & layout.frag) head.fragment = not(true as const, (inverted & inv.frag) !== 0);
   else if (inverted & inv.frag) rest = 'a negated flag that is not there';
   if ((flags & ~(layout.frag | layout.protoFlag | layout.goto)) !== 0) rest = 'an unknown flag';

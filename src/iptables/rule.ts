@@ -1,8 +1,9 @@
 // One rule: its typed form, its bytes (the portable form of an entry: see PortableEntry) and the way
 // between them. Pure: no kernel, no table. Text is rule-text.ts, layouts are entry.ts.
-import type { Counters, HeadDraft, PartBytes, RuleHead } from './entry.js';
+import type { Counters, PartBytes, RuleHead } from './entry.js';
 import {
   checkEntry,
+  emptyHead,
   joinEntry,
   layouts,
   printHead,
@@ -39,6 +40,9 @@ export type { Not, UnknownExtension } from './extensions/define.js';
 export type { Family } from './ip-text.js';
 export type * from './rule-types.js';
 
+/** Where the head of a rule is read to: a rule itself gets only the fields that it has. */
+const heading = emptyHead();
+
 /**
  * A rule as it was read. Its fields are properties of its own, and only those that it has: a copy of any
  * kind (`{ ...rule }`, `Object.assign`, `structuredClone`, JSON) says what the rule says, and is taken
@@ -70,11 +74,19 @@ export class Rule implements RuleInit {
     const { family, names } = options;
     const at = home.offset(index);
     const draft = this as { -readonly [K in keyof RuleInit | 'inexact']?: Rule[K] };
-    const inexact = readHead(bytes, at, family, names, draft as HeadDraft);
+    // First what every rule has: the fewer ways lead to an object of a shape, the faster it is made.
     draft.matches = home.matches(index);
+    draft.counters = readCounters(bytes, family, at);
     const target = home.target(index);
     if (target !== undefined) draft.target = target;
-    draft.counters = readCounters(bytes, family, at);
+    const inexact = readHead(bytes, at, family, names, heading);
+    const { protocol, src, dst, in: input, out, fragment } = heading;
+    if (protocol !== undefined) draft.protocol = protocol;
+    if (src !== undefined) draft.src = src;
+    if (dst !== undefined) draft.dst = dst;
+    if (input !== undefined) draft.in = input;
+    if (out !== undefined) draft.out = out;
+    if (fragment !== undefined) draft.fragment = fragment;
     if (inexact !== undefined) draft.inexact = inexact;
     Object.freeze(this);
   }
@@ -139,6 +151,32 @@ export class Rule implements RuleInit {
   toJSON(): Record<string, unknown> {
     return jsonForm({ ...this }) as Record<string, unknown>;
   }
+}
+
+/** One rule of each shape: which of the fields that may be absent it has. */
+export function ruleShapes(): Rule[] {
+  const { size, in: input, inMask, out, outMask, proto, flags, frag } = layouts.ipv4;
+  const options = readOptions({});
+  return Array.from({ length: 128 }, (_, shape) => {
+    const bytes = Buffer.alloc(size);
+    if (shape & 1) bytes[proto] = 6;
+    if (shape & 2) bytes.fill(0xff, 8, 12);
+    if (shape & 4) bytes.fill(0xff, 12, 16);
+    if (shape & 8) bytes.fill(0xff, inMask, inMask + 1);
+    if (shape & 16) bytes.fill(0xff, outMask, outMask + 1);
+    if (shape & 32) bytes[flags] = frag;
+    bytes[input] = bytes[out] = 0x61;
+    const target: Target | undefined = shape & 64 ? { name: 'ACCEPT' } : undefined;
+    const home: RuleHome = {
+      options,
+      bytes,
+      offset: () => 0,
+      raw: () => bytes,
+      matches: () => [],
+      target: () => target,
+    };
+    return new Rule(home, 0);
+  });
 }
 
 /** A rule that a caller gives: one that was read, or a copy of what stands in an object, all of it checked by name. */

@@ -3,7 +3,7 @@
 import type { Family } from '../constants.js';
 import { badRange } from '../errors.js';
 import type { SetNames } from './host-names.js';
-import { type Counters, jsonForm, Rule, readOptions } from './rule.js';
+import { type Counters, jsonForm, Rule, readOptions, ruleShapes } from './rule.js';
 import { type RuleHome, SnapshotHome } from './rule-home.js';
 import { SetTable } from './sets.js';
 import { emptySnapshot, type RawChain, type Snapshot } from './snapshot.js';
@@ -158,5 +158,5 @@ function makeShapes(): unknown {
   const counters = { packets: 0n, bytes: 0n };
   const raw = { name: '', hook: 0, policy: undefined, first: 0, count: 1, references: 0, counters };
   const chain = new Chain(raw, homeOf(snapshot));
-  return [new Table(snapshot), chain, chain.rules];
+  return [new Table(snapshot), chain, ruleShapes()];
 }
