@@ -73,6 +73,28 @@ export class UnsupportedError extends NetfilterError {
   override readonly name: string = 'UnsupportedError';
 }
 
+/** What a program can test for of what an edit cannot do. */
+export type TableErrorCode =
+  | 'ERR_NETFILTER_NO_CHAIN'
+  | 'ERR_NETFILTER_CHAIN_EXISTS'
+  | 'ERR_NETFILTER_CHAIN_NOT_EMPTY'
+  | 'ERR_NETFILTER_CHAIN_REFERENCED'
+  | 'ERR_NETFILTER_CHAIN_BUILTIN'
+  | 'ERR_NETFILTER_CHAIN_NAME'
+  | 'ERR_NETFILTER_NO_RULE';
+
+/** A table does not allow it, as it is now: no such chain, one that is not empty … `code` says which. */
+export class TableError extends RangeError {
+  override readonly name: string = 'TableError';
+  readonly code: TableErrorCode;
+
+  /** @internal */
+  constructor(code: TableErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** The handle was closed, before or while the operation ran. */
 export class ClosedError extends NetfilterError {
   override readonly name: string = 'ClosedError';

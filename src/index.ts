@@ -68,6 +68,8 @@ export {
   LibraryError,
   NetfilterError,
   NetlinkError,
+  TableError,
+  type TableErrorCode,
   UnsupportedError,
   XtablesError,
   XtablesLockError,

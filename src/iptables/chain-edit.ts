@@ -1,6 +1,7 @@
 // What a caller does to one chain inside `edit`: recorded, committed as a whole afterwards. Checks what
 // iptables refuses and the library behind it would not; knows no system call.
-import { badRange, badType } from '../errors.js';
+import { booleanAt, listAt, optionsAt } from '../checks.js';
+import { badRange, badType, TableError } from '../errors.js';
 import type { ChainState, EditState, Item } from './edit-state.js';
 import { refused } from './extensions/define.js';
 import {
@@ -27,6 +28,8 @@ export interface ReplaceOptions {
    */
   keepCounters?: boolean;
 }
+
+const replaceFields = new Set(['keepCounters']);
 
 /** A chain inside `edit`. Rules are counted from 0, as in an array. */
 export class ChainEdit {
@@ -62,7 +65,8 @@ export class ChainEdit {
   /** The same for an array. */
   appendAll(rules: readonly RuleInput[]): this {
     this.#check();
-    this.#state.splice(this.#chain, this.length, 0, this.#make(rules));
+    const made = this.#make(listAt(rules, 'rules', 'an array of rules') as RuleInput[]);
+    this.#state.splice(this.#chain, this.length, 0, made);
     return this;
   }
 
@@ -78,11 +82,14 @@ export class ChainEdit {
   replace(index: number, rule: RuleInput, options: ReplaceOptions = {}): this {
     this.#check();
     this.#index(index, this.length - 1);
+    const given = optionsAt(options, 'options', replaceFields);
+    const keepCounters =
+      given.keepCounters !== undefined && booleanAt(given.keepCounters, 'options.keepCounters');
     const made = this.#make([rule]);
     if (made.length !== 1) throw refused('rule', `it means ${made.length} rules, one is replaced`);
     const old = this.#item(index);
     let [item] = made as [Item];
-    if (options.keepCounters && typeof item === 'object' && 'entry' in item) {
+    if (keepCounters && typeof item === 'object' && 'entry' in item) {
       if (typeof old === 'number') {
         item = { ...item, countersOf: old };
       } else if ('entry' in old && old.countersOf !== undefined) {
@@ -103,7 +110,7 @@ export class ChainEdit {
    * Deletes the rule at an index, or the first rule that says the same as the given one (typed values
    * are compared; counters do not count). A text that means several rules deletes each of them.
    * @returns whether there was such a rule; of several, whether all were there
-   * @throws {RangeError} for an index without a rule
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
    */
   delete(rule: number | RuleInput): boolean {
     this.#check();
@@ -120,19 +127,26 @@ export class ChainEdit {
     return found.every(Boolean);
   }
 
-  /** Deletes every rule for which the function says so. Returns how many these were. */
+  /**
+   * Deletes every rule for which the function says so. Returns how many these were. Rules that the function adds
+   * at the end of this chain stay.
+   * @throws {TypeError} when the function changes anything else of this chain
+   */
   deleteWhere(unwanted: (rule: Rule, index: number) => boolean): number {
+    if (typeof unwanted !== 'function') throw badType('unwanted', 'a function', unwanted);
     this.#check();
-    const keep: Item[] = [];
+    const before = [...this.#state.items(this.#chain)];
+    const gone = this.rules.map((rule, index) => Boolean(unwanted(rule, index)));
+    // What the function itself has added at the end stays; anything else makes the indexes mean others.
     const items = this.#state.items(this.#chain);
-    const gone = this.rules.map((rule, index) => {
-      const drop = unwanted(rule, index);
-      if (!drop) keep.push(items[index]!);
-      return drop;
-    });
-    const count = gone.filter(Boolean).length;
-    if (count > 0) this.#state.splice(this.#chain, 0, items.length, keep);
-    return count;
+    if (before.some((item, index) => items[index] !== item)) {
+      throw new TypeError(
+        'deleteWhere: the function may add rules to the end of the chain that it is asked about, and change nothing else of it',
+      );
+    }
+    const keep = items.filter((_, index) => gone[index] !== true);
+    if (keep.length < items.length) this.#state.splice(this.#chain, 0, items.length, keep);
+    return gone.filter(Boolean).length;
   }
 
   /** Where the first rule that says the same stands, or -1: `iptables -C`, by typed values. */
@@ -206,7 +220,8 @@ export class ChainEdit {
   #index(index: number, last: number): void {
     if (!Number.isInteger(index)) throw badType('index', 'an integer', index);
     if (index < 0 || index > last) {
-      throw badRange('index', last < 0 ? 'no index: the chain is empty' : `0…${last}`, index);
+      const known = last < 0 ? 'no index: the chain is empty' : `0…${last}`;
+      throw new TableError('ERR_NETFILTER_NO_RULE', badRange('index', known, index).message);
     }
   }
 

@@ -1,9 +1,9 @@
 // What a caller does to a table inside `edit`. Chains are chain-edit.ts, what becomes of it is
 // edit-state.ts; knows no system call.
+import { TableError, type TableErrorCode } from '../errors.js';
 import { ChainEdit } from './chain-edit.js';
 import type { ChainState } from './edit-state.js';
 import { EditState } from './edit-state.js';
-import { refused } from './extensions/define.js';
 import { registry } from './extensions/index.js';
 import { checkChainName } from './rule-check.js';
 import { emptySnapshot, type Snapshot } from './snapshot.js';
@@ -34,7 +34,7 @@ export class TableEdit {
     this.#check();
     return this.#state.chains.has(name);
   }
-  /** @throws {RangeError} when there is no such chain */
+  /** @throws {TableError} `ERR_NETFILTER_NO_CHAIN` */
   chain(name: string): ChainEdit {
     this.#check();
     return this.#edit(this.#state.chain(name));
@@ -42,7 +42,8 @@ export class TableEdit {
 
   /**
    * Makes a chain, as `iptables -N` does.
-   * @throws {RangeError} for a name that is taken, longer than 28 bytes, or no name for a chain
+   * @throws {TableError} `ERR_NETFILTER_CHAIN_EXISTS` for a name that is taken, `ERR_NETFILTER_CHAIN_NAME`
+   *   for one that is longer than 28 bytes, or no name for a chain
    */
   newChain(name: string): ChainEdit {
     this.#check();
@@ -50,7 +51,10 @@ export class TableEdit {
     return this.#edit(this.#state.addChain(name));
   }
 
-  /** Renames a chain and redirects the rules that jump to it. Counters stay. */
+  /**
+   * Renames a chain and redirects the rules that jump to it. Counters stay.
+   * @throws {TableError} `ERR_NETFILTER_NO_CHAIN`, `ERR_NETFILTER_CHAIN_BUILTIN`, and what `newChain` says
+   */
   renameChain(name: string, to: string): ChainEdit {
     this.#check();
     const chain = this.#userChain(name);
@@ -61,15 +65,17 @@ export class TableEdit {
 
   /**
    * Deletes a chain, as `iptables -X NAME` does: it must be empty, and no rule may jump to it.
+   * @throws {TableError} `ERR_NETFILTER_NO_CHAIN`, `ERR_NETFILTER_CHAIN_BUILTIN`,
+   *   `ERR_NETFILTER_CHAIN_NOT_EMPTY`, `ERR_NETFILTER_CHAIN_REFERENCED`
    */
   deleteChain(name: string): void {
     this.#check();
     const chain = this.#userChain(name);
     const length = this.#state.length(chain);
     if (length > 0)
-      throw refused(`chain ${name}`, `it still has ${length} rules: flush() it first`);
+      throw not('CHAIN_NOT_EMPTY', name, `it still has ${length} rules: flush() it first`);
     const references = this.#state.references.get(name) ?? 0;
-    if (references > 0) throw refused(`chain ${name}`, `${references} rules still jump to it`);
+    if (references > 0) throw not('CHAIN_REFERENCED', name, `${references} rules still jump to it`);
     this.#state.removeChain(name);
   }
 
@@ -99,20 +105,25 @@ export class TableEdit {
 
   #userChain(name: string): ChainState {
     const chain = this.#state.chain(name);
-    if (chain.hook !== 0) throw refused(`chain ${name}`, 'it is built in');
+    if (chain.hook !== 0) throw not('CHAIN_BUILTIN', name, 'it is built in');
     return chain;
   }
 
   #checkNew(name: string): void {
-    checkChainName(name, 'chain');
+    try {
+      checkChainName(name, 'chain');
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new TableError('ERR_NETFILTER_CHAIN_NAME', error.message);
+    }
     if (this.#state.chains.has(name)) {
-      throw refused(`chain ${name}`, `table ${this.name} has a chain of that name`);
+      throw not('CHAIN_EXISTS', name, `table ${this.name} has a chain of that name`);
     }
     if (['ACCEPT', 'DROP', 'QUEUE', 'RETURN'].includes(name)) {
-      throw refused(`chain ${name}`, 'it is a verdict');
+      throw not('CHAIN_NAME', name, 'it is a verdict');
     }
     if (registry.has(this.family, 'target', name)) {
-      throw refused(`chain ${name}`, 'it is a target, no chain can have its name');
+      throw not('CHAIN_NAME', name, 'it is a target, no chain can have its name');
     }
   }
 
@@ -124,6 +135,12 @@ export class TableEdit {
   close(): void {
     this.#state.open = false;
   }
+}
+
+type Short<C> = C extends `ERR_NETFILTER_${infer S}` ? S : never;
+
+function not(code: Short<TableErrorCode>, name: string, reason: string): TableError {
+  return new TableError(`ERR_NETFILTER_${code}`, `chain ${name}: ${reason}`);
 }
 
 /** The state that an edit begins with, and what the caller gets of it. */

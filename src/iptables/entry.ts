@@ -206,7 +206,8 @@ function readInterface(
   maskAt: number,
   inverted: boolean,
 ): Not<string> | undefined {
-  if (entry[maskAt] !== 0 || entry[at] !== 0) return not(interfaceText(entry, at, maskAt), inverted);
+  if (entry[maskAt] !== 0 || entry[at] !== 0)
+    return not(interfaceText(entry, at, maskAt), inverted);
   // No interface is one that is not "any".
   return inverted ? { not: '+' } : undefined;
 }

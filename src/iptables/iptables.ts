@@ -251,12 +251,12 @@ export class Iptables implements Disposable, AsyncDisposable {
   ): Promise<T | PendingEdit<T>> {
     const name = tableAt(table, 'table');
     if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
-    const given = objectAt(options, 'options');
-    onlyFields(given, editFields, 'options');
+    if (goesOn.has(tagOf(edit))) throw goingOn();
+    const given = optionsAt(options, 'options', editFields);
     const delay =
-      options.revertAfter === undefined
+      given.revertAfter === undefined
         ? undefined
-        : integerAt(options.revertAfter, 'options.revertAfter', 1, longestDelay);
+        : integerAt(given.revertAfter, 'options.revertAfter', 1, longestDelay);
     return this.#locked(given, (lock) => this.#edit(name, synchronous(edit), lock, delay));
   }
 
@@ -414,13 +414,22 @@ function synchronous<T>(edit: (table: TableEdit) => T): (table: TableEdit) => T 
     const value = edit(table);
     if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function') {
       (value as PromiseLike<unknown>).then(undefined, () => {});
-      throw new TypeError(
-        'edit: the function must do its work before it returns, not in a promise',
-      );
+      throw goingOn();
     }
+    if (/ (?:Async)?Generator\]$/.test(tagOf(value))) throw goingOn();
     return value;
   };
 }
+
+const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
+/** Functions whose work is done after they have returned, or never: a generator begins at its first `next()`. */
+const goesOn = new Set(
+  ['AsyncFunction', 'GeneratorFunction', 'AsyncGeneratorFunction'].map((tag) => `[object ${tag}]`),
+);
+const goingOn = () =>
+  new TypeError(
+    'edit: the function must do its work before it returns, not in a promise or a generator',
+  );
 
 const byDefault = (family: Family) =>
   new Iptables(new Session({ netns: null, receiveBuffer: null, reopens: true }), family, 'auto');

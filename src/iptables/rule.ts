@@ -139,6 +139,17 @@ export class Rule implements RuleInit {
     return { ...this, ...takeRule(change, 'change') };
   }
 
+  /** What `console.log` shows: the fields, in the order in which a rule is read. */
+  [Symbol.for('nodejs.util.inspect.custom')](
+    depth: number,
+    options: object,
+    inspect: (value: unknown, options: object) => string,
+  ): string {
+    const { matches, counters, target, inexact, ...head } = this;
+    const rest = { ...(target && { target }), counters, ...(inexact && { inexact }) };
+    return `Rule ${inspect({ ...head, matches, ...rest }, { ...options, depth })}`;
+  }
+
   /** The text of the rule as iptables-save writes it, from the first option on. */
   toString(): string {
     return printRule(this, this.matches, this.target, this.#home.options);

@@ -1,7 +1,7 @@
 // Tables and chains as they were at one moment: immutable, detached from the kernel, rules decoded when
 // they are first looked at. Knows no system call.
 import type { Family } from '../constants.js';
-import { badRange } from '../errors.js';
+import { badRange, TableError } from '../errors.js';
 import type { SetNames } from './host-names.js';
 import { type Counters, jsonForm, Rule, readOptions, ruleShapes } from './rule.js';
 import { type RuleHome, SnapshotHome } from './rule-home.js';
@@ -116,7 +116,7 @@ export class Table {
     Object.freeze(this);
   }
 
-  /** @throws {RangeError} when there is no such chain */
+  /** @throws {TableError} `ERR_NETFILTER_NO_CHAIN` */
   chain(name: string): Chain {
     const found = this.chains.get(name);
     if (found === undefined) throw noChain(name, this.name, this.chains.keys());
@@ -129,10 +129,11 @@ export class Table {
   }
 }
 
-export function noChain(name: unknown, table: string, names: Iterable<string>): RangeError {
+export function noChain(name: unknown, table: string, names: Iterable<string>): TableError {
   const all = [...names];
   const some = all.slice(0, 12).join(', ') + (all.length > 12 ? ', …' : '');
-  return badRange('chain', `a chain of table ${table} (${some})`, name);
+  const { message } = badRange('chain', `a chain of table ${table} (${some})`, name);
+  return new TableError('ERR_NETFILTER_NO_CHAIN', message);
 }
 
 /** Where the rules of a snapshot are at home: `new Rule(home, index)`. */

@@ -1,0 +1,388 @@
+// What an edit takes and refuses: rules that would be wider than they look, functions that do their work
+// too late, and codes that a program can test for; what was given counts as it was in the call.
+import { TableError } from '../../src/errors.js';
+import type { TableEdit } from '../../src/iptables/edit.js';
+import { Iptables } from '../../src/iptables/iptables.js';
+import { formatRule } from '../../src/iptables/rule-text.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
+
+const test = suite('what edits of iptables tables take');
+
+class Given {
+  target = { name: 'DROP' };
+  get src() {
+    return '10.0.0.1';
+  }
+}
+const drop = { target: { name: 'DROP' } };
+const bare = (fields: object) => Object.assign(Object.create(null), fields) as object;
+const holes: unknown[] = [];
+holes[1] = { name: 'mark', mark: 1 };
+
+/** Each is wider than it looks, and refused with the path of what is wrong. */
+const widening: [unknown, RegExp][] = [
+  [{ ...drop, src: undefined }, /^\w+(\[\d\])?\.src: is undefined/],
+  [{ ...drop, matches: undefined }, /\.matches: is undefined/],
+  [{ src: '10.0.0.1', target: undefined }, /\.target: is undefined/],
+  [{ ...drop, scr: '10.0.0.1' }, /\.scr: there is no such field/],
+  [bare({ ...drop, scr: '10.0.0.1' }), /\.scr: there is no such field/],
+  [new Given(), /of no class/],
+  [
+    Object.create({ src: '10.0.0.1' }, { target: { value: drop.target, enumerable: true } }),
+    /class/,
+  ],
+  [Object.defineProperty({ ...drop }, 'src', { value: '10.0.0.1' }), /\.src: is not enumerable/],
+  [{ ...drop, src: { not: undefined } }, /\.src\.not: is undefined/],
+  [{ ...drop, src: { not: '10.0.0.1', or: '10.0.0.2' } }, /\.src\.or: there is no such field/],
+  [{ ...drop, matches: [{ name: 'mark', mark: 1, invert: true }] }, /\.invert: .*no such field/],
+  [
+    { ...drop, matches: [{ name: 'mark', mark: { value: 1, mask: 2, not: 3 } }] },
+    /mark\.\w+: there is no/,
+  ],
+  [
+    { ...drop, matches: [{ name: 'mark', mark: { not: 1, mask: 2 } }] },
+    /mark\.mask: there is no such/,
+  ],
+  [
+    { ...drop, matches: [{ name: 'mark', mark: { value: 1, mask: 2, maks: 3 } }] },
+    /mark\.maks: there is/,
+  ],
+  [{ ...drop, matches: [{ name: 'comment', comment: undefined }] }, /\[0\]\.comment: is undefined/],
+  [{ ...drop, matches: holes }, /\.matches\[0\]: is missing/],
+  [{ target: { name: 'DROP', chain: 'x' } }, /\.target\.chain: there is no such field/],
+  [
+    { target: { name: 'jump', chain: 'two', goto: true } },
+    /\.target\.goto: there is no such field/,
+  ],
+  [
+    { target: { name: 'raw', extension: 'X', revision: 0, data: [0] } },
+    /\.data: expected a Uint8Array/,
+  ],
+  [
+    { target: { name: 'raw', extension: 'X', revision: 0, data: { 0: 1 } } },
+    /\.data: expected a Uint8/,
+  ],
+  [
+    { ...drop, counters: { packets: 1n, bytes: 1n, octets: 1n } },
+    /\.octets: there is no such field/,
+  ],
+  [{ ...drop, counters: { packets: '-1', bytes: 1n } }, /\.counters\.packets: expected a bigint/],
+  [{ ...drop, inexact: 'a mask of in' }, /\.inexact: the rule that this is a copy of/],
+  [{ ...drop, ['__proto__']: { src: '10.0.0.1' } }, /__proto__|class/],
+];
+
+test('what would widen a rule is refused, wherever a rule is given', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, '*filter\n:two - [0:0]\n-A INPUT -j two\nCOMMIT\n');
+    const before = saved(family);
+    for (const [rule, message] of widening) {
+      const calls: ((t: TableEdit, rule: never) => unknown)[] = [
+        (t, rule) => t.chain('INPUT').append(rule),
+        (t, rule) => t.chain('INPUT').appendAll(['-j two', rule]),
+        (t, rule) => t.chain('INPUT').insert(rule),
+        (t, rule) => t.chain('INPUT').replace(0, rule),
+        (t, rule) => t.chain('INPUT').delete(rule),
+        (t, rule) => t.chain('INPUT').has(rule),
+      ];
+      for (const call of calls) {
+        const edit = (t: TableEdit) => call(t, rule as never);
+        const error = await throws(Error, message, () => ipt.edit('filter', edit));
+        assert.ok(error instanceof TypeError || error instanceof RangeError);
+      }
+      await throws(Error, message, () => formatRule(rule as never));
+    }
+    await throws(TypeError, /^rules\[1\]: is missing/, () =>
+      ipt.edit(
+        'filter',
+        (t) => void t.chain('INPUT').appendAll(Object.assign(['-j two'], { 2: 'x' })),
+      ),
+    );
+    await throws(TypeError, /^change\.src: is undefined/, () =>
+      ipt.edit('filter', (t) => t.chain('INPUT').rules[0]!.with({ src: undefined })),
+    );
+    assert.is(saved(family), before);
+  }
+});
+
+test('a getter is asked once, and what is written is what it said', async () => {
+  await using ipt = Iptables.open();
+  reset();
+  let asked = 0;
+  const rule = {
+    get src() {
+      return asked++ === 0 ? '10.0.0.1' : '0.0.0.0/0';
+    },
+    ...{ target: { name: 'DROP' as const } },
+  };
+  await ipt.edit('filter', (t) => void t.chain('INPUT').append(rule));
+  assert.is(asked, 1);
+  assert.match(saved('ipv4'), /^-A INPUT -s 10\.0\.0\.1\/32 -j DROP$/m);
+});
+
+test('what is changed after the call does not change what is written', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    const target: { name: 'MARK'; setXmark: { value: number; mask: number } } = {
+      name: 'MARK',
+      setXmark: { value: 1, mask: 3 },
+    };
+    const rule: Record<string, unknown> = {
+      protocol: 'tcp',
+      matches: [{ name: 'tcp', dport: 1 }],
+      target,
+    };
+    await ipt.edit('mangle', (t) => {
+      const chain = t.chain('INPUT').append(rule as never);
+      target.setXmark.value = 2;
+      delete rule.protocol;
+      (rule.matches as unknown[]).length = 0;
+      // Made again of what was given: with another counter, and under another name.
+      chain.zero(0);
+      chain.replace(0, chain.rules[0]!, { keepCounters: true });
+    });
+    assert.match(
+      saved(family, { table: 'mangle' }),
+      /^-A INPUT -p tcp -m tcp --dport 1 -j MARK --set-xmark 0x1\/0x3$/m,
+    );
+    const options = { lockTimeout: 1000 };
+    const edit = ipt.edit('filter', (t) => void t.chain('INPUT').append('-j ACCEPT'), options);
+    options.lockTimeout = -1;
+    await edit;
+  }
+});
+
+test('codes tell what an edit could not do', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(
+      family,
+      '*filter\n:one - [0:0]\n:two - [0:0]\n-A INPUT -j one\n-A two -j ACCEPT\nCOMMIT\n',
+    );
+    const cases: [string, (t: TableEdit) => unknown][] = [
+      ['NO_CHAIN', (t) => t.chain('three')],
+      ['NO_CHAIN', (t) => t.deleteChain('three')],
+      ['NO_CHAIN', (t) => t.renameChain('three', 'four')],
+      ['CHAIN_EXISTS', (t) => t.newChain('one')],
+      ['CHAIN_EXISTS', (t) => t.newChain('INPUT')],
+      ['CHAIN_EXISTS', (t) => t.renameChain('one', 'two')],
+      ['CHAIN_NOT_EMPTY', (t) => t.deleteChain('two')],
+      ['CHAIN_REFERENCED', (t) => t.deleteChain('one')],
+      ['CHAIN_BUILTIN', (t) => t.deleteChain('INPUT')],
+      ['CHAIN_BUILTIN', (t) => t.renameChain('INPUT', 'three')],
+      ['CHAIN_NAME', (t) => t.newChain('x'.repeat(29))],
+      ['CHAIN_NAME', (t) => t.newChain('DROP')],
+      ['CHAIN_NAME', (t) => t.newChain('LOG')],
+      ['CHAIN_NAME', (t) => t.newChain('a b')],
+      ['NO_RULE', (t) => t.chain('INPUT').delete(1)],
+      ['NO_RULE', (t) => t.chain('INPUT').insert('-j ACCEPT', 2)],
+      ['NO_RULE', (t) => t.chain('one').replace(0, '-j ACCEPT')],
+      ['NO_RULE', (t) => t.chain('INPUT').move(0, 1)],
+      ['NO_RULE', (t) => t.chain('INPUT').zero(-1)],
+    ];
+    for (const [code, edit] of cases) {
+      const error = await throws(TableError, /: /, () => ipt.edit('filter', edit));
+      assert.is(error.code, `ERR_NETFILTER_${code}`);
+      assert.instance(error, RangeError);
+    }
+    const table = await ipt.read();
+    const error = await throws(TableError, /three/, () => table.chain('three'));
+    assert.is(error.code, 'ERR_NETFILTER_NO_CHAIN');
+  }
+});
+
+test('a function that does its work later is refused, and nothing is written', async () => {
+  await using ipt = Iptables.open();
+  reset();
+  const append = (t: TableEdit) => t.chain('INPUT').append('-j ACCEPT');
+  const late: ((t: TableEdit) => unknown)[] = [
+    function* (t) {
+      yield append(t);
+    },
+    async function* (t) {
+      yield append(t);
+    },
+    async (t) => append(t),
+    (t) =>
+      (function* () {
+        yield append(t);
+      })(),
+    (t) =>
+      (async function* () {
+        yield append(t);
+      })(),
+    (t) => Promise.resolve(append(t)),
+  ];
+  for (const edit of late) {
+    await throws(TypeError, /^edit: the function must do its work/, () => ipt.edit('filter', edit));
+  }
+  assert.not.match(saved('ipv4'), /ACCEPT$/m);
+});
+
+test('deleteWhere keeps what its function appends, and refuses other changes of the chain', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, '*filter\n-A INPUT -p tcp\n-A INPUT -p udp\nCOMMIT\n');
+    const deleted = await ipt.edit('filter', (t) => {
+      const input = t.chain('INPUT');
+      return input.deleteWhere((rule) => {
+        if (rule.protocol === 'tcp') input.append('-p sctp');
+        return rule.protocol === 'tcp';
+      });
+    });
+    assert.is(deleted, 1);
+    const rules = (await ipt.read()).chain('INPUT').rules.map(String);
+    assert.equal(rules, ['-p udp', '-p sctp']);
+    const meddling: ((t: TableEdit) => unknown)[] = [
+      (t) => t.chain('INPUT').insert('-p esp'),
+      (t) => t.chain('INPUT').delete(0),
+      (t) => t.chain('INPUT').zero(0),
+    ];
+    for (const meddle of meddling) {
+      await throws(TypeError, /^deleteWhere: the function may add rules/, () =>
+        ipt.edit('filter', (t) =>
+          t.chain('INPUT').deleteWhere(() => {
+            meddle(t);
+            return true;
+          }),
+        ),
+      );
+    }
+  }
+});
+
+test('splices of a thousand rules and more', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(
+      family,
+      '*filter\n:one - [0:0]\n-A INPUT -p tcp\n-A INPUT -p udp\n-A INPUT -p esp\nCOMMIT\n',
+    );
+    const texts = (count: number, from: number) =>
+      Array.from({ length: count }, (_, i) => `-m mark --mark 0x${(from + i).toString(16)} -j one`);
+    for (const count of [999, 1000, 1001, 2500]) {
+      await ipt.edit('filter', (t) => {
+        const input = t.chain('INPUT');
+        input.appendAll(texts(count, 1));
+        // All of these go to the middle, in the place of nothing, and out of it again.
+        const last = input.length - 1;
+        input.move(last, 1);
+        assert.is(
+          input.deleteWhere((rule) => rule.protocol === 'udp'),
+          1,
+        );
+        assert.is(input.length, count + 2);
+        input.insert('-p udp', 1);
+      });
+      const rules = (await ipt.read()).chain('INPUT').rules.map(String);
+      assert.equal(rules, [
+        '-p tcp',
+        '-p udp',
+        ...texts(count, 1).slice(-1),
+        '-p esp',
+        ...texts(count, 1).slice(0, -1),
+      ]);
+      await ipt.edit('filter', (t) => {
+        const input = t.chain('INPUT');
+        assert.is(
+          input.deleteWhere((rule) => rule.target?.name === 'jump'),
+          count,
+        );
+        // Every reference was given back.
+        t.deleteChain('one');
+        t.newChain('one');
+      });
+      assert.equal((await ipt.read()).chain('INPUT').rules.map(String), [
+        '-p tcp',
+        '-p udp',
+        '-p esp',
+      ]);
+    }
+  }
+});
+
+test('counters in combined edits', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    const start = [
+      '*filter',
+      ':INPUT ACCEPT [7:8]',
+      ':one - [0:0]',
+      '[1:2] -A INPUT -i one0 -j one',
+      '[3:4] -A INPUT -i two0 -j one',
+      '[5:6] -A one -i three0 -j RETURN',
+      'COMMIT',
+      '',
+    ].join('\n');
+    const after = async (edit: (t: TableEdit) => void) => {
+      load(family, start, '-c');
+      await ipt.edit('filter', edit);
+      const filter = await ipt.read();
+      const { counters } = filter.chain('INPUT');
+      const shown = [...filter.chains.values()].flatMap((chain) =>
+        chain.rules.map((rule) => `${rule.in} ${rule.counters.packets}:${rule.counters.bytes}`),
+      );
+      return [`policy ${counters!.packets}:${counters!.bytes}`, ...shown];
+    };
+    const [policy, ...all] = ['policy 7:8', 'one0 1:2', 'two0 3:4', 'three0 5:6'];
+    assert.equal(await after((t) => void t.renameChain('one', 'new')), [policy, ...all]);
+    const zeroed = [policy, 'one0 0:0', 'two0 3:4', 'three0 5:6'];
+    assert.equal(await after((t) => void t.chain('INPUT').zero(0)), zeroed);
+    const bothWays: ((t: TableEdit) => void)[] = [
+      (t) => {
+        t.chain('INPUT').zero(0);
+        t.renameChain('one', 'new');
+      },
+      (t) => {
+        t.renameChain('one', 'new');
+        t.chain('INPUT').zero(0);
+      },
+      (t) => {
+        t.chain('INPUT').zero(0).replace(0, '-i one0 -j ACCEPT', { keepCounters: true });
+      },
+      (t) => {
+        t.chain('INPUT').replace(0, '-i one0 -j ACCEPT', { keepCounters: true }).zero(0);
+      },
+    ];
+    for (const edit of bothWays) assert.equal(await after(edit), zeroed);
+    const keep = (t: TableEdit) => {
+      t.renameChain('one', 'new');
+      t.chain('INPUT').replace(0, '-i one0 -j ACCEPT', { keepCounters: true });
+    };
+    assert.equal(await after(keep), [policy, ...all]);
+    const only = await after(
+      (t) => void t.chain('INPUT').policy('ACCEPT', { packets: 1n, bytes: 9n }),
+    );
+    assert.equal(only, ['policy 1:9', ...all]);
+    const none = await after((t) => void t.zero());
+    assert.equal(none, ['policy 0:0', 'one0 0:0', 'two0 0:0', 'three0 0:0']);
+  }
+});
+
+test('an abort inside the edit function: nothing is written, and the lock is free', async () => {
+  await using ipt = Iptables.open();
+  reset();
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const edit = ipt.edit(
+    'filter',
+    (t) => {
+      t.chain('INPUT').append('-j ACCEPT');
+      controller.abort(reason);
+    },
+    { signal: controller.signal },
+  );
+  assert.is(await throws(Error, /enough/, () => edit), reason);
+  assert.not.match(saved('ipv4'), /-A INPUT/);
+  legacy('ipv4', '-A', 'INPUT', '-j', 'DROP');
+  await packets('ipv4', 0);
+});
+
+test.run();
