@@ -239,6 +239,16 @@ const hints: HintRule[] = [
     hint: 'raise `lockTimeout`, or end what holds the lock',
   },
   {
+    errno: 'EINVAL',
+    operation: /^iptables lock/,
+    hint: 'set XTABLES_LOCKFILE to a regular file (iptables itself uses /run/xtables.lock), and to the same one for every program that writes rules',
+  },
+  {
+    errno: 'ETIMEDOUT',
+    operation: /^(conntrack|nf_tables|ipset|tracking)/,
+    hint: 'the kernel did not answer within 10 seconds; whether a change was made has to be read',
+  },
+  {
     errno: 'EPROTONOSUPPORT',
     hint: 'this kernel has no netfilter netlink: load nf_conntrack_netlink (modprobe nf_conntrack_netlink) or build it in',
   },

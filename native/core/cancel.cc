@@ -5,12 +5,15 @@
 
 namespace nf {
 
-bool wait_readable(int fd, const Cancel* cancel) {
+bool wait_readable(int fd, const Cancel* cancel, int limit) {
   const int stop = cancel == nullptr ? -1 : cancel->fd();
   // Nothing would wake a sleep without descriptors: it is short then.
   const bool blind = fd < 0 || (cancel != nullptr && stop < 0);
+  if (blind && (limit < 0 || limit > kBlindSleep)) limit = kBlindSleep;
   pollfd waits[2] = {{fd, POLLIN, 0}, {stop, POLLIN, 0}};
-  return ::poll(waits, 2, blind ? kBlindSleep : -1) > 0 && waits[0].revents != 0;
+  return ::poll(waits, 2, limit) > 0 && waits[0].revents != 0;
 }
+
+bool wait_readable(int fd, const Cancel* cancel) { return wait_readable(fd, cancel, -1); }
 
 }  // namespace nf

@@ -66,6 +66,8 @@ class Cancel {
 // ends the sleep (false): the caller looks again. Where either has no descriptor (`fd` is -1, or
 // the Cancel could make none) the sleep is kBlindSleep at most.
 bool wait_readable(int fd, const Cancel* cancel);
+// The same for at most `limit` milliseconds, -1: without a limit.
+bool wait_readable(int fd, const Cancel* cancel, int limit);
 
 // Raised by one thread, waited for in poll() and lowered by another. As with a Cancel its
 // descriptor is made by the first that waits, and there may be none to be had.

@@ -38,6 +38,7 @@ class EventStream {
   // JS thread, once.
   Result<void> start(const std::shared_ptr<EventStream>& self) {
     self_ = self;
+    closers_.reserve(2);  // closing must not fail, nor draining before it
     auto end = std::make_shared<Settlement>();
     end->emplace_back([self](Napi::Env env) { self->finish(env); });
     auto started = environment_.run_alone([self, end] { self->read(*end); }, control_.stop);
@@ -67,8 +68,8 @@ class EventStream {
     }
     control_.end();
     settle(env);
-    // The stream ends also where there is no memory to tell of it.
-    closers_.reserve(closers_.size() + 1);
+    // The stream ends also where there is no memory to tell of it to a second who asks.
+    if (closers_.size() == closers_.capacity()) closers_.reserve(closers_.size() + 1);
     auto deferred = Deferred::make(env);
     if (!deferred.has_value()) return {};
     const Napi::Value done = deferred->promise(env);

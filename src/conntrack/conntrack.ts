@@ -178,8 +178,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
     // Ends the dump's thread; settles when its descriptors are closed.
     const end = async (target: DumpStream) => {
       binding.cancel(cell);
-      pending ??= binding.ctDumpNext(target);
-      await pending.catch(() => {});
+      try {
+        pending ??= binding.ctDumpNext(target);
+        await pending;
+      } catch {
+        // It has ended, or there is no memory to wait for that.
+      }
     };
     try {
       stream = binding.ctDumpStream(handle, cell, raw, size);

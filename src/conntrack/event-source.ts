@@ -145,11 +145,11 @@ export class EventSource {
         this.#dropped += segment.events;
         return null;
       }
-      if (segment === null) void this.close();
+      if (segment === null) this.close().catch(() => {});
       else this.#unyielded += segment.events;
       return segment;
     } catch (thrown) {
-      void this.close();
+      this.close().catch(() => {}); // whoever closes it learns that
       throw nativeError(thrown);
     }
   }
@@ -188,7 +188,11 @@ export class EventSource {
 
   async #stop(drain: boolean): Promise<void> {
     this.#disown();
-    await this.#binding.ctEventsClose(this.#native, drain);
+    try {
+      await this.#binding.ctEventsClose(this.#native, drain);
+    } catch (thrown) {
+      throw nativeError(thrown); // it ends, but there was no memory to tell when
+    }
   }
 
   hold(wanted: boolean): void {

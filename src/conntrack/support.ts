@@ -1,7 +1,7 @@
 // support(): what works here and why not, without throwing and without privileges.
 import { readFileSync, realpathSync } from 'node:fs';
 import { libraryPackages } from '../errors.js';
-import { addon } from '../native/load.js';
+import { call } from '../native/load.js';
 import { type NatState, natState, type TrackingState, trackingState } from './tracking.js';
 
 /** A system library that the package loads when it is needed. */
@@ -159,11 +159,12 @@ export function support(): Support {
     eventTimestamp: kernelAtLeast(6, 14),
   };
   try {
-    const binding = addon();
-    result.libraries = binding.libraries().map(describeLibrary);
-    const report = binding.trackingSync();
-    conntrack.tracking = trackingState(report);
-    conntrack.nat = natState(report);
+    call((binding) => {
+      result.libraries = binding.libraries().map(describeLibrary);
+      const report = binding.trackingSync();
+      conntrack.tracking = trackingState(report);
+      conntrack.nat = natState(report);
+    });
     result.usable = true;
   } catch (error) {
     result.reason = error instanceof Error ? error.message : String(error);

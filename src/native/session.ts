@@ -63,7 +63,7 @@ export class Session {
   begin(operation: string): { binding: Binding; handle: Handle; cell: CancelCell } {
     const handle = this.handle(operation);
     const binding = addon();
-    return { binding, handle, cell: binding.cancelCell() };
+    return { binding, handle, cell: call(() => binding.cancelCell()) };
   }
 
   /**

@@ -1,5 +1,15 @@
 // The xtables lock: taken as iptables takes it, waited for, given up, and never left behind.
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { XtablesLockError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -136,18 +146,77 @@ test('XTABLES_LOCKFILE names another file, for us as for iptables', async () => 
   await other.stop();
 });
 
+/** What this process has open of the lock file's name; ` (deleted)` behind it where it was removed. */
+function opened(): string[] {
+  return readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return ''; // that of the reading itself
+      }
+    })
+    .filter((target) => target.startsWith(lock));
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 test('removed and made anew while we wait: the name counts', async () => {
   const other = await holder();
   const waiting = add(10);
-  await new Promise((resolve) => setImmediate(resolve));
+  let settled = false;
+  waiting.finally(() => {
+    settled = true;
+  });
+  while (!opened().includes(lock)) await turn();
   rmSync(lock);
+  assert.equal(opened(), [`${lock} (deleted)`]);
   const second = await holder();
   await other.stop();
-  // The file of the first holder is free now, but iptables would lock the new one.
+  // The file of the first holder is free now, but iptables would lock the new one: we wait for that.
+  while (!settled && !opened().includes(lock)) await turn();
+  assert.is(settled, false);
+  assert.not.match(saved('ipv4'), /--dport 10\n/);
   await throws(XtablesLockError, /ETIMEDOUT/, () => add(11, { lockTimeout: 20 }));
   await second.stop();
   await waiting;
   assert.match(saved('ipv4'), /--dport 10\n/);
+});
+
+test('what is no file is refused at once, with what it is', async () => {
+  const folder = '/run/lock-kinds';
+  run(['mkdir', '-p', `${folder}/directory`]);
+  run(['mkfifo', `${folder}/fifo`]);
+  const server = createServer().listen(`${folder}/socket`);
+  await once(server, 'listening');
+  symlinkSync('fifo', `${folder}/link`);
+  symlinkSync('loop', `${folder}/loop`);
+  try {
+    for (const [path, why] of [
+      [
+        `${folder}/fifo`,
+        /EINVAL.*fifo is a FIFO; the lock must be a regular file.*XTABLES_LOCKFILE/,
+      ],
+      [`${folder}/link`, /link is a FIFO/],
+      [`${folder}/socket`, /socket is a socket/],
+      [`${folder}/directory`, /directory is a directory/],
+      [`${folder}/loop`, /ELOOP/],
+      ['/dev/zero', /\/dev\/zero is a device/],
+    ] as const) {
+      process.env.XTABLES_LOCKFILE = path;
+      const handle = Iptables.open({ backend: 'legacy' });
+      const edit = throws(XtablesLockError, why, () => handle.edit('filter', () => {}));
+      await edit;
+      // Also where it is closed while that is under way.
+      const late = handle.edit('filter', () => {}).catch((error: Error) => error);
+      await handle.close();
+      assert.ok((await late) instanceof Error);
+    }
+  } finally {
+    delete process.env.XTABLES_LOCKFILE;
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+  await add(15);
 });
 
 test('children do not inherit it', async () => {
@@ -166,7 +235,7 @@ test('closing ends the waiting', async () => {
   const other = await holder();
   const closed = Iptables.open({ backend: 'legacy' });
   const waiting = closed.edit('filter', () => {});
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   await closed.close();
   await throws(Error, /ERR_NETFILTER_CLOSED/, () => waiting);
   await other.stop();

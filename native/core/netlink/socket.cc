@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 
+#include <chrono>
 #include <cstring>
+#include <optional>
 
 #include "core/netlink/attribute.h"
 
@@ -64,6 +66,8 @@ Result<void> Socket::send(const void* data, std::size_t size, const char* operat
 
 Result<std::size_t> Socket::receive(std::span<std::uint8_t> buffer, const Cancel* cancel,
                                     const char* operation) {
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> deadline;  // from the first sleep on
   for (;;) {
     if (cancel != nullptr && cancel->raised()) {
       return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
@@ -84,7 +88,11 @@ Result<std::size_t> Socket::receive(std::span<std::uint8_t> buffer, const Cancel
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(errno, operation);
-    wait_readable(fd(), cancel);
+    const auto now = Clock::now();
+    if (!deadline.has_value()) deadline = now + kAnswerWait;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - now).count();
+    if (left <= 0) return fail(ETIMEDOUT, operation, "no answer");
+    wait_readable(fd(), cancel, static_cast<int>(left));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -20,6 +21,10 @@ namespace nf {
 // The kernel never builds a dump chunk above this (af_netlink.c: SKB_WITH_OVERHEAD of 32 KiB), and
 // builds it as large as the largest receive length that the socket has seen.
 inline constexpr std::size_t kReceiveLength = 32768;
+
+// How long an answer is waited for. The kernel answers while it is being asked (nfnetlink_rcv), so
+// what is not there by then was lost, and nobody would ever wake the waiter.
+inline constexpr std::chrono::seconds kAnswerWait{10};
 
 class Socket {
  public:
@@ -38,8 +43,8 @@ class Socket {
   bool set_option(int option, int value);
 
   Result<void> send(const void* data, std::size_t size, const char* operation);
-  // One datagram. Waits until there is one or `cancel` is raised (kind kCancelled). A truncated
-  // datagram is EMSGSIZE: never half a chunk taken for a whole.
+  // One datagram. Waits until there is one, `cancel` is raised (kind kCancelled) or kAnswerWait has
+  // passed (ETIMEDOUT). A truncated datagram is EMSGSIZE: never half a chunk taken for a whole.
   Result<std::size_t> receive(std::span<std::uint8_t> buffer, const Cancel* cancel,
                               const char* operation);
   // Whether a datagram is there now.

@@ -121,7 +121,8 @@ class Session {
     // init() takes a stale EAGAIN for a reason to start over.
     errno = 0;
     handle_ = iptc_.init(table_.c_str());
-    if (handle_ == nullptr) return refused(layout_, table_, errno);
+    // Where there was no memory for a rule or a chain, it leaves that out and says that all is well.
+    if (handle_ == nullptr || errno == ENOMEM) return refused(layout_, table_, errno);
     return {};
   }
 

@@ -37,6 +37,41 @@ bool still_there(int fd, const std::string& path) {
   return locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
 }
 
+// What the path names, where that is no file that iptables could open and wait for as well.
+const char* not_a_file(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return nullptr;
+    case S_IFIFO:
+      return "a FIFO";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFDIR:
+      return "a directory";
+    case S_IFCHR:
+    case S_IFBLK:
+      return "a device";
+    default:
+      return "no file";
+  }
+}
+
+// As iptables opens it (xshared.c, xtables_lock), but never handed to a child process, and never
+// waiting: a FIFO without a writer would hold the thread in open() for ever.
+Result<Fd> open_lock_file(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600));
+  const int code = errno;
+  struct stat file {};
+  const bool known = (fd.valid() ? ::fstat(fd.get(), &file) : ::stat(path.c_str(), &file)) == 0;
+  const char* kind = known ? not_a_file(file.st_mode) : nullptr;
+  if (kind != nullptr) {
+    return trouble(fd.valid() ? EINVAL : code,
+                   path + " is " + kind + "; the lock must be a regular file");
+  }
+  if (!fd.valid()) return trouble(code, path);
+  return fd;
+}
+
 }  // namespace
 
 std::string lock_holders(int fd) {
@@ -69,10 +104,15 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
                      const Cancel& cancel) {
   const Clock::time_point deadline = timeout ? Clock::now() + *timeout : Clock::time_point::max();
   milliseconds pause = kFirstPause;
-  for (;;) {
-    // As iptables opens it (xshared.c, xtables_lock), but never handed to a child process.
-    Fd fd(::open(path.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0600));
-    if (!fd.valid()) return trouble(errno, path);
+  for (bool replaced = false;; replaced = true) {
+    // Whoever replaces the file again and again must not hold this for ever.
+    if (replaced && timeout && Clock::now() >= deadline) {
+      return trouble(ETIMEDOUT, path + " is replaced again and again");
+    }
+    if (cancel.raised()) return fail(ECANCELED, kOperation, path, ErrorKind::kCancelled);
+    auto opened = open_lock_file(path);
+    if (!opened) return opened;
+    Fd fd = std::move(*opened);
     for (;;) {
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
         if (still_there(fd.get(), path)) return fd;

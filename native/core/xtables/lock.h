@@ -14,8 +14,9 @@
 namespace nf::xt {
 
 // Waits until the lock is had, `timeout` has passed (none: no limit; zero: one try) or `cancel` is
-// raised (kind kCancelled). The lock lasts until the descriptor is closed, and excludes other
-// descriptors of this process too. Errors are of kind kLock; ETIMEDOUT names who holds the lock.
+// raised (kind kCancelled). A path that names no regular file is EINVAL. The lock lasts until the
+// descriptor is closed, and excludes other descriptors of this process too. Errors are of kind
+// kLock; ETIMEDOUT names who holds the lock.
 Result<Fd> take_lock(const std::string& path, std::optional<std::chrono::milliseconds> timeout,
                      const Cancel& cancel);
 
