@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "test/messages.h"
+#include "test/tables.h"
 
 namespace nf::test {
 namespace {
@@ -85,11 +86,34 @@ void write_all(const std::filesystem::path& folder) {
   write(folder / "fuzz_flow" / "fields", std::vector<std::uint8_t>(fields, fields + sizeof fields));
 }
 
+// A table of each family, and plans on it.
+void write_tables(const std::filesystem::path& folder) {
+  for (const Layout* layout : {&kIpv4, &kIpv6}) {
+    const bool ipv6 = layout->family != AF_INET;
+    const std::string name = ipv6 ? "ipv6" : "ipv4";
+    const Blob blob = make_blob(*layout);
+    std::vector<std::uint8_t> table(1 + sizeof blob.info);
+    table[0] = ipv6 ? 1 : 0;
+    std::memcpy(&table[1], &blob.info, sizeof blob.info);
+    table.insert(table.end(), blob.bytes.begin(), blob.bytes.end());
+    write(folder / "fuzz_table" / name, table);
+    write(folder / "fuzz_adopt" / name, std::vector<std::uint8_t>{table[0], 0, 0, 0});
+    PlanBuilder plan(*layout, "filter", {});
+    plan.chain("INPUT", NF_INET_LOCAL_IN + 1, kPolicyAccept).keep(1, 1, true);
+    plan.add(entry(*layout, 5, "CHAIN", {1, 2}, "new"), 0).keep(0, 1);
+    plan.chain("CHAIN").keep(2, 1);
+    plan.chain("OTHER").add(entry(*layout, 0, "RETURN"));
+    write(folder / "fuzz_plan" / name, plan.bytes());
+  }
+  write(folder / "fuzz_diff" / "some", std::vector<std::uint8_t>{2, 5, 3, 0x81, 120, 4, 60, 0x80});
+}
+
 }  // namespace
 }  // namespace nf::test
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   nf::test::write_all(argv[1]);
+  nf::test::write_tables(argv[1]);
   return 0;
 }
