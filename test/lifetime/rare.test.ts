@@ -1,40 +1,15 @@
 // Moments that hardly ever happen, made to happen: abort, close, the end of a worker or of the process
 // exactly in the middle of a dump; no more threads; no more descriptors.
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { describe, runNode } from '../support/node-child.js';
 import { fill } from '../support/populate.js';
-import { run } from '../support/process.js';
+import { shim } from '../support/preload.js';
 
 const test = suite('lifetime: rare moments');
-
-/** The shared object of child/shim.c. */
-function shim(): string {
-  const source = fileURLToPath(new URL('child/shim.c', import.meta.url));
-  const flags = [
-    '-std=gnu11',
-    '-O1',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-shared',
-    '-fPIC',
-    '-pthread',
-  ];
-  const hash = createHash('sha256').update(readFileSync(source)).update(flags.join());
-  const folder = fileURLToPath(new URL('../../build-programs', import.meta.url));
-  const target = join(folder, `shim-${hash.digest('hex').slice(0, 16)}.so`);
-  if (existsSync(target)) return target;
-  mkdirSync(folder, { recursive: true });
-  run(['cc', ...flags, '-o', `${target}.${process.pid}`, source]);
-  renameSync(`${target}.${process.pid}`, target);
-  return target;
-}
 
 let folder: string;
 let preload: string;

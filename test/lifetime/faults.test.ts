@@ -1,0 +1,67 @@
+// Every operation while something fails underneath: memory, threads, system calls, the answers of the
+// kernel, the clock. The n-th call of a kind fails, for every n until the operation needs no more: the process
+// lives, the operation rejects with a typed error or is as right as without the fault, the next one
+// works, and nothing is left behind. `npm run faults` tries all kinds, `npm test` some of them.
+// Limit: 1800 s (of all kinds)
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { assert, suite } from '../support/harness.js';
+import { describe, runNode } from '../support/node-child.js';
+import { shim } from '../support/preload.js';
+
+const test = suite('lifetime: faults');
+
+// As child/faults.mjs names them.
+const always = [
+  ...['allocation', 'thread', 'EMFILE', 'ENOBUFS', 'silence', 'clock ahead', 'clock back'],
+  ...['garble 7', 'garble 15'],
+];
+const more = [
+  ...['every allocation', 'every thread', 'EINTR', 'EAGAIN', 'ENOMEM', 'short'],
+  ...Array.from({ length: 17 }, (_, variant) => `garble ${variant}`),
+];
+const kinds = process.env.FAULTS === 'all' ? [...new Set([...always, ...more])] : always;
+
+interface Report {
+  operation: string;
+  /** How many calls of the kind the operation makes. */
+  faults: number;
+  /** With how many of them failing it rejected. */
+  rejected: number;
+  wrong: string[];
+}
+
+let folder: string;
+let preload: string;
+test.before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
+  preload = shim();
+});
+test.after(() => rmSync(folder, { recursive: true }));
+
+for (const kind of kinds) {
+  test(kind, async () => {
+    const control = join(folder, 'control');
+    writeFileSync(control, Buffer.alloc(64));
+    const ended = await runNode('faults.mjs', [kind], {
+      flags: ['--expose-gc'],
+      env: { LD_PRELOAD: preload, SHIM_FAULT: control },
+    });
+    assert.is(ended.signal, null, describe(ended));
+    assert.is(ended.code, 0, describe(ended));
+    assert.is(ended.stderr, '', describe(ended));
+    const reports = ended.lines.map((line) => JSON.parse(line) as Report);
+    const wrong = reports.flatMap((report) =>
+      report.wrong.map((what) => `${report.operation}: ${what}`),
+    );
+    assert.is(wrong.join('\n'), '');
+    // The faults were there.
+    assert.ok(reports.length >= 25, `${reports.length} operations`);
+    const hit = reports.filter(({ faults }) => faults > 0).length;
+    if (!/^(short|clock)/.test(kind))
+      assert.ok(hit >= 10, `${kind}: only ${hit} operations saw it`);
+  });
+}
+
+test.run();
