@@ -71,12 +71,16 @@ const withOther = (...args: string[]) => run(['iptables-legacy', ...args], { env
 
 test('a change between reading and commit is seen, though the kernel would not see it', async () => {
   const ipt = Iptables.open();
-  // The number of rules stays: this is what the kernel's own check lets through.
   for (const change of [
+    // The number of rules stays: this is what the kernel's own check lets through.
     ['-R', 'INPUT', '1', '-s', '10.0.0.9', '-j', 'DROP'],
     ['-P', 'FORWARD', 'DROP'],
+    // More of them, and fewer: libiptc reads the table anew before the commit.
     ['-A', 'INPUT', '-s', '10.0.0.9', '-j', 'DROP'],
     ['-N', 'made'],
+    ['-D', 'INPUT', '1'],
+    ['-D', 'INPUT', '2'],
+    ['-F', 'INPUT'],
   ]) {
     reset();
     load('ipv4', rules);
