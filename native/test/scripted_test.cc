@@ -32,16 +32,20 @@ class Script {
   virtual ~Script() = default;
   virtual void request(const nf::MessageView& message) = 0;
 
-  std::deque<Bytes> answers;
-  bool truncated = false;  // of the next datagram
+  std::deque<Bytes>* answers = nullptr;  // of the socket that asks
+  bool truncated = false;                // every datagram
 };
 
-std::map<int, Script*> scripts;
+struct Line {
+  Script* script = nullptr;
+  std::deque<Bytes> answers;
+};
+std::map<int, Line> lines;
 std::atomic<std::int64_t> skipped{0};  // seconds: waiting for a silent script takes none
 
-Script* script_of(int fd) {
-  const auto found = scripts.find(fd);
-  return found == scripts.end() ? nullptr : found->second;
+Line* line_of(int fd) {
+  const auto found = lines.find(fd);
+  return found == lines.end() ? nullptr : &found->second;
 }
 
 }  // namespace
@@ -50,24 +54,25 @@ extern "C" {
 
 ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* to,
                socklen_t to_size) {
-  Script* script = script_of(fd);
-  if (script == nullptr) return ::syscall(SYS_sendto, fd, data, size, flags, to, to_size);
+  Line* line = line_of(fd);
+  if (line == nullptr) return ::syscall(SYS_sendto, fd, data, size, flags, to, to_size);
   nf::MessageWalker walker(static_cast<const std::uint8_t*>(data), size);
-  for (nf::MessageView message; walker.next(message);) script->request(message);
+  line->script->answers = &line->answers;
+  for (nf::MessageView message; walker.next(message);) line->script->request(message);
   return static_cast<ssize_t>(size);
 }
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  Script* script = script_of(fd);
-  if (script == nullptr) return ::syscall(SYS_recvmsg, fd, message, flags);
-  if (script->answers.empty()) {
+  Line* line = line_of(fd);
+  if (line == nullptr) return ::syscall(SYS_recvmsg, fd, message, flags);
+  if (line->answers.empty()) {
     errno = EAGAIN;
     return -1;
   }
-  const Bytes datagram = std::move(script->answers.front());
-  script->answers.pop_front();
+  const Bytes datagram = std::move(line->answers.front());
+  line->answers.pop_front();
   std::memcpy(message->msg_iov->iov_base, datagram.data(), datagram.size());
-  message->msg_flags = script->truncated ? MSG_TRUNC : 0;
+  message->msg_flags = line->script->truncated ? MSG_TRUNC : 0;
   return static_cast<ssize_t>(datagram.size());
 }
 
@@ -75,11 +80,11 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 int poll(pollfd* waits, nfds_t count, int timeout) {
-  Script* script = count > 0 ? script_of(waits[0].fd) : nullptr;
-  if (script == nullptr) return static_cast<int>(::syscall(SYS_poll, waits, count, timeout));
-  waits[0].revents = static_cast<short>(script->answers.empty() ? 0 : POLLIN);
-  if (script->answers.empty() && timeout > 0) skipped += (timeout + 999) / 1000;
-  return script->answers.empty() ? 0 : 1;
+  const Line* line = count > 0 ? line_of(waits[0].fd) : nullptr;
+  if (line == nullptr) return static_cast<int>(::syscall(SYS_poll, waits, count, timeout));
+  waits[0].revents = static_cast<short>(line->answers.empty() ? 0 : POLLIN);
+  if (line->answers.empty() && timeout > 0) skipped += (timeout + 999) / 1000;
+  return line->answers.empty() ? 0 : 1;
 }
 #pragma GCC diagnostic pop
 
@@ -125,23 +130,25 @@ class FakeTable final : public Script {
     const nlmsghdr& header = *message.header;
     const std::uint16_t verb = header.nlmsg_type & 0xff;
     if ((header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) return dump(header.nlmsg_seq);
-    const Row asked = row_of(message);
-    const auto last = reinterpret_cast<const std::uint8_t*>(&asked.address[0].words[0])[3];
+    // How many flows there are is not told.
+    if (verb == IPCTNL_MSG_CT_GET_STATS) return acknowledge(header, EOPNOTSUPP);
+    const Request asked = request_of(message);
+    const std::uint8_t last = asked.last;
     seen.emplace_back(verb, last);
     int code = before ? before(verb, last) : 0;
     const auto found = std::find_if(flows.begin(), flows.end(), [&](const FakeFlow& flow) {
-      return flow.last == last && (!asked.have(has::id) || flow.id == asked.id);
+      return flow.last == last && flow.id == asked.id.value_or(flow.id);
     });
     if (code == 0 && found == flows.end()) code = ENOENT;
     if (code == 0 && verb == IPCTNL_MSG_CT_NEW) {
-      statuses.push_back(asked.have(has::status) ? asked.status : 0);
+      statuses.push_back(asked.status.value_or(0));
     }
     if (code == 0 && (verb == IPCTNL_MSG_CT_GET || verb == IPCTNL_MSG_CT_GET_CTRZERO)) {
-      answers.push_back(flow_message(*found, kNewMessage, header.nlmsg_seq, 0));
+      answers->push_back(flow_message(*found, kNewMessage, header.nlmsg_seq, 0));
     }
     if (code == 0 && verb == IPCTNL_MSG_CT_DELETE) {
       if (echo && (header.nlmsg_flags & NLM_F_ECHO) != 0) {
-        answers.push_back(flow_message(*found, kDeleteMessage, 0, 0));
+        answers->push_back(flow_message(*found, kDeleteMessage, 0, 0));
       }
       flows.erase(found);
     }
@@ -154,11 +161,30 @@ class FakeTable final : public Script {
   }
 
  private:
-  // A request is a row without most of its fields.
-  static Row row_of(const MessageView& message) {
-    Row row{};
-    CHECK(parse(message.payload, message.size, row));
-    return row;
+  // What a request names and asks for.
+  struct Request {
+    std::uint8_t last = 0;
+    std::optional<std::uint32_t> id;
+    std::optional<std::uint32_t> status;
+  };
+  static Request request_of(const MessageView& message) {
+    Request asked;
+    AttributeCursor cursor(message.payload + sizeof(nfgenmsg), message.size - sizeof(nfgenmsg));
+    for (Attribute a; cursor.next(a);) {
+      if (a.type == CTA_ID) asked.id = a.be32();
+      if (a.type == CTA_STATUS) asked.status = a.be32();
+      if (a.type != CTA_TUPLE_ORIG) continue;
+      AttributeCursor tuple(a);
+      for (Attribute part; tuple.next(part);) {
+        if (part.type != CTA_TUPLE_IP) continue;
+        AttributeCursor addresses(part);
+        for (Attribute address; addresses.next(address);) {
+          if (address.type == CTA_IP_V4_SRC) asked.last = address.data[3];
+        }
+      }
+    }
+    CHECK(asked.last != 0);
+    return asked;
   }
   static Bytes flow_message(const FakeFlow& flow, std::uint16_t type, std::uint32_t sequence,
                             std::uint16_t flags) {
@@ -189,7 +215,7 @@ class FakeTable final : public Script {
     std::memcpy(done.data(), &header, sizeof header);
     datagrams.push_back(done);
     if (garble) garble(datagrams);
-    for (Bytes& datagram : datagrams) answers.push_back(std::move(datagram));
+    for (Bytes& datagram : datagrams) answers->push_back(std::move(datagram));
     if (after_dump) after_dump();
   }
   void acknowledge(const nlmsghdr& request, int code) {
@@ -199,7 +225,7 @@ class FakeTable final : public Script {
     const nlmsgerr error{-code, request};
     std::memcpy(bytes.data(), &header, sizeof header);
     std::memcpy(&bytes[NLMSG_HDRLEN], &error, sizeof error);
-    answers.push_back(bytes);
+    answers->push_back(bytes);
   }
 };
 
@@ -209,9 +235,9 @@ struct Scripted {
     auto opened = Socket::open("test");
     CHECK(opened.ok());
     socket = std::move(*opened);
-    scripts[socket.fd()] = &script;
+    lines[socket.fd()] = {&script, {}};
   }
-  ~Scripted() { scripts.erase(socket.fd()); }
+  ~Scripted() { lines.erase(socket.fd()); }
   Scripted(const Scripted&) = delete;
   Scripted& operator=(const Scripted&) = delete;
   Socket socket;
@@ -345,11 +371,11 @@ TEST(scripted_zeroing_tells_a_flow_from_its_successor) {
       [&](const char* operation) {
         auto socket = Socket::open(operation);
         if (socket.ok()) opened.push_back(socket->fd());
-        if (socket.ok()) scripts[socket->fd()] = &table;
+        if (socket.ok()) lines[socket->fd()] = {&table, {}};
         return socket;
       },
       request, Cancel());
-  for (const int fd : opened) scripts.erase(fd);
+  for (const int fd : opened) lines.erase(fd);
   CHECK(dumped.ok());
   if (!dumped.ok()) return;
   CHECK_EQUAL(dumped->columns.size(), 3U);
