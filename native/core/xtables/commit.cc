@@ -121,7 +121,8 @@ class Session {
     // init() takes a stale EAGAIN for a reason to start over.
     errno = 0;
     handle_ = iptc_.init(table_.c_str());
-    // Where there was no memory for a rule or a chain, it leaves that out and says that all is well.
+    // Where there was no memory for a rule or a chain, it leaves that out and says that all is
+    // well.
     if (handle_ == nullptr || errno == ENOMEM) return refused(layout_, table_, errno);
     return {};
   }
@@ -449,7 +450,9 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
     auto again = read_table(layout, table, options);
     if (!again) return again.error();
     if (again->header().fingerprint == base->header().fingerprint) {
-      return refused(layout, table, EBADMSG, "libiptc reads the table differently than the kernel");
+      return refused(
+          layout, table, EBADMSG,
+          "libiptc reads the table differently than the kernel, or had no memory for all of it");
     }
     outcome.kind = CommitOutcome::kChanged;
     return outcome;
