@@ -58,8 +58,11 @@ Napi::Value to_failure(Napi::Env env, const Error& error) {
   failure.Set("errno", error.code);
   failure.Set("operation", error.operation_name());
   failure.Set("kind", kind_name(error.kind));
-  if (!error.detail.empty()) {
-    failure.Set("detail", Napi::String::New(env, error.detail.data(), error.detail.size()));
+  // By raw calls: Set() makes a std::string of a Napi::String, which takes memory.
+  napi_value detail = nullptr;
+  if (!error.detail.empty() &&
+      napi_create_string_utf8(env, error.detail.data(), error.detail.size(), &detail) == napi_ok) {
+    napi_set_named_property(env, failure, "detail", detail);
   }
   return failure;
 }
