@@ -79,6 +79,15 @@ test('each condition is its operation and operands', () => {
     [{ state: ['ESTABLISHED', 'NONE'] }, [op('state'), 0b1001, 0b10001, 0b1]],
     [{ zone: 0 }, [op('zone'), 0]],
     [{ orig: { zone: 7 }, reply: { zone: 9 } }, [op('tupleZone'), 0, 7, op('tupleZone'), 1, 9]],
+    [{ orig: { zone: 0 } }, [op('tupleZone'), 0, 0]],
+    [
+      { reply: { zone: 0, icmpId: 0, icmpType: 0, icmpCode: 0 } },
+      [...[op('icmpType'), 1, 0, op('icmpCode'), 1, 0, op('icmpId'), 1, 0, op('tupleZone'), 1, 0]],
+    ],
+    [
+      { srcPort: 0, mark: 0, label: 0 },
+      [op('port'), 0, 1, 0, 0, op('mark'), 0, ones, op('label'), 0],
+    ],
     [{ label: 127 }, [op('label'), 127]],
     [{ helper: 'ftp' }, [op('helper'), 3, ...words(0x66, 0x74, 0x70, 0)]],
     [{ helper: 'tftp' }, [op('helper'), 4, ...words(0x74, 0x66, 0x74, 0x70)]],
