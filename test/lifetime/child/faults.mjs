@@ -275,6 +275,8 @@ async function pass({ before, run }, right, wrong) {
 
 for (const [operation, it] of Object.entries(operations)) {
   if (wanted.length > 0 && !wanted.includes(operation)) continue;
+  // An event that was changed beyond recognition is waited for in vain: nobody could tell.
+  if (how.kind === 5 && operation === 'an event') continue;
   const wrong = [];
   write(TRACK, 1);
   await it.before?.();
