@@ -185,12 +185,12 @@ const hints: HintRule[] = [
   {
     errno: 'EEXIST',
     operation: /create/,
-    hint: 'a flow with one of these tuples is already in the table: use upsert() or update()',
+    hint: 'a flow with the original or the reply tuple is already in the table: upsert() or update() change one with the original tuple; a reply tuple that another flow has (a port that is translated to twice) must be another one',
   },
   {
     errno: 'EINVAL',
     operation: /conntrack (create|upsert)/,
-    hint: 'a new flow needs both tuples with the same protocol and a timeout; a protocol state needs its protocol',
+    hint: 'the kernel keeps a zone for both directions or for one: not two that differ, nor one of a direction beside that of the flow; a value may also be out of what this kernel knows',
   },
   {
     errno: 'EBUSY',
@@ -199,8 +199,13 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EOPNOTSUPP',
-    operation: /conntrack (update|upsert|create)/,
-    hint: 'NAT, the master tuple and a helper can only be set when a flow is created, the kernel must have a helper of that name for the protocol, and be built with the feature',
+    operation: /conntrack create/,
+    hint: 'the kernel has no helper of that name for this protocol (load its module: nf_conntrack_ftp …), or was built without what the detail names',
+  },
+  {
+    errno: 'EOPNOTSUPP',
+    operation: /conntrack (update|upsert)/,
+    hint: 'NAT, the master tuple and a helper can only be set when a flow is created; so can what the detail names, where the flow has no room for it',
   },
   {
     errno: 'ENOSPC',

@@ -4,9 +4,15 @@ export type { Aggregate, Group, GroupKey, Measure } from './conntrack/aggregate.
 export type { ArrowTable } from './conntrack/arrow.js';
 export { has } from './conntrack/columns.js';
 export {
+  type BulkOptions,
+  type BulkProgress,
   Conntrack,
+  type CreateError,
+  type CreateManyOptions,
+  type CreateProgress,
   type CreateResult,
   conntrack,
+  type DeleteOptions,
   type DumpOptions,
   type OpenOptions,
 } from './conntrack/conntrack.js';

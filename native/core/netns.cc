@@ -43,6 +43,12 @@ bool Netns::holds_calling_thread() const {
          wanted.st_ino == here.st_ino && wanted.st_dev == here.st_dev;
 }
 
+std::string Netns::key() const {
+  struct stat info {};
+  if (fd_ == nullptr || ::fstat(fd_->get(), &info) != 0) return {};
+  return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+}
+
 Result<void> Netns::enter(const char* operation) const {
   if (fd_ == nullptr) return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
   if (holds_calling_thread()) return {};

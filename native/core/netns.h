@@ -22,6 +22,8 @@ class Netns {
   // reference that was given up is a cancelled operation.
   Result<void> enter(const char* operation) const;
   bool holds_calling_thread() const;
+  // What tells this namespace from every other that exists at the same time; empty after reset().
+  std::string key() const;
   // Whether enter() has ever moved the calling thread: it keeps that namespace alive until it ends.
   static bool calling_thread_moved();
 

@@ -47,6 +47,13 @@ Napi::Value close_handle(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// ctTable(handle) → what tells the handle's table from others, as text
+Napi::Value table_of(const Napi::CallbackInfo& info) {
+  const auto handle = handle_of(info);
+  if (handle == nullptr) return info.Env().Undefined();
+  return Napi::String::New(info.Env(), handle->netns().key());
+}
+
 Napi::Value make_cancel(const Napi::CallbackInfo& info) {
   return wrap(info.Env(), std::make_shared<Cancel>(), Kind::kCancel);
 }
@@ -130,6 +137,7 @@ void export_handle(Napi::Object exports) {
   export_function<close_handle>(exports, "ctClose", "conntrack close");
   export_function<make_cancel>(exports, "cancelCell", "conntrack");
   export_function<raise_cancel>(exports, "cancel", "conntrack");
+  export_function<table_of>(exports, "ctTable", "conntrack open");
 }
 
 }  // namespace nf::js

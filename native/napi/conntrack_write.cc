@@ -1,5 +1,6 @@
 // create, update, delete, and both by filter; flush.
 #include "core/conntrack/bulk.h"
+#include "core/conntrack/change.h"
 #include "core/conntrack/write.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
@@ -40,6 +41,32 @@ Napi::Value write(const Napi::CallbackInfo& info) {
       to_outcome);
 }
 
+// ctUpdate(handle, tuple: Uint8Array, fields: Uint8Array) → boolean
+Napi::Value update(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  const auto tuple_bytes = bytes_of(info[1]);
+  const auto bytes = bytes_of(info[2]);
+  if (bad_arguments(env)) return env.Undefined();
+  ct::PackedTuple tuple{};
+  if (tuple_bytes.size() != sizeof tuple) {
+    throw_range_error(env, "update: bad tuple");
+    return env.Undefined();
+  }
+  std::memcpy(&tuple, tuple_bytes.data(), sizeof tuple);
+  auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  return promise<bool>(
+      env, {"conntrack update"}, cancel,
+      [handle, cancel, tuple, fields] {
+        return with_command_socket(*handle, "conntrack update", [&](Socket& socket) {
+          return ct::change_flow(socket, cancel.get(), tuple, *fields);
+        });
+      },
+      [](Napi::Env js, bool& changed) { return Napi::Boolean::New(js, changed); });
+}
+
 // ctDelete(handle, tuples: Uint8Array) → { codes, texts }
 Napi::Value remove(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -75,6 +102,7 @@ Napi::Object to_bulk(Napi::Env env, const ct::BulkStats& stats) {
   result.Set("gone", static_cast<double>(stats.gone));
   result.Set("echoed", static_cast<double>(stats.echoed));
   result.Set("refused", static_cast<double>(stats.refused));
+  result.Set("cancelled", stats.cancelled);
   if (stats.refused > 0) result.Set("refusal", to_failure(env, stats.first_refusal));
   return result;
 }
@@ -193,6 +221,7 @@ void export_write(Napi::Object exports) {
   export_function<delete_where>(exports, "ctDeleteWhere", "conntrack delete");
   export_function<update_where>(exports, "ctUpdateWhere", "conntrack update");
   export_function<flush>(exports, "ctFlush", "conntrack flush");
+  export_function<update>(exports, "ctUpdate", "conntrack update");
 }
 
 }  // namespace nf::js

@@ -24,6 +24,10 @@ interface StoreParts {
   /** Pairs: row (counted from the arena's begin), offset into `extra`. */
   extraIndex: Uint32Array;
   extra: Uint8Array;
+  /** Of which table the rows are, where that is known. */
+  table?: string | undefined;
+  /** The rows are events, of which some may be of other namespaces (column `nsid`). */
+  events?: boolean | undefined;
 }
 
 const noBytes = new Uint8Array(0);
@@ -52,7 +56,15 @@ export class ColumnStore {
       addresses: raw.addresses ? new Uint8Array(raw.addresses) : noBytes,
       extraIndex: raw.extraIndex ? new Uint32Array(raw.extraIndex) : noWords,
       extra: raw.extra ? new Uint8Array(raw.extra) : noBytes,
+      table: raw.table,
+      events: raw.events,
     });
+  }
+
+  /** The table that a row was read from: its id means nothing in any other. */
+  tableOf(row: number): string | undefined {
+    const { table, events } = this.#parts;
+    return events === true && this.column('nsid')[row]! >= 0 ? undefined : table;
   }
 
   /** The view of a column, made at first use. Groups that no row has are left off the arena: zeros. */
@@ -167,6 +179,8 @@ export class ColumnStore {
       addresses: this.#parts.addresses,
       extraIndex: Uint32Array.from(index),
       extra: this.#parts.extra,
+      table: this.#parts.table,
+      events: this.#parts.events,
     });
   }
 }
@@ -212,6 +226,9 @@ class SelectedStore extends ColumnStore {
     if (this.stores(name)) gatherColumn(this.#base.column(name), this.#selection, column);
     return column;
   }
+  override tableOf(row: number): string | undefined {
+    return this.#base.tableOf(this.#selection[row]!);
+  }
   override stores(name: ColumnName): boolean {
     return this.#base.stores(name);
   }
@@ -243,7 +260,7 @@ export class LookupArena {
   readonly #extra: (Uint8Array | undefined)[] = [];
   next = 0;
 
-  constructor() {
+  constructor(table?: string) {
     const addresses = this.bytes.subarray(LookupArena.capacity * rowBytes);
     const extra = this.#extra;
     this.store = new (class extends ColumnStore {
@@ -258,6 +275,7 @@ export class LookupArena {
       addresses,
       extraIndex: noWords,
       extra: noBytes,
+      table,
     });
   }
 

@@ -11,12 +11,26 @@ import {
   optionsAt,
   signalAt,
 } from '../checks.js';
-import { badRange, fromNative, type NetfilterError } from '../errors.js';
-import type { DumpStream, RawDumpOptions, RawOutcome } from '../native/binding.js';
+import { badRange, badType, fromNative, type NetfilterError } from '../errors.js';
+import type {
+  Binding,
+  CancelCell,
+  DumpStream,
+  Handle,
+  RawBulk,
+  RawDumpOptions,
+  RawOutcome,
+} from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { LookupArena } from './column-store.js';
-import { type CreateResult, createMany, outcomeError } from './create-many.js';
+import {
+  type CreateManyOptions,
+  type CreateResult,
+  createMany,
+  createManyOptions,
+  outcomeError,
+} from './create-many.js';
 import { type EventOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { FieldPacker } from './field-packer.js';
@@ -24,14 +38,8 @@ import { type CheckedFilter, checkFilter, type FlowFilter } from './filter.js';
 import { packFilter } from './filter-pack.js';
 import { Flow } from './flow.js';
 import { FlowBatch } from './flow-batch.js';
-import {
-  changedStatus,
-  type FlowChange,
-  type FlowInit,
-  packChange,
-  packFlowInit,
-} from './flow-init.js';
-import { getMany, sameId } from './get-many.js';
+import { type FlowChange, type FlowInit, packChange, packFlowInit, takeInit } from './flow-init.js';
+import { getMany } from './get-many.js';
 import {
   type ConntrackSettings,
   type DeepPartial,
@@ -49,8 +57,8 @@ import {
   sysctlNumber,
 } from './statistics.js';
 import { type NetfilterHooks, natState, trackingState } from './tracking.js';
-import { type TupleInit, TuplePacker } from './tuple.js';
-import { changeOf, packUpdate, tupleOf } from './update.js';
+import { isMeant, type TupleInit, TuplePacker } from './tuple.js';
+import { changeOf, tupleOf } from './update.js';
 
 export interface OpenOptions {
   /**
@@ -83,14 +91,45 @@ export interface DumpOptions {
   signal?: AbortSignal;
 }
 
-export type { CreateResult } from './create-many.js';
+/** How far an operation by filter has come. */
+export interface BulkProgress {
+  /** Flows deleted, or changed. */
+  readonly done: number;
+  /** What was deleted, where that was asked for. */
+  readonly flows?: FlowBatch;
+}
+
+/** Options of operations that change what a filter matches. */
+export interface BulkOptions {
+  /**
+   * Ends it early: the flows under way (16 at most) are finished, no other is touched, and the promise
+   * rejects with the signal's reason. What was done stays done; `progress` has said how much.
+   */
+  signal?: AbortSignal | undefined;
+  /** Called once, with what was done, when the operation has come to its end or was ended early. */
+  progress?: ((done: BulkProgress) => void) | undefined;
+}
+
+/** Options of `deleteWhere`. */
+export interface DeleteOptions extends BulkOptions {
+  /** Give the deleted flows, not their number. Default false. */
+  returning?: boolean | undefined;
+}
+
+export type {
+  CreateError,
+  CreateManyOptions,
+  CreateProgress,
+  CreateResult,
+} from './create-many.js';
 
 const openFields = new Set(['netns', 'receiveBuffer']);
 const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
 const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
+const bulkFields = new Set(['signal', 'progress']);
+const deleteFields = new Set([...bulkFields, 'returning']);
 const enoent = 2;
 const eexist = 17;
-const ebusy = 16;
 
 /**
  * The connection-tracking table of one network namespace. All operations but `count`, `stats` and
@@ -99,6 +138,7 @@ const ebusy = 16;
 export class Conntrack implements Disposable, AsyncDisposable {
   readonly #session: Session;
   #arena = new LookupArena();
+  #arenaTable = '';
   readonly #tuple = new TuplePacker(1);
   readonly #extra = new Uint8Array(8192);
   #expectations: Expectations | undefined;
@@ -135,11 +175,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
   async dump(filter?: FlowFilter, options: DumpOptions = {}): Promise<FlowBatch> {
     const checked = checkFilter(filter);
     const { raw, signal } = dumpOptions(checked, options);
+    let table = '';
     const { batch, stats, split } = await this.#session.run(
       'conntrack dump',
       signal,
-      (binding, handle, cell) => binding.ctDump(handle, cell, raw),
+      (binding, handle, cell) => {
+        table = this.#table();
+        return binding.ctDump(handle, cell, raw);
+      },
     );
+    batch.table = table;
     const result = FlowBatch.fromRaw(batch, stats, split);
     if (result.length === 0 && checked.empty && raw.table === 0) {
       const { tracking } = await this.hooks();
@@ -172,6 +217,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
     const checkOpen = this.#session.guard(operation);
     const { binding, handle, cell } = this.#session.begin(operation);
     const abort = () => binding.cancel(cell);
+    const table = this.#table();
     let stream: DumpStream | undefined;
     let pending: ReturnType<typeof binding.ctDumpNext> | undefined;
     let forget = () => {};
@@ -199,6 +245,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
         const next = await pending;
         pending = undefined;
         if (next === null) return;
+        next.batch.table = table;
         yield FlowBatch.fromRaw(next.batch, next.stats);
         checkOpen();
         signal?.throwIfAborted();
@@ -219,11 +266,13 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /** `get` on the JS thread: one send and one receive, which the kernel answers at once. */
   getSync(tuple: TupleInit | Flow): Flow | undefined {
-    this.#tuple.reset().add(tuple, 'tuple');
+    this.#tuple.reset().add(tuple, 'tuple', this.#tableFor(tuple));
+    const table = this.#table('conntrack get');
     let arena = this.#arena;
-    if (arena.next === LookupArena.capacity) {
-      arena = new LookupArena();
+    if (arena.next === LookupArena.capacity || table !== this.#arenaTable) {
+      arena = new LookupArena(table);
       this.#arena = arena;
+      this.#arenaTable = table;
     }
     const row = arena.next;
     const found = this.#session.sync('conntrack get', (binding, handle) =>
@@ -239,27 +288,49 @@ export class Conntrack implements Disposable, AsyncDisposable {
     if (found < 0) return undefined;
     if (found > 0) arena.setExtra(row, this.#extra.slice(0, found));
     arena.next++;
-    return sameId(new Flow(arena.store, row), tuple);
+    const flow = new Flow(arena.store, row);
+    return isMeant(flow, this.#tuple.bytes, 0) ? flow : undefined;
   }
 
   /**
    * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
-   * 4096 at a time, while the kernel answers those before.
+   * 4096 at a time, while the kernel answers those before. An abort rejects with the signal's reason when the
+   * kernel has answered for those under way; nothing in the table changes in any case.
    */
-  async getMany(tuples: Iterable<TupleInit | Flow>): Promise<(Flow | undefined)[]> {
+  async getMany(
+    tuples: Iterable<TupleInit | Flow>,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<(Flow | undefined)[]> {
     const list = [...iterableAt(tuples, 'tuples', 'tuples or Flows')];
-    return this.#lookUp(list, (index) => `tuples[${index}]`);
+    const fields = optionsAt(options, 'options', new Set(['signal']));
+    const signal = signalAt(fields.signal, 'options.signal');
+    return this.#lookUp(list, (index) => `tuples[${index}]`, signal);
   }
 
   #lookUp(
     list: readonly (TupleInit | Flow)[],
     path: (index: number) => string,
+    signal?: AbortSignal,
   ): Promise<(Flow | undefined)[]> {
-    const lookUp = (packed: Uint8Array) =>
-      this.#session.run('conntrack get', undefined, (binding, handle) =>
-        binding.ctGet(handle, packed, false),
-      );
-    return getMany(lookUp, list, path);
+    const lookUp = async (packed: Uint8Array) => {
+      let table = '';
+      const found = await this.#session.run('conntrack get', undefined, (binding, handle) => {
+        table = this.#table();
+        return binding.ctGet(handle, packed, false);
+      });
+      found.batch.table = table;
+      return found;
+    };
+    return getMany(lookUp, list, path, (tuple) => this.#tableFor(tuple), signal);
+  }
+
+  /** The table of this handle, as flows that were read from it know it. */
+  #table(operation = 'conntrack table'): string {
+    return this.#session.table(operation);
+  }
+  /** The table that a request is for, where that decides what is sent: a Flow may be of another one. */
+  #tableFor(target: unknown): string | undefined {
+    return target instanceof Flow ? this.#table() : undefined;
   }
 
   /**
@@ -317,18 +388,24 @@ export class Conntrack implements Disposable, AsyncDisposable {
   /** Creates a flow. EEXIST when one of its tuples is taken. Needs libnetfilter_conntrack. */
   async create(flow: FlowInit | Flow): Promise<void> {
     const packer = new FieldPacker();
-    packFlowInit(packer, flow, 'flow');
+    packFlowInit(packer, takeInit(flow, 'flow'), 'flow');
     const outcome = await this.#write(0, packer.take());
     if (outcome.codes[0] !== 0) throw outcomeError('conntrack create', outcome, 0);
   }
 
   /** Creates a flow, or brings the one that is there to the same state (its translation stays). */
   async upsert(flow: FlowInit | Flow): Promise<void> {
+    // All of it is taken now: the caller may change the object while the kernel is asked.
     const packer = new FieldPacker();
-    packFlowInit(packer, flow, 'flow');
+    const init = takeInit(flow, 'flow');
+    packFlowInit(packer, init, 'flow');
     const create = packer.take();
+    const tuple = new TuplePacker(1);
+    tuple.add(tupleOf(init), 'flow');
+    const change = changeOf(init);
+    if (change !== undefined) packChange(packer, change, tuple.protocol, 'flow');
+    const fields = packer.take();
     const checkOpen = this.#session.guard('conntrack upsert');
-    const init = (flow instanceof Flow ? flow.toObject() : flow) as FlowInit;
     for (let attempt = 0; ; attempt++) {
       checkOpen();
       const outcome = await this.#write(0, create);
@@ -337,18 +414,26 @@ export class Conntrack implements Disposable, AsyncDisposable {
       if (outcome.codes[0] !== eexist || attempt === 3) {
         throw outcomeError('conntrack upsert', outcome, 0);
       }
-      const change = changeOf(init);
       checkOpen();
-      if (change === undefined || (await this.update(tupleOf(init), change))) return;
+      if (change === undefined || (await this.#update(tuple.bytes, fields, 'conntrack upsert'))) {
+        return;
+      }
     }
   }
 
   /**
-   * Creates many flows, pipelined. Flows that the kernel refuses do not stop the others; those that have a
-   * master come after the others, so the order does not matter. The input is checked as it is taken, 4096
-   * flows at a time: a bad one rejects before its own chunk is sent, not before earlier ones are.
+   * Creates many flows, pipelined. Flows that cannot be made (refused by the kernel, or no flow at all) do not
+   * stop the others: `failed` has them by their place. Those that have a master come after the others, so the
+   * order does not matter. The input is checked as it is taken, 4096 flows at a time. A flow without a
+   * `timeout` (the kernel sends none of one that is offloaded) gets the kernel's default for its protocol and
+   * state: five days for an established TCP connection, 30 or 120 seconds for UDP. Rejects where no flow can
+   * be made at all (EPERM), and with what `flows` itself throws, when the kernel has answered for what was sent.
    */
-  createMany(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
+  async createMany(
+    flows: Iterable<FlowInit | Flow>,
+    options: CreateManyOptions = {},
+  ): Promise<CreateResult> {
+    const checked = createManyOptions(options);
     let checkOpen: (() => void) | undefined;
     const write = async (packed: Uint8Array) => {
       // From the first chunk on: what is wrong with its flows comes before what is wrong with the handle.
@@ -356,56 +441,53 @@ export class Conntrack implements Disposable, AsyncDisposable {
       checkOpen();
       return this.#write(0, packed);
     };
-    return createMany(write, flows);
-  }
-
-  /** Changes a flow; false when there is none. Needs libnetfilter_conntrack. */
-  async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
-    const packer = new FieldPacker();
-    // Checked before anything is sent, or looked at.
-    packUpdate(packer, target, change, undefined);
-    const added = changedStatus(change);
-    const byReply =
-      !(target instanceof Flow) &&
-      target.reply !== undefined &&
-      target.orig === undefined &&
-      target.src === undefined;
-    const checkOpen = this.#session.guard('conntrack update');
-    for (let attempt = 0; ; attempt++) {
-      checkOpen();
-      let found: Flow | undefined;
-      // The kernel does not compare ids on update, and takes a status whole: the flow is read first.
-      if (target.id !== undefined || byReply || added !== undefined) {
-        found = await this.get(target);
-        if (found === undefined) return false;
-      }
-      const status = added === undefined ? undefined : (found!.statusBits | added) >>> 0;
-      packer.take();
-      packUpdate(packer, found ?? target, change, status);
-      checkOpen();
-      const outcome = await this.#write(1, packer.take());
-      const code = outcome.codes[0];
-      if (code === 0) return true;
-      if (code === enoent) return false;
-      // seen_reply or assured came up in between: the status sent would have cleared it.
-      if (code === ebusy && status !== undefined && attempt < 3) continue;
-      throw outcomeError('conntrack update', outcome, 0);
-    }
+    return createMany(write, flows, checked);
   }
 
   /**
-   * Changes every flow that the filter matches; the number of those changed. A change of protocol state
-   * needs a filter on that one protocol. The first refusal of the kernel rejects, after all were tried.
+   * Changes a flow; false when there is none. A `Flow` of this table is the flow meant as far as `id` and
+   * `start` tell (see {@link TupleInit}): it is read right before it is changed, in the same turn. Needs
+   * libnetfilter_conntrack. What the kernel would drop in silence (sequence adjustment of a flow made without
+   * room for it, data for a helper that takes none) rejects with EOPNOTSUPP; the rest is changed by then.
    */
-  async updateWhere(filter: FlowFilter, change: FlowChange): Promise<number> {
-    const checked = checkFilter(filter);
-    refuseEmpty(checked);
+  async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
+    // All of it is taken now: the caller may change the objects while the kernel is asked.
+    const tuple = new TuplePacker(1);
+    tuple.add(target, 'target', this.#tableFor(target));
     const packer = new FieldPacker();
-    const only = checked.protocols?.length === 1 ? checked.protocols[0]! : 0;
-    packChange(packer, change, only);
+    packChange(packer, change, tuple.protocol);
+    return this.#update(tuple.bytes, packer.take(), 'conntrack update');
+  }
+
+  #update(tuple: Uint8Array, fields: Uint8Array, operation: string): Promise<boolean> {
+    return this.#session.run(operation, undefined, (binding, handle) =>
+      binding.ctUpdate(handle, tuple, fields),
+    );
+  }
+
+  /**
+   * Changes every flow that the filter matches, or `'all'`; the number of those changed. Each flow is read
+   * again some tens of microseconds before it is changed, and left alone if it does not match any more. A
+   * change of protocol state needs a filter on that one protocol. The first refusal of the kernel rejects,
+   * after all were tried.
+   */
+  async updateWhere(
+    filter: FlowFilter | 'all',
+    change: FlowChange,
+    options: BulkOptions = {},
+  ): Promise<number> {
+    const checked = checkFilter(filter === 'all' ? undefined : filter);
+    if (filter !== 'all') {
+      refuseEmpty(checked, "to change all of it, call updateWhere('all', change)");
+    }
+    const words = packFilter(checked);
+    const packer = new FieldPacker();
+    packChange(packer, change, checked.protocols?.length === 1 ? checked.protocols[0]! : undefined);
     const fields = packer.take();
-    const done = await this.#session.run('conntrack update', undefined, (binding, handle, cell) =>
-      binding.ctUpdateWhere(handle, cell, packFilter(checked), fields),
+    const done = await this.#bulk(
+      'conntrack update',
+      bulkOptions(options),
+      (binding, handle, cell) => binding.ctUpdateWhere(handle, cell, words, fields),
     );
     if (done.refusal !== undefined) {
       const { refusal } = done;
@@ -415,10 +497,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return done.done;
   }
 
-  /** Deletes exactly this flow: tuple, zone and, when it is known, id. False when there is none. */
+  /**
+   * Deletes exactly this flow; false when there is none. A `Flow` of this table is the flow meant as far as
+   * `id` and `start` tell (see {@link TupleInit}); of another table, it names the flow with its tuple and zone
+   * here. What is left: without `nf_conntrack_timestamp` nothing in the kernel tells a flow from a later one
+   * that has taken its tuple and its memory; with it, one that takes them in the microseconds between the
+   * reading of `start` and the deletion is deleted in its place.
+   */
   async delete(target: Flow | TupleInit): Promise<boolean> {
     const packer = new TuplePacker(1);
-    packer.add(target, 'target');
+    packer.add(target, 'target', this.#tableFor(target));
     const outcome = await this.#session.run('conntrack delete', undefined, (binding, handle) =>
       binding.ctDelete(handle, packer.bytes),
     );
@@ -429,48 +517,71 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Deletes every flow that the filter matches, each by tuple, zone and id: nothing outside the filter
-   * is ever touched. The number of those deleted; with `returning` the flows themselves, in their last
-   * state: where the kernel reports the deletion (flows made while `events` was 1, or while something
-   * listened), counters are final; else they were read directly before.
+   * Deletes every flow that the filter matches, each by tuple, zone and id. A flow is read again some tens of
+   * microseconds before it is deleted, and left alone if it does not match any more; what is left is a flow
+   * that stops matching, or is replaced by one with the same id, within these. The number of those deleted;
+   * with `returning` the flows themselves, in their last state: where the kernel reports the deletion (flows
+   * made while `events` was 1, or while something listened), counters are final; else they were read
+   * directly before.
    */
-  deleteWhere(filter: FlowFilter): Promise<number>;
-  deleteWhere(filter: FlowFilter, options: { returning: true }): Promise<FlowBatch>;
-  async deleteWhere(
+  deleteWhere(
     filter: FlowFilter,
-    options: { returning?: boolean } = {},
-  ): Promise<number | FlowBatch> {
+    options?: DeleteOptions & { returning?: false | undefined },
+  ): Promise<number>;
+  deleteWhere(filter: FlowFilter, options: DeleteOptions & { returning: true }): Promise<FlowBatch>;
+  deleteWhere(filter: FlowFilter, options?: DeleteOptions): Promise<number | FlowBatch>;
+  async deleteWhere(filter: FlowFilter, options: DeleteOptions = {}): Promise<number | FlowBatch> {
     const checked = checkFilter(filter);
-    refuseEmpty(checked);
-    onlyFields(objectAt(options, 'options'), new Set(['returning']), 'options');
-    const returning =
-      options.returning === undefined ? false : booleanAt(options.returning, 'options.returning');
-    const done = await this.#session.run('conntrack delete', undefined, (binding, handle, cell) =>
-      binding.ctDeleteWhere(handle, cell, packFilter(checked), returning),
+    refuseEmpty(checked, 'to empty it, call flush()');
+    const { returning, ...rest } = optionsAt(options, 'options', deleteFields);
+    const wanted = returning === undefined ? false : booleanAt(returning, 'options.returning');
+    const words = packFilter(checked);
+    const done = await this.#bulk('conntrack delete', bulkOptions(rest), (binding, handle, cell) =>
+      binding.ctDeleteWhere(handle, cell, words, wanted),
     );
-    return done.batch ? FlowBatch.fromRaw(done.batch, done.stats) : done.done;
+    return done.flows ?? done.done;
   }
 
   /**
-   * Empties the table in one message; with a filter, deletes what matches and nothing else. A filter that is
-   * `undefined` is refused.
+   * Empties the table in one message; with a filter, deletes what matches and nothing else: in one message
+   * where this kernel can be trusted to, else as `deleteWhere` does, and only then a signal can end it in the
+   * middle and `progress` tells a number. A filter that is `undefined` is refused.
    */
   flush(): Promise<void>;
-  flush(filter: FlowFilter): Promise<void>;
-  async flush(...given: [filter?: FlowFilter]): Promise<void> {
+  flush(filter: FlowFilter, options?: BulkOptions): Promise<void>;
+  async flush(...given: [filter?: FlowFilter, options?: BulkOptions]): Promise<void> {
     let words: Uint32Array | null = null;
+    const [filter, options = {}] = given;
     if (given.length > 0) {
-      const [filter] = given;
       if (filter === undefined) {
         throw new TypeError('filter: is undefined; to empty the table, call flush()');
       }
       const checked = checkFilter(filter);
-      refuseEmpty(checked);
+      refuseEmpty(checked, 'to empty it, call flush()');
       words = packFilter(checked);
     }
-    await this.#session.run('conntrack flush', undefined, (binding, handle, cell) =>
+    await this.#bulk('conntrack flush', bulkOptions(options), (binding, handle, cell) =>
       binding.ctFlush(handle, cell, words),
     );
+  }
+
+  /** Runs an operation by filter, and says how far it came before it rejects. */
+  async #bulk(
+    operation: string,
+    { signal, progress }: BulkOptions,
+    start: (binding: Binding, handle: Handle, cell: CancelCell) => Promise<RawBulk>,
+  ): Promise<RawBulk & { flows?: FlowBatch }> {
+    let table = '';
+    const raw = await this.#session.run(operation, signal, (binding, handle, cell) => {
+      table = this.#table();
+      return start(binding, handle, cell);
+    });
+    const { batch } = raw;
+    if (batch !== undefined) batch.table = table;
+    const flows = batch && FlowBatch.fromRaw(batch, raw.stats);
+    progress?.({ done: raw.done, ...(flows && { flows }) });
+    if (raw.cancelled) throw this.#session.ended({ kind: 'cancelled' }, operation, signal);
+    return { ...raw, ...(flows && { flows }) };
   }
 
   /**
@@ -532,12 +643,21 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 }
 
-function refuseEmpty(filter: CheckedFilter): void {
-  if (filter.empty) {
-    throw new TypeError(
-      'filter: is empty and would match the whole table; to empty it, call flush()',
-    );
+function refuseEmpty(checked: CheckedFilter, instead: string): void {
+  if (checked.empty) {
+    throw new TypeError(`filter: is empty and would match the whole table; ${instead}`);
   }
+}
+
+function bulkOptions(options: unknown): BulkOptions {
+  const { signal, progress } = optionsAt(options, 'options', bulkFields);
+  if (progress !== undefined && typeof progress !== 'function') {
+    throw badType('options.progress', 'a function', progress);
+  }
+  return {
+    signal: signalAt(signal, 'options.signal'),
+    progress: progress as BulkOptions['progress'],
+  };
 }
 
 function dumpOptions(

@@ -1,16 +1,45 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
-import { iterableAt } from '../checks.js';
-import { fromNative, NetfilterError } from '../errors.js';
+import { iterableAt, optionsAt, signalAt } from '../checks.js';
+import { badType, fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
 import type { Flow } from './flow.js';
 import { type FlowInit, packFlowInit } from './flow-init.js';
 
+/** Why a flow was not made: the kernel's refusal, or what was wrong with it (which has no `code`). */
+export type CreateError =
+  | NetfilterError
+  | ((TypeError | RangeError) & { readonly code?: undefined; readonly hint?: undefined });
+
 /** What `createMany` did: how many were made, and which were not, by their place in the input. */
 export interface CreateResult {
   created: number;
-  failed: { index: number; error: NetfilterError }[];
+  /**
+   * In the order of the input: what the kernel refused (a {@link NetfilterError}), and what is no flow that
+   * could be made (a `TypeError` or `RangeError` that names the field).
+   */
+  failed: { index: number; error: CreateError }[];
+}
+
+/** How far a `createMany` is. */
+export interface CreateProgress {
+  readonly created: number;
+  readonly failed: number;
+}
+
+/** Options of `createMany`. */
+export interface CreateManyOptions {
+  /**
+   * Ends it early: no further chunk of 4,096 flows is sent, and the promise rejects with the signal's reason
+   * when the kernel has answered for the one under way. What was made stays; `progress` has said how much.
+   */
+  signal?: AbortSignal | undefined;
+  /**
+   * Called whenever the kernel has answered for a chunk, with the sums so far; also for the last one before a
+   * rejection.
+   */
+  progress?: ((done: CreateProgress) => void) | undefined;
 }
 
 /** Sends packed flows to be created. */
@@ -30,97 +59,162 @@ export function outcomeError(operation: string, outcome: RawOutcome, index: numb
 const createError = (outcome: RawOutcome, index: number) =>
   outcomeError('conntrack create', outcome, index);
 
-interface Packed {
-  index: number;
-  bytes: Uint8Array;
+export function createManyOptions(options: unknown): CreateManyOptions {
+  const fields = optionsAt(options, 'options', new Set(['signal', 'progress']));
+  const { progress } = fields;
+  if (progress !== undefined && typeof progress !== 'function') {
+    throw badType('options.progress', 'a function', progress);
+  }
+  return {
+    signal: signalAt(fields.signal, 'options.signal'),
+    progress: progress as CreateManyOptions['progress'],
+  };
+}
+
+/** Whether a flow waits for its master. */
+function hasMaster(flow: unknown): boolean {
+  return typeof flow === 'object' && flow !== null && (flow as FlowInit).master !== undefined;
+}
+
+class Creation {
+  readonly result: CreateResult = { created: 0, failed: [] };
+  readonly #write: Write;
+  readonly #options: CreateManyOptions;
+  // Two in turn: what one holds is sent while the other is filled.
+  #packer = new FieldPacker();
+  #other = new FieldPacker();
+  #indexes: number[] = [];
+  readonly #single = new FieldPacker();
+  #withMaster: { index: number; bytes: Uint8Array }[] = [];
+  #index = 0;
+  // Made only where something is wrong: most flows need no path.
+  readonly #path = () => `flows[${this.#index}]`;
+  #sent: Promise<void> | undefined;
+
+  constructor(write: Write, options: CreateManyOptions) {
+    this.#write = write;
+    this.#options = options;
+  }
+
+  async run(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
+    const { result } = this;
+    try {
+      this.#options.signal?.throwIfAborted();
+      for (const flow of flows) {
+        if (hasMaster(flow)) {
+          if (this.#pack(this.#single, flow)) {
+            this.#withMaster.push({ index: this.#index, bytes: this.#single.take() });
+          }
+        } else if (this.#pack(this.#packer, flow)) {
+          this.#indexes.push(this.#index);
+        }
+        this.#index++;
+        if (this.#packer.count === chunk) await this.#pass();
+      }
+      if (this.#packer.count > 0) await this.#pass();
+      await this.#sent;
+      await this.#createWithMaster();
+    } catch (error) {
+      // Nothing is under way any more when the caller hears of it.
+      await this.#sent?.catch(() => {});
+      throw error;
+    }
+    result.failed.sort((a, b) => a.index - b.index);
+    return result;
+  }
+
+  /** False for a flow that cannot be written whatever the kernel says. */
+  #pack(packer: FieldPacker, flow: FlowInit | Flow): boolean {
+    const mark = packer.mark();
+    try {
+      packFlowInit(packer, flow, this.#path, true);
+      return true;
+    } catch (error) {
+      packer.rewind(mark);
+      const told =
+        error instanceof NetfilterError ||
+        error instanceof TypeError ||
+        error instanceof RangeError;
+      if (!told) throw error;
+      this.result.failed.push({ index: this.#index, error });
+      return false;
+    }
+  }
+
+  /** Sends the chunk that is packed when the kernel has answered for the one before. */
+  async #pass(): Promise<void> {
+    await this.#sent;
+    this.#options.signal?.throwIfAborted();
+    const indexes = this.#indexes;
+    this.#sent = this.#send(this.#packer.packed, (i) => indexes[i]!);
+    this.#sent.catch(() => {});
+    this.#indexes = [];
+    [this.#packer, this.#other] = [this.#other, this.#packer];
+    this.#packer.reset();
+    // While the kernel works on one chunk, the next one is packed.
+    await new Promise(setImmediate);
+  }
+
+  async #send(packed: Uint8Array, place: (i: number) => number): Promise<void> {
+    const { result } = this;
+    const outcome = await this.#write(packed);
+    const { codes } = outcome;
+    let forbidden: NetfilterError | undefined;
+    for (let i = 0; i < codes.length; i++) {
+      // Not of this flow: none can be made without the capability.
+      if (codes[i] === eperm) forbidden ??= createError(outcome, i);
+      else if (codes[i] === 0) result.created++;
+      else result.failed.push({ index: place(i), error: createError(outcome, i) });
+    }
+    this.#tell();
+    if (forbidden !== undefined) throw forbidden;
+  }
+
+  #tell(): void {
+    const { created, failed } = this.result;
+    this.#options.progress?.({ created, failed: failed.length });
+  }
+
+  /**
+   * The kernel takes a flow that has a master only when that one is there (ENOENT else). So these come after
+   * all others, and again, for masters that have masters, while that gets any of them in.
+   */
+  async #createWithMaster(): Promise<void> {
+    const { result } = this;
+    for (let waiting = this.#withMaster; waiting.length > 0; ) {
+      const orphans: { index: number; bytes: Uint8Array; error: NetfilterError }[] = [];
+      for (let at = 0; at < waiting.length; at += chunk) {
+        this.#options.signal?.throwIfAborted();
+        const part = waiting.slice(at, at + chunk);
+        const outcome = await this.#write(Buffer.concat(part.map(({ bytes }) => bytes)));
+        let forbidden: NetfilterError | undefined;
+        outcome.codes.forEach((code, i) => {
+          if (code === 0) {
+            result.created++;
+            return;
+          }
+          const error = createError(outcome, i);
+          if (code === eperm) forbidden ??= error;
+          else if (code === enoent) orphans.push({ ...part[i]!, error });
+          else result.failed.push({ index: part[i]!.index, error });
+        });
+        this.#tell();
+        if (forbidden !== undefined) throw forbidden;
+      }
+      if (orphans.length === waiting.length) {
+        for (const { index, error } of orphans) result.failed.push({ index, error });
+        this.#tell();
+        return;
+      }
+      waiting = orphans;
+    }
+  }
 }
 
 export async function createMany(
   write: Write,
   flows: Iterable<FlowInit | Flow>,
+  options: CreateManyOptions,
 ): Promise<CreateResult> {
-  const result: CreateResult = { created: 0, failed: [] };
-  // Two in turn: what one holds is sent while the other is filled.
-  let packer = new FieldPacker();
-  let other = new FieldPacker();
-  const single = new FieldPacker();
-  const withMaster: Packed[] = [];
-  let indexes: number[] = [];
-  let index = 0;
-  const send = async (packed: Uint8Array, places: readonly number[]) => {
-    const outcome = await write(packed);
-    const { codes } = outcome;
-    for (let i = 0; i < codes.length; i++) {
-      // Not of this flow: none can be made without the capability.
-      if (codes[i] === eperm) throw createError(outcome, i);
-      if (codes[i] === 0) result.created++;
-      else result.failed.push({ index: places[i]!, error: createError(outcome, i) });
-    }
-  };
-  // Made only where something is wrong: most flows need no path.
-  const path = () => `flows[${index}]`;
-  /** False for a flow that cannot be written whatever the kernel says; a bad argument throws. */
-  const pack = (into: FieldPacker, flow: FlowInit | Flow) => {
-    try {
-      packFlowInit(into, flow, path);
-      return true;
-    } catch (error) {
-      if (!(error instanceof NetfilterError)) throw error;
-      into.drop();
-      result.failed.push({ index, error });
-      return false;
-    }
-  };
-  // While the kernel works on one chunk, the next one is packed.
-  let sent: Promise<void> | undefined;
-  for (const flow of iterableAt(flows, 'flows', 'flows')) {
-    if ((flow as FlowInit | null)?.master !== undefined) {
-      if (pack(single, flow)) withMaster.push({ index, bytes: single.take() });
-      index++;
-      continue;
-    }
-    if (pack(packer, flow)) indexes.push(index);
-    index++;
-    if (packer.count < chunk) continue;
-    if (sent) await sent;
-    sent = send(packer.packed, indexes);
-    sent.catch(() => {});
-    indexes = [];
-    [packer, other] = [other, packer];
-    packer.reset();
-    await new Promise(setImmediate);
-  }
-  if (sent) await sent;
-  if (packer.count > 0) await send(packer.packed, indexes);
-  await createWithMaster(write, withMaster, result);
-  result.failed.sort((a, b) => a.index - b.index);
-  return result;
-}
-
-/**
- * The kernel takes a flow that has a master only when that one is there (ENOENT else). So these come after
- * all others, and again, for masters that have masters, while that gets any of them in.
- */
-async function createWithMaster(write: Write, flows: Packed[], result: CreateResult) {
-  for (let waiting = flows; waiting.length > 0; ) {
-    const orphans: (Packed & { error: NetfilterError })[] = [];
-    for (let at = 0; at < waiting.length; at += chunk) {
-      const part = waiting.slice(at, at + chunk);
-      const outcome = await write(Buffer.concat(part.map(({ bytes }) => bytes)));
-      outcome.codes.forEach((code, i) => {
-        if (code === 0) result.created++;
-        else {
-          const error = createError(outcome, i);
-          if (code === eperm) throw error;
-          if (code === enoent) orphans.push({ ...part[i]!, error });
-          else result.failed.push({ index: part[i]!.index, error });
-        }
-      });
-    }
-    if (orphans.length === waiting.length) {
-      result.failed.push(...orphans.map(({ index, error }) => ({ index, error })));
-      return;
-    }
-    waiting = orphans;
-  }
+  return new Creation(write, options).run(iterableAt(flows, 'flows', 'flows'));
 }

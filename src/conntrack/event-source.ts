@@ -78,6 +78,7 @@ export class EventSource {
   readonly #later: boolean;
   /** What was found when the stream was opened. */
   readonly #hints: string[] = [];
+  readonly #table: string;
   #closing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   /** Nothing is given any more. */
@@ -95,6 +96,7 @@ export class EventSource {
   /** Opens the stream; every later event is caught. Throws a NetlinkError. */
   constructor(session: Session, options: RawEventOptions, signal: AbortSignal | undefined) {
     this.#asked = options.receiveBuffer;
+    this.#table = session.table('conntrack events');
     // A new expectation is told of by its flow: with an older one it is silent too.
     this.#later = options.expectations || (options.kinds & ~newBit) !== 0;
     [this.#binding, this.#native] = session.sync('conntrack events', (binding, handle) => {
@@ -147,6 +149,10 @@ export class EventSource {
       }
       if (segment === null) this.close().catch(() => {});
       else this.#unyielded += segment.events;
+      if (segment?.batch !== undefined) {
+        segment.batch.table = this.#table;
+        segment.batch.events = true;
+      }
       return segment;
     } catch (thrown) {
       this.close().catch(() => {}); // whoever closes it learns that

@@ -7,6 +7,7 @@ import {
   objectAt,
   oneOf,
   onlyFields,
+  optionsAt,
   protocolAt,
   stringAt,
   u8At,
@@ -23,12 +24,15 @@ export interface ExpectationTupleInit {
   protocol: Protocol;
   src: string;
   dst: string;
-  /** Of protocols that have ports; GRE: its keys. */
+  /** Of protocols that have ports; GRE: its keys. The source is 0 when left out. */
   srcPort?: number | undefined;
   dstPort?: number | undefined;
   /** Zone of the master flow; 0 when left out. */
   zone?: number | undefined;
-  /** CTA_EXPECT_ID of the one meant: another with the same tuple is then not it. */
+  /**
+   * CTA_EXPECT_ID of the one meant, of this very table: another with the same tuple is then not it. Plain data
+   * does not know its table: for another one, leave it out.
+   */
   id?: number | undefined;
 }
 
@@ -36,7 +40,14 @@ export interface ExpectationInit {
   /** The protocol that is expected. */
   protocol: Protocol;
   /** The flow that is expected, in its original direction. */
-  tuple: { src: string; dst: string; srcPort?: number; dstPort?: number };
+  tuple: {
+    src: string;
+    dst: string;
+    /** 0 when left out: it matters only where `mask.srcPort` says so. */
+    srcPort?: number | undefined;
+    /** Of protocols that have ports. */
+    dstPort?: number | undefined;
+  };
   /**
    * Which bits of the source address and port must be as in `tuple`. Default: all of the address, none of
    * the port.
@@ -64,11 +75,18 @@ export interface ExpectationInit {
   nat?: { direction: 'orig' | 'reply'; src: string; srcPort?: number };
 }
 
+/** struct PackedExpectation: four tuples, then `rest`. */
+const rest = 4 * tupleBytes;
+const expectationBytes = rest + 112;
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const noPortsMessage = 'this protocol has no ports';
 const tupleFields = new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort', 'zone', 'id']);
 const initFields = new Set([
   ...['protocol', 'tuple', 'mask', 'master', 'timeout', 'flags', 'class', 'helper', 'fn', 'nat'],
+]);
+const readFields = new Set([
+  ...initFields,
+  ...['id', 'family', 'protocolNumber', 'flagsBits', 'zone'],
 ]);
 
 function expectable(protocol: unknown, path: string): number {
@@ -83,7 +101,9 @@ export function packExpectationTuple(init: unknown, path: string): Uint8Array {
   onlyFields(fields, tupleFields, path);
   const protocol = expectable(fields.protocol, `${path}.protocol`);
   const packer = new TuplePacker(1);
-  packer.add({ ...(fields as unknown as TupleInit), protocol: protocol as Protocol }, path);
+  const name = { ...(fields as unknown as TupleInit), protocol: protocol as Protocol };
+  if (protocolHasPorts(protocol) && name.dstPort !== undefined) name.srcPort ??= 0;
+  packer.add(name, path);
   return packer.bytes;
 }
 
@@ -125,18 +145,42 @@ function sourceTuple(
   return bytes;
 }
 
+/**
+ * What was read has more fields than what is asked for: what the kernel owns is left out. `helper` is read of
+ * the master, and asked for the new flow: it is needed only to say what `class` is a number of.
+ */
+function asAsked(fields: Fields): Fields {
+  if (fields.flagsBits === undefined) return fields;
+  const { id, family, protocolNumber, flagsBits, zone, ...asked } = fields;
+  if (asked.class === 0) {
+    delete asked.class;
+    delete asked.helper;
+  }
+  // Less than a second was left.
+  if (asked.timeout === 0) asked.timeout = 1;
+  if (Array.isArray(asked.flags)) asked.flags = asked.flags.filter((flag) => flag !== 'userspace');
+  const { master } = asked;
+  if (zone !== undefined && typeof master === 'object' && master !== null) {
+    asked.master = { ...master, zone };
+  }
+  return asked;
+}
+
 const given = { timeout: 1, flags: 2, class: 4, nat: 8, helper: 16, fn: 32 } as const;
 
 export function packExpectation(init: unknown): Uint8Array {
   const path = 'expectation';
-  const fields = objectAt(init, path);
+  const fields = asAsked(optionsAt(init, path, readFields));
   onlyFields(fields, initFields, path);
-  const bytes = new Uint8Array(320);
+  const bytes = new Uint8Array(expectationBytes);
   const view = new DataView(bytes.buffer);
   const protocol = expectable(fields.protocol, `${path}.protocol`);
   const tuple = objectAt(fields.tuple, `${path}.tuple`);
   onlyFields(tuple, new Set(['src', 'dst', 'srcPort', 'dstPort']), `${path}.tuple`);
   const packed = packExpectationTuple({ ...tuple, protocol }, `${path}.tuple`);
+  if (tuple.srcPort === undefined && (fields.mask as Fields | undefined)?.srcPort) {
+    throw badType(`${path}.tuple.srcPort`, `a port, as ${path}.mask.srcPort is given`, undefined);
+  }
   const family = packed[16]!;
   const master = new TuplePacker(1);
   master.add(fields.master as TupleInit | Flow, `${path}.master`);
@@ -144,28 +188,28 @@ export function packExpectation(init: unknown): Uint8Array {
     throw new RangeError(`${path}.tuple.src: is not of the family of ${path}.master`);
   }
   bytes.set(master.bytes, 0);
-  bytes.set(packed, 52);
+  bytes.set(packed, tupleBytes);
   const mask = fields.mask === undefined ? {} : objectAt(fields.mask, `${path}.mask`);
   onlyFields(mask, new Set(['src', 'srcPort']), `${path}.mask`);
-  bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), 104);
+  bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), 2 * tupleBytes);
   let has = 0;
   if (fields.nat !== undefined) {
     const nat = objectAt(fields.nat, `${path}.nat`);
     onlyFields(nat, new Set(['direction', 'src', 'srcPort']), `${path}.nat`);
     if (nat.src === undefined) throw badType(`${path}.nat.src`, 'an IP address', undefined);
-    bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), 156);
-    bytes[221] = ['orig', 'reply'].indexOf(
+    bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), 3 * tupleBytes);
+    bytes[rest + 13] = ['orig', 'reply'].indexOf(
       oneOf(nat.direction, `${path}.nat.direction`, ['orig', 'reply']),
     );
     has |= given.nat;
   }
   if (fields.timeout !== undefined) {
     const timeout = integerAt(fields.timeout, `${path}.timeout`, 1, 4_294_967);
-    view.setUint32(208, timeout, littleEndian);
+    view.setUint32(rest, timeout, littleEndian);
     has |= given.timeout;
   }
   if (fields.flags !== undefined) {
-    view.setUint32(212, flagsAt(fields.flags, `${path}.flags`), littleEndian);
+    view.setUint32(rest + 4, flagsAt(fields.flags, `${path}.flags`), littleEndian);
     has |= given.flags;
   }
   if (fields.class !== undefined) {
@@ -173,13 +217,13 @@ export function packExpectation(init: unknown): Uint8Array {
     if (fields.helper === undefined) {
       throw new TypeError(`${path}.class: is a number of ${path}.helper, which is not given`);
     }
-    view.setUint32(216, u8At(fields.class, `${path}.class`), littleEndian);
+    view.setUint32(rest + 8, u8At(fields.class, `${path}.class`), littleEndian);
     has |= given.class;
   }
   // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
   for (const [name, offset, room] of [
-    ['helper', 224, 15],
-    ['fn', 256, 63],
+    ['helper', rest + 16, 15],
+    ['fn', rest + 48, 63],
   ] as const) {
     if (fields[name] === undefined) continue;
     const text = stringAt(fields[name], `${path}.${name}`, room);
@@ -187,7 +231,7 @@ export function packExpectation(init: unknown): Uint8Array {
     bytes.set(Buffer.from(text), offset);
     has |= given[name];
   }
-  bytes[220] = has;
+  bytes[rest + 12] = has;
   return bytes;
 }
 

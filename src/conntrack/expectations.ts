@@ -1,6 +1,6 @@
 // conntrack.expectations: list, get, create, delete, flush and events.
 import { fieldsAt, objectAt, onlyFields, stringAt } from '../checks.js';
-import { badRange } from '../errors.js';
+import { badRange, fromNative } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { Overrun } from './event-batch.js';
 import { overrunOf } from './event-batch.js';
@@ -63,7 +63,7 @@ export class Expectations {
     // One that goes while the kernel resumes a dump makes rows of its bucket come twice.
     const found = new Map<string, Expectation>();
     for (const { expectation } of expectationMessages(messages)) {
-      if (!expectation) continue;
+      if (!expectation) throw malformed('conntrack expectation list');
       const key = `${expectation.id} ${JSON.stringify(expectation.tuple)}`;
       found.set(key, zone ? { ...expectation, zone } : expectation);
     }
@@ -80,8 +80,11 @@ export class Expectations {
     return found && name.zone ? { ...found, zone: name.zone } : found;
   }
 
-  /** Makes an expectation. EEXIST rejects; so does a master flow that is not there or has no helper. */
-  async create(expectation: ExpectationInit): Promise<void> {
+  /**
+   * Makes an expectation, also one that was read (`list()`, an event): its master must be there, with the
+   * helper. EEXIST rejects; so does a master flow that is not there or has no helper.
+   */
+  async create(expectation: ExpectationInit | Expectation): Promise<void> {
     const packed = packExpectation(expectation);
     await this.#session.run('conntrack expectation create', undefined, (binding, handle) =>
       binding.ctExpectCreate(handle, packed),
@@ -138,14 +141,22 @@ export class Expectations {
       undefined,
       (binding, handle) => binding.ctExpectGet(handle, packed),
     );
-    for (const { expectation } of expectationMessages(messages)) return expectation;
+    for (const { expectation } of expectationMessages(messages)) {
+      if (!expectation) throw malformed('conntrack expectation get');
+      return expectation;
+    }
     return undefined;
   }
 }
 
-/** What names an expectation that was read. */
+/** There is an expectation, and what it is cannot be told: that is not "none". */
+const malformed = (operation: string) =>
+  fromNative({ errno: 74, operation, detail: 'malformed answer' });
+
+/** A copy of what names an expectation: the caller may change the object while the kernel is asked. */
 function nameOf(target: ExpectationTupleInit | Expectation): ExpectationTupleInit {
-  if (typeof target !== 'object' || target === null || !('tuple' in target)) return target;
+  if (typeof target !== 'object' || target === null) return target;
+  if (!('tuple' in target)) return { ...target };
   const { protocol, tuple, id, zone } = target;
   return { protocol, ...tuple, id, ...(zone !== undefined && { zone }) };
 }

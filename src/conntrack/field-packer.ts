@@ -46,10 +46,14 @@ export class FieldPacker {
   end(): void {
     this.#words[this.#begin >> 2] = this.#size - this.#begin - 4;
   }
-  /** Forgets the flow begun last: it turned out that it cannot be written. */
-  drop(): void {
-    this.#size = this.#begin;
-    this.count--;
+  /** A place to come back to with `rewind`. */
+  mark(): { size: number; count: number } {
+    return { size: this.#size, count: this.count };
+  }
+  /** Forgets what was packed since: it turned out that the flow cannot be written. */
+  rewind(mark: { size: number; count: number }): void {
+    this.#size = mark.size;
+    this.count = mark.count;
   }
 
   // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`

@@ -1,10 +1,16 @@
 // Changing flows: what update takes, checked, and packed as fields (schema.h, NF_FIELDS).
-import { objectAt, onlyFields, statusAt, u32At } from '../checks.js';
+import { fieldsAt, optionsAt, statusAt, u32At } from '../checks.js';
 import { type StatusName, statusBits } from '../constants.js';
 import { badRange } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
-import { type FlowWritable, labelBitmap, packWritable, writableFields } from './flow-writable.js';
+import {
+  type FlowWritable,
+  labelBitmap,
+  packWritable,
+  scalesFit,
+  writableFields,
+} from './flow-writable.js';
 
 /** What can be changed of a living flow. */
 export interface FlowChange extends FlowWritable {
@@ -21,23 +27,28 @@ const changeable = statusBits.seen_reply | statusBits.assured | statusBits.fixed
 
 const child = (path: string, name: string) => `${path}.${name}`;
 
-/** Checks a change and appends its fields; `protocol` is that of the flows that it is for. */
+/**
+ * Checks a change and appends its fields; `protocol` is that of the flows that it is for, `undefined` where
+ * they may be of several.
+ */
 export function packChange(
   packer: FieldPacker,
   change: FlowChange,
-  protocol: number,
+  protocol: number | undefined,
   path = 'change',
 ): void {
-  const fields = objectAt(change, path);
-  onlyFields(fields, changeFields, path);
+  const fields = optionsAt(change, path, changeFields);
   if (Object.values(fields).every((value) => value === undefined)) {
     throw new TypeError(`${path}: changes nothing`);
   }
+  if (fields.timeout !== undefined) {
+    packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
+  }
+  refuseScales(fields.tcp, path);
   packWritable(packer, fields, protocol, path);
   if (fields.mark !== undefined) {
     if (typeof fields.mark === 'object' && fields.mark !== null) {
-      const mark = objectAt(fields.mark, child(path, 'mark'));
-      onlyFields(mark, new Set(['value', 'mask']), child(path, 'mark'));
+      const mark = fieldsAt(fields.mark, child(path, 'mark'), new Set(['value', 'mask']));
       const mask = u32At(mark.mask, `${path}.mark.mask`);
       // (old & ~mask) ^ value in the kernel: bits outside the mask would toggle.
       packer.u32(field.mark, (u32At(mark.value, `${path}.mark.value`) & mask) >>> 0);
@@ -49,6 +60,15 @@ export function packChange(
   if (fields.status !== undefined)
     packer.u32(field.status, changeStatus(fields.status, child(path, 'status')));
   if (fields.labels !== undefined) packLabelChange(packer, fields.labels, child(path, 'labels'));
+}
+
+/** The kernel would leave the scales as they are, and say nothing. */
+function refuseScales(tcp: unknown, path: string): void {
+  const given = tcp as FlowChange['tcp'] | null;
+  if (given?.wscale === undefined || given.flags === undefined || scalesFit(given)) return;
+  throw new RangeError(
+    `${path}.tcp.wscale: the kernel changes scales only where ${path}.tcp.flags have IP_CT_TCP_FLAG_WINDOW_SCALE (1) both ways`,
+  );
 }
 
 function changeStatus(value: unknown, path: string): number {
@@ -65,8 +85,7 @@ function packLabelChange(packer: FieldPacker, value: unknown, path: string): voi
     packer.bytes(field.labelsMask, new Uint8Array(16).fill(0xff));
     return;
   }
-  const fields = objectAt(value, path);
-  onlyFields(fields, new Set(['set', 'clear']), path);
+  const fields = optionsAt(value, path, new Set(['set', 'clear']));
   const set = labelBitmap(fields.set ?? [], `${path}.set`);
   const clear = labelBitmap(fields.clear ?? [], `${path}.clear`);
   const mask = set.map((byte, i) => byte | clear[i]!);
@@ -76,9 +95,4 @@ function packLabelChange(packer: FieldPacker, value: unknown, path: string): voi
   }
   packer.bytes(field.labels, set);
   packer.bytes(field.labelsMask, mask);
-}
-
-/** The status bits that a change adds, if it does. */
-export function changedStatus(change: FlowChange): number | undefined {
-  return change.status === undefined ? undefined : changeStatus(change.status, 'change.status');
 }

@@ -3,15 +3,24 @@ import {
   type Fields,
   objectAt,
   onlyFields,
+  optionsAt,
   type Path,
   pathText,
   protocolAt,
   statusAt,
   u16At,
 } from '../checks.js';
-import { type Family, type Protocol, type StatusName, statusBits } from '../constants.js';
+import {
+  type Family,
+  type Protocol,
+  protocolNumbers,
+  type StatusName,
+  stateNames,
+  statusBits,
+} from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
+import { defaultTimeout, offloaded } from './default-timeout.js';
 import type { FieldPacker } from './field-packer.js';
 import { Flow } from './flow.js';
 import {
@@ -33,7 +42,7 @@ import {
 } from './flow-writable.js';
 import type { TupleSideInit } from './tuple.js';
 
-export { changedStatus, type FlowChange, packChange } from './flow-change.js';
+export { type FlowChange, packChange } from './flow-change.js';
 export type { FlowWritable } from './flow-writable.js';
 
 /**
@@ -97,8 +106,44 @@ function packMaster(packer: FieldPacker, value: unknown, family: 2 | 10, path: s
   packer.u16(field.masterDstPort, tuple.dstPort!);
 }
 
+/**
+ * What a flow without a timeout is written with. One that was read, of which the kernel sent none, gets the
+ * kernel's default; so does every flow where many are made (`anyRow`).
+ */
+function packDefaults(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number,
+  status: number,
+  anyRow: boolean,
+  path: Path,
+): void {
+  if (!anyRow && fields.statusBits === undefined) {
+    throw badType(pathText(path, '.timeout'), 'seconds until the flow expires', undefined);
+  }
+  const states = stateNames(protocol);
+  let state = states?.indexOf(fields.state as string) ?? -1;
+  // Of an offloaded flow the kernel sends no state either, and offloads TCP only when it is established.
+  if (state < 0 && protocol === protocolNumbers.tcp && offloaded(status)) {
+    state = states!.indexOf('ESTABLISHED');
+    packer.u8(field.state, state);
+  }
+  packer.u32(field.timeout, defaultTimeout(protocol, state < 0 ? undefined : state, status));
+}
+
+/** A copy of a flow to create, each field read once. */
+export function takeInit(init: unknown, path: string): FlowInit {
+  if (init instanceof Flow) return init.toObject() as FlowInit;
+  return optionsAt(init, path, initFields) as unknown as FlowInit;
+}
+
 /** Checks a flow to create and appends its packed form. */
-export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: Path): void {
+export function packFlowInit(
+  packer: FieldPacker,
+  init: FlowInit | Flow,
+  path: Path,
+  anyRow = false,
+): void {
   const given = init instanceof Flow ? init.toObject() : init;
   const plain = typeof given === 'object' && given !== null && !Array.isArray(given);
   const fields = plain ? (given as unknown as Fields) : objectAt(given, pathText(path));
@@ -110,8 +155,6 @@ export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: P
     fields.status === undefined
       ? undefined
       : statusAt(fields.status, () => pathText(path, '.status'));
-  if (fields.timeout === undefined)
-    throw badType(pathText(path, '.timeout'), 'seconds until the flow expires', undefined);
   packer.begin();
   packer.u8(field.family, family);
   packer.u8(field.protocol, protocol);
@@ -127,6 +170,12 @@ export function packFlowInit(packer: FieldPacker, init: FlowInit | Flow, path: P
     packNat(packer, fields.nat, identity, pathText(path), pathText(path, '.nat'));
   }
   packWritable(packer, fields, protocol, path);
+  if (fields.timeout === undefined) {
+    packDefaults(packer, fields, protocol, status ?? 0, anyRow, path);
+  } else {
+    // 0 is what is read of less than a second: an entry without any time would be gone before it is there.
+    packer.u32(field.timeout, u32Of(fields.timeout, path, '.timeout') || 1);
+  }
   if (fields.zone !== undefined && fields.zone !== 0) {
     packer.u16(field.zone, u16At(fields.zone, pathText(path, '.zone')));
   }

@@ -10,7 +10,7 @@ import {
   u8At,
   u32At,
 } from '../checks.js';
-import { stateAliases, stateNames } from '../constants.js';
+import { protocolName, stateAliases, stateNames } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
@@ -105,8 +105,25 @@ function packTcp(packer: FieldPacker, value: unknown, path: string): void {
   }
 }
 
-function only(protocol: number, wanted: number, path: string): void {
+function only(
+  protocol: number | undefined,
+  wanted: number,
+  path: string,
+): asserts protocol is number {
+  if (protocol === undefined) throw unclear(path, protocolName(wanted));
   if (protocol !== wanted) throw new TypeError(`${path}: is not a part of this protocol`);
+}
+
+/** For a change of flows that may be of several protocols. */
+const unclear = (path: string, protocol: unknown) =>
+  new TypeError(
+    `${path}: is of one protocol: name it in the filter (protocol: ${JSON.stringify(protocol)})`,
+  );
+
+/** Whether the flags let the kernel take window scales; none of 0 needs no flag. */
+export function scalesFit({ wscale, flags }: FlowTcp): boolean {
+  const both = flags?.orig !== undefined && (flags.orig & flags.reply & windowScale) !== 0;
+  return both || (wscale?.orig === 0 && wscale.reply === 0);
 }
 
 /** A number of 32 bits; the path is made for a message only. */
@@ -115,16 +132,13 @@ export function u32Of(value: unknown, path: Path, part: string): number {
   return u32At(value, pathText(path, part));
 }
 
-/** The parts that creation and change have in common. */
+/** The parts that creation and change have in common, but for the timeout. */
 export function packWritable(
   packer: FieldPacker,
   fields: Fields,
-  protocol: number,
+  protocol: number | undefined,
   path: Path,
 ): void {
-  if (fields.timeout !== undefined) {
-    packer.u32(field.timeout, u32Of(fields.timeout, path, '.timeout'));
-  }
   if (fields.state !== undefined) packState(packer, fields.state, protocol, path);
   if (protocol === 132 || hasDetail(fields)) packDetail(packer, fields, protocol, pathText(path));
 }
@@ -142,7 +156,12 @@ function hasDetail({ helper, helperInfo, tcp, sctp, dccp, seqAdj, synproxy }: Fi
   );
 }
 
-function packDetail(packer: FieldPacker, fields: Fields, protocol: number, path: string): void {
+function packDetail(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number | undefined,
+  path: string,
+): void {
   if (fields.helper !== undefined) {
     // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
     packer.bytes(field.helper, Buffer.from(stringAt(fields.helper, child(path, 'helper'), 15)));
@@ -178,7 +197,13 @@ function packDetail(packer: FieldPacker, fields: Fields, protocol: number, path:
   }
 }
 
-function packState(packer: FieldPacker, state: unknown, protocol: number, path: Path): void {
+function packState(
+  packer: FieldPacker,
+  state: unknown,
+  protocol: number | undefined,
+  path: Path,
+): void {
+  if (protocol === undefined) throw unclear(pathText(path, '.state'), 'tcp');
   const states = stateNames(protocol);
   const number =
     states === undefined ? -1 : states.indexOf(stateAliases.get(state) ?? (state as string));
@@ -201,7 +226,12 @@ function packHelperInfo(packer: FieldPacker, fields: Fields, path: string): void
   packer.bytes(field.helperInfo, info);
 }
 
-function packSctp(packer: FieldPacker, value: unknown, protocol: number, path: string): void {
+function packSctp(
+  packer: FieldPacker,
+  value: unknown,
+  protocol: number | undefined,
+  path: string,
+): void {
   only(protocol, 132, path);
   const sctp = objectAt(value, path);
   onlyFields(sctp, new Set(['vtag']), path);
@@ -210,7 +240,12 @@ function packSctp(packer: FieldPacker, value: unknown, protocol: number, path: s
   packer.u32(field.sctpVtagReply, reply);
 }
 
-function packDccp(packer: FieldPacker, value: unknown, protocol: number, path: string): void {
+function packDccp(
+  packer: FieldPacker,
+  value: unknown,
+  protocol: number | undefined,
+  path: string,
+): void {
   only(protocol, 33, path);
   const dccp = objectAt(value, path);
   onlyFields(dccp, new Set(['role', 'handshakeSeq']), path);

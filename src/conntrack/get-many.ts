@@ -1,48 +1,60 @@
 // Looking up many flows: packed in chunks while the kernel answers the chunk before. Knows packing and
 // order, no socket.
+import { fromNative } from '../errors.js';
 import type { RawLookup } from '../native/binding.js';
 import type { Flow } from './flow.js';
 import { FlowBatch } from './flow-batch.js';
-import { type TupleInit, TuplePacker } from './tuple.js';
+import { isMeant, type TupleInit, TuplePacker } from './tuple.js';
 
 /** Tuples packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
 const chunk = 4096;
+const ebadmsg = 74;
 
 const noStats = {
   ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
 };
-
-/** A lookup by tuple finds whatever has it now: another flow than the one meant, if the id differs. */
-export function sameId(found: Flow, wanted: TupleInit | Flow): Flow | undefined {
-  return wanted.id === undefined || wanted.id === found.id ? found : undefined;
-}
 
 /** The flow of each tuple, in their order. */
 export async function getMany(
   lookUp: (packed: Uint8Array) => Promise<RawLookup>,
   tuples: readonly (TupleInit | Flow)[],
   pathOf: (index: number) => string,
+  tableFor: (tuple: TupleInit | Flow) => string | undefined,
+  signal?: AbortSignal,
 ): Promise<(Flow | undefined)[]> {
   const results: (Flow | undefined)[] = [];
-  const collect = async (pending: Promise<RawLookup>, from: number) => {
-    const { batch, rows } = await pending;
+  const collect = async (pending: Promise<RawLookup>, packed: Uint8Array) => {
+    const { batch, rows, undecodable } = await pending;
+    // There is a flow, and what it is cannot be told: that is not "no such flow".
+    if (undecodable > 0) {
+      const detail = `malformed answer${undecodable > 1 ? `, ${undecodable} times` : ''}`;
+      throw fromNative({ errno: ebadmsg, operation: 'conntrack get', detail });
+    }
     const found = FlowBatch.fromRaw(batch, noStats);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
-      results.push(row < 0 ? undefined : sameId(found.at(row), tuples[from + i]!));
+      const flow = row < 0 ? undefined : found.at(row);
+      results.push(flow && isMeant(flow, packed, i) ? flow : undefined);
     }
   };
   let index = 0;
   const path = () => pathOf(index);
+  const packUntil = (end: number) => {
+    const packer = new TuplePacker(end - index);
+    for (; index < end; index++) {
+      const tuple = tuples[index]!;
+      packer.add(tuple, path, tableFor(tuple));
+    }
+    return packer;
+  };
   let asked: Promise<void> | undefined;
   while (index < tuples.length) {
-    const from = index;
-    const end = Math.min(from + chunk, tuples.length);
-    const packer = new TuplePacker(end - from);
-    for (; index < end; index++) packer.add(tuples[index]!, path);
+    const end = Math.min(index + chunk, tuples.length);
+    const { bytes } = packUntil(end);
     // Nothing to wait for the first time: a lookup begins in the call that asks for it.
     if (asked) await asked;
-    asked = collect(lookUp(packer.bytes), from);
+    signal?.throwIfAborted();
+    asked = collect(lookUp(bytes), bytes);
     asked.catch(() => {});
     if (index < tuples.length) await new Promise(setImmediate);
   }

@@ -1,7 +1,7 @@
 // The table's limits, switches and timeouts: the sysctls under net.netfilter, typed, read and written as
 // the handle's network namespace shows them.
 
-import { type Fields, objectAt } from '../checks.js';
+import { fieldsAt, objectAt } from '../checks.js';
 import { badRange, badType, fromNative, type NativeFailure } from '../errors.js';
 
 /** Timeouts in seconds by protocol and state. A timeout that this kernel does not have is absent. */
@@ -200,32 +200,45 @@ function textOf(value: unknown, kind: Kind, path: string): string {
 }
 
 /** The leaves of a change: path and value. Objects that are no branch of the settings are refused. */
-function* leaves(change: Fields, path: string): Generator<[string, unknown]> {
-  for (const [key, value] of Object.entries(change)) {
+function* leaves(change: unknown, path: string): Generator<[string, unknown]> {
+  const where = path === '' ? 'change' : `change.${path}`;
+  // Every name is looked at here, so that a setting that does not exist is said to be one.
+  const names = new Set(Object.keys(objectAt(change, where)));
+  for (const [key, value] of Object.entries<unknown>(fieldsAt(change, where, names))) {
     const at = path === '' ? key : `${path}.${key}`;
     const branch = table.some(([known]) => known.startsWith(`${at}.`));
-    if (branch) yield* leaves(objectAt(value, `change.${at}`), at);
+    if (branch) yield* leaves(value, at);
     else yield [at, value];
   }
 }
 
+/** Whether a file says already what would be written: any number but 0 is `true`. */
+function says(content: string | NativeFailure | undefined, text: string, kind: Kind): boolean {
+  if (typeof content !== 'string' || content.trim() === '') return false;
+  const number = Number(content.trim());
+  return kind === 'boolean' ? (number !== 0) === (text === '1') : number === Number(text);
+}
+
 /**
- * Writes a change. Everything is checked before anything is written; a write that the kernel refuses
- * undoes those before it, as far as the kernel lets it.
+ * Writes a change. Everything is checked before anything is written; what is so already is not written (some
+ * settings are read-only in every namespace but the first); a write that the kernel refuses undoes those
+ * before it, as far as the kernel lets it.
  */
 export async function writeSettings(files: NamespaceFiles, change: unknown): Promise<void> {
   const operation = 'conntrack configure';
-  const writes = [...leaves(objectAt(change, 'change'), '')].map(([path, value]) => {
+  const writes = [...leaves(change, '')].map(([path, value]) => {
     const entry = table.find(([known]) => known === path);
     if (entry === undefined) throw new TypeError(`change.${path}: there is no such setting`);
-    return { path: file(entry[1]), text: textOf(value, entry[2], `change.${path}`) };
+    const [, sysctl, kind] = entry;
+    return { path: file(sysctl), kind, text: textOf(value, kind, `change.${path}`) };
   });
   const before = await files.read(
     writes.map(({ path }) => path),
     operation,
   );
   const done: number[] = [];
-  for (const [i, { path, text }] of writes.entries()) {
+  for (const [i, { path, kind, text }] of writes.entries()) {
+    if (says(before[i], text, kind)) continue;
     try {
       await files.write(path, text, operation);
       done.push(i);

@@ -19,7 +19,7 @@ import {
   protocolIsIcmp,
   tupleHasPorts,
 } from '../constants.js';
-import { badType } from '../errors.js';
+import { badRange, badType } from '../errors.js';
 import { attribute, cta } from './attributes.js';
 import type { ColumnStore } from './column-store.js';
 import { has } from './columns.js';
@@ -50,16 +50,29 @@ export interface TupleInit extends Partial<TupleSideInit> {
   reply?: TupleSideInit | { zone: number };
   /** Zone of both directions; 0 when left out. */
   zone?: number | undefined;
-  /** CTA_ID of the flow meant: another flow with the same tuple is then not it. */
+  /**
+   * CTA_ID of the flow meant, of this very table: a flow with the same tuple and another id is then not it.
+   * The kernel makes the id of the entry's place in memory and its tuple, and uses memory again at once: a
+   * flow that takes the tuple of one that has just gone bears the same id more often than not. So an id never
+   * proves that a flow is the one meant; `start` does.
+   */
   id?: number;
+  /**
+   * Start of the flow meant (CTA_TIMESTAMP_START, nanoseconds since the epoch; as text, as JSON has it, too):
+   * a flow that began at another time is then not it. Flows made while `nf_conntrack_timestamp` was 1 have
+   * one; one that has none is not the one meant either.
+   */
+  start?: bigint | string | undefined;
 }
 
-export const tupleBytes = 52;
+export const tupleBytes = 60;
 const flagReply = 1;
 const flagId = 2;
 const flagPorts = 4;
 const flagIcmp = 8;
 const flagZone = 16;
+const flagStart = 32;
+const startOffset = 52;
 
 const sideFields = ['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'] as const;
 const ownFields = new Set<string>([
@@ -69,6 +82,7 @@ const ownFields = new Set<string>([
   'reply',
   'zone',
   'id',
+  'start',
   ...sideFields,
 ]);
 /** What a FlowObject has besides: it may be passed as it is. */
@@ -85,19 +99,7 @@ const flowFields = new Set<string>([
     'helper',
     'labels',
   ],
-  ...[
-    'secctx',
-    'start',
-    'stop',
-    'nat',
-    'tcp',
-    'sctp',
-    'dccp',
-    'seqAdj',
-    'synproxy',
-    'master',
-    'unknown',
-  ],
+  ...['secctx', 'stop', 'nat', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy', 'master', 'unknown'],
 ]);
 const sideAllowed = new Set<string>([...sideFields, 'zone', 'packets', 'bytes']);
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
@@ -116,17 +118,25 @@ export class TuplePacker {
     this.#view = new DataView(this.bytes.buffer);
   }
 
+  /** The protocol of the first tuple. */
+  get protocol(): number {
+    return this.bytes[17]!;
+  }
+
   /** Starts over, for a packer that is used again and again. */
   reset(): this {
     this.#at = 0;
     return this;
   }
 
-  /** The path is made for a message only. */
-  add(tuple: TupleInit | Flow, path: Path): void {
+  /**
+   * The path is made for a message only. Id and start of a Flow are those of an entry of one table: they are
+   * left out where the request is not for `table`.
+   */
+  add(tuple: TupleInit | Flow, path: Path, table?: string): void {
     const at = this.#at;
     this.bytes.fill(0, at, at + tupleBytes);
-    if (tuple instanceof Flow) this.#addFlow(tuple.source.store, tuple.source.row);
+    if (tuple instanceof Flow) this.#addFlow(tuple.source.store, tuple.source.row, table);
     else this.#addInit(tuple, path);
     this.#at = at + tupleBytes;
   }
@@ -173,6 +183,11 @@ export class TuplePacker {
     if (fields.id !== undefined) {
       this.#view.setUint32(this.#at, u32At(fields.id, pathText(path, '.id')), littleEndian);
       flags |= flagId;
+    }
+    if (fields.start !== undefined) {
+      const start = startAt(fields.start, path);
+      this.#view.setBigUint64(this.#at + startOffset, start, littleEndian);
+      flags |= flagStart;
     }
     this.bytes[this.#at + 16] = family;
     this.bytes[this.#at + 17] = protocol;
@@ -233,13 +248,20 @@ export class TuplePacker {
     return flagIcmp;
   }
 
-  #addFlow(store: ColumnStore, row: number): void {
+  #addFlow(store: ColumnStore, row: number, table: string | undefined): void {
     const presence = store.column('presence')[row]!;
     const at = this.#at;
     let flags = 0;
-    if ((presence & has.id) !== 0) {
-      this.#view.setUint32(at, store.column('id')[row]!, littleEndian);
-      flags |= flagId;
+    if (table !== undefined && store.tableOf(row) === table) {
+      if ((presence & has.id) !== 0) {
+        this.#view.setUint32(at, store.column('id')[row]!, littleEndian);
+        flags |= flagId;
+      }
+      if ((presence & has.start) !== 0) {
+        const start = store.column('start')[row]!;
+        this.#view.setBigUint64(at + startOffset, start, littleEndian);
+        flags |= flagStart;
+      }
     }
     this.#u16(4, store.column('zone')[row]!);
     const first = store.column('origSrcPort')[row]!;
@@ -270,6 +292,29 @@ export class TuplePacker {
     this.bytes.set(store.addressBytes(0, row), at + 20);
     this.bytes.set(store.addressBytes(1, row), at + 36);
   }
+}
+
+/** Nanoseconds since the epoch, as a bigint or as JSON has it. */
+function startAt(value: unknown, path: Path): bigint {
+  if (typeof value === 'string' && /^\d{1,20}$/.test(value)) value = BigInt(value);
+  const at = pathText(path, '.start');
+  if (typeof value !== 'bigint') throw badType(at, 'nanoseconds as a bigint or its text', value);
+  if (value < 0n || value >= 1n << 64n) throw badRange(at, 'an unsigned 64-bit value', value);
+  return value;
+}
+
+/**
+ * Whether a flow that a lookup by tuple found is the one meant: it may be another that has the tuple now.
+ * `packed` holds what was asked for, one tuple after the other.
+ */
+export function isMeant(found: Flow, packed: Uint8Array, index: number): boolean {
+  const at = index * tupleBytes;
+  const flags = packed[at + 18]!;
+  if ((flags & (flagId | flagStart)) === 0) return true;
+  const view = new DataView(packed.buffer, packed.byteOffset + at, tupleBytes);
+  if ((flags & flagId) !== 0 && found.id !== view.getUint32(0, littleEndian)) return false;
+  if ((flags & flagStart) === 0) return true;
+  return found.start === view.getBigUint64(startOffset, littleEndian);
 }
 
 function sideAt(value: unknown, path: Path, part: string): Fields {

@@ -1,53 +1,7 @@
-// The packed form of an update: the tuple of the flow meant, and what changes of it.
-import { field } from './columns.js';
-import type { FieldPacker } from './field-packer.js';
-import type { Flow } from './flow.js';
-import { type FlowChange, type FlowInit, packChange } from './flow-init.js';
-import { type TupleInit, TuplePacker, type TupleSideInit } from './tuple.js';
-
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
-/** Appends one update of the flow with this original tuple; `status` is the whole word to write. */
-export function packUpdate(
-  packer: FieldPacker,
-  target: Flow | TupleInit,
-  change: FlowChange,
-  status: number | undefined,
-): void {
-  const tuples = new TuplePacker(1);
-  tuples.add(target, 'target');
-  const view = new DataView(tuples.bytes.buffer);
-  const u16 = (offset: number) => view.getUint16(offset, littleEndian);
-  const family = view.getUint8(16);
-  const protocol = view.getUint8(17);
-  const flags = view.getUint8(18);
-  const size = family === 2 ? 4 : 16;
-  packer.begin();
-  packer.u8(field.family, family);
-  packer.u8(field.protocol, protocol);
-  packer.bytes(field.origSrc, tuples.bytes.subarray(20, 20 + size));
-  packer.bytes(field.origDst, tuples.bytes.subarray(36, 36 + size));
-  if ((flags & 4) !== 0) {
-    packer.u16(field.origSrcPort, u16(8));
-    packer.u16(field.origDstPort, u16(10));
-  }
-  if ((flags & 8) !== 0) {
-    packer.u16(field.icmpId, u16(12));
-    packer.u8(field.icmpType, view.getUint8(14));
-    packer.u8(field.icmpCode, view.getUint8(15));
-  }
-  if ((flags & 16) !== 0) packer.u16(field.origZone, u16(6));
-  if (u16(4) !== 0) packer.u16(field.zone, u16(4));
-  if (status === undefined) {
-    packChange(packer, change, protocol);
-  } else {
-    const { status: _, ...rest } = change;
-    if (Object.values(rest).some((value) => value !== undefined))
-      packChange(packer, rest, protocol);
-    packer.u32(field.status, status);
-  }
-  packer.end();
-}
+// What an upsert makes of a flow to create when that one is there already: whom it means, and what changes.
+import type { FlowChange, FlowInit } from './flow-init.js';
+import { scalesFit } from './flow-writable.js';
+import type { TupleInit, TupleSideInit } from './tuple.js';
 
 const changeable = [
   ...['timeout', 'state', 'helper', 'helperInfo', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy'],
@@ -61,6 +15,11 @@ export function changeOf(init: FlowInit): FlowChange | undefined {
   for (const key of changeable) {
     const value = (init as unknown as Record<string, unknown>)[key];
     if (value !== undefined) change[key] = value;
+  }
+  // Of a connection that is half open the kernel takes scales only when it is made (see FlowWritable.tcp).
+  const tcp = change.tcp as FlowInit['tcp'];
+  if (tcp?.wscale !== undefined && tcp.flags !== undefined && !scalesFit(tcp)) {
+    change.tcp = { flags: tcp.flags };
   }
   const given = typeof init.status === 'string' ? [init.status] : (init.status ?? []);
   const status = given.filter((name) => settable.includes(name));

@@ -23,6 +23,10 @@ export interface RawBatch {
   extraIndex: ArrayBuffer | undefined;
   /** Rare attributes as the kernel sent them, a zero word after each row's last. */
   extra: ArrayBuffer | undefined;
+  /** Which table it was read from (`ctTable`); put there by whoever asked for it. */
+  table?: string;
+  /** The rows are events: the column `nsid` says which are of another namespace. */
+  events?: boolean;
 }
 
 export interface RawDumpStats {
@@ -70,6 +74,8 @@ export interface RawBulk {
   gone: number;
   echoed: number;
   refused: number;
+  /** It did not come to its end: the rest says how far it came. */
+  cancelled: boolean;
   refusal?: NativeFailure;
   batch?: RawBatch;
 }
@@ -145,6 +151,8 @@ export interface RawTrackingReport {
 export interface Binding extends XtablesBinding {
   ctOpen(netns: string | null, receiveBuffer: number | null): Handle;
   ctClose(handle: Handle): void;
+  /** What tells the handle's table from every other that exists at the same time. */
+  ctTable(handle: Handle): string;
   cancelCell(): CancelCell;
   cancel(cell: CancelCell): void;
 
@@ -170,6 +178,8 @@ export interface Binding extends XtablesBinding {
 
   /** Verb 0 creates, 1 updates. */
   ctWrite(handle: Handle, verb: 0 | 1, packed: Uint8Array): Promise<RawOutcome>;
+  /** False: there is no such flow, or it is another than the one meant. */
+  ctUpdate(handle: Handle, tuple: Uint8Array, fields: Uint8Array): Promise<boolean>;
   ctDelete(handle: Handle, tuples: Uint8Array): Promise<RawOutcome>;
   ctDeleteWhere(
     handle: Handle,

@@ -22,6 +22,7 @@ export class Session {
   #closes = 0;
   #closing: Promise<void> = Promise.resolve();
   readonly #active = new Map<CancelCell, Promise<unknown>>();
+  #table: string | undefined;
   readonly #owned = new Set<() => Promise<unknown>>();
 
   constructor(options: SessionOptions) {
@@ -35,6 +36,13 @@ export class Session {
       binding.ctOpen(this.#options.netns, this.#options.receiveBuffer),
     );
     return this.#handle;
+  }
+
+  /** The table that the handle is for: the same text for every handle of the namespace. */
+  table(operation: string): string {
+    const handle = this.handle(operation);
+    this.#table ??= call((binding) => binding.ctTable(handle));
+    return this.#table;
   }
 
   get isClosed(): boolean {
@@ -149,6 +157,7 @@ export class Session {
     this.#closed = !this.#options.reopens;
     if (handle !== undefined) {
       this.#handle = undefined;
+      this.#table = undefined;
       this.#closes++;
       this.#closing = Promise.all([this.#closing, this.#end(handle)]).then(() => {});
     }

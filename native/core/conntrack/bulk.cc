@@ -5,322 +5,293 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include <map>
+#include <optional>
 #include <vector>
 
-#include "core/conntrack/flow_request.h"
+#include "core/conntrack/change.h"
+#include "core/conntrack/lookup.h"
 #include "core/conntrack/parse.h"
 #include "core/conntrack/tuple_request.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 constexpr std::uint16_t kDelete = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 
-// A sink that collects the matches of a chunk and works on them when the chunk ends.
+// A sink that collects the matches of a chunk and works on them when the chunk ends. What a dump
+// showed may be long ago: the kernel builds a chunk ahead, and one that few flows match takes the
+// walk over the whole table. So each flow is read again right before it is changed, a few at a
+// time, and what does not match any more is left alone.
 class ChunkSink : public RowSink {
  public:
-  bool add(const Row& row) final { return chunk_.append(row); }
+  bool add(const Row& row) final { return chunk_.append(row) || stop(fail(ENOMEM, operation_)); }
   bool end_of_chunk() final {
     bool ok = true;
     for (std::size_t at = 0; at < chunk_.size() && ok; at += window_) {
-      ok = work(at, std::min(window_, chunk_.size() - at));
+      if (cancel_.raised()) return stop(fail(ECANCELED, operation_, {}, ErrorKind::kCancelled));
+      tuples_.clear();
+      const std::size_t end = std::min(at + window_, chunk_.size());
+      for (std::size_t i = at; i < end; i++) tuples_.push_back(tuple_of(chunk_, i));
+      ok = work();
     }
     chunk_ = Columns(kChunkRows);
     return ok;
   }
   BulkStats stats;
-  Error error;
+  std::optional<Error> error;
 
  protected:
   // Rows of the smallest size that fit into one datagram.
   static constexpr std::size_t kChunkRows = 256;
-  ChunkSink(Socket& socket, const Cancel& cancel, const char* operation, std::size_t answers)
-      : exchange_(socket, &cancel, operation),
+  // Flows between whose reading and whose change nothing else is done: some fifty microseconds.
+  // More would save little, as what a send costs is shared by then.
+  static constexpr std::size_t kWindow = 16;
+
+  // What is sent is answered at once, so a cancellation is looked at between two windows only: the
+  // outcome of what was sent is known.
+  ChunkSink(Socket& socket, const Filter& filter, const Cancel& cancel, const char* operation)
+      : exchange_(socket, nullptr, operation),
         operation_(operation),
-        window_(exchange_.window(answers)) {}
-  // On rows [at, at + count) of the chunk; false with `error` set to end it all.
-  virtual bool work(std::size_t at, std::size_t count) = 0;
+        filter_(filter),
+        cancel_(cancel),
+        window_(std::min(kWindow, exchange_.window(2))) {}
+
+  // On the flows of `tuples_`; false with `error` set to end it all.
+  virtual bool work() = 0;
   bool stop(Error why) {
-    error = std::move(why);
+    if (!error) error = std::move(why);
     return false;
   }
 
+  // Reads the flows of `tuples_`, and leaves those there that still match, with the ids that they
+  // have now; `keep` is called for each of these, in order.
+  template <typename Keep>
+  bool read(const Keep& keep) {
+    std::size_t kept = 0;
+    bool without_id = false;
+    auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, tuples_,
+                           [&](std::size_t i, const Row* row) {
+                             if (row == nullptr) {
+                               stats.dump.undecodable++;
+                               return;
+                             }
+                             if (!filter_.matches(*row)) return;
+                             without_id = without_id || !row->have(has::id);
+                             PackedTuple tuple = tuples_[i];
+                             tuple.id = row->id;
+                             tuple.flags |= kTupleHasId;
+                             tuples_[kept++] = tuple;
+                             keep(*row);
+                           });
+    if (!done) return stop(done.error());
+    // Without an id the flow could be replaced by another one unnoticed.
+    if (without_id) {
+      return stop(fail(ENOTSUP, operation_, "the kernel gave no id", ErrorKind::kUnsupported));
+    }
+    stats.gone += tuples_.size() - kept;
+    tuples_.resize(kept);
+    return true;
+  }
+
+  std::vector<PackedTuple> tuples_;
   Columns chunk_{kChunkRows};
   Exchange exchange_;
   const char* operation_;
-  std::size_t window_;
   MessageBuilder batch_;
-};
-
-// Deletes what the dump shows, and keeps what was deleted where that is asked for. The kernel
-// reports the end of a flow back (NLM_F_ECHO, its final counters with it) if the flow was made
-// while events were wanted (nf_conntrack_ecache.c, nf_ct_ecache_ext_add). Of flows that have no
-// such report the counters are read right before the deletion. Which of the two a table holds shows
-// in the answers, so the reading is left out while every deletion is reported; a flow that then is
-// not is kept as the dump showed it, a chunk ago at most.
-class DeleteSink final : public ChunkSink {
- public:
-  DeleteSink(Socket& socket, const Cancel& cancel, Columns* deleted)
-      : ChunkSink(socket, cancel, "conntrack delete", deleted != nullptr ? 3 : 1),
-        deleted_(deleted),
-        reading_(deleted != nullptr) {}
 
  private:
-  bool work(std::size_t at, std::size_t count) override {
+  const Filter& filter_;
+  const Cancel& cancel_;
+  const std::size_t window_;
+  Decoder decoder_;
+};
+
+// Deletes what the dump shows, and keeps what was deleted where that is asked for: as it was read
+// directly before, and with what the kernel reports of its end (NLM_F_ECHO, the final counters with
+// it) if the flow was made while events were wanted (nf_conntrack_ecache.c,
+// nf_ct_ecache_ext_add).
+class DeleteSink final : public ChunkSink {
+ public:
+  DeleteSink(Socket& socket, const Filter& filter, const Cancel& cancel, Columns* deleted)
+      : ChunkSink(socket, filter, cancel, "conntrack delete"), deleted_(deleted) {}
+
+ private:
+  bool work() override {
+    read_ = Columns(kWindow);
+    bool memory = true;
+    const bool ok = read([&](const Row& row) {
+      if (deleted_ != nullptr) memory = read_.append(row) && memory;
+    });
+    if (!ok) return false;
+    if (!memory) return stop(fail(ENOMEM, operation_));
+    return tuples_.empty() || remove();
+  }
+
+  bool remove() {
     batch_.clear();
-    at_ = at;
-    const std::uint32_t stride = reading_ ? 2 : 1;
     std::uint32_t first = 0;
     std::uint32_t last = 0;
-    for (std::size_t i = 0; i < count; i++) {
-      const PackedTuple tuple = tuple_of(chunk_, at + i);
-      // Without an id the flow could have been replaced by another one unnoticed.
-      if ((tuple.flags & kTupleHasId) == 0) {
-        return stop(fail(ENOTSUP, operation_, "the kernel gave no id", ErrorKind::kUnsupported));
-      }
+    for (std::size_t i = 0; i < tuples_.size(); i++) {
       last = exchange_.sequence();
       if (i == 0) first = last;
-      if (reading_) {
-        auto get = append_tuple_request(TupleVerb::kGet, tuple, 0, last, batch_);
-        if (!get) return stop(get.error());
-        last = exchange_.sequence();
-      }
       const std::uint16_t flags = deleted_ != nullptr ? NLM_F_ECHO : 0;
-      auto built = append_tuple_request(TupleVerb::kDelete, tuple, flags, last, batch_);
+      auto built = append_tuple_request(TupleVerb::kDelete, tuples_[i], flags, last, batch_);
       if (!built) return stop(built.error());
     }
-    failed_.assign(count, false);
-    candidates_.assign(count, kNoRow);
-    last_ = 0;
-    const std::uint64_t done_before = stats.done;
-    const std::uint64_t echoed_before = stats.echoed;
+    failed_.assign(tuples_.size(), false);
+    echoed_.assign(tuples_.size(), false);
+    Error refusal;
     auto done = exchange_.run(
-        batch_, first, last, [&](const MessageView& message) { received(message, first); },
+        batch_, first, last, [&](const MessageView& message) { echo(message); },
         [&](std::uint32_t sequence, int code, const std::string& text) {
-          const std::uint32_t offset = sequence - first;
-          // A refused GET says nothing: its DELETE will be refused as well, or not.
-          if (offset % stride != stride - 1) return;
-          const std::size_t i = offset / stride;
-          failed_[i] = true;
+          failed_[sequence - first] = true;
           if (code == ENOENT) {
             stats.gone++;
-          } else if (error.code == 0) {
-            error = fail(code, operation_, text);
+          } else if (refusal.code == 0) {
+            refusal = fail(code, operation_, text);
           }
-          drop(i);
         });
     if (!done) return stop(done.error());
-    for (std::size_t i = 0; i < count; i++) {
+    for (std::size_t i = 0; i < tuples_.size(); i++) {
       if (failed_[i]) continue;
       stats.done++;
-      // Deleted, but neither read before nor reported: the row of the dump stands in.
-      if (deleted_ != nullptr && candidates_[i] == kNoRow &&
-          !deleted_->append_from(chunk_, at + i)) {
+      if (echoed_[i]) stats.echoed++;
+      if (deleted_ != nullptr && !deleted_->append_from(read_, i)) {
         return stop(fail(ENOMEM, operation_));
       }
     }
-    if (memory_failed_) return stop(fail(ENOMEM, operation_));
-    if (deleted_ != nullptr && stats.done > done_before) {
-      reading_ = stats.echoed - echoed_before < stats.done - done_before;
+    return refusal.code == 0 || stop(refusal);
+  }
+
+  // The echo: a DESTROY event with sequence 0. Events come in the order of the deletions.
+  void echo(const MessageView& message) {
+    if (deleted_ == nullptr || message.header->nlmsg_type != kDelete) return;
+    if (!parse(message.payload, message.size, row_)) return;
+    for (std::size_t i = 0; i < echoed_.size(); i++) {
+      if (echoed_[i] || tuples_[i].id != row_.id) continue;
+      echoed_[i] = true;
+      read_.merge(i, row_);
+      return;
     }
-    return error.code == 0;
-  }
-
-  static constexpr std::size_t kNoRow = static_cast<std::size_t>(-1);
-
-  void received(const MessageView& message, std::uint32_t first) {
-    if (deleted_ == nullptr || !parse(message.payload, message.size, row_)) return;
-    if (message.header->nlmsg_type == kNew) {
-      const std::size_t i = (message.header->nlmsg_seq - first) / 2;
-      if (!reading_ || i >= candidates_.size()) return;
-      last_ = i;
-      candidates_[i] = deleted_->size();
-      if (!deleted_->append(row_)) memory_lost(i);
-    } else if (message.header->nlmsg_type == kDelete) {
-      echo();
-    }
-  }
-
-  // The echo: a DESTROY event with sequence 0. Events come in the order of the deletions; right
-  // after the answer of the GET, where there is one.
-  void echo() {
-    if (reading_) {
-      if (last_ >= candidates_.size() || candidates_[last_] == kNoRow) return;
-      if (deleted_->get<std::uint32_t>(Column::id, candidates_[last_]) != row_.id) return;
-    } else {
-      std::size_t i = last_;
-      while (i < candidates_.size() && chunk_.get<std::uint32_t>(Column::id, at_ + i) != row_.id) {
-        i++;
-      }
-      if (i >= candidates_.size() || candidates_[i] != kNoRow) return;
-      last_ = i;
-      candidates_[i] = deleted_->size();
-      if (!deleted_->append_from(chunk_, at_ + i)) return memory_lost(i);
-    }
-    deleted_->merge(candidates_[last_], row_);
-    stats.echoed++;
-  }
-
-  void memory_lost(std::size_t i) {
-    candidates_[i] = kNoRow;
-    memory_failed_ = true;
-  }
-
-  // The delete of flow `i` failed: what its GET read is not among the deleted.
-  void drop(std::size_t i) {
-    if (deleted_ == nullptr || candidates_[i] == kNoRow) return;
-    // Answers come in order, so it is the last row.
-    if (candidates_[i] + 1 == deleted_->size()) deleted_->pop();
-    candidates_[i] = kNoRow;
   }
 
   Columns* deleted_;
-  bool reading_;
-  std::size_t at_ = 0;  // of the window in the chunk
+  Columns read_;  // the flows of `tuples_`, where they are to be given back
   std::vector<bool> failed_;
-  std::vector<std::size_t> candidates_;  // the row of each deletion among the deleted
-  std::size_t last_ = 0;
-  bool memory_failed_ = false;
+  std::vector<bool> echoed_;
   Row row_;
 };
 
 class UpdateSink final : public ChunkSink {
  public:
-  UpdateSink(Socket& socket, const Cancel& cancel, std::span<const std::uint8_t> fields)
-      : ChunkSink(socket, cancel, "conntrack update", 2), fields_(fields) {
-    has_status_ = find_u32(fields, Field::status, status_);
-  }
+  UpdateSink(Socket& socket, const Filter& filter, const Cancel& cancel,
+             std::span<const std::uint8_t> fields)
+      : ChunkSink(socket, filter, cancel, "conntrack update"), change_(fields) {}
 
  private:
   // A flow whose seen_reply or assured bit came up since it was read refuses the older status
   // (EBUSY): it is read again and tried again.
   static constexpr int kAttempts = 3;
 
-  bool work(std::size_t at, std::size_t count) override {
-    std::vector<std::size_t> rows;
-    std::vector<std::uint32_t> status;
-    for (std::size_t i = at; i < at + count; i++) {
-      rows.push_back(i);
-      status.push_back(chunk_.get<std::uint32_t>(Column::status, i));
-    }
-    for (int attempt = 1; !rows.empty(); attempt++) {
-      std::vector<std::size_t> busy;
-      if (!send(rows, status, attempt == kAttempts ? nullptr : &busy)) return false;
-      rows.swap(busy);
-      status.assign(rows.size(), 0);
-      if (!rows.empty() && !read_status(rows, status)) return false;
+  bool work() override {
+    for (int attempt = 1; !tuples_.empty(); attempt++) {
+      status_.clear();
+      if (!read([&](const Row& row) { status_.push_back(row.status); })) return false;
+      if (!tuples_.empty() && !send(attempt < kAttempts)) return false;
     }
     return true;
   }
 
-  bool send(const std::vector<std::size_t>& rows, const std::vector<std::uint32_t>& status,
-            std::vector<std::size_t>* busy) {
+  // Leaves those in `tuples_` that are to be tried again.
+  bool send(bool again) {
     batch_.clear();
     std::uint32_t first = 0;
     std::uint32_t last = 0;
-    for (std::size_t i = 0; i < rows.size(); i++) {
+    for (std::size_t i = 0; i < tuples_.size(); i++) {
       last = exchange_.sequence();
       if (i == 0) first = last;
-      if (!append(rows[i], status[i], last)) return false;
+      auto built = change_.append(tuples_[i], status_[i], last, batch_);
+      if (!built) return stop(built.error());
     }
-    std::uint64_t failed = 0;
+    std::vector<PackedTuple> busy;
+    std::vector<bool> failed(tuples_.size(), false);
     auto done = exchange_.run(
         batch_, first, last, [](const MessageView&) {},
         [&](std::uint32_t sequence, int code, const std::string& text) {
-          failed++;
-          const std::size_t row = rows[sequence - first];
+          const std::size_t i = sequence - first;
+          failed[i] = true;
           if (code == ENOENT) {
             stats.gone++;
-          } else if (code == EBUSY && has_status_ && busy != nullptr) {
-            busy->push_back(row);
+          } else if (code == EBUSY && change_.has_status() && again) {
+            busy.push_back(tuples_[i]);
           } else {
-            if (stats.refused++ == 0) stats.first_refusal = fail(code, operation_, text);
+            refuse(code, text);
           }
         });
     if (!done) return stop(done.error());
-    stats.done += rows.size() - failed;
-    return true;
-  }
-
-  bool read_status(std::vector<std::size_t>& rows, std::vector<std::uint32_t>& status) {
-    batch_.clear();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    for (std::size_t i = 0; i < rows.size(); i++) {
-      last = exchange_.sequence();
-      if (i == 0) first = last;
-      auto built =
-          append_tuple_request(TupleVerb::kGet, tuple_of(chunk_, rows[i]), 0, last, batch_);
-      if (!built) return stop(built.error());
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < tuples_.size(); i++) {
+      if (!failed[i]) tuples_[changed++] = tuples_[i];
     }
-    std::vector<std::size_t> found;
-    std::vector<std::uint32_t> now;
-    auto done = exchange_.run(
-        batch_, first, last,
-        [&](const MessageView& message) {
-          const std::size_t i = message.header->nlmsg_seq - first;
-          if (message.header->nlmsg_type != kNew || i >= rows.size()) return;
-          if (!parse(message.payload, message.size, row_)) return;
-          if (row_.id != chunk_.get<std::uint32_t>(Column::id, rows[i])) return;
-          found.push_back(rows[i]);
-          now.push_back(row_.status);
-        },
-        [](std::uint32_t, int, const std::string&) {});
-    if (!done) return stop(done.error());
-    stats.gone += rows.size() - found.size();
-    rows.swap(found);
-    status.swap(now);
+    tuples_.resize(changed);
+    stats.done += changed;
+    if (changed > 0 && change_.asked().to_read() && !look_again()) return false;
+    tuples_ = std::move(busy);
     return true;
   }
 
-  bool append(std::size_t row, std::uint32_t status, std::uint32_t sequence) {
-    const PackedTuple tuple = tuple_of(chunk_, row);
-    const std::uint32_t key =
-        static_cast<std::uint32_t>(tuple.family) << 8 | static_cast<std::uint32_t>(tuple.protocol);
-    auto found = changes_.find(key);
-    if (found == changes_.end()) {
-      auto built = change_attributes(fields_, tuple.family, tuple.protocol);
-      if (!built) return stop(built.error());
-      found = changes_.emplace(key, std::move(*built)).first;
-    }
-    auto built = append_tuple_request(TupleVerb::kUpdate, tuple, 0, sequence, batch_);
-    if (!built) return stop(built.error());
-    batch_.raw(found->second);
-    if (has_status_) batch_.be32(CTA_STATUS, status | status_);
-    batch_.end();
-    return true;
+  // What the kernel took and did not keep counts as refused.
+  bool look_again() {
+    auto done = read_flows(exchange_, reader_, batch_, TupleVerb::kGet, tuples_,
+                           [&](std::size_t, const Row* row) {
+                             if (row == nullptr) return;
+                             const Missing missing = missing_of(change_.asked(), *row);
+                             if (missing.code == 0) return;
+                             stats.done--;
+                             refuse(missing.code, missing.text);
+                           });
+    return done.ok() || stop(done.error());
   }
 
-  std::span<const std::uint8_t> fields_;
-  bool has_status_ = false;
-  std::uint32_t status_ = 0;
-  std::map<std::uint32_t, std::vector<std::uint8_t>> changes_;
-  Row row_;
+  void refuse(int code, const std::string& text) {
+    if (stats.refused++ == 0) stats.first_refusal = fail(code, operation_, text);
+  }
+
+  Change change_;
+  std::vector<std::uint32_t> status_;
+  Decoder reader_;
 };
 
+// The rest of the table is not worked on after a cancellation or an error; what was done is told.
 Result<BulkStats> run(Socket& socket, const Filter& filter, const Cancel& cancel, ChunkSink& sink) {
   DumpRequest request;
   request.filter = &filter;
   auto done = run_dump(socket, request, cancel, sink, sink.stats.dump);
-  if (sink.error.code != 0 || !sink.error.operation.empty()) return sink.error;
-  if (!done) return done.error();
-  return std::move(sink.stats);
+  if (!sink.error && done) return std::move(sink.stats);
+  Error error = sink.error ? *sink.error : done.error();
+  if (error.kind == ErrorKind::kCancelled) {
+    sink.stats.cancelled = true;
+    return std::move(sink.stats);
+  }
+  if (sink.stats.done > 0) {
+    if (!error.detail.empty()) error.detail += "; ";
+    error.detail += "after " + std::to_string(sink.stats.done) + " flows were done";
+  }
+  return error;
 }
 
 }  // namespace
 
 Result<BulkStats> delete_where(BulkSockets sockets, const Filter& filter, const Cancel& cancel,
                                Columns* deleted) {
-  DeleteSink sink(sockets.command, cancel, deleted);
+  DeleteSink sink(sockets.command, filter, cancel, deleted);
   return run(sockets.dump, filter, cancel, sink);
 }
 
 Result<BulkStats> update_where(BulkSockets sockets, const Filter& filter, const Cancel& cancel,
                                std::span<const std::uint8_t> fields) {
   if (auto library = require_nfct("conntrack update"); !library) return library.error();
-  UpdateSink sink(sockets.command, cancel, fields);
+  UpdateSink sink(sockets.command, filter, cancel, fields);
   return run(sockets.dump, filter, cancel, sink);
 }
 

@@ -1,10 +1,11 @@
 // Changing or deleting every flow that a filter matches. The table is dumped on one socket and each
-// chunk's matches are dealt with on a second one before the next chunk is read, so a decision is
-// never older than one chunk (a fraction of a millisecond), and memory does not grow with the
-// table.
+// chunk's matches are dealt with on a second one before the next chunk is received, so memory does
+// not grow with the table. A few flows at a time are read again and, if they still match, changed
+// in the next send: a decision is some tens of microseconds old.
 //
-// Every delete names one flow exactly: tuple, zone and id. No request here is ever a DELETE without
-// a tuple, except in flush_all and, behind the guard explained there, in flush_in_kernel.
+// Every delete names one flow exactly: tuple, zone and the id that was just read. No request here
+// is ever a DELETE without a tuple, except in flush_all and, behind the guard explained there, in
+// flush_in_kernel.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +19,11 @@ namespace nf::ct {
 struct BulkStats {
   DumpStats dump;
   std::uint64_t done = 0;     // flows deleted or updated
-  std::uint64_t gone = 0;     // matched, but gone (or replaced) before the request reached them
+  std::uint64_t gone = 0;     // matched in the dump, but gone or no match any more when read again
   std::uint64_t refused = 0;  // updates that the kernel refused
   std::uint64_t echoed = 0;   // deleted flows whose last state came with the delete itself
   Error first_refusal;        // of the refused ones
+  bool cancelled = false;     // it did not come to its end; the rest says how far it came
 };
 
 struct BulkSockets {
@@ -31,7 +33,7 @@ struct BulkSockets {
 
 // `deleted` (may be null) gets every flow that was really deleted. Its state and counters are those
 // of the moment of deletion where the kernel reports it (NLM_F_ECHO, which needs the flow's
-// event-cache extension), else those read by a GET in the same send, directly before the DELETE.
+// event-cache extension), else those read directly before.
 Result<BulkStats> delete_where(BulkSockets sockets, const Filter& filter, const Cancel& cancel,
                                Columns* deleted);
 

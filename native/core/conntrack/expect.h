@@ -30,7 +30,7 @@ struct PackedExpectation {
   char helper[32];  // NUL-terminated
   char function[64];
 };
-static_assert(sizeof(PackedExpectation) == 320);
+static_assert(sizeof(PackedExpectation) == 352);
 
 inline constexpr std::uint8_t kExpectTimeout = 1;
 inline constexpr std::uint8_t kExpectFlags = 2;

@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include "core/conntrack/decoder.h"
 #include "core/conntrack/parse.h"
-#include "core/conntrack/tuple_request.h"
 
 namespace nf::ct {
 namespace {
@@ -15,6 +13,35 @@ constexpr const char* kOperation = "conntrack get";
 constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 
 }  // namespace
+
+Result<void> read_flows(Exchange& exchange, Decoder& decoder, MessageBuilder& batch, TupleVerb verb,
+                        std::span<const PackedTuple> tuples, const OnRow& on_row) {
+  batch.clear();
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  for (std::size_t i = 0; i < tuples.size(); i++) {
+    last = exchange.sequence();
+    if (i == 0) first = last;
+    if (auto built = append_tuple_request(verb, tuples[i], 0, last, batch); !built) {
+      return built.error();
+    }
+  }
+  Error refusal;
+  Row row;
+  auto done = exchange.run(
+      batch, first, last,
+      [&](const MessageView& message) {
+        const std::uint32_t offset = message.header->nlmsg_seq - first;
+        if (message.header->nlmsg_type != kNew || offset >= tuples.size()) return;
+        on_row(offset, decoder.parse(message.payload, message.size, row) ? &row : nullptr);
+      },
+      [&](std::uint32_t, int code, const std::string& text) {
+        if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
+      });
+  if (!done) return done.error();
+  if (refusal.code != 0) return refusal;
+  return {};
+}
 
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
                              std::span<const PackedTuple> tuples, bool zero_counters) {
@@ -26,38 +53,20 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
   const TupleVerb verb = zero_counters ? TupleVerb::kGetAndZero : TupleVerb::kGet;
   MessageBuilder batch;
   Decoder decoder;
-  Row row;
   for (std::size_t at = 0; at < tuples.size(); at += window) {
-    const std::size_t count = std::min(window, tuples.size() - at);
-    batch.clear();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    for (std::size_t i = 0; i < count; i++) {
-      last = exchange.sequence();
-      if (i == 0) first = last;
-      if (auto built = append_tuple_request(verb, tuples[at + i], 0, last, batch); !built) {
-        return built.error();
-      }
-    }
-    Error refusal;
     bool memory = true;
-    auto done = exchange.run(
-        batch, first, last,
-        [&](const MessageView& message) {
-          const std::uint32_t offset = message.header->nlmsg_seq - first;
-          if (message.header->nlmsg_type != kNew || offset >= count) return;
-          if (!decoder.parse(message.payload, message.size, row)) {
-            result.undecodable++;
-            return;
-          }
-          result.rows[at + offset] = static_cast<std::int32_t>(result.columns.size());
-          memory = result.columns.append(row) && memory;
-        },
-        [&](std::uint32_t, int code, const std::string& text) {
-          if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
-        });
+    auto done = read_flows(exchange, decoder, batch, verb,
+                           tuples.subspan(at, std::min(window, tuples.size() - at)),
+                           [&](std::size_t i, const Row* row) {
+                             if (row == nullptr) {
+                               result.undecodable++;
+                               return;
+                             }
+                             const auto place = static_cast<std::int32_t>(result.columns.size());
+                             result.rows[at + i] = place;
+                             memory = result.columns.append(*row) && memory;
+                           });
     if (!done) return done.error();
-    if (refusal.code != 0) return refusal;
     if (!memory) return fail(ENOMEM, kOperation);
   }
   return result;

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "core/conntrack/columns.h"
+#include "core/conntrack/decoder.h"
+#include "core/conntrack/tuple_request.h"
 #include "core/netlink/exchange.h"
 
 namespace nf::ct {
@@ -18,6 +21,15 @@ struct LookupResult {
   std::vector<std::int32_t> rows;
   std::uint64_t undecodable = 0;
 };
+
+// What was found of tuple `index`; null: there is a flow, and its message makes no sense. Not
+// called for a tuple that no flow has.
+using OnRow = std::function<void(std::size_t index, const Row* row)>;
+
+// One batch, of at most as many tuples as the exchange's window for two answers. ENOENT is an
+// answer; the first other refusal fails it, after all answers were read.
+Result<void> read_flows(Exchange& exchange, Decoder& decoder, MessageBuilder& batch, TupleVerb verb,
+                        std::span<const PackedTuple> tuples, const OnRow& on_row);
 
 // ENOENT is an answer (kAbsent); any other refusal fails the whole lookup.
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,

@@ -245,14 +245,16 @@ struct PackedTuple {
   std::uint8_t reserved;
   std::uint8_t src[16];
   std::uint8_t dst[16];
+  std::uint32_t start[2];  // of the flow meant, nanoseconds, as a number of 64 bits lies in memory
 };
-static_assert(sizeof(PackedTuple) == 52);
+static_assert(sizeof(PackedTuple) == 60);
 
 inline constexpr std::uint8_t kTupleReply = 1;  // the reply tuple of the flow, not the original one
 inline constexpr std::uint8_t kTupleHasId = 2;
 inline constexpr std::uint8_t kTupleHasPorts = 4;
 inline constexpr std::uint8_t kTupleHasIcmp = 8;
 inline constexpr std::uint8_t kTupleHasZone = 16;  // zone of this direction only
+inline constexpr std::uint8_t kTupleHasStart = 32;
 // The flow is known to have no zone or zone 0: nothing is sent. `zone` is sent when not 0.
 
 }  // namespace nf::ct

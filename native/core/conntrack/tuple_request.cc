@@ -5,6 +5,8 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
+#include "core/conntrack/packed_fields.h"
+
 namespace nf::ct {
 
 Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint16_t flags,
@@ -86,6 +88,71 @@ PackedTuple tuple_of(const Columns& columns, std::size_t row) {
     }
   }
   return tuple;
+}
+
+PackedTuple tuple_of(std::span<const std::uint8_t> fields) {
+  PackedTuple tuple{};
+  FieldCursor cursor(fields);
+  const auto u16 = [](const PackedField& field, std::uint16_t& to, std::uint8_t flag = 0) {
+    if (field.value.size() == 2) to = field.number<std::uint16_t>();
+    return flag;
+  };
+  const auto u8 = [](const PackedField& field, std::uint8_t& to) {
+    if (field.value.size() == 1) to = field.value[0];
+  };
+  const auto address = [](const PackedField& field, std::uint8_t(&to)[16]) {
+    std::memcpy(to, field.value.data(), std::min(field.value.size(), sizeof to));
+  };
+  std::uint8_t flags = 0;
+  for (PackedField field; cursor.next(field);) {
+    switch (field.field) {
+      case Field::family:
+        u8(field, tuple.family);
+        break;
+      case Field::protocol:
+        u8(field, tuple.protocol);
+        break;
+      case Field::origSrc:
+        address(field, tuple.src);
+        break;
+      case Field::origDst:
+        address(field, tuple.dst);
+        break;
+      case Field::origSrcPort:
+        flags |= u16(field, tuple.src_port, kTupleHasPorts);
+        break;
+      case Field::origDstPort:
+        u16(field, tuple.dst_port);
+        break;
+      case Field::icmpId:
+        flags |= u16(field, tuple.icmp_id, kTupleHasIcmp);
+        break;
+      case Field::icmpType:
+        u8(field, tuple.icmp_type);
+        break;
+      case Field::icmpCode:
+        u8(field, tuple.icmp_code);
+        break;
+      case Field::origZone:
+        flags |= u16(field, tuple.tuple_zone, kTupleHasZone);
+        break;
+      case Field::zone:
+        u16(field, tuple.zone);
+        break;
+      default:
+        break;
+    }
+  }
+  tuple.flags = flags;
+  return tuple;
+}
+
+bool is_meant(const PackedTuple& tuple, const Row& row) {
+  if ((tuple.flags & kTupleHasId) != 0 && (!row.have(has::id) || row.id != tuple.id)) return false;
+  if ((tuple.flags & kTupleHasStart) == 0) return true;
+  std::uint64_t start = 0;
+  std::memcpy(&start, tuple.start, sizeof start);
+  return row.have(has::start) && row.start == start;
 }
 
 }  // namespace nf::ct

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/conntrack/columns.h"
 #include "core/conntrack/schema.h"
@@ -20,5 +21,11 @@ Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std:
 
 // The original tuple, zone and id of a row.
 PackedTuple tuple_of(const Columns& columns, std::size_t row);
+
+// The same of packed fields (schema.h, NF_FIELDS), which have no id.
+PackedTuple tuple_of(std::span<const std::uint8_t> fields);
+
+// Whether a flow with this tuple is the one meant, as far as id and start tell.
+bool is_meant(const PackedTuple& tuple, const Row& row);
 
 }  // namespace nf::ct

@@ -2,9 +2,14 @@
 #include "core/conntrack/write.h"
 
 #include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "core/conntrack/kept.h"
+#include "core/conntrack/lookup.h"
+#include "core/conntrack/packed_fields.h"
 #include "core/conntrack/plain_request.h"
 #include "core/conntrack/tuple_request.h"
 
@@ -12,11 +17,11 @@ namespace nf::ct {
 namespace {
 
 // Fills batches by `append(sequence, batch)` until it returns false, and records each outcome.
-template <typename Append>
-Result<void> run_batches(Socket& socket, const Cancel* cancel, const char* operation,
-                         WriteOutcome& outcome, const Append& append) {
-  Exchange exchange(socket, cancel, operation);
-  const std::size_t window = exchange.window(1);
+// `after(base)` follows each batch, whose first item has the index `base`.
+template <typename Append, typename After>
+Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* operation,
+                         std::size_t window, WriteOutcome& outcome, const Append& append,
+                         const After& after) {
   MessageBuilder batch;
   bool more = true;
   while (more) {
@@ -41,55 +46,253 @@ Result<void> run_batches(Socket& socket, const Cancel* cancel, const char* opera
     auto done = exchange.run(
         batch, first, last, [](const MessageView&) {},
         [&](std::uint32_t sequence, int code, const std::string& text) {
-          const std::size_t index = base + (sequence - first);
-          outcome.codes[index] = code;
-          if (!text.empty()) outcome.texts.emplace_back(static_cast<std::uint32_t>(index), text);
+          outcome.refuse(base + (sequence - first), code, text);
         });
     if (!done) return done.error();
+    if (auto looked = after(base); !looked) return looked.error();
   }
   return {};
 }
 
+// A flow that is written with something that the kernel may drop in silence.
+struct Doubtful {
+  std::size_t index;  // in the outcome
+  PackedTuple tuple;
+  Asked asked;
+};
+
+class Writing {
+ public:
+  Writing(Socket& socket, const Cancel* cancel, WriteVerb verb, std::span<std::uint8_t> packed)
+      : exchange_(socket, cancel, name_of(verb)), cancel_(cancel), verb_(verb), packed_(packed) {}
+
+  Result<WriteOutcome> run() {
+    auto done = run_batches(
+        exchange_, cancel_, name_of(verb_), exchange_.window(1), outcome_,
+        [&](std::uint32_t sequence, MessageBuilder& batch) { return append(sequence, batch); },
+        [&](std::size_t) { return settle(); });
+    if (!done) return done.error();
+    return std::move(outcome_);
+  }
+
+  static const char* name_of(WriteVerb verb) {
+    return verb == WriteVerb::kCreate ? "conntrack create" : "conntrack update";
+  }
+
+ private:
+  Result<bool> append(std::uint32_t sequence, MessageBuilder& batch) {
+    std::uint32_t size = 0;
+    if (packed_.empty()) return false;
+    if (packed_.size() < sizeof size) return bad();
+    std::memcpy(&size, packed_.data(), sizeof size);
+    packed_ = packed_.subspan(sizeof size);
+    if (size > packed_.size()) return bad();
+    const auto fields = packed_.first(size);
+    packed_ = packed_.subspan(size);
+    const Asked asked = asked_of(fields);
+    if (asked.scaled) give_scales(fields);
+    if (asked.scaled || asked.to_read()) {
+      doubtful_.push_back({outcome_.codes.size(), tuple_of(fields), asked});
+    }
+    if (append_plain_flow(verb_, fields, sequence, batch)) return true;
+    auto built = append_flow(verb_, fields, 0, sequence, batch);
+    if (!built) return built.error();
+    return true;
+  }
+
+  Error bad() const { return fail(EINVAL, name_of(verb_), "packed flow"); }
+
+  // The kernel takes scales of a flow that has them both ways: it gets both flags for a moment.
+  static void give_scales(std::span<std::uint8_t> fields) {
+    FieldCursor cursor(fields);
+    for (PackedField field; cursor.next(field);) {
+      switch (field.field) {
+        case Field::tcpFlagsOrig:
+        case Field::tcpFlagsReply:
+        case Field::tcpMaskOrig:
+        case Field::tcpMaskReply:
+          if (!field.value.empty()) {
+            fields[static_cast<std::size_t>(field.value.data() - fields.data())] |= kWindowScale;
+          }
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  // Of the flows that were written: takes the flags back that only made room for scales, and reads
+  // what may have been dropped. A flow that was made without all that it was to have goes again.
+  Result<void> settle() {
+    std::erase_if(doubtful_, [&](const Doubtful& one) { return outcome_.codes[one.index] != 0; });
+    const std::size_t window = exchange_.window(2);
+    for (std::size_t at = 0; at < doubtful_.size(); at += window) {
+      const std::span<const Doubtful> part(&doubtful_[at], std::min(window, doubtful_.size() - at));
+      if (auto done = take_flags_back(part); !done) return done;
+      if (auto done = look(part); !done) return done;
+    }
+    doubtful_.clear();
+    return {};
+  }
+
+  // Sends what `append` makes of each, and gives it the outcome if that is bad.
+  template <typename Append>
+  Result<void> send(std::span<const Doubtful> flows, const Append& append) {
+    batch_.clear();
+    std::vector<std::size_t> indexes;
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    for (const Doubtful& flow : flows) {
+      const std::uint32_t sequence = exchange_.sequence();
+      auto appended = append(flow, sequence);
+      if (!appended) return appended.error();
+      if (indexes.empty()) first = sequence;
+      last = sequence;
+      indexes.push_back(flow.index);
+    }
+    if (indexes.empty()) return {};
+    return exchange_.run(
+        batch_, first, last, [](const MessageView&) {},
+        [&](std::uint32_t sequence, int code, const std::string& text) {
+          // ENOENT: it is gone already.
+          if (code != ENOENT) outcome_.refuse(indexes[sequence - first], code, text);
+        });
+  }
+
+  Result<void> take_flags_back(std::span<const Doubtful> part) {
+    std::vector<Doubtful> scaled;
+    for (const Doubtful& one : part) {
+      if (one.asked.scaled) scaled.push_back(one);
+    }
+    return send(scaled, [&](const Doubtful& flow, std::uint32_t sequence) -> Result<void> {
+      auto built = append_tuple_request(TupleVerb::kUpdate, flow.tuple, 0, sequence, batch_);
+      if (!built) return built;
+      const auto info = batch_.open_nest(CTA_PROTOINFO);
+      const auto tcp = batch_.open_nest(CTA_PROTOINFO_TCP);
+      for (int i = 0; i < 2; i++) {
+        const std::uint8_t pair[2] = {flow.asked.flags[i], kWindowScale};  // nf_ct_tcp_flags
+        batch_.bytes(i == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY,
+                     pair, sizeof pair);
+      }
+      batch_.close_nest(tcp);
+      batch_.close_nest(info);
+      batch_.end();
+      return {};
+    });
+  }
+
+  Result<void> look(std::span<const Doubtful> part) {
+    std::vector<Doubtful> read;
+    std::vector<PackedTuple> tuples;
+    for (const Doubtful& one : part) {
+      if (!one.asked.to_read()) continue;
+      read.push_back(one);
+      tuples.push_back(one.tuple);
+    }
+    if (read.empty()) return {};
+    std::vector<Doubtful> undone;
+    auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, tuples,
+                           [&](std::size_t i, const Row* row) {
+                             if (row == nullptr) return;
+                             const Missing missing = missing_of(read[i].asked, *row);
+                             if (missing.code == 0) return;
+                             outcome_.refuse(read[i].index, missing.code, missing.text);
+                             read[i].tuple.id = row->id;
+                             read[i].tuple.flags |= kTupleHasId;
+                             undone.push_back(read[i]);
+                           });
+    if (!done || verb_ != WriteVerb::kCreate) return done;
+    return send(undone, [&](const Doubtful& flow, std::uint32_t sequence) {
+      return append_tuple_request(TupleVerb::kDelete, flow.tuple, 0, sequence, batch_);
+    });
+  }
+
+  Exchange exchange_;
+  const Cancel* cancel_;
+  WriteVerb verb_;
+  std::span<std::uint8_t> packed_;
+  WriteOutcome outcome_;
+  std::vector<Doubtful> doubtful_;
+  MessageBuilder batch_;
+  Decoder decoder_;
+};
+
 }  // namespace
 
+void WriteOutcome::refuse(std::size_t index, int code, const std::string& text) {
+  codes[index] = code;
+  if (!text.empty()) texts.emplace_back(static_cast<std::uint32_t>(index), text);
+}
+
 Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb verb,
-                                 std::span<const std::uint8_t> packed) {
-  const char* operation = verb == WriteVerb::kCreate ? "conntrack create" : "conntrack update";
-  if (auto library = require_nfct(operation); !library) return library.error();
-  WriteOutcome outcome;
-  auto done = run_batches(socket, cancel, operation, outcome,
-                          [&](std::uint32_t sequence, MessageBuilder& batch) -> Result<bool> {
-                            std::uint32_t size = 0;
-                            if (packed.empty()) return false;
-                            if (packed.size() < sizeof size)
-                              return fail(EINVAL, operation, "packed flow");
-                            std::memcpy(&size, packed.data(), sizeof size);
-                            packed = packed.subspan(sizeof size);
-                            if (size > packed.size()) return fail(EINVAL, operation, "packed flow");
-                            const auto fields = packed.first(size);
-                            packed = packed.subspan(size);
-                            if (append_plain_flow(verb, fields, sequence, batch)) return true;
-                            auto built = append_flow(verb, fields, 0, sequence, batch);
-                            if (!built) return built.error();
-                            return true;
-                          });
-  if (!done) return done.error();
-  return outcome;
+                                 std::span<std::uint8_t> packed) {
+  if (auto library = require_nfct(Writing::name_of(verb)); !library) return library.error();
+  return Writing(socket, cancel, verb, packed).run();
 }
 
 Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
                                   std::span<const PackedTuple> tuples) {
+  constexpr const char* operation = "conntrack delete";
+  // Flows between whose reading and whose deletion nothing else is done.
+  constexpr std::size_t window = 16;
+  const bool reads = std::ranges::any_of(
+      tuples, [](const PackedTuple& tuple) { return (tuple.flags & kTupleHasStart) != 0; });
+  Exchange exchange(socket, cancel, operation);
   WriteOutcome outcome;
-  std::size_t at = 0;
-  auto done = run_batches(socket, cancel, "conntrack delete", outcome,
-                          [&](std::uint32_t sequence, MessageBuilder& batch) -> Result<bool> {
-                            if (at == tuples.size()) return false;
-                            auto built = append_tuple_request(TupleVerb::kDelete, tuples[at++], 0,
-                                                              sequence, batch);
-                            if (!built) return built.error();
-                            return true;
-                          });
-  if (!done) return done.error();
+  if (!reads) {
+    std::size_t at = 0;
+    auto done = run_batches(
+        exchange, cancel, operation, exchange.window(1), outcome,
+        [&](std::uint32_t sequence, MessageBuilder& batch) -> Result<bool> {
+          if (at == tuples.size()) return false;
+          auto built = append_tuple_request(TupleVerb::kDelete, tuples[at++], 0, sequence, batch);
+          if (!built) return built.error();
+          return true;
+        },
+        [](std::size_t) -> Result<void> { return {}; });
+    if (!done) return done.error();
+    return outcome;
+  }
+  // The kernel compares the id of a deletion and not the start: it is read directly before.
+  MessageBuilder batch;
+  Decoder decoder;
+  outcome.codes.assign(tuples.size(), ENOENT);
+  const std::size_t step = std::min(window, exchange.window(2));
+  for (std::size_t at = 0; at < tuples.size(); at += step) {
+    const auto part = tuples.subspan(at, std::min(step, tuples.size() - at));
+    std::vector<PackedTuple> meant;
+    std::vector<std::size_t> indexes;
+    auto read = read_flows(exchange, decoder, batch, TupleVerb::kGet, part,
+                           [&](std::size_t i, const Row* row) {
+                             if (row == nullptr) {
+                               outcome.refuse(at + i, EBADMSG, "malformed answer");
+                             } else if (is_meant(part[i], *row)) {
+                               PackedTuple tuple = part[i];
+                               tuple.id = row->id;
+                               if (row->have(has::id)) tuple.flags |= kTupleHasId;
+                               meant.push_back(tuple);
+                               indexes.push_back(at + i);
+                             }
+                           });
+    if (!read) return read.error();
+    if (meant.empty()) continue;
+    batch.clear();
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    for (std::size_t i = 0; i < meant.size(); i++) {
+      last = exchange.sequence();
+      if (i == 0) first = last;
+      auto built = append_tuple_request(TupleVerb::kDelete, meant[i], 0, last, batch);
+      if (!built) return built.error();
+      outcome.codes[indexes[i]] = 0;
+    }
+    auto done = exchange.run(
+        batch, first, last, [](const MessageView&) {},
+        [&](std::uint32_t sequence, int code, const std::string& text) {
+          outcome.refuse(indexes[sequence - first], code, text);
+        });
+    if (!done) return done.error();
+  }
   return outcome;
 }
 

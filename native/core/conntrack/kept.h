@@ -1,0 +1,46 @@
+// What the kernel takes of a request without a word and may not keep (nf_conntrack_netlink.c):
+// labels where no rule has made room for them before the flow was made, data for a helper that
+// takes none, the state of a protocol that has no tracker (DCCP since 6.17) and the ports of one,
+// sequence adjustment and synproxy values of a flow that was made without room for them, window
+// scales where one side's flags say that it has none. Whoever writes one of these reads the flow
+// afterwards.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/conntrack/row.h"
+
+namespace nf::ct {
+
+struct Asked {
+  bool ports = false;
+  bool labels = false;
+  bool helper_info = false;
+  bool dccp = false;
+  bool seq_adj[2] = {};
+  bool synproxy = false;
+  // A scale of TCP is written only when both sides have IP_CT_TCP_FLAG_WINDOW_SCALE: `flags` has
+  // what was asked for of these two bits where they have to be put back afterwards.
+  bool scaled = false;
+  std::uint8_t flags[2] = {};
+
+  bool to_read() const {
+    return ports || labels || helper_info || dccp || seq_adj[0] || seq_adj[1] || synproxy;
+  }
+};
+
+// Of packed fields (schema.h, NF_FIELDS).
+Asked asked_of(std::span<const std::uint8_t> fields);
+
+// The first of these that a flow does not have, as an errno and a text; code 0: it has them all.
+struct Missing {
+  int code = 0;
+  const char* text = "";
+};
+Missing missing_of(const Asked& asked, const Row& row);
+
+// IP_CT_TCP_FLAG_WINDOW_SCALE (linux/netfilter/nf_conntrack_tcp.h).
+inline constexpr std::uint8_t kWindowScale = 1;
+
+}  // namespace nf::ct

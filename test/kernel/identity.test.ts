@@ -1,0 +1,144 @@
+// Which flow a request is about: the one that was read, of the table that it was read from, and not one that
+// has its tuple now.
+import { Conntrack, conntrack, type FlowInit } from '../../src/index.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { Netns } from '../support/netns.js';
+import { run } from '../support/process.js';
+
+const test = suite('identity');
+const timeout = 3600;
+const flow = (srcPort: number) =>
+  ({
+    protocol: 'tcp',
+    src: '10.1.0.1',
+    dst: '192.0.2.1',
+    srcPort,
+    dstPort: 443,
+    timeout,
+  }) as const satisfies FlowInit;
+
+test('with timestamps a successor is never taken for the flow that was read', async () => {
+  await conntrack.flush();
+  await conntrack.configure({ timestamp: true });
+  for (let port = 1; port <= 100; port++) {
+    const { timeout: _, ...tuple } = flow(port);
+    await conntrack.create(flow(port));
+    const old = (await conntrack.get(tuple))!;
+    assert.is(typeof old.start, 'bigint');
+    assert.ok(await conntrack.delete(tuple));
+    await conntrack.create({ ...flow(port), mark: 7 });
+    const json = JSON.parse(JSON.stringify(old)) as { start: string };
+    for (const target of [old, old.toObject(), json as never]) {
+      assert.not(await conntrack.delete(target));
+      assert.not(await conntrack.update(target, { mark: 9 }));
+      assert.not(await conntrack.update(target, { status: 'assured' }));
+      assert.is(await conntrack.get(target), undefined);
+      assert.is(conntrack.getSync(target), undefined);
+      assert.equal(await conntrack.getMany([target]), [undefined]);
+    }
+    const now = (await conntrack.get(tuple))!;
+    assert.is(now.mark, 7);
+    for (const target of [now, now.toObject(), JSON.parse(JSON.stringify(now))]) {
+      assert.ok(await conntrack.update(target, { mark: 8 }));
+      assert.is((await conntrack.get(target))?.mark, 8);
+      assert.is(conntrack.getSync(target)?.mark, 8);
+    }
+    assert.ok(await conntrack.delete(now));
+  }
+});
+
+test('another id is another flow, in every method', async () => {
+  await conntrack.flush();
+  await conntrack.create(flow(1));
+  const { timeout: _, ...tuple } = flow(1);
+  const found = (await conntrack.get(tuple))!.toObject();
+  const other = { ...found, id: (found.id! ^ 1) >>> 0 };
+  assert.not(await conntrack.delete(other));
+  assert.not(await conntrack.update(other, { mark: 1 }));
+  assert.is(await conntrack.get(other), undefined);
+  assert.is((await conntrack.get(found))?.mark, 0);
+});
+
+test('a Flow of one table is, on another, what has its tuple and zone there', async () => {
+  using first = Netns.create();
+  using second = Netns.create();
+  await using source = Conntrack.open({ netns: first.path });
+  await using again = Conntrack.open({ netns: first.path });
+  await using backup = Conntrack.open({ netns: second.path });
+  await source.configure({ timestamp: true, events: 1 });
+  await backup.configure({ timestamp: true });
+  const stream = source.events();
+  const events = stream[Symbol.asyncIterator]();
+  const { timeout: _, ...tuple } = flow(5);
+  await source.create({ ...flow(5), zone: 3 });
+  await backup.create({ ...flow(5), zone: 3 });
+  const event = (await events.next()).value;
+  assert.ok(event?.type === 'new');
+  const zoned = { ...tuple, zone: 3 };
+  const read = [
+    event.flow,
+    (await source.dump()).at(0),
+    (await source.dump()).filter({ protocol: 'tcp' }).at(0),
+    (await source.dump())
+      .filter(() => true)
+      .slice(0, 1)
+      .at(0),
+    (await source.get(zoned))!,
+    source.getSync(zoned)!,
+    (await source.getMany([zoned]))[0]!,
+  ];
+  for await (const batch of source.dumpBatches()) read.push(batch.at(0));
+  assert.is(read.length, 8);
+  for (const [i, one] of read.entries()) {
+    // At home, by whichever handle, the id counts.
+    assert.is((await again.get(one))?.id, one.id);
+    assert.ok(await backup.update(one, { mark: i + 1 }), String(i));
+    assert.is(backup.getSync(one)?.mark, i + 1);
+    assert.is((await backup.get(one))?.mark, i + 1);
+    assert.is((await backup.getMany([one]))[0]?.mark, i + 1);
+    assert.ok(await backup.delete(one), String(i));
+    assert.not(await backup.delete(one));
+    await backup.create({ ...flow(5), zone: 3 });
+  }
+  // Plain data does not know its table: its id is taken at its word.
+  const plain = read[1]!.toObject();
+  assert.not(await backup.delete(plain));
+  const { id: _id, start: _start, ...nameless } = plain;
+  assert.ok(await backup.delete(nameless));
+  await stream.close();
+  // And another flow of the same tuple at home is not it.
+  assert.ok(await source.delete(read[1]!));
+  await source.create({ ...flow(5), zone: 3 });
+  for (const one of read.slice(1)) assert.not(await source.delete(one));
+});
+
+test('events of other namespaces: their ids mean nothing to a handle that cannot know them', async () => {
+  using other = Netns.create();
+  run(['ip', 'netns', 'set', other.name!, '77']);
+  await using there = Conntrack.open({ netns: other.path });
+  await there.configure({ events: 1 });
+  await conntrack.flush();
+  const stream = conntrack.events({ allNamespaces: true });
+  const events = stream[Symbol.asyncIterator]();
+  await there.create(flow(9));
+  const event = (await events.next()).value;
+  assert.ok(event?.type === 'new' && event.nsid !== undefined);
+  // A flow of the same tuple here has another id.
+  await conntrack.create(flow(9));
+  assert.ok(await conntrack.delete(event.flow));
+  assert.ok(await there.delete(event.flow));
+  await stream.close();
+});
+
+test('a start that is none is refused', async () => {
+  const { timeout: _, ...tuple } = flow(1);
+  for (const start of [5, 'soon', null, {}]) {
+    await throws(TypeError, /^tuple\.start: /, () => conntrack.get({ ...tuple, start } as never));
+  }
+  await throws(RangeError, /^tuple\.start: /, () => conntrack.get({ ...tuple, start: -1n }));
+  await throws(RangeError, /^target\.start: /, () =>
+    conntrack.delete({ ...tuple, start: 1n << 64n }),
+  );
+});
+
+test.run();
