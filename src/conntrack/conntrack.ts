@@ -11,6 +11,7 @@ import {
   optionsAt,
   signalAt,
 } from '../checks.js';
+import type { Family } from '../constants.js';
 import { badRange, badType, fromNative, type NetfilterError } from '../errors.js';
 import type {
   Binding,
@@ -56,7 +57,7 @@ import {
   statsFromProc,
   sysctlNumber,
 } from './statistics.js';
-import { type NetfilterHooks, natState, trackingState } from './tracking.js';
+import { type NatState, type NetfilterHooks, natState, trackingState } from './tracking.js';
 import { isMeant, type TupleInit, TuplePacker } from './tuple.js';
 import { changeOf, tupleOf } from './update.js';
 
@@ -139,6 +140,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
   readonly #session: Session;
   #arena = new LookupArena();
   #arenaTable = '';
+  #warnedOfNat = false;
   readonly #tuple = new TuplePacker(1);
   readonly #extra = new Uint8Array(8192);
   #expectations: Expectations | undefined;
@@ -385,12 +387,52 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return content;
   }
 
-  /** Creates a flow. EEXIST when one of its tuples is taken. Needs libnetfilter_conntrack. */
+  /**
+   * Creates a flow. EEXIST when one of its tuples is taken; ENOSPC where it is to have labels and no rule makes
+   * room for them, EOPNOTSUPP where the kernel would drop another part of it in silence: the flow is not made
+   * then. A flow with `nat` where no NAT is registered is made, and told of by a warning of the process, once
+   * per handle (`CONNTRACK_NAT_NOT_REGISTERED`). Needs libnetfilter_conntrack.
+   */
   async create(flow: FlowInit | Flow): Promise<void> {
     const packer = new FieldPacker();
-    packFlowInit(packer, takeInit(flow, 'flow'), 'flow');
+    const translated = packFlowInit(packer, takeInit(flow, 'flow'), 'flow');
+    const checkOpen = this.#session.guard('conntrack create');
     const outcome = await this.#write(0, packer.take());
     if (outcome.codes[0] !== 0) throw outcomeError('conntrack create', outcome, 0);
+    await this.#warnOfNat(translated, checkOpen);
+  }
+
+  /**
+   * Why flows of these families that were made with NAT are not translated; undefined when they are, or nobody
+   * can tell. It may be right later: once a hook is there, the kernel translates flows made before, too.
+   */
+  async #natHint(
+    families: ReadonlySet<Family>,
+    checkOpen: () => void,
+  ): Promise<string | undefined> {
+    let nat: NatState;
+    try {
+      checkOpen();
+      ({ nat } = await this.hooks());
+    } catch {
+      // The flows are made, whatever became of the handle; it is only not known what happens to their packets.
+      return undefined;
+    }
+    const idle = [...families].filter((family) => nat[family] === 'none');
+    if (idle.length === 0) return undefined;
+    return (
+      `flows of ${idle.join(' and ')} were made with NAT, but no NAT is registered in this network namespace: ` +
+      'their packets are not translated until a nat table or a chain of type nat is loaded'
+    );
+  }
+
+  /** Says it once per handle: refusing would break a hand-over in which the rules come after the flows. */
+  async #warnOfNat(translated: Family | undefined, checkOpen: () => void): Promise<void> {
+    if (translated === undefined || this.#warnedOfNat) return;
+    const hint = await this.#natHint(new Set([translated]), checkOpen);
+    if (hint === undefined || this.#warnedOfNat) return;
+    this.#warnedOfNat = true;
+    process.emitWarning(hint, { type: 'ConntrackWarning', code: 'CONNTRACK_NAT_NOT_REGISTERED' });
   }
 
   /** Creates a flow, or brings the one that is there to the same state (its translation stays). */
@@ -398,7 +440,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
     // All of it is taken now: the caller may change the object while the kernel is asked.
     const packer = new FieldPacker();
     const init = takeInit(flow, 'flow');
-    packFlowInit(packer, init, 'flow');
+    const translated = packFlowInit(packer, init, 'flow');
     const create = packer.take();
     const tuple = new TuplePacker(1);
     tuple.add(tupleOf(init), 'flow');
@@ -409,7 +451,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
     for (let attempt = 0; ; attempt++) {
       checkOpen();
       const outcome = await this.#write(0, create);
-      if (outcome.codes[0] === 0) return;
+      if (outcome.codes[0] === 0) return this.#warnOfNat(translated, checkOpen);
       // It can vanish between the two requests; it cannot do so for ever.
       if (outcome.codes[0] !== eexist || attempt === 3) {
         throw outcomeError('conntrack upsert', outcome, 0);
@@ -441,7 +483,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
       checkOpen();
       return this.#write(0, packed);
     };
-    return createMany(write, flows, checked);
+    return createMany(write, flows, checked, (families) => this.#natHint(families, checkOpen!));
   }
 
   /**

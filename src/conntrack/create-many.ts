@@ -1,6 +1,7 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
 import { iterableAt, optionsAt, signalAt } from '../checks.js';
+import type { Family } from '../constants.js';
 import { badType, fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
@@ -20,6 +21,8 @@ export interface CreateResult {
    * could be made (a `TypeError` or `RangeError` that names the field).
    */
   failed: { index: number; error: CreateError }[];
+  /** What a person should know: flows with `nat` that nothing translates yet. Absent where there is nothing. */
+  hints?: string[];
 }
 
 /** How far a `createMany` is. */
@@ -77,6 +80,8 @@ function hasMaster(flow: unknown): boolean {
 }
 
 class Creation {
+  /** Families of the flows that are to be translated. */
+  readonly translated = new Set<Family>();
   readonly result: CreateResult = { created: 0, failed: [] };
   readonly #write: Write;
   readonly #options: CreateManyOptions;
@@ -127,7 +132,8 @@ class Creation {
   #pack(packer: FieldPacker, flow: FlowInit | Flow): boolean {
     const mark = packer.mark();
     try {
-      packFlowInit(packer, flow, this.#path, true);
+      const family = packFlowInit(packer, flow, this.#path, true);
+      if (family !== undefined) this.translated.add(family);
       return true;
     } catch (error) {
       packer.rewind(mark);
@@ -215,6 +221,11 @@ export async function createMany(
   write: Write,
   flows: Iterable<FlowInit | Flow>,
   options: CreateManyOptions,
+  natHint: (families: ReadonlySet<Family>) => Promise<string | undefined>,
 ): Promise<CreateResult> {
-  return new Creation(write, options).run(iterableAt(flows, 'flows', 'flows'));
+  const creation = new Creation(write, options);
+  const result = await creation.run(iterableAt(flows, 'flows', 'flows'));
+  if (creation.translated.size === 0 || result.created === 0) return result;
+  const hint = await natHint(creation.translated);
+  return hint === undefined ? result : { ...result, hints: [hint] };
 }

@@ -11,6 +11,7 @@ import {
   u16At,
 } from '../checks.js';
 import {
+  AF_INET,
   type Family,
   type Protocol,
   protocolNumbers,
@@ -137,13 +138,13 @@ export function takeInit(init: unknown, path: string): FlowInit {
   return optionsAt(init, path, initFields) as unknown as FlowInit;
 }
 
-/** Checks a flow to create and appends its packed form. */
+/** Checks a flow to create and appends its packed form. Gives the family of one that is to be translated. */
 export function packFlowInit(
   packer: FieldPacker,
   init: FlowInit | Flow,
   path: Path,
   anyRow = false,
-): void {
+): Family | undefined {
   const given = init instanceof Flow ? init.toObject() : init;
   const plain = typeof given === 'object' && given !== null && !Array.isArray(given);
   const fields = plain ? (given as unknown as Fields) : objectAt(given, pathText(path));
@@ -190,4 +191,5 @@ export function packFlowInit(
   if (fields.master !== undefined)
     packMaster(packer, fields.master, family, pathText(path, '.master'));
   packer.end();
+  return translate ? (family === AF_INET ? 'ipv4' : 'ipv6') : undefined;
 }

@@ -19,6 +19,47 @@ const tuple = {
 } as const;
 const timeout = 3600;
 
+test('NAT where none is registered is told of: once per handle, and in the result of many', async () => {
+  using netns = Netns.create();
+  const warnings: string[] = [];
+  const listen = (warning: Error & { code?: string }) => {
+    if (warning.code === 'CONNTRACK_NAT_NOT_REGISTERED') warnings.push(warning.message);
+  };
+  process.on('warning', listen);
+  // Warnings are emitted in the turn after that in which they were made.
+  const told = async () => {
+    await new Promise(setImmediate);
+    return warnings.length;
+  };
+  const nat = { src: '203.0.113.9' };
+  const make = (srcPort: number) => ({ ...tuple, srcPort, timeout, nat });
+  try {
+    await using there = Conntrack.open({ netns: netns.path });
+    await there.create({ ...tuple, srcPort: 1, timeout });
+    assert.is(await told(), 0);
+    await there.create(make(2));
+    assert.is(await told(), 1);
+    assert.match(warnings[0]!, /^flows of ipv4 .*not translated until/);
+    await there.upsert(make(3));
+    assert.is(await told(), 1);
+    await using second = Conntrack.open({ netns: netns.path });
+    await second.upsert(make(4));
+    assert.is(await told(), 2);
+    const { created, hints } = await there.createMany([make(5), { ...tuple, srcPort: 6, timeout }]);
+    assert.is(created, 2);
+    assert.match(String(hints), /ipv4 .*not translated/);
+    const plain = await there.createMany([{ ...tuple, srcPort: 7, timeout }]);
+    assert.equal(plain, { created: 1, failed: [] });
+    netns.iptables('-t', 'nat', '-S');
+    await using third = Conntrack.open({ netns: netns.path });
+    await third.create(make(8));
+    assert.equal(await third.createMany([make(9)]), { created: 1, failed: [] });
+    assert.is(await told(), 2);
+  } finally {
+    process.off('warning', listen);
+  }
+});
+
 test('labels without room for them: the flow is not made, and the others are', async () => {
   using netns = Netns.create();
   await using there = Conntrack.open({ netns: netns.path });
