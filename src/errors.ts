@@ -184,7 +184,7 @@ const hints: HintRule[] = [
   },
   {
     errno: 'EEXIST',
-    operation: /create/,
+    operation: /conntrack (create|upsert)/,
     hint: 'a flow with the original or the reply tuple is already in the table: upsert() or update() change one with the original tuple; a reply tuple that another flow has (a port that is translated to twice) must be another one',
   },
   {
