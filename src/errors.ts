@@ -190,7 +190,7 @@ const hints: HintRule[] = [
   {
     errno: 'EINVAL',
     operation: /conntrack (create|upsert)/,
-    hint: 'the kernel keeps a zone for both directions or for one: not two that differ, nor one of a direction beside that of the flow; a value may also be out of what this kernel knows',
+    hint: 'a new flow needs both tuples with the same protocol and a timeout, and one zone: of both directions or of one of them, not two that differ; a value may also be one that this kernel does not know',
   },
   {
     errno: 'EBUSY',

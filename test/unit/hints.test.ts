@@ -18,7 +18,7 @@ const table: [code: string, operation: string, says: RegExp, not?: RegExp][] = [
   ['EEXIST', 'conntrack expectation create', /covers this tuple/, /upsert/],
   ['ENOENT', 'conntrack expectation create', /master flow is not in the table/],
   ['ENOENT', 'conntrack create', /`master`/],
-  ['EINVAL', 'conntrack create', /zone/, /timeout/],
+  ['EINVAL', 'conntrack create', /zone.*two that differ/],
   ['EINVAL', 'conntrack expectation create', /policy of that class/],
   ['EOPNOTSUPP', 'conntrack create', /no helper of that name/, /only be set when/],
   ['EOPNOTSUPP', 'conntrack update', /only be set when a flow is created/],
