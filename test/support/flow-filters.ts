@@ -387,6 +387,27 @@ export function randomFilter(random: Random, flows: readonly FlowObject[]): Flow
   return filter as FlowFilter;
 }
 
+/** A random filter that the package takes; what it refuses is refused rightly. */
+export function takenFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
+  for (;;) {
+    const filter = randomFilter(random, flows);
+    const matching = flows.filter((flow) => filterMatches(flow, filter));
+    if (!refusesRightly(filter, matching)) return filter;
+  }
+}
+
+/**
+ * A random filter that matches some of the flows and not all of them. Prefixes of length 0, wide lists and
+ * conditions that exclude each other make many of the others match all or nothing.
+ */
+export function splittingFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
+  for (;;) {
+    const filter = takenFilter(random, flows);
+    const matching = flows.filter((flow) => filterMatches(flow, filter)).length;
+    if (matching > 0 && matching < flows.length) return filter;
+  }
+}
+
 function fits(flow: FlowObject, field: string): boolean {
   if (field.startsWith('icmp')) return flow.orig.icmpType !== undefined;
   if (field === 'tupleZone') return flow.orig.zone !== undefined || flow.reply.zone !== undefined;
