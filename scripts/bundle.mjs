@@ -21,7 +21,7 @@ const late = {
   'iptables/extensions/codec.ts': ['print', 'writeFields'],
   'iptables/restore.ts': ['restoreText'],
   'iptables/revert.ts': ['undoEdit'],
-  'iptables/rule-check.ts': ['checkRule', 'extensionFor', 'takeRule'],
+  'iptables/rule-check.ts': ['checkRule', 'extensionFor', 'meaningOf', 'takeRule'],
   'iptables/rule-parser.ts': ['RuleParser'],
   'iptables/rule-read.ts': ['hasRaw', 'readMatches', 'readParts', 'readTarget'],
   'iptables/rule-words.ts': ['bare', 'quote', 'splitWords'],

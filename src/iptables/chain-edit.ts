@@ -3,6 +3,7 @@
 import { booleanAt, listAt, optionsAt } from '../checks.js';
 import { badRange, badType, TableError } from '../errors.js';
 import type { ChainState, EditState, Item } from './edit-state.js';
+import { headMeaning } from './entry.js';
 import { refused } from './extensions/define.js';
 import {
   type Counters,
@@ -270,11 +271,12 @@ export class ChainEdit {
       isChain: (name) => this.#state.chains.has(name),
     });
     const key = ruleKey(wanted);
-    const head = this.#state.snapshot.family === 'ipv6' ? 133 : 84;
+    const { family } = this.#state.snapshot;
+    const head = headMeaning(wanted.raw, family, false);
     for (let index = 0; index < this.length; index++) {
       // Addresses, interfaces and protocol first: most rules differ there, and need no decoding.
       const bytes = this.#state.bytes(this.#item(index));
-      if (Buffer.compare(bytes.subarray(0, head), wanted.raw.subarray(0, head)) !== 0) continue;
+      if (Buffer.compare(headMeaning(bytes, family, false), head) !== 0) continue;
       if (ruleKey(this.#state.rule(this.#chain, index)) === key) return index;
     }
     return -1;

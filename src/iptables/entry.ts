@@ -278,6 +278,23 @@ export function readHead(
 
 const anyNetwork: Record<Family, string> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
 
+/**
+ * What the kernel looks at before the matches: addresses, names of interfaces as far as their masks go, protocol,
+ * flags. Without what has no effect: the flag of -g in a rule that does not jump, and IPv6's flag of
+ * `-p all`, of which iptables-save shows nothing (it only makes the kernel look for a header).
+ */
+export function headMeaning(entry: Uint8Array, family: Family, isGoto: boolean): Uint8Array {
+  const layout = layouts[family];
+  const head = entry.slice(0, layout.invflags + 1);
+  for (let at = 0; at < ifnamsiz; at++) {
+    head[layout.in + at]! &= head[layout.inMask + at]!;
+    head[layout.out + at]! &= head[layout.outMask + at]!;
+  }
+  if (!isGoto) head[layout.flags]! &= ~layout.goto;
+  if (readUint16(head, layout.proto) === 0) head[layout.flags]! &= ~layout.protoFlag;
+  return head;
+}
+
 /** Checks what stands before the matches; answers the canonical form. */
 export function checkHead(given: RuleHead, place: Place): RuleHead {
   const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};

@@ -45,6 +45,20 @@ export function extensionFor(
   );
 }
 
+/** The form by which an extension is compared. */
+export function meaningOf(
+  kind: Kind,
+  each: { readonly name: string; readonly revision?: number | undefined },
+  family: Family,
+): object {
+  const { name, revision } = each;
+  const extension =
+    revision === undefined
+      ? registry.newest(family, kind, name)
+      : registry.find(family, kind, name, revision);
+  return extension?.meaning?.({ ...each }, { family }) ?? each;
+}
+
 /** How messages call the parts of a rule; text has its own. */
 export interface RuleNaming {
   path: string;

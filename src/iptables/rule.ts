@@ -4,6 +4,7 @@ import type { Counters, PartBytes, RuleHead } from './entry.js';
 import {
   checkEntry,
   emptyHead,
+  headMeaning,
   joinEntry,
   layouts,
   printHead,
@@ -20,7 +21,7 @@ import type { HostNames, SetNames } from './host-names.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
 import type { CheckedRule } from './rule-check.js';
-import { checkRule, extensionFor, takeRule } from './rule-check.js';
+import { checkRule, extensionFor, meaningOf, takeRule } from './rule-check.js';
 import type { RuleHome } from './rule-home.js';
 import { EntryHome } from './rule-home.js';
 import type { ReadOptions } from './rule-read.js';
@@ -308,12 +309,13 @@ export function ruleKey(rule: Rule): string {
   const known = keyOf.get(rule);
   if (known !== undefined) return known;
   const { family, raw, matches, target } = rule;
-  // Addresses, interfaces, protocol, flags: the bytes before nfcache, which the kernel ignores.
-  const head = raw.subarray(0, layouts[family].invflags + 1);
-  const parts = [...matches, target].map((each) => {
+  const isGoto = target?.name === 'goto';
+  const head = headMeaning(raw, family, isGoto);
+  const parts = [...matches, target].map((each, index) => {
     if (each?.name === 'raw') return ['raw', each.extension, each.revision, hex(each.data)];
     if (each === undefined) return null;
-    return { ...each, revision: undefined };
+    const kind = index < matches.length ? 'match' : 'target';
+    return { ...meaningOf(kind, each, family), revision: undefined };
   });
   const key = `${family} ${hex(head)} ${JSON.stringify(parts, (_, value) =>
     typeof value === 'bigint' ? `${value}n` : value,

@@ -19,7 +19,7 @@ conformance(fake, 'LED', {
     ),
     ...['inf', 'Inf', 'infinite', '4294967295', '4294967294', '2147483648'].map((delay) => ({
       spec: `-j LED --led-trigger-id x --led-delay ${delay}`,
-      lossy: true as const,
+      ours: `-j LED --led-trigger-id "x" --led-delay ${/^(i|.*5$)/i.test(delay) ? 'inf' : delay}`,
     })),
     '-j LED --led-trigger-id x --led-always-blink',
     '-j LED --led-always-blink --led-delay 5 --led-trigger-id x',

@@ -283,8 +283,9 @@ for (const name of ['SNPT', 'DNPT']) {
       ),
       `-j ${name} --dst-pfx fe80::/10 --src-pfx fd00::/8`,
       `-j ${name} --src-pfx ::/64 --dst-pfx ::/64`,
-      { spec: `-j ${name} --src-pfx ::/0 ${other}`, lossy: true },
-      { spec: `-j ${name} --src-pfx ::/0 --dst-pfx ::/0`, lossy: true },
+      ...[`-j ${name} --src-pfx ::/0 ${other}`, `-j ${name} --src-pfx ::/0 --dst-pfx ::/0`].map(
+        (spec) => ({ spec, ours: spec }),
+      ),
     ],
     invalid: [
       `-j ${name}`,

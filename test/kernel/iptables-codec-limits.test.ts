@@ -58,7 +58,8 @@ for (const [family, full] of [
       ].map(upto),
       ...['10000b/s', '4095mb/s', '4194303kb/s'].map(upto),
       // The reciprocal shows another rate than was asked for, or none; that may be no fixed point.
-      ...lossy(['5b/s', '1500b/s', '1024mb/s', '4294967295b/s', '4096mb/s'].map(upto)),
+      { spec: upto('5b/s'), ours: 'raw' },
+      ...lossy(['1500b/s', '1024mb/s', '4294967295b/s', '4096mb/s'].map(upto)),
       upto('512kb/s --hashlimit-burst 1mb'),
       upto('512kb/s --hashlimit-burst 512kb'),
       upto('1536kb/s --hashlimit-burst 3m'),
@@ -213,7 +214,11 @@ conformance(test, 'recent', {
   valid: [
     ...recents,
     // Saved as -1.
-    ...lossy([recent('--rcheck --seconds 4294967295')]),
+    {
+      spec: recent('--rcheck --seconds 4294967295'),
+      ours: (family) =>
+        `-m recent --rcheck --seconds 4294967295 --name DEFAULT --mask ${family === 'ipv4' ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'} --rsource`,
+    },
     ...['ffff::', 'ffff:0:ffff::', '::', '::1', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'].map(
       (mask) => recent(`--set --mask ${mask}`),
     ),

@@ -16,12 +16,12 @@ const anyConntrack = (random: Random, address: () => string) =>
     random.maybe(30, () => `${random.not()}--ctorigdst ${address()}`),
     random.maybe(30, () => `${random.not()}--ctreplsrc ${address()}`),
     random.maybe(30, () => `${random.not()}--ctrepldst ${address()}`),
-    random.maybe(30, () => `${random.not()}--ctorigsrcport ${random.portRange()}`),
-    random.maybe(30, () => `${random.not()}--ctorigdstport ${random.portRange()}`),
-    random.maybe(30, () => `${random.not()}--ctreplsrcport ${random.portRange()}`),
-    random.maybe(30, () => `${random.not()}--ctrepldstport ${random.portRange()}`),
+    random.maybe(30, () => `${random.not()}--ctorigsrcport ${random.portRange(':', true)}`),
+    random.maybe(30, () => `${random.not()}--ctorigdstport ${random.portRange(':', true)}`),
+    random.maybe(30, () => `${random.not()}--ctreplsrcport ${random.portRange(':', true)}`),
+    random.maybe(30, () => `${random.not()}--ctrepldstport ${random.portRange(':', true)}`),
     random.maybe(30, () => `${random.not()}--ctstatus ${random.some(statuses).join(',')}`),
-    random.maybe(30, () => `${random.not()}--ctexpire ${random.portRange()}`),
+    random.maybe(30, () => `${random.not()}--ctexpire ${random.portRange(':', true)}`),
     random.maybe(30, () => `--ctdir ${random.pick(['ORIGINAL', 'REPLY'])}`),
   ].join('');
 
@@ -44,6 +44,8 @@ const conntrack = [
   '-m conntrack --ctstatus none,assured',
   '-m conntrack ! --ctstatus EXPECTED,SEEN_REPLY,ASSURED,CONFIRMED',
   '-m conntrack --ctexpire 5',
+  '-m conntrack --ctorigsrcport 10:5 ! --ctrepldstport 7:1',
+  '-m conntrack ! --ctexpire 10:5',
   '-m conntrack ! --ctexpire 5:10',
   '-m conntrack --ctexpire :5',
   '-m conntrack --ctexpire 5:',
@@ -78,11 +80,7 @@ const badConntrack = [
   '-m state --ctstate NEW',
   '-m state --state NEW --state INVALID',
 ];
-const odd = [
-  '-m conntrack --ctorigsrcport 65536',
-  '-m conntrack --ctorigsrcport 10:5',
-  '-m conntrack --ctexpire 10:5',
-];
+const odd = ['-m conntrack --ctorigsrcport 65536'];
 
 conformance(test, 'conntrack', {
   families: ['ipv4'],

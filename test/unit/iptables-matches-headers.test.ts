@@ -49,7 +49,7 @@ const refused: [string, RegExp, object, (string | undefined)?, Family?][] = [
   ],
   ['u32', /tests\[0\]\.steps: /, u32({ offset: 0, steps: null, values: [1] })],
   ['u32', /tests\[0\]\.values: /, u32({ offset: 0, values: [] })],
-  ['u32', /reversed/, u32({ offset: 0, values: [[2, 1]] })],
+  ['u32', /values\[0\]: .*\{ from, to \}/, u32({ offset: 0, values: [[1, 2]] })],
   ['u32', /tests\[0\]\.x: no such field/, u32({ offset: 0, values: [1], x: 1 })],
   ['bpf', /needs bytecode/, {}],
   ['bpf', /together/, { bytecode: [{ code: 6, jt: 0, jf: 0, k: 0 }], objectPinned: '/x' }],

@@ -30,7 +30,7 @@ const matches: Match[] = [
   },
   { name: 'connlimit', above: 5 },
   { name: 'connlimit', upto: 5, mask: 24, daddr: true },
-  { name: 'connbytes', connbytes: { not: [5n, 10n] }, mode: 'avgpkt', dir: 'both' },
+  { name: 'connbytes', connbytes: { not: { from: 5n, to: 10n } }, mode: 'avgpkt', dir: 'both' },
   { name: 'connbytes', connbytes: 5n, mode: 'bytes', dir: 'original' },
   { name: 'recent', update: { not: true }, seconds: 5, hitcount: 3, list: 'x', mask: '255.0.0.0' },
   { name: 'recent', set: true, list: 'DEFAULT', rdest: true },
@@ -55,13 +55,13 @@ const matches: Match[] = [
   { name: 'connlabel', label: { not: 127 }, set: true },
   { name: 'socket', transparent: true, restoreSkmark: true },
   { name: 'pkttype', pktType: { not: 'otherhost' } },
-  { name: 'length', length: { not: [5, 10] } },
+  { name: 'length', length: { not: { from: 5, to: 10 } } },
   { name: 'tos', tos: { not: { value: 16, mask: 63 } } },
   { name: 'dscp', dscp: { not: 46 } },
   { name: 'ttl', eq: { not: 64 } },
   { name: 'ttl', lt: 5 },
   { name: 'ecn', tcpEce: { not: true }, ipEct: 3 },
-  { name: 'tcpmss', mss: { not: [500, 1500] } },
+  { name: 'tcpmss', mss: { not: { from: 500, to: 1500 } } },
   { name: 'cluster', localNodemask: { not: 5 }, totalNodes: 3, hashSeed: 0xdeadbeef },
   { name: 'cpu', cpu: { not: 1 } },
   { name: 'devgroup', srcGroup: { not: { value: 1, mask: 255 } }, dstGroup: 7 },
@@ -163,8 +163,8 @@ test('wrong typed matches are refused with the path of the field', async () => {
   await bad({ name: 'connlimit', above: 5, mask: -1 }, at('\\.mask: '));
   const bytes = { name: 'connbytes', mode: 'bytes', dir: 'both' };
   await bad({ ...bytes, connbytes: 5 }, at('\\.connbytes: '), TypeError);
-  await bad({ ...bytes, connbytes: [5n, 3n] }, at('\\.connbytes: .*reversed'));
-  await bad({ ...bytes, connbytes: { not: [5n, 5n] } }, at(': .*negate'));
+  await bad({ ...bytes, connbytes: { from: 5n, to: 3n } }, at('\\.connbytes: .*reversed'));
+  await bad({ ...bytes, connbytes: { not: { from: 5n, to: 5n } } }, at(': .*negate'));
   await bad({ name: 'recent', set: true, seconds: 5 }, at(': seconds goes with'));
   await bad({ name: 'recent', set: true, rcheck: true }, at('\\.set: .*rcheck'));
   await bad({ name: 'recent', rcheck: true, reap: true }, at('\\.reap: needs .*seconds'));

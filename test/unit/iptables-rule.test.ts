@@ -18,8 +18,12 @@ test('a typed rule survives its bytes', () => {
     in: 'eth+',
     out: { not: 'lo' },
     matches: [
-      { name: 'tcp', dport: [80, 90], tcpFlags: { not: { mask: ['SYN', 'ACK'], set: ['SYN'] } } },
-      { name: 'conntrack', ctstate: ['NEW', 'ESTABLISHED'], ctexpire: { not: [1, 5] } },
+      {
+        name: 'tcp',
+        dport: { from: 80, to: 90 },
+        tcpFlags: { not: { mask: ['SYN', 'ACK'], set: ['SYN'] } },
+      },
+      { name: 'conntrack', ctstate: ['NEW', 'ESTABLISHED'], ctexpire: { not: { from: 1, to: 5 } } },
       { name: 'limit', rate: { count: 7, per: 'minute' }, burst: 30 },
     ],
     target: { name: 'LOG', prefix: 'INVALID: ', level: 'info' },
@@ -94,8 +98,17 @@ test('older revisions decode, keep their revision and encode the same', () => {
     { name: 'CT', revision: 0, notrack: true, zone: 5 },
     { name: 'CT', revision: 1, timeout: 'short', ctevents: ['new', 'destroy'] },
     { name: 'CONNMARK', revision: 1, saveMark: { nfmask: 1, ctmask: 2 } },
-    { name: 'DNAT', revision: 0, toDestination: { address: '1.2.3.4', port: [80, 90] } },
-    { name: 'DNAT', revision: 1, toDestination: { address: ['1.2.3.4', '1.2.3.9'] }, random: true },
+    {
+      name: 'DNAT',
+      revision: 0,
+      toDestination: { address: '1.2.3.4', port: { from: 80, to: 90 } },
+    },
+    {
+      name: 'DNAT',
+      revision: 1,
+      toDestination: { address: { from: '1.2.3.4', to: '1.2.3.9' } },
+      random: true,
+    },
     { name: 'NOTRACK' },
   ];
   for (const target of targets) assert.equal(decoded({ protocol: 'tcp', target }).target, target);
@@ -217,7 +230,10 @@ test('bad typed rules are refused with the path', async () => {
   await bad({ matches: [{ name: 'mark', revision: 7, mark: 1 }] }, /\.revision: expected one of 1/);
   await bad({ matches: [{ name: 'limit', burst: { not: 5 } }] }, /\.burst: cannot be negated/);
   await bad({ matches: [{ name: 'tcp', dport: 5 }] }, /^rule\.matches\[0\]: .* -p tcp/);
-  await bad({ protocol: 'tcp', matches: [{ name: 'tcp', dport: [5, 3] }] }, /dport: .*reversed/);
+  await bad(
+    { protocol: 'tcp', matches: [{ name: 'tcp', dport: { from: 5, to: 3 } }] },
+    /dport: .*reversed/,
+  );
   await bad({ matches: [{ name: 'icmp6', icmpv6Type: 1 }] }, /^rule\.matches\[0\]\.name: /);
   await bad({ matches: [{ name: 'comment', comment: 'x'.repeat(256) }] }, /\.comment: /);
   await bad({ matches: [{ name: 'comment', comment: 'a\nb' }] }, /line break/);
@@ -244,7 +260,7 @@ test('an older kernel gets an older revision, or an error that says what it lack
   const raw = encodeRule({ matches: [{ name: 'conntrack', ctorigsrcport: 5 }] }, older);
   assert.is(splitEntry(raw, 'ipv4').matches[0]!.revision, 2);
   await throws(TypeError, /ctorigsrcport: expected one port \(revision 2 has no ranges\)/, () =>
-    encodeRule({ matches: [{ name: 'conntrack', ctorigsrcport: [5, 6] }] }, older),
+    encodeRule({ matches: [{ name: 'conntrack', ctorigsrcport: { from: 5, to: 6 } }] }, older),
   );
 });
 

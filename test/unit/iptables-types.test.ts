@@ -13,6 +13,12 @@ const wrongMatches: Match[] = [
   { name: 'conntrack', ctstate: ['FRESH'] },
   // @ts-expect-error: a port is a number
   { name: 'tcp', dport: '80' },
+  // @ts-expect-error: a range is { from, to }
+  { name: 'tcp', dport: [80, 443] },
+  // @ts-expect-error: ranges in a list as well
+  { name: 'multiport', dports: [[80, 443]] },
+  // @ts-expect-error: a range is { from, to }
+  { name: 'length', length: [1, 2] },
   // @ts-expect-error: cannot be negated
   { name: 'limit', burst: { not: 5 } },
   // @ts-expect-error: the mark is missing

@@ -94,6 +94,19 @@ function CT(revision: 0 | 1 | 2) {
     size: hasTimeout ? 72 : 40,
     userSize: hasTimeout ? 64 : 32,
     tables: ['raw'],
+    // `-j NOTRACK` has no options.
+    unsaid: ({ name: _, revision: __, alias, notrack: ___, ...value }) =>
+      alias !== undefined && Object.keys(value).length > 0,
+    // One zone for each direction is the zone; 0 is what there is without one.
+    meaning({ zone, zoneOrig, zoneReply, ...rest }) {
+      const whole = zone ?? (zoneReply === undefined ? undefined : zoneOrig);
+      if (whole !== undefined) return whole === 0 ? rest : { ...rest, zone: whole };
+      return {
+        ...rest,
+        ...(zoneOrig && { zoneOrig }),
+        ...(zoneReply && { zoneReply }),
+      };
+    },
     fields: {
       notrack: { options: ['notrack'], type: given, store: flagBit(0, flag.notrack, 16) },
       helper: {

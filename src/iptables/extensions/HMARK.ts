@@ -175,5 +175,12 @@ export const HMARK = target<HmarkTarget>({
     },
   },
   spellings: [{ option: 'hmark-tuple', parse: chooseTuple }],
+  // `--hmark-tuple src` fills all 128 bits, of which IPv4 has the first 32.
+  meaning(value, { family }) {
+    if (family !== 'ipv4') return value;
+    const cut = (key: 'srcPrefix' | 'dstPrefix') =>
+      value[key] === undefined ? {} : { [key]: Math.min(value[key], 32) };
+    return { ...value, ...cut('srcPrefix'), ...cut('dstPrefix') };
+  },
   check,
 });

@@ -17,7 +17,7 @@ export interface LedTarget extends Known {
 }
 
 const prefix = 'netfilter-';
-/** What stands for `inf`; iptables-save prints it as -1, which iptables does not read. */
+/** What stands for `inf`; iptables-save prints it as -1, with a sign also others, and does not read that. */
 const infinite = 0xffffffff;
 
 const delay: ValueType<number | 'inf'> = {
@@ -29,7 +29,7 @@ const delay: ValueType<number | 'inf'> = {
     if (value === undefined) throw badRange(at.path, 'milliseconds in 0…4294967295, or inf', text);
     return value === infinite ? 'inf' : value;
   },
-  print: (value) => String(value === 'inf' ? -1 : value | 0),
+  print: String,
 };
 
 export const LED = target<LedTarget>({

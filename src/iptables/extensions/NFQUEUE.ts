@@ -4,13 +4,13 @@ import type { Known, Place, ValueType } from './define.js';
 import { both, refused, target } from './define.js';
 import type { Range } from './stores.js';
 import { flagBit, u16 } from './stores.js';
-import { given, number, range, two } from './values.js';
+import { given, number, printRange, range, rangeOf } from './values.js';
 
 export interface NfqueueTarget extends Known {
   readonly name: 'NFQUEUE';
   /** The queue, 0…65535; 0 unless given. Not beside `balance`. */
   readonly num?: number;
-  /** The first and the last of several queues, between which flows are spread. Revision 1. */
+  /** Several queues, from the first to the last, between which flows are spread. Revision 1. */
   readonly balance?: Range;
   /** Let packets pass while no program listens, instead of dropping them. Revision 2. */
   readonly bypass?: true;
@@ -24,27 +24,27 @@ const total = u16(2);
 
 const queues = range({ max: 65535 });
 
-function enough([from, to]: readonly [number, number], at: Place): Range {
+function enough({ from, to }: Range, at: Place): Range {
   if (from >= to) throw refused(at.path, `the range ${from}…${to} is not from lower to higher`);
   // The number of queues is stored in 16 bits; nfqueue_tg_check() refuses what 65536 becomes.
   if (to - from === 65535) throw refused(at.path, 'at most 65535 queues');
-  return [from, to];
+  return { from, to };
 }
 
 const balance: ValueType<Range> = {
   arity: 1,
   check(value, at) {
-    const [from, to] = two(value, at, '[first, last]');
+    const ends = rangeOf(value, at, 'the first and the last queue:');
     const one = number(65535);
-    const low = one.check(from, { ...at, path: `${at.path}[0]` });
-    return enough([low, one.check(to, { ...at, path: `${at.path}[1]` })], at);
+    const from = one.check(ends.from, { ...at, path: `${at.path}.from` });
+    return enough({ from, to: one.check(ends.to, { ...at, path: `${at.path}.to` }) }, at);
   },
   parse(text, at) {
     if (!text.includes(':')) throw badRange(at.path, 'two queues with : between', text);
     const both = queues.parse(text, at);
-    return enough(typeof both === 'number' ? [both, both] : both, at);
+    return enough(typeof both === 'number' ? { from: both, to: both } : both, at);
   },
-  print: (value) => value.join(':'),
+  print: (value) => printRange(value, ':'),
 };
 
 const absent = { read: () => undefined, write: () => void 0 };
@@ -82,9 +82,9 @@ function NFQUEUE(revision: 0 | 1 | 2 | 3) {
                 read(payload, cx) {
                   const count = total.read(payload, cx)!;
                   const from = first.read(payload, cx)!;
-                  return count < 2 ? undefined : [from, from + count - 1];
+                  return count < 2 ? undefined : { from, to: from + count - 1 };
                 },
-                write(payload, [from, to], cx) {
+                write(payload, { from, to }, cx) {
                   first.write(payload, from, cx);
                   total.write(payload, to - from + 1, cx);
                 },

@@ -62,8 +62,6 @@ function field(option: string, at: number, lengthAt: number): Field<string, fals
         u8(lengthAt).write(payload, Number(length), cx);
       },
     },
-    // iptables-save leaves out the prefix that says nothing.
-    print: (value) => (value === '::/0' ? '' : `--${option} ${value}`),
   };
 }
 

@@ -1,6 +1,6 @@
 // Target REJECT: drop and answer (struct ipt_reject_info, ip6t_reject_info). Table filter.
 import type { Known, Place } from './define.js';
-import { ipv4, ipv6, refused, target } from './define.js';
+import { hasProtocol, ipv4, ipv6, refused, target } from './define.js';
 import { coded, u32 } from './stores.js';
 import { oneOf } from './values.js';
 
@@ -75,7 +75,7 @@ function REJECT(family: 'ipv4' | 'ipv6') {
     },
     check(value, at: Place) {
       // reject_tg_check() in ipt_REJECT.c and ip6t_REJECT.c.
-      if (value.with === 'tcp-reset' && (at.protocol !== 6 || at.protocolInverted)) {
+      if (value.with === 'tcp-reset' && !hasProtocol(at, [6])) {
         throw refused(at.path, 'tcp-reset needs a rule with -p tcp');
       }
     },

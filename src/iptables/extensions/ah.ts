@@ -19,9 +19,9 @@ export interface AhMatch extends Known {
 const most = 0xffffffff;
 const ahspi = {
   options: ['ahspi'],
-  type: range({ max: most }),
+  type: range({ max: most, reversed: true }),
   store: pair(u32(0), u32(4)),
-  default: [0, most] as Range,
+  default: { from: 0, to: most } as Range,
 };
 const never = { store: { read: () => undefined, write: () => void 0 } };
 

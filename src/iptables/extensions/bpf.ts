@@ -163,6 +163,11 @@ export const bpf1 = match<BpfMatch>({
   families: both,
   size: 528,
   userSize: 520,
+  // Beside a path the descriptor is not looked at.
+  meaning({ objectFd, ...rest }) {
+    const used = objectFd !== undefined && rest.objectPinned === undefined;
+    return used ? { ...rest, objectFd } : rest;
+  },
   fields: {
     bytecode: {
       options: ['bytecode'],

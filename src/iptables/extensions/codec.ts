@@ -1,7 +1,7 @@
 // Bytes ↔ typed form ↔ text of one extension, driven by its description. Knows the machinery of
 // fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
 import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
-import { isNot, onlyNot, refused, refusedType } from './define.js';
+import { hasProtocol, isNot, onlyNot, refused, refusedType, unknownProtocol } from './define.js';
 import { scratch } from './stores.js';
 
 /** A typed extension as the machinery sees it. */
@@ -150,7 +150,24 @@ export function decodeAt(
       return raw('does not round-trip');
     }
   }
+  const refusal = refusalOf(extension, typed, cx);
+  if (refusal !== undefined) return raw(`holds what no text can say: ${refusal}`);
   return deepFreeze(typed);
+}
+
+const fieldName: Naming = (field) => field ?? 'it';
+
+/** Why what was read could not be written again: a table can hold more than iptables takes. */
+function refusalOf(extension: Extension, typed: Typed, cx: Codec): string | undefined {
+  const { family, names, sets } = cx;
+  const protocol = unknownProtocol;
+  try {
+    const place = { family, names, sets, path: '', protocol, protocolInverted: false };
+    check(extension, typed, place, fieldName);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function missingField(extension: Extension, typed: Typed): string | undefined {
@@ -303,7 +320,7 @@ function checkCompany(
 // xt_check_match() and xt_check_target(): an extension bound to a protocol.
 function checkProtocol(extension: Extension, at: Place): void {
   const allowed = extension.protocols!;
-  if (!at.protocolInverted && allowed.includes(at.protocol)) return;
+  if (hasProtocol(at, allowed)) return;
   const names = allowed.map((number) => at.names.protocolName(number) ?? number).join(', ');
   throw refused(at.path, `the kernel takes ${extension.name} only in a rule with -p ${names}`);
 }
@@ -311,12 +328,21 @@ function checkProtocol(extension: Extension, at: Place): void {
 /** The text of an extension: ` -m name --option …` or ` -j NAME --option …`. */
 export function print(extension: Extension, typed: Typed, cx: Codec): string {
   const lead = extension.kind === 'match' ? ' -m ' : ' -j ';
+  if (extension.unsaid?.(typed, cx))
+    return `${lead}${extension.name}${rawText(extension, typed, cx)}`;
   const { alias } = extension;
   if (alias !== undefined && Object.entries(alias.preset).every(([k, v]) => same(typed[k], v))) {
     return `${lead}${alias.name}${alias.print(typed, cx)}`;
   }
   const text = extension.print?.(typed, cx) ?? printFields(extension, typed, cx);
   return `${lead}${extension.name}${text}`;
+}
+
+/** The bytes as text: what `--raw-payload` takes. */
+function rawText(extension: Extension, typed: Typed, cx: Codec): string {
+  const payload = new Uint8Array(extension.size);
+  writeFields(extension, typed, new DataView(payload.buffer), cx);
+  return ` --raw-payload ${extension.revision}:${Buffer.from(payload).toString('hex')}`;
 }
 
 /** Field after field, in the order of the description. */
@@ -338,7 +364,8 @@ export function printFields(
     }
     const option = field.options?.[0];
     if (option === undefined) continue;
-    if (field.default !== undefined && same(value, field.default)) continue;
+    // Negated, a default says that nothing matches; iptables-save 1.8.9 loses that, later ones do not.
+    if (!not && field.default !== undefined && same(value, field.default)) continue;
     text += `${not ? ' !' : ''} --${option}`;
     if (field.type.arity === 1) text += ` ${field.type.print(value, cx)}`;
   }

@@ -4,11 +4,12 @@ import { badRange } from '../../errors.js';
 import { leadingNumber } from '../ip-text.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, isNot, match, refused } from './define.js';
+import type { Range } from './stores.js';
 import { coded, u8, u64 } from './stores.js';
-import { bigintAt, oneOf, two } from './values.js';
+import { bigintAt, oneOf, printRange, rangeOf } from './values.js';
 
 /** At least so much, or both ends of a range. */
-export type Amount = bigint | readonly [from: bigint, to: bigint];
+export type Amount = bigint | Range<bigint>;
 
 export interface ConnbytesMatch extends Known {
   readonly name: 'connbytes';
@@ -22,24 +23,24 @@ export interface ConnbytesMatch extends Known {
 const max = 0xffff_ffff_ffff_ffffn;
 
 function one(given: unknown, at: Place): bigint {
-  const value = bigintAt(given, at.path, 'a bigint or [from, to]');
+  const value = bigintAt(given, at.path, 'a bigint or { from, to }');
   if (value < 0n || value > max) throw badRange(at.path, 'an integer of 64 bits', value);
   return value;
 }
 
 function ordered(from: bigint, to: bigint, at: Place): Amount {
   if (from > to) throw refused(at.path, `the range ${from}…${to} is reversed`);
-  return to === max ? from : [from, to];
+  return to === max ? from : { from, to };
 }
 
 const amount: ValueType<Amount> = {
   arity: 1,
   check(value, at) {
-    if (!Array.isArray(value)) return one(value, at);
-    const [from, to] = two(value, at, 'a bigint or [from, to]');
+    if (typeof value !== 'object' || value === null) return one(value, at);
+    const { from, to } = rangeOf(value, at, 'a bigint');
     return ordered(
-      one(from, { ...at, path: `${at.path}[0]` }),
-      one(to, { ...at, path: `${at.path}[1]` }),
+      one(from, { ...at, path: `${at.path}.from` }),
+      one(to, { ...at, path: `${at.path}.to` }),
       at,
     );
   },
@@ -53,7 +54,7 @@ const amount: ValueType<Amount> = {
     if (more !== undefined) throw badRange(at.path, 'from[:[to]]', text);
     return ordered(read(fromText, 0n), toText === undefined ? max : read(toText, max), at);
   },
-  print: (value) => (typeof value === 'bigint' ? String(value) : value.join(':')),
+  print: (value) => printRange(value, ':'),
 };
 
 function whole(text: string): bigint | undefined {
@@ -78,10 +79,10 @@ const store: Store<Amount> = {
   read(payload, cx) {
     const [a, b] = [u64(0).read(payload, cx)!, u64(8).read(payload, cx)!];
     const [from, to] = a <= b ? [a, b] : [b, a];
-    return to === max ? from : [from, to];
+    return to === max ? from : { from, to };
   },
   write(payload, value, cx) {
-    const [from, to] = typeof value === 'bigint' ? [value, max] : value;
+    const { from, to } = typeof value === 'bigint' ? { from: value, to: max } : value;
     u64(0).write(payload, from, cx);
     u64(8).write(payload, to, cx);
   },
@@ -116,7 +117,7 @@ export const connbytes = match<ConnbytesMatch>({
   check({ connbytes }, at) {
     if (!isNot(connbytes)) return;
     const value = connbytes.not as Amount;
-    const [from, to] = typeof value === 'bigint' ? [value, max] : value;
+    const { from, to } = typeof value === 'bigint' ? { from: value, to: max } : value;
     // The payload has no other sign of the negation.
     if (from === to) throw refused(at.path, 'the kernel cannot negate a single amount');
   },

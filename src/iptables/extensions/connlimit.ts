@@ -97,6 +97,9 @@ export const connlimit = match<ConnlimitMatch>({
   check(value, at) {
     if ((value.upto ?? value.above) === undefined) throw refused(at.path, 'needs upto or above');
   },
+  meaning({ mask, ...rest }, cx) {
+    return mask === undefined || mask >= bits(cx) ? rest : { ...rest, mask };
+  },
   print(value, cx) {
     const condition =
       value.upto === undefined

@@ -4,7 +4,7 @@ import { badRange, badType } from '../../errors.js';
 import type { Known, Not, Spelling, Store, ValueType } from './define.js';
 import { both, isNot, match, refused } from './define.js';
 import type { Network } from './networks.js';
-import { networkField, networkType } from './networks.js';
+import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
 import type { Range } from './stores.js';
 import { be16, bit, bitNames, mapped, pair, u8, u16, u32 } from './stores.js';
 import { namesOf, oneOf, ports, protocol, range } from './values.js';
@@ -125,6 +125,8 @@ function conntrack(revision: 1 | 2 | 3) {
     revision,
     families: both,
     size: { 1: 152, 2: 160, 3: 168 }[revision],
+    unsaid: hasOddMask,
+    meaning: hostsBare,
     fields: {
       ctstate: {
         options: ['ctstate'],
@@ -164,25 +166,25 @@ function conntrack(revision: 1 | 2 | 3) {
       },
       ctorigsrcport: {
         options: ['ctorigsrcport'],
-        type: ports(undefined, true),
+        type: ports(undefined, true, true),
         store: portStore(revision, 0),
         ...given(flag.origsrcport),
       },
       ctorigdstport: {
         options: ['ctorigdstport'],
-        type: ports(undefined, true),
+        type: ports(undefined, true, true),
         store: portStore(revision, 1),
         ...given(flag.origdstport),
       },
       ctreplsrcport: {
         options: ['ctreplsrcport'],
-        type: ports(undefined, true),
+        type: ports(undefined, true, true),
         store: portStore(revision, 2),
         ...given(flag.replsrcport),
       },
       ctrepldstport: {
         options: ['ctrepldstport'],
-        type: ports(undefined, true),
+        type: ports(undefined, true, true),
         store: portStore(revision, 3),
         ...given(flag.repldstport),
       },
@@ -194,7 +196,7 @@ function conntrack(revision: 1 | 2 | 3) {
       },
       ctexpire: {
         options: ['ctexpire'],
-        type: range({ max: 0xffffffff }),
+        type: range({ max: 0xffffffff, reversed: true }),
         store: pair(u32(128), u32(132)),
         ...given(flag.expires),
       },

@@ -35,7 +35,7 @@ const types = {
 } as const;
 
 // Resolved with getaddrinfo upstream: decimal, and names of any protocol.
-const port = ports(undefined, true);
+const port = ports(undefined, true, true);
 const typeList: ValueType<readonly DccpType[]> = namesOf(Object.keys(types) as DccpType[], {
   anyCase: true,
   lenient: true,

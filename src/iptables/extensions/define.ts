@@ -39,10 +39,22 @@ export interface Codec {
 export interface Place extends Codec {
   /** `rule.matches[0].sport` or `-m tcp --sport`. */
   readonly path: string;
-  /** The rule's protocol number, 0 where it has none (yet: iptables looks at what came before). */
+  /**
+   * The rule's protocol number, 0 where it has none (yet: iptables looks at what came before), and
+   * `unknownProtocol` where bytes are looked at without their rule. `hasProtocol` compares it.
+   */
   readonly protocol: number;
   /** `! -p`. */
   readonly protocolInverted: boolean;
+}
+
+/** Of bytes that the kernel took: what it asks of the rule's protocol is fulfilled. */
+export const unknownProtocol = -1;
+
+/** Does the rule say `-p` one of these? */
+export function hasProtocol(at: Place, protocols: readonly number[]): boolean {
+  if (at.protocol === unknownProtocol) return true;
+  return !at.protocolInverted && protocols.includes(at.protocol);
 }
 
 /** Where an option's argument stands. */
@@ -171,6 +183,13 @@ export interface Definition<V extends { readonly name: string }> {
   clean?(payload: Uint8Array): void;
   /** Turns what the options said into the typed form (text only). */
   finish?(draft: Draft<V>, at: Place): void;
+  /**
+   * The form by which rules are compared, for values that differ and say the same to the kernel: all
+   * bits of an address as a mask, or no mask.
+   */
+  meaning?(value: V, cx: Pick<Codec, 'family'>): V;
+  /** Whether no option says all of it: it is printed as `--raw-payload` then. */
+  unsaid?(value: V, cx: Pick<Codec, 'family'>): boolean;
   /** What fields may not say together; throws `refused(at.path, …)`. Text and typed form alike. */
   check?(value: V, at: Place): void;
   /** The options as printed, instead of field after field. */
@@ -181,7 +200,10 @@ export type Kind = 'match' | 'target';
 
 /** A definition with its kind; `V` lives on only in the type of the lists. */
 export interface Extension<V extends { readonly name: string } = { readonly name: string }>
-  extends Omit<Definition<V>, 'fields' | 'spellings' | 'alias' | 'finish' | 'check' | 'print'> {
+  extends Omit<
+    Definition<V>,
+    'fields' | 'spellings' | 'alias' | 'finish' | 'check' | 'print' | 'meaning' | 'unsaid'
+  > {
   readonly kind: Kind;
   readonly userSize: number;
   readonly fields: readonly AnyField[];
@@ -190,6 +212,12 @@ export interface Extension<V extends { readonly name: string } = { readonly name
   readonly finish: ((draft: Draft<Record<string, unknown>>, at: Place) => void) | undefined;
   readonly check: ((value: Record<string, unknown>, at: Place) => void) | undefined;
   readonly print: ((value: Record<string, unknown>, cx: Codec) => string) | undefined;
+  readonly meaning:
+    | ((value: Record<string, unknown>, cx: Pick<Codec, 'family'>) => Record<string, unknown>)
+    | undefined;
+  readonly unsaid:
+    | ((value: Record<string, unknown>, cx: Pick<Codec, 'family'>) => boolean)
+    | undefined;
   /** Carries the type only. */
   readonly shape?: V;
 }
@@ -217,6 +245,8 @@ function extension<V extends { readonly name: string }>(
     finish: definition.finish as Extension['finish'],
     check: definition.check as Extension['check'],
     print: definition.print as Extension['print'],
+    meaning: definition.meaning as Extension['meaning'],
+    unsaid: definition.unsaid as Extension['unsaid'],
   };
 }
 

@@ -1,7 +1,7 @@
 // Target ECN: takes explicit congestion notification out of packets, or sets its bits (struct
 // ipt_ECN_info). IPv4, table mangle.
 import type { Known, Store } from './define.js';
-import { ipv4, refused, target } from './define.js';
+import { hasProtocol, ipv4, refused, target } from './define.js';
 import { bit, mapped, u8 } from './stores.js';
 import { number } from './values.js';
 
@@ -68,7 +68,7 @@ export const ECN = target<EcnTarget>({
     }
     // ecn_tg_check() in ipt_ECN.c.
     const tcp = value.tcpEce ?? value.tcpCwr;
-    if (tcp !== undefined && (at.protocol !== 6 || at.protocolInverted)) {
+    if (tcp !== undefined && !hasProtocol(at, [6])) {
       throw refused(at.path, 'the bits of the TCP header need a rule with -p tcp');
     }
   },

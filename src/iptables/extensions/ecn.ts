@@ -1,6 +1,6 @@
 // Match ecn: explicit congestion notification in IP and TCP (struct xt_ecn_info).
 import type { Known, Not } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, hasProtocol, match, refused } from './define.js';
 import { bit, nothing, u8 } from './stores.js';
 import { given, number } from './values.js';
 
@@ -50,7 +50,7 @@ export const ecn = match<EcnMatch>({
       throw refused(at.path, 'needs ipEct, tcpEce or tcpCwr');
     }
     // ecn_mt_check4() and ecn_mt_check6() in xt_ecn.c.
-    if (tcp !== undefined && (at.protocol !== 6 || at.protocolInverted)) {
+    if (tcp !== undefined && !hasProtocol(at, [6])) {
       throw refused(at.path, 'the flags of TCP need a rule with -p tcp');
     }
   },

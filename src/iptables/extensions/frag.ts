@@ -31,11 +31,11 @@ export const frag = match<FragMatch>({
   fields: {
     fragid: {
       options: ['fragid'],
-      type: range({ max: most }),
+      type: range({ max: most, reversed: true }),
       store: pair(u32(0), u32(4)),
       present: bit(12, 1),
       invert: bit(13, 1),
-      default: [0, most],
+      default: { from: 0, to: most },
       shown: true,
     },
     fraglen: {
@@ -59,5 +59,11 @@ export const frag = match<FragMatch>({
       store: flagBit(12, 0x20),
       excludes: ['fragmore'],
     },
+  },
+  // All of them is what the kernel compares with where the option is not given.
+  meaning({ fragid: range, ...rest }) {
+    const isAll =
+      typeof range === 'object' && 'from' in range && range.from === 0 && range.to === most;
+    return range === undefined || isAll ? rest : { ...rest, fragid: range };
   },
 });

@@ -174,6 +174,12 @@ const orNothing = (store: Store<number>): Store<number> =>
 
 const absent = { read: () => undefined, write: () => void 0 };
 
+function isUnsaid(given: Rate | ByteRate | undefined): boolean {
+  if (given === undefined) return false;
+  if (isByteRate(given)) return given.bytes === 0 || given.cost !== undefined;
+  return given.period !== undefined;
+}
+
 function hashlimit(revision: 1 | 2 | 3) {
   const layout = layouts[revision];
   const { scale, maxBurst } = layout;
@@ -256,6 +262,12 @@ function hashlimit(revision: 1 | 2 | 3) {
     families: both,
     size: layout.userSize + 8,
     userSize: layout.userSize,
+    // Rates between those that texts have, and less than a byte, which iptables-save prints as 0.
+    unsaid: ({ upto, above }) => isUnsaid(upto) || isUnsaid(above),
+    // Looked at where the interval is what limits.
+    meaning({ rateInterval, ...rest }) {
+      return rest.rateMatch && rateInterval !== undefined ? { ...rest, rateInterval } : rest;
+    },
     fields: {
       upto: {
         type: rate,

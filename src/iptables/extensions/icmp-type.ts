@@ -2,11 +2,11 @@
 // extension itself.
 import { badRange, badType } from '../../errors.js';
 import { wholeNumber } from '../ip-text.js';
-import type { Store, ValueType } from './define.js';
+import type { Not, Store, ValueType } from './define.js';
 import { isNot, refused } from './define.js';
 import type { Range } from './stores.js';
 import { pair, u8 } from './stores.js';
-import { integer, two } from './values.js';
+import { integer, rangeOf } from './values.js';
 
 /** A type with any code, or with one code (the kernel can also hold a range of codes). */
 export type IcmpType = number | { readonly type: number; readonly code: number | Range };
@@ -14,13 +14,13 @@ export type IcmpType = number | { readonly type: number; readonly code: number |
 /** Names in text: type alone, or type and code. */
 export type IcmpNames = Readonly<Record<string, readonly [type: number, code?: number]>>;
 
-const anyCode = [0, 255] as const;
+const anyCode: Range = { from: 0, to: 255 };
 
 export const icmpStore: Store<IcmpType> = {
   read(payload, cx) {
     const type = u8(0).read(payload, cx)!;
     const code = pair(u8(1), u8(2)).read(payload, cx)!;
-    const any = typeof code !== 'number' && code[0] === anyCode[0] && code[1] === anyCode[1];
+    const any = typeof code !== 'number' && code.from === anyCode.from && code.to === anyCode.to;
     return any ? type : { type, code };
   },
   write(payload, value, cx) {
@@ -29,6 +29,12 @@ export const icmpStore: Store<IcmpType> = {
     pair(u8(1), u8(2)).write(payload, code, cx);
   },
 };
+
+/** iptables has no text for a range of codes, and shows its first. */
+export function hasCodeRange(given: Not<IcmpType>): boolean {
+  const value = isNot(given) ? given.not : given;
+  return typeof value === 'object' && typeof value.code === 'object';
+}
 
 /** Reads names by any unambiguous beginning, without regard to case. */
 export function icmpType(names: IcmpNames, what: string): ValueType<IcmpType> {
@@ -44,11 +50,12 @@ export function icmpType(names: IcmpNames, what: string): ValueType<IcmpType> {
         integer(given, { ...at, path: `${at.path}.${key}` }, 0, 255);
       const low = in8(type, 'type');
       if (typeof code === 'number') return { type: low, code: in8(code, 'code') };
-      const [from, to] = two(code, { ...at, path: `${at.path}.code` }, 'a number or [from, to]');
-      const range = [in8(from, 'code[0]'), in8(to, 'code[1]')] as const;
-      if (range[0] > range[1]) throw refused(`${at.path}.code`, 'the range is reversed');
-      if (range[0] === 0 && range[1] === 255) return low;
-      return { type: low, code: range[0] === range[1] ? range[0] : range };
+      const ends = rangeOf(code, { ...at, path: `${at.path}.code` }, 'a number');
+      const from = in8(ends.from, 'code.from');
+      const to = in8(ends.to, 'code.to');
+      if (from > to) throw refused(`${at.path}.code`, 'the range is reversed');
+      if (from === 0 && to === 255) return low;
+      return { type: low, code: from === to ? from : { from, to } };
     },
     parse(text, at) {
       const lower = text.toLowerCase();
@@ -69,8 +76,7 @@ export function icmpType(names: IcmpNames, what: string): ValueType<IcmpType> {
     },
     print(value) {
       if (typeof value === 'number') return String(value);
-      // iptables has no text for a range of codes and shows its first.
-      return `${value.type}/${typeof value.code === 'number' ? value.code : value.code[0]}`;
+      return `${value.type}/${typeof value.code === 'number' ? value.code : value.code.from}`;
     },
   };
 }

@@ -1,8 +1,8 @@
 // Match icmp: type and code of ICMP (struct ipt_icmp). IPv4.
 import type { Known, Not } from './define.js';
-import { ipv4, match } from './define.js';
+import { ipv4, isNot, match } from './define.js';
 import type { IcmpNames, IcmpType } from './icmp-type.js';
-import { icmpStore, icmpType } from './icmp-type.js';
+import { hasCodeRange, icmpStore, icmpType } from './icmp-type.js';
 import { bit } from './stores.js';
 
 export interface IcmpMatch extends Known {
@@ -54,6 +54,7 @@ const names: IcmpNames = {
   'address-mask-reply': [18],
 };
 const type = icmpType(names, 'ICMP type');
+const anyType = 255;
 
 export const icmp = match<IcmpMatch>({
   name: 'icmp',
@@ -61,13 +62,14 @@ export const icmp = match<IcmpMatch>({
   families: ipv4,
   size: 8,
   protocols: [1],
+  unsaid: ({ icmpType }) => hasCodeRange(icmpType),
   fields: {
     icmpType: {
       options: ['icmp-type'],
       type: {
         ...type,
         print(value, cx) {
-          const isAny = (typeof value === 'number' ? value : value.type) === 255;
+          const isAny = (typeof value === 'number' ? value : value.type) === anyType;
           return isAny ? 'any' : type.print(value, cx);
         },
       },
@@ -75,5 +77,11 @@ export const icmp = match<IcmpMatch>({
       invert: bit(3, 1),
       required: true,
     },
+  },
+  // icmp_type_code_match() looks at no code where the type is 255.
+  meaning({ icmpType, ...rest }) {
+    const value = isNot(icmpType) ? icmpType.not : icmpType;
+    if (typeof value === 'number' || value.type !== anyType) return { ...rest, icmpType };
+    return { ...rest, icmpType: isNot(icmpType) ? { not: anyType } : anyType };
   },
 });

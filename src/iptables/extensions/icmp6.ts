@@ -2,7 +2,7 @@
 import type { Known, Not } from './define.js';
 import { ipv6, match } from './define.js';
 import type { IcmpNames, IcmpType } from './icmp-type.js';
-import { icmpStore, icmpType } from './icmp-type.js';
+import { hasCodeRange, icmpStore, icmpType } from './icmp-type.js';
 import { bit } from './stores.js';
 
 export interface Icmp6Match extends Known {
@@ -48,6 +48,7 @@ export const icmp6 = match<Icmp6Match>({
   size: 8,
   protocols: [58],
   moduleNames: ['icmpv6', 'ipv6-icmp'],
+  unsaid: ({ icmpv6Type }) => hasCodeRange(icmpv6Type),
   fields: {
     icmpv6Type: {
       options: ['icmpv6-type'],

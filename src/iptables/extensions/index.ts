@@ -231,4 +231,7 @@ export type KnownMatch = ShapeOf<(typeof matches)[number]>;
 /** Every target that the package knows, told apart by `name`. */
 export type KnownTarget = ShapeOf<(typeof targets)[number]>;
 
-export const registry = new Registry([...matches, ...targets] as readonly Extension[]);
+/** Every extension in every revision. */
+export const extensions = [...matches, ...targets] as readonly Extension[];
+
+export const registry = new Registry(extensions);

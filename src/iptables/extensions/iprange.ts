@@ -3,10 +3,11 @@ import { badRange } from '../../errors.js';
 import { formatAddress, parseIpv4, parseIpv6 } from '../ip-text.js';
 import type { ArgumentPlace, Known, Not, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
+import type { Range } from './stores.js';
 import { bit, inetAddress } from './stores.js';
-import { addressBytes, addressRange } from './values.js';
+import { addressBytes, addressRange, printRange } from './values.js';
 
-type Addresses = string | readonly [from: string, to: string];
+type Addresses = string | Range<string>;
 
 export interface IprangeMatch extends Known {
   readonly name: 'iprange';
@@ -22,10 +23,10 @@ function addresses(at: number): Store<Addresses> {
     read(payload, cx) {
       const from = formatAddress(low.read(payload, cx)!);
       const to = formatAddress(high.read(payload, cx)!);
-      return from === to ? from : [from, to];
+      return from === to ? from : { from, to };
     },
     write(payload, value, cx) {
-      const [from, to] = typeof value === 'string' ? [value, value] : value;
+      const { from, to } = typeof value === 'string' ? { from: value, to: value } : value;
       low.write(payload, addressBytes(from), cx);
       high.write(payload, addressBytes(to), cx);
     },
@@ -37,9 +38,9 @@ const type: ValueType<Addresses> = {
   parse(text, at) {
     const [from = '', to = from, more] = text.split('-');
     if (more !== undefined) throw badRange(at.path, 'two addresses with - between', text);
-    return addressRange.check([end(from, at), end(to, at)], at);
+    return addressRange.check({ from: end(from, at), to: end(to, at) }, at);
   },
-  print: (value) => (typeof value === 'string' ? `${value}-${value}` : value.join('-')),
+  print: (value) => (typeof value === 'string' ? `${value}-${value}` : printRange(value, '-')),
 };
 
 /** Here iptables completes short IPv4 addresses (`10.1` is 10.1.0.0). */

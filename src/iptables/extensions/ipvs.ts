@@ -3,7 +3,7 @@ import { badRange } from '../../errors.js';
 import { wholeNumber } from '../ip-text.js';
 import type { Known, Not, Store, ValueType } from './define.js';
 import { both, match, refused } from './define.js';
-import { networkField, networkType } from './networks.js';
+import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
 import { be16, bit, coded, u8 } from './stores.js';
 import { given, number, oneOf, readPort } from './values.js';
 
@@ -70,6 +70,8 @@ export const ipvs = match<IpvsMatch>({
   revision: 0,
   families: both,
   size: 40,
+  unsaid: hasOddMask,
+  meaning: hostsBare,
   fields: {
     // Only where it stands alone: then it has no bit but its own.
     ipvs: {

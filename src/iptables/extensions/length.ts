@@ -19,7 +19,7 @@ export const length = match<LengthMatch>({
   fields: {
     length: {
       options: ['length'],
-      type: range({ max: 65535 }),
+      type: range({ max: 65535, reversed: true }),
       store: pair(u16(0), u16(2)),
       invert: bit(4, 1),
       required: true,

@@ -24,6 +24,8 @@ export const limit = match<LimitMatch>({
   families: both,
   size: 40,
   userSize: 8,
+  // A period between those that texts have.
+  unsaid: ({ rate }) => rate?.period !== undefined,
   fields: {
     rate: {
       options: ['limit'],

@@ -230,6 +230,15 @@ function CONNMARK(revision: 1 | 2) {
     revision,
     families: both,
     size: 16,
+    // The kernel looks at no nfmask where it sets a value, and a shift by nothing is none.
+    meaning({ nfmask, leftShiftMark, rightShiftMark, ...rest }) {
+      return {
+        ...rest,
+        ...(nfmask !== undefined && rest.setXmark === undefined && { nfmask }),
+        ...(leftShiftMark && { leftShiftMark }),
+        ...(rightShiftMark && { rightShiftMark }),
+      };
+    },
     fields: {
       setXmark: {
         type: setXmark,

@@ -53,7 +53,7 @@ export const mh = match<MhMatch>({
       type: range({ max: 255, read: messageType, what: 'a type of message, its name, or a range' }),
       store: pair(u8(0), u8(1)),
       invert: bit(2, 1),
-      default: [0, 255],
+      default: { from: 0, to: 255 },
     },
   },
 });

@@ -5,7 +5,7 @@ import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './defin
 import { both, match, refused } from './define.js';
 import type { Range } from './stores.js';
 import { bit, u8, u16 } from './stores.js';
-import { integer, readPort, two } from './values.js';
+import { integer, printRange, rangeOf, readPort } from './values.js';
 
 type Ports = readonly (number | Range)[];
 
@@ -40,11 +40,11 @@ function portList(ranges: boolean): ValueType<Ports> {
       const list = value.map((each: unknown, index) => {
         const place = { ...at, path: `${at.path}[${index}]` };
         if (typeof each === 'number') return integer(each, place, 0, 65535);
-        const [from, to] = two(each, place, 'a port or [from, to]');
-        const range = [integer(from, place, 0, 65535), integer(to, place, 0, 65535)] as const;
-        if (range[0] >= range[1])
-          throw refused(place.path, 'the range is not from lower to higher');
-        return range;
+        const ends = rangeOf(each, place, 'a port');
+        const from = integer(ends.from, { ...place, path: `${place.path}.from` }, 0, 65535);
+        const to = integer(ends.to, { ...place, path: `${place.path}.to` }, 0, 65535);
+        if (from >= to) throw refused(place.path, 'the range is not from lower to higher');
+        return { from, to };
       });
       return enough(list, at, ranges);
     },
@@ -59,12 +59,11 @@ function portList(ranges: boolean): ValueType<Ports> {
         if (ends.length > 2) throw badRange(at.path, 'ports and ranges', part);
         if (to === undefined) return from;
         if (from >= to) throw refused(at.path, `the range ${part} is not from lower to higher`);
-        return [from, to] as const;
+        return { from, to };
       });
       return enough(list, at, ranges);
     },
-    print: (list) =>
-      list.map((each) => (typeof each === 'number' ? each : each.join(':'))).join(','),
+    print: (list) => list.map((each) => printRange(each, ':')).join(','),
   };
 }
 
@@ -85,7 +84,7 @@ function portStore(kind: number, ranges: boolean): Store<Ports> {
       for (let slot = 0; slot < count; slot++) {
         const port = u16(2 + 2 * slot).read(payload, cx)!;
         if (!ranges || u8(32 + slot).read(payload, cx) === 0) list.push(port);
-        else list.push([port, u16(2 + 2 * ++slot).read(payload, cx)!]);
+        else list.push({ from: port, to: u16(2 + 2 * ++slot).read(payload, cx)! });
       }
       return list;
     },
@@ -93,7 +92,7 @@ function portStore(kind: number, ranges: boolean): Store<Ports> {
       u8(0).write(payload, kind, cx);
       let slot = 0;
       for (const each of list) {
-        const [from, to] = typeof each === 'number' ? [each, undefined] : each;
+        const { from, to } = typeof each === 'number' ? { from: each, to: undefined } : each;
         u16(2 + 2 * slot).write(payload, from, cx);
         if (to !== undefined) {
           u8(32 + slot).write(payload, 1, cx);

@@ -3,16 +3,24 @@
 import { badRange, badType } from '../../errors.js';
 import { formatAddress, leadingNumber, wholeNumber } from '../ip-text.js';
 import type { ArgumentPlace, Place, Store, ValueType } from './define.js';
-import { refused, refusedType } from './define.js';
+import { refused, refusedType, unknownProtocol } from './define.js';
 import type { Range } from './stores.js';
 import { address4, be16, bit, flagBit, inetAddress, pair, u32 } from './stores.js';
-import { address, addressBytes, addressRange, integer, two } from './values.js';
+import {
+  address,
+  addressBytes,
+  addressRange,
+  integer,
+  ordered,
+  printRange,
+  rangeOf,
+} from './values.js';
 
 /** Where NAT maps to: an address, a port, or both. */
 export interface NatRange {
-  /** One address, or the first and the last one. */
-  readonly address?: string | readonly [from: string, to: string];
-  /** One port, or the first and the last one. The rule must name a protocol with ports. */
+  /** One address, or those from the first to the last one. */
+  readonly address?: string | Range<string>;
+  /** One port, or those from the first to the last one. The rule must name a protocol with ports. */
   readonly port?: number | Range;
   /** DNAT: the port of the original range that becomes the first one (`--to a:2000-3000/1000`). */
   readonly base?: number;
@@ -75,9 +83,7 @@ export function rangeCount(layout: NatLayout) {
 /** An option without argument that is one flag of the range. */
 export const natOption = (layout: NatLayout, mask: number) => flagBit(layout.flags, mask, 32);
 
-export function addressesStore(
-  layout: NatLayout,
-): Store<string | readonly [from: string, to: string]> {
+export function addressesStore(layout: NatLayout): Store<string | Range<string>> {
   const make = layout.wide ? inetAddress : address4;
   const low = make(layout.low);
   const high = make(layout.high);
@@ -85,10 +91,10 @@ export function addressesStore(
     read(payload, cx) {
       const from = formatAddress(low.read(payload, cx)!);
       const to = formatAddress(high.read(payload, cx)!);
-      return from === to ? from : [from, to];
+      return from === to ? from : { from, to };
     },
     write(payload, value, cx) {
-      const [from, to] = typeof value === 'string' ? [value, value] : value;
+      const { from, to } = typeof value === 'string' ? { from: value, to: value } : value;
       low.write(payload, addressBytes(from), cx);
       high.write(payload, addressBytes(to), cx);
     },
@@ -141,7 +147,7 @@ export function natStore(layout: NatLayout): Store<NatRange> {
 // TCP, UDP, SCTP, DCCP; in IPv4 iptables also lets ICMP pass (the id counts as port).
 export function needPorts(at: Place): void {
   const allowed = at.family === 'ipv4' ? [6, 17, 132, 33, 1] : [6, 17, 132, 33];
-  if (!allowed.includes(at.protocol)) {
+  if (at.protocol !== unknownProtocol && !allowed.includes(at.protocol)) {
     throw refused(at.path, 'ports need a rule with -p tcp, udp, sctp or dccp (before the option)');
   }
 }
@@ -167,7 +173,7 @@ export function parsePorts(
   const high = cut < 0 ? low : wholeNumber(range.slice(cut + 1), 65535);
   if (low === undefined || high === undefined || more !== undefined) throw bad();
   if (low > high) throw refused(at.path, `the range of ports ${range} is reversed`);
-  const port = low === high ? low : ([low, high] as const);
+  const port = low === high ? low : { from: low, to: high };
   if (baseText === undefined) return { port };
   if (!withBase || cut < 0) throw refused(at.path, 'there is no base port here');
   const base = wholeNumber(baseText, 65535) ?? at.names.servicePort(baseText);
@@ -177,11 +183,10 @@ export function parsePorts(
 
 function checkPorts(value: unknown, at: Place): number | Range {
   if (typeof value === 'number') return integer(value, at, 0, 65535);
-  const [from, to] = two(value, at, 'a port or [from, to]');
-  const low = integer(from, at, 0, 65535);
-  const high = integer(to, at, 0, 65535);
-  if (low > high) throw refused(at.path, 'the range is reversed');
-  return low === high ? low : [low, high];
+  const ends = rangeOf(value, at, 'a port');
+  const low = integer(ends.from, { ...at, path: `${at.path}.from` }, 0, 65535);
+  const high = integer(ends.to, { ...at, path: `${at.path}.to` }, 0, 65535);
+  return ordered(low, high, at);
 }
 
 /** Ports alone. */
@@ -192,7 +197,7 @@ export const natPorts: ValueType<number | Range> = {
     return checkPorts(value, at);
   },
   parse: (text, at) => parsePorts(text, at, false).port,
-  print: (value) => (typeof value === 'number' ? String(value) : value.join('-')),
+  print: (value) => printRange(value, '-'),
 };
 
 /** `[address[-address]][:ports]`, IPv6 in brackets where ports follow. */
@@ -246,16 +251,19 @@ export function natRange(withBase: boolean): ValueType<NatRange> {
       if (value.address !== undefined) text = addressRange.print(value.address, cx);
       if (value.port === undefined) return text;
       if (cx.family === 'ipv6' && text !== '') text = `[${text}]`;
-      text += `:${natPorts.print(value.port, cx)}`;
-      return value.base === undefined ? text : `${text}/${value.base}`;
+      const ports = natPorts.print(value.port, cx);
+      if (value.base === undefined) return `${text}:${ports}`;
+      // iptables wants a range before the base, and prints one port where both ends are the same.
+      const range = typeof value.port === 'number' ? `${ports}-${ports}` : ports;
+      return `${text}:${range}/${value.base}`;
     },
   };
 }
 
-function parseAddresses(text: string, at: ArgumentPlace): string | readonly [string, string] {
+function parseAddresses(text: string, at: ArgumentPlace): string | Range<string> {
   const cut = text.indexOf('-');
   const low = address.check(cut < 0 ? text : text.slice(0, cut), at);
   if (cut < 0) return low;
   const high = address.check(text.slice(cut + 1), at);
-  return low === high ? low : [low, high];
+  return low === high ? low : { from: low, to: high };
 }

@@ -33,6 +33,24 @@ function format(address: Uint8Array, mask: Uint8Array): string {
   return full ? formatAddress(address) : `${formatAddress(address)}/${formatMask(mask)}`;
 }
 
+/** The same values with `10.0.0.1` for `10.0.0.1/32`, for comparisons. */
+export function hostsBare<T>(value: T, cx: Pick<Codec, 'family'>): T {
+  if (cx.family === 'ipv6') return value;
+  const bare = (each: unknown): unknown => {
+    if (typeof each === 'string') return each.replace(/^([\d.]+)\/32$/, '$1');
+    if (Array.isArray(each)) return each.map(bare);
+    if (typeof each !== 'object' || each === null) return each;
+    return Object.fromEntries(Object.entries(each).map(([key, inner]) => [key, bare(inner)]));
+  };
+  return bare(value) as T;
+}
+
+/** Is there a mask that is no prefix? iptables reads it as a whole address. */
+export function hasOddMask(value: unknown): boolean {
+  if (typeof value === 'string') return /\/.*[.:]/.test(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasOddMask);
+}
+
 /** The union of an address at `address`, of its mask at `mask`. */
 export function networkField(address: number, mask: number): Store<Network> {
   const addressStore = inetAddress(address);

@@ -13,7 +13,7 @@ import type {
 } from './define.js';
 import { both, isNot, match, refused, refusedType } from './define.js';
 import type { Network } from './networks.js';
-import { networkField, networkType } from './networks.js';
+import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
 import { bit, coded, flagBit, littleEndian, u8, u16, u32 } from './stores.js';
 import { given, hexNumber, number, oneOf } from './values.js';
 
@@ -227,6 +227,8 @@ export const policy = match<PolicyMatch>({
   revision: 0,
   families: both,
   size: 312,
+  unsaid: hasOddMask,
+  meaning: hostsBare,
   fields: {
     dir: {
       options: ['dir'],

@@ -5,7 +5,7 @@ import type { Codec, ValueType } from './define.js';
 import { integer } from './values.js';
 
 /** The bits of an address. */
-export const bits = (cx: Codec) => (cx.family === 'ipv4' ? 32 : 128);
+export const bits = (cx: Pick<Codec, 'family'>) => (cx.family === 'ipv4' ? 32 : 128);
 
 /** A length, in text also as a mask. */
 export const prefixLength: ValueType<number> = {

@@ -182,6 +182,17 @@ export const rateest = match<RateestMatch>({
   families: both,
   size: 72,
   userSize: 56,
+  // Without `delta` the first number is not looked at, and with a second estimator none is.
+  meaning(value) {
+    if (value.delta) return value;
+    const used = (limit: RateestLimit) =>
+      value.rateest2 !== undefined ? 0 : typeof limit === 'number' ? limit : limit[1];
+    return {
+      ...value,
+      ...(value.bps !== undefined && { bps: used(value.bps) }),
+      ...(value.pps !== undefined && { pps: used(value.pps) }),
+    };
+  },
   fields: {
     rateest1: {
       options: ['rateest1', 'rateest'],

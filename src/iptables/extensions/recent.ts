@@ -160,13 +160,16 @@ function recent(revision: 0 | 1) {
         throw badRange(`${at.path}.mask`, 'no mask (revision 0 has none)', value.mask);
       }
     },
+    meaning({ mask, ...rest }, { family }) {
+      return mask === undefined || mask === fullMask[family] ? rest : { ...rest, mask };
+    },
     print(value, cx) {
       const words: string[] = [];
       for (const name of operations) {
         if (value[name] !== undefined) words.push(`${isNot(value[name]) ? '! ' : ''}--${name}`);
       }
-      // iptables-save prints it with a sign.
-      if (value.seconds !== undefined) words.push(`--seconds ${value.seconds | 0}`);
+      // iptables-save prints it with a sign, which cannot be read back.
+      if (value.seconds !== undefined) words.push(`--seconds ${value.seconds}`);
       if (value.reap) words.push('--reap');
       if (value.hitcount !== undefined) words.push(`--hitcount ${value.hitcount}`);
       if (value.rttl) words.push('--rttl');

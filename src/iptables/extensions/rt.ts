@@ -87,11 +87,11 @@ export const rt = match<RtMatch>({
     },
     rtSegsleft: {
       options: ['rt-segsleft'],
-      type: range({ max: most }),
+      type: range({ max: most, reversed: true }),
       store: pair(u32(4), u32(8)),
       present: bit(16, 2),
       invert: bit(17, 2),
-      default: [0, most],
+      default: { from: 0, to: most },
       shown: true,
     },
     rtLen: {
@@ -114,6 +114,12 @@ export const rt = match<RtMatch>({
       requires: ['rt0Addrs'],
       print: () => '--rt-0-not-strict',
     },
+  },
+  // All of them is what the kernel compares with where the option is not given.
+  meaning({ rtSegsleft: range, ...rest }) {
+    const isAll =
+      typeof range === 'object' && 'from' in range && range.from === 0 && range.to === most;
+    return range === undefined || isAll ? rest : { ...rest, rtSegsleft: range };
   },
   spellings: [
     {

@@ -1,7 +1,7 @@
 // Match sctp: ports and chunks of SCTP (struct xt_sctp_info).
 import { badRange, badType } from '../../errors.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, isNot, match, refused } from './define.js';
 import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, bytesOf, coded, i32, littleEndian, pair, u8, u16, u32 } from './stores.js';
@@ -273,6 +273,16 @@ export const sctp = match<SctpMatch>({
   families: both,
   size: 296,
   protocols: [132],
+  // Chunks with flags lie in the order in which they were given, which means nothing.
+  meaning(value) {
+    const { chunkTypes, ...rest } = value;
+    if (chunkTypes === undefined) return value;
+    const { match, chunks } = isNot(chunkTypes) ? chunkTypes.not : chunkTypes;
+    if (chunks === 'ALL') return value;
+    const text = (chunk: SctpChunk) => JSON.stringify(chunk);
+    const sorted = { match, chunks: [...chunks].sort((a, b) => (text(a) < text(b) ? -1 : 1)) };
+    return { ...rest, chunkTypes: isNot(chunkTypes) ? { not: sorted } : sorted };
+  },
   fields: {
     sport: {
       options: ['sport', 'source-port'],

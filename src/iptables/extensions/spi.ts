@@ -23,7 +23,7 @@ export interface IpcompMatch extends Known {
 }
 
 const most = 0xffffffff;
-const type = range({ max: most });
+const type = range({ max: most, reversed: true });
 const store = pair(u32(0), u32(4));
 
 export const esp = match<EspMatch>({
@@ -33,7 +33,7 @@ export const esp = match<EspMatch>({
   size: 16,
   protocols: [50],
   fields: {
-    espspi: { options: ['espspi'], type, store, invert: bit(8, 1), default: [0, most] },
+    espspi: { options: ['espspi'], type, store, invert: bit(8, 1), default: { from: 0, to: most } },
   },
 });
 
@@ -50,10 +50,6 @@ export const ipcomp = match<IpcompMatch>({
       store,
       invert: bit(8, 1),
       required: true,
-      print(value, not, cx) {
-        if (typeof value !== 'number' && value[0] === 0 && value[1] === most) return '';
-        return `${not ? '! ' : ''}--ipcompspi ${type.print(value, cx)}`;
-      },
     },
     compres: { options: ['compres'], type: given, store: flagBit(9, 1) },
   },

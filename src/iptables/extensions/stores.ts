@@ -55,23 +55,27 @@ export const be32 = (at: number): Store<number> => ({
   write: (payload, value) => payload.setUint32(at, value, false),
 });
 
-/** A value and its upper end: `n` where both are equal, else `[from, to]`. */
+/** A value and its upper end: `n` where both are equal, else `{ from, to }`. */
 export function pair(low: Store<number>, high: Store<number>): Store<number | Range> {
   return {
     read(payload, cx) {
       const from = low.read(payload, cx)!;
       const to = high.read(payload, cx)!;
-      return from === to ? from : ([from, to] as const);
+      return from === to ? from : { from, to };
     },
     write(payload, value, cx) {
-      const [from, to] = typeof value === 'number' ? [value, value] : value;
+      const { from, to } = typeof value === 'number' ? { from: value, to: value } : value;
       low.write(payload, from, cx);
       high.write(payload, to, cx);
     },
   };
 }
 
-export type Range = readonly [from: number, to: number];
+/** From one value to another, both included. A list of two is never a range. */
+export interface Range<T = number> {
+  readonly from: T;
+  readonly to: T;
+}
 
 /** A value with a mask: `n` where all bits count, else `{ value, mask }`. */
 export function masked(value: Store<number>, mask: Store<number>, all = 0xffffffff): Store<Masked> {

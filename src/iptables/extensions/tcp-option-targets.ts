@@ -14,7 +14,7 @@ import { given, integer, number } from './values.js';
  */
 export interface TcpmssTarget extends Known {
   readonly name: 'TCPMSS';
-  /** Bytes: 0…65534; what IP can carry, and text says, is at most 65515 in IPv4, 65495 in IPv6. */
+  /** Bytes, as IP can carry: at most 65515 in IPv4, 65495 in IPv6. */
   readonly setMss?: number;
   /** The path MTU less the headers. Only in FORWARD, OUTPUT and POSTROUTING. */
   readonly clampMssToPmtu?: true;
@@ -37,7 +37,7 @@ export const TCPMSS = target<TcpmssTarget>({
       options: ['set-mss'],
       type: {
         arity: 1,
-        check: (value, at) => integer(value, at, 0, clamp - 1),
+        check: (value, at) => mssOf(at).check(value, at),
         parse: (text, at) => mssOf(at).parse(text, at),
         print: String,
       },
@@ -90,7 +90,7 @@ const kindList: ValueType<readonly number[]> = {
   check(value, at) {
     if (!Array.isArray(value)) throw badType(at.path, 'an array of numbers', value);
     const list = value.map((kind: unknown, index) =>
-      integer(kind, { ...at, path: `${at.path}[${index}]` }, 0, 255),
+      integer(kind, { ...at, path: `${at.path}[${index}]` }, 2, 255),
     );
     return [...new Set(list)].sort((a, b) => a - b);
   },

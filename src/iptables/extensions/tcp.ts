@@ -59,7 +59,7 @@ const flags: ValueType<TcpFlags> = {
   print: (value, cx) => `${list.print(value.mask, cx)} ${list.print(value.set, cx)}`,
 };
 
-const any: Range = [0, 65535];
+const any: Range = { from: 0, to: 65535 };
 
 export const tcp = match<TcpMatch>({
   name: 'tcp',
@@ -101,9 +101,9 @@ export const tcp = match<TcpMatch>({
       },
       invert: bit(11, 4),
       default: { mask: [], set: [] },
-      // iptables prints them where the mask is not empty or they are negated.
+      // iptables-save loses flags that must be set and are not looked at: such a rule matches nothing.
       print: (value, not, cx) =>
-        value.mask.length > 0 || not
+        value.mask.length > 0 || value.set.length > 0 || not
           ? `${not ? '! ' : ''}--tcp-flags ${flags.print(value, cx)}`
           : '',
     },

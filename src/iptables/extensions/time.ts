@@ -263,9 +263,8 @@ export const time = match<TimeMatch>({
     if (value.monthdays !== undefined) words.push(`--monthdays ${value.monthdays.join(',')}`);
     if (value.weekdays !== undefined) words.push(`--weekdays ${value.weekdays.join(',')}`);
     if (value.dateStart !== undefined) words.push(`--datestart ${value.dateStart}`);
-    if (value.dateStop !== undefined && readDate(value.dateStop) !== 0) {
-      words.push(`--datestop ${value.dateStop}`);
-    }
+    // 1970-01-01 as well, which iptables-save leaves out: such a rule matches nothing.
+    if (value.dateStop !== undefined) words.push(`--datestop ${value.dateStop}`);
     if (value.kerneltz) words.push('--kerneltz');
     if (value.contiguous) words.push('--contiguous');
     return words.map((word) => ` ${word}`).join('');

@@ -6,7 +6,7 @@ import { both, match, refused } from './define.js';
 import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, u8, u32 as word } from './stores.js';
-import { integer, two } from './values.js';
+import { integer, ordered, rangeOf } from './values.js';
 
 /** One step of a location, from left to right. */
 export interface U32Step {
@@ -61,11 +61,11 @@ function checkStep(step: unknown, at: Place): U32Step {
 
 function checkValue(value: unknown, at: Place): number | Range {
   if (typeof value === 'number') return integer(value, at, 0, most);
-  const [from, to] = two(value, at, 'a number or [from, to]');
-  const low = integer(from, { ...at, path: `${at.path}[0]` }, 0, most);
-  const high = integer(to, { ...at, path: `${at.path}[1]` }, 0, most);
-  if (low > high) throw refused(at.path, `the range ${low}…${high} is reversed`);
-  return low === high ? low : [low, high];
+  const ends = rangeOf(value, at, 'a number');
+  const low = integer(ends.from, { ...at, path: `${at.path}.from` }, 0, most);
+  const high = integer(ends.to, { ...at, path: `${at.path}.to` }, 0, most);
+  // From high to low as well: iptables 1.8.9 takes, saves and restores it.
+  return ordered(low, high, at, true);
 }
 
 function array(value: unknown, path: string): unknown[] {
@@ -120,7 +120,7 @@ class Reader {
       const values: (number | Range)[] = [];
       do {
         const from = this.#number();
-        values.push(this.#take(':') ? [from, this.#number()] : from);
+        values.push(this.#take(':') ? { from, to: this.#number() } : from);
       } while (this.#take(','));
       tests.push({ offset, steps, values });
     } while (this.#take('&&'));
@@ -161,7 +161,9 @@ const type: ValueType<readonly U32Test[]> = {
   print(tests) {
     const one = ({ offset, steps = [], values }: U32Test) => {
       const location = steps.map((step) => `${step.operator}${hex(step.number)}`).join('');
-      const wanted = values.map((each) => [each].flat().map(hex).join(':')).join();
+      const wanted = values
+        .map((each) => (typeof each === 'number' ? hex(each) : `${hex(each.from)}:${hex(each.to)}`))
+        .join();
       return `${hex(offset)}${location}=${wanted}`;
     };
     return `"${tests.map(one).join('&&')}"`;
@@ -190,8 +192,7 @@ const store: Store<readonly U32Test[]> = {
       const values = Array.from({ length: wanted }, (_, value): number | Range => {
         const low = word(at + valuesAt + 8 * value).read(payload, cx)!;
         const high = word(at + valuesAt + 8 * value + 4).read(payload, cx)!;
-        if (low > high) throw new Error('a reversed range');
-        return low === high ? low : [low, high];
+        return low === high ? low : { from: low, to: high };
       });
       return { offset: word(at).read(payload, cx)!, ...(steps.length > 0 && { steps }), values };
     });
@@ -205,7 +206,7 @@ const store: Store<readonly U32Test[]> = {
         u8(at + 8 * (step + 1) + 4).write(payload, operators.indexOf(operator), cx);
       }
       for (const [value, each] of values.entries()) {
-        const [low, high] = typeof each === 'number' ? [each, each] : each;
+        const { from: low, to: high } = typeof each === 'number' ? { from: each, to: each } : each;
         word(at + valuesAt + 8 * value).write(payload, low, cx);
         word(at + valuesAt + 8 * value + 4).write(payload, high, cx);
       }

@@ -14,8 +14,8 @@ export interface UdpMatch extends Known {
 }
 
 // Resolved with getaddrinfo upstream: decimal, and names of any protocol.
-const type = ports(undefined, true);
-const any: Range = [0, 65535];
+const type = ports(undefined, true, true);
+const any: Range = { from: 0, to: 65535 };
 
 export const udp = match<UdpMatch>({
   name: 'udp',

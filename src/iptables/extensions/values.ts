@@ -1,5 +1,6 @@
 // Kinds of values of rule options: what is allowed, how text is read and printed, as iptables 1.8.9
 // does it. Knows nothing of where a value lies in bytes.
+import { fieldsAt } from '../../checks.js';
 import { badRange, badType } from '../../errors.js';
 import type { Family } from '../ip-text.js';
 import {
@@ -98,22 +99,28 @@ export interface RangeOptions {
   read?: (text: string, at: ArgumentPlace) => number | undefined;
   /** For messages. */
   what?: string;
+  /**
+   * Taken from high to low as well, as iptables 1.8.9 takes, saves and restores it for some options:
+   * such a range matches nothing, and real dumps have it.
+   */
+  reversed?: boolean;
+  /** Of a typed value that is no number: `a port`; `a number` unless given. */
+  one?: string;
 }
 
-/** `n` or `[from, to]`. Reversed ranges are refused, which 1.8.9 does for some options only. */
+/** `n` or `{ from, to }`. */
 export function range(options: RangeOptions): ValueType<number | Range> {
-  const { max, min = 0, separator = ':', open = true } = options;
+  const { max, min = 0, separator = ':', open = true, reversed = false } = options;
   const what = options.what ?? `a number in ${min}…${max} or two with ${separator} between`;
   const read = options.read ?? ((text: string) => wholeNumber(text, max));
   return {
     arity: 1,
     check(value, at) {
       if (typeof value === 'number') return integer(value, at, min, max);
-      const [from, to] = two(value, at, 'a number or [from, to]');
-      const low = integer(from, { ...at, path: `${at.path}[0]` }, min, max);
-      const high = integer(to, { ...at, path: `${at.path}[1]` }, min, max);
-      if (low > high) throw refused(at.path, `the range ${low}…${high} is reversed`);
-      return low === high ? low : [low, high];
+      const ends = rangeOf(value, at, options.one ?? 'a number');
+      const low = integer(ends.from, { ...at, path: `${at.path}.from` }, min, max);
+      const high = integer(ends.to, { ...at, path: `${at.path}.to` }, min, max);
+      return ordered(low, high, at, reversed);
     },
     parse(text, at) {
       const cut = text.indexOf(separator);
@@ -125,11 +132,34 @@ export function range(options: RangeOptions): ValueType<number | Range> {
       if (cut < 0) return end(text, 0);
       const low = end(text.slice(0, cut), 0);
       const high = end(text.slice(cut + 1), max);
-      if (low > high) throw refused(at.path, `the range ${text} is reversed`);
-      return low === high ? low : [low, high];
+      return ordered(low, high, at, reversed);
     },
-    print: (value) => (typeof value === 'number' ? String(value) : value.join(separator)),
+    print: (value) => printRange(value, separator),
   };
+}
+
+/** One number where both ends are the same. */
+export function ordered(from: number, to: number, at: Place, reversed = false): number | Range {
+  if (from > to && !reversed) throw refused(at.path, `the range ${from}…${to} is reversed`);
+  return from === to ? from : { from, to };
+}
+
+export function printRange<T extends number | string | bigint>(
+  value: T | Range<T>,
+  separator: string,
+): string {
+  return typeof value === 'object' ? `${value.from}${separator}${value.to}` : String(value);
+}
+
+const rangeFields = new Set(['from', 'to']);
+
+/** The ends of `{ from, to }`, not looked at yet. An array would be a list, and no list can stand there. */
+export function rangeOf(value: unknown, at: Place, one: string): Range<unknown> {
+  if (Array.isArray(value)) {
+    throw badType(at.path, `${one} or { from, to } (a list cannot stand here)`, value);
+  }
+  const { from, to } = fieldsAt(value, at.path, rangeFields, `${one} or { from, to }`);
+  return { from, to };
 }
 
 /** A two-element array, or a type error. */
@@ -158,10 +188,16 @@ export function readPort(
   return at.names.servicePort(text, protocol);
 }
 
-/** `22`, `[22, 80]`; text also service names of `protocol`. */
-export function ports(protocol?: string, decimalOnly = false): ValueType<number | Range> {
+/** `22`, `{ from: 22, to: 80 }`; text also service names of `protocol`. */
+export function ports(
+  protocol?: string,
+  decimalOnly = false,
+  reversed = false,
+): ValueType<number | Range> {
   return range({
     max: 65535,
+    reversed,
+    one: 'a port',
     read: (text, at) => readPort(text, at, protocol, decimalOnly),
     what: 'a port, a service name or a range of ports',
   });
@@ -372,21 +408,21 @@ export function notAddress(value: string, at: Place, what: string): RangeError {
 }
 
 /** One address or the two ends of a range, `-` between in text. */
-export const addressRange: ValueType<string | readonly [from: string, to: string]> = {
+export const addressRange: ValueType<string | Range<string>> = {
   arity: 1,
   check(value, at) {
     if (typeof value === 'string') return address.check(value, at);
-    const [from, to] = two(value, at, 'an address or [from, to]');
-    const low = address.check(from, { ...at, path: `${at.path}[0]` });
-    const high = address.check(to, { ...at, path: `${at.path}[1]` });
-    return low === high ? low : [low, high];
+    const { from, to } = rangeOf(value, at, 'an address');
+    const low = address.check(from, { ...at, path: `${at.path}.from` });
+    const high = address.check(to, { ...at, path: `${at.path}.to` });
+    return low === high ? low : { from: low, to: high };
   },
   parse(text, at) {
     const cut = text.indexOf('-');
     if (cut < 0) return address.check(text, at);
-    return addressRange.check([text.slice(0, cut), text.slice(cut + 1)], at);
+    return addressRange.check({ from: text.slice(0, cut), to: text.slice(cut + 1) }, at);
   },
-  print: (value) => (typeof value === 'string' ? value : value.join('-')),
+  print: (value) => printRange(value, '-'),
 };
 
 /**

@@ -1,0 +1,195 @@
+// Properties of every rule text that the tests have, in both families: what a rule prints is the rule,
+// what is taken in one form is taken in the other.
+// Limit: 600 s (it looks at every text in the tests, several times).
+import { splitEntry } from '../../src/iptables/entry.js';
+import { extensions } from '../../src/iptables/extensions/index.js';
+import type { Family, Rule, RuleInit } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, ruleKey, sameRule } from '../../src/iptables/rule.js';
+import { parseRules } from '../../src/iptables/rule-text.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { Random } from '../support/iptables-oracle.js';
+import { ruleCorpus } from '../support/rule-corpus.js';
+
+const test = suite('every rule of the tests');
+const names = ['first', 'second', 'foo', 'bar', 'foo6', 'bar6', 'counted', 'list', 'abc'];
+const sets = {
+  indexOf: (name: string) => (names.includes(name) ? names.indexOf(name) : undefined),
+  nameOf: (index: number) => names[index],
+};
+
+const parse = (text: string, family: Family): Rule => {
+  const [init, ...more] = parseRules(text, { family, sets });
+  assert.is(more.length, 0);
+  return read(init!, family);
+};
+const read = (init: RuleInit, family: Family) =>
+  decodeRule(encodeRule(init, { family, sets }), { family, sets });
+
+/** Says of which texts something is not true. */
+function forEvery(family: Family, what: (text: string) => string | undefined): void {
+  const corpus = ruleCorpus(family, sets);
+  assert.ok(corpus.length > 1500, `${corpus.length} texts`);
+  const problems: string[] = [];
+  for (const text of corpus) {
+    let told: string | undefined;
+    try {
+      told = what(text);
+    } catch (error) {
+      told = `refused: ${(error as Error).message}`;
+    }
+    if (told !== undefined) problems.push(`${text}\n  ${told}`);
+  }
+  if (problems.length > 0) {
+    throw new Error(`${problems.length} texts, the first:\n${problems.slice(0, 25).join('\n')}`);
+  }
+}
+
+for (const family of ['ipv4', 'ipv6'] as const) {
+  test(`${family}: the text that a rule prints means that rule, and prints the same again`, () => {
+    forEvery(family, (text) => {
+      const rule = parse(text, family);
+      if (rule.warnings.length > 0 && !text.includes('--raw-payload'))
+        return `read as ${rule}: ${rule.warnings}`;
+      const back = parse(String(rule), family);
+      if (!sameRule(rule, back)) return `prints ${rule}\n  ${ruleKey(rule)}\n  ${ruleKey(back)}`;
+      return String(back) === String(rule) ? undefined : `prints ${rule}, and then ${back}`;
+    });
+  });
+
+  test(`${family}: what is read of a rule is taken as an object, and is the same bytes`, () => {
+    forEvery(family, (text) => {
+      const rule = parse(text, family);
+      const again = encodeRule({ ...rule }, { family, sets });
+      return Buffer.compare(again, rule.raw) === 0 ? undefined : `${rule}: other bytes`;
+    });
+  });
+}
+
+// What kernels hold and iptables does not take: bytes of fields changed at random, in every extension.
+for (const family of ['ipv4', 'ipv6'] as const) {
+  test(`${family}: whatever bytes an extension has, its text means those bytes, and they are kept`, () => {
+    const random = new Random(Number(process.env.TEST_SEED ?? 1));
+    let raw = 0;
+    const seen = new Map<string, number>();
+    forEvery(family, (text) => {
+      const entry = parse(text, family).raw;
+      const { matches, target } = splitEntry(entry, family);
+      for (const part of [...matches, target]) {
+        const times = seen.get(part.name) ?? 0;
+        if (part.payload.length === 0 || part.name.length === 0 || times > 150) continue;
+        // Their texts round, as iptables' do.
+        if (part.name === 'rateest' || part.name === 'RATEEST') continue;
+        seen.set(part.name, times + 1);
+        const changed = entry.slice();
+        const at = part.payload.byteOffset - entry.byteOffset;
+        for (let n = 1 + random.int(3); n > 0; n--) {
+          const where = at + random.int(part.payload.length);
+          changed[where] = random.pick([0, 1, 255, random.int(256), changed[where]! ^ 1]);
+        }
+        // Verdicts, jumps: their payload is the kernel's.
+        if (part.payload.length === 8 && part === target && isStandard(part.name)) continue;
+        const rule = decodeRule(changed, { family, sets });
+        if (rule.warnings.length > 0) raw++;
+        let back: Rule;
+        try {
+          back = parse(String(rule), family);
+        } catch (error) {
+          // What the kernel would refuse as well.
+          if (/needs a rule with -p/.test((error as Error).message)) continue;
+          throw error;
+        }
+        if (!sameRule(rule, back)) return `${rule}\n  ${ruleKey(rule)}\n  ${ruleKey(back)}`;
+        const kept = read({ ...rule }, family);
+        if (!sameRule(rule, kept)) return `${rule}: not kept, but ${kept}`;
+      }
+      return undefined;
+    });
+    assert.ok(raw > 100, `${raw} were raw`);
+  });
+}
+
+const isStandard = (name: string) => !extensions.some((each) => each.name === name);
+
+test('a range that iptables takes in no text is read as raw, and is kept', () => {
+  const rule = parse('-p tcp -m tcp --dport 22:80 -j ACCEPT', 'ipv4');
+  const raw = rule.raw.slice();
+  raw.set([80, 0, 22, 0], 112 + 32 + 4);
+  const odd = decodeRule(raw);
+  assert.is(odd.matches[0]!.name, 'raw');
+  assert.match(odd.warnings[0]!, /tcp revision 0: .*dport: the range 80…22 is reversed/);
+  assert.equal(parse(String(odd), 'ipv4').raw, raw);
+  assert.equal(encodeRule({ ...odd }), raw);
+});
+
+test('what is taken as an object is taken as its text: no option 0 to strip', async () => {
+  const strip = (stripOptions: number[]): RuleInit => ({
+    protocol: 'tcp',
+    target: { name: 'TCPOPTSTRIP', stripOptions },
+  });
+  await throws(RangeError, /rule\.target\.stripOptions\[0\]: /, () => encodeRule(strip([0])));
+  assert.is(String(decodeRule(encodeRule(strip([2])))), '-p tcp -j TCPOPTSTRIP --strip-options 2');
+});
+
+test('an array is no range', async () => {
+  const list = (match: unknown): RuleInit => ({ protocol: 'tcp', matches: [match] }) as RuleInit;
+  const bad = (match: unknown, path: RegExp) =>
+    throws(TypeError, new RegExp(`${path.source}.*\\{ from, to \\}`), () =>
+      encodeRule(list(match)),
+    );
+  await bad({ name: 'tcp', dport: [80, 443] }, /^rule\.matches\[0\]\.dport: /);
+  await bad({ name: 'tcp', dport: { not: [80, 80] } }, /dport\.not: /);
+  await bad({ name: 'multiport', dports: [[80, 443]] }, /dports\[0\]: /);
+  await bad({ name: 'length', length: [1, 2] }, /length: /);
+  await bad({ name: 'iprange', srcRange: ['10.0.0.1', '10.0.0.9'] }, /srcRange: /);
+  await bad({ name: 'connbytes', connbytes: [1n, 2n], mode: 'bytes', dir: 'both' }, /connbytes: /);
+  const same: RuleInit = {
+    protocol: 'tcp',
+    matches: [{ name: 'tcp', dport: { from: 80, to: 80 } }],
+  };
+  assert.is(String(decodeRule(encodeRule(same))), '-p tcp -m tcp --dport 80');
+});
+
+test('rules that differ in bytes that mean nothing are the same', () => {
+  const pairs: [Family, string, string, boolean][] = [
+    [
+      'ipv4',
+      '-m recent --set --name SSH',
+      '-m recent --set --name SSH --mask 255.255.255.255',
+      true,
+    ],
+    ['ipv4', '-m recent --set', '-m recent --set --mask 255.255.255.0', false],
+    [
+      'ipv4',
+      '-p tcp -m connlimit --connlimit-above 15',
+      '-p tcp -m connlimit --connlimit-above 15 --connlimit-mask 32',
+      true,
+    ],
+    [
+      'ipv4',
+      '-p tcp -m connlimit --connlimit-above 15',
+      '-p tcp -m connlimit --connlimit-above 15 --connlimit-mask 31',
+      false,
+    ],
+    ['ipv4', '-p icmp -m icmp --icmp-type 255/255', '-p icmp -m icmp --icmp-type any', true],
+    ['ipv4', '-p icmp -m icmp --icmp-type 3/255', '-p icmp -m icmp --icmp-type 3', false],
+    ['ipv4', '-i + -j ACCEPT', '-j ACCEPT', true],
+    ['ipv4', '! -i + -j ACCEPT', '-j ACCEPT', false],
+    ['ipv4', '-i eth+ -j ACCEPT', '-i eth0+ -j ACCEPT', false],
+    ['ipv6', '-p all -j ACCEPT', '-j ACCEPT', true],
+    ['ipv6', '-m frag --fragid 0:4294967295', '-m frag', true],
+    ['ipv6', '-m frag ! --fragid 0:4294967295', '-m frag', false],
+    ['ipv4', '-p tcp -m tcp ! --sport 0:65535', '-p tcp -m tcp', false],
+    [
+      'ipv4',
+      '-j HMARK --hmark-tuple src --hmark-mod 2 --hmark-rnd 1',
+      '-j HMARK --hmark-src-prefix 32 --hmark-mod 2 --hmark-rnd 1',
+      true,
+    ],
+    ['ipv4', '-g there', '-j there', false],
+  ];
+  for (const [family, a, b, same] of pairs) {
+    assert.is(sameRule(parse(a, family), parse(b, family)), same, `${a} and ${b}`);
+  }
+});
+
+test.run();
