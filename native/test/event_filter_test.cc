@@ -342,7 +342,8 @@ TEST(a_long_list_of_ports_or_addresses_passes_more_but_never_less) {
   }
   auto filter = Filter::compile(ports);
   const EventProgram program = compile_event_filter(*filter);
-  for (const std::uint16_t port : {99, 100, 101, 698, 699, 443}) {
+  for (const std::uint16_t port :
+       std::initializer_list<std::uint16_t>{99, 100, 101, 698, 699, 443}) {
     FlowMessage message;
     message.tuple(CTA_TUPLE_ORIG, IPPROTO_TCP, endpoint4(2, 40000, port));
     message.tuple(CTA_TUPLE_REPLY, IPPROTO_TCP, test::reversed(endpoint4(2, 40000, port)));
