@@ -178,9 +178,6 @@ export function packExpectation(init: unknown): Uint8Array {
   const tuple = objectAt(fields.tuple, `${path}.tuple`);
   onlyFields(tuple, new Set(['src', 'dst', 'srcPort', 'dstPort']), `${path}.tuple`);
   const packed = packExpectationTuple({ ...tuple, protocol }, `${path}.tuple`);
-  if (tuple.srcPort === undefined && (fields.mask as Fields | undefined)?.srcPort) {
-    throw badType(`${path}.tuple.srcPort`, `a port, as ${path}.mask.srcPort is given`, undefined);
-  }
   const family = packed[16]!;
   const master = new TuplePacker(1);
   master.add(fields.master as TupleInit | Flow, `${path}.master`);
@@ -192,6 +189,9 @@ export function packExpectation(init: unknown): Uint8Array {
   const mask = fields.mask === undefined ? {} : objectAt(fields.mask, `${path}.mask`);
   onlyFields(mask, new Set(['src', 'srcPort']), `${path}.mask`);
   bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), 2 * tupleBytes);
+  if (tuple.srcPort === undefined && mask.srcPort) {
+    throw badType(`${path}.tuple.srcPort`, `a port, as ${path}.mask.srcPort is given`, undefined);
+  }
   let has = 0;
   if (fields.nat !== undefined) {
     const nat = objectAt(fields.nat, `${path}.nat`);

@@ -262,6 +262,11 @@ test('arguments that make no sense are refused by name', async () => {
     [{ ...good, mask: { src: 'ffff::' } }, RangeError, /^expectation\.mask\.src: /],
     [{ ...good, mask: { dst: '255.0.0.0' } }, TypeError, /^expectation\.mask\.dst: /],
     [
+      { ...good, tuple: { src: '10.0.0.1', dst: '10.0.0.2', dstPort: 21 }, mask: { srcPort: 1 } },
+      TypeError,
+      /^expectation\.tuple\.srcPort: /,
+    ],
+    [
       { ...good, protocol: 50, tuple: { src: '10.0.0.1', dst: '10.0.0.2' }, mask: { srcPort: 1 } },
       TypeError,
       /^expectation\.mask\.srcPort: /,

@@ -59,7 +59,11 @@ export const calls: [string, () => unknown][] = [
   ['delete()', () => conntrack.delete(tuple)],
   ['deleteWhere()', () => conntrack.deleteWhere({ protocol: 'tcp' })],
   ['flush()', () => conntrack.flush()],
-  ['configure({ acct })', () => conntrack.configure({ acct: true })],
+  // Another value than there is: one that changes nothing is not written, and needs nothing.
+  [
+    'configure({ acct })',
+    async () => conntrack.configure({ acct: !(await conntrack.settings()).acct }),
+  ],
   ['events()', () => conntrack.events().close()],
   ['events({ allNamespaces: true })', () => conntrack.events({ allNamespaces: true }).close()],
   ['expectations.list()', () => conntrack.expectations.list()],
