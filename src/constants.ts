@@ -27,13 +27,15 @@ export type ProtocolName = keyof typeof protocolNumbers;
 /** A protocol by name, or by its number (0–255) where the package has no name for it. */
 export type Protocol = ProtocolName | number;
 
-const protocolNames = new Map<number, ProtocolName>(
-  Object.entries(protocolNumbers).map(([name, number]) => [number, name as ProtocolName]),
-);
+// An array and not a Map: every flow that is read asks.
+const protocolNames = Array.from({ length: 256 }, (_, number): Protocol => number);
+for (const [name, number] of Object.entries(protocolNumbers)) {
+  protocolNames[number] = name as ProtocolName;
+}
 
 /** `'tcp'` for 6; the number itself where there is no name. */
 export function protocolName(number: number): Protocol {
-  return protocolNames.get(number) ?? number;
+  return protocolNames[number] ?? number;
 }
 
 /** Protocols whose tuples have ports (GRE: its keys) in the kernel's table. */

@@ -1,8 +1,8 @@
 // A batch's memory: typed-array views over the arena that native code filled, IPv6 addresses and rare
 // attributes in their side buffers. Knows layout, not meaning.
-import { formatIpv4, formatIpv6 } from '../address.js';
 import { AF_INET6 } from '../constants.js';
 import type { RawBatch } from '../native/binding.js';
+import { ipv4Text, ipv6Text } from './address-text.js';
 import { type ColumnArrays, columnLayout, rowBytes } from './columns.js';
 import type { FlowColumns } from './flow-fields.js';
 
@@ -93,8 +93,8 @@ export class ColumnStore {
   addressText(side: Side, row: number): string {
     const value = this.column(addressColumns[side])[row]!;
     return this.column('family')[row] === AF_INET6
-      ? formatIpv6(this.addresses, value * 16)
-      : formatIpv4(value);
+      ? ipv6Text(this.addresses, value * 16)
+      : ipv4Text(value);
   }
 
   /** Whether two addresses of a row are the same. */
@@ -249,6 +249,15 @@ class SelectedStore extends ColumnStore {
   }
 }
 
+/** Rows that come one after the other, each with its rare attributes in an array of its own. */
+class LookupStore extends ColumnStore {
+  readonly extras: (Uint8Array | undefined)[] = [];
+
+  override extraBytes(row: number): Uint8Array | undefined {
+    return this.extras[row];
+  }
+}
+
 /**
  * Room for rows that single lookups fill one after the other: native code writes a row, JavaScript
  * makes a view of it. 64 rows share an arena so that a lookup does not pay for its views.
@@ -256,23 +265,16 @@ class SelectedStore extends ColumnStore {
 export class LookupArena {
   static readonly capacity = 64;
   readonly bytes = new Uint8Array(LookupArena.capacity * (rowBytes + 64));
-  readonly store: ColumnStore;
-  readonly #extra: (Uint8Array | undefined)[] = [];
+  readonly store: LookupStore;
   next = 0;
 
   constructor(table?: string) {
-    const addresses = this.bytes.subarray(LookupArena.capacity * rowBytes);
-    const extra = this.#extra;
-    this.store = new (class extends ColumnStore {
-      override extraBytes(row: number) {
-        return extra[row];
-      }
-    })({
+    this.store = new LookupStore({
       rows: LookupArena.capacity,
       capacity: LookupArena.capacity,
       offset: 0,
       arena: this.bytes.buffer as ArrayBuffer,
-      addresses,
+      addresses: this.bytes.subarray(LookupArena.capacity * rowBytes),
       extraIndex: noWords,
       extra: noBytes,
       table,
@@ -280,6 +282,6 @@ export class LookupArena {
   }
 
   setExtra(row: number, bytes: Uint8Array): void {
-    this.#extra[row] = bytes;
+    this.store.extras[row] = bytes;
   }
 }

@@ -4,6 +4,9 @@ import { ColumnStore } from './column-store.js';
 import { has } from './columns.js';
 import { Flow } from './flow.js';
 import { batchStats, FlowBatch } from './flow-batch.js';
+import { columnsOf } from './flow-fields.js';
+
+const bothTimes = has.start | has.stop;
 
 /** `'new'`, `'update'` or `'destroy'`: the multicast groups of ctnetlink. */
 export type EventType = 'new' | 'update' | 'destroy';
@@ -46,15 +49,13 @@ export class FlowEvent {
 
   /** @internal Events come from streams. */
   constructor(store: ColumnStore, row: number) {
-    this.type = eventTypes[store.column('type')[row]!] as EventType;
+    const from = columnsOf(store);
+    const presence = from.presence[row]!;
+    this.type = eventTypes[from.type[row]!] as EventType;
     const flow = new Flow(store, row);
-    if ((store.column('presence')[row]! & has.timestampEvent) !== 0) {
-      this.timestamp = store.column('timestampEvent')[row]!;
-    }
-    if (flow.start !== undefined && flow.stop !== undefined) {
-      this.duration = flow.stop - flow.start;
-    }
-    const nsid = store.column('nsid')[row]!;
+    if ((presence & has.timestampEvent) !== 0) this.timestamp = from.timestampEvent[row]!;
+    if ((presence & bothTimes) === bothTimes) this.duration = from.stop[row]! - from.start[row]!;
+    const nsid = from.nsid[row]!;
     if (nsid >= 0) this.nsid = nsid;
     this.flow = flow;
   }

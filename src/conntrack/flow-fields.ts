@@ -1,18 +1,17 @@
 // The fields of a flow, read from the columns of its row. Absent is absent: no field is undefined.
 import { takeAsPlain } from '../checks.js';
-import { protocolName, stateNames, statusOf } from '../constants.js';
 import * as rare from './attributes.js';
-import { addressColumns, type ColumnStore, portColumns, type Side } from './column-store.js';
+import type { ColumnStore } from './column-store.js';
 import { type ColumnArrays, has } from './columns.js';
 import { jsonSafe } from './flow-json.js';
-import type { Endpoint, FlowObject, FlowSide } from './flow-types.js';
+import type { Endpoint, FlowObject, FlowSide, FlowTcp } from './flow-types.js';
 
 export type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One direction of a flow that was read. Its fields are properties of its own: `{ ...flow.orig }` has them. */
 export class ReadSide implements FlowSide {
-  readonly src: string;
-  readonly dst: string;
+  declare readonly src: string;
+  declare readonly dst: string;
   declare readonly srcPort?: number;
   declare readonly dstPort?: number;
   declare readonly icmpType?: number;
@@ -22,9 +21,31 @@ export class ReadSide implements FlowSide {
   declare readonly packets?: bigint;
   declare readonly bytes?: bigint;
 
-  constructor(src: string, dst: string) {
+  // All is set here, by name: fields that a class does not know from its constructor cost an array beside the object.
+  constructor(from: FlowColumns, row: number, reply: boolean, src: string, dst: string) {
+    const presence = from.presence[row]!;
+    const bits = reply ? replyBits : origBits;
     this.src = src;
     this.dst = dst;
+    const first = reply ? from.replySrcPort[row]! : from.origSrcPort[row]!;
+    const second = reply ? from.replyDstPort[row]! : from.origDstPort[row]!;
+    if ((presence & bits.ports) !== 0) {
+      this.srcPort = first;
+      this.dstPort = second;
+    } else if ((presence & bits.icmp) !== 0) {
+      this.icmpType = second >> 8;
+      this.icmpCode = second & 0xff;
+      this.icmpId = first;
+    }
+    if ((presence & bits.zone) !== 0) {
+      const extra = from.store.extraBytes(row);
+      const zone = extra && rare.tupleZone(extra, reply);
+      if (zone !== undefined) this.zone = zone;
+    }
+    if ((presence & bits.counters) !== 0) {
+      this.packets = reply ? from.replyPackets[row]! : from.origPackets[row]!;
+      this.bytes = reply ? from.replyBytes[row]! : from.origBytes[row]!;
+    }
   }
 
   /** For `JSON.stringify`: counters are numbers where a number holds them exactly, else decimal strings. */
@@ -35,18 +56,16 @@ export class ReadSide implements FlowSide {
 
 takeAsPlain(ReadSide.prototype);
 
-const namedRareBits = has.helper | has.labels | has.secctx;
+export const namedBits = has.helper | has.labels | has.secctx;
 const seqAdjBits = has.origSeqAdj | has.replySeqAdj;
-const rareBits = has.sctp | has.dccp | seqAdjBits | has.synproxy | has.master | has.unknown;
-const tcpBits = has.tcpWscale | has.tcpFlags;
+export const rareBits = has.sctp | has.dccp | seqAdjBits | has.synproxy | has.master | has.unknown;
+export const tcpBits = has.tcpWscale | has.tcpFlags;
 const bothPorts = has.origPorts | has.replyPorts;
 const bothIcmp = has.origIcmp | has.replyIcmp;
-const sideBits = [
+const [origBits, replyBits] = [
   { ports: has.origPorts, icmp: has.origIcmp, zone: has.origZone, counters: has.origCounters },
   { ports: has.replyPorts, icmp: has.replyIcmp, zone: has.replyZone, counters: has.replyCounters },
 ] as const;
-
-type Wide = 'origPackets' | 'origBytes' | 'replyPackets' | 'replyBytes' | 'start' | 'stop';
 
 /** The columns that flows are read from, looked up once for all rows of a store. */
 export class FlowColumns {
@@ -60,8 +79,24 @@ export class FlowColumns {
   readonly mark: ColumnArrays['mark'];
   readonly zone: ColumnArrays['zone'];
   readonly use: ColumnArrays['use'];
-  readonly addresses: readonly Uint32Array[];
-  readonly ports: readonly Uint16Array[];
+  readonly origSrc: ColumnArrays['origSrc'];
+  readonly origDst: ColumnArrays['origDst'];
+  readonly replySrc: ColumnArrays['replySrc'];
+  readonly replyDst: ColumnArrays['replyDst'];
+  readonly origSrcPort: ColumnArrays['origSrcPort'];
+  readonly origDstPort: ColumnArrays['origDstPort'];
+  readonly replySrcPort: ColumnArrays['replySrcPort'];
+  readonly replyDstPort: ColumnArrays['replyDstPort'];
+  // Columns that few batches have are made when a row has them.
+  #origPackets: ColumnArrays['origPackets'] | undefined;
+  #origBytes: ColumnArrays['origBytes'] | undefined;
+  #replyPackets: ColumnArrays['replyPackets'] | undefined;
+  #replyBytes: ColumnArrays['replyBytes'] | undefined;
+  #start: ColumnArrays['start'] | undefined;
+  #stop: ColumnArrays['stop'] | undefined;
+  #type: ColumnArrays['type'] | undefined;
+  #nsid: ColumnArrays['nsid'] | undefined;
+  #timestampEvent: ColumnArrays['timestampEvent'] | undefined;
 
   constructor(readonly store: ColumnStore) {
     this.presence = store.column('presence');
@@ -74,113 +109,90 @@ export class FlowColumns {
     this.mark = store.column('mark');
     this.zone = store.column('zone');
     this.use = store.column('use');
-    this.addresses = addressColumns.map((name) => store.column(name));
-    this.ports = portColumns.map((name) => store.column(name));
+    this.origSrc = store.column('origSrc');
+    this.origDst = store.column('origDst');
+    this.replySrc = store.column('replySrc');
+    this.replyDst = store.column('replyDst');
+    this.origSrcPort = store.column('origSrcPort');
+    this.origDstPort = store.column('origDstPort');
+    this.replySrcPort = store.column('replySrcPort');
+    this.replyDstPort = store.column('replyDstPort');
   }
 
-  wide(name: Wide, row: number): bigint {
-    return this.store.column(name)[row]!;
+  get origPackets(): ColumnArrays['origPackets'] {
+    this.#origPackets ??= this.store.column('origPackets');
+    return this.#origPackets;
+  }
+  get origBytes(): ColumnArrays['origBytes'] {
+    this.#origBytes ??= this.store.column('origBytes');
+    return this.#origBytes;
+  }
+  get replyPackets(): ColumnArrays['replyPackets'] {
+    this.#replyPackets ??= this.store.column('replyPackets');
+    return this.#replyPackets;
+  }
+  get replyBytes(): ColumnArrays['replyBytes'] {
+    this.#replyBytes ??= this.store.column('replyBytes');
+    return this.#replyBytes;
+  }
+  get start(): ColumnArrays['start'] {
+    this.#start ??= this.store.column('start');
+    return this.#start;
+  }
+  get stop(): ColumnArrays['stop'] {
+    this.#stop ??= this.store.column('stop');
+    return this.#stop;
+  }
+  get type(): ColumnArrays['type'] {
+    this.#type ??= this.store.column('type');
+    return this.#type;
+  }
+  get nsid(): ColumnArrays['nsid'] {
+    this.#nsid ??= this.store.column('nsid');
+    return this.#nsid;
+  }
+  get timestampEvent(): ColumnArrays['timestampEvent'] {
+    this.#timestampEvent ??= this.store.column('timestampEvent');
+    return this.#timestampEvent;
   }
 }
 
-function columnsOf(store: ColumnStore): FlowColumns {
+export function columnsOf(store: ColumnStore): FlowColumns {
   store.flowColumns ??= new FlowColumns(store);
   return store.flowColumns;
 }
 
-function addToSide(side: Writable<ReadSide>, from: FlowColumns, row: number, direction: 0 | 1) {
-  const presence = from.presence[row]!;
-  const bits = sideBits[direction];
-  const first = from.ports[direction * 2]![row]!;
-  const second = from.ports[direction * 2 + 1]![row]!;
-  if ((presence & bits.ports) !== 0) {
-    side.srcPort = first;
-    side.dstPort = second;
-  } else if ((presence & bits.icmp) !== 0) {
-    side.icmpType = second >> 8;
-    side.icmpCode = second & 0xff;
-    side.icmpId = first;
-  }
-  if ((presence & bits.zone) !== 0) {
-    const extra = from.store.extraBytes(row);
-    const zone = extra && rare.tupleZone(extra, direction === 1);
-    if (zone !== undefined) side.zone = zone;
-  }
-  if ((presence & bits.counters) !== 0) {
-    side.packets = from.wide(direction === 0 ? 'origPackets' : 'replyPackets', row);
-    side.bytes = from.wide(direction === 0 ? 'origBytes' : 'replyBytes', row);
-  }
-}
-
-/** Where `original` was translated to: `mirrored`, if the two differ in address or port. */
-function translation(
+/** How a flow is translated: where the reply differs from what `orig` mirrored would be. */
+export function natOf(
   from: FlowColumns,
   row: number,
-  original: Side,
-  mirrored: Side,
-  address: string,
-  sameAddress: boolean,
-): Endpoint | undefined {
+  sameSrc: boolean,
+  sameDst: boolean,
+  reply: FlowSide,
+): FlowObject['nat'] {
   const presence = from.presence[row]!;
   const ports = (presence & bothPorts) === bothPorts;
-  const port = from.ports[mirrored]![row]!;
   // The id of ICMP is translated with the source, as a port is; it has no place in an Endpoint.
-  const icmp = original === 0 && (presence & bothIcmp) === bothIcmp;
-  const same = icmp
-    ? from.ports[0]![row] === from.ports[2]![row]
-    : !ports || port === from.ports[original]![row];
-  if (same && sameAddress) return undefined;
-  return ports ? { address, port } : { address };
+  const sameSrcPort =
+    (presence & bothIcmp) === bothIcmp
+      ? from.origSrcPort[row] === from.replySrcPort[row]
+      : !ports || from.replyDstPort[row] === from.origSrcPort[row];
+  const sameDstPort = !ports || from.replySrcPort[row] === from.origDstPort[row];
+  const srcIsKept = sameSrcPort && sameSrc;
+  const dstIsKept = sameDstPort && sameDst;
+  if (srcIsKept && dstIsKept) return undefined;
+  const end = (address: string, port: number): Endpoint =>
+    ports ? { address, port } : { address };
+  const src = end(reply.dst, from.replyDstPort[row]!);
+  const dst = end(reply.src, from.replySrcPort[row]!);
+  // Not by spreading, which costs more than all the rest of a flow.
+  if (srcIsKept) return { dst };
+  return dstIsKept ? { src } : { src, dst };
 }
 
-/** Sets the fields of the flow in a row, in the order in which `toObject()` has them. */
-export function readFields(flow: Writable<FlowObject>, store: ColumnStore, row: number): void {
-  const from = columnsOf(store);
+export function tcpOf(from: FlowColumns, row: number): FlowTcp {
+  const { store } = from;
   const presence = from.presence[row]!;
-  const protocol = from.protocol[row]!;
-  const src = store.addressText(0, row);
-  const dst = store.addressText(1, row);
-  // Most flows are not translated: their reply has the same two addresses.
-  const sameSrc = store.sameAddress(0, 3, row);
-  const sameDst = store.sameAddress(1, 2, row);
-  const replySrc = sameDst ? dst : store.addressText(2, row);
-  const replyDst = sameSrc ? src : store.addressText(3, row);
-  const orig = new ReadSide(src, dst);
-  const reply = new ReadSide(replySrc, replyDst);
-  addToSide(orig, from, row, 0);
-  addToSide(reply, from, row, 1);
-  if ((presence & has.id) !== 0) flow.id = from.id[row]!;
-  flow.family = from.family[row] === 2 ? 'ipv4' : 'ipv6';
-  flow.protocol = protocolName(protocol);
-  flow.protocolNumber = protocol;
-  flow.orig = orig;
-  flow.reply = reply;
-  flow.status = statusOf(from.status[row]!);
-  flow.statusBits = from.status[row]!;
-  if ((presence & has.state) !== 0) {
-    const state = from.state[row]!;
-    flow.state = stateNames(protocol)?.[state] ?? `STATE_${state}`;
-  }
-  if ((presence & has.timeout) !== 0) flow.timeout = from.timeout[row]!;
-  flow.mark = from.mark[row]!;
-  flow.zone = from.zone[row]!;
-  if ((presence & has.use) !== 0) flow.use = from.use[row]!;
-  const extra = (presence & (namedRareBits | rareBits)) !== 0 ? store.extraBytes(row) : undefined;
-  if (extra !== undefined && (presence & namedRareBits) !== 0) readNamed(flow, presence, extra);
-  if ((presence & has.start) !== 0) flow.start = from.wide('start', row);
-  if ((presence & has.stop) !== 0) flow.stop = from.wide('stop', row);
-  const natSrc = translation(from, row, 0, 3, replyDst, sameSrc);
-  const natDst = translation(from, row, 1, 2, replySrc, sameDst);
-  if (natSrc !== undefined || natDst !== undefined) {
-    // Not by spreading, which costs more than all the rest of a flow.
-    if (natSrc === undefined) flow.nat = { dst: natDst! };
-    else flow.nat = natDst === undefined ? { src: natSrc } : { src: natSrc, dst: natDst };
-  }
-  if ((presence & tcpBits) !== 0) flow.tcp = tcpOf(store, presence, row);
-  if (extra !== undefined && (presence & rareBits) !== 0) readRare(flow, presence, extra);
-}
-
-function tcpOf(store: ColumnStore, presence: number, row: number): NonNullable<FlowObject['tcp']> {
   const wscale =
     (presence & has.tcpWscale) !== 0
       ? { orig: store.column('tcpWscaleOrig')[row]!, reply: store.column('tcpWscaleReply')[row]! }
@@ -193,7 +205,10 @@ function tcpOf(store: ColumnStore, presence: number, row: number): NonNullable<F
   return wscale === undefined ? { flags } : { wscale, flags };
 }
 
-function readNamed(flow: Writable<FlowObject>, presence: number, extra: Uint8Array): void {
+export function addNamed(flow: Writable<FlowObject>, from: FlowColumns, row: number): void {
+  const presence = from.presence[row]!;
+  const extra = from.store.extraBytes(row);
+  if (extra === undefined) return;
   const helper = (presence & has.helper) !== 0 ? rare.helperName(extra) : undefined;
   const labels = (presence & has.labels) !== 0 ? rare.labels(extra) : undefined;
   const secctx = (presence & has.secctx) !== 0 ? rare.secctx(extra) : undefined;
@@ -202,7 +217,10 @@ function readNamed(flow: Writable<FlowObject>, presence: number, extra: Uint8Arr
   if (secctx !== undefined) flow.secctx = secctx;
 }
 
-function readRare(flow: Writable<FlowObject>, presence: number, extra: Uint8Array): void {
+export function addRare(flow: Writable<FlowObject>, from: FlowColumns, row: number): void {
+  const presence = from.presence[row]!;
+  const extra = from.store.extraBytes(row);
+  if (extra === undefined) return;
   const read = <T>(bit: number, reader: (extra: Uint8Array) => T | undefined) =>
     (presence & bit) !== 0 ? reader(extra) : undefined;
   const vtag = read(has.sctp, rare.sctpVtags);

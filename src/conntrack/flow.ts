@@ -1,8 +1,28 @@
 // A flow that was read: its fields as properties of its own, and the place in its batch that it came from.
-import type { Family, Protocol, StatusName } from '../constants.js';
+import {
+  AF_INET,
+  type Family,
+  type Protocol,
+  protocolName,
+  type StatusName,
+  stateNames,
+  statusOf,
+} from '../constants.js';
+import { ipv4Text, ipv6Text } from './address-text.js';
 import type { ColumnStore } from './column-store.js';
 import { has } from './columns.js';
-import { readFields, type Writable } from './flow-fields.js';
+import {
+  addNamed,
+  addRare,
+  columnsOf,
+  namedBits,
+  natOf,
+  ReadSide,
+  rareBits,
+  tcpBits,
+  tcpOf,
+  type Writable,
+} from './flow-fields.js';
 import { jsonSafe } from './flow-json.js';
 import { flowLine } from './flow-text.js';
 import type {
@@ -16,6 +36,9 @@ import type {
   SeqAdj,
   Synproxy,
 } from './flow-types.js';
+
+const stateName = (protocol: number, state: number) =>
+  stateNames(protocol)?.[state] ?? `STATE_${state}`;
 
 /**
  * One conntrack entry, as it was when it was read. It behaves as the object that it looks like: spread,
@@ -60,7 +83,44 @@ export class Flow {
   constructor(store: ColumnStore, row: number) {
     this.#store = store;
     this.#row = row;
-    readFields(this as unknown as Writable<FlowObject>, store, row);
+    const from = columnsOf(store);
+    const presence = from.presence[row]!;
+    const protocol = from.protocol[row]!;
+    const status = from.status[row]!;
+    // Most flows are not translated: their reply has the same two addresses.
+    const v6 = from.family[row] !== AF_INET;
+    const a = from.origSrc[row]!;
+    const b = from.origDst[row]!;
+    const c = from.replySrc[row]!;
+    const d = from.replyDst[row]!;
+    const sameSrc = a === d || (v6 && store.sameAddress(0, 3, row));
+    const sameDst = b === c || (v6 && store.sameAddress(1, 2, row));
+    const src = v6 ? ipv6Text(store.addresses, a * 16) : ipv4Text(a);
+    const dst = v6 ? ipv6Text(store.addresses, b * 16) : ipv4Text(b);
+    const replySrc = sameDst ? dst : store.addressText(2, row);
+    const replyDst = sameSrc ? src : store.addressText(3, row);
+    // All that flows often have is set here, by name, and in this order: fields that a class does not know from its
+    // constructor cost an array beside the object.
+    if ((presence & has.id) !== 0) this.id = from.id[row]!;
+    this.family = v6 ? 'ipv6' : 'ipv4';
+    this.protocol = protocolName(protocol);
+    this.protocolNumber = protocol;
+    this.orig = new ReadSide(from, row, false, src, dst);
+    this.reply = new ReadSide(from, row, true, replySrc, replyDst);
+    this.status = statusOf(status);
+    this.statusBits = status;
+    if ((presence & has.state) !== 0) this.state = stateName(protocol, from.state[row]!);
+    if ((presence & has.timeout) !== 0) this.timeout = from.timeout[row]!;
+    this.mark = from.mark[row]!;
+    this.zone = from.zone[row]!;
+    if ((presence & has.use) !== 0) this.use = from.use[row]!;
+    if ((presence & namedBits) !== 0) addNamed(this as unknown as Writable<FlowObject>, from, row);
+    if ((presence & has.start) !== 0) this.start = from.start[row]!;
+    if ((presence & has.stop) !== 0) this.stop = from.stop[row]!;
+    const nat = natOf(from, row, sameSrc, sameDst, this.reply);
+    if (nat !== undefined) this.nat = nat;
+    if ((presence & tcpBits) !== 0) this.tcp = tcpOf(from, row);
+    if ((presence & rareBits) !== 0) addRare(this as unknown as Writable<FlowObject>, from, row);
   }
 
   /** @internal The store and row, for building requests without going through text. */

@@ -10,6 +10,7 @@ import {
   writeAddress,
   writeFlowAddress,
 } from '../../src/address.js';
+import { ipv4Text, ipv6Text } from '../../src/conntrack/address-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { run } from '../support/process.js';
 import { Random } from '../support/random.js';
@@ -85,6 +86,30 @@ test('the text of bytes is what inet_ntop writes, and reads back to them', () =>
     if (bytes.length === 16) assert.is(formatIpv6(embedded, 11), texts[i]);
     else assert.is(formatIpv4(new DataView(bytes.buffer).getUint32(0)), texts[i]);
   }
+});
+
+test('a remembered text is that of its address, however many others came between', () => {
+  const addresses = [new Uint8Array(4), new Uint8Array(16), ...samples];
+  // Of an IPv6 address, one that differs in its first byte, one in its last: a comparison of fewer bytes shows.
+  for (const bytes of samples.slice(0, 2000)) {
+    for (const at of [0, bytes.length - 1])
+      addresses.push(bytes.map((b, i) => b ^ Number(i === at)));
+  }
+  let v6 = 0;
+  for (let turn = 0; turn < 3 * addresses.length; turn++) {
+    // Half of the time one of a few, which are still remembered.
+    const few = turn % 2 === 0 ? 50 : addresses.length;
+    const bytes = addresses[random.below(few)]!;
+    if (bytes.length === 4) {
+      assert.is(ipv4Text(new DataView(bytes.buffer).getUint32(0)), formatAddress(bytes));
+    } else {
+      const embedded = new Uint8Array(48);
+      embedded.set(bytes, 16);
+      assert.is(ipv6Text(embedded, 16), formatAddress(bytes));
+      v6++;
+    }
+  }
+  assert.ok(v6 > 1000);
 });
 
 test('what inet_pton takes is taken, what it refuses is refused', () => {
