@@ -29,6 +29,7 @@ export function objectAt(value: unknown, path: string): Fields {
   return value as Fields;
 }
 
+const none: ReadonlySet<string> = new Set();
 const ours = new WeakSet<object>();
 
 /** Makes the objects of a class of this package plain: all that they are is in their own fields. */
@@ -83,6 +84,13 @@ function noSuchField(path: Path, name: string, allowed: ReadonlySet<string>): Ty
   );
 }
 
+/** The refusal of a field that is there without a value. */
+export function isUndefined(path: Path, name: string): TypeError {
+  return new TypeError(
+    `${pathText(path, `.${quotedName(name)}`)}: is undefined; leave the field out, or give it a value`,
+  );
+}
+
 function plainAt(value: unknown, path: Path, expected: string): object {
   if (typeof value !== 'object' || value === null || isArrayAt(value, path)) {
     throw badType(pathText(path), expected, value);
@@ -105,9 +113,7 @@ function copyFields(
     const field = (value as Fields)[name];
     if (field !== undefined) copy[name] = field;
     else if (!unset(name)) {
-      throw new TypeError(
-        `${pathText(path, `.${name}`)}: is undefined; leave the field out, or give it a value`,
-      );
+      throw isUndefined(path, name);
     }
   }
   return copy;
@@ -115,16 +121,17 @@ function copyFields(
 
 /**
  * A copy of the fields of a plain object, each read once. Refused are fields that do not exist (a misspelt one
- * would be ignored), fields that are `undefined` (a setting that is missing would widen what is touched), and
- * objects of a class.
+ * would be ignored), fields that are `undefined` (a setting that is missing would widen what is touched) but
+ * for those that may be, which are then not there, and objects of a class.
  */
 export function fieldsAt(
   value: unknown,
   path: Path,
   allowed: ReadonlySet<string>,
   expected = 'an object',
+  mayBeUndefined: ReadonlySet<string> = none,
 ): Fields {
-  return copyFields(value, path, allowed, expected, () => false);
+  return copyFields(value, path, allowed, expected, (name) => mayBeUndefined.has(name));
 }
 
 /**

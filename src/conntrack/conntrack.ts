@@ -1,16 +1,7 @@
 // Conntrack: the kernel's connection-tracking table of one network namespace. Checks arguments, packs
 // them, and gives native results their shape.
 
-import {
-  booleanAt,
-  integerAt,
-  iterableAt,
-  objectAt,
-  oneOf,
-  onlyFields,
-  optionsAt,
-  signalAt,
-} from '../checks.js';
+import { booleanAt, integerAt, iterableAt, oneOf, optionsAt, signalAt } from '../checks.js';
 import type { Family } from '../constants.js';
 import { badRange, badType, fromNative, type NetfilterError } from '../errors.js';
 import type {
@@ -79,17 +70,17 @@ export interface DumpOptions {
    * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19 all dying
    * ones). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
    */
-  table?: 'conntrack' | 'dying' | 'unconfirmed';
+  table?: 'conntrack' | 'dying' | 'unconfirmed' | undefined;
   /** Set the counters of every dumped flow to zero as they are read; no count is lost between the two. */
-  zeroCounters?: boolean;
+  zeroCounters?: boolean | undefined;
   /**
    * Sockets that share the dump, each walking the table on a core of its own (1–16), or `'auto'` to
    * decide by what the table looks like. Default 1. A flow whose status changes while the table is split
    * by it can be missed or seen twice (doubles are removed).
    */
-  parallel?: number | 'auto';
+  parallel?: number | 'auto' | undefined;
   /** Ends the dump early, also in the middle. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How far an operation by filter has come. */
@@ -126,6 +117,7 @@ export type {
 
 const openFields = new Set(['netns', 'receiveBuffer']);
 const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
+const batchFields = new Set([...dumpFields, 'batchSize']);
 const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
 const bulkFields = new Set(['signal', 'progress']);
 const deleteFields = new Set([...bulkFields, 'returning']);
@@ -202,9 +194,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
    */
   async *dumpBatches(
     filter?: FlowFilter,
-    options: DumpOptions & { batchSize?: number } = {},
+    options: DumpOptions & { batchSize?: number | undefined } = {},
   ): AsyncGenerator<FlowBatch, void, undefined> {
-    const { batchSize = 16384, ...rest } = objectAt(options, 'options') as typeof options;
+    const { batchSize = 16384, ...rest } = optionsAt(options, 'options', batchFields);
     const size = integerAt(batchSize, 'options.batchSize', 1, 2 ** 20);
     const checked = checkFilter(filter);
     const { raw, signal } = dumpOptions(checked, rest);
@@ -439,8 +431,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
   async upsert(flow: FlowInit | Flow): Promise<void> {
     // All of it is taken now: the caller may change the object while the kernel is asked.
     const packer = new FieldPacker();
-    const init = takeInit(flow, 'flow');
-    const translated = packFlowInit(packer, init, 'flow');
+    const taken = takeInit(flow, 'flow');
+    const init = taken as unknown as FlowInit;
+    const translated = packFlowInit(packer, taken, 'flow');
     const create = packer.take();
     const tuple = new TuplePacker(1);
     tuple.add(tupleOf(init), 'flow');
@@ -704,10 +697,10 @@ function bulkOptions(options: unknown): BulkOptions {
 
 function dumpOptions(
   filter: CheckedFilter,
-  options: DumpOptions,
+  options: unknown,
 ): { raw: RawDumpOptions; signal: AbortSignal | undefined } {
-  onlyFields(objectAt(options, 'options'), dumpFields, 'options');
-  const { table = 'conntrack', zeroCounters = false, parallel = 1 } = options;
+  const fields = optionsAt(options, 'options', dumpFields);
+  const { table = 'conntrack', zeroCounters = false, parallel = 1, signal } = fields;
   const raw: RawDumpOptions = {
     filter: packFilter(filter),
     table: tables.indexOf(oneOf(table, 'options.table', tables)),
@@ -721,7 +714,7 @@ function dumpOptions(
       table,
     );
   }
-  return { raw, signal: signalAt(options.signal, 'options.signal') };
+  return { raw, signal: signalAt(signal, 'options.signal') };
 }
 
 /** The table of this process's network namespace; opened on first use, and again after `close()`. */

@@ -1,12 +1,12 @@
 // Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
 // each. Knows packing and order, no socket.
-import { iterableAt, optionsAt, signalAt } from '../checks.js';
+import { type Fields, iterableAt, optionsAt, signalAt } from '../checks.js';
 import type { Family } from '../constants.js';
 import { badType, fromNative, NetfilterError } from '../errors.js';
 import type { RawOutcome } from '../native/binding.js';
 import { FieldPacker } from './field-packer.js';
 import type { Flow } from './flow.js';
-import { type FlowInit, packFlowInit } from './flow-init.js';
+import { type FlowInit, packFlowInit, takeRow } from './flow-init.js';
 
 /** Why a flow was not made: the kernel's refusal, or what was wrong with it (which has no `code`). */
 export type CreateError =
@@ -74,11 +74,6 @@ export function createManyOptions(options: unknown): CreateManyOptions {
   };
 }
 
-/** Whether a flow waits for its master. */
-function hasMaster(flow: unknown): boolean {
-  return typeof flow === 'object' && flow !== null && (flow as FlowInit).master !== undefined;
-}
-
 class Creation {
   /** Families of the flows that are to be translated. */
   readonly translated = new Set<Family>();
@@ -106,11 +101,12 @@ class Creation {
     try {
       this.#options.signal?.throwIfAborted();
       for (const flow of flows) {
-        if (hasMaster(flow)) {
-          if (this.#pack(this.#single, flow)) {
+        const fields = this.#take(flow);
+        if (fields?.master !== undefined) {
+          if (this.#pack(this.#single, fields)) {
             this.#withMaster.push({ index: this.#index, bytes: this.#single.take() });
           }
-        } else if (this.#pack(this.#packer, flow)) {
+        } else if (fields !== undefined && this.#pack(this.#packer, fields)) {
           this.#indexes.push(this.#index);
         }
         this.#index++;
@@ -128,21 +124,34 @@ class Creation {
     return result;
   }
 
+  /** The fields of a flow; undefined for what is none. */
+  #take(flow: unknown): Fields | undefined {
+    try {
+      return takeRow(flow, this.#path);
+    } catch (error) {
+      this.#refused(error);
+      return undefined;
+    }
+  }
+
+  /** Tells of an error by its place; what is not about the flow ends it all. */
+  #refused(error: unknown): void {
+    const told =
+      error instanceof NetfilterError || error instanceof TypeError || error instanceof RangeError;
+    if (!told) throw error;
+    this.result.failed.push({ index: this.#index, error });
+  }
+
   /** False for a flow that cannot be written whatever the kernel says. */
-  #pack(packer: FieldPacker, flow: FlowInit | Flow): boolean {
+  #pack(packer: FieldPacker, fields: Fields): boolean {
     const mark = packer.mark();
     try {
-      const family = packFlowInit(packer, flow, this.#path, true);
+      const family = packFlowInit(packer, fields, this.#path, true);
       if (family !== undefined) this.translated.add(family);
       return true;
     } catch (error) {
       packer.rewind(mark);
-      const told =
-        error instanceof NetfilterError ||
-        error instanceof TypeError ||
-        error instanceof RangeError;
-      if (!told) throw error;
-      this.result.failed.push({ index: this.#index, error });
+      this.#refused(error);
       return false;
     }
   }

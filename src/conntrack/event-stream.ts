@@ -1,6 +1,14 @@
 // conntrack.events(): options and the stream object.
-import { booleanAt, integerAt, objectAt, oneOf, onlyFields, signalAt } from '../checks.js';
-import { badRange, badType } from '../errors.js';
+import {
+  booleanAt,
+  type Fields,
+  integerAt,
+  listAt,
+  oneOf,
+  optionsAt,
+  signalAt,
+} from '../checks.js';
+import { badRange } from '../errors.js';
 import type { RawEventOptions } from '../native/binding.js';
 import type { Session } from '../native/session.js';
 import { ColumnStore } from './column-store.js';
@@ -25,7 +33,7 @@ export interface StreamOptions {
    * CAP_NET_ADMIN in the initial user namespace allows it, else capped by net.core.rmem_max; `stats`
    * has the effective size and a hint.
    */
-  receiveBuffer?: number;
+  receiveBuffer?: number | undefined;
   queue?: {
     /**
      * Events that may wait for a consumer that is slower than the kernel (1 to 16777216, default
@@ -41,16 +49,16 @@ export interface StreamOptions {
    * other listeners see events twice, and `lost` counts attempts that the kernel makes up for, not
    * events. Default false.
    */
-  reliable?: boolean;
+  reliable?: boolean | undefined;
   /**
    * NETLINK_LISTEN_ALL_NSID (kernel 4.2): also events of every other network namespace that has an id
    * in this one (`ip netns set`), marked by `event.nsid`. Needs CAP_NET_BROADCAST in the user namespaces
    * that own them. Those without an id are not heard: `stats.hints` names the ones that there were at the
    * opening, `namespaces()` lists all. Default false.
    */
-  allNamespaces?: boolean;
+  allNamespaces?: boolean | undefined;
   /** Ends the stream at once: its iterators are done. To read what it had received, `close({ drain: true })`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface EventOptions extends StreamOptions {
@@ -75,32 +83,31 @@ const commonFields = ['receiveBuffer', 'queue', 'reliable', 'allNamespaces', 'si
 /** Bits of the event types that are wanted. */
 export function typesAt(types: unknown, allowed: readonly EventType[], path: string): number {
   if (types === undefined) return allowed.reduce((bits, type) => bits | typeBits[type], 0);
-  if (!Array.isArray(types)) throw badType(path, 'an array of event types', types);
-  if (types.length === 0) throw badRange(path, 'at least one event type', 'none');
-  return types.reduce(
+  const list = listAt(types, path, 'an array of event types');
+  if (list.length === 0) throw badRange(path, 'at least one event type', 'none');
+  return list.reduce(
     (bits: number, type, i) => bits | typeBits[oneOf(type, `${path}[${i}]`, allowed)],
     0,
   );
 }
 
-/** Checks what all streams share; the rest of the raw options is the caller's. */
+/** Takes the options, and checks what all streams share; the rest of `fields` is the caller's to check. */
 export function streamOptions(
   options: unknown,
   own: readonly string[],
 ): {
   raw: Pick<RawEventOptions, 'receiveBuffer' | 'maxEvents' | 'reliable' | 'allNamespaces'>;
   signal: AbortSignal | undefined;
+  fields: Fields;
 } {
-  const fields = objectAt(options, 'options');
-  onlyFields(fields, new Set([...own, ...commonFields]), 'options');
+  const fields = optionsAt(options, 'options', new Set([...own, ...commonFields]));
   const {
     receiveBuffer = defaultReceiveBuffer,
     queue = {},
     reliable = false,
     allNamespaces = false,
   } = fields;
-  const queueFields = objectAt(queue, 'options.queue');
-  onlyFields(queueFields, new Set(['maxEvents']), 'options.queue');
+  const queueFields = optionsAt(queue, 'options.queue', new Set(['maxEvents']));
   const { maxEvents = defaultMaxEvents } = queueFields;
   return {
     raw: {
@@ -110,6 +117,7 @@ export function streamOptions(
       allNamespaces: booleanAt(allNamespaces, 'options.allNamespaces'),
     },
     signal: signalAt(fields.signal, 'options.signal'),
+    fields,
   };
 }
 
@@ -121,9 +129,9 @@ export function streamOptions(
 export class EventStream extends StreamHandle implements AsyncIterable<ConntrackEvent> {
   /** @internal */
   static open(session: Session, options: EventOptions = {}): EventStream {
-    const { raw, signal } = streamOptions(options, ['types', 'filter']);
-    const kinds = typesAt(options.types, ['new', 'update', 'destroy'], 'options.types');
-    const filter = packFilter(checkFilter(options.filter, 'options.filter'));
+    const { raw, signal, fields } = streamOptions(options, ['types', 'filter']);
+    const kinds = typesAt(fields.types, ['new', 'update', 'destroy'], 'options.types');
+    const filter = packFilter(checkFilter(fields.filter, 'options.filter'));
     return new EventStream(
       new EventSource(session, { ...raw, kinds, filter, expectations: false }, signal),
     );

@@ -3,7 +3,9 @@
 import { writeAddress, writeFlowAddress } from '../address.js';
 import {
   type Fields,
+  fieldsAt,
   integerAt,
+  listAt,
   objectAt,
   oneOf,
   onlyFields,
@@ -170,13 +172,17 @@ const given = { timeout: 1, flags: 2, class: 4, nat: 8, helper: 16, fn: 32 } as 
 
 export function packExpectation(init: unknown): Uint8Array {
   const path = 'expectation';
-  const fields = asAsked(optionsAt(init, path, readFields));
+  const fields = asAsked(fieldsAt(init, path, readFields, 'an object', new Set(['zone'])));
   onlyFields(fields, initFields, path);
   const bytes = new Uint8Array(expectationBytes);
   const view = new DataView(bytes.buffer);
   const protocol = expectable(fields.protocol, `${path}.protocol`);
-  const tuple = objectAt(fields.tuple, `${path}.tuple`);
-  onlyFields(tuple, new Set(['src', 'dst', 'srcPort', 'dstPort']), `${path}.tuple`);
+  const sides = new Set(['src', 'dst', 'srcPort', 'dstPort']);
+  const tuple = optionsAt(fields.tuple, `${path}.tuple`, sides);
+  const mask =
+    fields.mask === undefined
+      ? {}
+      : fieldsAt(fields.mask, `${path}.mask`, new Set(['src', 'srcPort']));
   const packed = packExpectationTuple({ ...tuple, protocol }, `${path}.tuple`);
   const family = packed[16]!;
   const master = new TuplePacker(1);
@@ -186,16 +192,13 @@ export function packExpectation(init: unknown): Uint8Array {
   }
   bytes.set(master.bytes, 0);
   bytes.set(packed, tupleBytes);
-  const mask = fields.mask === undefined ? {} : objectAt(fields.mask, `${path}.mask`);
-  onlyFields(mask, new Set(['src', 'srcPort']), `${path}.mask`);
   bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), 2 * tupleBytes);
   if (tuple.srcPort === undefined && mask.srcPort) {
     throw badType(`${path}.tuple.srcPort`, `a port, as ${path}.mask.srcPort is given`, undefined);
   }
   let has = 0;
   if (fields.nat !== undefined) {
-    const nat = objectAt(fields.nat, `${path}.nat`);
-    onlyFields(nat, new Set(['direction', 'src', 'srcPort']), `${path}.nat`);
+    const nat = fieldsAt(fields.nat, `${path}.nat`, new Set(['direction', 'src', 'srcPort']));
     if (nat.src === undefined) throw badType(`${path}.nat.src`, 'an IP address', undefined);
     bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), 3 * tupleBytes);
     bytes[rest + 13] = ['orig', 'reply'].indexOf(
@@ -236,8 +239,7 @@ export function packExpectation(init: unknown): Uint8Array {
 }
 
 function flagsAt(flags: unknown, path: string): number {
-  if (!Array.isArray(flags)) throw badType(path, 'an array of flags', flags);
-  return flags.reduce(
+  return listAt(flags, path, 'an array of flags').reduce(
     (bits: number, flag, i) =>
       bits |
       (1 << expectationFlags.indexOf(oneOf(flag, `${path}[${i}]`, ['permanent', 'inactive']))),

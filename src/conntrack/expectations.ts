@@ -1,5 +1,5 @@
 // conntrack.expectations: list, get, create, delete, flush and events.
-import { fieldsAt, objectAt, onlyFields, stringAt } from '../checks.js';
+import { fieldsAt, optionsAt, shallowCopyAt, stringAt } from '../checks.js';
 import { badRange, fromNative } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { Overrun } from './event-batch.js';
@@ -13,7 +13,7 @@ import {
   packExpectation,
   packExpectationTuple,
 } from './expectation-init.js';
-import type { Flow } from './flow.js';
+import { Flow } from './flow.js';
 import { PullIterator } from './pull-iterator.js';
 import { StreamHandle } from './stream-handle.js';
 import { type TupleInit, TuplePacker } from './tuple.js';
@@ -45,15 +45,19 @@ export class Expectations {
 
   /** All expectations, or those of one flow (none when there is no such flow). */
   async list(options: { master?: TupleInit | Flow } = {}): Promise<Expectation[]> {
-    const fields = objectAt(options, 'options');
-    onlyFields(fields, new Set(['master']), 'options');
+    const fields = optionsAt(options, 'options', new Set(['master']), ['master']);
     let master: Uint8Array | null = null;
     let zone: number | undefined;
     if (fields.master !== undefined) {
       const packer = new TuplePacker(1);
-      packer.add(fields.master as TupleInit | Flow, 'options.master');
+      const named = fields.master as TupleInit | Flow;
+      const flow =
+        named instanceof Flow
+          ? named
+          : (shallowCopyAt(named, 'options.master', 'a tuple or a Flow') as unknown as TupleInit);
+      packer.add(flow, 'options.master');
       master = packer.bytes;
-      zone = (fields.master as TupleInit | Flow).zone;
+      zone = flow.zone;
     }
     const messages = await this.#session.run(
       'conntrack expectation list',
@@ -75,7 +79,7 @@ export class Expectations {
    * `undefined` when there is none.
    */
   async get(tuple: ExpectationTupleInit | Expectation): Promise<Expectation | undefined> {
-    const name = nameOf(tuple);
+    const name = nameOf(tuple, 'tuple');
     const found = await this.#find(packExpectationTuple(name, 'tuple'));
     return found && name.zone ? { ...found, zone: name.zone } : found;
   }
@@ -96,7 +100,7 @@ export class Expectations {
    * there is none.
    */
   async delete(target: ExpectationTupleInit | Expectation): Promise<boolean> {
-    const name = nameOf(target);
+    const name = nameOf(target, 'target');
     let packed = packExpectationTuple(name, 'target');
     if (name.id === undefined) {
       // The kernel deletes whatever the tuple meets under its mask: find out which that is.
@@ -154,10 +158,10 @@ const malformed = (operation: string) =>
   fromNative({ errno: 74, operation, detail: 'malformed answer' });
 
 /** A copy of what names an expectation: the caller may change the object while the kernel is asked. */
-function nameOf(target: ExpectationTupleInit | Expectation): ExpectationTupleInit {
-  if (typeof target !== 'object' || target === null) return target;
-  if (!('tuple' in target)) return { ...target };
-  const { protocol, tuple, id, zone } = target;
+function nameOf(target: ExpectationTupleInit | Expectation, path: string): ExpectationTupleInit {
+  const taken = shallowCopyAt(target, path, 'an object') as unknown as typeof target;
+  if (!('tuple' in taken)) return taken;
+  const { protocol, tuple, id, zone } = taken;
   return { protocol, ...tuple, id, ...(zone !== undefined && { zone }) };
 }
 
@@ -177,8 +181,8 @@ export class ExpectationStream extends StreamHandle implements AsyncIterable<Exp
 
   /** @internal */
   static open(session: Session, options: ExpectationEventOptions = {}): ExpectationStream {
-    const { raw, signal } = streamOptions(options, ['types']);
-    const kinds = typesAt(options.types, ['new', 'destroy'], 'options.types');
+    const { raw, signal, fields } = streamOptions(options, ['types']);
+    const kinds = typesAt(fields.types, ['new', 'destroy'], 'options.types');
     const filter = new Uint32Array(0);
     return new ExpectationStream(
       new EventSource(session, { ...raw, kinds, filter, expectations: true }, signal),

@@ -1,5 +1,5 @@
 // Changing flows: what update takes, checked, and packed as fields (schema.h, NF_FIELDS).
-import { fieldsAt, optionsAt, statusAt, u32At } from '../checks.js';
+import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../checks.js';
 import { type StatusName, statusBits } from '../constants.js';
 import { badRange } from '../errors.js';
 import { field } from './columns.js';
@@ -37,10 +37,12 @@ export function packChange(
   protocol: number | undefined,
   path = 'change',
 ): void {
-  const fields = optionsAt(change, path, changeFields);
-  if (Object.values(fields).every((value) => value === undefined)) {
-    throw new TypeError(`${path}: changes nothing`);
-  }
+  const fields = fieldsAt(change, path, changeFields, 'an object', changeFields);
+  const names = Object.keys(fields);
+  if (names.length === 0) throw new TypeError(`${path}: changes nothing`);
+  const unset = Object.keys(change).find((name) => !(name in fields));
+  if (unset !== undefined) throw isUndefined(path, unset);
+  for (const name of names) fields[name] = copyAt(fields[name], child(path, name));
   if (fields.timeout !== undefined) {
     packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
   }
@@ -85,7 +87,7 @@ function packLabelChange(packer: FieldPacker, value: unknown, path: string): voi
     packer.bytes(field.labelsMask, new Uint8Array(16).fill(0xff));
     return;
   }
-  const fields = optionsAt(value, path, new Set(['set', 'clear']));
+  const fields = fieldsAt(value, path, new Set(['set', 'clear']));
   const set = labelBitmap(fields.set ?? [], `${path}.set`);
   const clear = labelBitmap(fields.clear ?? [], `${path}.clear`);
   const mask = set.map((byte, i) => byte | clear[i]!);

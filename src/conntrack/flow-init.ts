@@ -1,12 +1,15 @@
 // Writing flows: what create takes, checked, and packed as fields (schema.h, NF_FIELDS).
 import {
+  copyAt,
   type Fields,
+  fieldsAt,
+  isUndefined,
   objectAt,
   onlyFields,
-  optionsAt,
   type Path,
   pathText,
   protocolAt,
+  shallowCopyAt,
   statusAt,
   u16At,
 } from '../checks.js';
@@ -18,20 +21,14 @@ import {
   type StatusName,
   stateNames,
   statusBits,
+  statusOf,
 } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import { field } from './columns.js';
 import { defaultTimeout, offloaded } from './default-timeout.js';
 import type { FieldPacker } from './field-packer.js';
 import { Flow } from './flow.js';
-import {
-  identify,
-  invert,
-  knownFields,
-  packTuple,
-  readTuple,
-  tupleFields,
-} from './flow-identity.js';
+import { identify, invert, packTuple, readTuple, tupleFields } from './flow-identity.js';
 import { packNat } from './flow-nat.js';
 import type { Endpoint, FlowMaster } from './flow-types.js';
 import {
@@ -61,7 +58,11 @@ export interface FlowInit extends FlowWritable, Partial<TupleSideInit> {
   zone?: number | undefined;
   /** CTA_MARK — connmark. */
   mark?: number;
-  /** Of these, `seen_reply`, `assured` and `fixed_timeout` are written; the kernel owns the others. */
+  /**
+   * Of these, `seen_reply`, `assured` and `fixed_timeout` are written. The kernel sets the others by itself: they
+   * are left out of a flow that was read, and refused elsewhere, where nothing asked for (`nat`, `master`,
+   * `seqAdj`) makes the kernel set them.
+   */
   status?: StatusName | readonly StatusName[];
   /** Labels to set, by number; needs a rule that uses connlabel. */
   labels?: readonly number[];
@@ -132,23 +133,82 @@ function packDefaults(
   packer.u32(field.timeout, defaultTimeout(protocol, state < 0 ? undefined : state, status));
 }
 
-/** A copy of a flow to create, each field read once. */
-export function takeInit(init: unknown, path: string): FlowInit {
-  if (init instanceof Flow) return init.toObject() as FlowInit;
-  return optionsAt(init, path, initFields) as unknown as FlowInit;
+/**
+ * Refuses status bits that the kernel sets by itself, where nothing that is asked for makes it: it would ignore
+ * them. Of many flows one that was offloaded is made without that: its next packets offload it again.
+ */
+function refuseOwned(fields: Fields, status: number, path: Path, anyRow: boolean): void {
+  let left = status & ~writableStatus;
+  if (left === 0) return;
+  const nat = fields.nat as { src?: unknown; dst?: unknown } | null | undefined;
+  if (nat) left &= ~(statusBits.src_nat_done | statusBits.dst_nat_done);
+  if (nat?.src !== undefined) left &= ~statusBits.src_nat;
+  if (nat?.dst !== undefined) left &= ~statusBits.dst_nat;
+  if (fields.master !== undefined) left &= ~statusBits.expected;
+  if (fields.seqAdj !== undefined) left &= ~statusBits.seq_adjust;
+  if (anyRow) left &= ~(statusBits.offload | statusBits.hw_offload);
+  if (left === 0) return;
+  const [name] = statusOf(left);
+  const by = madeBy[name as string];
+  throw new RangeError(
+    `${pathText(path, '.status')}: ${name} is set by the kernel alone${by ? `, of a flow with ${by}` : ''}`,
+  );
 }
 
-/** Checks a flow to create and appends its packed form. Gives the family of one that is to be translated. */
+const madeBy: Record<string, string> = {
+  ...{ src_nat: 'nat.src', src_nat_done: 'nat', dst_nat: 'nat.dst', dst_nat_done: 'nat' },
+  ...{ expected: 'a master', seq_adjust: 'seqAdj' },
+};
+
+/** As their types say: what names a tuple may be put together of parts that are not there. */
+const mayBeUndefined = new Set([...tupleFields, 'zone']);
+/** What is read once anyhow by the one who packs it, or not at all. */
+const lists = new Set(['status', 'labels', 'helperInfo', 'unknown']);
+
+/** The copy of a part of a flow; of a tuple, the quickest. */
+function takePart(name: string, value: object, path: Path): unknown {
+  const at = () => pathText(path, `.${name}`);
+  if (name === 'orig' || name === 'reply') return shallowCopyAt(value, at, 'an object');
+  return copyAt(value, at);
+}
+
+/** A copy of a flow to create with all that is in it, each field read once. */
+export function takeInit(init: unknown, path: string): Fields {
+  if (init instanceof Flow) return init.toObject() as unknown as Fields;
+  const fields = fieldsAt(init, path, initFields, 'a flow', mayBeUndefined);
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (typeof value === 'object' && value !== null) fields[name] = takePart(name, value, path);
+  }
+  return fields;
+}
+
+/** As `takeInit`, for a flow of many. */
+export function takeRow(init: unknown, path: Path): Fields {
+  if (init instanceof Flow) return init.toObject() as unknown as Fields;
+  const fields = shallowCopyAt(init, path, 'a flow');
+  for (const name in fields) {
+    if (!initFields.has(name)) onlyFields(fields, initFields, pathText(path));
+    const value = fields[name];
+    if (typeof value === 'object') {
+      if (value !== null && !lists.has(name)) fields[name] = takePart(name, value, path);
+    } else if (value === undefined && !mayBeUndefined.has(name)) {
+      throw isUndefined(path, name);
+    }
+  }
+  return fields;
+}
+
+/**
+ * Checks a flow to create, which was taken before, and appends its packed form. Gives the family of one that is
+ * to be translated.
+ */
 export function packFlowInit(
   packer: FieldPacker,
-  init: FlowInit | Flow,
+  fields: Fields,
   path: Path,
   anyRow = false,
 ): Family | undefined {
-  const given = init instanceof Flow ? init.toObject() : init;
-  const plain = typeof given === 'object' && given !== null && !Array.isArray(given);
-  const fields = plain ? (given as unknown as Fields) : objectAt(given, pathText(path));
-  knownFields(fields, initFields, path);
   const protocol = protocolAt(fields.protocol, () => pathText(path, '.protocol'));
   const identity = identify(packer, fields, protocol, path);
   const { family } = identity;
@@ -160,15 +220,19 @@ export function packFlowInit(
   packer.u8(field.family, family);
   packer.u8(field.protocol, protocol);
   packTuple(packer, identity.orig, family, false, identity.orig.zone);
-  // A translation is set up by the kernel from the plain reply tuple. A flow whose tuples differ without
-  // the kernel having translated it (its status says so) is written with the tuples that it has.
+  // Only a flow that was read has the number, too.
+  const read = fields.statusBits !== undefined;
+  if (status !== undefined && !read) refuseOwned(fields, status, path, anyRow);
+  // A translation is set up by the kernel from the plain reply tuple. A flow that was read, whose tuples differ
+  // without the kernel having translated it (its status says so), is written with the tuples that it has.
   const natBits = statusBits.src_nat | statusBits.dst_nat;
-  const untranslated = identity.replyGiven && status !== undefined && (status & natBits) === 0;
+  const untranslated =
+    read && identity.replyGiven && status !== undefined && (status & natBits) === 0;
   const translate = fields.nat !== undefined && !untranslated;
   const reply = translate ? invert(identity.orig, protocol) : identity.reply;
   packTuple(packer, reply, family, true, identity.reply.zone);
-  if (translate) {
-    packNat(packer, fields.nat, identity, pathText(path), pathText(path, '.nat'));
+  if (fields.nat !== undefined) {
+    packNat(packer, fields.nat, identity, pathText(path), pathText(path, '.nat'), translate);
   }
   packWritable(packer, fields, protocol, path);
   if (fields.timeout === undefined) {

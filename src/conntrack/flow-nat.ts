@@ -88,13 +88,14 @@ function refuseKey(target: Target | undefined, orig: Tuple, end: 'src' | 'dst', 
   );
 }
 
-/** Checks `nat` and packs it; where both tuples are given it must be what they show. */
+/** Checks `nat` and packs it if it is to be; where both tuples are given it must be what they show. */
 export function packNat(
   packer: FieldPacker,
   nat: unknown,
   identity: Identity,
   path: string,
   natPath: string,
+  translate: boolean,
 ): void {
   const fields = objectAt(nat, natPath);
   onlyFields(fields, new Set(['src', 'dst']), natPath);
@@ -119,6 +120,7 @@ export function packNat(
       }
       if (differs) target = seen;
     }
+    if (!translate) continue;
     if (identity.protocol === protocolNumbers.gre) refuseKey(target, identity.orig, end, natPath);
     if (target?.address !== undefined) packer.address(address, target.address, identity.family);
     if (target?.port !== undefined) packer.u16(port, target.port);

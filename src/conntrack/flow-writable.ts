@@ -18,7 +18,10 @@ import type { FlowDccp, FlowSctp, FlowTcp, SeqAdj, Synproxy } from './flow-types
 
 /** What of a flow's inner state can be written both at creation and later. */
 export interface FlowWritable {
-  /** CTA_TIMEOUT — seconds until the flow expires (0 to 4294967295; the kernel caps it at INT_MAX jiffies). */
+  /**
+   * CTA_TIMEOUT — seconds until the flow expires. The kernel holds INT_MAX jiffies (2147483 seconds at 1000 Hz,
+   * 8589934 at 250 Hz); what is more than it holds rejects with EOPNOTSUPP, and an update has then set the most.
+   */
   timeout?: number;
   /**
    * State of TCP, SCTP or DCCP as conntrack(8) prints it (`'LISTEN'` is taken for TCP's SYN_SENT2). SCTP needs

@@ -222,6 +222,29 @@ test('two tuples and a translation that they do not show are refused', async () 
   assert.equal((await created({ ...init, nat: { src: '203.0.113.5' } })).flow.reply, reply);
 });
 
+test('two tuples, a translation and a status: what is asked for is done', async () => {
+  const reply = { src: v4.dst, dst: '203.0.113.5', srcPort: 443, dstPort: 1024 };
+  const init: FlowInit = { protocol: 'tcp', orig: { ...v4, ...ports }, reply, timeout };
+  const nat = { src: '203.0.113.5' };
+  const { flow } = await created({ ...init, nat, status: ['assured', 'confirmed'] });
+  assert.ok(flow.status.includes('src_nat'), String(flow.status));
+  // What was read as not translated stays so; another translation than it shows is no part of it.
+  await conntrack.flush();
+  await conntrack.create({ ...init, status: 'assured' });
+  const row = (await conntrack.dump()).at(0)!.toObject();
+  assert.not(row.status.includes('src_nat'));
+  await conntrack.flush();
+  await conntrack.create(row);
+  assert.is((await conntrack.dump()).at(0)!.statusBits, row.statusBits);
+  await conntrack.flush();
+  for (const other of [{ src: '203.0.113.6' }, { dst: '203.0.113.5' }]) {
+    await throws(RangeError, /^flow\.reply\.\w+: is not what flow\.nat\./, () =>
+      conntrack.create({ ...row, nat: other }),
+    );
+  }
+  assert.is(Netns.current.flowCount(), 0);
+});
+
 test('mark, zone, status, timeout', async () => {
   const init: FlowInit = { protocol: 'udp', ...v4, ...ports, timeout };
   for (const mark of [1, 0x80000000, 0xffffffff]) {
@@ -231,11 +254,29 @@ test('mark, zone, status, timeout', async () => {
   const all = await created({ ...init, status: ['seen_reply', 'assured', 'fixed_timeout'] });
   assert.equal(all.flow.status, ['seen_reply', 'assured', 'confirmed', 'fixed_timeout']);
   assert.is(all.library.status, 2 | 4 | 8 | 1024);
-  // Names that the kernel owns are no error: that is how what was read is written back.
-  const owned = await created({ ...init, status: ['seen_reply', 'src_nat', 'helper', 'offload'] });
+  // Names that the kernel owns are no error of a flow that was read.
+  const names = ['seen_reply', 'src_nat', 'helper', 'offload'] as const;
+  const owned = await created({ ...init, status: names, statusBits: 0x6012 } as FlowInit);
   assert.equal(owned.flow.status, ['seen_reply', 'confirmed']);
-  const long = (await created({ ...init, timeout: 0xffffffff })).flow.timeout!;
-  assert.ok(long > 100_000_000 / 60 && long <= 0x7fffffff);
+  // INT_MAX jiffies of 1000 Hz.
+  const long = (await created({ ...init, timeout: 2_147_483 })).flow.timeout!;
+  assert.ok(long > 2_147_000 && long <= 2_147_483);
+  await conntrack.flush();
+  // More than any kernel holds; what is longer is cut off by the kernel, and never in silence.
+  const tooLong = { ...init, timeout: 0xffffffff };
+  for (const make of ['create', 'upsert'] as const) {
+    await throws(NetlinkError, /EOPNOTSUPP.*timeout/, () => conntrack[make](tooLong));
+  }
+  const { created: none, failed } = await conntrack.createMany([tooLong]);
+  assert.equal([none, failed[0]?.error.code], [0, 'EOPNOTSUPP']);
+  assert.is(Netns.current.flowCount(), 0);
+  await conntrack.create({ ...init, timeout });
+  await throws(NetlinkError, /EOPNOTSUPP.*timeout/, () =>
+    conntrack.update(init, { timeout: 0xffffffff }),
+  );
+  await throws(NetlinkError, /EOPNOTSUPP.*1 of 1 flows.*timeout/, () =>
+    conntrack.updateWhere({ protocol: 'udp' }, { timeout: 0xffffffff }),
+  );
 });
 
 test('zones of one direction', async () => {

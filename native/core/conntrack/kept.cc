@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "core/conntrack/flow_request.h"
 #include "core/conntrack/packed_fields.h"
 
 namespace nf::ct {
@@ -15,6 +16,11 @@ namespace {
 bool any(std::span<const std::uint8_t> bytes) {
   return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
 }
+
+// INT_MAX jiffies of 1000 Hz: every kernel holds these (__nf_ct_set_timeout).
+constexpr std::uint32_t kLongestAnywhere = 2147483;
+// Seconds that may pass until a flow that was just written is read.
+constexpr std::uint32_t kReadLater = 60;
 
 bool has_helper_info(const Row& row) {
   for (int i = 0; i < row.extra_count; i++) {
@@ -82,6 +88,10 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
         break;
     }
   }
+  std::uint32_t timeout = 0;
+  if (find_u32(fields, Field::timeout, timeout) && timeout > kLongestAnywhere) {
+    asked.timeout = timeout;
+  }
   // These two have a tracker wherever there is connection tracking.
   if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) asked.ports = false;
   if (protocol == IPPROTO_DCCP && state) asked.dccp = true;
@@ -92,6 +102,9 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
 Missing missing_of(const Asked& asked, const Row& row) {
   if (asked.labels && !row.have(has::labels)) {
     return {ENOSPC, "labels: no rule in the namespace makes room for them"};
+  }
+  if (asked.timeout != 0 && row.have(has::timeout) && row.timeout < asked.timeout - kReadLater) {
+    return {EOPNOTSUPP, "timeout: this kernel cannot hold that many seconds"};
   }
   if (asked.ports && !row.have(has::origPorts)) {
     return {EOPNOTSUPP, "ports: this kernel does not track the protocol"};

@@ -2,7 +2,8 @@
 // labels where no rule has made room for them before the flow was made, data for a helper that
 // takes none, the state of a protocol that has no tracker (DCCP since 6.17) and the ports of one,
 // sequence adjustment and synproxy values of a flow that was made without room for them, window
-// scales where one side's flags say that it has none. Whoever writes one of these reads the flow
+// scales where one side's flags say that it has none, seconds that are more than INT_MAX jiffies
+// (21 million at 100 Hz, 2 million at 1000 Hz). Whoever writes one of these reads the flow
 // afterwards.
 #pragma once
 
@@ -20,13 +21,15 @@ struct Asked {
   bool dccp = false;
   bool seq_adj[2] = {};
   bool synproxy = false;
+  std::uint32_t timeout = 0;  // where some kernel could not hold it
   // A scale of TCP is written only when both sides have IP_CT_TCP_FLAG_WINDOW_SCALE: `flags` has
   // what was asked for of these two bits where they have to be put back afterwards.
   bool scaled = false;
   std::uint8_t flags[2] = {};
 
   bool to_read() const {
-    return ports || labels || helper_info || dccp || seq_adj[0] || seq_adj[1] || synproxy;
+    return ports || labels || helper_info || dccp || seq_adj[0] || seq_adj[1] || synproxy ||
+           timeout != 0;
   }
 };
 

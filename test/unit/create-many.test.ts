@@ -1,0 +1,93 @@
+// createMany without a kernel: the order of what failed, and what ends all of it, by a writer that answers as
+// the kernel could.
+import { createMany } from '../../src/conntrack/create-many.js';
+import type { FlowInit } from '../../src/index.js';
+import { NetlinkError } from '../../src/index.js';
+import type { RawOutcome } from '../../src/native/binding.js';
+import { assert, suite, throws } from '../support/harness.js';
+
+const test = suite('createMany, order');
+
+const [eperm, enoent, eexist] = [1, 2, 17];
+const tuple = { protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', dstPort: 2 } as const;
+const flow = (srcPort: number): FlowInit => ({ ...tuple, srcPort, timeout: 60 });
+
+/** Flows in a packed chunk: each begins with its length. */
+function countOf(packed: Uint8Array): number {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
+  let count = 0;
+  for (let at = 0; at < packed.length; at += 4 + view.getUint32(at, true)) count++;
+  return count;
+}
+
+/** Answers the nth write with what `codesOf` says of its flows. */
+function writer(codesOf: (write: number, flow: number) => number) {
+  const sizes: number[] = [];
+  const write = async (packed: Uint8Array): Promise<RawOutcome> => {
+    const size = countOf(packed);
+    const n = sizes.push(size) - 1;
+    await new Promise(setImmediate);
+    const codes = Int32Array.from({ length: size }, (_, i) => codesOf(n, i));
+    return { codes, texts: {} } as unknown as RawOutcome;
+  };
+  return { sizes, write };
+}
+
+const noHint = async () => undefined;
+
+test('failures are in the order of the input, whatever the order of the writes', async () => {
+  // Every third has a master and is written last; every fifth is no flow; the kernel refuses every other one.
+  const flows = Array.from({ length: 9000 }, (_, n): FlowInit => {
+    if (n % 5 === 4) return { ...flow(1), mark: -1 };
+    return n % 3 === 0 ? { ...flow(n), master: { ...tuple, srcPort: 9 } } : flow(n);
+  });
+  const { sizes, write } = writer((_, i) => (i % 2 === 0 ? eexist : 0));
+  const { created, failed } = await createMany(write, flows, {}, noHint);
+  const indexes = failed.map(({ index }) => index);
+  assert.equal(
+    indexes,
+    [...indexes].sort((a, b) => a - b),
+  );
+  assert.is(new Set(indexes).size, indexes.length);
+  assert.is(created + failed.length, flows.length);
+  assert.equal(
+    failed.filter(({ error }) => error instanceof RangeError).map(({ index }) => index),
+    flows.map((_, n) => n).filter((n) => n % 5 === 4),
+  );
+  assert.is(
+    sizes.reduce((sum, size) => sum + size),
+    7200,
+  );
+});
+
+test('a master that comes later in the input is written before those that wait for it', async () => {
+  const withMaster = (srcPort: number): FlowInit => ({
+    ...{ ...flow(srcPort), master: { ...tuple, srcPort: 9 } },
+  });
+  // In the first round of those with masters the first lacks its own.
+  const { sizes, write } = writer((n, i) => (n === 1 && i === 0 ? enoent : 0));
+  const flows = [withMaster(1), withMaster(2), flow(3)];
+  assert.equal(await createMany(write, flows, {}, noHint), { created: 3, failed: [] });
+  assert.equal(sizes, [1, 2, 1]);
+});
+
+test('EPERM is of no flow: it rejects, and nothing more is written', async () => {
+  for (const at of [0, 1]) {
+    const { sizes, write } = writer((n, i) => (n === at && i === 7 ? eperm : 0));
+    const told: number[] = [];
+    const flows = Array.from({ length: 5 * 4096 }, (_, n) => flow(n));
+    const progress = ({ created }: { created: number }) => told.push(created);
+    const error = await throws(NetlinkError, /^conntrack create: EPERM/, () =>
+      createMany(write, flows, { progress }, noHint),
+    );
+    assert.is(error.code, 'EPERM');
+    assert.is(sizes.length, at + 1);
+    assert.equal(told, at === 0 ? [4095] : [4096, 8191]);
+  }
+  // Of those that have a master, too.
+  const { write } = writer(() => eperm);
+  const last = { ...flow(1), master: { ...tuple, srcPort: 9 } };
+  await throws(NetlinkError, /EPERM/, () => createMany(write, [last], {}, noHint));
+});
+
+test.run();
