@@ -1,7 +1,7 @@
 // What an edit has made of a table so far: chains, and of each rule whether it is the snapshot's or a
 // new one. Keeps count of references, makes the plan. Knows no syntax and no system call.
 import { badRange } from '../errors.js';
-import { readCounters, writeCounters } from './entry.js';
+import { readCounters, viewOf, writeCounters } from './entry.js';
 import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
 import type { PlannedChain } from './plan.js';
 import {
@@ -124,7 +124,8 @@ export class EditState {
     }
     if (item.countersOf === undefined) return item.entry;
     const entry = item.entry.slice();
-    writeCounters(entry, family, readCounters(this.snapshot.entry(item.countersOf), family));
+    const counted = viewOf(this.snapshot.entry(item.countersOf));
+    writeCounters(entry, family, readCounters(counted, family));
     return entry;
   }
 

@@ -3,17 +3,11 @@
 import { badRange, badType } from '../errors.js';
 import type { Not, Place } from './extensions/define.js';
 import { isNot, onlyNot, refused } from './extensions/define.js';
-import {
-  bytesToText,
-  hasLoneSurrogates,
-  littleEndian,
-  textAt,
-  textToBytes,
-} from './extensions/stores.js';
+import { bytesToText, hasLoneSurrogates, littleEndian, textToBytes } from './extensions/stores.js';
 import { formatNetwork, notAddress, parseNetwork, protocol } from './extensions/values.js';
 import type { HostNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import { formatAddress, parseAddress } from './ip-text.js';
+import { parseAddress } from './ip-text.js';
 import { bare } from './rule-words.js';
 
 export interface Counters {
@@ -40,7 +34,7 @@ export interface RuleHead {
 }
 
 /** Offsets, from the uapi headers; measured. */
-interface Layout {
+export interface Layout {
   size: number;
   addressLength: 4 | 16;
   in: number;
@@ -98,9 +92,14 @@ export const layouts: Record<Family, Layout> = {
   },
 };
 
+/** `layouts[family]`, where it is asked for once for each of very many rules. */
+export function layoutOf(family: Family): Layout {
+  return family === 'ipv4' ? layouts.ipv4 : layouts.ipv6;
+}
+
 /** XT_INV_*, the same in both families. */
-const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40, known: 0x7b };
-const ifnamsiz = 16;
+export const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40, known: 0x7b };
+export const ifnamsiz = 16;
 
 /** Of the 32-byte header of matches and targets. */
 export const extensionHeader = { size: 32, name: 2, nameLength: 29, revision: 31 };
@@ -109,37 +108,6 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** An interface as iptables prints it: the masked part, and `+` where the mask ends before the name's NUL. */
-function interfaceText(bytes: Buffer, at: number, maskAt: number): string {
-  if (bytes[maskAt] === 0) return textAt(bytes, at, cstringEnd(bytes, at, at + ifnamsiz));
-  let length = 0;
-  while (length < ifnamsiz && bytes[maskAt + length] !== 0) length++;
-  const isWhole = length === ifnamsiz || bytes[at + length - 1] === 0;
-  const end = cstringEnd(bytes, at, at + length);
-  return isWhole ? textAt(bytes, at, end) : `${textAt(bytes, at, end)}+`;
-}
-
-function cstringEnd(bytes: Uint8Array, from: number, to: number): number {
-  let end = from;
-  while (end < to && bytes[end] !== 0) end++;
-  return end;
-}
-
-/** Whether an interface, written again, gives the same mask and, as far as that goes, the same name. */
-function sameInterface(bytes: Uint8Array, at: number, maskAt: number): boolean {
-  if (bytes[maskAt] === 0) return anyOf(bytes, maskAt, ifnamsiz) === 0;
-  // The mask covers the name and its NUL, or a name of which any continuation will do.
-  let length = 0;
-  while (length < ifnamsiz && bytes[maskAt + length] === 0xff) length++;
-  for (let i = length; i < ifnamsiz; i++) if (bytes[maskAt + i] !== 0) return false;
-  const end = cstringEnd(bytes, at, at + length) - at;
-  // `eth+` whose `+` is part of the name would be written as a name that goes on.
-  if (end === length - 1) return end > 0 && bytes[at + end - 1] !== plus;
-  return end === length && length < ifnamsiz - 1;
-}
-
-const plus = 0x2b;
-
 function writeInterface(bytes: Uint8Array, at: number, maskAt: number, text: string): void {
   const name = textToBytes(text);
   bytes.set(name, at);
@@ -147,136 +115,11 @@ function writeInterface(bytes: Uint8Array, at: number, maskAt: number, text: str
   bytes.fill(0xff, maskAt, maskAt + (wildcard ? name.length - 1 : name.length + 1));
 }
 
-function not<T>(value: T, inverted: boolean): Not<T> {
-  return inverted ? { not: value } : value;
-}
-
 /** Host byte order, without the cost of a DataView. */
 export function readUint16(bytes: Uint8Array, at: number): number {
   const [low, high] = littleEndian ? [at, at + 1] : [at + 1, at];
   return bytes[low]! | (bytes[high]! << 8);
 }
-
-// The two halves of IPv4 addresses, as they come: rules have many addresses, and most begin alike.
-const halves: string[] = new Array(0x10000);
-
-function halfText(high: number, low: number): string {
-  const half = (high << 8) | low;
-  halves[half] ??= `${high}.${low}`;
-  return halves[half];
-}
-
-/** The address at `at` with its mask, in the typed form. */
-function networkText(entry: Buffer, at: number, maskAt: number, length: 4 | 16): string {
-  let full = true;
-  for (let i = 0; i < length && full; i++) full = entry[maskAt + i] === 0xff;
-  if (full && length === 4) {
-    const low = halfText(entry[at + 2]!, entry[at + 3]!);
-    return `${halfText(entry[at]!, entry[at + 1]!)}.${low}`;
-  }
-  const address = entry.subarray(at, at + length);
-  if (full) return formatAddress(address);
-  return formatNetwork({ address, mask: entry.subarray(maskAt, maskAt + length) });
-}
-
-/** Zero where all of these bytes are. Most are, and a loop costs more than it does. */
-function anyOf(bytes: Uint8Array, at: number, length: number): number {
-  let any = bytes[at]! | bytes[at + 1]! | bytes[at + 2]! | bytes[at + 3]!;
-  for (let i = 4; i < length && any === 0; i++) any |= bytes[at + i]!;
-  return any;
-}
-
-function readNetwork(
-  entry: Buffer,
-  at: number,
-  family: Family,
-  inverted: boolean,
-): Not<string> | undefined {
-  const length = layouts[family].addressLength;
-  const maskAt = at + 2 * length;
-  if ((anyOf(entry, at, length) | anyOf(entry, maskAt, length)) !== 0) {
-    return not(networkText(entry, at, maskAt, length), inverted);
-  }
-  return inverted ? { not: anyNetwork[family] } : undefined;
-}
-
-function readInterface(
-  entry: Buffer,
-  at: number,
-  maskAt: number,
-  inverted: boolean,
-): Not<string> | undefined {
-  if (entry[maskAt] !== 0 || entry[at] !== 0)
-    return not(interfaceText(entry, at, maskAt), inverted);
-  // No interface is one that is not "any".
-  return inverted ? { not: '+' } : undefined;
-}
-
-/** An address with bits that its mask cuts: the kernel finds no packet for it. */
-function hasHostBits(entry: Uint8Array, at: number, length: number): boolean {
-  const maskAt = at + 2 * length;
-  for (let i = 0; i < length; i++) if ((entry[at + i]! & ~entry[maskAt + i]!) !== 0) return true;
-  return false;
-}
-
-export type HeadDraft = { -readonly [K in keyof RuleHead]-?: RuleHead[K] | undefined };
-
-export const emptyHead = (): HeadDraft => ({
-  protocol: undefined,
-  src: undefined,
-  dst: undefined,
-  in: undefined,
-  out: undefined,
-  fragment: undefined,
-});
-
-/**
- * Reads what stands before the matches, of the entry that begins at `from`, into all fields of `head`.
- * Answers what no field can say, where there is such a thing.
- */
-export function readHead(
-  entry: Buffer,
-  from: number,
-  family: Family,
-  names: HostNames,
-  head: HeadDraft,
-): string | undefined {
-  const layout = layouts[family];
-  const length = layout.addressLength;
-  const flags = entry[from + layout.flags]!;
-  const inverted = entry[from + layout.invflags]!;
-  let rest: string | undefined;
-  const proto = readUint16(entry, from + layout.proto);
-  head.protocol = undefined;
-  if (proto !== 0) {
-    head.protocol = not(names.protocolName(proto) ?? proto, (inverted & inv.proto) !== 0);
-    if ((flags & layout.protoFlag) !== layout.protoFlag) rest = 'a protocol that does not count';
-  } else if (flags & layout.protoFlag) {
-    head.protocol = 'all';
-    if (inverted & inv.proto) rest = 'a negated protocol that is not there';
-  }
-  const dst = from + length;
-  head.src = readNetwork(entry, from, family, (inverted & inv.src) !== 0);
-  head.dst = readNetwork(entry, dst, family, (inverted & inv.dst) !== 0);
-  if (hasHostBits(entry, from, length)) rest = 'bits of src beyond its mask';
-  if (hasHostBits(entry, dst, length)) rest = 'bits of dst beyond its mask';
-  const input = from + layout.in;
-  const output = from + layout.out;
-  const inMask = from + layout.inMask;
-  const outMask = from + layout.outMask;
-  head.in = readInterface(entry, input, inMask, (inverted & inv.in) !== 0);
-  head.out = readInterface(entry, output, outMask, (inverted & inv.out) !== 0);
-  if (!sameInterface(entry, input, inMask)) rest = 'a mask of in';
-  if (!sameInterface(entry, output, outMask)) rest = 'a mask of out';
-  head.fragment = undefined;
-  if (flags & layout.frag) head.fragment = not(true as const, (inverted & inv.frag) !== 0);
-  else if (inverted & inv.frag) rest = 'a negated flag that is not there';
-  if ((flags & ~(layout.frag | layout.protoFlag | layout.goto)) !== 0) rest = 'an unknown flag';
-  if ((inverted & ~inv.known) !== 0) rest = 'an unknown negation';
-  return rest;
-}
-
-const anyNetwork: Record<Family, string> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
 
 /**
  * What the kernel looks at before the matches: addresses, names of interfaces as far as their masks go, protocol,
@@ -466,15 +309,14 @@ function printNetwork(text: string): string {
 const noCounters: Counters = Object.freeze({ packets: 0n, bytes: 0n });
 
 /** The counters of the entry that begins at `from`, frozen. */
-export function readCounters(entry: Uint8Array, family: Family, from = 0): Counters {
-  const at = from + layouts[family].counters;
-  let any = 0;
-  for (let i = 0; i < 16; i++) any |= entry[at + i]!;
-  if (any === 0) return noCounters;
-  const view = viewOf(entry);
+export function readCounters(entry: DataView, family: Family, from = 0): Counters {
+  const at = from + layoutOf(family).counters;
+  // Bytes in any order: this asks only whether all are zero.
+  const packets = entry.getInt32(at) | entry.getInt32(at + 4);
+  if ((packets | entry.getInt32(at + 8) | entry.getInt32(at + 12)) === 0) return noCounters;
   return Object.freeze({
-    packets: view.getBigUint64(at, littleEndian),
-    bytes: view.getBigUint64(at + 8, littleEndian),
+    packets: entry.getBigUint64(at, littleEndian),
+    bytes: entry.getBigUint64(at + 8, littleEndian),
   });
 }
 

@@ -1,5 +1,6 @@
 // Where the bytes of rules lie: one entry of its own, or a whole table, whose rules share what is the
 // same in them. Hands out typed parts; knows nothing of what stands before the matches.
+import { viewOf } from './entry.js';
 import type { Parts, ReadOptions } from './rule-read.js';
 import { hasRaw, readMatches, readParts, readTarget } from './rule-read.js';
 import type { Match, PortableEntry, Target } from './rule-types.js';
@@ -9,6 +10,7 @@ export interface RuleHome {
   readonly options: ReadOptions;
   /** Rules lie in these. */
   readonly bytes: Buffer;
+  readonly view: DataView;
   /** Where a rule begins in them. */
   offset(index: number): number;
   raw(index: number): PortableEntry;
@@ -20,12 +22,14 @@ export interface RuleHome {
 export class EntryHome implements RuleHome {
   readonly options: ReadOptions;
   readonly bytes: Buffer;
+  readonly view: DataView;
   readonly #entry: PortableEntry;
   #parts: Parts | undefined;
 
   constructor(entry: PortableEntry, options: ReadOptions) {
     this.options = options;
     this.bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.length);
+    this.view = viewOf(entry);
     this.#entry = entry;
   }
 
@@ -50,6 +54,7 @@ export class EntryHome implements RuleHome {
 export class SnapshotHome implements RuleHome {
   readonly options: ReadOptions;
   readonly bytes: Buffer;
+  readonly view: DataView;
   readonly #snapshot: Snapshot;
   readonly #numbers: Uint32Array;
   /** By their numbers. */
@@ -66,6 +71,7 @@ export class SnapshotHome implements RuleHome {
     this.#snapshot = snapshot;
     this.#numbers = snapshot.parts;
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.view = viewOf(bytes);
     this.#matches = new Array(snapshot.matchLists);
     this.#targets = new Array(snapshot.targets);
   }
