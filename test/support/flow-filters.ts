@@ -195,7 +195,9 @@ function randomAddresses(random: Random, value: string): string | string[] {
   return random.chance(50) ? list : list.reverse();
 }
 
-function randomAddress(random: Random, value: string): string {
+function randomAddress(random: Random, given: string): string {
+  // In a filter an IPv4-mapped address is IPv4, of an IPv6 flow too.
+  const value = given.replace(/^::ffff:(?=\d+\.)/, '');
   const six = value.includes(':');
   const address = random.chance(10)
     ? six

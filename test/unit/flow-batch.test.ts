@@ -65,8 +65,10 @@ test('a row by its number, from either end, and not beyond', async () => {
 test('every property of a view is that of the plain object', () => {
   for (const [i, view] of [...batch].entries()) {
     const flow = flows[i]!;
+    // The sides as a spread gives them: JSON has numbers where they have a bigint.
+    const fields: FlowObject = { ...view, orig: { ...view.orig }, reply: { ...view.reply } };
     for (const key of Object.keys(flow) as (keyof FlowObject)[]) {
-      assert.is(canonical({ x: view[key] }), canonical({ x: flow[key] }), key);
+      assert.is(canonical({ x: fields[key] }), canonical({ x: flow[key] }), key);
     }
     for (const key of [
       'helper',
