@@ -12,7 +12,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 // Another folder of tests: for the test of this file.
 const root = process.env.TEST_ROOT ?? here;
 const wanted = process.argv.slice(2);
-const defaultLimit = process.env.TEST_LIMIT_MS ?? '180000';
+const defaultLimit = process.env.TEST_LIMIT_MS ?? '600000';
 
 interface Outcome {
   passed: number;
