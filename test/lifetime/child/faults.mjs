@@ -1,7 +1,7 @@
 // Makes the n-th call of one kind fail in native code, n = 1, 2, 3 … until an operation needs no more of
 // them, and prints what became of each operation as one line of JSON. The faults are faults.c's.
 //   faults.mjs KIND OPERATION… — KIND is one of those below; without operations: all of them
-import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { load } from './common.mjs';
 
 const kinds = {
@@ -238,12 +238,27 @@ await ipt.edit('filter', (t) => {
   t.chain('kept').append('-s 10.0.0.1 -j ACCEPT', '-p tcp -m tcp --dport 80 -j DROP');
 });
 
-/** Every n once, until the operation needs no more calls of the kind. */
-async function pass({ before, run }, right, wrong) {
+/** Threads of the addon, by their names: those that idle end after half a second. */
+function threads() {
+  return readdirSync('/proc/self/task').filter((id) => {
+    try {
+      return /^(conntrack|ct|xt)-/.test(readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
+    } catch {
+      return false; // it has ended
+    }
+  }).length;
+}
+
+/**
+ * Every n once, until the operation needs no more calls of the kind. With `fresh` no thread idles that could
+ * do the work, so that one has to be started.
+ */
+async function pass({ before, run }, right, wrong, fresh = false) {
   let rejected = 0;
   let faults = 0;
   for (let n = 1; n < 3000; n++) {
     await before?.();
+    while (fresh && threads() > 0) await new Promise((resolve) => setTimeout(resolve, 20));
     arm(n);
     const became = await outcome(run);
     const hits = disarm();
@@ -282,7 +297,7 @@ for (const [operation, it] of Object.entries(operations)) {
   await it.before?.();
   const right = await outcome(it.run);
   if (right.error !== undefined) wrong.push(`without a fault: ${describe(right)}`);
-  const { faults, rejected } = await pass(it, right, wrong);
+  const { faults, rejected } = await pass(it, right, wrong, how.kind === 2);
   // What is made once and kept (idle sockets, threads) is there after some passes; what is lost with a
   // fault is lost in each.
   let [live, open] = [await liveAtMost(0), descriptors()];
