@@ -188,7 +188,8 @@ void EventSocket::leave() {
   // (netlink_getsockbyportid): a flood of them could keep the last reads from coming to an end.
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  // Never refused: only an address that is not the kernel's would need a privilege (netlink_connect).
+  // Never refused: only an address that is not the kernel's would need a privilege
+  // (netlink_connect).
   static_cast<void>(::connect(fd(), reinterpret_cast<sockaddr*>(&kernel), sizeof kernel));
 }
 
