@@ -301,21 +301,23 @@ TEST(scripted_update_gives_a_busy_flow_up_after_three_attempts) {
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 3U);
 }
 
-// A flow that took the tuple while the busy one was read again is not the one that matched.
-TEST(scripted_update_leaves_the_successor_of_a_busy_flow) {
+// What took the tuple of a busy flow is read again as any match is, and changed as what it is now.
+TEST(scripted_update_takes_the_successor_of_a_busy_flow_for_what_it_is) {
   FakeTable table;
   table.flows = {{2, 1, IPS_CONFIRMED, 1}};
   table.before = [&](std::uint16_t verb, std::uint8_t) {
-    if (verb != IPCTNL_MSG_CT_NEW) return 0;
+    if (verb != IPCTNL_MSG_CT_NEW || table.flows[0].id == 9) return 0;
     table.flows[0].id = 9;
+    table.flows[0].status = IPS_CONFIRMED | IPS_SEEN_REPLY;
     return EBUSY;
   };
   auto done = update_all(table, IPS_ASSURED);
   CHECK(done.ok());
   if (!done.ok()) return;
-  CHECK_EQUAL(done->done, 0U);
-  CHECK_EQUAL(done->gone, 1U);
-  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 1U);
+  CHECK_EQUAL(done->done, 1U);
+  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 2U);
+  CHECK(!table.statuses.empty() &&
+        table.statuses.back() == (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
 }
 
 // The last counts of a deleted flow: of the report where there is one, else of a reading right

@@ -467,7 +467,8 @@ void test_lock() {
     raiser.join();
     // Removed and made again by somebody: the name counts.
     ::unlink(path.c_str());
-    CHECK(take_lock(path, std::chrono::milliseconds(0), cancel).ok());
+    const Cancel fresh;
+    CHECK(take_lock(path, std::chrono::milliseconds(0), fresh).ok());
   }
   ::unlink(path.c_str());
 }

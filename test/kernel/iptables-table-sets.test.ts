@@ -25,10 +25,10 @@ test.when(missing, 'rules that name IP sets', async () => {
     assert.is(input.rules[1]!.toString(), '-m set ! --match-set first dst -j DROP');
   });
   assert.match(saved('ipv4'), /! --match-set first dst -j DROP/);
-  await throws(RangeError, /^set nothing: the kernel has no set of that name/, () =>
+  await throws(RangeError, /^line 2: set "nothing": the kernel has no set of that name/, () =>
     ipt.restore(text.replace('first', 'nothing'), { test: true }),
   );
-  await throws(RangeError, /^set second: it holds IPv6 addresses/, () =>
+  await throws(RangeError, /^set "second": it holds IPv6 addresses/, () =>
     ipt.edit('filter', (table) => table.chain('INPUT').append('-m set --match-set second src')),
   );
   await ipt.close();

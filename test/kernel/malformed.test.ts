@@ -43,7 +43,6 @@ const everything = packFilter(
     nat: 'any',
     state: 'ESTABLISHED',
     orig: { zone: 12, srcPort: { from: 0, to: 65535 } },
-    reply: { icmpType: 0 },
   }),
 );
 
