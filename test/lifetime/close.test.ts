@@ -165,6 +165,7 @@ test('every method of a closed handle', async () => {
     'expectations.flush': () => ct.expectations.flush(),
     'expectations.events': () => ct.expectations.events(),
     configure: () => ct.configure({ acct: true }),
+    hooks: () => ct.hooks(),
   };
   // A method that is missing in the list would be one that nobody looked at.
   const methods = Object.getOwnPropertyNames(Conntrack.prototype).filter(
