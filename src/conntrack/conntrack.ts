@@ -470,8 +470,13 @@ export class Conntrack implements Disposable, AsyncDisposable {
   ): Promise<CreateResult> {
     const checked = createManyOptions(options);
     let checkOpen: (() => void) | undefined;
+    try {
+      // From the call on: a handle that is closed before the first chunk is sent must not open again.
+      checkOpen = this.#session.guard('conntrack create');
+    } catch {
+      // What is wrong with the flows comes before what is wrong with the handle.
+    }
     const write = async (packed: Uint8Array) => {
-      // From the first chunk on: what is wrong with its flows comes before what is wrong with the handle.
       checkOpen ??= this.#session.guard('conntrack create');
       checkOpen();
       return this.#write(0, packed);
