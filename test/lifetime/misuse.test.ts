@@ -31,7 +31,7 @@ test('getSync after an error looks in its own namespace, not in that of the proc
   const extra = new Uint8Array(8192);
   const look = (tuple: Uint8Array) => binding.ctGetSync(handle, tuple, arena, 64, 0, extra);
   // As struct PackedTuple has it (native/core/conntrack/schema.h): AF_INET, UDP, with ports.
-  const tuple = new Uint8Array(52);
+  const tuple = new Uint8Array(60);
   tuple.set([7, 0, 7, 0], 8);
   tuple.set([2, 17, 4], 16);
   tuple.set([10, 7, 7, 1], 20);
@@ -39,7 +39,7 @@ test('getSync after an error looks in its own namespace, not in that of the proc
   assert.ok(look(tuple) >= 0, 'the flow is there');
   const failure = await throws(Error, /.*/, () => {
     try {
-      look(new Uint8Array(52).fill(0xff));
+      look(new Uint8Array(60).fill(0xff));
     } catch (thrown) {
       throw new Error(JSON.stringify(thrown));
     }
