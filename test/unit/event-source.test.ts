@@ -41,6 +41,7 @@ function scripted(answers: Answer[]): { session: Session; closes: boolean[] } {
     sync: <T>(_: string, run: (binding: Binding, handle: never) => T) =>
       run(binding as unknown as Binding, undefined as never),
     own: () => () => {},
+    table: () => 'the only one',
   };
   return { session: session as unknown as Session, closes };
 }
