@@ -2,11 +2,12 @@
 import { Conntrack, type ConntrackCounters } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
+import { python } from '../support/python.js';
 
 const test = suite('counters');
 
-const python = (netns: Netns, lines: string[]) =>
-  netns.exec('python3', '-c', ['from socket import *', ...lines].join('\n'));
+const sent = (netns: Netns, lines: string[]) =>
+  netns.exec(python, '-c', ['from socket import *', ...lines].join('\n'));
 
 /** What `work` adds to each counter that it moves. */
 async function moved(
@@ -40,7 +41,7 @@ test('insert: entries made by netlink, and none of packets', async () => {
     's = socket(AF_INET, SOCK_DGRAM)',
     'for port in range(1000, 1020): s.sendto(b"x", ("127.0.0.1", port))',
   ];
-  assert.equal(await moved(table, () => python(netns, packets)), {});
+  assert.equal(await moved(table, () => sent(netns, packets)), {});
   assert.is(await table.count(), 20);
   const flows = Array.from({ length: 17 }, (_, i) => flow(100 + i));
   assert.equal(await moved(table, () => table.createMany(flows)), { insert: 17 });
@@ -56,7 +57,7 @@ test('invalid and error: at each of the two hooks that a packet to oneself passe
   await using table = Conntrack.open({ netns: netns.path });
   // A TCP header of zeros; an ICMP error about a packet of a flow that is not there.
   const tcp = ['socket(AF_INET, SOCK_RAW, IPPROTO_TCP).sendto(bytes(20), ("127.0.0.1", 0))'];
-  assert.equal(await moved(table, () => python(netns, tcp)), { invalid: 2 });
+  assert.equal(await moved(table, () => sent(netns, tcp)), { invalid: 2 });
   const icmp = [
     'inner = bytes([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 2]) + bytes([0, 7, 0, 9, 0, 8, 0, 0])',
     'head = bytes([3, 1, 0, 0, 0, 0, 0, 0])',
@@ -66,7 +67,7 @@ test('invalid and error: at each of the two hooks that a packet to oneself passe
     'check = (~((total & 0xFFFF) + (total >> 16)) & 0xFFFF).to_bytes(2, "big")',
     'socket(AF_INET, SOCK_RAW, IPPROTO_ICMP).sendto(head[:2] + check + head[4:] + inner, ("127.0.0.1", 0))',
   ];
-  assert.equal(await moved(table, () => python(netns, icmp)), { error: 2 });
+  assert.equal(await moved(table, () => sent(netns, icmp)), { error: 2 });
   assert.is(await table.count(), 0);
 });
 

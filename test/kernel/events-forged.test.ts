@@ -7,6 +7,7 @@ import { encodeFlow, makeFlow } from '../support/flow-messages.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns, until } from '../support/netlab.js';
 import { run } from '../support/process.js';
+import { python } from '../support/python.js';
 import { Random } from '../support/random.js';
 
 const test = suite('forged events');
@@ -34,7 +35,7 @@ print(s.getsockname()[0])
 
 /** Sends a message from a socket of another process; it was sent when this returns. */
 function forge(port: number, groups: number, count: number, data: Buffer): void {
-  const argv = ['python3', '-c', sender, String(port), String(groups), String(count)];
+  const argv = [python, '-c', sender, String(port), String(groups), String(count)];
   run(argv, { input: data.toString('hex') });
 }
 
@@ -100,7 +101,7 @@ test('a flood of them does not keep a stream from its end', async () => {
   const stream = conntrack.events({ types: ['new'] });
   const [port] = ports();
   const child = Netns.current.start([
-    'python3',
+    python,
     '-c',
     `
 import socket

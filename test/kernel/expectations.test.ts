@@ -9,6 +9,7 @@ import {
 } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { GatewayLab, labAddresses, Netns, until } from '../support/netlab.js';
+import { python } from '../support/python.js';
 
 const suiteOf = suite('expectations');
 const { expectations } = conntrack;
@@ -389,7 +390,7 @@ for line in (b'USER x\\r\\n', b'PORT 10,0,1,2,156,64\\r\\n'):
     s.recv(100)
 print('said', flush=True)
 sys.stdin.read()`;
-  const ftp = lab.client.start(['python3', '-c', say]);
+  const ftp = lab.client.start([python, '-c', say]);
   await ftp.line(/^said$/);
   const { value: made } = await reader.next();
   assert.is(made!.type, 'new');

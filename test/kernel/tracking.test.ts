@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Conntrack, type Support, support } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
+import { python } from '../support/python.js';
 import { type RuleSet, ruleSets } from '../support/rule-sets.js';
 
 const test = suite('tracking');
@@ -26,7 +27,7 @@ async function saidOf(netns: Netns, { name, script }: RuleSet) {
 
 /** What happens to packets. */
 const packetsIn = (netns: Netns): { tracked: Verdict; translated: Verdict } =>
-  JSON.parse(netns.exec('python3', probe));
+  JSON.parse(netns.exec(python, probe));
 
 const word = (yes: boolean) => (yes ? 'active' : 'none');
 const seen = { tracking: new Set<string>(), nat: new Set<string>() };

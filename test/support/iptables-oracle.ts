@@ -1,8 +1,6 @@
 // Holds the codec of iptables rules against iptables-legacy itself, on the real kernel: what it adds,
 // saves and refuses, and the bytes that the kernel then holds. For tests under test/kernel only.
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { layouts, splitEntry } from '../../src/iptables/entry.js';
 import { comparable } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
@@ -15,6 +13,7 @@ import { formatRule, parseRules } from '../../src/iptables/rule-text.js';
 import { onFakeKernel } from './fake-kernel.js';
 import { assert, type Suite } from './harness.js';
 import { lostInCopies } from './rule-copies.js';
+import { tableOfKernel } from './xtables-table.js';
 
 /** A specification in iptables-restore's quoting, or one with a reason why it is special. */
 export type Spec =
@@ -63,7 +62,6 @@ export interface Conformance {
   maxRevision?: MaxRevision;
 }
 
-const here = dirname(fileURLToPath(import.meta.url));
 const chain = 'CHAIN';
 const tool = (family: Family, what = '') =>
   `${family === 'ipv4' ? 'iptables' : 'ip6tables'}-legacy${what}`;
@@ -107,10 +105,7 @@ export function load(
 
 /** The kernel's rules of the chain, as portable entries. */
 export function kernelEntries(family: Family, table: string): Uint8Array[] {
-  const done = run('python3', [join(here, 'iptables-entries.py'), family, table]);
-  if (done.status !== 0) throw new Error(`reading the table ${table}: ${done.err}`);
-  const chains = JSON.parse(done.out) as Record<string, string[]>;
-  return (chains[chain] ?? []).map((each) => Uint8Array.from(Buffer.from(each, 'hex')));
+  return tableOfKernel(family, table).get(chain) ?? [];
 }
 
 /** The rules of the chain as iptables-save prints them, from the first option on. */

@@ -4,6 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Netns } from './netns.js';
 import type { Child } from './process.js';
+import { python } from './python.js';
 
 const agent = fileURLToPath(new URL('traffic-agent.mjs', import.meta.url));
 const sctpPeer = fileURLToPath(new URL('sctp-peer.py', import.meta.url));
@@ -139,7 +140,7 @@ export class UdpSocket {
 
 /** An SCTP endpoint that accepts associations, made of raw packets: needs no SCTP in the kernel. */
 export async function sctpServer(netns: Netns, address: string, port: number): Promise<Child> {
-  const child = netns.start(['python3', sctpPeer, 'serve', address, String(port)]);
+  const child = netns.start([python, sctpPeer, 'serve', address, String(port)]);
   await child.line(/^ready$/);
   return child;
 }
@@ -151,7 +152,7 @@ export class SctpAssociation implements AsyncDisposable {
   static async open(netns: Netns, target: Required<Target>): Promise<SctpAssociation> {
     const { address, port, localAddress, localPort } = target;
     const words = ['connect', address, String(port), localAddress, String(localPort)];
-    const child = netns.start(['python3', sctpPeer, ...words]);
+    const child = netns.start([python, sctpPeer, ...words]);
     await child.line(/^established$/);
     return new SctpAssociation(child);
   }

@@ -13,12 +13,13 @@ import {
 import { ipv4Text, ipv6Text } from '../../src/conntrack/address-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { run } from '../support/process.js';
+import { python } from '../support/python.js';
 import { Random } from '../support/random.js';
 
 const test = suite('address');
 
 // The C library's own functions; Python hands them on.
-const python = `
+const program = `
 import json, socket, sys
 ask = json.load(sys.stdin)
 def family(bytes): return socket.AF_INET if len(bytes) == 4 else socket.AF_INET6
@@ -40,7 +41,7 @@ interface Answer {
 
 function system(bytes: Uint8Array[], texts: string[]): Answer {
   const input = JSON.stringify({ bytes: bytes.map((one) => [...one]), texts });
-  return JSON.parse(run(['python3', '-c', python], { input })) as Answer;
+  return JSON.parse(run([python, '-c', program], { input })) as Answer;
 }
 
 const random = new Random(31);
