@@ -205,20 +205,24 @@ export class EditState {
   renameChain(from: ChainState, name: string): void {
     const old = from.name;
     this.items(from);
+    // While the old name is still that of a chain: else no rule would be seen to jump to it.
+    if (this.references.has(old)) this.#redirectAll(old, name);
     this.chains.delete(old);
     from.name = name;
     this.chains.set(name, from);
     if (!this.references.has(old)) return;
+    this.references.set(name, (this.references.get(name) ?? 0) + this.references.get(old)!);
+    this.references.delete(old);
+  }
+
+  #redirectAll(old: string, name: string): void {
     for (const chain of this.chains.values()) {
       const length = this.length(chain);
       for (let index = 0; index < length; index++) {
         const item = chain.items === undefined ? chain.first + index : chain.items[index]!;
-        if (this.jumpOf(item) !== old) continue;
-        this.items(chain)[index] = this.#redirect(item, name);
+        if (this.jumpOf(item) === old) this.items(chain)[index] = this.#redirect(item, name);
       }
     }
-    this.references.set(name, (this.references.get(name) ?? 0) + this.references.get(old)!);
-    this.references.delete(old);
   }
 
   #redirect(item: Item, name: string): NewRule {

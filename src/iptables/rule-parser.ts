@@ -460,11 +460,8 @@ export class RuleParser {
 
   /** What is no part of a rule: the command, and what iptables takes beside it. */
   #commandOption(letter: string, word: string, attached: string | undefined): void {
-    if (letter === 'v') {
-      this.#inverted = false; // it only makes iptables print
-      return;
-    }
     if (this.#inverted) throw refused(word, 'cannot be negated');
+    if (letter === 'v') return; // it only makes iptables print
     const words = { attached, next: () => this.#next(), peek: () => this.#words[this.#at] };
     this.#command = readCommand(letter, word, words, this.#command);
   }

@@ -6,6 +6,7 @@ import { Iptables } from '../../src/iptables/iptables.js';
 import { formatRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
+import { run } from '../support/process.js';
 
 const test = suite('what edits of iptables tables take');
 
@@ -220,6 +221,13 @@ test('a function that does its work later is refused, and nothing is written', a
   for (const edit of late) {
     await throws(TypeError, /^edit: the function must do its work/, () => ipt.edit('filter', edit));
   }
+  // One that says by its kind that it will do so is not even called.
+  let called = false;
+  const never = async () => {
+    called = true;
+  };
+  await throws(TypeError, /^edit: the function must do its work/, () => ipt.edit('filter', never));
+  assert.is(called, false);
   assert.not.match(saved('ipv4'), /ACCEPT$/m);
 });
 
@@ -357,12 +365,58 @@ test('counters in combined edits', async () => {
       t.chain('INPUT').replace(0, '-i one0 -j ACCEPT', { keepCounters: true });
     };
     assert.equal(await after(keep), [policy, ...all]);
+    // Also where the rule that keeps them leads to the chain that is renamed, before or after.
+    const jumps: ((t: TableEdit) => void)[] = [
+      (t) => {
+        t.chain('INPUT').replace(0, '-i one0 -g one', { keepCounters: true });
+        t.renameChain('one', 'new');
+      },
+      (t) => {
+        t.renameChain('one', 'new');
+        t.chain('INPUT').replace(0, '-i one0 -g new', { keepCounters: true });
+      },
+    ];
+    for (const edit of jumps) assert.equal(await after(edit), [policy, ...all]);
+    // Of a rule that this edit made, they are what it was given.
+    const counters = { packets: 9n, bytes: 10n };
+    const given = await after((t) => {
+      const input = t.chain('INPUT').append({ in: 'four0', counters });
+      input.replace(2, '-i five0', { keepCounters: true });
+    });
+    assert.equal(given, [policy, ...all.slice(0, 2), 'five0 9:10', ...all.slice(2)]);
     const only = await after(
       (t) => void t.chain('INPUT').policy('ACCEPT', { packets: 1n, bytes: 9n }),
     );
     assert.equal(only, ['policy 1:9', ...all]);
     const none = await after((t) => void t.zero());
     assert.equal(none, ['policy 0:0', 'one0 0:0', 'two0 0:0', 'three0 0:0']);
+  }
+});
+
+test('what a rule counts between reading and commit stays with it, under another name too', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    const ping = [family === 'ipv6' ? 'ping6' : 'ping', '-c', '3', '-i', '0.01'];
+    const ways: [string, (t: TableEdit) => void][] = [
+      ['renameChain', (t) => void t.renameChain('one', 'new')],
+      ['move', (t) => void t.chain('INPUT').move(0, 1)],
+      ['replace', (t) => void t.chain('INPUT').replace(0, '-i lo', { keepCounters: true })],
+      ['nothing of it', (t) => void t.chain('FORWARD').append('-p tcp')],
+    ];
+    for (const [what, edit] of ways) {
+      load(
+        family,
+        '*filter\n:one - [0:0]\n[100:1] -A INPUT -i lo -j one\n-A INPUT -p 99\nCOMMIT\n',
+        '-c',
+      );
+      await ipt.edit('filter', (t) => {
+        run([...ping, family === 'ipv6' ? '::1' : '127.0.0.1']);
+        edit(t);
+      });
+      const rule = (await ipt.read()).chain('INPUT').rules.find((each) => each.in === 'lo');
+      // Each ping is met twice: as the question and as the answer.
+      assert.is(rule?.counters.packets, 106n, `${family} ${what}`);
+    }
   }
 });
 

@@ -114,6 +114,38 @@ test('older revisions decode, keep their revision and encode the same', () => {
   for (const target of targets) assert.equal(decoded({ protocol: 'tcp', target }).target, target);
 });
 
+test('states of conntrack by revision: revision 1 has no bit for UNTRACKED', async () => {
+  const states = ['INVALID', 'ESTABLISHED', 'RELATED', 'NEW', 'SNAT', 'DNAT'] as const;
+  for (const revision of [1, 2, 3] as const) {
+    for (const state of [...states, 'UNTRACKED'] as const) {
+      for (const ctstate of [[state], { not: [state] }, ['NEW', 'RELATED', state]] as const) {
+        const list = [...new Set('not' in ctstate ? ctstate.not : ctstate)];
+        const given = 'not' in ctstate ? { not: list } : list;
+        const match = { name: 'conntrack', revision, ctstate: given } as Match;
+        if (revision === 1 && state === 'UNTRACKED') {
+          // Without its bit the list means less, and alone nothing: negated, every packet.
+          await throws(RangeError, /^rule\.matches\[0\]\.ctstate: .*revision 1/, () =>
+            encodeRule({ matches: [match] }),
+          );
+          continue;
+        }
+        const { ctstate: read } = decoded({ matches: [match] }).matches[0] as { ctstate: unknown };
+        const names = (value: unknown) =>
+          [...((value as { not?: string[] }).not ?? (value as string[]))].sort();
+        assert.equal(names(read), names(given));
+        assert.is('not' in Object(read), 'not' in Object(given));
+      }
+    }
+  }
+  // The text with a limit of revisions says so too.
+  await throws(RangeError, /ctstate.*revision 1/, () =>
+    parseRules('-m conntrack --ctstate NEW,UNTRACKED', { maxRevision: () => 1 }),
+  );
+  await throws(RangeError, /revision 1/, () =>
+    parseRules('-m state ! --state UNTRACKED', { maxRevision: () => 1 }),
+  );
+});
+
 test('ports of old conntrack revisions are in network order', () => {
   for (const [revision, bytes] of [
     [1, '0102'],

@@ -2,7 +2,7 @@
 // bytes against iptables are under test/kernel.
 import type { Family, Target } from '../../src/iptables/rule.js';
 import { decodeRule, encodeRule } from '../../src/iptables/rule.js';
-import { formatRule } from '../../src/iptables/rule-text.js';
+import { formatRule, parseRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables targets, typed');
@@ -78,6 +78,28 @@ const refused: [string, RegExp, object, (string | undefined)?, Family?][] = [
   ],
   ['SNPT', /more than 64 bits/, { srcPfx: 'fd00::/65', dstPfx: 'fd00::/64' }, undefined, 'ipv6'],
   ['TRACE', /target\.x: .*no such field/, { x: 1 }],
+  ...(['ipv4', 'ipv6'] as const).flatMap((family) => {
+    const address = family === 'ipv4' ? '10.0.0.1' : 'fd00::1';
+    const to = (base: number, port: unknown = { from: 80, to: 90 }) => ({ address, port, base });
+    const bad = (name: string, message: RegExp, fields: object) =>
+      [name, message, fields, 'tcp', family] as [string, RegExp, object, string, Family];
+    return [
+      bad('DNAT', /toDestination\.base: .*1…65535/, { toDestination: to(0) }),
+      bad('DNAT', /toDestination\.base: .*1…65535/, { toDestination: to(65536) }),
+      bad('DNAT', /toDestination\.base: needs a range/, { toDestination: { address, base: 1 } }),
+      bad('DNAT', /base: only DNAT revision 2/, { revision: 1, toDestination: to(100) }),
+      bad('SNAT', /toSource\.base: only DNAT revision 2/, { toSource: to(100) }),
+      bad('DNAT', /toDestination\.port: /, { toDestination: to(1, 65536) }),
+      bad('REDIRECT', /target\.toPorts: /, { toPorts: 65536 }),
+      bad('REDIRECT', /target\.toPorts\.to: /, { toPorts: { from: 0, to: 65536 } }),
+      bad('REDIRECT', /target\.toPorts\.from: /, { toPorts: { from: -1, to: 5 } }),
+      bad('MASQUERADE', /target\.toPorts: /, { toPorts: -1 }),
+      bad('MASQUERADE', /target\.toPorts: .*reversed|higher|lower/, {
+        toPorts: { from: 9, to: 8 },
+      }),
+      bad('TPROXY', /target\.onPort: /, { onPort: 65536 }),
+    ];
+  }),
 ];
 
 for (const [name, message, fields, protocol, family] of refused) {
@@ -105,6 +127,27 @@ test('canonical forms', () => {
     name: 'TCPOPTSTRIP',
     stripOptions: [3, 5],
   });
+});
+
+test('port 0 is a port; a base port that is not given is none', () => {
+  const address = '10.0.0.1';
+  const targets: [Target, string][] = [
+    [{ name: 'DNAT', toDestination: { address, port: 0 } }, `--to-destination ${address}:0`],
+    [
+      { name: 'DNAT', toDestination: { address, port: { from: 0, to: 9 }, base: 1 } },
+      `--to-destination ${address}:0-9/1`,
+    ],
+    [{ name: 'SNAT', toSource: { port: { from: 0, to: 65535 } } }, '--to-source :0-65535'],
+    [{ name: 'REDIRECT', toPorts: 0 }, '--to-ports 0'],
+    [{ name: 'MASQUERADE', toPorts: { from: 0, to: 1 } }, '--to-ports 0-1'],
+    [{ name: 'TPROXY', onPort: 0 }, '--on-port 0 --on-ip 0.0.0.0 --tproxy-mark 0x0/0x0'],
+  ];
+  for (const [target, text] of targets) {
+    const raw = encode(target, 'tcp');
+    assert.equal(decodeRule(raw).target, target);
+    assert.is(decodeRule(raw).toString(), `-p tcp -j ${target.name} ${text}`);
+    assert.equal(encodeRule(parseRule(`-p tcp -j ${target.name} ${text}`)), raw);
+  }
 });
 
 test('what stays raw, because no typed form gives its bytes', () => {

@@ -1,0 +1,193 @@
+// Counters in the lines of iptables-restore, whole and in halves, and words that cannot be negated: what is
+// taken means what iptables-restore makes of it, what is refused changes nothing.
+import { spawnSync } from 'node:child_process';
+import { Iptables } from '../../src/iptables/iptables.js';
+import type { Counters, RuleInit } from '../../src/iptables/rule.js';
+import { encodeRule } from '../../src/iptables/rule.js';
+import { parseRule } from '../../src/iptables/rule-text.js';
+import { assert, suite, throws } from '../support/harness.js';
+import type { Family } from '../support/iptables-tables.js';
+import { families, load, reset, saved, tool } from '../support/iptables-tables.js';
+
+const test = suite('counters in the lines of iptables-restore');
+
+const start = '*filter\n:INPUT DROP [0:0]\n:old - [0:0]\n[3:4] -A INPUT -p tcp\nCOMMIT\n';
+const section = (line: string) => `*filter\n${line}\nCOMMIT\n`;
+const now = (family: Family) => saved(family, { counters: true, table: 'filter' });
+
+/** Whether iptables-restore takes a line, and what the table holds then. */
+function theirs(family: Family, line: string, counters: boolean): string | undefined {
+  load(family, start, '-c');
+  const args = counters ? ['--noflush', '--counters'] : ['--noflush'];
+  const input = section(line);
+  const done = spawnSync(`${tool(family)}-legacy-restore`, args, { input });
+  return done.status === 0 ? now(family) : undefined;
+}
+
+const taken = [
+  ':c -',
+  ':c - [5:6]',
+  ':c - [5]',
+  ':c - anything',
+  ':old -',
+  ':old - [5:6]',
+  ':INPUT ACCEPT [7:8]',
+  ':INPUT DROP [0:0]',
+  ':INPUT ACCEPT [18446744073709551615:1]',
+  '[5:6] -A INPUT -p udp',
+  '[0:6] -I INPUT -p udp',
+  '[5:0] -R INPUT 1 -p udp',
+  '-A INPUT -p udp -c 5 6',
+  '-A INPUT -c 5,6 -p udp',
+  '-A INPUT -p udp --set-counters 0 6',
+  '-P INPUT ACCEPT -c 5 0',
+];
+/** Half a pair, and what is no pair. */
+const refused = [
+  '-A INPUT -p udp -c 5',
+  '-A INPUT -c 5 -p udp',
+  '-A INPUT -p udp -c 5,',
+  '-A INPUT -p udp -c ,5',
+  '-A INPUT -p udp -c5',
+  '-A INPUT -p udp -c',
+  '-A INPUT -p udp --set-counters 5',
+  '-I INPUT -p udp -c 5 x',
+  '-R INPUT 1 -p udp -c x 5',
+  '-P INPUT ACCEPT -c 5',
+  '[5] -A INPUT -p udp',
+  '[ -A INPUT -p udp',
+  // What counts nothing has no counters.
+  '-D INPUT -p tcp -c 3 4',
+  '-F INPUT -c 3 4',
+];
+/** Only where the counters of the text are taken over. */
+const refusedCounted = [
+  '[5:] -A INPUT -p udp',
+  '[:5] -A INPUT -p udp',
+  '[:] -A INPUT -p udp',
+  '[x:5] -A INPUT -p udp',
+  '[5:x] -A INPUT -p udp',
+  '[5:6] -A INPUT -p udp -c 7 8',
+  ':INPUT ACCEPT',
+  ':INPUT ACCEPT [5]',
+  ':INPUT ACCEPT [5:]',
+  ':INPUT ACCEPT [:5]',
+  ':INPUT ACCEPT [x:5]',
+];
+
+test('lines that are taken, with and without the counters of the text', async () => {
+  reset();
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    const uncounted = [
+      '[5:] -A INPUT -p udp',
+      ':INPUT ACCEPT',
+      ':INPUT ACCEPT [5]',
+      ':INPUT ACCEPT [:5]',
+    ];
+    for (const counters of [true, false]) {
+      for (const line of counters ? taken : [...taken, ...uncounted]) {
+        const expected = theirs(family, line, counters);
+        assert.ok(expected !== undefined, `iptables-restore takes ${line}`);
+        load(family, start, '-c');
+        await ipt.restore(section(line), { noflush: true, counters });
+        assert.is(now(family), expected, `${line}, counters: ${counters}`);
+      }
+    }
+  }
+});
+
+test('half a pair of counters is refused', async () => {
+  reset();
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    for (const counters of [true, false]) {
+      for (const line of counters ? [...refused, ...refusedCounted] : refused) {
+        const what = `${line}, counters: ${counters}`;
+        assert.is(theirs(family, line, counters), undefined, `iptables-restore refuses ${what}`);
+        load(family, start, '-c');
+        const before = now(family);
+        const error = await throws(Error, /^line 2: /, () =>
+          ipt.restore(section(line), { noflush: true, counters }),
+        );
+        assert.ok(error instanceof TypeError || error instanceof RangeError, `${what}: ${error}`);
+        assert.is(now(family), before, what);
+      }
+    }
+  }
+});
+
+test('half a pair of counters is refused in a rule that is given, and for a policy', async () => {
+  reset();
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    load(family, start, '-c');
+    const before = now(family);
+    for (const text of ['-p udp -c 5', '-c 5 -p udp', '-c 5, -p udp', '-c ,5', '-c']) {
+      await throws(RangeError, /^rule: -c: /, () => parseRule(text, { family }));
+      await throws(RangeError, /^rule: -c: /, () =>
+        ipt.edit('filter', (t) => void t.chain('INPUT').append(text)),
+      );
+    }
+    const halves: [unknown, RegExp][] = [
+      [{ packets: 5n }, /counters\.bytes: /],
+      [{ bytes: 5n }, /counters\.packets: /],
+      [{ packets: 5n, bytes: undefined }, /counters\.bytes: /],
+      [{ packets: null, bytes: 5n }, /counters\.packets: /],
+      [{}, /counters\.packets: /],
+      [[5n, 6n], /counters/],
+      [null, /counters: /],
+      [5n, /counters: /],
+    ];
+    for (const [counters, message] of halves) {
+      const init = { protocol: 'udp', counters } as RuleInit;
+      await throws(TypeError, message, () => encodeRule(init, { family }));
+      await throws(TypeError, message, () =>
+        ipt.edit('filter', (t) => void t.chain('INPUT').append(init)),
+      );
+      await throws(TypeError, message, () =>
+        ipt.edit('filter', (t) => void t.chain('INPUT').policy('ACCEPT', counters as Counters)),
+      );
+    }
+    assert.is(now(family), before);
+  }
+});
+
+test('what is no condition is not negated', async () => {
+  reset();
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    load(family, start, '-c');
+    const before = now(family);
+    // iptables-restore takes the first four as if no ! were there: a rule that says the opposite of its text.
+    for (const word of [
+      '-4',
+      '-6',
+      '--ipv4',
+      '--ipv6',
+      '-v',
+      '--verbose',
+      '-c 1 2',
+      '-j DROP',
+      '-g old',
+    ]) {
+      for (const line of [
+        `! ${word} -A INPUT -p udp`,
+        `-A INPUT -p udp ! ${word}`,
+        `-A INPUT ! ${word} -p udp`,
+      ]) {
+        const error = await throws(RangeError, /^line 2: .*cannot be negated/, () =>
+          ipt.restore(section(line), { noflush: true }),
+        );
+        assert.match(error.message, word.split(' ')[0]!);
+      }
+      if (/^-+v/.test(word)) continue;
+      await throws(RangeError, /cannot be negated/, () =>
+        parseRule(`-p udp ! ${word}`, { family }),
+      );
+    }
+    assert.is(now(family), before);
+  }
+});
+
+test.run();
