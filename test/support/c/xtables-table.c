@@ -1,6 +1,6 @@
-// Prints one legacy table as the kernel hands it over, for tests: a line with valid_hooks and the five
-// offsets of the base chains, then a line with the bytes of the entries in hex.
-// Arguments: ipv4|ipv6 table. An oracle beside the native side: it knows nothing of libiptc.
+// Prints one legacy table as the kernel hands it over, for tests: a line with valid_hooks and the
+// five offsets of the base chains, then a line with the bytes of the entries in hex. Arguments:
+// ipv4|ipv6 table. An oracle beside the native side: it knows nothing of libiptc.
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdint.h>
