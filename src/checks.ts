@@ -135,8 +135,9 @@ export function fieldsAt(
 }
 
 /**
- * As `fieldsAt`, for options: `undefined` is as if the field were not there, but for those of `never`, where
- * that would widen what is touched.
+ * As `fieldsAt`, for the options of every call: `undefined` is as if the field were not there, but for those of
+ * `never`. These choose what is touched or told of (a namespace, a filter, tables): a choice that is missing
+ * must not become "all".
  */
 export function optionsAt(
   value: unknown,

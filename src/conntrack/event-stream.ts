@@ -39,7 +39,7 @@ export interface StreamOptions {
      * Events that may wait for a consumer that is slower than the kernel (1 to 16777216, default
      * 262144; a flow takes about 120 bytes). Beyond it events are dropped and counted.
      */
-    maxEvents?: number;
+    maxEvents?: number | undefined;
   };
   /**
    * NETLINK_BROADCAST_ERROR (kernel 2.6.30): the kernel keeps what it could not deliver. The end of a
@@ -62,7 +62,7 @@ export interface StreamOptions {
 }
 
 export interface EventOptions extends StreamOptions {
-  /** Which events; default all. A type that is left out costs nothing. */
+  /** Which events; default all. A type that is left out costs nothing. `undefined` is refused. */
   types?: readonly EventType[];
   /**
    * The same filter as everywhere, exact, and applied in the kernel by a BPF program where it can be
@@ -70,7 +70,8 @@ export interface EventOptions extends StreamOptions {
    * what the event carries, which is not all of the flow (see {@link FlowEvent.flow}): `mark` and `zone`
    * that are not sent are 0; `state`, `label` and a `helper` that is not sent do not match. So `state`
    * finds the `update` that reports a change of state and the `destroy` of TCP and SCTP, `label` the `new`
-   * and the `update` that report labels, and neither `label` nor `helper` ever finds a `destroy`.
+   * and the `update` that report labels, and neither `label` nor `helper` ever finds a `destroy`. A filter
+   * that is `undefined` is refused: leave the field out for all events.
    */
   filter?: FlowFilter;
 }
@@ -100,7 +101,8 @@ export function streamOptions(
   signal: AbortSignal | undefined;
   fields: Fields;
 } {
-  const fields = optionsAt(options, 'options', new Set([...own, ...commonFields]));
+  // What a stream has of its own chooses events: undefined would be all of them.
+  const fields = optionsAt(options, 'options', new Set([...own, ...commonFields]), own);
   const {
     receiveBuffer = defaultReceiveBuffer,
     queue = {},

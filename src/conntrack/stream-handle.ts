@@ -1,5 +1,5 @@
 // What every event stream object has: counts, ref and unref, and its end.
-import { booleanAt, objectAt, onlyFields } from '../checks.js';
+import { booleanAt, optionsAt } from '../checks.js';
 import { type EventSource, type EventStats, watchForLeak } from './event-source.js';
 
 export interface StreamCloseOptions {
@@ -52,9 +52,7 @@ export abstract class StreamHandle implements Disposable, AsyncDisposable {
    * @throws {TypeError} for an option that is none.
    */
   async close(options: StreamCloseOptions = {}): Promise<void> {
-    const fields = objectAt(options, 'options');
-    onlyFields(fields, new Set(['drain']), 'options');
-    const { drain = false } = fields;
+    const { drain = false } = optionsAt(options, 'options', new Set(['drain']));
     await (booleanAt(drain, 'options.drain') ? this.source.drain() : this.source.close());
   }
   [Symbol.dispose](): void {

@@ -4,9 +4,8 @@ import {
   booleanAt,
   familyAt,
   integerAt,
-  objectAt,
+  listAt,
   oneOf,
-  onlyFields,
   optionsAt,
   signalAt,
   stringAt,
@@ -56,7 +55,7 @@ export interface LockWait {
 }
 
 export interface SaveOptions {
-  /** Default: those that the namespace has. */
+  /** Default: those that the namespace has. `undefined` is refused. */
   tables?: readonly TableName[];
   /** The counters of every rule, before it. */
   counters?: boolean;
@@ -74,6 +73,9 @@ export interface EditOptions extends LockWait {
 }
 
 const openFields = new Set(['netns', 'family', 'backend']);
+const readFields = new Set(['signal']);
+const saveFields = new Set(['tables', 'counters', 'signal', 'as']);
+const watchFields = new Set(['interval', 'tables', 'signal']);
 const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
 const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
 const defaultLockTimeout = 10_000;
@@ -217,8 +219,8 @@ export class Iptables implements Disposable, AsyncDisposable {
    */
   async read(table: TableName = 'filter', options: { signal?: AbortSignal } = {}): Promise<Table> {
     const name = tableAt(table, 'table');
-    onlyFields(objectAt(options, 'options'), new Set(['signal']), 'options');
-    const signal = signalAt(options.signal, 'options.signal');
+    const given = optionsAt(options, 'options', readFields);
+    const signal = signalAt(given.signal, 'options.signal');
     await this.#lookOnce();
     return new Table(await readSnapshot(this.#session, this.family, name, signal));
   }
@@ -317,21 +319,20 @@ export class Iptables implements Disposable, AsyncDisposable {
   save(options: SaveOptions & { as: 'bytes' }): Promise<Uint8Array>;
   save(options?: SaveOptions & { as?: 'text' }): Promise<string>;
   async save(options: SaveOptions & { as?: 'text' | 'bytes' } = {}): Promise<string | Uint8Array> {
-    const given = objectAt(options, 'options');
-    onlyFields(given, new Set(['tables', 'counters', 'signal', 'as']), 'options');
-    const as = oneOf(options.as ?? 'text', 'options.as', ['text', 'bytes']);
-    const counters =
-      options.counters !== undefined && booleanAt(options.counters, 'options.counters');
-    const signal = signalAt(options.signal, 'options.signal');
-    const names = options.tables === undefined ? undefined : tablesAt(options.tables);
+    const given = optionsAt(options, 'options', saveFields, ['tables']);
+    const { as = 'text' } = given;
+    const bytes = oneOf(as, 'options.as', ['text', 'bytes']) === 'bytes';
+    const counters = given.counters !== undefined && booleanAt(given.counters, 'options.counters');
+    const signal = signalAt(given.signal, 'options.signal');
+    const names = given.tables === undefined ? undefined : tablesAt(given.tables);
     await this.#lookOnce();
     const texts: string[] = [];
     for (const name of names ?? (await this.#tables())) {
       const table = new Table(await readSnapshot(this.#session, this.family, name, signal));
-      texts.push(await saveTable(table, counters, as === 'bytes'));
+      texts.push(await saveTable(table, counters, bytes));
       signal?.throwIfAborted();
     }
-    return as === 'bytes' ? textToBytes(texts.join('')) : texts.join('');
+    return bytes ? textToBytes(texts.join('')) : texts.join('');
   }
 
   /**
@@ -367,14 +368,13 @@ export class Iptables implements Disposable, AsyncDisposable {
    * policy) whose counters moved. Ends when `signal` aborts or the instance is closed.
    */
   watch(options: WatchOptions = {}): AsyncIterable<RuleHits> {
-    const given = objectAt(options, 'options');
-    onlyFields(given, new Set(['interval', 'tables', 'signal']), 'options');
+    const given = optionsAt(options, 'options', watchFields, ['tables']);
     const interval =
-      options.interval === undefined
+      given.interval === undefined
         ? 1000
-        : integerAt(options.interval, 'options.interval', 10, longestDelay);
-    const names = options.tables === undefined ? undefined : tablesAt(options.tables);
-    const signal = signalAt(options.signal, 'options.signal');
+        : integerAt(given.interval, 'options.interval', 10, longestDelay);
+    const names = given.tables === undefined ? undefined : tablesAt(given.tables);
+    const signal = signalAt(given.signal, 'options.signal');
     const tables = async () => {
       await this.#lookOnce();
       return names ?? this.#tables();
@@ -403,9 +403,9 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 }
 
-function tablesAt(value: readonly unknown[]): string[] {
-  if (!Array.isArray(value)) throw badType('options.tables', 'an array of names', value);
-  return value.map((name, index) => tableAt(name, `options.tables[${index}]`));
+function tablesAt(value: unknown): string[] {
+  const names = listAt(value, 'options.tables', 'an array of names');
+  return names.map((name, index) => tableAt(name, `options.tables[${index}]`));
 }
 
 /** Refuses a function that goes on after it has returned: the lock is held, and the commit comes next. */

@@ -14,7 +14,7 @@ import { homeOf } from './table.js';
 export interface WatchOptions {
   /** Milliseconds between two readings (at least 10). Default 1000. */
   interval?: number;
-  /** Which tables; default: those that the namespace has, looked up at every reading. */
+  /** Which tables; default: those that the namespace has, looked up at every reading. `undefined` is refused. */
   tables?: readonly string[];
   /** Ends the iteration. */
   signal?: AbortSignal;
