@@ -1,262 +1,24 @@
 // What the core makes of answers that the real kernel hardly ever gives, or never twice: a stand-in
-// answers what is sent on a socket, in place of the kernel. The calls are this program's own (the
-// linker takes them before those of the C library); sockets that no script belongs to go to the
-// kernel.
+// (scripted.h) answers in place of the kernel.
 #include <errno.h>
-#include <poll.h>
-#include <sys/syscall.h>
-#include <time.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <deque>
-#include <functional>
-#include <map>
-#include <optional>
 
 #include "core/conntrack/bulk.h"
 #include "core/conntrack/flow_request.h"
 #include "core/conntrack/lookup.h"
 #include "core/conntrack/table_dump.h"
 #include "core/conntrack/tuple_request.h"
-#include "test/check.h"
-#include "test/messages.h"
-
-namespace {
-
-using Bytes = std::vector<std::uint8_t>;
-
-// What answers a socket: the datagrams that follow what was sent.
-class Script {
- public:
-  virtual ~Script() = default;
-  virtual void request(const nf::MessageView& message) = 0;
-
-  std::deque<Bytes>* answers = nullptr;  // of the socket that asks
-  bool truncated = false;                // every datagram
-};
-
-struct Line {
-  Script* script = nullptr;
-  std::deque<Bytes> answers;
-};
-std::map<int, Line> lines;
-std::atomic<std::int64_t> skipped{0};  // seconds: waiting for a silent script takes none
-
-Line* line_of(int fd) {
-  const auto found = lines.find(fd);
-  return found == lines.end() ? nullptr : &found->second;
-}
-
-}  // namespace
-
-extern "C" {
-
-ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* to,
-               socklen_t to_size) {
-  Line* line = line_of(fd);
-  if (line == nullptr) return ::syscall(SYS_sendto, fd, data, size, flags, to, to_size);
-  nf::MessageWalker walker(static_cast<const std::uint8_t*>(data), size);
-  line->script->answers = &line->answers;
-  for (nf::MessageView message; walker.next(message);) line->script->request(message);
-  return static_cast<ssize_t>(size);
-}
-
-ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  Line* line = line_of(fd);
-  if (line == nullptr) return ::syscall(SYS_recvmsg, fd, message, flags);
-  if (line->answers.empty()) {
-    errno = EAGAIN;
-    return -1;
-  }
-  const Bytes datagram = std::move(line->answers.front());
-  line->answers.pop_front();
-  std::memcpy(message->msg_iov->iov_base, datagram.data(), datagram.size());
-  message->msg_flags = line->script->truncated ? MSG_TRUNC : 0;
-  return static_cast<ssize_t>(datagram.size());
-}
-
-// glibc says that poll() only writes its first argument.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-int poll(pollfd* waits, nfds_t count, int timeout) {
-  const Line* line = count > 0 ? line_of(waits[0].fd) : nullptr;
-  if (line == nullptr) return static_cast<int>(::syscall(SYS_poll, waits, count, timeout));
-  waits[0].revents = static_cast<short>(line->answers.empty() ? 0 : POLLIN);
-  if (line->answers.empty() && timeout > 0) skipped += (timeout + 999) / 1000;
-  return line->answers.empty() ? 0 : 1;
-}
-#pragma GCC diagnostic pop
-
-int clock_gettime(clockid_t clock, timespec* now) {
-  const int result = static_cast<int>(::syscall(SYS_clock_gettime, clock, now));
-  if (clock == CLOCK_MONOTONIC) now->tv_sec += skipped;
-  return result;
-}
-
-}  // extern "C"
+#include "test/scripted.h"
 
 namespace nf::ct {
 namespace {
 
-using test::endpoint4;
-using test::FlowMessage;
-
-struct FakeFlow {
-  std::uint8_t last = 2;  // byte of its address, by which it is known
-  std::uint32_t id = 1;
-  std::uint32_t status = IPS_CONFIRMED;
-  std::uint64_t packets = 10;
-};
-
-constexpr std::uint16_t kNewMessage = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
-constexpr std::uint16_t kDeleteMessage = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
-
-// A table, and what is asked of it by tuple.
-class FakeTable final : public Script {
- public:
-  std::vector<FakeFlow> flows;
-  bool echo = false;
-  // Looked at before a request is answered: what happens to the table meanwhile, or an errno.
-  std::function<int(std::uint16_t type, std::uint8_t last)> before;
-  // Looked at after the dump has been answered.
-  std::function<void()> after_dump;
-  // Changes the datagrams of a dump.
-  std::function<void(std::deque<Bytes>&)> garble;
-  std::vector<std::pair<std::uint16_t, std::uint8_t>> seen;
-  std::vector<std::uint32_t> statuses;  // that updates asked for
-
-  void request(const MessageView& message) override {
-    const nlmsghdr& header = *message.header;
-    const std::uint16_t verb = header.nlmsg_type & 0xff;
-    if ((header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) return dump(header.nlmsg_seq);
-    // How many flows there are is not told.
-    if (verb == IPCTNL_MSG_CT_GET_STATS) return acknowledge(header, EOPNOTSUPP);
-    const Request asked = request_of(message);
-    const std::uint8_t last = asked.last;
-    seen.emplace_back(verb, last);
-    int code = before ? before(verb, last) : 0;
-    const auto found = std::find_if(flows.begin(), flows.end(), [&](const FakeFlow& flow) {
-      return flow.last == last && flow.id == asked.id.value_or(flow.id);
-    });
-    if (code == 0 && found == flows.end()) code = ENOENT;
-    if (code == 0 && verb == IPCTNL_MSG_CT_NEW) {
-      statuses.push_back(asked.status.value_or(0));
-    }
-    if (code == 0 && (verb == IPCTNL_MSG_CT_GET || verb == IPCTNL_MSG_CT_GET_CTRZERO)) {
-      answers->push_back(flow_message(*found, kNewMessage, header.nlmsg_seq, 0));
-    }
-    if (code == 0 && verb == IPCTNL_MSG_CT_DELETE) {
-      if (echo && (header.nlmsg_flags & NLM_F_ECHO) != 0) {
-        answers->push_back(flow_message(*found, kDeleteMessage, 0, 0));
-      }
-      flows.erase(found);
-    }
-    if (code != 0 || (header.nlmsg_flags & NLM_F_ACK) != 0) acknowledge(header, code);
-  }
-  std::size_t count(std::uint16_t verb) const {
-    std::size_t sum = 0;
-    for (const auto& one : seen) sum += one.first == verb ? 1 : 0;
-    return sum;
-  }
-
- private:
-  // What a request names and asks for.
-  struct Request {
-    std::uint8_t last = 0;
-    std::optional<std::uint32_t> id;
-    std::optional<std::uint32_t> status;
-  };
-  static Request request_of(const MessageView& message) {
-    Request asked;
-    AttributeCursor cursor(message.payload + sizeof(nfgenmsg), message.size - sizeof(nfgenmsg));
-    for (Attribute a; cursor.next(a);) {
-      if (a.type == CTA_ID) asked.id = a.be32();
-      if (a.type == CTA_STATUS) asked.status = a.be32();
-      if (a.type != CTA_TUPLE_ORIG) continue;
-      AttributeCursor tuple(a);
-      for (Attribute part; tuple.next(part);) {
-        if (part.type != CTA_TUPLE_IP) continue;
-        AttributeCursor addresses(part);
-        for (Attribute address; addresses.next(address);) {
-          if (address.type == CTA_IP_V4_SRC) asked.last = address.data[3];
-        }
-      }
-    }
-    CHECK(asked.last != 0);
-    return asked;
-  }
-  static Bytes flow_message(const FakeFlow& flow, std::uint16_t type, std::uint32_t sequence,
-                            std::uint16_t flags) {
-    FlowMessage message;
-    message.tuples(IPPROTO_TCP, endpoint4(flow.last, 1000, 80));
-    message.builder.be32(CTA_STATUS, flow.status);
-    message.builder.be32(CTA_TIMEOUT, 100);
-    message.counters(CTA_COUNTERS_ORIG, flow.packets, flow.packets * 100);
-    message.counters(CTA_COUNTERS_REPLY, 0, 0);
-    message.builder.u32(CTA_ID, htonl(flow.id));
-    message.builder.end();
-    Bytes bytes(message.builder.data(), message.builder.data() + message.builder.size());
-    nlmsghdr header{};
-    std::memcpy(&header, bytes.data(), sizeof header);
-    header.nlmsg_type = type;
-    header.nlmsg_seq = sequence;
-    header.nlmsg_flags = flags;
-    std::memcpy(bytes.data(), &header, sizeof header);
-    return bytes;
-  }
-  void dump(std::uint32_t sequence) {
-    std::deque<Bytes> datagrams;
-    for (const FakeFlow& flow : flows) {
-      datagrams.push_back(flow_message(flow, kNewMessage, sequence, NLM_F_MULTI));
-    }
-    Bytes done(NLMSG_HDRLEN + 4);
-    const nlmsghdr header{NLMSG_HDRLEN + 4, NLMSG_DONE, NLM_F_MULTI, sequence, 0};
-    std::memcpy(done.data(), &header, sizeof header);
-    datagrams.push_back(done);
-    if (garble) garble(datagrams);
-    for (Bytes& datagram : datagrams) answers->push_back(std::move(datagram));
-    if (after_dump) after_dump();
-  }
-  void acknowledge(const nlmsghdr& request, int code) {
-    Bytes bytes(NLMSG_HDRLEN + sizeof(nlmsgerr));
-    const nlmsghdr header{static_cast<std::uint32_t>(bytes.size()), NLMSG_ERROR, 0,
-                          request.nlmsg_seq, 0};
-    const nlmsgerr error{-code, request};
-    std::memcpy(bytes.data(), &header, sizeof header);
-    std::memcpy(&bytes[NLMSG_HDRLEN], &error, sizeof error);
-    answers->push_back(bytes);
-  }
-};
-
-// A socket that the table answers, while it lives.
-struct Scripted {
-  explicit Scripted(Script& script) {
-    auto opened = Socket::open("test");
-    CHECK(opened.ok());
-    socket = std::move(*opened);
-    lines[socket.fd()] = {&script, {}};
-  }
-  ~Scripted() { lines.erase(socket.fd()); }
-  Scripted(const Scripted&) = delete;
-  Scripted& operator=(const Scripted&) = delete;
-  Socket socket;
-};
-
-Filter everything() {
-  auto filter = Filter::compile({});
-  CHECK(filter.ok());
-  return std::move(*filter);
-}
-
-// A change that adds status bits, as src/conntrack packs it: {size, field, payload}.
-Bytes status_change(std::uint32_t bits) {
-  Bytes bytes(8);
-  const std::uint16_t header[] = {4, static_cast<std::uint16_t>(Field::status)};
-  std::memcpy(bytes.data(), header, sizeof header);
-  std::memcpy(&bytes[4], &bits, sizeof bits);
-  return bytes;
-}
+using test::Bytes;
+using test::everything;
+using test::FakeFlow;
+using test::FakeTable;
+using test::Script;
+using test::Scripted;
+using test::status_change;
 
 Result<BulkStats> update_all(FakeTable& table, std::uint32_t bits) {
   Scripted dump(table);
@@ -373,11 +135,11 @@ TEST(scripted_zeroing_tells_a_flow_from_its_successor) {
       [&](const char* operation) {
         auto socket = Socket::open(operation);
         if (socket.ok()) opened.push_back(socket->fd());
-        if (socket.ok()) lines[socket->fd()] = {&table, {}};
+        if (socket.ok()) test::lines[socket->fd()] = {&table, {}};
         return socket;
       },
       request, Cancel());
-  for (const int fd : opened) lines.erase(fd);
+  for (const int fd : opened) test::lines.erase(fd);
   CHECK(dumped.ok());
   if (!dumped.ok()) return;
   CHECK_EQUAL(dumped->columns.size(), 3U);

@@ -1,0 +1,310 @@
+// Whom a request meets when the table changes between a reading and what follows from it: the
+// successor of a flow is not the flow, as far as `start` and id tell. And what an answer is that
+// makes no sense: not "there is none".
+#include <errno.h>
+
+#include "core/conntrack/bulk.h"
+#include "core/conntrack/change.h"
+#include "core/conntrack/expect.h"
+#include "core/conntrack/lookup.h"
+#include "core/conntrack/write.h"
+#include "test/scripted.h"
+
+namespace nf::ct {
+namespace {
+
+using test::Bytes;
+using test::everything;
+using test::FakeFlow;
+using test::FakeTable;
+using test::Script;
+using test::Scripted;
+using test::status_change;
+
+constexpr std::uint64_t kStart = 1'700'000'000'000'000'000;
+constexpr std::uint64_t kLater = kStart + 5'000'000'000;
+
+PackedTuple tuple_of_flow(std::uint8_t last) {
+  test::FlowMessage message;
+  message.tuples(IPPROTO_TCP, test::endpoint4(last, 1000, 80));
+  Columns columns(1);
+  Row row;
+  CHECK(test::parse(message.payload(), row) && columns.append(row));
+  return tuple_of(columns, 0);
+}
+
+// As TypeScript packs a Flow that was read where timestamps are on.
+PackedTuple name_of(const FakeFlow& flow) {
+  PackedTuple tuple = tuple_of_flow(flow.last);
+  tuple.id = flow.id;
+  tuple.flags |= kTupleHasId;
+  if (flow.start != 0) {
+    tuple.flags |= kTupleHasStart;
+    std::memcpy(tuple.start, &flow.start, sizeof tuple.start);
+  }
+  return tuple;
+}
+
+// Puts `successor` in the place of the flow with its address, once, before requests of this kind.
+auto replaces(FakeTable& table, std::uint16_t before, const FakeFlow& successor) {
+  return [&table, before, successor, over = false](std::uint16_t verb, std::uint8_t last) mutable {
+    if (verb != before || last != successor.last || over) return 0;
+    over = true;
+    for (FakeFlow& flow : table.flows) {
+      if (flow.last == last) flow = successor;
+    }
+    return 0;
+  };
+}
+
+struct Deleted {
+  std::vector<int> codes;
+  std::vector<std::optional<std::uint32_t>> ids;  // that the requests named
+  std::size_t left = 0;
+};
+Deleted delete_one(FakeTable& table, const FakeFlow& meant) {
+  Scripted scripted(table);
+  const PackedTuple tuple = name_of(meant);
+  auto done = delete_flows(scripted.socket, nullptr, {&tuple, 1});
+  CHECK(done.ok());
+  return {done.ok() ? done->codes : std::vector<int>{}, table.deleted_ids, table.flows.size()};
+}
+
+TEST(scripted_delete_of_the_flow_that_is_meant) {
+  FakeTable table;
+  const FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 0, kStart};
+  table.flows = {flow, {3, 8, IPS_CONFIRMED, 1, 0, kStart}};
+  const Deleted deleted = delete_one(table, flow);
+  CHECK(deleted.codes == std::vector<int>{0});
+  CHECK_EQUAL(deleted.left, 1U);
+  CHECK(deleted.ids.size() == 1 && deleted.ids[0] == 7U);
+  // Where there are no timestamps, the id goes with the request and nothing is read.
+  FakeTable plain;
+  const FakeFlow other{2, 7};
+  plain.flows = {other};
+  CHECK(delete_one(plain, other).ids == std::vector<std::optional<std::uint32_t>>{7U});
+  CHECK_EQUAL(plain.count(IPCTNL_MSG_CT_GET), 0U);
+}
+
+// Memory is used again at once: the id is the same, the start is not.
+TEST(scripted_delete_leaves_a_successor_with_the_same_id_alone) {
+  FakeTable table;
+  const FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 0, kStart};
+  FakeFlow successor = flow;
+  successor.start = kLater;
+  table.flows = {successor};
+  const Deleted deleted = delete_one(table, flow);
+  CHECK(deleted.codes == std::vector<int>{ENOENT});
+  CHECK_EQUAL(deleted.left, 1U);
+  CHECK(deleted.ids.empty());
+  // A kernel that tells no start any more: it cannot be said to be the one.
+  successor.start = 0;
+  table.flows = {successor};
+  CHECK(delete_one(table, flow).ids.empty());
+}
+
+TEST(scripted_delete_leaves_a_successor_with_another_id_alone) {
+  const FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 0, kStart};
+  // It took the tuple before the reading, or between the reading and the deletion.
+  for (const std::uint16_t moment : {IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_DELETE}) {
+    FakeTable table;
+    table.flows = {flow};
+    table.before = replaces(table, moment, {2, 9, IPS_CONFIRMED, 1, 0, kLater});
+    const Deleted deleted = delete_one(table, flow);
+    CHECK(deleted.codes == std::vector<int>{ENOENT});
+    CHECK_EQUAL(deleted.left, 1U);
+    // What is deleted is what was read.
+    for (const auto& id : deleted.ids) CHECK(id == 7U);
+  }
+}
+
+// The start alone was given: the id that is sent is the one that was read with it.
+TEST(scripted_delete_by_start_sends_the_id_that_was_read) {
+  FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 0, kStart};
+  PackedTuple tuple = name_of(flow);
+  tuple.id = 0;
+  tuple.flags &= static_cast<std::uint8_t>(~kTupleHasId);
+  FakeTable table;
+  table.flows = {flow};
+  table.before = replaces(table, IPCTNL_MSG_CT_DELETE, {2, 9, IPS_CONFIRMED, 1, 0, kLater});
+  Scripted scripted(table);
+  auto done = delete_flows(scripted.socket, nullptr, {&tuple, 1});
+  CHECK(done.ok() && done->codes == std::vector<int>{ENOENT});
+  CHECK(table.deleted_ids == std::vector<std::optional<std::uint32_t>>{7U});
+  CHECK_EQUAL(table.flows.size(), 1U);
+}
+
+// Of many: each reading is followed by its deletions before the next one, and outcomes keep their
+// places.
+TEST(scripted_delete_of_many_reads_a_window_and_deletes_it) {
+  FakeTable table;
+  std::vector<PackedTuple> tuples;
+  for (std::uint8_t i = 0; i < 50; i++) {
+    const FakeFlow flow{static_cast<std::uint8_t>(i + 1), i + 100U, IPS_CONFIRMED, 1, 0, kStart};
+    tuples.push_back(name_of(flow));
+    table.flows.push_back(flow);
+    if (i % 7 == 3) table.flows.back().start = kLater;
+  }
+  Scripted scripted(table);
+  auto done = delete_flows(scripted.socket, nullptr, tuples);
+  CHECK(done.ok());
+  if (!done.ok()) return;
+  for (std::size_t i = 0; i < 50; i++) CHECK_EQUAL(done->codes[i], i % 7 == 3 ? ENOENT : 0);
+  CHECK_EQUAL(table.flows.size(), 7U);
+  std::size_t reading = 0;
+  for (const auto& [verb, last] : table.seen) {
+    if (verb == IPCTNL_MSG_CT_GET) reading++;
+    if (verb == IPCTNL_MSG_CT_DELETE) reading = 0;
+    CHECK(reading <= 16);
+  }
+}
+
+struct Bulk {
+  Result<BulkStats> result;
+  std::size_t deleted = 0;
+};
+Bulk delete_marked(FakeTable& table, std::uint32_t mark, Columns* deleted) {
+  Scripted dump(table);
+  Scripted command(table);
+  const Filter filter = test::filter_of(
+      std::vector<std::uint32_t>{static_cast<std::uint32_t>(FilterOp::mark), mark, 0xffffffff});
+  Bulk bulk{delete_where({dump.socket, command.socket}, filter, Cancel(), deleted)};
+  CHECK(bulk.result.ok());
+  if (deleted != nullptr) bulk.deleted = deleted->size();
+  return bulk;
+}
+
+// Between the dump and the reading: what took the tuple is deleted if it matches, and only then.
+TEST(scripted_delete_where_leaves_a_successor_that_does_not_match_alone) {
+  for (const std::uint32_t mark : {1U, 2U}) {
+    FakeTable table;
+    table.flows = {{2, 7, IPS_CONFIRMED, 1, 1}, {3, 8, IPS_CONFIRMED, 1, 1}};
+    // The same id: only what it is now tells.
+    table.before = replaces(table, IPCTNL_MSG_CT_GET, {3, 8, IPS_CONFIRMED, 1, mark});
+    Columns columns;
+    Bulk bulk = delete_marked(table, 1, &columns);
+    if (!bulk.result.ok()) return;
+    CHECK_EQUAL(bulk.result->done, mark == 1 ? 2U : 1U);
+    CHECK_EQUAL(bulk.result->gone, mark == 1 ? 0U : 1U);
+    CHECK_EQUAL(bulk.deleted, mark == 1 ? 2U : 1U);
+    CHECK_EQUAL(table.flows.size(), mark == 1 ? 0U : 1U);
+  }
+}
+
+// Between the reading and the deletion: the request has the id that was read in the same window.
+TEST(scripted_delete_where_sends_the_id_that_was_read) {
+  FakeTable table;
+  table.flows = {{2, 7, IPS_CONFIRMED, 1, 1}};
+  // The dump has 7, the reading 9, the deletion meets 11.
+  table.after_dump = [&] { table.flows[0].id = 9; };
+  table.before = replaces(table, IPCTNL_MSG_CT_DELETE, {2, 11, IPS_CONFIRMED, 1, 1});
+  Columns columns;
+  Bulk bulk = delete_marked(table, 1, &columns);
+  if (!bulk.result.ok()) return;
+  CHECK(table.deleted_ids == std::vector<std::optional<std::uint32_t>>{9U});
+  CHECK_EQUAL(bulk.result->done, 0U);
+  CHECK_EQUAL(bulk.result->gone, 1U);
+  CHECK_EQUAL(bulk.deleted, 0U);
+  CHECK_EQUAL(table.flows.size(), 1U);
+}
+
+TEST(scripted_change_leaves_a_successor_alone) {
+  const FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 0, kStart};
+  for (const FakeFlow& successor :
+       {FakeFlow{2, 7, IPS_CONFIRMED, 1, 0, kLater}, FakeFlow{2, 9, IPS_CONFIRMED, 1, 0, kStart}}) {
+    FakeTable table;
+    table.flows = {successor};
+    Scripted scripted(table);
+    auto done = change_flow(scripted.socket, nullptr, name_of(flow), status_change(IPS_ASSURED));
+    CHECK(done.ok() && !*done);
+    CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 0U);
+  }
+  FakeTable table;
+  table.flows = {flow};
+  Scripted scripted(table);
+  auto done = change_flow(scripted.socket, nullptr, name_of(flow), status_change(IPS_ASSURED));
+  CHECK(done.ok() && *done);
+}
+
+// A message whose attributes are noise: it is there, and nobody can tell what it is.
+void noise(Bytes& datagram) {
+  for (std::size_t i = NLMSG_HDRLEN + sizeof(nfgenmsg); i < datagram.size(); i++) {
+    datagram[i] = 0xff;
+  }
+}
+
+TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
+  const FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 1, kStart};
+  const PackedTuple tuples[] = {tuple_of_flow(2), tuple_of_flow(3)};
+  FakeTable table;
+  table.flows = {flow};
+  table.garble_one = noise;
+  Scripted scripted(table);
+  auto many = look_up(scripted.socket, nullptr, tuples, false);
+  CHECK(many.ok());
+  if (many.ok()) {
+    CHECK_EQUAL(many->undecodable, 1U);
+    CHECK(many->rows == (std::vector<std::int32_t>{kAbsent, kAbsent}));
+  }
+  MessageBuilder builder;
+  Bytes buffer(kReceiveLength);
+  Row row;
+  auto one = look_up_one(scripted.socket, tuples[0], builder, buffer, row);
+  CHECK(!one.ok() && one.error().code == EBADMSG);
+  auto none = look_up_one(scripted.socket, tuples[1], builder, buffer, row);
+  CHECK(none.ok() && !*none);
+  const PackedTuple meant = name_of(flow);
+  auto removed = delete_flows(scripted.socket, nullptr, {&meant, 1});
+  CHECK(removed.ok() && removed->codes == std::vector<int>{EBADMSG});
+  auto changed = change_flow(scripted.socket, nullptr, meant, status_change(IPS_ASSURED));
+  CHECK(!changed.ok() && changed.error().code == EBADMSG);
+  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_DELETE) + table.count(IPCTNL_MSG_CT_NEW), 0U);
+  // By filter: what cannot be read is left alone, and counted.
+  Columns columns;
+  Bulk bulk = delete_marked(table, 1, &columns);
+  if (!bulk.result.ok()) return;
+  CHECK_EQUAL(bulk.result->done, 0U);
+  CHECK_EQUAL(bulk.result->dump.undecodable, 1U);
+  CHECK_EQUAL(table.flows.size(), 1U);
+}
+
+// Answers a list of expectations with a datagram that breaks off in the middle of a message.
+class Torn final : public Script {
+ public:
+  bool dump = false;
+
+ private:
+  void request(const MessageView& message) override {
+    Bytes bytes(NLMSG_HDRLEN + 40);
+    nlmsghdr header{static_cast<std::uint32_t>(bytes.size() + 8),
+                    NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_NEW,
+                    static_cast<std::uint16_t>(dump ? NLM_F_MULTI : 0), message.header->nlmsg_seq,
+                    0};
+    std::memcpy(bytes.data(), &header, sizeof header);
+    answers->push_back(bytes);
+    // The end, as if all were well.
+    Bytes end(NLMSG_HDRLEN + sizeof(nlmsgerr));
+    const nlmsgerr good{0, *message.header};
+    header.nlmsg_len = static_cast<std::uint32_t>(end.size());
+    header.nlmsg_type = dump ? NLMSG_DONE : NLMSG_ERROR;
+    std::memcpy(end.data(), &header, sizeof header);
+    std::memcpy(&end[NLMSG_HDRLEN], &good, sizeof good);
+    answers->push_back(end);
+  }
+};
+
+TEST(scripted_list_of_expectations_that_breaks_off_is_no_list) {
+  Torn torn;
+  Scripted scripted(torn);
+  GrowBuffer found;
+  torn.dump = true;
+  auto listed = list_expectations(scripted.socket, nullptr, std::nullopt, found);
+  CHECK(!listed.ok() && listed.error().code == EBADMSG);
+  Torn other;
+  Scripted second(other);
+  auto one = find_expectation(second.socket, nullptr, tuple_of_flow(2), found);
+  CHECK(!one.ok() && one.error().code == EBADMSG);
+}
+
+}  // namespace
+}  // namespace nf::ct
