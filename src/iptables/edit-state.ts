@@ -52,6 +52,15 @@ const targetOffset = { ipv4: 88, ipv6: 140 };
 const standardSize = 40;
 const verdicts = new Set(['', 'ACCEPT', 'DROP', 'QUEUE', 'RETURN']);
 
+/** The chain that a rule leads to by its bytes, if that is a chain: a target without a payload looks alike. */
+export function chainOf(entry: Uint8Array, family: 'ipv4' | 'ipv6'): string | undefined {
+  const view = new DataView(entry.buffer, entry.byteOffset, entry.length);
+  const at = view.getUint16(targetOffset[family], littleEndian);
+  if (view.getUint16(at, littleEndian) !== standardSize) return undefined;
+  const name = bytesToText(entry.subarray(at + 2, entry.indexOf(0, at + 2)));
+  return verdicts.has(name) ? undefined : name;
+}
+
 export class EditState {
   readonly snapshot: Snapshot;
   readonly sets: SetTable;
@@ -172,13 +181,8 @@ export class EditState {
       const { target } = item.init;
       return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
     }
-    const bytes = this.bytes(item);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const at = view.getUint16(targetOffset[this.snapshot.family], littleEndian);
-    if (view.getUint16(at, littleEndian) !== standardSize) return undefined;
-    const end = bytes.indexOf(0, at + 2);
-    const name = bytesToText(bytes.subarray(at + 2, end));
-    if (verdicts.has(name)) return undefined;
+    const name = chainOf(this.bytes(item), this.snapshot.family);
+    if (name === undefined) return undefined;
     const isChain = typeof item === 'object' && 'entry' in item ? this.chains : this.#baseChains;
     return isChain.has(name) ? name : undefined;
   }

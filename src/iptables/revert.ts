@@ -1,39 +1,140 @@
 // Taking an edit back: from the table before, the table after it and the table now, the table that
 // somebody who only undoes this edit would make. Pure: reads three snapshots, changes an edit's state.
-import type { ChainState, EditState, Item } from './edit-state.js';
+import { type ChainState, chainOf, type EditState, type Item } from './edit-state.js';
 import { chainKeys, RulePool } from './rule-pool.js';
-import type { Snapshot } from './snapshot.js';
+import type { RawChain, Snapshot } from './snapshot.js';
 
 const same = (a: readonly string[], b: readonly string[]) =>
   a.length === b.length && a.every((key, index) => key === b[index]);
 
+/** More pairs of equal rules than this are not all looked at: a chain may hold one rule ten thousand times. */
+const mostPairs = 1_000_000;
+
+interface Pair {
+  readonly a: number;
+  readonly b: number;
+  readonly before: Pair | undefined;
+}
+
+/**
+ * Where the elements of one list are in the other: as many as possible, in their order (Hunt and Szymanski).
+ * Of both lists the index in the other.
+ */
+function align(a: readonly string[], b: readonly string[]): [forth: Places, back: Places] {
+  const [forth, back]: [Places, Places] = [[], []];
+  const pair = (i: number, j: number) => {
+    forth[i] = j;
+    back[j] = i;
+  };
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) pair(head, head++);
+  let [endA, endB] = [a.length, b.length];
+  while (endA > head && endB > head && a[endA - 1] === b[endB - 1]) pair(--endA, --endB);
+
+  const places = new Map<string, number[]>();
+  for (let j = head; j < endB; j++) {
+    const known = places.get(b[j]!);
+    if (known === undefined) places.set(b[j]!, [j]);
+    else known.push(j);
+  }
+  let pairs = 0;
+  for (let i = head; i < endA; i++) pairs += places.get(a[i]!)?.length ?? 0;
+  const met = new Map<string, number>();
+  /** By length, less one, the sequence of pairs that ends soonest. */
+  const best: Pair[] = [];
+  for (let i = head; i < endA; i++) {
+    const key = a[i]!;
+    let candidates = places.get(key) ?? [];
+    if (pairs > mostPairs) {
+      // The first with the first, the second with the second …
+      const nth = met.get(key) ?? 0;
+      met.set(key, nth + 1);
+      candidates = candidates.slice(nth, nth + 1);
+    }
+    for (let k = candidates.length - 1; k >= 0; k--) {
+      const j = candidates[k]!;
+      let [low, high] = [0, best.length];
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (best[middle]!.b < j) low = middle + 1;
+        else high = middle;
+      }
+      best[low] = { a: i, b: j, before: best[low - 1] };
+    }
+  }
+  for (let at = best.at(-1); at !== undefined; at = at.before) pair(at.a, at.b);
+  return [forth, back];
+}
+
+type Places = (number | undefined)[];
+
+/** A rule of the table without the edit. */
+export interface Placed {
+  readonly key: string;
+  /** Where it stood in its chain before the edit, if that is known. */
+  readonly was: number | undefined;
+  /** Where it stands in the chain now, if it is there. */
+  readonly now: number | undefined;
+}
+
 /**
  * The rules of a chain without the edit: what the edit added goes, what it took away comes back behind
- * the rule that it stood behind, and what others did since stays.
+ * the rule that it stood behind, and what others did since stays. Of equal rules those are meant that stand
+ * where the edit was.
  */
 export function undoRules(
   before: readonly string[],
   after: readonly string[],
   now: readonly string[],
-): string[] {
-  if (same(now, after)) return [...before];
-  if (same(before, after)) return [...now];
+): Placed[] {
+  const [forth, back] = align(before, after);
+  if (same(now, after)) return before.map((key, was) => ({ key, was, now: forth[was] }));
+  const [since, until] = align(after, now);
+
   const surplus = counts(after, before);
-  const result = now.filter((key) => {
-    const left = surplus.get(key) ?? 0;
-    if (left > 0) surplus.set(key, left - 1);
-    return left <= 0;
+  const gone = new Set<number>();
+  const remove = (index: number | undefined) => {
+    if (index !== undefined && !gone.has(index) && takeOne(surplus, now[index]!)) gone.add(index);
+  };
+  after.forEach((_, index) => {
+    if (back[index] === undefined) remove(since[index]);
   });
+  now.forEach((_, index) => {
+    remove(index);
+  });
+
   const missing = counts(before, after);
+  const absent = new Set<number>();
   before.forEach((key, index) => {
-    const left = missing.get(key) ?? 0;
-    if (left <= 0) return;
-    missing.set(key, left - 1);
-    let at = 0;
-    for (let i = index - 1; i >= 0 && at === 0; i--) at = result.lastIndexOf(before[i]!) + 1;
-    result.splice(at, 0, key);
+    if (forth[index] === undefined && takeOne(missing, key)) absent.add(index);
   });
+  before.forEach((key, index) => {
+    if (!absent.has(index) && takeOne(missing, key)) absent.add(index);
+  });
+
+  const result: Placed[] = [];
+  now.forEach((key, index) => {
+    const then = until[index];
+    const was = then === undefined ? undefined : back[then];
+    if (!gone.has(index)) result.push({ key, was, now: index });
+  });
+  for (const index of [...absent].sort((a, b) => a - b)) {
+    let at = 0;
+    for (let i = index - 1; i >= 0 && at === 0; i--) {
+      at = result.findIndex(({ was }) => was === i) + 1;
+      if (at === 0)
+        at = result.findLastIndex(({ key, was }) => was === undefined && key === before[i]) + 1;
+    }
+    result.splice(at, 0, { key: before[index]!, was: index, now: undefined });
+  }
   return result;
+}
+
+/** Takes one of a key, where there is one left. */
+function takeOne(counted: Map<string, number>, key: string): boolean {
+  const left = counted.get(key) ?? 0;
+  if (left > 0) counted.set(key, left - 1);
+  return left > 0;
 }
 
 /** How many more of each key the first list has than the second. */
@@ -54,34 +155,60 @@ export function undoEdit(state: EditState, before: Snapshot, after: Snapshot): b
   const byName = (snapshot: Snapshot) =>
     new Map(snapshot.chains.map((chain) => [chain.name, chain]));
   const [was, is, then] = [byName(before), byName(after), byName(now)];
-  const old = new RulePool(before);
 
   // The chains first: rules may jump to each of them.
-  const wanted: { chain: ChainState; keys: string[] }[] = [];
+  const wanted: { chain: ChainState; rules: Placed[] }[] = [];
+  const want = (name: string, rules: Placed[]) => {
+    wanted.push({ chain: state.chains.get(name) ?? state.addChain(name), rules });
+  };
+  /** Chains that are there only if a rule leads to them. */
+  const spare = new Map<string, Placed[]>();
   for (const name of new Set([...was.keys(), ...then.keys()])) {
-    const made = is.has(name) && !was.has(name);
-    const keys = undoRules(
+    const rules = undoRules(
       chainKeys(before, was.get(name)),
       chainKeys(after, is.get(name)),
       chainKeys(now, then.get(name)),
     );
-    // A chain that the edit made goes, unless somebody else uses it by now.
-    const foreign =
-      keys.length > 0 || (then.get(name)?.references ?? 0) > (is.get(name)?.references ?? 0);
-    if (made && !foreign) continue;
+    const made = is.has(name) && !was.has(name);
     // One that others deleted since stays away, unless it was the edit that did.
-    if (!then.has(name) && is.has(name)) continue;
-    wanted.push({ chain: state.chains.get(name) ?? state.addChain(name), keys });
+    if (!then.has(name) && is.has(name)) {
+      const keys = chainKeys(before, was.get(name));
+      spare.set(
+        name,
+        keys.map((key, was) => ({ key, was, now: undefined })),
+      );
+    } else if (made && rules.length === 0) spare.set(name, []);
+    else want(name, rules);
+  }
+  const leads = new Map([...jumps(before), ...jumps(now)]);
+  for (const { rules } of wanted) {
+    for (const { key } of rules) {
+      const name = leads.get(key);
+      const found = name === undefined ? undefined : spare.get(name);
+      if (found === undefined) continue;
+      spare.delete(name!);
+      want(name!, found);
+    }
   }
   const pool = new RulePool(now);
-  const taken = wanted.map(({ chain, keys }) => keys.map((key) => pool.take(key, chain.name)));
-  wanted.forEach(({ chain, keys }, i) => {
-    const items = keys.map((key, k): Item => {
+  const first = (snapshot: ReadonlyMap<string, RawChain>, name: string) =>
+    snapshot.get(name)?.first;
+  // What stays where it is, before anything else is handed out.
+  for (const { chain, rules } of wanted) {
+    for (const { now } of rules) if (now !== undefined) pool.keep(first(then, chain.name)! + now);
+  }
+  const taken = wanted.map(({ chain, rules }) =>
+    rules.map(({ key, now }) =>
+      now === undefined ? pool.take(key, chain.name) : first(then, chain.name)! + now,
+    ),
+  );
+  wanted.forEach(({ chain, rules }, i) => {
+    const items = rules.map(({ key, was: place }, k): Item => {
       // The same rule in another chain still has the counters.
       const index = taken[i]![k] ?? pool.take(key);
       if (index !== undefined) return index;
-      const was = old.take(key, chain.name) ?? old.take(key);
-      return { entry: before.entry(was!), init: undefined, countersOf: undefined };
+      const old = first(was, chain.name)! + place!;
+      return { entry: before.entry(old), init: undefined, countersOf: undefined };
     });
     state.splice(chain, 0, state.length(chain), items);
   });
@@ -96,4 +223,15 @@ export function undoEdit(state: EditState, before: Snapshot, after: Snapshot): b
     if (chain.policy === is.get(name)?.policy) chain.policy = policy;
   }
   return merged;
+}
+
+/** Of each rule that leads to a chain, by its content, the name of that chain. */
+function* jumps(snapshot: Snapshot): Generator<[string, string]> {
+  const names = new Set(snapshot.chains.map(({ name }) => name));
+  for (const chain of snapshot.chains) {
+    for (const [index, key] of chainKeys(snapshot, chain).entries()) {
+      const name = chainOf(snapshot.entry(chain.first + index), snapshot.family);
+      if (name !== undefined && names.has(name)) yield [key, name];
+    }
+  }
 }

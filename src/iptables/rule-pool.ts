@@ -48,6 +48,11 @@ export class RulePool {
     }
   }
 
+  /** That rule is not handed out any more. */
+  keep(index: number): void {
+    this.#used.add(index);
+  }
+
   /** The next rule of that content, in that chain or anywhere; `undefined` when all are handed out. */
   take(key: string, chain?: string): number | undefined {
     const places = (chain === undefined ? this.#all : this.#byChain.get(chain))?.get(key);

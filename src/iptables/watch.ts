@@ -122,6 +122,8 @@ export function* compare(
 /** Waits, or until the signal aborts. */
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    // Aborted by the one who was told of the last hit: no event will come.
+    if (signal.aborted) return resolve();
     const end = () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', end);

@@ -12,6 +12,7 @@ import {
 import { createServer } from 'node:net';
 import { XtablesLockError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
+import { awaited, until } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { legacy, reset, saved } from '../support/iptables-tables.js';
 import { Child, run } from '../support/process.js';
@@ -33,7 +34,7 @@ function isHeld(path = lock): boolean {
 /** Another process that holds the lock until it is stopped: one, so that nobody holds it when that has ended. */
 async function holder(path = lock): Promise<Child> {
   const child = Child.start(['flock', '--no-fork', path, 'sh', '-c', 'echo held; exec cat']);
-  await child.line(/held/);
+  await awaited(`a lock on ${path}`, child.line(/held/));
   return child;
 }
 
@@ -74,7 +75,7 @@ test('free after an edit that failed, and after one that was refused by the kern
 });
 
 test('too late: who holds it is said', async () => {
-  const other = await holder();
+  await using other = await holder();
   for (const lockTimeout of [0, 30]) {
     const error = await throws(XtablesLockError, /ETIMEDOUT.*is held by pid \d+ \(.+\)/, () =>
       add(1, { lockTimeout }),
@@ -84,24 +85,24 @@ test('too late: who holds it is said', async () => {
     assert.match(error.hint!, /lockTimeout/);
   }
   await other.stop();
-  await add(1, { lockTimeout: 0 });
+  await awaited('an edit, the lock being free', add(1, { lockTimeout: 0 }));
 });
 
 test('waits, and goes on as soon as it is free', async () => {
-  const other = await holder();
+  await using other = await holder();
   const waiting = add(2, { lockTimeout: Infinity });
   const more = add(3);
   const before = saved('ipv4');
   await throws(XtablesLockError, /ETIMEDOUT/, () => add(4, { lockTimeout: 40 }));
   assert.is(saved('ipv4'), before);
   await other.stop();
-  await Promise.all([waiting, more]);
+  await awaited('both edits, once the lock is free', Promise.all([waiting, more]));
   assert.match(saved('ipv4'), /--dport 2\n.*--dport 3\n/);
   assert.not.match(saved('ipv4'), /--dport 4\n/);
 });
 
 test('a signal ends the waiting, for the file and in the queue', async () => {
-  const other = await holder();
+  await using other = await holder();
   const reason = new Error('enough');
   const abort = new AbortController();
   const first = add(5, { signal: abort.signal });
@@ -110,9 +111,10 @@ test('a signal ends the waiting, for the file and in the queue', async () => {
   const third = add(7);
   await new Promise((resolve) => setImmediate(resolve));
   abort.abort(reason);
-  for (const end of await both) assert.is((end as PromiseRejectedResult).reason, reason);
+  for (const end of await awaited('the end of both that were aborted', both))
+    assert.is((end as PromiseRejectedResult).reason, reason);
   await other.stop();
-  await third;
+  await awaited('the edit behind those that were aborted', third);
   assert.not.match(saved('ipv4'), /--dport [56]\n/);
   // One that has already been aborted does not even begin.
   await throws(Error, /^enough$/, () => add(8, { signal: abort.signal }));
@@ -121,19 +123,19 @@ test('a signal ends the waiting, for the file and in the queue', async () => {
 test('edits of one process take turns in their order', async () => {
   reset();
   const ports = Array.from({ length: 60 }, (_, i) => 100 + i);
-  await Promise.all(ports.map((port) => add(port)));
+  await awaited('sixty edits in their turn', Promise.all(ports.map((port) => add(port))));
   const found = [...saved('ipv4').matchAll(/--dport (\d+)/g)].map((match) => Number(match[1]));
   assert.equal(found, ports);
 });
 
 test('XTABLES_LOCKFILE names another file, for us as for iptables', async () => {
   const path = '/run/other.lock';
-  const other = await holder();
+  await using other = await holder();
   process.env.XTABLES_LOCKFILE = path;
   try {
     const held = await ipt.edit('filter', () => isHeld(path));
     assert.is(held, true);
-    const second = await holder(path);
+    await using second = await holder(path);
     await throws(XtablesLockError, /\/run\/other\.lock is held by/, () =>
       add(9, { lockTimeout: 0 }),
     );
@@ -161,24 +163,25 @@ function opened(): string[] {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('removed and made anew while we wait: the name counts', async () => {
-  const other = await holder();
+  await using other = await holder();
   const waiting = add(10);
   let settled = false;
-  waiting.finally(() => {
+  const settle = () => {
     settled = true;
-  });
-  while (!opened().includes(lock)) await turn();
+  };
+  waiting.then(settle, settle);
+  await until('the edit opens the lock file', () => opened().includes(lock));
   rmSync(lock);
   assert.equal(opened(), [`${lock} (deleted)`]);
-  const second = await holder();
+  await using second = await holder();
   await other.stop();
   // The file of the first holder is free now, but iptables would lock the new one: we wait for that.
-  while (!settled && !opened().includes(lock)) await turn();
+  await until('the edit opens the new lock file', () => settled || opened().includes(lock));
   assert.is(settled, false);
   assert.not.match(saved('ipv4'), /--dport 10\n/);
   await throws(XtablesLockError, /ETIMEDOUT/, () => add(11, { lockTimeout: 20 }));
   await second.stop();
-  await waiting;
+  await awaited('the edit, once the new file is free', waiting);
   assert.match(saved('ipv4'), /--dport 10\n/);
 });
 
@@ -205,11 +208,11 @@ test('what is no file is refused at once, with what it is', async () => {
       process.env.XTABLES_LOCKFILE = path;
       const handle = Iptables.open({ backend: 'legacy' });
       const edit = throws(XtablesLockError, why, () => handle.edit('filter', () => {}));
-      await edit;
+      await awaited(`the refusal of ${path}`, edit);
       // Also where it is closed while that is under way.
       const late = handle.edit('filter', () => {}).catch((error: Error) => error);
-      await handle.close();
-      assert.ok((await late) instanceof Error);
+      await awaited(`close(), the lock being ${path}`, handle.close());
+      assert.ok((await awaited('the edit that was closed', late)) instanceof Error);
     }
   } finally {
     delete process.env.XTABLES_LOCKFILE;
@@ -232,12 +235,12 @@ test('children do not inherit it', async () => {
 });
 
 test('closing ends the waiting', async () => {
-  const other = await holder();
+  await using other = await holder();
   const closed = Iptables.open({ backend: 'legacy' });
   const waiting = closed.edit('filter', () => {});
   await turn();
-  await closed.close();
-  await throws(Error, /ERR_NETFILTER_CLOSED/, () => waiting);
+  await awaited('close() while an edit waits for the lock', closed.close());
+  await throws(Error, /ERR_NETFILTER_CLOSED/, () => awaited('the edit that waited', waiting));
   await other.stop();
   assert.is(isHeld(), false);
   await add(12);

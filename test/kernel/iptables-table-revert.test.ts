@@ -1,6 +1,7 @@
 // Edits that take themselves back unless they are confirmed.
 import { XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
+import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
@@ -37,8 +38,8 @@ test('confirmed: stays', async () => {
     assert.not.match(after, /-A two/);
     pending.confirm();
     pending.confirm();
-    assert.equal(await pending.fate, { kind: 'confirmed' });
-    assert.equal(await pending.revert(), { kind: 'confirmed' });
+    assert.equal(await awaited('the fate of an edit', pending.fate), { kind: 'confirmed' });
+    assert.equal(await awaited('a revert', pending.revert()), { kind: 'confirmed' });
     assert.is(saved(family), after);
     await ipt.close();
     assert.is(saved(family), after);
@@ -65,7 +66,10 @@ test('not confirmed: every kind of change is undone, and counters stay', async (
       { revertAfter: 1 },
     );
     await packets(family, 3);
-    assert.equal(await pending.fate, { kind: 'reverted', merged: false });
+    assert.equal(await awaited('the fate of an edit', pending.fate), {
+      kind: 'reverted',
+      merged: false,
+    });
     assert.is(content(family), before);
     const counted = /\[(\d+):\d+\] -A INPUT -i lo/.exec(saved(family, { counters: true }));
     assert.is(counted?.[1], '7');
@@ -94,7 +98,7 @@ test('what others did meanwhile stays', async () => {
   legacy('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
   legacy('ipv4', '-P', 'FORWARD', 'DROP');
   legacy('ipv4', '-N', 'theirs');
-  assert.equal(await pending.revert(), { kind: 'reverted', merged: true });
+  assert.equal(await awaited('a revert', pending.revert()), { kind: 'reverted', merged: true });
   const found = saved('ipv4');
   reset();
   load('ipv4', start);
@@ -115,7 +119,7 @@ test('a chain that the edit made stays while others use it', async () => {
     revertAfter: long,
   });
   legacy('ipv4', '-A', 'OUTPUT', '-j', 'made');
-  assert.equal(await pending.revert(), { kind: 'reverted', merged: true });
+  assert.equal(await awaited('a revert', pending.revert()), { kind: 'reverted', merged: true });
   assert.match(saved('ipv4'), /-A OUTPUT -j made/);
   await ipt.close();
 });
@@ -127,9 +131,12 @@ test('closing takes back what is not confirmed', async () => {
   const ipt = Iptables.open();
   const pending = await ipt.edit('filter', (table) => table.clear(), { revertAfter: long });
   assert.not.match(saved('ipv4'), /-A/);
-  await ipt.close();
+  await awaited('close() with an edit that waits', ipt.close());
   assert.is(saved('ipv4'), before);
-  assert.equal(await pending.fate, { kind: 'reverted', merged: false });
+  assert.equal(await awaited('the fate of an edit', pending.fate), {
+    kind: 'reverted',
+    merged: false,
+  });
 });
 
 test('nothing done, nothing undone; a table that was made stays', async () => {
@@ -138,12 +145,15 @@ test('nothing done, nothing undone; a table that was made stays', async () => {
   const before = saved('ipv4');
   const ipt = Iptables.open();
   const nothing = await ipt.edit('filter', () => 7, { revertAfter: 1 });
-  assert.equal(await nothing.fate, { kind: 'reverted', merged: false });
+  assert.equal(await awaited('the fate of an edit', nothing.fate), {
+    kind: 'reverted',
+    merged: false,
+  });
   assert.is(saved('ipv4'), before);
   const raw = await ipt.edit('raw', (table) => table.chain('OUTPUT').append('-j ACCEPT').length, {
     revertAfter: 1,
   });
-  assert.equal(await raw.fate, { kind: 'reverted', merged: false });
+  assert.equal(await awaited('the fate of an edit', raw.fate), { kind: 'reverted', merged: false });
   assert.not.match(saved('ipv4', { table: 'raw' }), /-A/);
   await ipt.close();
 });

@@ -1,6 +1,7 @@
 // watch(): what rules and policies count, as it happens.
 import { Iptables } from '../../src/iptables/iptables.js';
 import type { RuleHits } from '../../src/iptables/watch.js';
+import { awaited, until } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, legacy, load, packets, reset } from '../support/iptables-tables.js';
@@ -34,9 +35,10 @@ class Watch {
       const found = this.seen.filter((hit) => hit.chain === chain && hit.index === index);
       const packets = found.reduce((sum, hit) => sum + hit.packets, 0n);
       if (done(packets)) return found;
-      await new Promise<void>((resolve) => {
+      const more = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      await awaited(`more hits of ${chain} ${index ?? 'policy'} than ${packets}`, more);
     }
   }
 }
@@ -50,7 +52,11 @@ async function begun(family: Family, ipt: Iptables): Promise<Watch> {
     .then(() => {
       first = true;
     });
-  while (!first) await packets(family, 1, 11);
+  await until(
+    'a hit of the primer',
+    () => first,
+    () => packets(family, 1, 11),
+  );
   await seen;
   return watch;
 }
@@ -78,7 +84,7 @@ test('deltas of rules and policies, with the rule itself', async () => {
       false,
     );
     watch.abort.abort();
-    await watch.end;
+    await awaited('the end of the watch', watch.end);
     await ipt.close();
   }
 });
@@ -110,7 +116,7 @@ test('through edits, moves and zeroing', async () => {
   );
   assert.is(after.at(-1)!.total.packets, 4n);
   watch.abort.abort();
-  await watch.end;
+  await awaited('the end of the watch', watch.end);
   await ipt.close();
 });
 
@@ -128,8 +134,8 @@ test('ends with the loop, with close(), and before it begins', async () => {
   clearInterval(flood);
   const watch = new Watch(ipt, ['filter']);
   await ipt.read();
-  await ipt.close();
-  await watch.end;
+  await awaited('close() while watched', ipt.close());
+  await awaited('the end of the watch', watch.end);
 });
 
 test.run();

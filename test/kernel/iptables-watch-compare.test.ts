@@ -4,6 +4,7 @@ import { readSnapshot } from '../../src/iptables/commit.js';
 import type { RuleHits } from '../../src/iptables/watch.js';
 import { compare, watchRules } from '../../src/iptables/watch.js';
 import { Session } from '../../src/native/session.js';
+import { awaited } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, reset } from '../support/iptables-tables.js';
@@ -26,6 +27,16 @@ async function told(family: Family, before: string, after: string): Promise<Rule
   const hits = [...compare(then, now, time)];
   await session.close();
   return hits;
+}
+
+/** All hits of a watch, which must end. */
+function all(what: string, watch: AsyncIterable<RuleHits>): Promise<RuleHits[]> {
+  const hits = (async () => {
+    const found: RuleHits[] = [];
+    for await (const hit of watch) found.push(hit);
+    return found;
+  })();
+  return awaited(`the end of the watch ${what}`, hits);
 }
 
 const brief = ({ chain, index, packets, bytes, total, reset }: RuleHits) => {
@@ -131,13 +142,48 @@ test('a table that comes later is told from its first packet on', async () => {
     if (readings === 4) abort.abort();
     return readings < 2 ? ['filter'] : ['filter', 'mangle'];
   };
-  const hits: RuleHits[] = [];
-  for await (const hit of watchRules(session, 'ipv4', tables, 10, [abort.signal])) hits.push(hit);
+  const watch = watchRules(session, 'ipv4', tables, 10, [abort.signal]);
+  const hits = await all('of a table that comes later', watch);
   // What filter had counted before the watch began is no news.
   assert.equal(
     hits.map((hit) => [hit.table, hit.index, hit.packets, hit.bytes, hit.reset]),
     [['mangle', 0, 3n, 300n, true]],
   );
+  await session.close();
+});
+
+test('an abort by the one who is told ends the watch, without another pause', async () => {
+  reset();
+  load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
+  const session = open();
+  const abort = new AbortController();
+  const hour = 3_600_000;
+  const real = globalThis.setTimeout;
+  let pauses = 0;
+  // The first pause is over at once, a second one would last.
+  const shorter = (call: () => void, ms?: number, ...more: []) =>
+    real(call, ms === hour && pauses++ === 0 ? 0 : ms, ...more);
+  globalThis.setTimeout = shorter as typeof setTimeout;
+  try {
+    let readings = 0;
+    const tables = async () => {
+      if (readings++ === 1) load('ipv4', '*filter\n[7:700] -A INPUT -p 99\nCOMMIT\n', '-c');
+      return ['filter'];
+    };
+    const told: bigint[] = [];
+    const watch = (async () => {
+      for await (const hit of watchRules(session, 'ipv4', tables, hour, [abort.signal])) {
+        told.push(hit.packets);
+        abort.abort();
+      }
+    })();
+    await awaited('the end of the watch that its reader aborted', watch);
+    assert.equal(told, [2n]);
+    assert.is(pauses, 1);
+    assert.is(readings, 2);
+  } finally {
+    globalThis.setTimeout = real;
+  }
   await session.close();
 });
 
@@ -155,11 +201,8 @@ test('an abort before, in and after a reading ends the watch without an error', 
       if (when === 'pause') setImmediate(() => setImmediate(() => abort.abort()));
       return ['filter'];
     };
-    const hits: RuleHits[] = [];
-    for await (const hit of watchRules(session, 'ipv4', tables, 3_600_000, [abort.signal])) {
-      hits.push(hit);
-    }
-    assert.equal(hits, []);
+    const watch = watchRules(session, 'ipv4', tables, 3_600_000, [abort.signal]);
+    assert.equal(await all(`that is aborted in its ${when}`, watch), []);
     assert.is(readings, 1, when);
   }
   // Another error is one.

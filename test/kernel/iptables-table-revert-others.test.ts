@@ -1,0 +1,327 @@
+// Edits that are taken back after others have changed the table: chains that they deleted, equal rules in
+// their order, and what is said where the old table cannot come back. And close() at each moment of such an edit.
+import { XtablesError } from '../../src/errors.js';
+import type { TableEdit } from '../../src/iptables/edit.js';
+import { Iptables } from '../../src/iptables/iptables.js';
+import { undoRules } from '../../src/iptables/revert.js';
+import { awaited } from '../support/awaited.js';
+import { assert, suite, throws } from '../support/harness.js';
+import { Random } from '../support/iptables-oracle.js';
+import type { Family } from '../support/iptables-tables.js';
+import { families, legacy, lines, load, reset, saved } from '../support/iptables-tables.js';
+import { Child, run } from '../support/process.js';
+
+const test = suite('iptables edits that are reverted among others');
+const long = 600_000;
+const other = { XTABLES_LOCKFILE: '/run/other.lock' };
+
+const start = `*filter
+:one - [0:0]
+:two - [0:0]
+-A INPUT -p tcp -j one
+-A one -p udp -j two
+-A one -p tcp -j ACCEPT
+-A two -j RETURN
+COMMIT
+`;
+/** The table without the counters of policies. */
+const content = (family: Family) =>
+  saved(family, { table: 'filter' }).replaceAll(/ \[\d+:\d+\]/g, '');
+
+/** Edits, lets others work, reverts; answers what the table is then. */
+async function reverted(
+  family: Family,
+  edit: (t: TableEdit) => void,
+  others: readonly string[],
+): Promise<string> {
+  load(family, start);
+  await using ipt = Iptables.open({ family });
+  const pending = await ipt.edit('filter', edit, { revertAfter: long });
+  for (const command of others) legacy(family, ...command.split(' '));
+  const fate = await awaited('the revert', pending.revert());
+  assert.equal(fate, { kind: 'reverted', merged: others.length > 0 });
+  return content(family);
+}
+
+/** What the table is after commands on the one that it was before the edit. */
+function expected(family: Family, commands: readonly string[]): string {
+  load(family, start);
+  for (const command of commands) legacy(family, ...command.split(' '));
+  return content(family);
+}
+
+test('a chain that others deleted is made again where a rule that comes back leads to it', async () => {
+  reset();
+  for (const family of families) {
+    const whole = expected(family, []);
+    const unjump = (t: TableEdit) => void t.chain('INPUT').flush();
+    assert.is(await reverted(family, unjump, ['-F one', '-X one']), whole);
+    // And the chains that it leads to, one after the other.
+    const gone = ['-F one', '-X one', '-F two', '-X two'];
+    assert.is(await reverted(family, unjump, gone), whole);
+    // With what others have done to the rest.
+    assert.is(
+      await reverted(family, unjump, [
+        ...gone,
+        '-A OUTPUT -p sctp',
+        '-N theirs',
+        '-A INPUT -j theirs',
+      ]),
+      expected(family, ['-A OUTPUT -p sctp', '-N theirs', '-A INPUT -j theirs']),
+    );
+  }
+});
+
+test('a chain that others deleted stays away where nothing leads to it', async () => {
+  reset();
+  for (const family of families) {
+    const edit = (t: TableEdit) => void t.chain('OUTPUT').append('-p sctp');
+    const gone = ['-F INPUT', '-F one', '-X one'];
+    assert.is(await reverted(family, edit, gone), expected(family, gone));
+    // The edit had changed rules in it.
+    const inside = (t: TableEdit) => void t.chain('one').delete(0);
+    assert.is(await reverted(family, inside, gone), expected(family, gone));
+  }
+});
+
+test('a chain that the edit deleted, renamed or made, and others touched', async () => {
+  reset();
+  for (const family of families) {
+    const whole = expected(family, []);
+    const away = (t: TableEdit) => t.clear();
+    assert.is(await reverted(family, away, []), whole);
+    // Others made one of that name: theirs and ours together.
+    assert.is(
+      await reverted(family, away, ['-N one', '-A one -p sctp']),
+      expected(family, ['-A one -p sctp']),
+    );
+    const rename = (t: TableEdit) => void t.renameChain('one', 'uno');
+    assert.is(await reverted(family, rename, ['-F INPUT', '-F uno', '-X uno']), whole);
+    const make = (t: TableEdit) => {
+      t.newChain('made').append('-p sctp');
+      t.chain('INPUT').append('-j made');
+    };
+    assert.is(await reverted(family, make, ['-D INPUT -j made', '-F made', '-X made']), whole);
+    // As many rules lead to it as before, but they are of others.
+    assert.is(
+      await reverted(family, make, ['-D INPUT -j made', '-A OUTPUT -j made']),
+      expected(family, ['-N made', '-A OUTPUT -j made']),
+    );
+  }
+});
+
+test('what cannot come back is said, and close() ends all the same', async () => {
+  reset();
+  run(['ipset', 'create', 'brief', 'hash:ip']);
+  load('ipv4', '*filter\n-A INPUT -m set --match-set brief src -j DROP\nCOMMIT\n');
+  const ipt = Iptables.open();
+  const pending = await ipt.edit('filter', (t) => void t.chain('INPUT').flush(), {
+    revertAfter: long,
+  });
+  run(['ipset', 'destroy', 'brief']);
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on('warning', warned);
+  // Ten tries, a second between them: that they are made at once is all that is changed.
+  const real = globalThis.setTimeout;
+  let pauses = 0;
+  const hurried = (call: () => void, ms?: number, ...more: []) => {
+    if (ms !== 1000) return real(call, ms, ...more);
+    pauses++;
+    return real(call, 0, ...more);
+  };
+  globalThis.setTimeout = hurried as typeof setTimeout;
+  try {
+    await awaited('close() with an edit that cannot be taken back', ipt.close());
+  } finally {
+    globalThis.setTimeout = real;
+  }
+  const error = await throws(XtablesError, /iptables commit filter/, () =>
+    awaited('its fate', pending.fate),
+  );
+  assert.is(pauses, 9);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', warned);
+  assert.is(warnings.length, 1);
+  assert.is((warnings[0] as Error & { code?: string }).code, 'NETFILTER_NOT_REVERTED');
+  assert.match(warnings[0]!.message, /could not be put back: /);
+  assert.match(warnings[0]!.message, error.message.slice(0, 40));
+  await throws(XtablesError, /ERR_NETFILTER_REVERTED/, () => pending.confirm());
+  reset();
+});
+
+const keysOf = (...lists: Parameters<typeof undoRules>) =>
+  undoRules(...lists).map(({ key }) => key);
+
+test('equal rules: those come and go that stand where the edit was', () => {
+  const undo = (before: string, after: string, now: string) =>
+    keysOf([...before], [...after], [...now]).join('');
+  for (const [before, after, now, result] of [
+    // deleted
+    ['ABA', 'AB', 'ABC', 'ABAC'],
+    ['ABA', 'BA', 'BAC', 'ABAC'],
+    ['AXAY', 'AAY', 'AAYC', 'AXAYC'],
+    ['AAXAA', 'AAAA', 'CAAAA', 'CAAXAA'],
+    ['ABAB', 'AB', 'CAB', 'CABAB'],
+    // added
+    ['A', 'AA', 'ABA', 'AB'],
+    ['AB', 'ABA', 'ABAC', 'ABC'],
+    ['AB', 'ABA', 'CABA', 'CAB'],
+    ['AB', 'AAB', 'AABC', 'ABC'],
+    // both, and what others moved or deleted
+    ['ABC', 'ADC', 'DCA', 'CAB'],
+    ['TUT', 'UTUTT', 'UTUTTS', 'TUTS'],
+    ['ABC', 'ABCA', 'BCA', 'BC'],
+    ['AB', 'ABCC', 'CABC', 'AB'],
+    ['AB', '', 'C', 'ABC'],
+    ['', 'AB', 'BCA', 'C'],
+    ['ABCDE', 'ACDE', 'AXCDE', 'ABXCDE'],
+  ] as const) {
+    assert.is(undo(before, after, now), result, `${before} → ${after} → ${now}`);
+  }
+});
+
+test('undone at random: alone it is what it was, among others nothing of theirs is lost', () => {
+  const random = new Random(Number(process.env.TEST_SEED ?? 1));
+  const list = () => Array.from({ length: random.int(8) }, () => random.pick([...'AABBCD']));
+  const change = (rules: readonly string[], add: readonly string[]) => {
+    const changed = rules.filter(() => !random.chance(20));
+    for (let n = random.int(3); n > 0; n--) {
+      changed.splice(random.int(changed.length + 1), 0, random.pick(add));
+    }
+    return changed;
+  };
+  const sorted = (rules: readonly string[]) => [...rules].sort().join('');
+  for (let round = 0; round < 5000; round++) {
+    const before = list();
+    const after = change(before, [...'ABCDEF']);
+    const what = `${before.join('')} → ${after.join('')}`;
+    assert.equal(keysOf(before, after, after), before, what);
+    // What others add and the edit does not know stays, in its order, and where nothing else is new it is all.
+    const now = [...after];
+    for (let n = 1 + random.int(3); n > 0; n--) {
+      now.splice(random.int(now.length + 1), 0, random.pick([...'xyz']));
+    }
+    const undone = keysOf(before, after, now);
+    const theirs = (rules: readonly string[]) => rules.filter((key) => key >= 'x').join('');
+    assert.is(theirs(undone), theirs(now), what);
+    const own = undone.filter((key) => key < 'x');
+    assert.is(sorted(own), sorted(before), `${what} → ${now.join('')}: ${undone.join('')}`);
+  }
+});
+
+test('equal rules keep their order and counters, in the kernel', async () => {
+  reset();
+  for (const family of families) {
+    const counted = (text: string) =>
+      [...text.matchAll(/^\[(\d+):\d+\] -A INPUT (.*)$/gm)].map((m) => `${m[1]} ${m[2]}`);
+    const now = () => counted(saved(family, { counters: true, table: 'filter' }));
+    const rules = '[1:1] -A INPUT -p tcp\n[2:2] -A INPUT -p udp\n[3:3] -A INPUT -p tcp\n';
+    const text = `*filter\n${rules}COMMIT\n`;
+    await using ipt = Iptables.open({ family });
+    const ways: [(t: TableEdit) => unknown, string][] = [
+      [(t) => t.chain('INPUT').delete(1), '-A INPUT -p sctp'],
+      [(t) => t.chain('INPUT').append('-p tcp'), '-A INPUT -p sctp'],
+      [(t) => t.chain('INPUT').insert('-p udp', 2), '-A INPUT -p sctp'],
+      [(t) => t.chain('INPUT').insert('-p udp').append('-p esp'), '-A INPUT -p sctp'],
+    ];
+    for (const [edit, theirs] of ways) {
+      load(family, text, '-c');
+      legacy(family, ...theirs.split(' '));
+      const wanted = now();
+      load(family, text, '-c');
+      const pending = await ipt.edit('filter', (t) => void edit(t), { revertAfter: long });
+      legacy(family, ...theirs.split(' '));
+      await awaited('the revert', pending.revert());
+      assert.equal(now(), wanted);
+    }
+    // An edit that is made again, because another writer came in between, is made of the table as it is then.
+    load(family, text, '-c');
+    let calls = 0;
+    await ipt.edit('filter', (t) => {
+      const input = t.chain('INPUT');
+      const insert = [`${family === 'ipv6' ? 'ip6tables' : 'iptables'}-legacy`, '-I', 'INPUT'];
+      if (calls++ === 0) run([...insert, '-p', 'tcp', '-c', '9', '9'], { env: other });
+      input.move(0, input.length - 1);
+      input.delete('-p tcp');
+    });
+    assert.is(calls, 2);
+    const kinds = now().map((rule) => rule.replace(/ -p /, ' '));
+    assert.equal(kinds, ['2 udp', '3 tcp', '9 tcp']);
+  }
+});
+
+test('close() while the edit function runs, while it is committed, and while it waits', async () => {
+  reset();
+  for (const family of families) {
+    load(family, start);
+    const before = content(family);
+    for (const when of ['function', 'commit', 'waiting', 'reverting', 'confirmed']) {
+      const ipt = Iptables.open({ family });
+      let closed: Promise<void> | undefined;
+      const close = () => {
+        closed = ipt.close();
+      };
+      const work = (t: TableEdit) => {
+        t.chain('INPUT').flush().append('-p sctp');
+        if (when === 'function') close();
+        // The commit has begun then: it is asked for in the same turn in which this function returns.
+        if (when === 'commit') queueMicrotask(close);
+      };
+      const edit = ipt.edit('filter', work, { revertAfter: long });
+      if (when === 'function') {
+        await throws(Error, /ERR_NETFILTER_CLOSED/, () => awaited('the end of the edit', edit));
+      } else {
+        const pending = await awaited('the edit', edit);
+        if (when === 'confirmed') pending.confirm();
+        if (when === 'reverting') void pending.revert();
+        if (when !== 'commit') close();
+        const fate = await awaited('the fate of the edit', pending.fate);
+        if (when === 'confirmed') assert.equal(fate, { kind: 'confirmed' });
+        else {
+          assert.equal(fate, { kind: 'reverted', merged: false }, when);
+          await throws(XtablesError, /ERR_NETFILTER_REVERTED/, () => pending.confirm());
+        }
+      }
+      await awaited(`close(), ${when}`, closed!);
+      if (when === 'confirmed') assert.match(content(family), /-A INPUT -p (sctp|132)\n/);
+      else assert.is(content(family), before, when);
+      // The lock is free.
+      legacy(family, '-w', '1', '-L', '-n');
+      await throws(Error, /ERR_NETFILTER_CLOSED/, () => ipt.edit('filter', () => {}));
+    }
+  }
+});
+
+test('close() waits for a revert that waits for the lock', async () => {
+  reset();
+  load('ipv4', start);
+  const before = content('ipv4');
+  const ipt = Iptables.open();
+  const pending = await ipt.edit('filter', (t) => t.clear(), { revertAfter: long });
+  await using holder = Child.start([
+    'flock',
+    '--no-fork',
+    '/run/xtables.lock',
+    'sh',
+    '-c',
+    'echo held; exec cat',
+  ]);
+  await awaited('a lock', holder.line(/held/));
+  let closed = false;
+  const close = ipt.close().then(() => {
+    closed = true;
+  });
+  for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve));
+  assert.is(closed, false);
+  assert.equal(
+    lines(content('ipv4')).filter((line) => line.startsWith('-A')),
+    [],
+  );
+  await holder.stop();
+  await awaited('close(), once the lock is free', close);
+  assert.equal(await awaited('its fate', pending.fate), { kind: 'reverted', merged: false });
+  assert.is(content('ipv4'), before);
+});
+
+test.run();
