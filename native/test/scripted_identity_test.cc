@@ -226,6 +226,45 @@ TEST(scripted_change_leaves_a_successor_alone) {
   CHECK(done.ok() && *done);
 }
 
+// The kernel refuses a status without a bit that came up since the flow was read.
+TEST(scripted_change_reads_a_busy_flow_again) {
+  for (const unsigned busy : {1U, 3U, 4U}) {
+    FakeTable table;
+    table.flows = {{2, 7}};
+    unsigned left = busy;
+    table.before = [&](std::uint16_t verb, std::uint8_t) {
+      if (verb != IPCTNL_MSG_CT_NEW || left == 0) return 0;
+      left--;
+      table.flows[0].status |= IPS_SEEN_REPLY;
+      return EBUSY;
+    };
+    Scripted scripted(table);
+    auto done = change_flow(scripted.socket, nullptr, tuple_of_flow(2), status_change(IPS_ASSURED));
+    // Four attempts.
+    if (busy == 4) {
+      CHECK(!done.ok() && done.error().code == EBUSY);
+    } else {
+      CHECK(done.ok() && *done);
+      CHECK(table.statuses ==
+            std::vector<std::uint32_t>{IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED});
+    }
+    CHECK_EQUAL(table.count(IPCTNL_MSG_CT_GET), std::min<std::size_t>(busy + 1U, 4));
+  }
+  // What is no status is not tried again: it would be refused again.
+  FakeTable table;
+  table.flows = {{2, 7}};
+  table.before = [](std::uint16_t verb, std::uint8_t) {
+    return verb == IPCTNL_MSG_CT_NEW ? EBUSY : 0;
+  };
+  Scripted scripted(table);
+  Bytes mark = status_change(5);
+  const auto field = static_cast<std::uint16_t>(Field::mark);
+  std::memcpy(&mark[2], &field, sizeof field);
+  auto done = change_flow(scripted.socket, nullptr, tuple_of_flow(2), mark);
+  CHECK(!done.ok() && done.error().code == EBUSY);
+  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 1U);
+}
+
 // A message whose attributes are noise: it is there, and nobody can tell what it is.
 void noise(Bytes& datagram) {
   for (std::size_t i = NLMSG_HDRLEN + sizeof(nfgenmsg); i < datagram.size(); i++) {
