@@ -42,6 +42,7 @@ Result<std::int32_t> ask(Socket& socket, int fd, const char* operation) {
     for (MessageView message; walker.next(message);) {
       if (message.header->nlmsg_seq == sequence) return id_of(message);
     }
+    if (!walker.intact()) return fail(EBADMSG, operation, "malformed datagram");
   }
 }
 

@@ -6,8 +6,11 @@
 #include "core/conntrack/bulk.h"
 #include "core/conntrack/change.h"
 #include "core/conntrack/expect.h"
+#include "core/conntrack/kernel_filter.h"
 #include "core/conntrack/lookup.h"
+#include "core/conntrack/stats.h"
 #include "core/conntrack/write.h"
+#include "core/netlink/walk.h"
 #include "test/scripted.h"
 
 namespace nf::ct {
@@ -331,6 +334,32 @@ class Torn final : public Script {
     answers->push_back(end);
   }
 };
+
+// Every reading ends with it: to wait for what was in it would take its whole time.
+TEST(scripted_datagram_that_breaks_off_ends_every_reading) {
+  Torn torn;
+  Scripted scripted(torn);
+  MessageBuilder builder;
+  Bytes buffer(kReceiveLength);
+  Row row;
+  auto one = look_up_one(scripted.socket, tuple_of_flow(2), builder, buffer, row);
+  CHECK(!one.ok() && one.error().code == EBADMSG);
+  torn.dump = true;
+  Scripted second(torn);
+  auto cpus = read_cpu_stats(second.socket, nullptr);
+  CHECK(!cpus.ok() && cpus.error().code == EBADMSG);
+  Scripted third(torn);
+  const WalkRequest request{NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, AF_INET, {}};
+  auto walked = walk(
+      third.socket, request, nullptr, "test", [] {}, [](std::uint8_t, AttributeCursor) {});
+  CHECK(!walked.ok() && walked.error().code == EBADMSG);
+  if (!kernel_version().at_least(5, 8)) return;  // nothing is asked then
+  Scripted fourth(torn);
+  const Filter filter = test::filter_of(
+      std::vector<std::uint32_t>{static_cast<std::uint32_t>(FilterOp::mark), 1, 0xffffffff});
+  auto flushed = flush_in_kernel(fourth.socket, filter, Cancel());
+  CHECK(!flushed.ok() && flushed.error().code == EBADMSG);
+}
 
 TEST(scripted_list_of_expectations_that_breaks_off_is_no_list) {
   Torn torn;

@@ -62,6 +62,7 @@ Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
       }
       if (view.header->nlmsg_type == NLMSG_DONE) return read_acknowledgement(view).code != 0;
     }
+    if (!walker.intact()) return fail(EBADMSG, kOperation, "malformed datagram");
   }
 }
 

@@ -97,6 +97,7 @@ Result<std::vector<CpuStats>> read_cpu_stats(Socket& socket, const Cancel* cance
       }
       result.push_back(parse_cpu(view));
     }
+    if (!walker.intact()) return fail(EBADMSG, operation, "malformed datagram");
   }
 }
 

@@ -41,6 +41,7 @@ Result<bool> read_once(Socket& socket, const WalkRequest& wanted, const Cancel* 
       std::memcpy(&generic, message.payload, sizeof generic);
       each(generic.nfgen_family, AttributeCursor(message.payload + skip, message.size - skip));
     }
+    if (!walker.intact()) return fail(EBADMSG, operation, "malformed datagram");
   }
 }
 

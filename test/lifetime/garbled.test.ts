@@ -1,0 +1,40 @@
+// An answer that cannot be decoded is an error of every call that looks something up, and never "there is no
+// such flow", "no expectations": whoever is told that makes a second one, or takes a rule away.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { assert, suite } from '../support/harness.js';
+import { Netns } from '../support/netns.js';
+import { describe, runNode } from '../support/node-child.js';
+import { shim } from '../support/preload.js';
+
+const test = suite('lifetime: answers that make no sense');
+
+test('every call that looks something up says so, and nothing is changed', async () => {
+  using elsewhere = Netns.create();
+  elsewhere.conntrackSysctls({ timestamp: 1 });
+  const folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
+  try {
+    const control = join(folder, 'control');
+    writeFileSync(control, Buffer.alloc(64));
+    const ended = await runNode('garbled.mjs', [], {
+      prefix: ['nsenter', `--net=${elsewhere.path}`],
+      env: { LD_PRELOAD: shim(), SHIM_FAULT: control },
+    });
+    assert.is(ended.signal, null, describe(ended));
+    assert.is(ended.stderr, '', describe(ended));
+    assert.is(ended.code, 0, describe(ended));
+    const reports = ended.lines.map(
+      (line) => JSON.parse(line) as { call: string; garble: string; became: string },
+    );
+    const last = reports.pop();
+    assert.is(last?.became, '[true,1]', 'the flow and the expectation are left');
+    const wrong = reports.filter(({ became }) => became !== 'NetlinkError EBADMSG');
+    assert.equal(wrong, []);
+    assert.is(reports.length, 30);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.run();
