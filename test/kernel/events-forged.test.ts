@@ -2,6 +2,7 @@
 // groups that it is in, is ignored and counted nowhere.
 import { readFileSync } from 'node:fs';
 import { conntrack, type EventStream, type FlowEvent } from '../../src/index.js';
+import { awaited } from '../support/awaited.js';
 import { makeEvents } from '../support/events.js';
 import { encodeFlow, makeFlow } from '../support/flow-messages.js';
 import { assert, suite } from '../support/harness.js';
@@ -57,7 +58,7 @@ const real = {
 async function onlyTheReal(stream: EventStream): Promise<void> {
   await conntrack.create(real);
   const reader = stream[Symbol.asyncIterator]();
-  const { value } = await reader.next();
+  const { value } = await awaited('an event', reader.next());
   assert.is((value as FlowEvent).flow.orig.src, real.orig.src);
   await stream.close();
   const { received, delivered, filtered, undecodable, discarded, lost } = stream.stats;
@@ -120,9 +121,9 @@ print('refused', flush=True)
   await child.line(/^begun$/);
   await makeEvents({ count: 640, remove: false });
   await until('events have come', () => stream.stats.received > 0);
-  await stream.close({ drain: true });
+  await awaited('the end of the drain', stream.close({ drain: true }));
   // The socket takes nothing from others any more, or is gone.
-  await child.line(/^refused$/);
+  await awaited('a refusal', child.line(/^refused$/));
   assert.equal(await child.exited, { code: 0, signal: null });
   assert.is(stream.stats.undecodable, 0);
   await stream.close();

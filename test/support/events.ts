@@ -1,5 +1,6 @@
 // Makes events in known numbers and reads streams to where a test wants them.
 import type { ConntrackEvent, EventStream, FlowEvent } from '../../src/index.js';
+import { awaited } from './awaited.js';
 import { cProgram } from './c-program.js';
 import { Netns } from './netns.js';
 import { Child } from './process.js';
@@ -54,9 +55,10 @@ export class Collector {
     while (!enough(this.events)) {
       if (this.stream.closed)
         throw new Error(`the stream ended after ${this.events.length} events`);
-      await new Promise<void>((resolve) => {
+      const more = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      await awaited(`another event after ${this.events.length}`, more);
     }
     return this.events;
   }

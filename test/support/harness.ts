@@ -17,13 +17,22 @@ export interface Suite {
   run(): void;
 }
 
+/** How long a process may live whose cases have ended, one of them badly. */
+const lastMs = 5000;
+
 export function suite(name: string): Suite {
   const inner = uvuSuite(name);
+  let failed = false;
+  // A case that failed has closed nothing: what it opened must not keep the process until its time is over.
+  inner.after(() => {
+    if (failed) setTimeout(() => process.exit(1), lastMs).unref();
+  });
   const add = (title: string, run: Case) => {
     inner(title, async () => {
       try {
         await run();
       } catch (error) {
+        failed = true;
         // uvu prints only the message and its own diff: say where it happened as well.
         if (error instanceof Error) process.stderr.write(`\n[${name}] ${title}\n${error.stack}\n`);
         throw error;
