@@ -98,10 +98,10 @@ export {
   type Not,
   Rule,
   type RuleInit,
-  sameRule,
   type Target,
   type UnknownExtension,
 } from './iptables/rule.js';
+export { sameRule } from './iptables/rule-bytes.js';
 export { formatRule, type ParseOptions, parseRule, parseRules } from './iptables/rule-text.js';
 export type { Chain, Policy, Table, TableName } from './iptables/table.js';
 export type { RuleHits, WatchOptions } from './iptables/watch.js';

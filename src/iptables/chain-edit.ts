@@ -5,16 +5,8 @@ import { badRange, badType, TableError } from '../errors.js';
 import type { ChainState, EditState, Item } from './edit-state.js';
 import { headMeaning } from './entry.js';
 import { refused } from './extensions/define.js';
-import {
-  type Counters,
-  decodeRule,
-  type EncodeOptions,
-  encodeChecked,
-  givenRule,
-  Rule,
-  type RuleInit,
-  ruleKey,
-} from './rule.js';
+import { type Counters, type EncodeOptions, Rule, type RuleInit } from './rule.js';
+import { decodeRule, encodeChecked, givenRule, ruleKey } from './rule-bytes.js';
 import { checkCounters } from './rule-check.js';
 import { parseChecked } from './rule-text.js';
 import { noChain, type Policy } from './table.js';

@@ -14,7 +14,8 @@ import { registry } from './extensions/index.js';
 import type { MaxRevision } from './extensions/registry.js';
 import type { SetNames } from './host-names.js';
 import { writePlan } from './plan.js';
-import { encodeRule, Rule } from './rule.js';
+import { Rule } from './rule.js';
+import { encodeRule } from './rule-bytes.js';
 import { Snapshot } from './snapshot.js';
 
 export const familyNumber = (family: Family) => (family === 'ipv6' ? AF_INET6 : AF_INET);

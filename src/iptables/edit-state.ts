@@ -4,14 +4,8 @@ import { badRange } from '../errors.js';
 import { readCounters, viewOf, writeCounters } from './entry.js';
 import { bytesToText, littleEndian, textToBytes } from './extensions/stores.js';
 import type { PlannedChain } from './plan.js';
-import {
-  type DecodeOptions,
-  decodeRule,
-  type EncodeOptions,
-  encodeRule,
-  Rule,
-  type RuleInit,
-} from './rule.js';
+import { type DecodeOptions, type EncodeOptions, Rule, type RuleInit } from './rule.js';
+import { decodeRule, encodeRule } from './rule-bytes.js';
 import { SetTable } from './sets.js';
 import type { Snapshot } from './snapshot.js';
 import { homeOf, noChain, type Policy } from './table.js';

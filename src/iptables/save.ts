@@ -3,8 +3,9 @@
 import { noText, quoted } from '../errors.js';
 import { splitEntry } from './entry.js';
 import type { UnknownExtension } from './extensions/define.js';
-import { decodeRule, encodeChecked, printRule, type Rule, sameRule } from './rule.js';
+import type { Rule } from './rule.js';
 import { expand } from './rule-addresses.js';
+import { decodeRule, encodeChecked, printRule, sameRule } from './rule-bytes.js';
 import { RuleParser } from './rule-parser.js';
 import { bare, splitWords } from './rule-words.js';
 import type { Chain, Table } from './table.js';

@@ -3,7 +3,8 @@
 import type { Family } from '../constants.js';
 import { badRange, TableError } from '../errors.js';
 import type { SetNames } from './host-names.js';
-import { type Counters, jsonForm, Rule, readOptions, ruleShapes } from './rule.js';
+import { type Counters, Rule } from './rule.js';
+import { jsonForm, readOptions, ruleShapes } from './rule-bytes.js';
 import { type RuleHome, SnapshotHome } from './rule-home.js';
 import { SetTable } from './sets.js';
 import { emptySnapshot, type RawChain, type Snapshot } from './snapshot.js';

@@ -1,6 +1,6 @@
 // Targets with state of their own: SET, HMARK, IDLETIMER, RATEEST; and those of security marks.
 import { spawnSync } from 'node:child_process';
-import { decodeRule, encodeRule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule-text.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite, throws } from '../support/harness.js';

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SetNames } from '../../src/iptables/host-names.js';
 import type { Match } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, hex } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, hex } from '../../src/iptables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { type Conformance, compare, iptablesRefuses } from '../support/iptables-oracle.js';
 

@@ -6,7 +6,7 @@ import { XtablesError } from '../../src/errors.js';
 import { splitEntry } from '../../src/iptables/entry.js';
 import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { encodeRule } from '../../src/iptables/rule.js';
+import { encodeRule } from '../../src/iptables/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule-text.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule-types.js';
 import { saveTable } from '../../src/iptables/save.js';

@@ -8,7 +8,7 @@ import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
 import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
 import type { SetNames } from '../../src/iptables/host-names.js';
 import type { Family, Rule, RuleInit } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule-bytes.js';
 import { formatRule, parseRules } from '../../src/iptables/rule-text.js';
 import { onFakeKernel } from './fake-kernel.js';
 import { assert, type Suite } from './harness.js';

@@ -1,6 +1,7 @@
 // The ways in which programs copy a rule, and whether each of the copies is still the rule.
 import type { EncodeOptions } from '../../src/iptables/rule.js';
-import { encodeRule, givenRule, hex, Rule } from '../../src/iptables/rule.js';
+import { Rule } from '../../src/iptables/rule.js';
+import { encodeRule, givenRule, hex } from '../../src/iptables/rule-bytes.js';
 
 /** By the name of the way. */
 export const copiers: Record<string, (rule: Rule) => unknown> = {

@@ -7,7 +7,7 @@ import ts from 'typescript';
 import { extensions } from '../../src/iptables/extensions/index.js';
 import type { SetNames } from '../../src/iptables/host-names.js';
 import type { Family } from '../../src/iptables/rule.js';
-import { encodeRule } from '../../src/iptables/rule.js';
+import { encodeRule } from '../../src/iptables/rule-bytes.js';
 import { parseRules } from '../../src/iptables/rule-text.js';
 
 const here = dirname(fileURLToPath(import.meta.url));

@@ -4,7 +4,7 @@
 import { splitEntry } from '../../src/iptables/entry.js';
 import { extensions } from '../../src/iptables/extensions/index.js';
 import type { Family, Rule, RuleInit } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, ruleKey, sameRule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, ruleKey, sameRule } from '../../src/iptables/rule-bytes.js';
 import { parseRules } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/iptables-oracle.js';

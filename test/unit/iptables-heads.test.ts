@@ -1,12 +1,7 @@
 // head-read.ts on heads made by hand, byte by byte: every field in both families, and what no field can say.
 import { layouts } from '../../src/iptables/entry.js';
-import {
-  decodeRule,
-  encodeRule,
-  type Family,
-  type Rule,
-  ruleShapes,
-} from '../../src/iptables/rule.js';
+import type { Family, Rule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, ruleShapes } from '../../src/iptables/rule-bytes.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('heads of rules');

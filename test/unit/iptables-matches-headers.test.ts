@@ -1,7 +1,7 @@
 // Typed matches on headers, payload and sockets: what is refused, with the path of the field, and what text
 // that no oracle here can load becomes. Text and bytes against iptables are under test/kernel.
 import type { Family, Match } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
 import { formatRule, parseRules } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 

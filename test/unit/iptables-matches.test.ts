@@ -4,7 +4,7 @@ import { decode, print, writeFields } from '../../src/iptables/extensions/codec.
 import { registry } from '../../src/iptables/extensions/index.js';
 import { systemNames } from '../../src/iptables/host-names.js';
 import type { Match, RuleInit } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/iptables-oracle.js';

@@ -1,7 +1,8 @@
 // rule.ts: typed rules, their bytes, what stays raw, and what is refused.
 import { splitEntry } from '../../src/iptables/entry.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, hex, Rule, sameRule } from '../../src/iptables/rule.js';
+import { Rule } from '../../src/iptables/rule.js';
+import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule-bytes.js';
 import { formatRule, parseRule, parseRules } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 

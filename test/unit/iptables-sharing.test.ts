@@ -1,6 +1,7 @@
 // rule-home.ts on snapshots made by hand: what is raw is never shared, and decoding waits.
 import { inspect } from 'node:util';
-import { encodeRule, type Match, type RuleInit, type Target } from '../../src/iptables/rule.js';
+import type { Match, RuleInit, Target } from '../../src/iptables/rule.js';
+import { encodeRule } from '../../src/iptables/rule-bytes.js';
 import { emptySnapshot, Snapshot } from '../../src/iptables/snapshot.js';
 import { Table } from '../../src/iptables/table.js';
 import { assert, suite } from '../support/harness.js';
