@@ -68,6 +68,7 @@ export class Flow {
   declare readonly start?: bigint;
   declare readonly stop?: bigint;
   declare readonly nat?: { src?: Endpoint; dst?: Endpoint };
+  /** Frozen: flows with the same values share it. */
   declare readonly tcp?: FlowTcp;
   declare readonly sctp?: FlowSctp;
   declare readonly dccp?: FlowDccp;
@@ -133,6 +134,15 @@ export class Flow {
     const object: FlowObject = { ...this };
     object.orig = { ...this.orig };
     object.reply = { ...this.reply };
+    object.status = [...this.status];
+    const { tcp } = this;
+    if (tcp !== undefined) {
+      const { wscale, flags } = tcp;
+      object.tcp = {
+        ...(wscale && { wscale: { ...wscale } }),
+        ...(flags && { flags: { ...flags } }),
+      };
+    }
     return object;
   }
 

@@ -23,7 +23,7 @@ export async function getMany(
   signal?: AbortSignal,
 ): Promise<(Flow | undefined)[]> {
   const results: (Flow | undefined)[] = [];
-  const collect = async (pending: Promise<RawLookup>, packed: Uint8Array) => {
+  const collect = async ({ pending, packed }: Asked) => {
     const { batch, rows, undecodable } = await pending;
     // There is a flow, and what it is cannot be told: that is not "no such flow".
     if (undecodable > 0) {
@@ -39,25 +39,35 @@ export async function getMany(
   };
   let index = 0;
   const path = () => pathOf(index);
-  const packUntil = (end: number) => {
+  const pack = (end: number) => {
     const packer = new TuplePacker(end - index);
     for (; index < end; index++) {
       const tuple = tuples[index]!;
       packer.add(tuple, path, tableFor(tuple));
     }
-    return packer;
+    return packer.bytes;
   };
-  let asked: Promise<void> | undefined;
-  while (index < tuples.length) {
-    const end = Math.min(index + chunk, tuples.length);
-    const { bytes } = packUntil(end);
-    // Nothing to wait for the first time: a lookup begins in the call that asks for it.
-    if (asked) await asked;
-    signal?.throwIfAborted();
-    asked = collect(lookUp(bytes), bytes);
-    asked.catch(() => {});
-    if (index < tuples.length) await new Promise(setImmediate);
+  // The kernel answers one chunk while the JS thread makes flows of the one before and packs the next.
+  const asked: Asked[] = [];
+  try {
+    while (index < tuples.length) {
+      const packed = pack(Math.min(index + chunk, tuples.length));
+      signal?.throwIfAborted();
+      // Nothing to wait for the first time: a lookup begins in the call that asks for it.
+      asked.push({ pending: lookUp(packed), packed });
+      if (asked.length > 1) await collect(asked.shift()!);
+      if (index < tuples.length) await new Promise(setImmediate);
+    }
+    for (let one = asked.shift(); one !== undefined; one = asked.shift()) await collect(one);
+  } finally {
+    // What was asked is answered before this ends, also where it fails.
+    await Promise.allSettled(asked.map(({ pending }) => pending));
   }
-  await asked;
   return results;
+}
+
+/** A chunk of tuples that the kernel is asked for. */
+interface Asked {
+  pending: Promise<RawLookup>;
+  packed: Uint8Array;
 }
