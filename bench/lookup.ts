@@ -21,7 +21,7 @@ export function pickTuples(batch: FlowBatch, count: number): TupleInit[] {
     return (state >>> 0) % below;
   };
   return Array.from({ length: count }, () => {
-    const { protocol, orig } = batch.at(next(batch.length));
+    const { protocol, orig } = batch.at(next(batch.length))!;
     const { src, dst, srcPort, dstPort } = orig;
     return { protocol, src, dst, srcPort, dstPort };
   });

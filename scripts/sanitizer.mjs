@@ -19,7 +19,11 @@ import { isOurs } from './tsan-judge.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const kinds = {
-  asan: { sanitize: 'address,undefined', runtime: 'libasan.so', targets: ['conntrack'] },
+  asan: {
+    sanitize: 'address,undefined',
+    runtime: 'libasan.so',
+    targets: ['conntrack', 'core_tests'],
+  },
   tsan: {
     sanitize: 'thread',
     runtime: 'libtsan.so',
@@ -55,12 +59,14 @@ function run(command, args) {
 }
 
 /**
- * Builds the addon; returns its path. Beside it, under ThreadSanitizer, the program that runs our thread code
- * without node.
+ * Builds the addon; returns its path. Beside it, without node: the unit tests of the core, and under
+ * ThreadSanitizer the program that runs our thread code. One process at a time builds a folder.
  */
 export function buildSanitized(kind) {
   const folder = join('build-cmake', `addon-${kind}`);
-  run('cmake', [
+  mkdirSync(join(root, 'build-cmake'), { recursive: true });
+  const cmake = (args) => run('flock', [join('build-cmake', `${kind}.lock`), 'cmake', ...args]);
+  cmake([
     ...['-S', '.', '-B', folder, `-DSANITIZE=${kinds[kind].sanitize}`],
     '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
     // Half the time of -O2 -g to build, and the stacks are complete.
@@ -68,7 +74,7 @@ export function buildSanitized(kind) {
     `-DCMAKE_JS_INC=${join(root, 'node_modules/node-api-headers/include')}`,
   ]);
   const jobs = String(availableParallelism());
-  run('cmake', ['--build', folder, '--target', ...kinds[kind].targets, '-j', jobs]);
+  cmake(['--build', folder, '--target', ...kinds[kind].targets, '-j', jobs]);
   return join(root, folder, 'conntrack.node');
 }
 

@@ -23,7 +23,7 @@ Napi::Value dump(const Napi::CallbackInfo& info) {
       [handle, cancel, options]() -> Result<ct::TableDump> {
         ct::TableDumpRequest request;
         request.filter = options.filter.get();
-        request.table = options.table;
+        request.list = options.list;
         request.zero_counters = options.zero_counters;
         request.parallel = options.parallel;
         return ct::dump_table([&](const char* operation) { return handle->open_socket(operation); },
@@ -131,7 +131,7 @@ std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value) {
 }
 
 bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
-  out.table = static_cast<ct::Table>(std::min(u32_of(field_of(value, "table")), 2U));
+  out.list = static_cast<ct::List>(std::min(u32_of(field_of(value, "list")), 2U));
   out.zero_counters = flag_of(field_of(value, "zeroCounters"));
   out.parallel = static_cast<int>(std::min(u32_of(field_of(value, "parallel")), 16U));
   if (bad_arguments(value.Env())) return false;

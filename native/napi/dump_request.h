@@ -12,7 +12,7 @@ namespace nf::js {
 
 struct DumpOptions {
   std::shared_ptr<ct::Filter> filter;
-  ct::Table table = ct::Table::kConntrack;
+  ct::List list = ct::List::kConntrack;
   bool zero_counters = false;
   int parallel = 1;  // 0: decide by the table
 };

@@ -79,7 +79,7 @@ class DumpStream final : public ct::RowSink, public std::enable_shared_from_this
     if (!socket) return socket.error();
     ct::DumpRequest request;
     request.filter = options.filter.get();
-    request.table = options.table;
+    request.list = options.list;
     request.ahead = true;
     return ct::run_dump(*socket, request, *cancel_, *this, stats_);
   }

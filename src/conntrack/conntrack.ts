@@ -70,7 +70,7 @@ export interface DumpOptions {
    * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19 all dying
    * ones). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
    */
-  table?: 'conntrack' | 'dying' | 'unconfirmed' | undefined;
+  list?: 'conntrack' | 'dying' | 'unconfirmed' | undefined;
   /** Set the counters of every dumped flow to zero as they are read; no count is lost between the two. */
   zeroCounters?: boolean | undefined;
   /**
@@ -116,9 +116,9 @@ export type {
 } from './create-many.js';
 
 const openFields = new Set(['netns', 'receiveBuffer']);
-const dumpFields = new Set(['table', 'zeroCounters', 'parallel', 'signal']);
+const dumpFields = new Set(['list', 'zeroCounters', 'parallel', 'signal']);
 const batchFields = new Set([...dumpFields, 'batchSize']);
-const tables = ['conntrack', 'dying', 'unconfirmed'] as const;
+const lists = ['conntrack', 'dying', 'unconfirmed'] as const;
 const bulkFields = new Set(['signal', 'progress']);
 const deleteFields = new Set([...bulkFields, 'returning']);
 const enoent = 2;
@@ -180,7 +180,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
     );
     batch.table = table;
     const result = FlowBatch.fromRaw(batch, stats, split);
-    if (result.length === 0 && checked.empty && raw.table === 0) {
+    if (result.length === 0 && checked.empty && raw.list === 0) {
       const { tracking } = await this.hooks();
       result.stats.tracking = tracking.state;
       result.stats.trackingState = tracking;
@@ -705,18 +705,18 @@ function dumpOptions(
   options: unknown,
 ): { raw: RawDumpOptions; signal: AbortSignal | undefined } {
   const fields = optionsAt(options, 'options', dumpFields);
-  const { table = 'conntrack', zeroCounters = false, parallel = 1, signal } = fields;
+  const { list = 'conntrack', zeroCounters = false, parallel = 1, signal } = fields;
   const raw: RawDumpOptions = {
     filter: packFilter(filter),
-    table: tables.indexOf(oneOf(table, 'options.table', tables)),
+    list: lists.indexOf(oneOf(list, 'options.list', lists)),
     zeroCounters: booleanAt(zeroCounters, 'options.zeroCounters'),
     parallel: parallel === 'auto' ? 0 : integerAt(parallel, 'options.parallel', 1, 16),
   };
-  if (table !== 'conntrack' && (raw.zeroCounters || raw.parallel !== 1)) {
+  if (list !== 'conntrack' && (raw.zeroCounters || raw.parallel !== 1)) {
     throw badRange(
-      'options.table',
+      'options.list',
       "'conntrack' for a dump that zeroes counters or is parallel",
-      table,
+      list,
     );
   }
   return { raw, signal: signalAt(signal, 'options.signal') };

@@ -3,7 +3,7 @@ import type { RawSegment } from '../native/binding.js';
 import { ColumnStore } from './column-store.js';
 import { has } from './columns.js';
 import { Flow } from './flow.js';
-import { batchStats, FlowBatch } from './flow-batch.js';
+import { batchStats, FlowBatch, rowAt } from './flow-batch.js';
 import { columnsOf } from './flow-fields.js';
 
 const bothTimes = has.start | has.stop;
@@ -116,10 +116,10 @@ export class EventBatch extends FlowBatch {
     return this.#store.column('type');
   }
 
-  /** The event at an index, from the end when negative. Throws a RangeError outside the batch. */
-  event(index: number): FlowEvent {
-    const { row } = this.at(index).source;
-    return new FlowEvent(this.#store, row);
+  /** The event at an index, from the end when negative; `undefined` outside the batch, as arrays do. */
+  event(index: number): FlowEvent | undefined {
+    const row = rowAt(index, this.length);
+    return row === undefined ? undefined : new FlowEvent(this.#store, row);
   }
 
   /** The events, then the overrun if there is one. */

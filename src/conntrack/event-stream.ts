@@ -45,7 +45,7 @@ export interface StreamOptions {
    * NETLINK_BROADCAST_ERROR (kernel 2.6.30): the kernel keeps what it could not deliver. The end of a
    * flow is sent again until it arrives, news of a flow is added to its next event; and a full queue
    * stops the reading instead of dropping. The price: ended flows that wait take kernel memory (they show
-   * in `dump(…, { table: 'dying' })` only), they wait because of one slow reader for the whole namespace,
+   * in `dump(…, { list: 'dying' })` only), they wait because of one slow reader for the whole namespace,
    * other listeners see events twice, and `lost` counts attempts that the kernel makes up for, not
    * events. Default false.
    */

@@ -111,11 +111,10 @@ export class FlowBatch implements Iterable<Flow> {
     return this.#columns;
   }
 
-  /** The flow at an index, from the end when negative. Throws a RangeError outside the batch. */
-  at(index: number): Flow {
-    const row = index < 0 ? this.length + index : index;
-    integerAt(row, 'index', 0, this.length - 1);
-    return this.#flow(row);
+  /** The flow at an index, from the end when negative; `undefined` outside the batch, as arrays do. */
+  at(index: number): Flow | undefined {
+    const row = rowAt(index, this.length);
+    return row === undefined ? undefined : this.#flow(row);
   }
 
   #flow(row: number): Flow {
@@ -198,4 +197,12 @@ export class FlowBatch implements Iterable<Flow> {
   toArrow<Table = ArrowTable>(): Table {
     return arrowTable(this.#store) as Table;
   }
+}
+
+/** The row that an index means, as arrays take it: from the end when negative, without its fraction. */
+export function rowAt(index: number, length: number): number | undefined {
+  if (typeof index !== 'number') throw badType('index', 'a number', index);
+  const whole = Math.trunc(index) || 0;
+  const row = whole < 0 ? length + whole : whole;
+  return row >= 0 && row < length ? row : undefined;
 }

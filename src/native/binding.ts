@@ -48,7 +48,7 @@ export interface RawDump {
 export interface RawDumpOptions {
   filter: Uint32Array;
   /** 0 conntrack, 1 dying, 2 unconfirmed. */
-  table: number;
+  list: number;
   zeroCounters: boolean;
   /** Sockets; 0: decide by the table. */
   parallel: number;

@@ -235,7 +235,7 @@ test('many deletions through a small receive buffer: each comes back once, none 
   );
   // The kernel reports the end of each flow with its time.
   assert.ok([...deleted].every(({ stop, start }) => stop! >= start!));
-  assert.is((await conntrack.dump(undefined, { table: 'dying' })).length, 0);
+  assert.is((await conntrack.dump(undefined, { list: 'dying' })).length, 0);
 });
 
 test('a table in which only some flows report their end: each comes back once', async () => {

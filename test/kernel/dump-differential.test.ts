@@ -66,7 +66,7 @@ function sameAsParsed(messages: NfctMessage[]): void {
   assert.ok(verdicts.every((verdict) => verdict === 'row'));
   messages.forEach(({ attributes, parsed }, i) => {
     assert.ok(parsed);
-    const ours = nfctAttributes(batch.at(i).toObject());
+    const ours = nfctAttributes(batch.at(i)!.toObject());
     assert.is(canonical(ours), canonical(meaningful(attributes)));
   });
 }
@@ -207,16 +207,16 @@ test('real traffic through a translating gateway', async () => {
   await sameEverywhere();
 
   const batch = await conntrack.dump();
-  const long = batch.filter({ protocol: 'tcp', orig: { srcPort: open.localPort } }).at(0);
+  const long = batch.filter({ protocol: 'tcp', orig: { srcPort: open.localPort } }).at(0)!;
   assert.is(long.state, 'ESTABLISHED');
   assert.ok(long.orig.bytes! > 100_000n && long.reply.bytes! > 100_000n);
   assert.is(long.nat?.src?.address, lab.addresses.gatewayOutside);
   const states = new Set([...batch.filter({ protocol: 'tcp' })].map(({ state }) => state));
   assert.ok(states.has('TIME_WAIT') && states.has('CLOSE'));
-  const forwarded = batch.filter({ dst: gatewayInside6, dstPort: 8080 }).at(0);
+  const forwarded = batch.filter({ dst: gatewayInside6, dstPort: 8080 }).at(0)!;
   assert.equal(forwarded.nat?.dst, { address: server6, port: port6 });
-  assert.is(batch.filter({ protocol: 'sctp' }).at(0).state, 'ESTABLISHED');
-  assert.is(batch.filter({ status: { none: ['seen_reply'] } }).at(0).orig.dst, '198.51.100.77');
+  assert.is(batch.filter({ protocol: 'sctp' }).at(0)!.state, 'ESTABLISHED');
+  assert.is(batch.filter({ status: { none: ['seen_reply'] } }).at(0)!.orig.dst, '198.51.100.77');
 });
 
 test.run();

@@ -50,7 +50,7 @@ test('reliable: no end of a flow is lost, however small the room and slow the re
   await conntrack.flush();
   // Nobody reads: what does not fit waits in the kernel, among the dying.
   await until('the queue is full', () => reliable.stats.queued === 20);
-  const dying = await conntrack.dump({ protocol: 'udp' }, { table: 'dying' });
+  const dying = await conntrack.dump({ protocol: 'udp' }, { list: 'dying' });
   assert.ok(dying.length > 200, `${dying.length} flows are dying`);
   const collector = new Collector(reliable);
   await collector.until((events) => events.length >= count);
@@ -61,7 +61,7 @@ test('reliable: no end of a flow is lost, however small the room and slow the re
   assert.ok(reliable.stats.lostInKernel > 0, 'no attempt failed: the test shows nothing');
   assert.ok(unreliable.stats.queued <= 20);
   await until('nothing is left', async () => {
-    return (await conntrack.dump({}, { table: 'dying' })).length === 0;
+    return (await conntrack.dump({}, { list: 'dying' })).length === 0;
   });
   await reliable.close();
   await collector.ended;

@@ -84,8 +84,8 @@ test('rows of batches, losses, and expectations', async () => {
   await until('one is lost', () => stream.stats.lost === 1);
   await stream.close({ drain: true });
   for await (const batch of stream.batches()) {
-    assert.equal({ ...batch.at(0) }.orig.src, orig.src);
-    assert.is({ ...batch.event(0) }.flow.orig.src, orig.src);
+    assert.equal({ ...batch.at(0)! }.orig.src, orig.src);
+    assert.is({ ...batch.event(0)! }.flow.orig.src, orig.src);
     assert.equal({ ...batch.overrun }, { type: 'overrun', source: 'queue', lost: 1 });
     assert.equal(
       [...batch.events()].map((event) => ({ ...event }).type),

@@ -328,17 +328,17 @@ test('batches: columns, types, views, JSON', async () => {
         .map((flow) => flow.orig.srcPort),
       [5, 6, 7],
     );
-    assert.is(batch.event(-1).type, 'destroy');
-    assert.is(batch.event(0).nsid, undefined);
-    await throws(RangeError, /^index: /, () => batch.event(6));
+    assert.is(batch.event(-1)!.type, 'destroy');
+    assert.is(batch.event(0)!.nsid, undefined);
+    await throws(RangeError, /^index: /, () => batch.event(6)!);
     assert.is(batch.filter({ srcPort: 6 }).length, 2);
     assert.is([...batch.events()].length, 6);
     const [first] = JSON.parse(JSON.stringify(batch)) as { type: string; flow: object }[];
     assert.is(first!.type, 'new');
-    assert.equal(first!.flow, JSON.parse(JSON.stringify(batch.at(0))));
-    assert.match(String(batch.event(0)), /^ {4}\[NEW\] tcp +6 \d+ ESTABLISHED src=10\.9\.9\.9 /);
-    assert.match(String(batch.event(3)), /^\[DESTROY\] tcp +6 /);
-    assert.match(inspect(batch.event(3)), /^\{\n {2}type: 'destroy',\n[\s\S]* flow: \{/);
+    assert.equal(first!.flow, JSON.parse(JSON.stringify(batch.at(0)!)));
+    assert.match(String(batch.event(0)!), /^ {4}\[NEW\] tcp +6 \d+ ESTABLISHED src=10\.9\.9\.9 /);
+    assert.match(String(batch.event(3)!), /^\[DESTROY\] tcp +6 /);
+    assert.match(inspect(batch.event(3)!), /^\{\n {2}type: 'destroy',\n[\s\S]* flow: \{/);
     assert.is(stream.stats.delivered, 6);
     assert.is(stream.stats.queued, 0);
     break;

@@ -77,17 +77,17 @@ test('a Flow of one table is, on another, what has its tuple and zone there', as
   const zoned = { ...tuple, zone: 3 };
   const read = [
     event.flow,
-    (await source.dump()).at(0),
-    (await source.dump()).filter({ protocol: 'tcp' }).at(0),
+    (await source.dump()).at(0)!,
+    (await source.dump()).filter({ protocol: 'tcp' }).at(0)!,
     (await source.dump())
       .filter(() => true)
       .slice(0, 1)
-      .at(0),
+      .at(0)!,
     (await source.get(zoned))!,
     source.getSync(zoned)!,
     (await source.getMany([zoned]))[0]!,
   ];
-  for await (const batch of source.dumpBatches()) read.push(batch.at(0));
+  for await (const batch of source.dumpBatches()) read.push(batch.at(0)!);
   assert.is(read.length, 8);
   for (const [i, one] of read.entries()) {
     // At home, by whichever handle, the id counts.

@@ -208,7 +208,7 @@ test('support() tells of tracking and accounting in this namespace', async () =>
     fill({ count: 64 });
     const batch = await conntrack.dump();
     assert.is(batch.stats.withoutCounters, acct === 1 ? 0 : 64);
-    assert.is(batch.at(0).orig.packets, acct === 1 ? 0n : undefined);
+    assert.is(batch.at(0)!.orig.packets, acct === 1 ? 0n : undefined);
     assert.is(batch.sum('packets'), 0n);
   }
 });

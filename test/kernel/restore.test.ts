@@ -84,7 +84,7 @@ test('what real, translated traffic left', async () => {
   await lab.clientHost.ping(server);
   await lab.clientHost.ping(server6);
   // The same ICMP id a second time from the gateway itself: the kernel has to change one of them.
-  const ping = (await gateway.dump({ protocol: 'icmp', src: client })).at(0);
+  const ping = (await gateway.dump({ protocol: 'icmp', src: client })).at(0)!;
   const reply = { ...ping.toObject().reply, icmpId: ping.orig.icmpId! ^ 1 };
   await gateway.delete(ping);
   await gateway.create({ ...ping.toObject(), reply, timeout: 600 });

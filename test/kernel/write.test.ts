@@ -21,7 +21,7 @@ test.before(() => useLabels());
 async function only(): Promise<{ flow: FlowObject; library: NfctAttributes }> {
   const batch = await conntrack.dump();
   assert.is(batch.length, 1);
-  const view = batch.at(0);
+  const view = batch.at(0)!;
   const flow = view.toObject();
   const [message] = nfctDump();
   const { timeout, ...library } = meaningful(message!.attributes);
@@ -402,7 +402,7 @@ test('everything at once, as a view and as plain data', async () => {
   const first = (await created(init)).flow;
   has(first, { mark: 77, zone: 5, labels: [1, 99], state: 'ESTABLISHED', helper: 'ftp' });
   const lasting = ({ id, timeout: _, use, ...rest }: FlowObject) => canonical(rest);
-  const view = (await conntrack.dump()).at(0);
+  const view = (await conntrack.dump()).at(0)!;
   await conntrack.flush();
   await conntrack.create(view);
   assert.is(lasting((await only()).flow), lasting(first));
@@ -449,7 +449,7 @@ test('upsert creates, and brings what is there to the same state', async () => {
   await throws(NetlinkError, /^conntrack update: EOPNOTSUPP/, () =>
     conntrack.upsert({ ...init, helper: 'ftp' }),
   );
-  await conntrack.upsert((await conntrack.dump()).at(0));
+  await conntrack.upsert((await conntrack.dump()).at(0)!);
   has((await only()).flow, { id, mark: 9 });
 });
 

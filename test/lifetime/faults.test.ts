@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
-import { describe, runNode } from '../support/node-child.js';
+import { describe, type NodeEnding, runNode } from '../support/node-child.js';
 import { shim } from '../support/preload.js';
 
 const test = suite('lifetime: faults');
@@ -35,23 +35,39 @@ interface Report {
 
 let folder: string;
 let preload: string;
+test.after(() => rmSync(folder, { recursive: true }));
+
+/** One kind, in a child and a namespace of its own. */
+async function faults(kind: string, operations: string[]): Promise<NodeEnding> {
+  using elsewhere = Netns.create();
+  const control = join(folder, kind);
+  writeFileSync(control, Buffer.alloc(64));
+  return await runNode('faults.mjs', [kind, ...operations], {
+    flags: ['--expose-gc'],
+    prefix: ['nsenter', `--net=${elsewhere.path}`],
+    env: { LD_PRELOAD: preload, SHIM_FAULT: control },
+  });
+}
+const operationsOf = (kind: string) =>
+  kind === 'silence' && process.env.FAULTS !== 'all' ? silent : [];
+
+// A child mostly waits, for idle threads to end: five at a time take as long as the slowest.
+const abreast = 5;
+const endings: Promise<NodeEnding>[] = [];
 test.before(() => {
   folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
   preload = shim();
+  for (const [index, kind] of kinds.entries()) {
+    const before = Promise.resolve(endings[index - abreast]).catch(() => {});
+    endings.push(before.then(() => faults(kind, operationsOf(kind))));
+    endings[index]!.catch(() => {}); // its test tells
+  }
 });
-test.after(() => rmSync(folder, { recursive: true }));
 
-for (const kind of kinds) {
+for (const [index, kind] of kinds.entries()) {
   test(kind, async () => {
-    using elsewhere = Netns.create();
-    const control = join(folder, 'control');
-    writeFileSync(control, Buffer.alloc(64));
-    const some = kind === 'silence' && process.env.FAULTS !== 'all' ? silent : [];
-    const ended = await runNode('faults.mjs', [kind, ...some], {
-      flags: ['--expose-gc'],
-      prefix: ['nsenter', `--net=${elsewhere.path}`],
-      env: { LD_PRELOAD: preload, SHIM_FAULT: control },
-    });
+    const some = operationsOf(kind);
+    const ended = await endings[index]!;
     assert.is(ended.signal, null, describe(ended));
     assert.is(ended.code, 0, describe(ended));
     assert.is(ended.stderr, '', describe(ended));

@@ -93,7 +93,7 @@ test('2000 dumps, 200 aborted dumps, 2000 lookups: the same descriptors, threads
   const round = async (dumps: number) => {
     for (let i = 0; i < dumps; i++) {
       // The same way through the addon; the kernel has less to do than to walk its hash table.
-      await ct.dump({}, { table: 'dying' });
+      await ct.dump({}, { list: 'dying' });
       await ct.getMany([tuple]);
       if (i % 10 !== 0) continue;
       assert.is((await ct.dump()).length, 500);

@@ -635,14 +635,14 @@ test('options', async () => {
   const dumps: Wrong[] = [
     ...notObjects,
     ...signals,
-    [{ table: 'all' }, RangeError, '$.table'],
-    [{ table: 1 }, TypeError, '$.table'],
+    [{ list: 'all' }, RangeError, '$.list'],
+    [{ list: 1 }, TypeError, '$.list'],
     [{ zeroCounters: 1 }, TypeError, '$.zeroCounters'],
     [{ parallel: 0 }, RangeError, '$.parallel'],
     [{ parallel: 17 }, RangeError, '$.parallel'],
     [{ parallel: 'all' }, TypeError, '$.parallel'],
-    [{ table: 'dying', parallel: 2 }, RangeError, '$.table'],
-    [{ table: 'unconfirmed', zeroCounters: true }, RangeError, '$.table'],
+    [{ list: 'dying', parallel: 2 }, RangeError, '$.list'],
+    [{ list: 'unconfirmed', zeroCounters: true }, RangeError, '$.list'],
     [{ timeout: 5 }, TypeError, '$.timeout', /no such field/],
   ];
   const options = at('options', dumps);
@@ -775,7 +775,7 @@ test('an aborted signal and a good argument: neither is taken for a bad one', as
   await accepted(() => Conntrack.open());
   await accepted(() => Conntrack.open(undefined));
   await accepted(() => Conntrack.open({ receiveBuffer: undefined } as object));
-  await accepted(() => conntrack.dump({}, { parallel: 16, table: 'conntrack' }));
+  await accepted(() => conntrack.dump({}, { parallel: 16, list: 'conntrack' }));
   await accepted(() => drain(conntrack.dumpBatches(undefined, { batchSize: 1, parallel: 1 })));
   await accepted(() => conntrack.get(tcp));
   await accepted(() => conntrack.getSync({ ...tcp, zone: 65535, id: 0xffffffff, family: 'ipv4' }));

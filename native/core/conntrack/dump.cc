@@ -24,10 +24,10 @@ namespace {
 
 constexpr const char* kOperation = "conntrack dump";
 
-std::uint16_t message_type(Table table) {
+std::uint16_t message_type(List list) {
   std::uint16_t type = IPCTNL_MSG_CT_GET;
-  if (table == Table::kDying) type = IPCTNL_MSG_CT_GET_DYING;
-  if (table == Table::kUnconfirmed) type = IPCTNL_MSG_CT_GET_UNCONFIRMED;
+  if (list == List::kDying) type = IPCTNL_MSG_CT_GET_DYING;
+  if (list == List::kUnconfirmed) type = IPCTNL_MSG_CT_GET_UNCONFIRMED;
   return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
 }
 
@@ -36,7 +36,7 @@ std::uint32_t send_request(Socket& socket, const DumpRequest& request, const Ker
   MessageBuilder message;
   const std::uint32_t sequence = socket.next_sequence();
   const std::uint8_t family = request.split.family != 0 ? request.split.family : plan.family;
-  message.begin(message_type(request.table), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
+  message.begin(message_type(request.list), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
   append_kernel_filter(*request.filter, plan, request.split, message);
   message.end();
   outcome = socket.send(message.data(), message.size(), kOperation);
@@ -155,7 +155,7 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
                       RowSink& sink, DumpStats& stats) {
   KernelFilter plan;
   // The dying list takes no filter (ctnetlink_dump_dying looks at the family only).
-  if (request.table == Table::kConntrack) {
+  if (request.list == List::kConntrack) {
     plan = plan_kernel_filter(*request.filter);
   } else if (request.filter->family != 0) {
     plan.family = request.filter->family;

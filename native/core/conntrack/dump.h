@@ -12,7 +12,7 @@
 
 namespace nf::ct {
 
-enum class Table : std::uint8_t { kConntrack, kDying, kUnconfirmed };
+enum class List : std::uint8_t { kConntrack, kDying, kUnconfirmed };
 
 struct DumpStats {
   std::uint64_t messages = 0;     // flows that the kernel sent
@@ -64,7 +64,7 @@ class ColumnsSink final : public RowSink {
 
 struct DumpRequest {
   const Filter* filter = nullptr;  // not null
-  Table table = Table::kConntrack;
+  List list = List::kConntrack;
   Split split{};
   // Decode on a second thread while the next rows are received, where there are many rows and more
   // than one core: the sink is then called on that thread, never on two at once.

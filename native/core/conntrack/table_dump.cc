@@ -25,8 +25,8 @@ constexpr const char* kOperation = "conntrack dump";
 
 // Rows to reserve address space for. A wrong guess costs a copy, not memory: pages that no row
 // touches do not exist.
-std::size_t expected_rows(Socket& socket, const Cancel& cancel, Table table) {
-  if (table != Table::kConntrack) return 0;
+std::size_t expected_rows(Socket& socket, const Cancel& cancel, List list) {
+  if (list != List::kConntrack) return 0;
   auto count = read_count(socket, &cancel);
   return count ? count->entries + count->entries / 16 + 256 : 0;
 }
@@ -102,7 +102,7 @@ class SampleSink final : public RowSink {
     sockets_ = automatic ? automatic_sockets() : request.parallel;
     // How much of the table a filter lets through cannot be told from what the kernel has sent.
     const bool filtered = plan_kernel_filter(*request.filter).used != 0;
-    undecided_ = sockets_ > 1 && request.table == Table::kConntrack &&
+    undecided_ = sockets_ > 1 && request.list == List::kConntrack &&
                  !(automatic && (filtered || expected < kWorthSplitting));
   }
   bool add(const Row& row) override { return writer_.add(row); }
@@ -200,13 +200,13 @@ Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& r
                              const Cancel& cancel) {
   auto socket = open(kOperation);
   if (!socket) return socket.error();
-  const std::size_t expected = expected_rows(*socket, cancel, request.table);
+  const std::size_t expected = expected_rows(*socket, cancel, request.list);
   TableDump result;
   result.columns = Columns(expected);
   SampleSink sink(result.columns, request, expected);
   DumpRequest plain;
   plain.filter = request.filter;
-  plain.table = request.table;
+  plain.list = request.list;
   plain.ahead = true;
   auto done = run_dump(*socket, plain, cancel, sink, result.stats);
   if (sink.splits() && !cancel.raised()) {

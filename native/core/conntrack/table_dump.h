@@ -14,7 +14,7 @@ using SocketOpener = std::function<Result<Socket>(const char* operation)>;
 
 struct TableDumpRequest {
   const Filter* filter = nullptr;  // not null
-  Table table = Table::kConntrack;
+  List list = List::kConntrack;
   bool zero_counters = false;
   int parallel = 1;  // sockets; 0: decide by what the table looks like and by the cores there are
 };

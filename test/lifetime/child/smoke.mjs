@@ -63,7 +63,7 @@ async function everything(ct) {
     batch.toArray();
   }
   await ct.dump({}, { zeroCounters: true });
-  await ct.dump({}, { table: 'dying' });
+  await ct.dump({}, { list: 'dying' });
   for await (const _ of ct.dumpBatches({}, { batchSize: 10 })) break;
   await ct.dumpBatches({}, { batchSize: 10 }).next(); // left behind
 
