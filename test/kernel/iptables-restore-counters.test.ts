@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { Iptables } from '../../src/iptables/iptables.js';
 import type { Counters, RuleInit } from '../../src/iptables/rule.js';
-import { encodeRule } from '../../src/iptables/rule.js';
+import { encodeRule } from '../../src/iptables/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';

@@ -23,7 +23,7 @@ interface Call {
 const { signal } = new AbortController();
 const progress = () => {};
 const bulk = { signal, progress };
-const dump = { table: 'conntrack', zeroCounters: false, parallel: 1, signal };
+const dump = { list: 'conntrack', zeroCounters: false, parallel: 1, signal };
 const stream = {
   ...{ receiveBuffer: 4096, queue: { maxEvents: 1 }, reliable: true, allNamespaces: true },
   ...{ signal, types: ['new'] },
