@@ -130,7 +130,7 @@ export function parseAddress(value: unknown, path: string): ParsedAddress {
 }
 
 export interface ParsedPrefix extends ParsedAddress {
-  /** As long as the address; what of it is 0 is 0 in `bytes` too. */
+  /** As long as the address; a bit that is 0 in it is 0 in `bytes` too. */
   mask: Uint8Array;
 }
 

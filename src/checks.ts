@@ -195,7 +195,7 @@ const deepest = 16;
 
 /**
  * A copy of a value with everything in it: plain objects, arrays and bytes, each field read once. Refused is
- * what `fieldsAt` and `listAt` refuse, but for fields that do not exist: whoever knows them looks at the copy.
+ * what `fieldsAt` and `listAt` refuse, but for fields that do not exist: the caller, who knows them, looks at the copy.
  */
 export function copyAt(value: unknown, path: Path, expected = 'an object', depth = 0): unknown {
   if (typeof value !== 'object' || value === null) return value;

@@ -1,7 +1,7 @@
 // Where memory that runs out becomes an Error. The containers and strings of std throw when they
-// get none; inside the core that unwinds as any return does, and nothing else throws there. Whoever
-// enters the core from where an exception would end the process (a thread's first function, a
-// callback from C) goes in through here.
+// get none; inside the core that unwinds as any return does, and nothing else throws there. A
+// caller that enters the core from where an exception would end the process (a thread's first
+// function, a callback from C) goes in through here.
 #pragma once
 
 #include <errno.h>

@@ -13,7 +13,7 @@ Library Library::load(const std::vector<const char*>& sonames) {
     library.handle_ = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (library.handle_ != nullptr) break;
     // dlerror() is per thread in glibc and musl.
-    const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe)
+    const char* why = ::dlerror();
     if (!library.detail_.empty()) library.detail_ += "; ";
     library.detail_ += why != nullptr ? why : name;
   }

@@ -12,12 +12,12 @@ namespace nf::canary {
 
 inline int relay = 0;         // datagrams of a dump: the thread that receives, the one that decodes
 inline int dump_parts = 0;    // the threads of a dump on several sockets
-inline int event_queue = 0;   // the thread that reads events, and whoever takes them
+inline int event_queue = 0;   // the thread that reads events, and the taker of them
 inline int event_end = 0;     // how that thread is told to end
-inline int cancel = 0;        // whoever raises a Cancel, and the work that looks at it
-inline int signal = 0;        // whoever raises a Signal, and the thread that waits for it
-inline int thread = 0;        // whoever starts a thread, and the thread
-inline int pool = 0;          // whoever gives work, and the threads of the pool
+inline int cancel = 0;        // the raiser of a Cancel, and the work that looks at it
+inline int signal = 0;        // the raiser of a Signal, and the thread that waits for it
+inline int thread = 0;        // the starter of a thread, and the thread
+inline int pool = 0;          // the giver of work, and the threads of the pool
 inline int library = 0;       // the first users of a system library
 inline int iptables = 0;      // commits of two threads
 inline int settle = 0;        // a thread that has an answer, and the JS thread that settles it

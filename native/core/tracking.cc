@@ -70,9 +70,7 @@ TrackingReport find_tracking() {
   TrackingReport report;
   auto socket = Socket::open(kOperation);
   if (!socket) {
-    mark_unknown(report, AF_UNSPEC,
-                 std::string("netlink: ") +
-                     std::strerror(socket.error().code));  // NOLINT(concurrency-mt-unsafe)
+    mark_unknown(report, AF_UNSPEC, std::string("netlink: ") + std::strerror(socket.error().code));
     scan_legacy_rules(report);
     return report;
   }

@@ -68,8 +68,7 @@ void scan_entry(const Family& family, const std::string& table, std::span<const 
 void scan_table(const Family& family, int fd, const std::string& table, TrackingReport& report) {
   const auto give_up = [&](int code) {
     mark_unknown(report, family.number,
-                 std::string(family.name) + " " + table + ": " +
-                     std::strerror(code));  // NOLINT(concurrency-mt-unsafe)
+                 std::string(family.name) + " " + table + ": " + std::strerror(code));
   };
   ipt_getinfo info{};
   if (table.size() >= sizeof info.name) return;

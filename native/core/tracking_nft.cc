@@ -104,9 +104,7 @@ class NftScan {
     // EINVAL, EOPNOTSUPP: no nf_tables in this kernel, so nothing of it asks for tracking.
     const int code = walked.error().code;
     if (code != EINVAL && code != EOPNOTSUPP) {
-      mark_unknown(
-          report_, AF_UNSPEC,
-          std::string("nftables: ") + std::strerror(code));  // NOLINT(concurrency-mt-unsafe)
+      mark_unknown(report_, AF_UNSPEC, std::string("nftables: ") + std::strerror(code));
     }
     return false;
   }

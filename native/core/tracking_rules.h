@@ -16,7 +16,7 @@ namespace nf {
 // Marks the families that a request of `family` (NFPROTO_*, NFPROTO_INET for both) registers hooks
 // for (nf_conntrack_proto.c: nf_ct_netns_get), and notes the reason once.
 void mark_found(HookReport& report, std::uint8_t family, std::string reason);
-// What of `family` could not be looked at (AF_UNSPEC for all).
+// What could not be looked at in `family` (AF_UNSPEC for all).
 void mark_unknown(TrackingReport& report, std::uint8_t family, std::string reason);
 
 // Whether this match or target of iptables asks for tracking when a rule with it is loaded.

@@ -27,7 +27,7 @@ Napi::Value enter(const Napi::CallbackInfo& info) noexcept {
 // `operation` is what fails where there is no memory for the call itself. Both are literals.
 template <Exported function, ErrorKind kind = ErrorKind::kNetlink>
 void export_function(Napi::Object exports, const char* name, const char* operation) {
-  void* data = const_cast<char*>(operation);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  void* data = const_cast<char*>(operation);
   exports.Set(name, Napi::Function::New<enter<function, kind>>(exports.Env(), name, data));
 }
 

@@ -47,7 +47,7 @@ Napi::Value number(Napi::Env env, std::uint64_t value) {
 
 // Forces the copy that engines without external memory need, so that it can be tested.
 bool external_memory_forbidden() {
-  static const bool forbidden = std::getenv("CONNTRACK_NO_EXTERNAL_MEMORY") != nullptr;  // NOLINT
+  static const bool forbidden = std::getenv("CONNTRACK_NO_EXTERNAL_MEMORY") != nullptr;
   return forbidden;
 }
 

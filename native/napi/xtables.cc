@@ -83,7 +83,7 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
     throw_failure(info.Env(), parsed.error());
     return info.Env().Undefined();
   }
-  // Copied too: whoever holds a view of it may write to it.
+  // Copied too: a holder of a view of it may write to it.
   const auto base = bytes_of(info[2]);
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   auto seen = std::make_shared<xt::SeenTable>();

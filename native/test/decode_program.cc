@@ -20,7 +20,7 @@ namespace {
 
 [[noreturn]] void die(const char* why) {
   std::fprintf(stderr, "decode_program: %s\n", why);
-  std::exit(2);  // NOLINT(concurrency-mt-unsafe)
+  std::exit(2);
 }
 
 int digit(char c) {

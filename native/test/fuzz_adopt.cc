@@ -3,7 +3,7 @@
 // laid over an intact snapshot by exclusive or.
 #include "test/tables.h"
 
-using namespace nf::test;  // NOLINT
+using namespace nf::test;
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include "core/xtables/diff.h"
 #include "test/tables.h"
 
-using namespace nf::test;  // NOLINT
+using namespace nf::test;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2 || size > 512) return 0;

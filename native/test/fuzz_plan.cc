@@ -2,7 +2,7 @@
 #include "core/xtables/diff.h"
 #include "test/tables.h"
 
-using namespace nf::test;  // NOLINT
+using namespace nf::test;
 
 namespace {
 

@@ -2,11 +2,11 @@
 // sent. Input: a byte for the family, an ipt_getinfo, then the entries.
 #include "test/tables.h"
 
-using namespace nf::test;  // NOLINT
+using namespace nf::test;
 
 namespace {
 
-// What whoever holds a snapshot reads of it. The sanitizer watches.
+// What the holder of a snapshot reads of it. The sanitizer watches.
 std::size_t walk(const Snapshot& table) {
   std::size_t seen = 0;
   for (std::uint32_t i = 0; i < table.chain_count(); i++) {

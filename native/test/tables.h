@@ -16,7 +16,7 @@
 
 namespace nf::test {
 
-using namespace nf::xt;  // NOLINT(google-build-using-namespace): what is tested
+using namespace nf::xt;
 
 using Bytes = std::vector<std::uint8_t>;
 

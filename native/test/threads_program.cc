@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -352,7 +353,8 @@ Result<xt::CommitOutcome> set_policy(std::uint32_t policy) {
 
 // Two threads, each with a table of its own: what libiptc shares is the mutex's to keep apart.
 void test_iptables() {
-  const std::string path = "/tmp/threads_program." + std::to_string(::getpid());
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("threads_program." + std::to_string(::getpid()));
   Cancel cancel;
   at_once(2, [&](int) {
     if (::unshare(CLONE_NEWNET) != 0) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <thread>
@@ -21,9 +22,9 @@
 #include "test/check.h"
 #include "test/tables.h"
 
-using namespace nf;        // NOLINT
-using namespace nf::xt;    // NOLINT
-using namespace nf::test;  // NOLINT
+using namespace nf;
+using namespace nf::xt;
+using namespace nf::test;
 
 namespace {
 
@@ -454,7 +455,8 @@ void test_look_ups() {
 
 void test_lock() {
   Cancel cancel;
-  const std::string path = "/tmp/xtables_test." + std::to_string(::getpid());
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("xtables_test." + std::to_string(::getpid()));
   {
     auto held = take_lock(path, std::chrono::milliseconds(0), cancel);
     if (!GOOD(held)) return;

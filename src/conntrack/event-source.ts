@@ -155,7 +155,7 @@ export class EventSource {
       }
       return segment;
     } catch (thrown) {
-      this.close().catch(() => {}); // whoever closes it learns that
+      this.close().catch(() => {}); // the caller of close() is told
       throw nativeError(thrown);
     }
   }

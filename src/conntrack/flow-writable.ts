@@ -1,4 +1,4 @@
-// What of a flow's inner state can be written, at creation and later: its type, checks and packed form.
+// The inner state of a flow that can be written, at creation and later: its type, checks and packed form.
 import {
   type Fields,
   integerAt,
@@ -16,7 +16,7 @@ import { field } from './columns.js';
 import type { FieldPacker } from './field-packer.js';
 import type { FlowDccp, FlowSctp, FlowTcp, SeqAdj, Synproxy } from './flow-types.js';
 
-/** What of a flow's inner state can be written both at creation and later. */
+/** The inner state of a flow that can be written both at creation and later. */
 export interface FlowWritable {
   /**
    * CTA_TIMEOUT — seconds until the flow expires. The kernel holds INT_MAX jiffies (2147483 seconds at 1000 Hz,

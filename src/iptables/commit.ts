@@ -33,7 +33,7 @@ export async function readSnapshot(
   const buffer = await session.run(`${tool} read ${table}`, signal, (binding, handle) =>
     binding.xtRead(handle, familyNumber(family), table),
   );
-  // Reading cannot be cut short; whoever has given up meanwhile is told so all the same.
+  // Reading cannot be cut short; a caller that has given up meanwhile is told so all the same.
   signal?.throwIfAborted();
   return new Snapshot(buffer);
 }

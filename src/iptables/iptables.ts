@@ -66,8 +66,8 @@ export interface EditOptions extends LockWait {
   /**
    * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
    * resolves to. The timer lives in this process, keeps it alive and dies with it: after a crash, a kill
-   * or a reboot of the host nobody puts the old table back. Where the new rules may cut off whoever would
-   * mend them, let another process watch over it.
+   * or a reboot of the host nobody puts the old table back. Where the new rules may cut off those who
+   * would mend them, let another process watch over it.
    */
   revertAfter?: number;
 }

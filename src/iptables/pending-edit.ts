@@ -1,5 +1,5 @@
-// An edit that takes itself back unless it is confirmed in time: for whoever may lock himself out by
-// what he does. Knows the timer and who may still decide; how to take back is revert.ts.
+// An edit that takes itself back unless it is confirmed in time: for callers that may lock
+// themselves out by it. Knows the timer and who may still decide; how to take back is revert.ts.
 import { tableReverted } from '../errors.js';
 
 /** What became of an edit with `revertAfter`. */

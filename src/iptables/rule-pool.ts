@@ -1,4 +1,4 @@
-// Rules told apart by their bytes: what of an entry is content, and a snapshot's rules handed out by it.
+// Rules told apart by their bytes: which bytes of an entry are content, and a snapshot's rules handed out by these.
 // Knows no extension: bytes that differ are different rules here.
 import { layouts } from './entry.js';
 import type { RawChain, Snapshot } from './snapshot.js';

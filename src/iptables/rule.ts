@@ -86,7 +86,7 @@ export class Rule implements RuleInit {
     return this.#home.options;
   }
 
-  /** What of this rule stays raw or would not be written back as it is, and why. Mostly empty. */
+  /** The parts of this rule that stay raw or would not be written back as they are, and why. Mostly empty. */
   get warnings(): readonly string[] {
     const found: string[] = [];
     for (const each of [...this.matches, this.target]) {

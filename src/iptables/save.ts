@@ -1,5 +1,5 @@
 // A table as iptables-save writes it. Formats; reads nothing. What no text would be read back as is refused:
-// whoever owns a container's namespace chooses the names and bytes there.
+// the owner of a container's namespace chooses the names and bytes there.
 import { noText, quoted } from '../errors.js';
 import { splitEntry } from './entry.js';
 import type { UnknownExtension } from './extensions/define.js';

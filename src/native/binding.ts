@@ -23,7 +23,7 @@ export interface RawBatch {
   extraIndex: ArrayBuffer | undefined;
   /** Rare attributes as the kernel sent them, a zero word after each row's last. */
   extra: ArrayBuffer | undefined;
-  /** Which table it was read from (`ctTable`); put there by whoever asked for it. */
+  /** Which table it was read from (`ctTable`); put there by the function that asked for it. */
   table?: string;
   /** The rows are events: the column `nsid` says which are of another namespace. */
   events?: boolean;

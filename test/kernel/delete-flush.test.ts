@@ -14,7 +14,7 @@ const test = suite('delete and flush');
 const ids = (flows: Iterable<{ id?: number }>) =>
   Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
 
-/** What of a flow does not tick and does not tell that it is being deleted. */
+/** The fields of a flow that do not tick and do not tell that it is being deleted. */
 function lasting({ timeout, use, status, statusBits, stop, ...rest }: FlowObject): string {
   return canonical({ ...rest, status: status.filter((name) => name !== 'dying') });
 }

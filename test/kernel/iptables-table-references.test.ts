@@ -181,7 +181,7 @@ test('a chain that is renamed again and again takes every rule with it', async (
         if (to === undefined) continue;
         t.renameChain(from!, to);
         assert.is(leadingTo(t, to), 2, to);
-        // The name is free again, and whoever takes it does not get what led to the other.
+        // The name is free again, and a chain that takes it does not get what led to the other.
         t.newChain(from!);
         assert.is(refusals(t, from!), 0, from);
       }

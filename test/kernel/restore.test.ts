@@ -1,4 +1,4 @@
-// Writing back what was read: a whole table into another namespace and another zone, and what of it the
+// Writing back what was read: a whole table into another namespace and another zone, and how much of it the
 // kernel refuses.
 import { Conntrack, conntrack, type FlowObject, NetlinkError } from '../../src/index.js';
 import { canonical } from '../support/compare.js';

@@ -1,5 +1,5 @@
 // An answer that cannot be decoded is an error of every call that looks something up, and never "there is no
-// such flow", "no expectations": whoever is told that makes a second one, or takes a rule away.
+// such flow", "no expectations": a program that is told so makes a second one, or takes a rule away.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -29,7 +29,7 @@ const tuple = {
 const { protocol, ...side } = tuple;
 const signal = new AbortController().signal;
 
-/** What of an error tells that all of it was taken. */
+/** The part of an error that tells that all of it was taken. */
 async function reached(call: () => unknown): Promise<void> {
   const error = await throws(NetfilterError, /load addon/, call);
   assert.is(error.code, 'ERR_NETFILTER_ADDON');

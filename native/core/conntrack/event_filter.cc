@@ -7,7 +7,7 @@
 //
 // What is absent means here what it means to Filter::matches: mark, status and zone count as 0;
 // ports, ICMP fields, state, label, helper and the zone of one direction do not match. A message
-// without tuples, which no kernel sends, is passed: whoever reads it must be able to count it.
+// without tuples, which no kernel sends, is passed: its reader must be able to count it.
 #include "core/conntrack/event_filter.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-// The bounded queue between the thread that reads an event socket and whoever takes the events:
+// The bounded queue between the thread that reads an event socket and the taker of the events:
 // segments of rows, each with the loss that follows its last event. Counts everything that passes.
 // Knows nothing of sockets or threads but its own mutex.
 #pragma once

@@ -1,4 +1,4 @@
-// What was asked for, and what of it a flow has.
+// What was asked for, and how much of that a flow has.
 #include "core/conntrack/kept.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 // takes none, the state of a protocol that has no tracker (DCCP since 6.17) and the ports of one,
 // sequence adjustment and synproxy values of a flow that was made without room for them, window
 // scales where one side's flags say that it has none, seconds that are more than INT_MAX jiffies
-// (21 million at 100 Hz, 2 million at 1000 Hz). Whoever writes one of these reads the flow
+// (21 million at 100 Hz, 2 million at 1000 Hz). A request that writes one of these reads the flow
 // afterwards.
 #pragma once
 

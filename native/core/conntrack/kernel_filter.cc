@@ -125,7 +125,7 @@ KernelVersion kernel_version() {
   KernelVersion version;
   utsname names{};
   if (::uname(&names) == 0) {
-    std::sscanf(names.release, "%d.%d", &version.major, &version.minor);  // NOLINT(cert-err34-c)
+    std::sscanf(names.release, "%d.%d", &version.major, &version.minor);
   }
   return version;
 }

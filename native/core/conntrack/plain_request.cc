@@ -175,7 +175,7 @@ class Writer {
   std::uint8_t* at_ = bytes_ + NLMSG_LENGTH(sizeof(nfgenmsg));
 };
 
-// What of the fields makes up a tuple.
+// The fields that make up a tuple.
 struct TupleFields {
   std::uint16_t type;
   Field src, dst, src_port, dst_port, icmp_id, icmp_type, icmp_code, zone;

@@ -1,5 +1,5 @@
 // Numbers the different contents of byte ranges in one buffer. Rules repeat their matches and their
-// targets: whoever decodes them then decodes each once. Bytes are compared, hashes only find them.
+// targets: a reader then decodes each once. Bytes are compared, hashes only find them.
 #pragma once
 
 #include <cstddef>

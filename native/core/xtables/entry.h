@@ -1,5 +1,5 @@
-// One rule as bytes: bounds-checked walk, what of it is content and what is the kernel's own, the
-// portable form. Knows the framing of an entry, not what its extensions mean.
+// One rule as bytes: bounds-checked walk, which bytes are content and which are the kernel's own,
+// the portable form. Knows the framing of an entry, not what its extensions mean.
 //
 // The portable form of an entry is the kernel's bytes, except that the name field of a *standard*
 // target holds the verdict or the chain ("ACCEPT", "DROP", "QUEUE", "RETURN", a chain, "" for none)

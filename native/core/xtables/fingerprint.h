@@ -1,5 +1,5 @@
 // A 128-bit hash of a table's content: tells whether two readings hold the same rules. Not
-// cryptographic: whoever may write the table needs no collision to change it.
+// cryptographic: a program that may write the table needs no collision to change it.
 #pragma once
 
 #include <array>

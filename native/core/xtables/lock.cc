@@ -29,7 +29,8 @@ Error trouble(int code, const std::string& detail) {
   return fail(code, kOperation, detail, ErrorKind::kLock);
 }
 
-// Whether the path still names the file that is locked: whoever removed it locks another one now.
+// Whether the path still names the file that is locked: a program that removed it locks another one
+// now.
 bool still_there(int fd, const std::string& path) {
   struct stat locked {};
   struct stat named {};
@@ -105,7 +106,7 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
   const Clock::time_point deadline = timeout ? Clock::now() + *timeout : Clock::time_point::max();
   milliseconds pause = kFirstPause;
   for (bool replaced = false;; replaced = true) {
-    // Whoever replaces the file again and again must not hold this for ever.
+    // A program that replaces the file again and again must not hold this for ever.
     if (replaced && timeout && Clock::now() >= deadline) {
       return trouble(ETIMEDOUT, path + " is replaced again and again");
     }

@@ -488,8 +488,8 @@ Result<Snapshot> read_table(const Layout& layout, const std::string& table,
   if (!options.create) {
     auto names = registered_tables(layout);
     if (!names) {
-      // The list is open to root alone, the table to whoever has the capability: asked for by name,
-      // it is read, and made where it was not there.
+      // The list is open to root alone, the table to a process with the capability: asked for by
+      // name, it is read, and made where it was not there.
       if (names.error().code != EACCES) return names.error();
       return reader.read(options);
     }

@@ -292,7 +292,7 @@ async function pass({ before, run }, right, wrong, fresh = false) {
 
 for (const [operation, it] of Object.entries(operations)) {
   if (wanted.length > 0 && !wanted.includes(operation)) continue;
-  // An event that was changed beyond recognition is waited for in vain: nobody could tell.
+  // An event that was changed beyond recognition never comes: nobody could tell.
   if (how.kind === 5 && operation === 'an event') continue;
   const wrong = [];
   write(TRACK, 1);
