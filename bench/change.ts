@@ -1,6 +1,6 @@
 // createMany(), updateWhere(), deleteWhere() without and with the flows returned, against C programs
 // that do the same in batches: the flows made beforehand there too, the dump part of the time.
-import { conntrack, type FlowInit } from '../src/index.js';
+import { conntrack, type Flow, type FlowInit, type TupleInit } from '../src/index.js';
 import { Netns } from '../test/support/netns.js';
 import { type BaselineName, runBaseline, shown, taken } from './lib/baseline.js';
 import type { Bench, BenchContext } from './lib/bench.js';
@@ -36,13 +36,16 @@ interface Pair {
   ours: string;
   work: () => Promise<number>;
   program: BaselineName;
-  args: (string | number)[];
+  args: readonly (string | number)[];
   before: () => void | Promise<void>;
+  /** What the C program is called; `C, batched` by default. */
+  peer?: string;
   barred?: boolean;
   notes?: string[];
 }
 
 async function pair(context: BenchContext, p: Pair): Promise<void> {
+  const { peer = 'C, batched' } = p;
   const values = await contest(
     {
       ours: () => timed(async () => expect(p.ours, await p.work(), p.size)),
@@ -59,11 +62,11 @@ async function pair(context: BenchContext, p: Pair): Promise<void> {
     size: p.size,
     contestants: [
       { name: 'conntrack', command: p.ours, unit: 'ns', ...values.ours },
-      { name: 'C, batched', command: shown(p.program, ...p.args), unit: 'ns', ...values.c },
+      { name: peer, command: shown(p.program, ...p.args), unit: 'ns', ...values.c },
     ],
-    compare: { a: 'conntrack', b: 'C, batched', inverse: true },
+    compare: { a: 'conntrack', b: peer, inverse: true },
     ...(p.barred !== false && {
-      bar: { text: '≥ 0.7 × batched C', kind: 'at least', limit: 0.7 },
+      bar: { text: '≥ 0.75 × batched C', kind: 'at least', limit: 0.75 },
     }),
     ...(p.notes && { notes: p.notes }),
   });
@@ -94,6 +97,50 @@ async function creating(context: BenchContext, size: number): Promise<void> {
     args: ['--count', size],
     barred: false,
     notes: ['objects with every field of the flow, all of which are checked'],
+  });
+}
+
+/** update() of one flow after the other, as a program does that decides for each. */
+async function updating(context: BenchContext, size: number): Promise<void> {
+  await refill(size);
+  const flows = [...(await conntrack.dump())].slice(0, 10_000);
+  const common = {
+    size: flows.length,
+    program: 'update_batch',
+    args: ['--count', flows.length, '--batch', 1],
+    peer: 'C, one by one',
+    before: () => {},
+    barred: false,
+  } as const;
+  const each = (update: (flow: Flow) => Promise<boolean>) => async () => {
+    let updated = 0;
+    for (const flow of flows) if (await update(flow)) updated++;
+    return updated;
+  };
+  await pair(context, {
+    ...common,
+    what: 'update() of tuples, one by one',
+    ours: 'for (…) await conntrack.update({ protocol, orig }, { mark: 42 })',
+    work: each(({ protocol, orig: { src, dst, srcPort, dstPort } }) => {
+      const tuple = { protocol, src, dst, srcPort, dstPort } as TupleInit;
+      return conntrack.update(tuple, { mark: 42 });
+    }),
+  });
+  await pair(context, {
+    ...common,
+    what: 'update() of flows that were read, one by one',
+    ours: 'for (…) await conntrack.update(flow, { mark: 42 })',
+    work: each((flow) => conntrack.update(flow, { mark: 42 })),
+    notes: ['reads each flow before it writes, because another may have its tuple; C does not'],
+  });
+  await pair(context, {
+    ...common,
+    what: 'update() of flows that were read, all at once',
+    ours: 'await Promise.all(flows.map((flow) => conntrack.update(flow, { mark: 42 })))',
+    work: async () => {
+      const done = await Promise.all(flows.map((flow) => conntrack.update(flow, { mark: 42 })));
+      return done.filter(Boolean).length;
+    },
   });
 }
 
@@ -145,11 +192,12 @@ async function changing(context: BenchContext, size: number): Promise<void> {
 
 export const bench: Bench = {
   name: 'change',
-  about: 'createMany(), updateWhere(), deleteWhere()',
+  about: 'createMany(), update(), updateWhere(), deleteWhere()',
   async run(context) {
     for (const size of context.sizes) {
       context.say(`${size.toLocaleString('en-US')} flows`);
       await creating(context, size);
+      await updating(context, size);
       await changing(context, size);
       await conntrack.flush();
     }

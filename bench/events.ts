@@ -116,7 +116,7 @@ async function storms(context: BenchContext, count: number): Promise<void> {
       { name: 'C libnetfilter_conntrack', command: reader, unit: 'ns', ...values.c },
     ],
     compare: { a: each, b: 'C libnetfilter_conntrack' },
-    bar: { text: '≤ 1.5 × the C reader', kind: 'at most', limit: 1.5, size: stormSize },
+    bar: { text: '≤ 0.8 × the C reader', kind: 'at most', limit: 0.8, size: stormSize },
   });
   const peer = installed('conntrack') ? [await peerStorm(count)] : [];
   await conntrack.flush();
@@ -171,8 +171,8 @@ async function latency(context: BenchContext): Promise<void> {
   );
   await conntrack.flush();
   for (const [name, part, limit, text] of [
-    ['p50', 0.5, 200_000, 'p50 ≤ 0.2 ms'],
-    ['p99', 0.99, 1_000_000, 'p99 ≤ 1 ms'],
+    ['p50', 0.5, 100_000, 'p50 ≤ 0.1 ms'],
+    ['p99', 0.99, 500_000, 'p99 ≤ 0.5 ms'],
   ] as const) {
     const values = ours.slice(1).map((times) => quantile(times, part));
     context.report({

@@ -38,7 +38,7 @@ export const bench: Bench = {
       what: 'time',
       contestants,
       measure: { name: 'import', unit: 'ns', value: median(values.ours.values) },
-      bar: { text: '≤ 10 ms', kind: 'at most', limit: 10e6 },
+      bar: { text: '≤ 8 ms', kind: 'at most', limit: 8e6 },
     });
     const loaded = [...new Set(seen.flatMap((one) => one.loaded))];
     const threads = Math.max(...seen.map((one) => one.threads));

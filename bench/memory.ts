@@ -58,14 +58,14 @@ async function memoryTaken(context: BenchContext, size: number): Promise<void> {
     size,
     contestants,
     measure: { name: 'dump()', unit: 'bytes', value: median(dump.peak) },
-    bar: { text: '≤ 100 MB', kind: 'at most', limit: 100e6, size: million },
+    bar: { text: '≤ 64 MB', kind: 'at most', limit: 64e6, size: million },
   });
   context.report({
     what: 'what dumpBatches() adds to the process, at the highest',
     size,
     contestants: contestants.slice(2, 3),
     measure: { name: 'dumpBatches()', unit: 'bytes', value: median(batches.peak) },
-    bar: { text: '≤ 32 MB', kind: 'at most', limit: 32e6 },
+    bar: { text: '≤ 16 MB', kind: 'at most', limit: 16e6 },
   });
 }
 
@@ -101,7 +101,7 @@ async function stall(context: BenchContext, size: number): Promise<void> {
       },
     ],
     measure: { name: 'longest standstill', unit: 'ns', value: median(longest) },
-    bar: { text: '≤ 5 ms', kind: 'at most', limit: 5e6, size: million },
+    bar: { text: '≤ 4 ms', kind: 'at most', limit: 4e6, size: million },
   });
 }
 
