@@ -17,7 +17,6 @@ namespace nf::ct {
 namespace {
 
 using test::Bytes;
-using test::everything;
 using test::FakeFlow;
 using test::FakeTable;
 using test::Script;

@@ -225,10 +225,7 @@ export class EditState {
 
   #redirect(item: Item, name: string): NewRule {
     const entry = this.bytes(item).slice();
-    const at = new DataView(entry.buffer).getUint16(
-      targetOffset[this.snapshot.family],
-      littleEndian,
-    );
+    const at = viewOf(entry).getUint16(targetOffset[this.snapshot.family], littleEndian);
     entry.fill(0, at + 2, at + 31);
     entry.set(textToBytes(name), at + 2);
     if (typeof item === 'number') return { entry, init: undefined, countersOf: item };

@@ -416,7 +416,7 @@ export function joinEntry(
   for (let i = 0; i < matches.length; i++) targetOffset += extensionHeader.size + matches[i]!.size;
   const total = targetOffset + extensionHeader.size + target.size;
   if (total > 0xffff) throw refused('rule', `its ${total} bytes do not fit in an entry (65535)`);
-  const entry = new Uint8Array(total);
+  const entry = freshBytes(total);
   const view = viewOf(entry);
   let at = layout.size;
   for (let i = 0; i < matches.length; i++) at = writePart(entry, view, at, matches[i]!);
@@ -429,8 +429,38 @@ export function joinEntry(
 function writePart(entry: Uint8Array, view: DataView, at: number, part: PartBytes): number {
   const size = extensionHeader.size + part.size;
   view.setUint16(at, size, littleEndian);
-  entry.set(textToBytes(part.name), at + extensionHeader.name);
+  entry.set(nameBytes(part.name), at + extensionHeader.name);
   entry[at + extensionHeader.revision] = part.revision;
-  part.write(new DataView(entry.buffer, at + extensionHeader.size, part.size));
+  const payload = entry.byteOffset + at + extensionHeader.size;
+  part.write(new DataView(entry.buffer, payload, part.size));
   return at + size;
+}
+
+// Memory of its own for each entry costs more than all that is written into it: entries that are made one
+// after the other lie in one piece, which lives as long as one of them.
+const slabSize = 16 * 1024;
+let slab = new ArrayBuffer(0);
+let used = 0;
+
+/** Zeros that nobody else has. */
+function freshBytes(size: number): Uint8Array {
+  if (size > slabSize / 8) return new Uint8Array(size);
+  if (used + size > slab.byteLength) {
+    slab = new ArrayBuffer(slabSize);
+    used = 0;
+  }
+  const bytes = new Uint8Array(slab, used, size);
+  used += (size + 7) & ~7;
+  return bytes;
+}
+
+const knownNames = new Map<string, Uint8Array>();
+function nameBytes(name: string): Uint8Array {
+  let bytes = knownNames.get(name);
+  if (bytes === undefined) {
+    bytes = textToBytes(name);
+    // Names of chains, which jumps bear, are without number.
+    if (knownNames.size < 256) knownNames.set(name, bytes);
+  }
+  return bytes;
 }
