@@ -3,9 +3,10 @@
 import { type ColumnName, roundRows } from '../../src/conntrack/column-store.js';
 import { columnLayout, has } from '../../src/conntrack/columns.js';
 import { FlowBatch } from '../../src/index.js';
+import type { RawBatch } from '../../src/native/binding.js';
 import type { Random } from './random.js';
 
-const noStats = {
+export const noStats = {
   ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
 };
 
@@ -21,6 +22,11 @@ export interface Shape {
 
 /** A batch as native code makes one. */
 export function batch(random: Random, shape: Shape): FlowBatch {
+  return FlowBatch.fromRaw(rawBatch(random, shape), noStats);
+}
+
+/** What native code hands over for one. */
+export function rawBatch(random: Random, shape: Shape): RawBatch {
   const { rows, group, bits } = shape;
   const capacity = roundRows(rows);
   const names = (Object.keys(columnLayout) as ColumnName[]).filter(
@@ -78,9 +84,8 @@ export function batch(random: Random, shape: Shape): FlowBatch {
     }
     columns.presence[row] = presence;
   }
-  const raw = {
+  return {
     ...{ rows, capacity, withoutCounters: 0, arena, extraIndex: undefined, extra: undefined },
     addresses: Uint8Array.from(addresses).buffer,
   };
-  return FlowBatch.fromRaw(raw, noStats);
 }

@@ -90,4 +90,25 @@ test('EPERM is of no flow: it rejects, and nothing more is written', async () =>
   await throws(NetlinkError, /EPERM/, () => createMany(write, [last], {}, noHint));
 });
 
+test('chunks of 4,096, and no empty write where they come out even', async () => {
+  for (const [count, expected] of [
+    [0, []],
+    [1, [1]],
+    [4095, [4095]],
+    [4096, [4096]],
+    [4097, [4096, 1]],
+    [8192, [4096, 4096]],
+    [8193, [4096, 4096, 1]],
+  ] as const) {
+    for (const master of [undefined, { ...tuple, srcPort: 9 }]) {
+      const flows = Array.from({ length: count }, (_, n) => ({
+        ...{ ...flow(n), ...(master && { master }) },
+      }));
+      const { sizes, write } = writer(() => 0);
+      assert.equal(await createMany(write, flows, {}, noHint), { created: count, failed: [] });
+      assert.equal(sizes, expected);
+    }
+  }
+});
+
 test.run();

@@ -1,6 +1,7 @@
 // Event streams over an addon that answers as the test says: what arrives at the very moment of the end,
 // what cannot be decoded, and counts that add up.
 import { Buffer } from 'node:buffer';
+import { getEventListeners } from 'node:events';
 import { EventSource } from '../../src/conntrack/event-source.js';
 import { EventStream } from '../../src/conntrack/event-stream.js';
 import { ExpectationStream } from '../../src/conntrack/expectations.js';
@@ -13,17 +14,30 @@ const done = { done: true, value: undefined };
 
 type Answer = RawSegment | null | Promise<RawSegment | null>;
 
+interface Scripted {
+  session: Session;
+  /** The calls of `ctEventsClose`, by whether they drain. */
+  closes: boolean[];
+  /** What the session would end with itself. */
+  owned: Set<() => unknown>;
+  /** How often the addon was asked for more. */
+  asked: () => number;
+}
+
 /** A stream of the addon that gives these segments, one for each call. */
-function scripted(answers: Answer[]): { session: Session; closes: boolean[] } {
+function scripted(answers: Answer[]): Scripted {
   const stats = {
     ...{ delivered: 0, queued: 0, filtered: 0, undecodable: 0, discarded: 0, lostInKernel: 0 },
     ...{ lostInQueue: 0, receiveBuffer: 2 ** 30, kernelFilter: 0, kernelFilterErrno: 0 },
     ...{ kernelFilterLength: 0, eventsSysctl: 1, entries: 0 },
   } satisfies RawEventStats;
   const closes: boolean[] = [];
+  const owned = new Set<() => unknown>();
+  let asked = 0;
   const binding = {
     ctEventsOpen: () => ({}),
     ctEventsNext: () => {
+      asked++;
       const answer = answers.shift() ?? null;
       const count = (segment: RawSegment | null) => {
         stats.delivered += segment?.events ?? 0;
@@ -40,10 +54,13 @@ function scripted(answers: Answer[]): { session: Session; closes: boolean[] } {
   const session = {
     sync: <T>(_: string, run: (binding: Binding, handle: never) => T) =>
       run(binding as unknown as Binding, undefined as never),
-    own: () => () => {},
+    own: (close: () => unknown) => {
+      owned.add(close);
+      return () => owned.delete(close);
+    },
     table: () => 'the only one',
   };
-  return { session: session as unknown as Session, closes };
+  return { session: session as unknown as Session, closes, owned, asked: () => asked };
 }
 
 /** A whole attribute. */
@@ -162,13 +179,14 @@ test('a failure of the addon rejects once, and ends the stream', async () => {
   assert.equal([stream.closed, closes], [true, [false]]);
 });
 
+const options = {
+  ...{ kinds: 1, expectations: false, filter: new Uint32Array(0), receiveBuffer: 4096 },
+  ...{ maxEvents: 1, reliable: false, allNamespaces: false },
+};
+
 test('an abort before and after: one close', async () => {
   const controller = new AbortController();
   const { session, closes } = scripted([]);
-  const options = {
-    ...{ kinds: 1, expectations: false, filter: new Uint32Array(0), receiveBuffer: 4096 },
-    ...{ maxEvents: 1, reliable: false, allNamespaces: false },
-  };
   const source = new EventSource(session, options, controller.signal);
   await source.drain();
   assert.equal([source.closed, source.ended], [true, false]);
@@ -177,6 +195,62 @@ test('an abort before and after: one close', async () => {
   assert.equal([source.closed, source.ended, closes], [true, true, [true, false]]);
   await source.drain();
   assert.equal(closes, [true, false]);
+});
+
+test('a signal that is aborted already: it ends at once', async () => {
+  const { session, closes } = scripted([messages(1)]);
+  const source = new EventSource(session, options, AbortSignal.abort());
+  assert.is(source.ended, true);
+  await source.close();
+  assert.equal(closes, [false]);
+  assert.is(await source.pull(), null);
+});
+
+test('after close() nothing is left to drain, and nobody holds the stream', async () => {
+  const { signal } = new AbortController();
+  const { session, closes, owned } = scripted([]);
+  const source = new EventSource(session, options, signal);
+  assert.equal([owned.size, getEventListeners(signal, 'abort').length], [1, 1]);
+  await source.close();
+  await source.drain();
+  assert.equal(closes, [false]);
+  assert.equal([owned.size, getEventListeners(signal, 'abort').length], [0, 0]);
+});
+
+test('while it is drained the session forgets it, and an abort still ends it', async () => {
+  const { signal } = new AbortController();
+  const { session, owned } = scripted([]);
+  const source = new EventSource(session, options, signal);
+  await source.drain();
+  assert.equal([owned.size, getEventListeners(signal, 'abort').length], [0, 1]);
+});
+
+test('one reader; after the end whoever asks hears of it', async () => {
+  const stream = expectationsOf([messages(1)]);
+  const reader = stream[Symbol.asyncIterator]();
+  await throws(TypeError, /being read already$/, () => stream[Symbol.asyncIterator]());
+  await reader.return!();
+  assert.equal(await stream[Symbol.asyncIterator]().next(), done);
+});
+
+test('a reader that keeps up with a storm lets the event loop turn, and asks nothing after close()', async () => {
+  const { session, asked } = scripted([messages(1), messages(2), messages(3)]);
+  const stream = ExpectationStream.open(session);
+  const reader = stream[Symbol.asyncIterator]();
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  await reader.next();
+  assert.is(turned, false);
+  await reader.next();
+  assert.is(turned, true);
+  const next = reader.next();
+  await stream.close();
+  assert.equal(await next, done);
+  assert.is(asked(), 2);
+  const { received, delivered } = stream.stats;
+  assert.equal([received, delivered], [2, 2]);
 });
 
 test.run();

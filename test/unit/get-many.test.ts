@@ -1,0 +1,65 @@
+// getMany without a kernel: which tuples are asked for together, and that each answer finds its place.
+import { getMany } from '../../src/conntrack/get-many.js';
+import { tupleBytes } from '../../src/conntrack/tuple.js';
+import { FlowBatch, type TupleInit } from '../../src/index.js';
+import type { RawLookup } from '../../src/native/binding.js';
+import { assert, suite } from '../support/harness.js';
+import { noStats, rawBatch } from '../support/made-batch.js';
+import { Random } from '../support/random.js';
+
+const test = suite('getMany, order');
+
+const tuple: TupleInit = {
+  ...{ protocol: 'udp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2 },
+};
+
+/**
+ * Answers a flow whose mark is the place of its tuple among all, in rows from last to first; of every seventh
+ * tuple there is none.
+ */
+function kernel() {
+  const sizes: number[] = [];
+  let place = 0;
+  const lookUp = async (packed: Uint8Array): Promise<RawLookup> => {
+    const size = packed.length / tupleBytes;
+    sizes.push(size);
+    const raw = rawBatch(new Random(1), { rows: size, ipv6: 0, group: 0, bits: 20 });
+    const { mark } = FlowBatch.fromRaw(raw, noStats).columns;
+    const rows = new Int32Array(size);
+    for (let i = 0; i < size; i++, place++) {
+      rows[i] = place % 7 === 3 ? -1 : size - 1 - i;
+      mark[size - 1 - i] = place;
+    }
+    await new Promise(setImmediate);
+    return { batch: raw, rows, undecodable: 0 };
+  };
+  return { sizes, lookUp };
+}
+
+test('chunks of 4,096, nothing asked where they come out even, each answer at its place', async () => {
+  for (const [count, expected] of [
+    [0, []],
+    [1, [1]],
+    [4095, [4095]],
+    [4096, [4096]],
+    [4097, [4096, 1]],
+    [8192, [4096, 4096]],
+    [8193, [4096, 4096, 1]],
+  ] as const) {
+    const { sizes, lookUp } = kernel();
+    const tuples = new Array<TupleInit>(count).fill(tuple);
+    const found = await getMany(
+      lookUp,
+      tuples,
+      (index) => `tuples[${index}]`,
+      () => undefined,
+    );
+    assert.equal(sizes, expected);
+    assert.equal(
+      found.map((flow) => flow?.mark),
+      tuples.map((_, place) => (place % 7 === 3 ? undefined : place)),
+    );
+  }
+});
+
+test.run();
