@@ -1,5 +1,6 @@
 // iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, reads at most the host's
 // files of names. The words are rule-words.ts, their meaning rule-parser.ts, the bytes rule.ts.
+import { familyAt, optionsAt, stringAt } from '../checks.js';
 import { badType } from '../errors.js';
 import { isNot, refused } from './extensions/define.js';
 import { systemNames } from './host-names.js';
@@ -17,14 +18,55 @@ import { splitWords } from './rule-words.js';
 
 export type { ParseOptions } from './rule-parser.js';
 
+const parseFields: readonly (keyof ParseOptions)[] = [
+  ...(['family', 'names', 'sets', 'maxRevision', 'table', 'isChain'] as const),
+];
+const parseNames: ReadonlySet<string> = new Set(parseFields);
+const formatNames: ReadonlySet<string> = new Set<keyof EncodeOptions>([...parseFields, 'path']);
+
+/** Takes the options of a call, each read once; `optionsAt` leaves out those that are `undefined`. */
+function ruleOptions(given: unknown, names: ReadonlySet<string>): EncodeOptions {
+  const fields = optionsAt(given, 'options', names);
+  const checks: Record<string, (value: unknown, path: string) => unknown> = {
+    family: familyAt,
+    names: objectAt,
+    sets: objectAt,
+    maxRevision: functionAt,
+    table: (value, path) => stringAt(value, path, maxTableBytes),
+    isChain: functionAt,
+    path: (value, path) => stringAt(value, path, maxPathBytes),
+  };
+  const taken: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    taken[name] = checks[name]!(value, `options.${name}`);
+  }
+  return taken;
+}
+
+/** XT_TABLE_MAXNAMELEN less its NUL. */
+const maxTableBytes = 31;
+/** It begins messages: longer ones nobody reads. */
+const maxPathBytes = 256;
+
+function objectAt(value: unknown, path: string): unknown {
+  if (typeof value !== 'object' || value === null) throw badType(path, 'an object', value);
+  return value;
+}
+
+function functionAt(value: unknown, path: string): unknown {
+  if (typeof value !== 'function') throw badType(path, 'a function', value);
+  return value;
+}
+
 /**
  * Every rule that a text means: lists of addresses (`-s a,b -d c,d`) make one rule for each pair, in
  * iptables' order. Refuses what iptables 1.8.9 refuses, naming the option; does not resolve host
  * names. `-A CHAIN` and the like are no part of a rule.
  * @throws {RangeError} with the option and the reason
+ * @throws {TypeError} for a text that is none, and for what is no option
  */
 export function parseRules(text: string, options: ParseOptions = {}): RuleInit[] {
-  return parseChecked(text, options).map(({ init }) => init);
+  return parseChecked(text, ruleOptions(options, parseNames)).map(({ init }) => init);
 }
 
 /** The same, with what the checks have made of each rule. */
@@ -46,13 +88,15 @@ export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
 /**
  * The text of a rule as iptables-save 1.8.9 writes it, from the first option on. The family of a typed
  * rule is that of its addresses, else IPv4, unless `family` says so.
+ * @throws {TypeError | RangeError} with the path of the field, and for what is no option
  */
 export function formatRule(rule: RuleInit | Rule, options: EncodeOptions = {}): string {
-  const given = givenRule(rule, options.path ?? 'rule');
+  const taken = ruleOptions(options, formatNames);
+  const given = givenRule(rule, taken.path ?? 'rule');
   if (Rule.isRule(given)) return given.toString();
-  const family = options.family ?? familyOf(given);
+  const family = taken.family ?? familyOf(given);
   // Through the bytes: what iptables would store is what is shown (60/minute becomes 1/sec).
-  const all = { ...options, family };
+  const all = { ...taken, family };
   return decodeRule(encodeRule(given, all), all).toString();
 }
 

@@ -3,10 +3,20 @@
 // elsewhere `undefined` is as if it were left out. The addon cannot be loaded here: what is taken gets as far.
 import { EventStream } from '../../src/conntrack/event-stream.js';
 import { ExpectationStream } from '../../src/conntrack/expectations.js';
-import { Conntrack, conntrack, Iptables, iptables, NetfilterError } from '../../src/index.js';
+import {
+  Conntrack,
+  conntrack,
+  formatRule,
+  Iptables,
+  iptables,
+  NetfilterError,
+  parseRule,
+  parseRules,
+} from '../../src/index.js';
+import { systemNames } from '../../src/iptables/host-names.js';
 import type { Binding } from '../../src/native/binding.js';
 import type { Session } from '../../src/native/session.js';
-import { assert, suite } from '../support/harness.js';
+import { assert, suite, throws } from '../support/harness.js';
 
 process.env.CONNTRACK_ADDON = '/nonexistent/addon.node';
 
@@ -29,6 +39,11 @@ const stream = {
   ...{ signal, types: ['new'] },
 };
 const lock = { lockTimeout: 0, signal };
+const sets = { indexOf: () => 0, nameOf: () => 'set' };
+const parse = {
+  ...{ family: 'ipv4', names: systemNames, sets, maxRevision: () => undefined, table: 'filter' },
+  isChain: () => false,
+};
 const tcp = { protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2 } as const;
 
 async function drain(batches: AsyncIterable<unknown>): Promise<void> {
@@ -129,6 +144,12 @@ const calls: Record<string, Call> = {
     good: { interval: 10, tables: ['filter'], signal },
     chooses: ['tables'],
   },
+  parseRule: { call: (options) => parseRule('-p tcp -j ACCEPT', options), good: parse },
+  parseRules: { call: (options) => parseRules('-p tcp -j ACCEPT', options), good: parse },
+  formatRule: {
+    call: (options) => formatRule({ protocol: 'tcp' }, options),
+    good: { ...parse, path: 'mine' },
+  },
 };
 
 async function outcome(call: () => unknown): Promise<unknown> {
@@ -211,5 +232,35 @@ for (const [name, { call, good, chooses = [] }] of Object.entries(calls)) {
     assert.equal(reads, now);
   });
 }
+
+test('options of rule texts: each of its own kind', async () => {
+  const bad = {
+    family: [null, 4, 'inet', ''],
+    names: [null, 1, 'host', () => {}],
+    sets: [null, 1, 'x'],
+    maxRevision: [null, 1, {}],
+    table: [null, 1, 'x'.repeat(32)],
+    isChain: [null, true, 'x'],
+    path: [null, 1, 'x'.repeat(257)],
+  };
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      const options = { [name]: value } as never;
+      const says = new RegExp(`^options\\.${name}: `);
+      await throws(Error, says, () => formatRule({ protocol: 'tcp' }, options));
+      await throws(Error, says, () => formatRule(parseRule('-p tcp') as never, options));
+      if (name === 'path') continue;
+      await throws(Error, says, () => parseRule('-p tcp', options));
+      await throws(Error, says, () => parseRules('-p tcp', options));
+    }
+  }
+  // As if it were left out: also where the default is not undefined.
+  const options = { family: undefined, names: undefined } as never;
+  assert.equal(parseRule('-p igmp --dst 10.0.0.1', options), parseRule('-p igmp -d 10.0.0.1'));
+  assert.is(formatRule({ protocol: 'tcp', src: '::1' }, options), '-s ::1/128 -p tcp');
+  await throws(TypeError, /^mine\.nonesuch: /, () =>
+    formatRule({ nonesuch: 1 } as never, { path: 'mine' }),
+  );
+});
 
 test.run();
