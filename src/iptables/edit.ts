@@ -73,7 +73,7 @@ export class TableEdit {
     const chain = this.#userChain(name);
     const length = this.#state.length(chain);
     if (length > 0)
-      throw not('CHAIN_NOT_EMPTY', name, `it still has ${length} rules: flush() it first`);
+      throw not('CHAIN_NOT_EMPTY', name, `it still has rules (${length}): flush() it first`);
     const references = this.#state.references.get(name) ?? 0;
     if (references > 0) throw not('CHAIN_REFERENCED', name, `${references} rules still jump to it`);
     this.#state.removeChain(name);

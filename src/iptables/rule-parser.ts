@@ -559,7 +559,10 @@ export class RuleParser {
     const target = (targetLoaded ? this.#typed(targetLoaded) : this.#target) as Target | undefined;
     const part = (kind: Kind, index: number) => {
       const loaded = kind === 'match' ? loadedMatches[index] : targetLoaded;
-      const lead = `${kind === 'match' ? '-m' : '-j'} ${loaded?.name ?? '…'}`;
+      const lead =
+        kind === 'match'
+          ? `-m ${loaded?.name ?? '…'}`
+          : ((loaded && `-j ${loaded.name}`) ?? wordsOf(target));
       return (field: string | undefined) => {
         const options = loaded ? optionsOf(loaded.named.alias ?? loaded.named.extension) : [];
         const option = options.find((each) => each.field === field && field !== undefined);
@@ -588,6 +591,13 @@ export class RuleParser {
     else named.extension.finish?.(draft, at);
     return { name: named.extension.name, ...named.alias?.preset, ...draft };
   }
+}
+
+/** The option of a target that is no extension. */
+function wordsOf(target: Target | undefined): string {
+  if (target?.name === 'jump') return `-j ${target.chain}`;
+  if (target?.name === 'goto') return `-g ${target.chain}`;
+  return `-j ${target === undefined || target.name === 'raw' ? '…' : target.name}`;
 }
 
 function not<T>(value: T, inverted: boolean): Not<T> {

@@ -71,7 +71,7 @@ test('sets, chains, targets and extensions that are not there', async () => {
   await refuses(
     ipt,
     RangeError,
-    /^line 2: -j? ?.*LOG is a target, .*the line: "-A INPUT -g LOG"$/,
+    /^line 2: -g LOG: LOG is a target, .*the line: "-A INPUT -g LOG"$/,
     filter('-A INPUT -g LOG'),
   );
   await refuses(
