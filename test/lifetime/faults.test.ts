@@ -46,6 +46,7 @@ async function faults(kind: string, operations: string[]): Promise<NodeEnding> {
     flags: ['--expose-gc'],
     prefix: ['nsenter', `--net=${elsewhere.path}`],
     env: { LD_PRELOAD: preload, SHIM_FAULT: control },
+    limitMs: 1_500_000, // of silence, which lasts ten seconds an operation
   });
 }
 const operationsOf = (kind: string) =>

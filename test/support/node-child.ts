@@ -21,7 +21,12 @@ export interface NodeOptions {
   prefix?: readonly string[];
   /** Another node. */
   node?: string;
+  /** How long it may take before it is killed, and said to have had no end; see `limitMs`. */
+  limitMs?: number;
 }
+
+/** Less than what a test file may take: a child that hangs is told of by its own test, with what it said. */
+const limitMs = 0.6 * Number(process.env.TEST_LIMIT_MS ?? 600_000);
 
 /** Starts `test/lifetime/child/<script>` with the package's entry in the environment. */
 export function startNode(script: string, args: readonly string[] = [], options: NodeOptions = {}) {
@@ -46,8 +51,16 @@ export async function runNode(
 ): Promise<NodeEnding> {
   const child = startNode(script, args, options);
   child.end();
+  const limit = options.limitMs ?? limitMs;
+  let hangs = false;
+  const timer = setTimeout(() => {
+    hangs = true;
+    child.signal('SIGKILL');
+  }, limit);
   const { code, signal } = await child.exited;
-  return { code, signal, lines: child.lines, stderr: child.stderr };
+  clearTimeout(timer);
+  const stderr = hangs ? `${child.stderr}\nno end within ${limit / 1000} s` : child.stderr;
+  return { code, signal, lines: child.lines, stderr };
 }
 
 /** What an ending says, for an assertion's message. */

@@ -39,6 +39,9 @@ export interface Ending {
   signal: NodeJS.Signals | null;
 }
 
+/** Less than what a test file may take: the test that waits says for what. */
+const untilMs = 0.4 * Number(process.env.TEST_LIMIT_MS ?? 600_000);
+
 /** A running program whose standard output is read line by line. */
 export class Child implements AsyncDisposable {
   /** Every line of standard output so far. */
@@ -104,17 +107,22 @@ export class Child implements AsyncDisposable {
     return this.#ending === undefined;
   }
 
-  /** Waits for what `look` finds in the output; rejects when the child ends without it. */
+  /** Waits for what `look` finds in the output; rejects when the child ends without it, or takes minutes. */
   async until<T>(what: string, look: (lines: readonly string[]) => T | undefined): Promise<T> {
+    const end = performance.now() + untilMs;
     for (;;) {
       const found = look(this.lines);
       if (found !== undefined) return found;
       if (this.#ending !== undefined) throw this.#failure(`ended without ${what}`);
+      const left = end - performance.now();
+      if (left <= 0) throw this.#failure(`did not give ${what} within ${untilMs / 1000} s`);
       await new Promise<void>((resolve) => {
         const wake = () => {
+          clearTimeout(timer);
           this.#watchers.delete(wake);
           resolve();
         };
+        const timer = setTimeout(wake, left);
         this.#watchers.add(wake);
       });
     }
