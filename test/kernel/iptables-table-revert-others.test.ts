@@ -251,6 +251,22 @@ test('equal rules keep their order and counters, in the kernel', async () => {
   }
 });
 
+test('a rule that comes back beside an equal one of others: each has its own counters', async () => {
+  reset();
+  for (const family of families) {
+    for (const chain of ['INPUT', 'FORWARD']) {
+      load(family, '*filter\n[5:500] -A INPUT -p tcp\nCOMMIT\n', '-c');
+      await using ipt = Iptables.open({ family });
+      const edit = (t: TableEdit) => void t.chain('INPUT').delete(0);
+      const pending = await ipt.edit('filter', edit, { revertAfter: long });
+      legacy(family, '-A', chain, '-p', 'tcp', '-c', '7', '700');
+      await awaited('the revert', pending.revert());
+      const rules = saved(family, { counters: true, table: 'filter' }).match(/^\[.*-A .*$/gm);
+      assert.equal(rules, ['[5:500] -A INPUT -p tcp', `[7:700] -A ${chain} -p tcp`]);
+    }
+  }
+});
+
 test('close() while the edit function runs, while it is committed, and while it waits', async () => {
   reset();
   for (const family of families) {
