@@ -10,7 +10,7 @@ const { Conntrack } = await load();
 // A value of every kind. The foreign external belongs to node's own TCP server.
 const server = createServer();
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-const options = { filter: new Uint32Array(0), table: 0, zeroCounters: false, parallel: 1 };
+const options = { filter: new Uint32Array(0), list: 0, zeroCounters: false, parallel: 1 };
 const handle = binding.ctOpen(null, null);
 const closedHandle = binding.ctOpen(null, null);
 binding.ctClose(closedHandle);
