@@ -134,7 +134,6 @@ export class Flow {
     const object: FlowObject = { ...this };
     object.orig = { ...this.orig };
     object.reply = { ...this.reply };
-    object.status = [...this.status];
     const { tcp } = this;
     if (tcp !== undefined) {
       const { wscale, flags } = tcp;

@@ -70,7 +70,7 @@ const expectation = {
   ...{ class: 0, helper: 'ftp', fn: 'nat-follow-master' },
   nat: { direction: 'orig', src: '10.0.0.5', srcPort: 5 },
 };
-const dump = { table: 'conntrack', zeroCounters: false, parallel: 1, signal };
+const dump = { list: 'conntrack', zeroCounters: false, parallel: 1, signal };
 const filter = { mark: 1 };
 const optionsOf = (good: Record<string, unknown>, call: Input['call']): Input => ({
   ...{ path: 'options', good, call, open: Object.keys(good) },
@@ -93,7 +93,7 @@ const inputs: Record<string, Input> = {
     call: (value) => conntrack.expectations.create(value as ExpectationInit),
   },
   dump: optionsOf(dump, (value) => conntrack.dump(undefined, value as DumpOptions)),
-  dumpBatches: optionsOf({ table: 'conntrack', signal, batchSize: 5 }, dumped),
+  dumpBatches: optionsOf({ list: 'conntrack', signal, batchSize: 5 }, dumped),
   deleteWhere: optionsOf({ returning: true, signal, progress: () => {} }, (value) =>
     conntrack.deleteWhere(filter, value as DeleteOptions),
   ),
@@ -103,13 +103,16 @@ const inputs: Record<string, Input> = {
   flush: optionsOf({ signal, progress: () => {} }, (value) =>
     conntrack.flush(filter, value as BulkOptions),
   ),
-  events: optionsOf(
-    {
+  events: {
+    path: 'options',
+    good: {
       ...{ types: ['new'], filter, receiveBuffer: 4096, queue: { maxEvents: 5 }, reliable: false },
       ...{ allNamespaces: false, signal },
     },
-    (value) => conntrack.events(value as EventOptions),
-  ),
+    call: (value) => conntrack.events(value as EventOptions),
+    // Without a type or a filter there would be more events: an `undefined` of these is refused.
+    open: ['receiveBuffer', 'queue', 'reliable', 'allNamespaces', 'signal'],
+  },
 };
 
 /** Own enumerable getters all the way down, which count; a second reading gives nonsense. */
