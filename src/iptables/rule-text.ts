@@ -63,7 +63,7 @@ function functionAt(value: unknown, path: string): unknown {
  * iptables' order. Refuses what iptables 1.8.9 refuses, naming the option; does not resolve host
  * names. `-A CHAIN` and the like are no part of a rule.
  * @throws {RangeError} with the option and the reason
- * @throws {TypeError} for a text that is none, and for what is no option
+ * @throws {TypeError} where `text` is no string, or an option does not exist or has the wrong kind
  */
 export function parseRules(text: string, options: ParseOptions = {}): RuleInit[] {
   return parseChecked(text, ruleOptions(options, parseNames)).map(({ init }) => init);

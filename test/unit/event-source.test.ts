@@ -225,7 +225,7 @@ test('while it is drained the session forgets it, and an abort still ends it', a
   assert.equal([owned.size, getEventListeners(signal, 'abort').length], [0, 1]);
 });
 
-test('one reader; after the end whoever asks hears of it', async () => {
+test('one reader; after the end every caller hears of it', async () => {
   const stream = expectationsOf([messages(1)]);
   const reader = stream[Symbol.asyncIterator]();
   await throws(TypeError, /being read already$/, () => stream[Symbol.asyncIterator]());

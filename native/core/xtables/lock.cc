@@ -106,7 +106,7 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
   const Clock::time_point deadline = timeout ? Clock::now() + *timeout : Clock::time_point::max();
   milliseconds pause = kFirstPause;
   for (bool replaced = false;; replaced = true) {
-    // A program that replaces the file again and again must not hold this for ever.
+    // A program may replace the file again and again: the wait ends all the same.
     if (replaced && timeout && Clock::now() >= deadline) {
       return trouble(ETIMEDOUT, path + " is replaced again and again");
     }
