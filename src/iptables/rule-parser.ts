@@ -125,6 +125,9 @@ interface Meanings {
 
 const meaningsOf = new WeakMap<object, Meanings>();
 
+/** Whose options `-m name` or `-j NAME` adds. */
+const ownerOf = ({ alias, extension }: Named) => (alias ?? extension).name;
+
 /** The options that `-m name` or `-j NAME` adds. */
 function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
   const source = alias ?? extension;
@@ -143,9 +146,11 @@ function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
   return meanings;
 }
 
-// The last parser, for the shapes of all that it has made: V8 drops the code that it has made for a kind
-// of object together with the last such object.
-const kept: { last?: RuleParser } = {};
+// The last parser, and what the last rules were made of, for their shapes: V8 drops the code that it has made for
+// a kind of object together with the last such object. Of addresses there may be a million: they are not kept.
+type Shapes = Pick<RuleSpec, 'base' | 'checked'> & { matches: unknown; target: unknown };
+const keptRules = 64;
+const kept: { last?: RuleParser; next: number; rules: Shapes[] } = { next: 0, rules: [] };
 
 /** The parser of one rule's words; used once. */
 export class RuleParser {
@@ -328,7 +333,7 @@ export class RuleParser {
 
   #load(kind: Kind, name: string, named: Named): Loaded {
     const loaded: Loaded = { kind, name, named, draft: {}, used: new Map(), setBy: {} };
-    const owner = named.alias?.name ?? named.extension.name;
+    const owner = ownerOf(named);
     // A second instance of a match adds no options: the first one's mean it from now on.
     const again = this.#meanings.some((each) => each.owner === owner && each.kind === kind);
     if (!again) this.#meanings.unshift(meaningsFor(named, kind));
@@ -337,15 +342,13 @@ export class RuleParser {
     return loaded;
   }
 
-  #instance(meaning: Meaning): Loaded {
-    const is = (each: unknown): each is Loaded =>
-      typeof each === 'object' &&
-      each !== null &&
-      'named' in each &&
-      ((each as Loaded).named.alias?.name ?? (each as Loaded).named.extension.name) ===
-        meaning.owner;
-    if (meaning.kind === 'target' && is(this.#target)) return this.#target;
-    return this.#matches.findLast(is) as Loaded;
+  #instance({ owner, kind }: Meaning): Loaded {
+    if (kind === 'target') return this.#target as Loaded;
+    for (let i = this.#matches.length - 1; i > 0; i--) {
+      const each = this.#matches[i]!;
+      if ('named' in each && ownerOf(each.named) === owner) return each;
+    }
+    return this.#matches[0] as Loaded;
   }
 
   #place(path: string): Place {
@@ -575,6 +578,8 @@ export class RuleParser {
     if (target !== undefined) base.target = target;
     if (this.#counters !== undefined) base.counters = this.#counters;
     const checked = checkRule(base, this.#options, { path: 'rule', part });
+    kept.rules[kept.next] = { base, checked, matches: this.#matches, target: this.#target };
+    kept.next = (kept.next + 1) % keptRules;
     return {
       family: this.#family,
       base,

@@ -230,7 +230,7 @@ function watched(value: unknown, rest: string, looks: Look[]): unknown {
 /** How a field is called in messages: by its path, or by its option where text is being read. */
 export type Naming = (field: string | undefined) => string;
 
-/** The place of a field: what it is called is put together only for a message. */
+/** The place of a field: what it is called is put together only for a message. One serves all fields of a part. */
 class FieldPlace implements Place {
   readonly family: Place['family'];
   readonly names: Place['names'];
@@ -238,22 +238,24 @@ class FieldPlace implements Place {
   readonly protocol: number;
   readonly protocolInverted: boolean;
   readonly #naming: Naming;
-  readonly #key: string | undefined;
+  key: string | undefined;
 
-  constructor(place: Place, naming: Naming, key: string | undefined) {
+  constructor(place: Place, naming: Naming) {
     this.family = place.family;
     this.names = place.names;
     this.sets = place.sets;
     this.protocol = place.protocol;
     this.protocolInverted = place.protocolInverted;
     this.#naming = naming;
-    this.#key = key;
   }
 
   get path(): string {
-    return this.#naming(this.#key);
+    return this.#naming(this.key);
   }
 }
+
+// For its shape: V8 drops the code that it has made for a kind of object together with the last such object.
+const kept: { place?: FieldPlace } = {};
 
 /** Checks a typed form and answers the canonical one. */
 export function check(
@@ -263,6 +265,8 @@ export function check(
   naming: Naming,
 ): Typed {
   const typed: Typed = { name: extension.name };
+  const at = new FieldPlace(place, naming);
+  kept.place = at;
   const keys = Object.keys(given);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
@@ -280,9 +284,10 @@ export function check(
     if (field.excludes !== undefined || field.requires !== undefined) {
       checkCompany(field, given, naming);
     }
-    typed[field.key] = checkField(field, value, new FieldPlace(place, naming, field.key));
+    at.key = field.key;
+    typed[field.key] = checkField(field, value, at);
   }
-  const at = new FieldPlace(place, naming, undefined);
+  at.key = undefined;
   if (extension.protocols !== undefined) checkProtocol(extension, at);
   extension.check?.(typed, at);
   return typed;
