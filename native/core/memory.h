@@ -1,12 +1,16 @@
-// Anonymous memory straight from the kernel: pages cost nothing until they are touched, growing
-// moves page tables and not bytes, and what is handed to JavaScript is returned to the system at
-// once.
+// Memory of batches, zeroed. What is large comes straight from the kernel: pages cost nothing until
+// they are touched, growing moves page tables and not bytes, and what is handed to JavaScript is
+// returned to the system at once. What is small, as for a single event, comes from the heap:
+// mapping and unmapping a page costs more than all else that an event takes, and stops the other
+// processors.
 #pragma once
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -34,24 +38,35 @@ class Mapping {
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() { reset(); }
 
-  // False when the system has no memory.
+  // Keeps what is there as far as it fits. False when the system has no memory: then nothing has
+  // changed.
   bool resize(std::size_t size) {
-    size = round_to_page(size);
+    if (size >= kLeastMapped) size = round_to_page(size);
     if (size == size_) return true;
     if (size == 0) {
       reset();
       return true;
     }
-    void* moved = data_ == nullptr ? ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-                                   : ::mremap(data_, size_, size, MREMAP_MAYMOVE);
-    if (moved == MAP_FAILED) return false;
+    void* moved = nullptr;
+    if (is_mapped(size_) && is_mapped(size)) {
+      moved = ::mremap(data_, size_, size, MREMAP_MAYMOVE);
+      if (moved == MAP_FAILED) return false;
+    } else {
+      moved = allocate(size);
+      if (moved == nullptr) return false;
+      if (size_ > 0) std::memcpy(moved, data_, std::min(size, size_));
+      reset();
+    }
     data_ = static_cast<std::uint8_t*>(moved);
     size_ = size;
     return true;
   }
   void reset() {
-    if (data_ != nullptr) ::munmap(data_, size_);
+    if (is_mapped(size_)) {
+      ::munmap(data_, size_);
+    } else {
+      std::free(data_);
+    }
     data_ = nullptr;
     size_ = 0;
   }
@@ -60,6 +75,16 @@ class Mapping {
   std::size_t size() const { return size_; }
 
  private:
+  // Below glibc's own threshold (M_MMAP_THRESHOLD), beyond which its heap maps as well.
+  static constexpr std::size_t kLeastMapped = std::size_t{64} << 10;
+  static bool is_mapped(std::size_t size) { return size >= kLeastMapped; }
+  static void* allocate(std::size_t size) {
+    if (!is_mapped(size)) return std::calloc(1, size);
+    void* const mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return mapped == MAP_FAILED ? nullptr : mapped;
+  }
+
   std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;
 };

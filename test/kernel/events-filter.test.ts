@@ -236,13 +236,10 @@ test('what an event does not carry does not match', async () => {
   await conntrack.delete(flow(1));
   const seen: Record<string, string[]> = {};
   for (const [name, stream] of Object.entries(streams)) {
-    await until('the end of the flow', () => streams.all.closed || streams.all.stats.queued === 3);
+    // Each stream has a reader of its own: only a drained one has all that was sent to it.
+    await stream.close({ drain: true });
     seen[name] = [];
-    if (stream.stats.queued > 0) {
-      const { value } = await stream.batches().next();
-      for (const event of value!.events()) seen[name].push(event.type);
-    }
-    await stream.close();
+    for await (const event of stream) seen[name].push(event.type);
   }
   assert.equal(seen, {
     all: ['new', 'update', 'destroy'],

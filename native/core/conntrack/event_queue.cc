@@ -89,6 +89,8 @@ bool EventQueue::store(const MessageView& message, std::int32_t nsid, std::uint8
 EventSegment* EventQueue::open_segment() {
   if (segments_.empty() || segments_.back().overrun.source != LossSource::kNone ||
       segments_.back().events >= kSegmentEvents) {
+    // In a storm a segment starts as large as the one before it came to be: growing copies.
+    const std::size_t before = segments_.empty() ? last_taken_ : segments_.back().events;
     // A loss that had no place comes before what follows it.
     if (!place_loss()) return nullptr;
     const auto added = guarded("conntrack events", [this]() -> Result<void> {
@@ -96,8 +98,7 @@ EventSegment* EventQueue::open_segment() {
       return {};
     });
     if (!added) return nullptr;
-    // In a storm a segment starts as large as the last one was: growing copies.
-    segments_.back().columns = Columns(std::min(last_taken_, kSegmentEvents));
+    segments_.back().columns = Columns(std::min(before, kSegmentEvents));
   }
   return &segments_.back();
 }

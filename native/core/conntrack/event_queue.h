@@ -85,7 +85,7 @@ class EventQueue {
   std::deque<EventSegment> segments_;
   Overrun unplaced_;  // there was no memory for a segment to say it
   EventCounts counts_;
-  std::size_t last_taken_ = 0;  // how much room the next segment is given to begin with
+  std::size_t last_taken_ = 0;  // how many events were in the segment that was taken last
   bool discarding_ = false;
   Decoder decoder_;
   Row row_;
