@@ -197,13 +197,15 @@ inline ct::Filter filter_of(std::span<const std::uint32_t> words) {
 }
 inline ct::Filter everything() { return filter_of({}); }
 
-// A change that adds status bits, as src/conntrack packs it: {size, field, payload}.
-inline Bytes status_change(std::uint32_t bits) {
+// A change of one field, as src/conntrack packs it: {size, field, payload}.
+inline Bytes change_of(ct::Field field, std::uint32_t value) {
   Bytes bytes(8);
-  const std::uint16_t header[] = {4, static_cast<std::uint16_t>(ct::Field::status)};
+  const std::uint16_t header[] = {4, static_cast<std::uint16_t>(field)};
   std::memcpy(bytes.data(), header, sizeof header);
-  std::memcpy(&bytes[4], &bits, sizeof bits);
+  std::memcpy(&bytes[4], &value, sizeof value);
   return bytes;
 }
+// One that adds status bits.
+inline Bytes status_change(std::uint32_t bits) { return change_of(ct::Field::status, bits); }
 
 }  // namespace nf::test

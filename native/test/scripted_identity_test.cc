@@ -17,6 +17,7 @@ namespace nf::ct {
 namespace {
 
 using test::Bytes;
+using test::change_of;
 using test::FakeFlow;
 using test::FakeTable;
 using test::Script;
@@ -259,12 +260,88 @@ TEST(scripted_change_reads_a_busy_flow_again) {
     return verb == IPCTNL_MSG_CT_NEW ? EBUSY : 0;
   };
   Scripted scripted(table);
-  Bytes mark = status_change(5);
-  const auto field = static_cast<std::uint16_t>(Field::mark);
-  std::memcpy(&mark[2], &field, sizeof field);
-  auto done = change_flow(scripted.socket, nullptr, tuple_of_flow(2), mark);
+  auto done = change_flow(scripted.socket, nullptr, tuple_of_flow(2), change_of(Field::mark, 5));
   CHECK(!done.ok() && done.error().code == EBUSY);
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 1U);
+}
+
+void put(Bytes& packed, Field field, std::uint32_t value, std::size_t size) {
+  const std::uint16_t header[] = {static_cast<std::uint16_t>(size),
+                                  static_cast<std::uint16_t>(field)};
+  const std::size_t at = packed.size();
+  packed.resize(at + sizeof header + 4);
+  std::memcpy(&packed[at], header, sizeof header);
+  std::memcpy(&packed[at + sizeof header], &value, size);
+}
+
+// Flows to make, with more seconds than the flow has that the table answers with.
+Bytes flows_with_a_long_timeout(std::initializer_list<std::uint8_t> lasts) {
+  Bytes packed;
+  for (const std::uint8_t last : lasts) {
+    Bytes flow;
+    put(flow, Field::family, AF_INET, 1);
+    put(flow, Field::protocol, IPPROTO_TCP, 1);
+    put(flow, Field::origSrc, htonl(0x0a000000U + last), 4);
+    put(flow, Field::origDst, htonl(0x0a000001), 4);
+    put(flow, Field::origSrcPort, 1000, 2);
+    put(flow, Field::origDstPort, 80, 2);
+    put(flow, Field::timeout, 3'000'000, 4);
+    const auto size = static_cast<std::uint32_t>(flow.size());
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&size);
+    packed.insert(packed.end(), bytes, bytes + sizeof size);
+    packed.insert(packed.end(), flow.begin(), flow.end());
+  }
+  return packed;
+}
+
+struct Written {
+  std::vector<int> codes;
+  std::vector<std::optional<std::uint32_t>> ids;  // that deletions named
+};
+Written write(FakeTable& table, WriteVerb verb, std::initializer_list<std::uint8_t> lasts) {
+  Scripted scripted(table);
+  Bytes packed = flows_with_a_long_timeout(lasts);
+  auto done = write_flows(scripted.socket, nullptr, verb, packed);
+  CHECK(done.ok());
+  return {done.ok() ? done->codes : std::vector<int>{}, table.deleted_ids};
+}
+
+// The table makes what it is asked for, with the ids 7, 8, …
+auto makes_flows(FakeTable& table) {
+  return [&table](std::uint16_t verb, std::uint8_t last) {
+    if (verb == IPCTNL_MSG_CT_NEW) {
+      const auto id = static_cast<std::uint32_t>(table.flows.size() + 7);
+      table.flows.push_back({last, id});
+    }
+    return 0;
+  };
+}
+
+// What the kernel took and did not keep goes again, and nothing else with it.
+TEST(scripted_create_that_was_not_kept_is_undone_by_the_id_that_was_read) {
+  FakeTable table;
+  table.before = makes_flows(table);
+  const Written written = write(table, WriteVerb::kCreate, {2, 3});
+  CHECK(written.codes == (std::vector<int>{EOPNOTSUPP, EOPNOTSUPP}));
+  CHECK(written.ids == (std::vector<std::optional<std::uint32_t>>{7U, 8U}));
+  CHECK(table.flows.empty());
+
+  // Another flow has taken the tuple since the reading: it stays.
+  FakeTable raced;
+  raced.before = [&raced, makes = makes_flows(raced)](std::uint16_t verb, std::uint8_t last) {
+    if (verb == IPCTNL_MSG_CT_DELETE && last == 2) raced.flows[0].id = 99;
+    return makes(verb, last);
+  };
+  const Written late = write(raced, WriteVerb::kCreate, {2, 3});
+  CHECK(late.codes == (std::vector<int>{EOPNOTSUPP, EOPNOTSUPP}));
+  CHECK(late.ids == (std::vector<std::optional<std::uint32_t>>{7U, 8U}));
+  CHECK(raced.flows.size() == 1 && raced.flows[0].id == 99);
+
+  // An update is told of, and takes no flow away.
+  FakeTable updated;
+  updated.flows = {{2, 7}};
+  CHECK(write(updated, WriteVerb::kUpdate, {2}).codes == std::vector<int>{EOPNOTSUPP});
+  CHECK(updated.deleted_ids.empty());
 }
 
 // A message whose attributes are noise: it is there, and nobody can tell what it is.
@@ -300,6 +377,12 @@ TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
   auto changed = change_flow(scripted.socket, nullptr, meant, status_change(IPS_ASSURED));
   CHECK(!changed.ok() && changed.error().code == EBADMSG);
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_DELETE) + table.count(IPCTNL_MSG_CT_NEW), 0U);
+  // What was made, and cannot be looked at, is not called right, nor taken away.
+  FakeTable blind;
+  blind.before = makes_flows(blind);
+  blind.garble_one = noise;
+  CHECK(write(blind, WriteVerb::kCreate, {2}).codes == std::vector<int>{EBADMSG});
+  CHECK_EQUAL(blind.flows.size(), 1U);
   // By filter: what cannot be read is left alone, and counted.
   Columns columns;
   Bulk bulk = delete_marked(table, 1, &columns);

@@ -13,6 +13,7 @@ namespace nf::ct {
 namespace {
 
 using test::Bytes;
+using test::change_of;
 using test::everything;
 using test::FakeFlow;
 using test::FakeTable;
@@ -20,11 +21,14 @@ using test::Script;
 using test::Scripted;
 using test::status_change;
 
-Result<BulkStats> update_all(FakeTable& table, std::uint32_t bits) {
+Result<BulkStats> change_all(FakeTable& table, const Bytes& change,
+                             const Cancel& cancel = Cancel()) {
   Scripted dump(table);
   Scripted command(table);
-  const Bytes fields = status_change(bits);
-  return update_where({dump.socket, command.socket}, everything(), Cancel(), fields);
+  return update_where({dump.socket, command.socket}, everything(), cancel, change);
+}
+Result<BulkStats> update_all(FakeTable& table, std::uint32_t bits) {
+  return change_all(table, status_change(bits));
 }
 
 // The kernel refuses a status without a bit that came up meanwhile.
@@ -80,6 +84,72 @@ TEST(scripted_update_takes_the_successor_of_a_busy_flow_for_what_it_is) {
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 2U);
   CHECK(!table.statuses.empty() &&
         table.statuses.back() == (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
+}
+
+// What is no status would be refused again.
+TEST(scripted_update_of_no_status_is_tried_once) {
+  FakeTable table;
+  table.flows = {{2, 1}, {3, 2}};
+  table.before = [](std::uint16_t verb, std::uint8_t last) {
+    return verb == IPCTNL_MSG_CT_NEW && last == 2 ? EBUSY : 0;
+  };
+  auto done = change_all(table, change_of(Field::mark, 5));
+  CHECK(done.ok());
+  if (!done.ok()) return;
+  CHECK_EQUAL(done->done, 1U);
+  CHECK_EQUAL(done->refused, 1U);
+  CHECK_EQUAL(done->first_refusal.code, EBUSY);
+  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 2U);
+}
+
+// A flow that did not keep what the kernel took, or cannot be looked at, is not done.
+TEST(scripted_update_that_was_not_kept_counts_as_refused) {
+  for (const bool readable : {true, false}) {
+    FakeTable table;
+    table.flows = {{2, 1}, {3, 2}};
+    std::size_t readings = 0;
+    table.garble_one = [&](Bytes& datagram) {
+      // Of each flow, the reading before the change is whole.
+      if (readable || readings++ % 2 == 0) return;
+      std::fill(datagram.begin() + NLMSG_HDRLEN + sizeof(nfgenmsg), datagram.end(), 0xff);
+    };
+    // More seconds than the flows have afterwards.
+    auto done = change_all(table, change_of(Field::timeout, 3'000'000));
+    CHECK(done.ok());
+    if (!done.ok()) return;
+    CHECK_EQUAL(done->done, 0U);
+    CHECK_EQUAL(done->refused, 2U);
+    CHECK_EQUAL(done->first_refusal.code, readable ? EOPNOTSUPP : EBADMSG);
+    CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 2U);
+  }
+}
+
+// Nothing is begun after a cancellation, and the outcome of what was sent is told.
+TEST(scripted_update_that_is_cancelled_ends_with_its_window) {
+  FakeTable table;
+  for (std::uint8_t i = 0; i < 50; i++) {
+    table.flows.push_back({static_cast<std::uint8_t>(i + 1), i + 1U});
+  }
+  // All in one datagram, as the kernel does it.
+  table.garble = [](std::deque<Bytes>& datagrams) {
+    Bytes& first = datagrams.front();
+    for (std::size_t i = 1; i + 1 < datagrams.size(); i++) {
+      first.insert(first.end(), datagrams[i].begin(), datagrams[i].end());
+    }
+    datagrams.erase(datagrams.begin() + 1, datagrams.end() - 1);
+  };
+  Cancel cancel;
+  table.before = [&](std::uint16_t verb, std::uint8_t last) {
+    if (verb == IPCTNL_MSG_CT_NEW && last == 20) cancel.raise();
+    return 0;
+  };
+  auto done = change_all(table, change_of(Field::mark, 5), cancel);
+  CHECK(done.ok());
+  if (!done.ok()) return;
+  CHECK(done->cancelled);
+  // Sixteen by sixteen.
+  CHECK_EQUAL(done->done, 32U);
+  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 32U);
 }
 
 // The last counts of a deleted flow: of the report where there is one, else of a reading right

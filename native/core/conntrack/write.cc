@@ -193,7 +193,10 @@ class Writing {
     std::vector<Doubtful> undone;
     auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, tuples,
                            [&](std::size_t i, const Row* row) {
-                             if (row == nullptr) return;
+                             if (row == nullptr) {
+                               outcome_.refuse(read[i].index, EBADMSG, "malformed answer");
+                               return;
+                             }
                              const Missing missing = missing_of(read[i].asked, *row);
                              if (missing.code == 0) return;
                              outcome_.refuse(read[i].index, missing.code, missing.text);
