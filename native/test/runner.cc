@@ -1,4 +1,7 @@
 // The runner of check.h.
+#include <signal.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <vector>
 
@@ -19,6 +22,17 @@ std::vector<Case>& cases() {
 }
 
 int failures = 0;
+
+// A test that never ends says so by its name. All of them together take a few seconds.
+constexpr unsigned kSecondsOfATest = 120;
+const char* current = "";
+
+void does_not_end(int /*signal*/) {
+  for (const char* part : {"FAILED ", current, ": it does not end\n"}) {
+    if (::write(STDOUT_FILENO, part, std::strlen(part)) < 0) break;
+  }
+  ::_exit(1);
+}
 
 bool wanted(const char* name, int count, char** parts) {
   if (count == 0) return true;
@@ -42,9 +56,14 @@ void report(const char* file, int line, std::string_view what) {
 int run(int count, char** parts) {
   int passed = 0;
   int failed = 0;
+  // What was reported before a test that does not end is not lost with it.
+  std::cout << std::unitbuf;
+  ::signal(SIGALRM, does_not_end);
   for (const auto& [name, function] : cases()) {
     if (!wanted(name, count, parts)) continue;
     const int before = failures;
+    current = name;
+    ::alarm(kSecondsOfATest);
     function();
     if (failures == before) {
       passed++;
@@ -53,6 +72,7 @@ int run(int count, char** parts) {
       std::cout << "FAILED " << name << '\n';
     }
   }
+  ::alarm(0);
   std::cout << passed << " passed, " << failed << " failed\n";
   return failed == 0 && passed > 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 // The addon under AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, and under
 // ThreadSanitizer, through one script that uses everything; and all thread code without node. In each
 // place where threads meet (native/core/meeting.h) a race is found. All tests under them: scripts/sanitize.mjs.
-// Limit: 900 s (it builds the addon twice where that was not done before)
+// Limit: 1800 s (it builds the addon twice where that was not done before)
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 // A short run of each fuzzer of native/test from a fixed start, so that they stay buildable and what
 // they once found stays away. Long runs: see CMakeLists.txt.
-// Limit: 600 s (it builds the core where that was not done before)
+// Limit: 1200 s (it builds the core where that was not done before)
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
