@@ -112,22 +112,63 @@ export function undoRules(
     if (!absent.has(index) && takeOne(missing, key)) absent.add(index);
   });
 
-  const result: Placed[] = [];
+  const rules = new Sequence();
   now.forEach((key, index) => {
     const then = until[index];
     const was = then === undefined ? undefined : back[then];
-    if (!gone.has(index)) result.push({ key, was, now: index });
+    if (!gone.has(index)) rules.append({ key, was, now: index });
   });
   for (const index of [...absent].sort((a, b) => a - b)) {
-    let at = 0;
-    for (let i = index - 1; i >= 0 && at === 0; i--) {
-      at = result.findIndex(({ was }) => was === i) + 1;
-      if (at === 0)
-        at = result.findLastIndex(({ key, was }) => was === undefined && key === before[i]) + 1;
+    let behind: Link | undefined;
+    for (let i = index - 1; i >= 0 && behind === undefined; i--) {
+      behind = rules.that(i) ?? rules.lastNewcomer(before[i]!);
     }
-    result.splice(at, 0, { key: before[index]!, was: index, now: undefined });
+    rules.insert({ key: before[index]!, was: index, now: undefined }, behind);
   }
-  return result;
+  return rules.list();
+}
+
+interface Link {
+  readonly rule: Placed;
+  next: Link | undefined;
+}
+
+/** Rules in an order, with a place for each that comes back: looked up, not searched for. */
+class Sequence {
+  #first: Link | undefined;
+  #last: Link | undefined;
+  /** By where the rule was before the edit. */
+  readonly #known: (Link | undefined)[] = [];
+  /** Of the rules that were not there before the edit the last one of each content. */
+  readonly #newcomers = new Map<string, Link>();
+
+  append(rule: Placed): void {
+    this.insert(rule, this.#last);
+  }
+
+  /** Behind a rule, or before all. */
+  insert(rule: Placed, behind: Link | undefined): void {
+    const link: Link = { rule, next: behind === undefined ? this.#first : behind.next };
+    if (behind === undefined) this.#first = link;
+    else behind.next = link;
+    if (link.next === undefined) this.#last = link;
+    if (rule.was === undefined) this.#newcomers.set(rule.key, link);
+    else this.#known[rule.was] = link;
+  }
+
+  that(was: number): Link | undefined {
+    return this.#known[was];
+  }
+
+  lastNewcomer(key: string): Link | undefined {
+    return this.#newcomers.get(key);
+  }
+
+  list(): Placed[] {
+    const rules: Placed[] = [];
+    for (let link = this.#first; link !== undefined; link = link.next) rules.push(link.rule);
+    return rules;
+  }
 }
 
 /** Takes one of a key, where there is one left. */
