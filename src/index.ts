@@ -101,7 +101,12 @@ export {
   type Target,
   type UnknownExtension,
 } from './iptables/rule.js';
-export { sameRule } from './iptables/rule-bytes.js';
-export { formatRule, type ParseOptions, parseRule, parseRules } from './iptables/rule-text.js';
+export {
+  formatRule,
+  type ParseOptions,
+  parseRule,
+  parseRules,
+  sameRule,
+} from './iptables/rule-text.js';
 export type { Chain, Policy, Table, TableName } from './iptables/table.js';
 export type { RuleHits, WatchOptions } from './iptables/watch.js';

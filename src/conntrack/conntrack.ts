@@ -324,7 +324,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
   /** The table that a request is for, where that decides what is sent: a Flow may be of another one. */
   #tableFor(target: unknown): string | undefined {
-    return target instanceof Flow ? this.#table() : undefined;
+    return Flow.isFlow(target) ? this.#table() : undefined;
   }
 
   /**

@@ -51,10 +51,9 @@ export class Expectations {
     if (fields.master !== undefined) {
       const packer = new TuplePacker(1);
       const named = fields.master as TupleInit | Flow;
-      const flow =
-        named instanceof Flow
-          ? named
-          : (shallowCopyAt(named, 'options.master', 'a tuple or a Flow') as unknown as TupleInit);
+      const flow = Flow.isFlow(named)
+        ? named
+        : (shallowCopyAt(named, 'options.master', 'a tuple or a Flow') as unknown as TupleInit);
       packer.add(flow, 'options.master');
       master = packer.bytes;
       zone = flow.zone;

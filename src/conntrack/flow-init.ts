@@ -174,7 +174,7 @@ function takePart(name: string, value: object, path: Path): unknown {
 
 /** A copy of a flow to create with all that is in it, each field read once. */
 export function takeInit(init: unknown, path: string): Fields {
-  if (init instanceof Flow) return init.toObject() as unknown as Fields;
+  if (Flow.isFlow(init)) return init.toObject() as unknown as Fields;
   const fields = fieldsAt(init, path, initFields, 'a flow', mayBeUndefined);
   for (const name of Object.keys(fields)) {
     const value = fields[name];
@@ -185,7 +185,7 @@ export function takeInit(init: unknown, path: string): Fields {
 
 /** As `takeInit`, for a flow of many. */
 export function takeRow(init: unknown, path: Path): Fields {
-  if (init instanceof Flow) return init.toObject() as unknown as Fields;
+  if (Flow.isFlow(init)) return init.toObject() as unknown as Fields;
   const fields = shallowCopyAt(init, path, 'a flow');
   for (const name in fields) {
     if (!initFields.has(name)) onlyFields(fields, initFields, pathText(path));

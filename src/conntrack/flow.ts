@@ -1,4 +1,5 @@
 // A flow that was read: its fields as properties of its own, and the place in its batch that it came from.
+import { takeAsPlain } from '../checks.js';
 import {
   AF_INET,
   type Family,
@@ -124,6 +125,11 @@ export class Flow {
     if ((presence & rareBits) !== 0) addRare(this as unknown as Writable<FlowObject>, from, row);
   }
 
+  /** @internal Whether a value is a flow that was read: not a copy of one, whatever its prototype. */
+  static isFlow(value: unknown): value is Flow {
+    return typeof value === 'object' && value !== null && #store in value;
+  }
+
   /** @internal The store and row, for building requests without going through text. */
   get source(): { store: ColumnStore; row: number } {
     return { store: this.#store, row: this.#row };
@@ -155,7 +161,8 @@ export class Flow {
 
   /** The line of `conntrack -L`, of an event that of `conntrack -E`: what was not sent is not in it. */
   toString(): string {
-    const presence = this.#store.column('presence')[this.#row]!;
+    // A copy that took over the prototype (lodash) has its fields only.
+    const presence = #store in this ? this.#store.column('presence')[this.#row]! : ~0;
     return flowLine(this, {
       mark: (presence & has.mark) !== 0,
       status: (presence & has.status) !== 0,
@@ -166,3 +173,6 @@ export class Flow {
     return this.toObject();
   }
 }
+
+// A copy that took over the prototype is what its own fields say.
+takeAsPlain(Flow.prototype);

@@ -136,7 +136,7 @@ export class TuplePacker {
   add(tuple: TupleInit | Flow, path: Path, table?: string): void {
     const at = this.#at;
     this.bytes.fill(0, at, at + tupleBytes);
-    if (tuple instanceof Flow) this.#addFlow(tuple.source.store, tuple.source.row, table);
+    if (Flow.isFlow(tuple)) this.#addFlow(tuple.source.store, tuple.source.row, table);
     else this.#addInit(tuple, path);
     this.#at = at + tupleBytes;
   }

@@ -69,6 +69,23 @@ export function parseIpv6(text: string): Uint8Array | undefined {
   return writeAddress(text, bytes, 0) === 10 ? bytes : undefined;
 }
 
+/**
+ * The address or network of a rule of IPv4, typed: `::ffff:10.0.0.1` is 10.0.0.1, as which a server of both families
+ * reports it. Anything else stays as it is. (In a rule of IPv6 it is what it says: it matches such packets.)
+ */
+export function unmapped(text: string): string {
+  if (!text.includes(':')) return text;
+  const cut = text.indexOf('/');
+  const bytes = parseIpv6(cut < 0 ? text : text.slice(0, cut));
+  const isMapped = bytes?.subarray(0, 12).every((byte, at) => byte === (at < 10 ? 0 : 0xff));
+  if (bytes === undefined || !isMapped) return text;
+  const address = formatAddress(bytes.subarray(12));
+  if (cut < 0) return address;
+  // Less than 96 bits are more than IPv4, and a mask of IPv4 is not what stands behind an address of IPv6.
+  const length = wholeNumber(text.slice(cut + 1), 128);
+  return length === undefined || length < 96 ? text : `${address}/${length - 96}`;
+}
+
 export function parseAddress(text: string, family: Family): Uint8Array | undefined {
   return family === 'ipv4' ? parseIpv4(text) : parseIpv6(text);
 }

@@ -1,5 +1,6 @@
 // What a rule is in bytes (the portable form of an entry: see PortableEntry), in text and in meaning, from
 // its typed form and back. Pure: no kernel, no table. Text is read by rule-text.ts, layouts are entry.ts.
+import { badType } from '../errors.js';
 import type { PartBytes, RuleHead } from './entry.js';
 import {
   checkEntry,
@@ -56,8 +57,15 @@ export function ruleShapes(): Rule[] {
 /** A rule that a caller gives: one that was read, or a copy of what stands in an object, all of it checked by name. */
 export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule {
   if (Rule.isRule(given)) return given;
-  // A copy that took over the prototype (lodash): its own fields are what it says.
-  return takeRule(given instanceof Rule ? { ...(given as RuleInit) } : given, path);
+  if (!(given instanceof Rule)) return takeRule(given, path);
+  // A copy that took over the prototype (lodash): its own fields are what it says. One without the fields that every
+  // rule has says nothing, and would match everything.
+  const isCopy =
+    Object.getPrototypeOf(given) === Rule.prototype &&
+    Object.hasOwn(given, 'matches') &&
+    Object.hasOwn(given, 'counters');
+  if (!isCopy) throw badType(path, 'a rule, or a whole copy of one', given);
+  return takeRule({ ...(given as RuleInit) }, path);
 }
 
 /** A plain value without big integers and bytes, which JSON does not have. */
@@ -184,11 +192,6 @@ export function ruleKey(rule: Rule): string {
   )}`;
   keyOf.set(rule, key);
   return key;
-}
-
-/** Do two rules say the same? Counters do not count. */
-export function sameRule(a: Rule, b: Rule): boolean {
-  return ruleKey(a) === ruleKey(b);
 }
 
 /** Whether the part before the matches holds what no field of a rule says. */

@@ -10,7 +10,7 @@ import type { EncodeOptions, RuleInit } from './rule.js';
 import { Rule } from './rule.js';
 import type { ParsedRule } from './rule-addresses.js';
 import { expand } from './rule-addresses.js';
-import { decodeRule, encodeRule, givenRule } from './rule-bytes.js';
+import { decodeRule, encodeRule, givenRule, ruleKey } from './rule-bytes.js';
 import { checkRule } from './rule-check.js';
 import type { ParseOptions } from './rule-parser.js';
 import { RuleParser } from './rule-parser.js';
@@ -94,27 +94,55 @@ export function formatRule(rule: RuleInit | Rule, options: EncodeOptions = {}): 
   const taken = ruleOptions(options, formatNames);
   const given = givenRule(rule, taken.path ?? 'rule');
   if (Rule.isRule(given)) return given.toString();
-  const family = taken.family ?? familyOf(given);
+  const family = taken.family ?? familyOf(given, taken.path);
   // Through the bytes: what iptables would store is what is shown (60/minute becomes 1/sec).
   const all = { ...taken, family };
   return decodeRule(encodeRule(given, all), all).toString();
 }
 
-function familyOf(rule: RuleInit): Family {
+function familyOf(rule: RuleInit, path = 'rule'): Family {
   for (const given of [rule.src, rule.dst]) {
     const text = isNot(given) ? given.not : given;
     if (typeof text === 'string' && parseIpv6(text.split('/')[0]!) !== undefined) return 'ipv6';
   }
   try {
-    checkRule(rule, { family: 'ipv4' });
+    checkRule(rule, { family: 'ipv4', path });
     return 'ipv4';
   } catch (error) {
     // icmp6, REJECT with icmp6-…, addresses inside matches: only IPv6 takes them.
     try {
-      checkRule(rule, { family: 'ipv6' });
+      checkRule(rule, { family: 'ipv6', path });
       return 'ipv6';
     } catch {
       throw error;
     }
   }
+}
+
+/** A rule of that family, with the sets that another rule knows. */
+function wholeRule(given: RuleInit, path: string, family: Family, other: Rule | undefined): Rule {
+  const all = { family, path, sets: other?.context.sets };
+  return decodeRule(encodeRule(given, all), all);
+}
+
+/**
+ * Do two rules say the same? Counters do not count. Copies of rules and rules that were made by hand are taken as
+ * well: they are of the family of the other one, where that is known and takes them.
+ * @throws {TypeError | RangeError} for what is no rule, with the path of the field (from `a` or `b`)
+ */
+export function sameRule(a: Rule | RuleInit, b: Rule | RuleInit): boolean {
+  const [left, right] = [givenRule(a, 'a'), givenRule(b, 'b')];
+  const read = (given: Rule | RuleInit, path: string, other: Rule | RuleInit): Rule => {
+    if (Rule.isRule(given)) return given;
+    if (!Rule.isRule(other)) return wholeRule(given, path, familyOf(given, path), undefined);
+    try {
+      return wholeRule(given, path, other.family, other);
+    } catch (error) {
+      const family = familyOf(given, path);
+      if (family === other.family) throw error;
+      return wholeRule(given, path, family, other);
+    }
+  };
+  const [one, two] = [read(left, 'a', right), read(right, 'b', left)];
+  return one.family === two.family && ruleKey(one) === ruleKey(two);
 }

@@ -5,7 +5,7 @@ import { splitEntry } from './entry.js';
 import type { UnknownExtension } from './extensions/define.js';
 import type { Rule } from './rule.js';
 import { expand } from './rule-addresses.js';
-import { decodeRule, encodeChecked, printRule, sameRule } from './rule-bytes.js';
+import { decodeRule, encodeChecked, printRule, ruleKey } from './rule-bytes.js';
 import { RuleParser } from './rule-parser.js';
 import { bare, splitWords } from './rule-words.js';
 import type { Chain, Table } from './table.js';
@@ -94,7 +94,7 @@ class Saver {
       const reason = error instanceof Error ? error.message : String(error);
       this.#refuse(what, `its text ${quoted(text)} is refused in table ${name} (${reason})`);
     }
-    if (back === undefined || !sameRule(back, rule)) {
+    if (back === undefined || ruleKey(back) !== ruleKey(rule)) {
       this.#refuse(what, `its text ${quoted(text)} says something else`);
     }
     return text;

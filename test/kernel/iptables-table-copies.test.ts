@@ -3,7 +3,8 @@
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { Rule, RuleInit } from '../../src/iptables/rule.js';
+import { Rule, type RuleInit } from '../../src/iptables/rule.js';
+import { formatRule, sameRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
 import { copiers } from '../support/rule-copies.js';
@@ -71,6 +72,54 @@ test('a copy with another target keeps what it matches', async () => {
       const [rule] = await rulesOf(ipt);
       assert.is(String(rule), `-s ${address[family]} -p tcp -m tcp --dport 80 -j ACCEPT`, way);
       assert.equal(rule!.counters, { packets: 3n, bytes: 4n });
+    }
+  }
+});
+
+/** Objects that have a rule's prototype and not its fields: they say nothing, and nothing matches everything. */
+const hollow: Record<string, (rule: Rule) => unknown> = {
+  'a rule behind it': (rule) => Object.create(rule),
+  'its prototype alone': () => Object.create(Rule.prototype),
+  'its prototype and a target': () =>
+    Object.assign(Object.create(Rule.prototype), { target: { name: 'DROP' } }),
+  'a copy without its matches': ({ matches: _, ...rest }) =>
+    Object.assign(Object.create(Rule.prototype), rest),
+  'a copy without its counters': ({ counters: _, ...rest }) =>
+    Object.assign(Object.create(Rule.prototype), rest),
+  'a copy behind it': (rule) => Object.create(Object.assign(Object.create(Rule.prototype), rule)),
+  'a proxy of the prototype': () => new Proxy(Object.create(Rule.prototype) as object, {}),
+};
+
+test('what only has the prototype of a rule is no rule', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, table(family), '-c');
+    const before = saved(family, { counters: true });
+    for (const [way, make] of Object.entries(hollow)) {
+      await ipt.edit('filter', (t) => {
+        const input = t.chain('INPUT');
+        const given = make(input.rules[0]!) as RuleInit;
+        for (const call of [
+          () => input.append(given),
+          () => input.appendAll([given]),
+          () => input.insert(given),
+          () => input.replace(0, given),
+          () => input.delete(given),
+          () => input.has(given),
+          () => input.indexOf(given),
+          () => formatRule(given),
+          () => sameRule(given, input.rules[0]!),
+        ]) {
+          assert.throws(
+            call,
+            (error: Error) =>
+              error instanceof TypeError &&
+              /: expected a rule, or a whole copy of one/.test(error.message),
+          );
+        }
+      });
+      assert.is(saved(family, { counters: true }), before, way);
     }
   }
 });

@@ -4,8 +4,8 @@
 import { splitEntry } from '../../src/iptables/entry.js';
 import { extensions } from '../../src/iptables/extensions/index.js';
 import type { Family, Rule, RuleInit } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, ruleKey, sameRule } from '../../src/iptables/rule-bytes.js';
-import { parseRules } from '../../src/iptables/rule-text.js';
+import { decodeRule, encodeRule, ruleKey } from '../../src/iptables/rule-bytes.js';
+import { parseRules, sameRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/iptables-oracle.js';
 import { ruleCorpus } from '../support/rule-corpus.js';

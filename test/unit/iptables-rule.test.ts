@@ -2,8 +2,8 @@
 import { splitEntry } from '../../src/iptables/entry.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule.js';
 import { Rule } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, hex, sameRule } from '../../src/iptables/rule-bytes.js';
-import { formatRule, parseRule, parseRules } from '../../src/iptables/rule-text.js';
+import { decodeRule, encodeRule, hex } from '../../src/iptables/rule-bytes.js';
+import { formatRule, parseRule, parseRules, sameRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables rule');
@@ -359,6 +359,78 @@ test('text: the family is found', () => {
     formatRule({ target: { name: 'REJECT' } }),
     '-j REJECT --reject-with icmp-port-unreachable',
   );
+});
+
+test('an IPv4-mapped address in a typed rule of IPv4 is the IPv4 address', async () => {
+  const ofIpv4 = (rule: RuleInit) => formatRule(rule, { family: 'ipv4' });
+  for (const [src, text] of [
+    ['::ffff:10.0.0.1', '-s 10.0.0.1/32'],
+    ['::FFFF:0a00:0001', '-s 10.0.0.1/32'],
+    ['0:0:0:0:0:ffff:10.0.0.1', '-s 10.0.0.1/32'],
+    ['::ffff:10.1.2.3/104', '-s 10.0.0.0/8'],
+    ['::ffff:10.1.2.3/128', '-s 10.1.2.3/32'],
+  ] as const) {
+    assert.is(ofIpv4({ src }), text);
+    assert.is(ofIpv4({ dst: { not: src } }), text.replace('-s', '! -d'));
+  }
+  assert.is(ofIpv4({ src: '::ffff:0:0/96' }), '');
+  const ctorigsrc = '::ffff:10.0.0.0/104';
+  assert.is(
+    ofIpv4({ matches: [{ name: 'conntrack', ctorigsrc }] }),
+    '-m conntrack --ctorigsrc 10.0.0.0/8',
+  );
+  const srcRange = { from: '::ffff:10.0.0.1', to: '10.0.0.9' };
+  assert.is(
+    ofIpv4({ matches: [{ name: 'iprange', srcRange }] }),
+    '-m iprange --src-range 10.0.0.1-10.0.0.9',
+  );
+  // More than IPv4, a prefix of which nobody knows the family, other masks, other addresses, scopes.
+  for (const src of [
+    '::ffff:10.0.0.1/95',
+    '::ffff:10.0.0.1/32',
+    '::ffff:10.0.0.1/255.0.0.0',
+    '::10.0.0.1',
+    '::ffff:10.0.0.1%eth0',
+    'fd00::1',
+  ]) {
+    await throws(RangeError, /rule\.src: expected an IPv4 address or network/, () =>
+      ofIpv4({ src }),
+    );
+  }
+  // In a rule of IPv6 it is what it says, and text is what iptables takes.
+  const rule = { src: '::ffff:10.0.0.1' };
+  assert.is(formatRule(rule, { family: 'ipv6' }), '-s ::ffff:10.0.0.1/128');
+  await throws(RangeError, /expected an IPv4 address/, () => parseRule('-s ::ffff:10.0.0.1'));
+});
+
+test('sameRule takes copies and what was made by hand', async () => {
+  for (const [family, src, other] of [
+    ['ipv4', '10.0.0.0/8', 'fd00::/8'],
+    ['ipv6', 'fd00::/8', '10.0.0.0/8'],
+  ] as const) {
+    const init: RuleInit = { src, target: { name: 'goto', chain: 'x' } };
+    const rule = decodeRule(encodeRule(init, { family }), { family });
+    const bare = decodeRule(encodeRule({}, { family }), { family });
+    for (const same of [init, { ...rule }, { ...init, counters: { packets: 1n, bytes: 2n } }]) {
+      assert.ok(sameRule(same, rule) && sameRule(rule, same) && sameRule(same, init));
+    }
+    assert.ok(sameRule({}, bare) && sameRule(bare, {}));
+    for (const [what, no] of Object.entries({
+      address: { ...init, src: other },
+      jump: { ...init, target: { name: 'jump', chain: 'x' } } as RuleInit,
+      more: { ...init, protocol: 'tcp' },
+      less: { target: init.target },
+    })) {
+      assert.not(sameRule(no as RuleInit, rule) || sameRule(rule, no as RuleInit), what);
+    }
+    await throws(RangeError, /^b\.src: /, () => sameRule(rule, { src: 'x' }));
+    await throws(RangeError, /^a\.src: /, () => sameRule({ src: 'x' }, {}));
+  }
+  for (const bad of [null, undefined, 7, '-j DROP', []]) {
+    const given = bad as unknown as RuleInit;
+    await throws(TypeError, /^a: expected a rule/, () => sameRule(given, {}));
+    await throws(TypeError, /^b: expected a rule/, () => sameRule({}, given));
+  }
 });
 
 test('state is conntrack with an alias', () => {

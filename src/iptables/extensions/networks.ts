@@ -8,6 +8,7 @@ import {
   parseAddress,
   parseMask,
   prefixMask,
+  unmapped,
 } from '../ip-text.js';
 import type { Codec, Place, Store, ValueType } from './define.js';
 import { refused } from './define.js';
@@ -20,7 +21,8 @@ import { notAddress } from './values.js';
  */
 export type Network = string;
 
-function parse(text: string, cx: Codec): { address: Uint8Array; mask: Uint8Array } | undefined {
+function parse(given: string, cx: Codec): { address: Uint8Array; mask: Uint8Array } | undefined {
+  const text = cx.family === 'ipv4' ? unmapped(given) : given;
   const cut = text.indexOf('/');
   const address = parseAddress(cut < 0 ? text : text.slice(0, cut), cx.family);
   // Without a mask iptables fills the whole union, in IPv4 too.

@@ -14,6 +14,7 @@ import {
   parseIpv6,
   parseMask,
   prefixMask,
+  unmapped,
   wholeNumber,
 } from '../ip-text.js';
 import { bare, quote } from '../rule-words.js';
@@ -372,7 +373,8 @@ export interface Network {
 }
 
 /** `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.255.0` of one family; host bits are cut. */
-export function parseNetwork(text: string, family: Family): Network | undefined {
+export function parseNetwork(given: string, family: Family): Network | undefined {
+  const text = family === 'ipv4' ? unmapped(given) : given;
   const cut = text.indexOf('/');
   const address = parseAddress(cut < 0 ? text : text.slice(0, cut), family);
   const full = prefixMask(family === 'ipv4' ? 32 : 128, family);
@@ -395,7 +397,7 @@ export const address: ValueType<string> = {
   arity: 1,
   check(value, at) {
     if (typeof value !== 'string') throw badType(at.path, 'a string', value);
-    const bytes = parseAddress(value, at.family);
+    const bytes = parseAddress(at.family === 'ipv4' ? unmapped(value) : value, at.family);
     if (bytes === undefined) throw notAddress(value, at, 'address');
     return formatAddress(bytes);
   },
