@@ -97,10 +97,16 @@ test('what is not there is undefined, in its place among others', async () => {
 });
 
 test('a tuple names the flow that has it, in whichever direction that is', async () => {
-  const flow = flows.find(({ protocol, nat, zone }) => protocol === 'udp' && !nat && zone === 0)!;
-  const { packets, bytes, ...reply } = flow.reply;
-  const found = await conntrack.get({ protocol: 'udp', orig: reply });
-  assert.is(found && identity(found), identity(flow));
+  // A zone of the reply alone belongs to a direction: such a flow is found by `reply` only.
+  const udp = flows.filter(
+    ({ protocol, zone, reply }) => protocol === 'udp' && zone === 0 && reply.zone === undefined,
+  );
+  assert.ok(udp.length > 50);
+  for (const flow of udp) {
+    const { packets, bytes, ...reply } = flow.reply;
+    const found = await conntrack.get({ protocol: 'udp', orig: reply });
+    assert.is(found && identity(found), identity(flow));
+  }
 });
 
 test('translated flows of real traffic by what either side sees of them', async () => {
