@@ -111,10 +111,13 @@ test('IPv4 addresses and ports of TCP and UDP are given to the kernel, on both s
   });
   const byOrig = await check({ protocol: 'udp', orig: side(orig) });
   assert.equal(byOrig.stats.kernelFilter, ['family', 'orig']);
-  assert.is(byOrig.stats.messages, 1);
+  // The kernel sends nothing else. (Some tuples are in another zone too.)
+  const alone = (dumped: typeof byOrig) => [dumped.stats.rejected, dumped.stats.messages];
+  assert.ok(byOrig.length > 0 && byOrig.length <= 2);
+  assert.equal(alone(byOrig), [0, byOrig.length]);
   const byReply = await check({ protocol: 'udp', reply: side(reply) });
   assert.ok(byReply.stats.kernelFilter.includes('reply'));
-  assert.is(byReply.stats.messages, 1);
+  assert.equal(alone(byReply), [0, byOrig.length]);
 });
 
 test('ports of SCTP, UDPLITE and GRE, which the kernel does not compare', async () => {
