@@ -70,8 +70,9 @@ export function parseIpv6(text: string): Uint8Array | undefined {
 }
 
 /**
- * The address or network of a rule of IPv4, typed: `::ffff:10.0.0.1` is 10.0.0.1, as which a server of both families
- * reports it. Anything else stays as it is. (In a rule of IPv6 it is what it says: it matches such packets.)
+ * The IPv4 address or network of an IPv4-mapped one: a server of both families reports 10.0.0.1 as
+ * `::ffff:10.0.0.1`. Anything else stays as it is. It is for rules of IPv4 only: in a rule of IPv6 the address
+ * matches packets that carry it.
  */
 export function unmapped(text: string): string {
   if (!text.includes(':')) return text;
@@ -81,7 +82,7 @@ export function unmapped(text: string): string {
   if (bytes === undefined || !isMapped) return text;
   const address = formatAddress(bytes.subarray(12));
   if (cut < 0) return address;
-  // Less than 96 bits are more than IPv4, and a mask of IPv4 is not what stands behind an address of IPv6.
+  // A prefix of less than 96 bits holds more than IPv4. A mask of IPv4 does not belong to an address of IPv6.
   const length = wholeNumber(text.slice(cut + 1), 128);
   return length === undefined || length < 96 ? text : `${address}/${length - 96}`;
 }

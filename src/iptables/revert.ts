@@ -121,7 +121,7 @@ export function undoRules(
   for (const index of [...absent].sort((a, b) => a - b)) {
     let behind: Link | undefined;
     for (let i = index - 1; i >= 0 && behind === undefined; i--) {
-      behind = rules.that(i) ?? rules.lastNewcomer(before[i]!);
+      behind = rules.standing(i) ?? rules.lastNewcomer(before[i]!);
     }
     rules.insert({ key: before[index]!, was: index, now: undefined }, behind);
   }
@@ -156,7 +156,8 @@ class Sequence {
     else this.#known[rule.was] = link;
   }
 
-  that(was: number): Link | undefined {
+  /** The rule that stood there before the edit. */
+  standing(was: number): Link | undefined {
     return this.#known[was];
   }
 

@@ -58,8 +58,8 @@ export function ruleShapes(): Rule[] {
 export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule {
   if (Rule.isRule(given)) return given;
   if (!(given instanceof Rule)) return takeRule(given, path);
-  // A copy that took over the prototype (lodash): its own fields are what it says. One without the fields that every
-  // rule has says nothing, and would match everything.
+  // A copy that took over the prototype (lodash) says what its own fields say. Without the fields that every rule has
+  // it is no copy: it would match everything.
   const isCopy =
     Object.getPrototypeOf(given) === Rule.prototype &&
     Object.hasOwn(given, 'matches') &&

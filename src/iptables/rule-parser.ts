@@ -146,8 +146,9 @@ function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
   return meanings;
 }
 
-// The last parser, and what the last rules were made of, for their shapes: V8 drops the code that it has made for
-// a kind of object together with the last such object. Of addresses there may be a million: they are not kept.
+// The last parser and the parts of the last rules are kept for their shapes: V8 drops the code that it has made for
+// a kind of object together with the last such object. A rule may have a million addresses: of these only the last
+// parser keeps its own.
 type Shapes = Pick<RuleSpec, 'base' | 'checked'> & { matches: unknown; target: unknown };
 const keptRules = 64;
 const kept: { last?: RuleParser; next: number; rules: Shapes[] } = { next: 0, rules: [] };
@@ -348,6 +349,7 @@ export class RuleParser {
       const each = this.#matches[i]!;
       if ('named' in each && ownerOf(each.named) === owner) return each;
     }
+    // An option has a meaning only after its match was loaded: none of the later ones is it.
     return this.#matches[0] as Loaded;
   }
 

@@ -127,7 +127,7 @@ function wholeRule(given: RuleInit, path: string, family: Family, other: Rule | 
 
 /**
  * Do two rules say the same? Counters do not count. Copies of rules and rules that were made by hand are taken as
- * well: they are of the family of the other one, where that is known and takes them.
+ * well. Such a rule has the family of a rule that was read, if that family takes it, else the one of its addresses.
  * @throws {TypeError | RangeError} for what is no rule, with the path of the field (from `a` or `b`)
  */
 export function sameRule(a: Rule | RuleInit, b: Rule | RuleInit): boolean {
