@@ -65,14 +65,14 @@ TEST(kept_each_part_is_asked_for_and_missed) {
     CHECK(asked.to_read());
     Row row{};
     row.presence = all;
-    CHECK_EQUAL(missing_of(asked, row).code, 0);
+    CHECK_EQUAL(missing_of(asked, &row).code, 0);
     row.presence = all & ~one.needs;
-    const Missing missing = missing_of(asked, row);
+    const Missing missing = missing_of(asked, &row);
     CHECK_EQUAL(missing.code, one.code);
     CHECK(std::string_view(missing.text).starts_with(one.names));
     // Nothing else decides.
     row.presence = one.needs;
-    CHECK_EQUAL(missing_of(asked, row).code, 0);
+    CHECK_EQUAL(missing_of(asked, &row).code, 0);
   }
 }
 
@@ -95,12 +95,12 @@ TEST(kept_a_timeout_that_a_kernel_cut_is_missed) {
   row.presence = has::timeout;
   // Some seconds may have passed by then.
   row.timeout = 3'000'000 - 60;
-  CHECK_EQUAL(missing_of(asked, row).code, 0);
+  CHECK_EQUAL(missing_of(asked, &row).code, 0);
   row.timeout--;
-  CHECK_EQUAL(missing_of(asked, row).code, EOPNOTSUPP);
+  CHECK_EQUAL(missing_of(asked, &row).code, EOPNOTSUPP);
   // An offloaded flow tells none.
   row.presence = 0;
-  CHECK_EQUAL(missing_of(asked, row).code, 0);
+  CHECK_EQUAL(missing_of(asked, &row).code, 0);
 }
 
 TEST(kept_data_of_a_helper) {
@@ -116,7 +116,7 @@ TEST(kept_data_of_a_helper) {
     const auto payload = message.payload();
     Row row{};
     CHECK(test::parse(payload, row));
-    CHECK_EQUAL(missing_of(asked, row).code, with ? 0 : EOPNOTSUPP);
+    CHECK_EQUAL(missing_of(asked, &row).code, with ? 0 : EOPNOTSUPP);
   }
 }
 

@@ -297,13 +297,15 @@ Bytes flows_with_a_long_timeout(std::initializer_list<std::uint8_t> lasts) {
 struct Written {
   std::vector<int> codes;
   std::vector<std::optional<std::uint32_t>> ids;  // that deletions named
+  std::vector<std::pair<std::uint32_t, std::string>> texts;
 };
 Written write(FakeTable& table, WriteVerb verb, std::initializer_list<std::uint8_t> lasts) {
   Scripted scripted(table);
   Bytes packed = flows_with_a_long_timeout(lasts);
   auto done = write_flows(scripted.socket, nullptr, verb, packed);
   CHECK(done.ok());
-  return {done.ok() ? done->codes : std::vector<int>{}, table.deleted_ids};
+  if (!done.ok()) return {};
+  return {std::move(done->codes), table.deleted_ids, std::move(done->texts)};
 }
 
 // The table makes what it is asked for, with the ids 7, 8, …
@@ -381,7 +383,9 @@ TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
   FakeTable blind;
   blind.before = makes_flows(blind);
   blind.garble_one = noise;
-  CHECK(write(blind, WriteVerb::kCreate, {2}).codes == std::vector<int>{EBADMSG});
+  const auto unseen = write(blind, WriteVerb::kCreate, {2});
+  CHECK(unseen.codes == std::vector<int>{EBADMSG});
+  CHECK(unseen.texts.size() == 1 && unseen.texts[0].second.starts_with("written, but "));
   CHECK_EQUAL(blind.flows.size(), 1U);
   // By filter: what cannot be read is left alone, and counted.
   Columns columns;

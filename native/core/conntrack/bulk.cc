@@ -244,8 +244,7 @@ class UpdateSink final : public ChunkSink {
   bool look_again() {
     auto done = read_flows(
         exchange_, reader_, batch_, TupleVerb::kGet, tuples_, [&](std::size_t, const Row* row) {
-          const Missing missing = row == nullptr ? Missing{EBADMSG, "malformed answer"}
-                                                 : missing_of(change_.asked(), *row);
+          const Missing missing = missing_of(change_.asked(), row);
           if (missing.code == 0) return;
           stats.done--;
           refuse(missing.code, missing.text);

@@ -27,12 +27,17 @@ class OneChange {
     for (int attempt = 1;; attempt++) {
       std::uint32_t status = 0;
       if (reads) {
-        auto meant = read([&](const Row& row) {
-          status = row.status;
-          return is_meant(tuple_, row);
+        bool broken = false;
+        bool meant = false;
+        auto found = read([&](const Row* row) {
+          broken = row == nullptr;
+          if (broken) return;
+          status = row->status;
+          meant = is_meant(tuple_, *row);
         });
-        if (!meant) return meant.error();
-        if (!*meant) return false;
+        if (!found) return found.error();
+        if (broken) return fail(EBADMSG, kOperation, "malformed answer");
+        if (!meant) return false;
       }
       int code = 0;
       std::string text;
@@ -47,18 +52,17 @@ class OneChange {
   }
 
  private:
-  // Whether there is such a flow for which `wanted` is true.
-  template <typename Wanted>
-  Result<bool> read(const Wanted& wanted) {
+  // `each` has the flow, nullptr where the answer cannot be read, and is not called where there is
+  // no such flow.
+  template <typename Each>
+  Result<bool> read(const Each& each) {
     bool found = false;
-    bool broken = false;
     auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, {&tuple_, 1},
                            [&](std::size_t, const Row* row) {
-                             broken = row == nullptr;
-                             found = row != nullptr && wanted(*row);
+                             found = true;
+                             each(row);
                            });
     if (!done) return done.error();
-    if (broken) return fail(EBADMSG, kOperation, "malformed answer");
     return found;
   }
 
@@ -77,10 +81,7 @@ class OneChange {
   Result<bool> was_kept() {
     if (!change_.asked().to_read()) return true;
     Missing missing;
-    auto found = read([&](const Row& row) {
-      missing = missing_of(change_.asked(), row);
-      return true;
-    });
+    auto found = read([&](const Row* row) { missing = missing_of(change_.asked(), row); });
     if (!found) return found;
     if (missing.code != 0) return fail(missing.code, kOperation, missing.text);
     return true;

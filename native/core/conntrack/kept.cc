@@ -99,7 +99,11 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
   return asked;
 }
 
-Missing missing_of(const Asked& asked, const Row& row) {
+Missing missing_of(const Asked& asked, const Row* read) {
+  if (read == nullptr) {
+    return {EBADMSG, "written, but the answer that tells what was kept of it is malformed"};
+  }
+  const Row& row = *read;
   if (asked.labels && !row.have(has::labels)) {
     return {ENOSPC, "labels: no rule in the namespace makes room for them"};
   }

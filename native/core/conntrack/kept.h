@@ -37,11 +37,12 @@ struct Asked {
 Asked asked_of(std::span<const std::uint8_t> fields);
 
 // The first of these that a flow does not have, as an errno and a text; code 0: it has them all.
+// `row` is nullptr where the answer cannot be read: then nobody knows.
 struct Missing {
   int code = 0;
   const char* text = "";
 };
-Missing missing_of(const Asked& asked, const Row& row);
+Missing missing_of(const Asked& asked, const Row* row);
 
 // IP_CT_TCP_FLAG_WINDOW_SCALE (linux/netfilter/nf_conntrack_tcp.h).
 inline constexpr std::uint8_t kWindowScale = 1;

@@ -193,13 +193,11 @@ class Writing {
     std::vector<Doubtful> undone;
     auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, tuples,
                            [&](std::size_t i, const Row* row) {
-                             if (row == nullptr) {
-                               outcome_.refuse(read[i].index, EBADMSG, "malformed answer");
-                               return;
-                             }
-                             const Missing missing = missing_of(read[i].asked, *row);
+                             const Missing missing = missing_of(read[i].asked, row);
                              if (missing.code == 0) return;
                              outcome_.refuse(read[i].index, missing.code, missing.text);
+                             // Right or not: what nobody could look at stays.
+                             if (row == nullptr) return;
                              read[i].tuple.id = row->id;
                              read[i].tuple.flags |= kTupleHasId;
                              undone.push_back(read[i]);
