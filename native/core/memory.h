@@ -1,4 +1,4 @@
-// Memory of batches, zeroed. What is large comes straight from the kernel: pages cost nothing until
+// Memory of batches and tables, zeroed. What is large comes straight from the kernel: pages cost nothing until
 // they are touched, growing moves page tables and not bytes, and what is handed to JavaScript is
 // returned to the system at once. What is small, as for a single event, comes from the heap:
 // mapping and unmapping a page costs more than all else that an event takes, and stops the other
@@ -21,12 +21,12 @@ inline constexpr std::size_t round_to_page(std::size_t size) {
   return (size + kPage - 1) & ~(kPage - 1);
 }
 
-class Mapping {
+class Memory {
  public:
-  Mapping() = default;
-  Mapping(Mapping&& other) noexcept
+  Memory() = default;
+  Memory(Memory&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  Mapping& operator=(Mapping&& other) noexcept {
+  Memory& operator=(Memory&& other) noexcept {
     if (this != &other) {
       reset();
       data_ = std::exchange(other.data_, nullptr);
@@ -34,9 +34,9 @@ class Mapping {
     }
     return *this;
   }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { reset(); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { reset(); }
 
   // Keeps what is there as far as it fits. False when the system has no memory: then nothing has
   // changed.
@@ -93,26 +93,26 @@ class Mapping {
 class GrowBuffer {
  public:
   bool append(const void* data, std::size_t size) {
-    if (used_ + size > mapping_.size()) {
-      const std::size_t doubled = mapping_.size() * 2;
-      if (!mapping_.resize(used_ + size > doubled ? used_ + size : doubled)) return false;
+    if (used_ + size > memory_.size()) {
+      const std::size_t doubled = memory_.size() * 2;
+      if (!memory_.resize(used_ + size > doubled ? used_ + size : doubled)) return false;
     }
-    if (size > 0) std::memcpy(mapping_.data() + used_, data, size);
+    if (size > 0) std::memcpy(memory_.data() + used_, data, size);
     used_ += size;
     return true;
   }
-  std::uint8_t* data() const { return mapping_.data(); }
+  std::uint8_t* data() const { return memory_.data(); }
   std::size_t size() const { return used_; }
   void truncate(std::size_t size) { used_ = size; }
   // Hands the memory over, without the pages behind its end.
-  Mapping take() {
-    mapping_.resize(used_);
+  Memory take() {
+    memory_.resize(used_);
     used_ = 0;
-    return std::move(mapping_);
+    return std::move(memory_);
   }
 
  private:
-  Mapping mapping_;
+  Memory memory_;
   std::size_t used_ = 0;
 };
 

@@ -26,20 +26,20 @@ const char* kind_name(ErrorKind kind) {
   return "netlink";
 }
 
-std::atomic<std::size_t> mapped_bytes{0};
+std::atomic<std::size_t> held_bytes{0};
 
 // What an ArrayBuffer holds: gone when the garbage collector has found the buffer unused.
-struct Mapped {
-  explicit Mapped(std::shared_ptr<Mapping> what) : mapping(std::move(what)) {
-    mapped_bytes += mapping->size();
+struct Held {
+  explicit Held(std::shared_ptr<Memory> what) : memory(std::move(what)) {
+    held_bytes += memory->size();
   }
-  Mapped(const Mapped&) = delete;
-  Mapped& operator=(const Mapped&) = delete;
-  ~Mapped() { mapped_bytes -= mapping->size(); }
-  std::shared_ptr<Mapping> mapping;
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() { held_bytes -= memory->size(); }
+  std::shared_ptr<Memory> memory;
 };
 
-void unmap(napi_env, void*, void* hint) { delete static_cast<Mapped*>(hint); }
+void release(napi_env, void*, void* hint) { delete static_cast<Held*>(hint); }
 
 Napi::Value number(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
@@ -69,14 +69,14 @@ Napi::Value to_failure(Napi::Env env, const Error& error) {
 
 void throw_failure(Napi::Env env, const Error& error) { napi_throw(env, to_failure(env, error)); }
 
-Napi::Value to_array_buffer(Napi::Env env, Mapping mapping, std::size_t size) {
+Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size) {
   if (size == 0) return env.Undefined();
-  auto held = std::make_shared<Mapping>(std::move(mapping));
+  auto held = std::make_shared<Memory>(std::move(memory));
   napi_value buffer = nullptr;
   if (!external_memory_forbidden()) {
-    auto* box = new Mapped(held);
+    auto* box = new Held(held);
     const napi_status status =
-        napi_create_external_arraybuffer(env, held->data(), size, unmap, box, &buffer);
+        napi_create_external_arraybuffer(env, held->data(), size, release, box, &buffer);
     if (status == napi_ok) return {env, buffer};
     // Node calls the finalizer of some failures (too large a buffer), at once or later. `held`
     // keeps the memory for the copy; the box is ours only where nothing was tried.
@@ -101,7 +101,7 @@ Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values) 
   return {env, array};
 }
 
-std::size_t bytes_held_by_buffers() { return mapped_bytes; }
+std::size_t bytes_held_by_buffers() { return held_bytes; }
 
 void ask_for_collection(Napi::Env env) {
   // V8 begins to mark when external memory passes a limit, which starts at 64 MiB.

@@ -77,7 +77,7 @@ class Decoder {
                                    columns_.extra_index().size(),
                                    columns_.extra_bytes().size()};
     write(sizes, sizeof sizes);
-    const nf::Mapping arena = columns_.take_arena();
+    const nf::Memory arena = columns_.take_arena();
     write(arena.data(), sizes[3]);
     write(columns_.addresses().data(), sizes[4]);
     write(columns_.extra_index().data(), sizes[5]);

@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Snapshot& table = intact((data[0] & 1) != 0);
   const Layout& layout = table.layout();
   const std::size_t cut = data[1] + std::size_t{256} * data[2];
-  nf::Mapping memory;
+  nf::Memory memory;
   if (!memory.resize(table.size())) return 0;
   std::memcpy(memory.data(), &table.header(), table.size());
   for (std::size_t i = 3; i < size && i - 3 < table.size(); i++) memory.data()[i - 3] ^= data[i];

@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!table.ok()) return 0;
   walk(*table);
   // What was read comes back from JavaScript as it was, and is taken.
-  nf::Mapping copy;
+  nf::Memory copy;
   const std::size_t whole = table->size();
   if (!copy.resize(whole)) return 0;
   std::memcpy(copy.data(), &table->header(), whole);

@@ -150,7 +150,7 @@ void test_adopt(const Layout& layout) {
   const Bytes intact(base, base + table->size());
   const auto adopt = [](const Layout& family, std::string_view name, const Bytes& bytes,
                         Snapshot& out) {
-    Mapping memory;
+    Memory memory;
     if (bytes.empty() || !memory.resize(bytes.size())) return false;
     std::memcpy(memory.data(), bytes.data(), bytes.size());
     return Snapshot::adopt(family, name, std::move(memory), bytes.size(), out) == nullptr;

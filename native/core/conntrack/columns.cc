@@ -87,7 +87,7 @@ int write_row(const Row& row, const std::uint32_t (&address)[kSides], std::uint8
 }  // namespace
 
 bool Columns::move_to(std::size_t capacity) {
-  Mapping next;
+  Memory next;
   if (!next.resize(capacity * bytes_before(Column::count))) return false;
   for (std::size_t i = 0; i < kColumnCount && size_ > 0; i++) {
     const auto column = static_cast<Column>(i);

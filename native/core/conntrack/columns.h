@@ -74,7 +74,7 @@ class Columns {
   // Takes the last row away again.
   void pop();
 
-  Mapping take_arena() { return std::move(arena_); }
+  Memory take_arena() { return std::move(arena_); }
   GrowBuffer& addresses() { return addresses_; }
   GrowBuffer& extra_index() { return extra_index_; }
   GrowBuffer& extra_bytes() { return extra_; }
@@ -96,7 +96,7 @@ class Columns {
   bool write_aside(const Row& row, std::size_t at_row, std::uint32_t (&index)[kSides]);
   bool write_extra(const Row& row, std::size_t at_row);
 
-  Mapping arena_;
+  Memory arena_;
   GrowBuffer addresses_;    // 16 bytes each; an address column of an IPv6 row is an index into it
   GrowBuffer extra_index_;  // {u32 row, u32 offset into extra_}, ascending rows
   GrowBuffer extra_;        // per row: attributes as the kernel sent them, then a u32 0

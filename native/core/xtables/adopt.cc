@@ -13,7 +13,7 @@ bool fits(std::size_t size, std::size_t at, std::size_t count, std::size_t each)
 
 }  // namespace
 
-const char* Snapshot::adopt(const Layout& layout, std::string_view table, Mapping memory,
+const char* Snapshot::adopt(const Layout& layout, std::string_view table, Memory memory,
                             std::size_t size, Snapshot& out) {
   if (size < sizeof(SnapshotHeader) || size > memory.size()) return "cut short";
   Snapshot snapshot;

@@ -33,7 +33,7 @@ struct CommitOutcome {
 // What the plan was made on, as it was read: the bytes of a snapshot. May be empty, then the table
 // is read again.
 struct SeenTable {
-  Mapping memory;
+  Memory memory;
   std::size_t size = 0;
 };
 

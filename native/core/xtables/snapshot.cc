@@ -463,7 +463,7 @@ class SnapshotReader {
 
   const Layout& layout_;
   const std::string& table_;
-  Mapping memory_;
+  Memory memory_;
   std::size_t request_ = 0;  // offset of the request for the entries in memory_
   std::size_t blob_ = 0;     // offset of the kernel's entries in memory_
   ipt_getinfo info_{};

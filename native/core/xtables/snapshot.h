@@ -107,16 +107,16 @@ class Snapshot {
 
   // Takes a registered table's snapshot that was out of sight: `size` bytes of `memory`. Null, or
   // why it cannot be used; everything that is read of it later has been checked, its hash too.
-  static const char* adopt(const Layout& layout, std::string_view table, Mapping memory,
+  static const char* adopt(const Layout& layout, std::string_view table, Memory memory,
                            std::size_t size, Snapshot& out);
 
   // The memory, to hand it on; the snapshot is empty afterwards.
-  Mapping take() { return std::move(memory_); }
+  Memory take() { return std::move(memory_); }
   std::size_t size() const { return header().size; }
 
  private:
   friend class SnapshotReader;
-  Mapping memory_;
+  Memory memory_;
   const Layout* layout_ = nullptr;
 };
 
