@@ -23,7 +23,7 @@ const late = {
   'iptables/head-read.ts': ['emptyHead', 'readHead'],
   'iptables/restore.ts': ['restoreText'],
   'iptables/revert.ts': ['undoEdit'],
-  'iptables/rule-bytes.ts': ['headHoldsMore', 'jsonForm', 'printRule'],
+  'iptables/rule-bytes.ts': ['headHoldsMore', 'jsonForm', 'printRule', 'readCopy'],
   'iptables/rule-check.ts': ['takeRule'],
   'iptables/rule-text.ts': ['formatRule', 'parseRule', 'parseRules', 'sameRule'],
   'iptables/save.ts': ['saveTable'],

@@ -15,9 +15,11 @@ import {
 import type { Typed } from './extensions/codec.js';
 import { print, writeFields } from './extensions/codec.js';
 import type { Kind } from './extensions/define.js';
+import { isNot } from './extensions/define.js';
 import type { HostNames, SetNames } from './host-names.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
+import { parseIpv6 } from './ip-text.js';
 import { Rule } from './rule.js';
 import type { CheckedRule } from './rule-check.js';
 import { checkRule, extensionFor, meaningOf, takeRule } from './rule-check.js';
@@ -132,6 +134,33 @@ export function encodeRule(given: RuleInit | Rule, options: EncodeOptions = {}):
   if (isRule && given.family === family) return given.raw;
   const checked = checkRule(given, { ...options, family });
   return encodeChecked(checked, { ...options, family });
+}
+
+/** The family of a typed rule: that of its addresses, else IPv4, if IPv4 takes it. */
+export function familyOf(rule: RuleInit, path = 'rule'): Family {
+  for (const given of [rule.src, rule.dst]) {
+    const text = isNot(given) ? given.not : given;
+    if (typeof text === 'string' && parseIpv6(text.split('/')[0]!) !== undefined) return 'ipv6';
+  }
+  try {
+    checkRule(rule, { family: 'ipv4', path });
+    return 'ipv4';
+  } catch (error) {
+    // icmp6, REJECT with icmp6-…, addresses inside matches: only IPv6 takes them.
+    try {
+      checkRule(rule, { family: 'ipv6', path });
+      return 'ipv6';
+    } catch {
+      throw error;
+    }
+  }
+}
+
+/** The rule that the fields of a copy say, as it would be read from a table. */
+export function readCopy(copy: RuleInit): Rule {
+  const init = givenRule(copy, 'rule');
+  const all = { family: familyOf(init) };
+  return decodeRule(encodeRule(init, all), all);
 }
 
 /** The bytes of a rule that checkRule() has let through with the same options. */

@@ -2,16 +2,15 @@
 // files of names. The words are rule-words.ts, their meaning rule-parser.ts, the bytes rule.ts.
 import { familyAt, optionsAt, stringAt } from '../checks.js';
 import { badType } from '../errors.js';
-import { isNot, refused } from './extensions/define.js';
+import { refused } from './extensions/define.js';
+import type { HostNames, SetNames } from './host-names.js';
 import { systemNames } from './host-names.js';
 import type { Family } from './ip-text.js';
-import { parseIpv6 } from './ip-text.js';
 import type { EncodeOptions, RuleInit } from './rule.js';
 import { Rule } from './rule.js';
 import type { ParsedRule } from './rule-addresses.js';
 import { expand } from './rule-addresses.js';
-import { decodeRule, encodeRule, givenRule, ruleKey } from './rule-bytes.js';
-import { checkRule } from './rule-check.js';
+import { decodeRule, encodeRule, familyOf, givenRule, ruleKey } from './rule-bytes.js';
 import type { ParseOptions } from './rule-parser.js';
 import { RuleParser } from './rule-parser.js';
 import { splitWords } from './rule-words.js';
@@ -29,8 +28,8 @@ function ruleOptions(given: unknown, names: ReadonlySet<string>): EncodeOptions 
   const fields = optionsAt(given, 'options', names);
   const checks: Record<string, (value: unknown, path: string) => unknown> = {
     family: familyAt,
-    names: objectAt,
-    sets: objectAt,
+    names: (value, path) => methodsAt(value, path, nameMethods),
+    sets: (value, path) => methodsAt(value, path, setMethods),
     maxRevision: functionAt,
     table: (value, path) => stringAt(value, path, maxTableBytes),
     isChain: functionAt,
@@ -48,8 +47,29 @@ const maxTableBytes = 31;
 /** It begins messages: longer ones nobody reads. */
 const maxPathBytes = 256;
 
-function objectAt(value: unknown, path: string): unknown {
+// As objects of all keys: one that is added to an interface and not here does not compile.
+const nameMethods = Object.keys({
+  protocolNumber: true,
+  protocolName: true,
+  servicePort: true,
+  userId: true,
+  groupId: true,
+  connlabel: true,
+  connlabelName: true,
+  realm: true,
+  realmName: true,
+  deviceGroup: true,
+  deviceGroupName: true,
+} satisfies Record<keyof HostNames, true>);
+const setMethods = Object.keys({ indexOf: true, nameOf: true } satisfies Record<
+  keyof SetNames,
+  true
+>);
+
+function methodsAt(value: unknown, path: string, methods: readonly string[]): unknown {
   if (typeof value !== 'object' || value === null) throw badType(path, 'an object', value);
+  for (const name of methods)
+    functionAt((value as Record<string, unknown>)[name], `${path}.${name}`);
   return value;
 }
 
@@ -98,25 +118,6 @@ export function formatRule(rule: RuleInit | Rule, options: EncodeOptions = {}): 
   // Through the bytes: what iptables would store is what is shown (60/minute becomes 1/sec).
   const all = { ...taken, family };
   return decodeRule(encodeRule(given, all), all).toString();
-}
-
-function familyOf(rule: RuleInit, path = 'rule'): Family {
-  for (const given of [rule.src, rule.dst]) {
-    const text = isNot(given) ? given.not : given;
-    if (typeof text === 'string' && parseIpv6(text.split('/')[0]!) !== undefined) return 'ipv6';
-  }
-  try {
-    checkRule(rule, { family: 'ipv4', path });
-    return 'ipv4';
-  } catch (error) {
-    // icmp6, REJECT with icmp6-…, addresses inside matches: only IPv6 takes them.
-    try {
-      checkRule(rule, { family: 'ipv6', path });
-      return 'ipv6';
-    } catch {
-      throw error;
-    }
-  }
 }
 
 /** A rule of that family, with the sets that another rule knows. */

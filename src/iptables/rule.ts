@@ -4,7 +4,7 @@ import type { Counters, RuleHead } from './entry.js';
 import { readCounters } from './entry.js';
 import { emptyHead, readHead } from './head-read.js';
 import type { Family } from './ip-text.js';
-import { headHoldsMore, jsonForm, printRule } from './rule-bytes.js';
+import { headHoldsMore, jsonForm, printRule, readCopy } from './rule-bytes.js';
 import { takeRule } from './rule-check.js';
 import type { RuleHome } from './rule-home.js';
 import type { ReadOptions } from './rule-read.js';
@@ -72,18 +72,24 @@ export class Rule implements RuleInit {
     return typeof value === 'object' && value !== null && #home in value;
   }
 
+  /** A copy that took over the prototype (lodash) has the fields only: what else a rule tells is made from them. */
+  static #whole(rule: Rule): Rule {
+    return #home in rule ? rule : readCopy(rule);
+  }
+
   get family(): Family {
-    return this.#home.options.family;
+    return Rule.#whole(this).#home.options.family;
   }
 
   /** The bytes of the rule. Never change them: they are what is written back. */
   get raw(): PortableEntry {
-    return this.#home.raw(this.#index);
+    const rule = Rule.#whole(this);
+    return rule.#home.raw(rule.#index);
   }
 
   /** @internal What its text and its bytes depend on. */
   get context(): ReadOptions {
-    return this.#home.options;
+    return Rule.#whole(this).#home.options;
   }
 
   /** The parts of this rule that stay raw or would not be written back as they are, and why. Mostly empty. */
@@ -123,7 +129,8 @@ export class Rule implements RuleInit {
 
   /** The text of the rule as iptables-save writes it, from the first option on. */
   toString(): string {
-    return printRule(this, this.matches, this.target, this.#home.options);
+    const rule = Rule.#whole(this);
+    return printRule(rule, rule.matches, rule.target, rule.#home.options);
   }
 
   /**

@@ -4,6 +4,7 @@ import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { Rule, type RuleInit } from '../../src/iptables/rule.js';
+import { encodeRule, hex } from '../../src/iptables/rule-bytes.js';
 import { formatRule, sameRule } from '../../src/iptables/rule-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
@@ -54,6 +55,26 @@ test('a rule is put back as its copy: the table stays what it is', async () => {
       });
       assert.is((await rulesOf(ipt)).length, length);
       assert.is(saved(family, { counters: true }), before, `${way}, all at once`);
+    }
+  }
+});
+
+test('a copy that took over the prototype tells what the rule tells', async () => {
+  for (const family of families) {
+    await using ipt = Iptables.open({ family });
+    reset();
+    load(family, table(family), '-c');
+    for (const rule of await rulesOf(ipt)) {
+      const copy: Rule = Object.assign(Object.create(Rule.prototype), rule);
+      assert.is(String(copy), String(rule));
+      assert.equal(copy.toJSON(), rule.toJSON());
+      assert.equal(copy.with(), rule.with());
+      assert.is(inspect(copy), inspect(rule));
+      assert.equal(copy.warnings, rule.warnings);
+      // Where nothing in it says of which family it is, it is one of IPv4.
+      if (copy.family === family)
+        assert.is(hex(copy.raw), hex(encodeRule({ ...rule }, { family })));
+      else assert.not.ok([rule.src, rule.dst].some((given) => given !== undefined));
     }
   }
 });
@@ -110,6 +131,9 @@ test('what only has the prototype of a rule is no rule', async () => {
           () => input.indexOf(given),
           () => formatRule(given),
           () => sameRule(given, input.rules[0]!),
+          () => String(given),
+          () => (given as Rule).family,
+          () => (given as Rule).raw,
         ]) {
           assert.throws(
             call,

@@ -254,6 +254,17 @@ test('options of rule texts: each of its own kind', async () => {
       await throws(Error, says, () => parseRules('-p tcp', options));
     }
   }
+  // An object that lacks one of the functions ends in the call, not in the middle of a rule.
+  for (const [field, whole] of Object.entries({ names: systemNames, sets })) {
+    for (const name of Object.keys(whole)) {
+      for (const lacking of [undefined, null, 'x']) {
+        const options = { [field]: { ...whole, [name]: lacking } } as never;
+        const says = new RegExp(`^options\\.${field}\\.${name}: expected a function, got `);
+        await throws(TypeError, says, () => parseRule('-p tcp', options));
+        await throws(TypeError, says, () => formatRule({ protocol: 'tcp' }, options));
+      }
+    }
+  }
   // As if it were left out: also where the default is not undefined.
   const options = { family: undefined, names: undefined } as never;
   assert.equal(parseRule('-p igmp --dst 10.0.0.1', options), parseRule('-p igmp -d 10.0.0.1'));
