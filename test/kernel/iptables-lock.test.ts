@@ -35,6 +35,8 @@ function isHeld(path = lock): boolean {
 async function holder(path = lock): Promise<Child> {
   const child = Child.start(['flock', '--no-fork', path, 'sh', '-c', 'echo held; exec cat']);
   await awaited(`a lock on ${path}`, child.line(/held/));
+  const name = () => readFileSync(`/proc/${child.pid}/comm`, 'utf8');
+  await until('the holder is called cat', () => name() === 'cat\n');
   return child;
 }
 
