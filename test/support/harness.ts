@@ -1,4 +1,5 @@
 // The only file that knows the test library. Tests say `suite(name)`, add cases, call `run()`.
+import { inspect } from 'node:util';
 import { suite as uvuSuite } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -35,6 +36,9 @@ export function suite(name: string): Suite {
         failed = true;
         // uvu prints only the message and its own diff: say where it happened as well.
         if (error instanceof Error) process.stderr.write(`\n[${name}] ${title}\n${error.stack}\n`);
+        if (error instanceof assert.Assertion && !error.details) {
+          process.stderr.write(`was: ${inspect(error.actual)}\n`);
+        }
         throw error;
       }
     });
