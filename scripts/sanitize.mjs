@@ -2,7 +2,7 @@
 // UndefinedBehaviorSanitizer, then under ThreadSanitizer: `node scripts/sanitize.mjs [asan|tsan]
 // [part of a path …]`. A finding fails, whatever the test that had it says.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,8 @@ for (const kind of chosen.length > 0 ? chosen : ['asan', 'tsan']) {
   process.stdout.write(`sanitize: building ${kind}\n`);
   const addon = buildSanitized(kind);
   const reports = mkdtempSync(join(tmpdir(), 'conntrack-sanitize-'));
+  // Tests start node as other users, which report too.
+  chmodSync(reports, 0o1777);
   const { node, env } = sanitizedNode(kind, addon, reports, false);
   const result = spawnSync(node, ['--import', 'tsx', 'test/run.ts', ...tests], {
     cwd: root,

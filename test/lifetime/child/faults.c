@@ -72,8 +72,12 @@ static enum owner owner_of_file(const char *file) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (strstr(file, names[i]) != NULL) return OURS;
   }
-  // What the library of C++ does it does for its caller.
-  return strstr(file, "libstdc++") != NULL || strstr(file, "shim-") != NULL ? LIBRARY : NODE;
+  // What these do they do for their caller: the library of C++, the runtimes of sanitizers.
+  static const char *const between[] = {"libstdc++", "shim-", "libasan", "libtsan"};
+  for (size_t i = 0; i < sizeof between / sizeof *between; i++) {
+    if (strstr(file, between[i]) != NULL) return LIBRARY;
+  }
+  return NODE;
 }
 
 // The segments that were asked for before: dladdr() searches all names of Node for each.
