@@ -88,7 +88,7 @@ test.when(needsRoot, 'entering a namespace without the right is EPERM at open', 
     try { Conntrack.open({ netns: ${JSON.stringify(netns.path)} }); } catch (error) {
       console.log(JSON.stringify({ code: error.code, message: error.message }));
     }`;
-  const argv = ['node', '--import', 'tsx', '--input-type=module', '-e', source];
+  const argv = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', source];
   const error = JSON.parse(run([...withoutCapabilities, ...argv])) as Record<string, string>;
   assert.is(error.code, 'EPERM');
   assert.match(String(error.message), /namespace.*EPERM.*CAP_SYS_ADMIN/);
