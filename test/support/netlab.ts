@@ -1,5 +1,6 @@
 // The laboratory of the kernel tests: a client, a NAT gateway and a server, each a namespace, joined
 // by veth, with IPv4 and IPv6. What netns.ts and traffic.ts have is exported from here as well.
+import { limitMs as waitLimitMs } from './awaited.js';
 import { Netns, veth } from './netns.js';
 import { Host } from './traffic.js';
 
@@ -20,7 +21,7 @@ export {
 export async function until<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  limitMs = 60_000,
+  limitMs = waitLimitMs,
 ): Promise<T> {
   const end = Date.now() + limitMs;
   for (;;) {
