@@ -1,8 +1,8 @@
-// Memory of batches and tables, zeroed. What is large comes straight from the kernel: pages cost nothing until
-// they are touched, growing moves page tables and not bytes, and what is handed to JavaScript is
-// returned to the system at once. What is small, as for a single event, comes from the heap:
-// mapping and unmapping a page costs more than all else that an event takes, and stops the other
-// processors.
+// Memory of batches and tables, zeroed. What is large comes straight from the kernel: pages cost
+// nothing until they are touched, growing moves page tables and not bytes, and what is handed to
+// JavaScript is returned to the system at once. What is small, as for a single event, comes from
+// the heap: mapping and unmapping a page costs more than all else that an event takes, and stops
+// the other processors.
 #pragma once
 
 #include <sys/mman.h>

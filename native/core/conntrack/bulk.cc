@@ -242,13 +242,13 @@ class UpdateSink final : public ChunkSink {
 
   // What the kernel took and did not keep counts as refused.
   bool look_again() {
-    auto done = read_flows(
-        exchange_, reader_, batch_, TupleVerb::kGet, tuples_, [&](std::size_t, const Row* row) {
-          const Missing missing = missing_of(change_.asked(), row);
-          if (missing.code == 0) return;
-          stats.done--;
-          refuse(missing.code, missing.text);
-        });
+    auto done = read_flows(exchange_, reader_, batch_, TupleVerb::kGet, tuples_,
+                           [&](std::size_t, const Row* row) {
+                             const Missing missing = missing_of(change_.asked(), row);
+                             if (missing.code == 0) return;
+                             stats.done--;
+                             refuse(missing.code, missing.text);
+                           });
     return done.ok() || stop(done.error());
   }
 
