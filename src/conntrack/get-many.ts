@@ -54,7 +54,10 @@ export async function getMany(
       const packed = pack(Math.min(index + chunk, tuples.length));
       signal?.throwIfAborted();
       // Nothing to wait for the first time: a lookup begins in the call that asks for it.
-      asked.push({ pending: lookUp(packed), packed });
+      const pending = lookUp(packed);
+      // It may fail while this waits for something else: `collect` tells of it, nobody else shall.
+      pending.catch(() => {});
+      asked.push({ pending, packed });
       if (asked.length > 1) await collect(asked.shift()!);
       if (index < tuples.length) await new Promise(setImmediate);
     }

@@ -124,6 +124,45 @@ test('createMany: what was sent is there, the rest is not, and it says so', () =
     assert.is(await again.deleteWhere({ src: '11.0.0.0/8' }), 7 * 4096);
   }));
 
+test('close() at any step of something long: the caller hears of it, and nobody else', async () => {
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown) => void unheard.push(reason);
+  process.on('unhandledRejection', hear);
+  try {
+    const tick = () => new Promise(setImmediate);
+    const many = flows(3 * 4096);
+    const works: Record<string, (ct: Conntrack) => Promise<unknown>> = {
+      getMany: (ct) => ct.getMany(many),
+      createMany: (ct) => ct.createMany(many),
+      updateWhere: (ct) => ct.updateWhere(mark, { mark: 1 }),
+      deleteWhere: (ct) => ct.deleteWhere(mark, { returning: true }),
+      flush: (ct) => ct.flush(mark),
+      dump: (ct) => ct.dump({}, { parallel: 2 }),
+      upsert: (ct) => ct.upsert(flow(1)),
+      settings: (ct) => ct.settings(),
+      stats: (ct) => ct.stats(),
+      dumpBatches: async (ct) => {
+        for await (const _ of ct.dumpBatches({}, { batchSize: 1000 })) await tick();
+      },
+    };
+    for (const [name, work] of Object.entries(works)) {
+      for (let steps = 0; steps < 6; steps++) {
+        const ct = Conntrack.open();
+        const ended = endsOrHasEnded(work(ct));
+        for (let i = 0; i < steps; i++) await tick();
+        await ct.close();
+        await ended;
+        await tick();
+        assert.equal(unheard, [], `${name} after ${steps} steps`);
+      }
+    }
+  } finally {
+    process.off('unhandledRejection', hear);
+    await using ct = Conntrack.open();
+    await ct.deleteWhere({ src: '11.0.0.0/8' });
+  }
+});
+
 test('twice, at the same time, and after that', () =>
   givesBack(async () => {
     const ct = Conntrack.open();
