@@ -55,7 +55,8 @@ export async function getMany(
       signal?.throwIfAborted();
       // Nothing to wait for the first time: a lookup begins in the call that asks for it.
       const pending = lookUp(packed);
-      // It may fail while this waits for something else: `collect` tells of it, nobody else shall.
+      // It can fail while this function waits for something else. `collect` reports it. Without a handler
+      // until then, Node would end the process.
       pending.catch(() => {});
       asked.push({ pending, packed });
       if (asked.length > 1) await collect(asked.shift()!);

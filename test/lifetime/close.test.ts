@@ -11,6 +11,7 @@ import {
   conntrack,
   type FlowBatch,
   type FlowInit,
+  Iptables,
   NetlinkError,
 } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -124,36 +125,67 @@ test('createMany: what was sent is there, the rest is not, and it says so', () =
     assert.is(await again.deleteWhere({ src: '11.0.0.0/8' }), 7 * 4096);
   }));
 
-test('close() at any step of something long: the caller hears of it, and nobody else', async () => {
+const tick = () => new Promise(setImmediate);
+const manyFlows = flows(3 * 4096);
+const manyRules = Array.from(
+  { length: 1000 },
+  (_, i) => `-A INPUT -s 10.0.${i >> 8}.${i & 255} -j ACCEPT\n`,
+);
+
+/** What takes several steps. */
+const longWorks: Record<
+  string,
+  (ct: Conntrack, ipt: Iptables, signal: AbortSignal) => Promise<unknown>
+> = {
+  getMany: (ct, _, signal) => ct.getMany(manyFlows, { signal }),
+  createMany: (ct, _, signal) => ct.createMany(manyFlows, { signal }),
+  updateWhere: (ct, _, signal) => ct.updateWhere(mark, { mark: 1 }, { signal }),
+  deleteWhere: (ct, _, signal) => ct.deleteWhere(mark, { returning: true, signal }),
+  flush: (ct, _, signal) => ct.flush(mark, { signal }),
+  dump: (ct, _, signal) => ct.dump({}, { parallel: 2, signal }),
+  dumpBatches: async (ct, _, signal) => {
+    for await (const _ of ct.dumpBatches({}, { batchSize: 1000, signal })) await tick();
+  },
+  upsert: (ct) => ct.upsert(flow(1)),
+  settings: (ct) => ct.settings(),
+  stats: (ct) => ct.stats(),
+  'iptables restore': (_, ipt, signal) =>
+    ipt.restore(`*filter\n${manyRules.join('')}COMMIT\n`, { signal }),
+  'iptables save': (_, ipt, signal) => ipt.save({ signal }),
+  'iptables edit': (_, ipt, signal) =>
+    ipt.edit('filter', (t) => t.chain('INPUT').append('-j DROP'), { signal, revertAfter: 3 }),
+  'iptables watch': async (_, ipt, signal) => {
+    const ending = AbortSignal.any([signal, AbortSignal.timeout(50)]);
+    for await (const _ of ipt.watch({ interval: 10, signal: ending }));
+  },
+};
+
+test('an end at any step of something long: the caller is told, and nobody else', async () => {
   const unheard: unknown[] = [];
   const hear = (reason: unknown) => void unheard.push(reason);
   process.on('unhandledRejection', hear);
   try {
-    const tick = () => new Promise(setImmediate);
-    const many = flows(3 * 4096);
-    const works: Record<string, (ct: Conntrack) => Promise<unknown>> = {
-      getMany: (ct) => ct.getMany(many),
-      createMany: (ct) => ct.createMany(many),
-      updateWhere: (ct) => ct.updateWhere(mark, { mark: 1 }),
-      deleteWhere: (ct) => ct.deleteWhere(mark, { returning: true }),
-      flush: (ct) => ct.flush(mark),
-      dump: (ct) => ct.dump({}, { parallel: 2 }),
-      upsert: (ct) => ct.upsert(flow(1)),
-      settings: (ct) => ct.settings(),
-      stats: (ct) => ct.stats(),
-      dumpBatches: async (ct) => {
-        for await (const _ of ct.dumpBatches({}, { batchSize: 1000 })) await tick();
-      },
-    };
-    for (const [name, work] of Object.entries(works)) {
-      for (let steps = 0; steps < 6; steps++) {
-        const ct = Conntrack.open();
-        const ended = endsOrHasEnded(work(ct));
-        for (let i = 0; i < steps; i++) await tick();
-        await ct.close();
-        await ended;
-        await tick();
-        assert.equal(unheard, [], `${name} after ${steps} steps`);
+    for (const [name, work] of Object.entries(longWorks)) {
+      for (const how of ['close', 'abort'] as const) {
+        for (let steps = 0; steps < 6; steps++) {
+          const [ct, ipt] = [Conntrack.open(), Iptables.open()];
+          const [abort, reason] = [new AbortController(), new Error('enough')];
+          const where = `${name}, ${how} after ${steps} steps`;
+          const ended = work(ct, ipt, abort.signal).then(
+            () => {},
+            (error) => {
+              if (how === 'close') assert.instance(error, ClosedError, where);
+              else assert.is(error, reason, where);
+            },
+          );
+          for (let i = 0; i < steps; i++) await tick();
+          if (how === 'abort') abort.abort(reason);
+          else await Promise.all([ct.close(), ipt.close()]);
+          await ended;
+          await Promise.all([ct.close(), ipt.close()]);
+          await tick();
+          assert.equal(unheard, [], where);
+        }
       }
     }
   } finally {

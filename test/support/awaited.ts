@@ -1,7 +1,7 @@
 // Waits of a test that say what did not happen, instead of lasting until the whole file runs out of time. The
 // limit decides nothing: what is awaited takes milliseconds, and a busy machine is allowed for.
 
-/** Under a sanitizer a worker alone takes half a minute to load, beside other work. */
+/** Under a sanitizer, beside other work, a worker takes half a minute to load. */
 export const limitMs = process.env.SANITIZER_RUNTIME === undefined ? 60_000 : 600_000;
 const missing = (what: string) => new Error(`did not happen within ${limitMs / 1000} s: ${what}`);
 

@@ -29,6 +29,8 @@ const operations: [string, () => unknown][] = [
   ['get', async () => (await conntrack.get(tcp))?.mark],
   ['getSync', () => conntrack.getSync(tcp)?.mark],
   ['getMany', async () => (await conntrack.getMany([tcp, tcp])).length],
+  // In several parts: the first is refused while the next is packed.
+  ['getMany', async () => (await conntrack.getMany(new Array(9000).fill(tcp))).length],
   ['update', () => conntrack.update(tcp, { mark: 9 })],
   ['updateWhere', () => conntrack.updateWhere({ protocol: 'tcp' }, { mark: 10 })],
   ['delete', () => conntrack.delete(tcp)],
