@@ -2,8 +2,8 @@
 // first read, parsed or written. Bundled, for Node takes half a millisecond for every module however small;
 // in two files, for the iptables extensions are more than all the rest, and merely scanning them takes
 // longer. A module is in exactly one of the two. `node scripts/bundle.mjs [folder]`; declarations are tsc's.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -12,24 +12,51 @@ const source = join(root, 'src');
 const out = resolve(process.argv[2] ?? join(root, 'dist'));
 const lateFile = 'iptables.cjs';
 
-// Modules that are loaded late, with all that only they import, and what index.js uses of them: functions,
-// and classes that it only makes objects of. Anything more would be needed at import, and is an error here.
-const late = {
-  'iptables/backend.ts': ['detectBackend', 'requireLegacy'],
-  'iptables/commit.ts': ['familyNumber', 'readSnapshot'],
-  'iptables/edit-run.ts': ['runEdit'],
-  'iptables/entry.ts': ['readCounters'],
-  'iptables/extensions/stores.ts': ['textToBytes'],
-  'iptables/head-read.ts': ['emptyHead', 'readHead'],
-  'iptables/restore.ts': ['restoreText'],
-  'iptables/revert.ts': ['undoEdit'],
-  'iptables/rule-bytes.ts': ['headHoldsMore', 'jsonForm', 'printRule', 'readCopy'],
-  'iptables/rule-check.ts': ['takeRule'],
-  'iptables/rule-text.ts': ['formatRule', 'parseRule', 'parseRules', 'sameRule'],
-  'iptables/save.ts': ['saveTable'],
-  'iptables/table.ts': ['Table'],
-  'iptables/watch.ts': ['watchRules'],
-};
+// What of iptables index.js holds: the class that users open, what a rule is, and what these need at import.
+// Every other module of iptables is late.
+const early = new Set([
+  'iptables/iptables.ts',
+  'iptables/linked-signal.ts',
+  'iptables/edit/pending-edit.ts',
+  'iptables/rule/rule.ts',
+  'iptables/text/host-names.ts',
+]);
+const isLate = (name) => name.startsWith('iptables/') && !early.has(name);
+
+/** By late module, what index.js uses of it. */
+const late = {};
+
+/** Walks the modules of index.js and takes down what they import of late ones: functions and classes. */
+function takeDown(module, seen = new Set()) {
+  if (seen.has(module)) return;
+  seen.add(module);
+  const code = readFileSync(join(source, module), 'utf8');
+  for (const [, names, path] of code.matchAll(
+    /^(?:import|export) \{([^}]*)\} from '(\.[^']+)'/gm,
+  )) {
+    const name = imported({ resolveDir: dirname(join(source, module)), path });
+    const values = names.split(',').map((each) => each.trim());
+    const used = values.filter((each) => each !== '' && !each.startsWith('type '));
+    if (used.length === 0) continue;
+    if (!isLate(name)) takeDown(name, seen);
+    for (const value of isLate(name) ? used : []) {
+      checkKind(name, value);
+      late[name] ??= new Set();
+      late[name].add(value);
+    }
+  }
+}
+
+/** Anything but a function or a class would be needed at import. */
+function checkKind(name, value) {
+  const code = readFileSync(join(source, name), 'utf8');
+  const isFunction = new RegExp(
+    `export (?:(?:async )?function\\*? ${value}\\b|class ${value}\\b|const ${value} = (?:async )?\\()`,
+  );
+  if (!isFunction.test(code)) {
+    throw new Error(`${name}: ${value} is no function and no class, index.js cannot have it late`);
+  }
+}
 
 const text = JSON.stringify;
 const nameOf = (path) => relative(source, path);
@@ -38,7 +65,7 @@ const imported = ({ resolveDir, path }) =>
 
 /** What index.js has in place of a late module: each function binds all of them at its first call. */
 function stub(name) {
-  const names = late[name];
+  const names = [...late[name]];
   const calls = names.map((each) => {
     const made = /^[A-Z]/.test(each) ? `new ${each}` : each;
     return `export let ${each} = function (...args) { bind(); return ${made}(...args); };`;
@@ -67,7 +94,7 @@ const stubs = (shared) => ({
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^\./ }, (args) => {
       const name = imported(args);
-      return name in late ? { path: name, namespace: 'late', sideEffects: false } : undefined;
+      return isLate(name) ? { path: name, namespace: 'late', sideEffects: false } : undefined;
     });
     onResolve({ filter: /^late:load$/ }, () => ({ path: 'load', namespace: 'late' }));
     onLoad({ filter: /./, namespace: 'late' }, ({ path }) => ({
@@ -83,7 +110,7 @@ function lateEntry() {
   const imports = names.map((name, i) => `import * as m${i} from './${name}';`);
   const members = names.map(
     (name, i) =>
-      `${text(name)}: { ${late[name].map((each) => `${each}: m${i}.${each}`).join(', ')} }`,
+      `${text(name)}: { ${[...late[name]].map((each) => `${each}: m${i}.${each}`).join(', ')} }`,
   );
   return `${imports.join('\n')}\nexport default {\n${members.join(',\n')}\n};`;
 }
@@ -149,6 +176,7 @@ function write({ outputFiles }) {
 }
 
 mkdirSync(out, { recursive: true });
+takeDown('index.ts');
 const core = new Set(modulesOf(await index([])));
 const used = new Set();
 const lateBundle = await build({

@@ -81,7 +81,9 @@ export {
   XtablesLockError,
 } from './errors.js';
 export type { Backend, BackendReport } from './iptables/backend.js';
-export type { TableEdit } from './iptables/edit.js';
+export { type ParseSaveOptions, parseSave } from './iptables/edit/parse-save.js';
+export type { RestoreOptions } from './iptables/edit/restore.js';
+export type { TableEdit } from './iptables/edit/table-edit.js';
 export {
   type EditOptions,
   Iptables,
@@ -91,7 +93,6 @@ export {
   type LockWait,
   type SaveOptions,
 } from './iptables/iptables.js';
-export type { RestoreOptions } from './iptables/restore.js';
 export {
   type Counters,
   type Match,
@@ -100,13 +101,14 @@ export {
   type RuleInit,
   type Target,
   type UnknownExtension,
-} from './iptables/rule.js';
+} from './iptables/rule/rule.js';
 export {
   formatRule,
   type ParseOptions,
   parseRule,
   parseRules,
   sameRule,
-} from './iptables/rule-text.js';
-export type { Chain, Policy, Table, TableName } from './iptables/table.js';
-export type { RuleHits, WatchOptions } from './iptables/watch.js';
+} from './iptables/rule/text.js';
+export { type FormatSaveOptions, formatSave } from './iptables/table/save.js';
+export type { Chain, Policy, Table, TableName } from './iptables/table/table.js';
+export type { RuleHits, WatchOptions } from './iptables/table/watch.js';

@@ -4,7 +4,9 @@ import type { Family } from '../constants.js';
 import { NetfilterError, otherBackend } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { RawNft, RawNftChain } from '../native/xtables-binding.js';
-import { familyNumber, readSnapshot } from './commit.js';
+import type { TableBackend } from './edit/backend.js';
+import { familyNumber, toolOf } from './legacy/family.js';
+import { LegacyBackend } from './legacy/legacy-backend.js';
 
 /**
  * `mixed`: rules in both, and packets pass both. `none`: rules in neither. `unknown`: this process may not
@@ -79,22 +81,22 @@ export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']
   return 'none';
 }
 
-export async function detectBackend(session: Session, family: Family): Promise<BackendReport> {
-  const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
+/** Looks. Makes nothing. */
+async function detect(session: Session, family: Family): Promise<BackendReport> {
+  const tool = toolOf(family);
+  const tables = new LegacyBackend(session, family);
   const number = familyNumber(family);
   let unlisted: string | undefined;
-  const names = await session
-    .run(`${tool} tables`, undefined, (binding, handle) => binding.xtTables(handle, number))
-    .catch((error: unknown) => {
-      if (!(error instanceof NetfilterError) || error.code !== 'EACCES') throw error;
-      unlisted = error.detail ?? 'the list';
-      return [];
-    });
+  const names = await tables.tables().catch((error: unknown) => {
+    if (!(error instanceof NetfilterError) || error.code !== 'EACCES') throw error;
+    unlisted = error.detail ?? 'the list';
+    return [];
+  });
   const legacy: BackendReport['legacy'] = [];
   for (const table of names) {
-    const { chains, ruleCount } = await readSnapshot(session, family, table);
+    const { chains, ruleCount } = await tables.read(table);
     const used =
-      ruleCount > 0 || chains.some(({ hook, policy }) => hook === 0 || policy === 'DROP');
+      ruleCount > 0 || chains.some(({ builtin, policy }) => !builtin || policy === 'DROP');
     legacy.push({ table, rules: ruleCount, chains: chains.length, used });
   }
   const nft = readNft(
@@ -129,8 +131,8 @@ export async function detectBackend(session: Session, family: Family): Promise<B
  * Called before legacy tables are read or changed by an instance that was not told which backend to
  * use. Refuses where all rules are elsewhere; warns where some are.
  */
-export function requireLegacy({ backend, reasons, nft }: BackendReport, family: Family): void {
-  const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
+function requireLegacy({ backend, reasons, nft }: BackendReport, family: Family): void {
+  const tool = toolOf(family);
   if (backend === 'nft') throw otherBackend(`${tool} legacy tables`, reasons);
   if (backend === 'unknown' && nft.tables.some((table) => table.used)) {
     process.emitWarning(
@@ -143,5 +145,48 @@ export function requireLegacy({ backend, reasons, nft }: BackendReport, family: 
       `${tool}: this network namespace has rules in the legacy tables and in nf_tables; only the legacy ones are seen here (${reasons.join('; ')})`,
       { code: 'NETFILTER_MIXED_BACKENDS' },
     );
+  }
+}
+
+/** The backend of one instance: chosen when it is first needed. */
+export class BackendChoice {
+  readonly #session: Session;
+  readonly #family: Family;
+  readonly #asked: 'auto' | 'legacy';
+  readonly #legacy: TableBackend;
+  #looked: Promise<void> | undefined;
+
+  constructor(session: Session, family: Family, asked: 'auto' | 'legacy') {
+    this.#session = session;
+    this.#family = family;
+    this.#asked = asked;
+    this.#legacy = new LegacyBackend(session, family);
+  }
+
+  report(): Promise<BackendReport> {
+    return detect(this.#session, this.#family);
+  }
+
+  /** Refuses or warns, once, where the legacy tables are not the whole truth. */
+  async chosen(): Promise<TableBackend> {
+    if (this.#asked === 'auto') await this.#lookOnce();
+    return this.#legacy;
+  }
+
+  /** Looks again the next time. */
+  forget(): void {
+    this.#looked = undefined;
+  }
+
+  #lookOnce(): Promise<void> {
+    this.#looked ??= this.report().then((report) => {
+      // Rules may come to one side or the other later: only what is settled is kept.
+      if (report.backend === 'nft' || report.backend === 'none') this.#looked = undefined;
+      requireLegacy(report, this.#family);
+    });
+    this.#looked.catch(() => {
+      this.#looked = undefined;
+    });
+    return this.#looked;
   }
 }

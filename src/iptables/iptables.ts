@@ -1,5 +1,6 @@
-// Iptables: the legacy tables of one address family in one network namespace. Checks arguments, and
+// Iptables: the tables of one address family in one network namespace. Checks arguments, and
 // says which part does the work.
+
 import {
   booleanAt,
   familyAt,
@@ -14,19 +15,18 @@ import type { Family } from '../constants.js';
 import { badType, closedError, unsupported } from '../errors.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
-import { type Backend, type BackendReport, detectBackend, requireLegacy } from './backend.js';
-import { familyNumber, readSnapshot } from './commit.js';
-import type { TableEdit } from './edit.js';
-import { runEdit } from './edit-run.js';
-import { textToBytes } from './extensions/stores.js';
+import { type Backend, BackendChoice, type BackendReport } from './backend.js';
+import type { LockOptions, TableBackend } from './edit/backend.js';
+import { PendingEdit } from './edit/pending-edit.js';
+import { type RestoreOptions, restoreText } from './edit/restore.js';
+import { runEdit } from './edit/run.js';
+import type { TableEdit } from './edit/table-edit.js';
+import { undoEdit } from './edit/undo.js';
 import { LinkedSignal, sharedController } from './linked-signal.js';
-import type { LockOptions } from './lock.js';
-import { PendingEdit } from './pending-edit.js';
-import { type RestoreOptions, restoreText } from './restore.js';
-import { undoEdit } from './revert.js';
-import { saveTable } from './save.js';
-import { Table, type TableName } from './table.js';
-import { type RuleHits, type WatchOptions, watchRules } from './watch.js';
+import { saveTable } from './table/save.js';
+import { Table, type TableName } from './table/table.js';
+import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';
+import { textToBytes } from './text/encoding.js';
 
 export interface IptablesOptions {
   /**
@@ -106,18 +106,18 @@ function warnCountersLost(tool: string, tables: readonly string[]): void {
 export class Iptables implements Disposable, AsyncDisposable {
   readonly family: Family;
   readonly #session: Session;
-  readonly #backend: 'auto' | 'legacy';
+  readonly #asked: 'auto' | 'legacy';
+  #choice: BackendChoice | undefined;
   readonly #pending = new Set<PendingEdit<unknown>>();
   /** Edits under way. */
   readonly #running = new Set<Promise<unknown>>();
   #closing = sharedController();
-  #looked: Promise<void> | undefined;
 
   /** @internal Use `Iptables.open()` or a default instance. */
   constructor(session: Session, family: Family, backend: 'auto' | 'legacy') {
     this.#session = session;
     this.family = family;
-    this.#backend = backend;
+    this.#asked = backend;
   }
 
   /**
@@ -144,7 +144,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   /** Runs what takes the lock: close() ends its waiting, and waits for the rest of it. */
   async #locked<T>(
     options: Record<string, unknown>,
-    work: (lock: LockOptions) => Promise<T>,
+    work: (backend: TableBackend, lock: LockOptions) => Promise<T>,
   ): Promise<T> {
     const { lockTimeout = defaultLockTimeout } = options;
     const timeout =
@@ -156,8 +156,8 @@ export class Iptables implements Disposable, AsyncDisposable {
       signalAt(options.signal, 'options.signal'),
     );
     const running = (async () => {
-      await this.#lookOnce();
-      return work({ timeout, signal: ending.signal });
+      const backend = await this.#backend.chosen();
+      return work(backend, { timeout, signal: ending.signal });
     })();
     this.#running.add(running);
     try {
@@ -165,6 +165,12 @@ export class Iptables implements Disposable, AsyncDisposable {
     } finally {
       this.#running.delete(running);
     }
+  }
+
+  /** Made at the first use, as all that works on rules. */
+  get #backend(): BackendChoice {
+    this.#choice ??= new BackendChoice(this.#session, this.family, this.#asked);
+    return this.#choice;
   }
 
   get #tool(): string {
@@ -178,21 +184,7 @@ export class Iptables implements Disposable, AsyncDisposable {
 
   /** The same with everything that it follows from. */
   backendReport(): Promise<BackendReport> {
-    return detectBackend(this.#session, this.family);
-  }
-
-  /** Refuses or warns, once, where the legacy tables are not the whole truth. */
-  #lookOnce(): Promise<void> {
-    if (this.#backend === 'legacy') return Promise.resolve();
-    this.#looked ??= this.backendReport().then((report) => {
-      // Rules may come to one side or the other later: only what is settled is kept.
-      if (report.backend === 'nft' || report.backend === 'none') this.#looked = undefined;
-      requireLegacy(report, this.family);
-    });
-    this.#looked.catch(() => {
-      this.#looked = undefined;
-    });
-    return this.#looked;
+    return this.#backend.report();
   }
 
   /**
@@ -202,14 +194,7 @@ export class Iptables implements Disposable, AsyncDisposable {
    * who has CAP_DAC_READ_SEARCH, may read it
    */
   async tables(): Promise<TableName[]> {
-    await this.#lookOnce();
-    return this.#tables();
-  }
-
-  #tables(): Promise<TableName[]> {
-    return this.#session.run(`${this.#tool} tables`, undefined, (binding, handle) =>
-      binding.xtTables(handle, familyNumber(this.family)),
-    );
+    return (await this.#backend.chosen()).tables();
   }
 
   /**
@@ -221,8 +206,8 @@ export class Iptables implements Disposable, AsyncDisposable {
     const name = tableAt(table, 'table');
     const given = optionsAt(options, 'options', readFields);
     const signal = signalAt(given.signal, 'options.signal');
-    await this.#lookOnce();
-    return new Table(await readSnapshot(this.#session, this.family, name, signal));
+    const backend = await this.#backend.chosen();
+    return new Table(await backend.read(name, signal));
   }
 
   /**
@@ -259,32 +244,33 @@ export class Iptables implements Disposable, AsyncDisposable {
       given.revertAfter === undefined
         ? undefined
         : integerAt(given.revertAfter, 'options.revertAfter', 1, longestDelay);
-    return this.#locked(given, (lock) => this.#edit(name, synchronous(edit), lock, delay));
+    return this.#locked(given, (backend, lock) =>
+      this.#edit({ backend, table: name, lock }, synchronous(edit), delay),
+    );
   }
 
   async #edit<T>(
-    table: string,
+    where: {
+      readonly backend: TableBackend;
+      readonly table: TableName;
+      readonly lock: LockOptions;
+    },
     edit: (table: TableEdit) => T,
-    lock: LockOptions,
     delay: number | undefined,
   ): Promise<T | PendingEdit<T>> {
-    const session = this.#session;
-    const { family } = this;
-    const run = { session, family, table, lock };
-    // Read before the lock is given back: only with it is the table what this edit made of it. The edit
-    // is in place by then, so that a failure here is no failure of the edit.
+    const { backend, table, lock } = where;
+    // Read before others may go on: only then is the table what this edit made of it. The edit is in place by
+    // then, so that a failure here is no failure of the edit.
     const after =
-      delay === undefined
-        ? undefined
-        : () => readSnapshot(session, family, table).catch(() => undefined);
-    const done = await runEdit(run, edit, after);
+      delay === undefined ? undefined : () => backend.read(table).catch(() => undefined);
+    const done = await runEdit({ ...where, signal: lock.signal }, edit, after);
     if (done.countersLost) warnCountersLost(this.#tool, [table]);
     if (delay === undefined) return done.value;
     return this.#pend(done.value, delay, `${this.#tool} edit ${table}`, async () => {
       if (!done.committed) return false;
-      const undo = { ...run, lock: { ...lock, signal: undefined } };
+      const undo = { ...where, lock: { ...lock, signal: undefined }, signal: undefined };
       const undone = await runEdit(undo, (_, state) =>
-        undoEdit(state, done.before, done.after ?? state.snapshot),
+        undoEdit(state, done.before, done.after ?? state.base),
       );
       return undone.value;
     });
@@ -325,11 +311,11 @@ export class Iptables implements Disposable, AsyncDisposable {
     const counters = given.counters !== undefined && booleanAt(given.counters, 'options.counters');
     const signal = signalAt(given.signal, 'options.signal');
     const names = given.tables === undefined ? undefined : tablesAt(given.tables);
-    await this.#lookOnce();
+    const backend = await this.#backend.chosen();
+    const format = { counters, asBytes: bytes, dated: true };
     const texts: string[] = [];
-    for (const name of names ?? (await this.#tables())) {
-      const table = new Table(await readSnapshot(this.#session, this.family, name, signal));
-      texts.push(await saveTable(table, counters, bytes));
+    for (const name of names ?? (await backend.tables())) {
+      texts.push(await saveTable(new Table(await backend.read(name, signal)), format));
       signal?.throwIfAborted();
     }
     return bytes ? textToBytes(texts.join('')) : texts.join('');
@@ -357,8 +343,8 @@ export class Iptables implements Disposable, AsyncDisposable {
       if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);
     }
     const taken = typeof text === 'string' ? text : new Uint8Array(text);
-    const lost = await this.#locked(given, (lock) =>
-      restoreText(this.#session, this.family, taken, flags, lock),
+    const lost = await this.#locked(given, (backend, lock) =>
+      restoreText(backend, this.family, taken, flags, lock),
     );
     warnCountersLost(this.#tool, lost);
   }
@@ -375,11 +361,10 @@ export class Iptables implements Disposable, AsyncDisposable {
         : integerAt(given.interval, 'options.interval', 10, longestDelay);
     const names = given.tables === undefined ? undefined : tablesAt(given.tables);
     const signal = signalAt(given.signal, 'options.signal');
-    const tables = async () => {
-      await this.#lookOnce();
-      return names ?? this.#tables();
-    };
-    return watchRules(this.#session, this.family, tables, interval, [this.#closing.signal, signal]);
+    return watchRules(() => this.#backend.chosen(), names, interval, [
+      this.#closing.signal,
+      signal,
+    ]);
   }
 
   /**
@@ -388,7 +373,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   async close(): Promise<void> {
     this.#closing.abort(closedError(this.#tool));
     this.#closing = sharedController();
-    this.#looked = undefined;
+    this.#choice?.forget();
     // A commit that has begun is finished; only then is known what there is to take back.
     await Promise.allSettled(this.#running);
     await Promise.allSettled([...this.#pending].map((pending) => pending.revert()));

@@ -1,7 +1,7 @@
 // Targets with state of their own: SET, HMARK, IDLETIMER, RATEEST; and those of security marks.
 import { spawnSync } from 'node:child_process';
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
-import { parseRule } from '../../src/iptables/rule-text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { parseRule } from '../../src/iptables/rule/text.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { conformance, type Random } from '../support/iptables-oracle.js';

@@ -3,7 +3,7 @@
 // as it went in.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Newest } from '../support/fake-kernel.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite } from '../support/harness.js';

@@ -1,5 +1,5 @@
 // Targets that kernels of today do not have, or seldom: LED, CLUSTERIP, ULOG; TEE as it was once.
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';

@@ -1,7 +1,7 @@
 // Names that a host gives to connlabels, realms and device groups, in files of its own.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { assert, suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';
 

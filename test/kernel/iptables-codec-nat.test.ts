@@ -1,5 +1,5 @@
 // NAT targets: SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP.
-import type { Family } from '../../src/iptables/rule.js';
+import type { Family } from '../../src/iptables/rule/rule.js';
 import { suite } from '../support/harness.js';
 import { conformance, type Random } from '../support/iptables-oracle.js';
 

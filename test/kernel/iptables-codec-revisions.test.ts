@@ -5,9 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { SetNames } from '../../src/iptables/host-names.js';
-import type { Match } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, hex } from '../../src/iptables/rule-bytes.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { hex } from '../../src/iptables/rule/print.js';
+import type { Match } from '../../src/iptables/rule/rule.js';
+import type { SetNames } from '../../src/iptables/text/host-names.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { type Conformance, compare, iptablesRefuses } from '../support/iptables-oracle.js';
 
@@ -130,7 +131,7 @@ test('tos revision 0, which no kernel takes any more, has only a value', () => {
   const rule = decodeRule(encodeRule({ matches: [match] }));
   assert.equal(rule.matches, [match]);
   assert.is(rule.toString(), '-m tos ! --tos 0x10');
-  assert.is(hex(rule.raw.subarray(112 + 32, 112 + 40)), '1001000000000000');
+  assert.is(hex(encodeRule(rule).subarray(112 + 32, 112 + 40)), '1001000000000000');
 });
 
 test('what a revision lacks is refused', async () => {

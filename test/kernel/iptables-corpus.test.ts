@@ -1,11 +1,15 @@
 // Every rule text of the tests, in the kernel, as far as it takes them: iptables finds and deletes each rule that
 // the package wrote, and what a restore of save() made is found by what was given.
 // Limit: 900 s (eight thousand rules, each in a table of the kernel).
+
 import { spawnSync } from 'node:child_process';
-import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
+import { parseSave } from '../../src/iptables/edit/parse-save.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { Rule, RuleInit } from '../../src/iptables/rule.js';
-import { parseRule } from '../../src/iptables/rule-text.js';
+import type { Rule, RuleInit } from '../../src/iptables/rule/rule.js';
+import { parseRule, sameRule } from '../../src/iptables/rule/text.js';
+import { formatSave } from '../../src/iptables/table/save.js';
+import type { Chain, Table } from '../../src/iptables/table/table.js';
+import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, reset, tool } from '../support/iptables-tables.js';
@@ -20,6 +24,11 @@ const sets = {
   indexOf: (name: string) => (names.includes(name) ? names.indexOf(name) : undefined),
   nameOf: (index: number) => names[index],
 };
+
+const plain = ({ name, builtin, policy, counters, references, rules }: Chain) => ({
+  ...{ name, builtin, policy, counters, references },
+  rules: rules.map((rule) => ({ ...rule })),
+});
 
 interface Given {
   readonly text: string;
@@ -108,10 +117,29 @@ class Corpus {
       for (const match of rule.matches) this.seen.add(`match ${match.name}`);
       if (rule.target !== undefined) this.seen.add(`target ${rule.target.name}`);
     }
+    await this.#said(table);
     await this.#found(batch, 'as it was appended', String);
     await this.#ipt.restore(await this.#ipt.save({ tables: [this.#table] }));
     await this.#found(batch, 'as it was restored', (rule) => ({ ...rule }) as Rule);
     this.#foundByIptables(batch, rules);
+  }
+
+  /** What the text of the table says without a kernel is what stands in it. */
+  async #said(table: Table): Promise<void> {
+    const { family } = this.#ipt;
+    const text = await this.#ipt.save({ tables: [this.#table], counters: true });
+    const [parsed] = parseSave(text, { family });
+    assert.equal([...parsed!.chains.keys()], [...table.chains.keys()]);
+    for (const [name, chain] of table.chains) {
+      const said = parsed!.chain(name);
+      assert.equal(plain(said), plain(chain));
+      said.rules.forEach((rule, index) => {
+        if (sameRule(rule, chain.rules[index]!)) return;
+        this.problems.push(`${rule}\n  parsed, it is not the rule that was read`);
+      });
+    }
+    const lines = (all: string) => all.split('\n').filter((line) => !line.startsWith('#'));
+    assert.equal(lines(formatSave(parsed!, { counters: true })), lines(text));
   }
 
   /** indexOf() by the text that was given, and by one more form of the rule. */

@@ -2,9 +2,9 @@
 // taken means what iptables-restore makes of it, what is refused changes nothing.
 import { spawnSync } from 'node:child_process';
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { Counters, RuleInit } from '../../src/iptables/rule.js';
-import { encodeRule } from '../../src/iptables/rule-bytes.js';
-import { parseRule } from '../../src/iptables/rule-text.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Counters, RuleInit } from '../../src/iptables/rule/rule.js';
+import { parseRule } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, reset, saved, tool } from '../support/iptables-tables.js';

@@ -2,8 +2,8 @@
 // is longer than a person reads. And the loop goes on turning while a long text is worked on.
 import { NetfilterError, UnsupportedError, XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { mostRules } from '../../src/iptables/rule-addresses.js';
-import { formatRule, parseRule, parseRules } from '../../src/iptables/rule-text.js';
+import { mostRules } from '../../src/iptables/rule/address-lists.js';
+import { formatRule, parseRule, parseRules } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { load, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';

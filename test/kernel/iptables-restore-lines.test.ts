@@ -1,9 +1,11 @@
 // The lines that iptables-restore takes, in every order and form: restore() must leave the same tables, and
 // refuse what it refuses, naming the line.
+
 import { spawnSync } from 'node:child_process';
-import { textToBytes } from '../../src/iptables/extensions/stores.js';
+import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
+
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { RestoreOptions } from '../../src/iptables/restore.js';
+import { textToBytes } from '../../src/iptables/text/encoding.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, reset, saved, tool } from '../support/iptables-tables.js';

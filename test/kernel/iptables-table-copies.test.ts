@@ -3,9 +3,10 @@
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { Rule, type RuleInit } from '../../src/iptables/rule.js';
-import { encodeRule, hex } from '../../src/iptables/rule-bytes.js';
-import { formatRule, sameRule } from '../../src/iptables/rule-text.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { hex } from '../../src/iptables/rule/print.js';
+import { Rule, type RuleInit } from '../../src/iptables/rule/rule.js';
+import { formatRule, sameRule } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
 import { copiers } from '../support/rule-copies.js';
@@ -73,7 +74,7 @@ test('a copy that took over the prototype tells what the rule tells', async () =
       assert.equal(copy.warnings, rule.warnings);
       // Where nothing in it says of which family it is, it is one of IPv4.
       if (copy.family === family)
-        assert.is(hex(copy.raw), hex(encodeRule({ ...rule }, { family })));
+        assert.is(hex(encodeRule(copy, { family })), hex(encodeRule({ ...rule }, { family })));
       else assert.not.ok([rule.src, rule.dst].some((given) => given !== undefined));
     }
   }
@@ -133,7 +134,7 @@ test('what only has the prototype of a rule is no rule', async () => {
           () => sameRule(given, input.rules[0]!),
           () => String(given),
           () => (given as Rule).family,
-          () => (given as Rule).raw,
+          () => (given as Rule).line,
         ]) {
           assert.throws(
             call,

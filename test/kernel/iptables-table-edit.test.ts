@@ -1,10 +1,13 @@
 // Editing tables: every operation against iptables-legacy, counters, refusals, and that an edit happens
 // as a whole or not at all.
+
 import { XtablesError } from '../../src/errors.js';
-import type { TableEdit } from '../../src/iptables/edit.js';
+import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { Rule } from '../../src/iptables/rule.js';
-import { contentKey } from '../../src/iptables/rule-pool.js';
+import { layouts } from '../../src/iptables/legacy/entry.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { hex } from '../../src/iptables/rule/print.js';
+import type { Rule } from '../../src/iptables/rule/rule.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
@@ -261,8 +264,10 @@ test('extensions that nobody knows stay as they are, byte for byte', async () =>
     table.chain('INPUT').append({ matches: [raw('length', data)] });
   });
   const before = await ipt.read();
-  const content = (rule: Rule) =>
-    Buffer.from(contentKey(rule.raw, 'ipv4'), 'latin1').toString('hex');
+  const content = (rule: Rule) => {
+    const bytes = encodeRule(rule).slice();
+    return hex(bytes.fill(0, layouts.ipv4.comefrom, layouts.ipv4.size));
+  };
   const raws = before.chain('INPUT').rules.map(content);
   await ipt.edit('filter', (table) => {
     table.chain('INPUT').insert('-j ACCEPT').move(1, 2);

@@ -1,16 +1,17 @@
 // Strings that somebody else has chosen (the owner of a container's namespace) in every place of a table that
 // holds one: what save() writes is read back as the same bytes by restore() and by iptables-restore, or
 // save() refuses and names the rule.
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
-import { splitEntry } from '../../src/iptables/entry.js';
-import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { encodeRule } from '../../src/iptables/rule-bytes.js';
-import { parseRule } from '../../src/iptables/rule-text.js';
-import type { Match, RuleInit, Target } from '../../src/iptables/rule-types.js';
-import { saveTable } from '../../src/iptables/save.js';
-import type { Table } from '../../src/iptables/table.js';
+import { splitEntry } from '../../src/iptables/legacy/entry.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { parseRule } from '../../src/iptables/rule/text.js';
+import type { Match, RuleInit, Target } from '../../src/iptables/rule/types.js';
+import { saveTable } from '../../src/iptables/table/save.js';
+import type { Table } from '../../src/iptables/table/table.js';
+import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { difference } from '../support/iptables-oracle.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
@@ -137,7 +138,7 @@ interface Held {
 async function held(ipt: Iptables, table: string): Promise<Held[]> {
   const read = await ipt.read(table);
   return [...read.chains.values()].flatMap((chain) =>
-    chain.rules.map((rule, index) => ({ chain: chain.name, index, bytes: rule.raw })),
+    chain.rules.map((rule, index) => ({ chain: chain.name, index, bytes: encodeRule(rule) })),
   );
 }
 
@@ -302,7 +303,7 @@ test('a chain that a line with a colon cannot name', async () => {
     const chain = { name, builtin: false, policy: undefined, counters: undefined, rules: [] };
     const table = { name: 'filter', family: 'ipv4', chains: new Map([[name, chain]]) };
     const error = await throws(XtablesError, /white space ends a name/, () =>
-      saveTable(table as unknown as Table, false, true),
+      saveTable(table as unknown as Table, { counters: false, asBytes: true, dated: false }),
     );
     assert.is(error.code, 'ERR_NETFILTER_NO_TEXT');
     assert.ok(error.message.includes(JSON.stringify(name)), error.message);

@@ -1,9 +1,9 @@
 // What an edit takes and refuses: rules that would be wider than they look, functions that do their work
 // too late, and codes that a program can test for; what was given counts as it was in the call.
 import { TableError } from '../../src/errors.js';
-import type { TableEdit } from '../../src/iptables/edit.js';
+import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { formatRule } from '../../src/iptables/rule-text.js';
+import { formatRule } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';

@@ -1,7 +1,7 @@
 // Who jumps where, while a table is edited: a chain goes only when nothing leads to it any more, and in the
 // same edit as the last rule that did.
 import { TableError } from '../../src/errors.js';
-import type { TableEdit } from '../../src/iptables/edit.js';
+import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/iptables-oracle.js';

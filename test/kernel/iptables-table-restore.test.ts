@@ -1,8 +1,8 @@
 // restore(): the same text must leave the same tables as iptables-legacy-restore, and a text that is
 // wrong anywhere must leave them alone.
 import { XtablesError } from '../../src/errors.js';
+import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
 import { Iptables, type LockWait } from '../../src/iptables/iptables.js';
-import type { RestoreOptions } from '../../src/iptables/restore.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, packets, reset, saved } from '../support/iptables-tables.js';

@@ -1,9 +1,9 @@
 // Edits that are taken back after others have changed the table: chains that they deleted, equal rules in
 // their order, and what is said where the old table cannot come back. And close() at each moment of such an edit.
 import { XtablesError } from '../../src/errors.js';
-import type { TableEdit } from '../../src/iptables/edit.js';
+import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
+import { undoRules } from '../../src/iptables/edit/undo.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { undoRules } from '../../src/iptables/revert.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/iptables-oracle.js';

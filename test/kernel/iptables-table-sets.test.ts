@@ -1,9 +1,9 @@
 // Rules that refer to IP sets: by name to us, by the index that the kernel gave to the set in the table.
 
-import type { ChainEdit } from '../../src/iptables/chain-edit.js';
+import type { ChainEdit } from '../../src/iptables/edit/chain-edit.js';
 import { registry } from '../../src/iptables/extensions/index.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { RuleInit } from '../../src/iptables/rule.js';
+import type { RuleInit } from '../../src/iptables/rule/rule.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, reset, saved, tool } from '../support/iptables-tables.js';

@@ -1,7 +1,9 @@
 // Rules of a table share what is the same in them, byte for byte, and nothing else; a commit trusts no
 // byte of a snapshot that was in JavaScript's hands.
+
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { Rule } from '../../src/iptables/rule.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Rule } from '../../src/iptables/rule/rule.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
@@ -182,7 +184,7 @@ test('a snapshot that was written to is not what a commit works on', async () =>
       const before = saved(family).split('\n');
       await tables.edit('filter', (table) => {
         const chain = table.chain('INPUT');
-        const bytes = new Uint8Array(chain.rules[0]!.raw.buffer);
+        const bytes = new Uint8Array(encodeRule(chain.rules[0]!).buffer);
         const length = chain.length;
         // Everything behind the header: offsets, entries, chain records, numbers.
         for (let i = 0; i <= round % 8; i++) {

@@ -1,6 +1,6 @@
 // watch(): what rules and policies count, as it happens.
 import { Iptables } from '../../src/iptables/iptables.js';
-import type { RuleHits } from '../../src/iptables/watch.js';
+import type { RuleHits } from '../../src/iptables/table/watch.js';
 import { awaited, until } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';

@@ -1,8 +1,8 @@
 // What watch() tells of two readings: rules that moved, counters that were set back, tables that come later,
 // and an abort in the middle of a reading.
-import { readSnapshot } from '../../src/iptables/commit.js';
-import type { RuleHits } from '../../src/iptables/watch.js';
-import { compare, watchRules } from '../../src/iptables/watch.js';
+import { LegacyBackend } from '../../src/iptables/legacy/legacy-backend.js';
+import type { RuleHits } from '../../src/iptables/table/watch.js';
+import { compare, watchRules } from '../../src/iptables/table/watch.js';
 import { Session } from '../../src/native/session.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
@@ -13,6 +13,14 @@ const test = suite('comparing readings of iptables counters');
 
 const open = () => new Session({ netns: null, receiveBuffer: null, reopens: false });
 const time = new Date(0);
+/** Reads legacy tables; which ones may be told by another. */
+const reader = (session: Session, tables?: () => Promise<string[]>) => async () => {
+  const backend = new LegacyBackend(session, 'ipv4');
+  return {
+    tables: tables ?? (() => backend.tables()),
+    read: (table: string, signal: AbortSignal) => backend.read(table, signal),
+  };
+};
 
 const table = (...lines: string[]) =>
   `*filter\n:a - [0:0]\n:b - [0:0]\n${lines.join('\n')}\nCOMMIT\n`;
@@ -21,9 +29,10 @@ const table = (...lines: string[]) =>
 async function told(family: Family, before: string, after: string): Promise<RuleHits[]> {
   const session = open();
   load(family, before, '-c');
-  const then = await readSnapshot(session, family, 'filter');
+  const tables = new LegacyBackend(session, family);
+  const then = await tables.read('filter');
   load(family, after, '-c');
-  const now = await readSnapshot(session, family, 'filter');
+  const now = await tables.read('filter');
   const hits = [...compare(then, now, time)];
   await session.close();
   return hits;
@@ -142,7 +151,7 @@ test('a table that comes later is told from its first packet on', async () => {
     if (readings === 4) abort.abort();
     return readings < 2 ? ['filter'] : ['filter', 'mangle'];
   };
-  const watch = watchRules(session, 'ipv4', tables, 10, [abort.signal]);
+  const watch = watchRules(reader(session, tables), undefined, 10, [abort.signal]);
   const hits = await all('of a table that comes later', watch);
   // What filter had counted before the watch began is no news.
   assert.equal(
@@ -172,7 +181,9 @@ test('an abort by the one who is told ends the watch, without another pause', as
     };
     const told: bigint[] = [];
     const watch = (async () => {
-      for await (const hit of watchRules(session, 'ipv4', tables, hour, [abort.signal])) {
+      for await (const hit of watchRules(reader(session, tables), undefined, hour, [
+        abort.signal,
+      ])) {
         told.push(hit.packets);
         abort.abort();
       }
@@ -201,12 +212,12 @@ test('an abort before, in and after a reading ends the watch without an error', 
       if (when === 'pause') setImmediate(() => setImmediate(() => abort.abort()));
       return ['filter'];
     };
-    const watch = watchRules(session, 'ipv4', tables, 3_600_000, [abort.signal]);
+    const watch = watchRules(reader(session, tables), undefined, 3_600_000, [abort.signal]);
     assert.equal(await all(`that is aborted in its ${when}`, watch), []);
     assert.is(readings, 1, when);
   }
   // Another error is one.
-  const failing = watchRules(session, 'ipv4', async () => ['nosuch'], 10, [undefined]);
+  const failing = watchRules(reader(session), ['nosuch'], 10, [undefined]);
   let error: unknown;
   try {
     for await (const _ of failing) assert.unreachable();

@@ -1,15 +1,17 @@
 // Holds the codec of iptables rules against iptables-legacy itself, on the real kernel: what it adds,
 // saves and refuses, and the bytes that the kernel then holds. For tests under test/kernel only.
+
 import { spawnSync } from 'node:child_process';
-import { layouts, splitEntry } from '../../src/iptables/entry.js';
 import { comparable } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
 import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
-import { bytesToText, textToBytes } from '../../src/iptables/extensions/stores.js';
-import type { SetNames } from '../../src/iptables/host-names.js';
-import type { Family, Rule, RuleInit } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule, hex } from '../../src/iptables/rule-bytes.js';
-import { formatRule, parseRules, sameRule } from '../../src/iptables/rule-text.js';
+import { layouts, splitEntry } from '../../src/iptables/legacy/entry.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { hex } from '../../src/iptables/rule/print.js';
+import type { Family, Rule, RuleInit } from '../../src/iptables/rule/rule.js';
+import { formatRule, parseRules, sameRule } from '../../src/iptables/rule/text.js';
+import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
+import type { SetNames } from '../../src/iptables/text/host-names.js';
 import { onFakeKernel } from './fake-kernel.js';
 import { assert, type Suite } from './harness.js';
 import { lostInCopies } from './rule-copies.js';

@@ -1,7 +1,9 @@
 // The ways in which programs copy a rule, and whether each of the copies is still the rule.
-import type { EncodeOptions } from '../../src/iptables/rule.js';
-import { Rule } from '../../src/iptables/rule.js';
-import { encodeRule, givenRule, hex } from '../../src/iptables/rule-bytes.js';
+
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { hex } from '../../src/iptables/rule/print.js';
+import type { RuleOptions } from '../../src/iptables/rule/rule.js';
+import { givenRule, Rule } from '../../src/iptables/rule/rule.js';
 
 /** By the name of the way. */
 export const copiers: Record<string, (rule: Rule) => unknown> = {
@@ -19,7 +21,7 @@ export const copiers: Record<string, (rule: Rule) => unknown> = {
 };
 
 /** For each copy that does not give the bytes that the rule's own fields give, what it is. */
-export function lostInCopies(rule: Rule, options: EncodeOptions): string[] {
+export function lostInCopies(rule: Rule, options: RuleOptions): string[] {
   const lost: string[] = [];
   const encoded = (given: unknown) => hex(encodeRule(givenRule(given as Rule, 'rule'), options));
   const wanted = hex(encodeRule({ ...rule }, options));

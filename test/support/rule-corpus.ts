@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { extensions } from '../../src/iptables/extensions/index.js';
-import type { SetNames } from '../../src/iptables/host-names.js';
-import type { Family } from '../../src/iptables/rule.js';
-import { encodeRule } from '../../src/iptables/rule-bytes.js';
-import { parseRules } from '../../src/iptables/rule-text.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Family } from '../../src/iptables/rule/rule.js';
+import { parseRules } from '../../src/iptables/rule/text.js';
+import type { SetNames } from '../../src/iptables/text/host-names.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 

@@ -1,8 +1,9 @@
 // Typed matches on headers, payload and sockets: what is refused, with the path of the field, and what text
 // that no oracle here can load becomes. Text and bytes against iptables are under test/kernel.
-import type { Family, Match } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
-import { formatRule, parseRules } from '../../src/iptables/rule-text.js';
+
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Family, Match } from '../../src/iptables/rule/rule.js';
+import { formatRule, parseRules } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables matches, typed');

@@ -2,10 +2,10 @@
 // path, and payloads that nobody wrote neither throw nor change.
 import { decode, print, writeFields } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
-import { systemNames } from '../../src/iptables/host-names.js';
-import type { Match, RuleInit } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
-import { parseRule } from '../../src/iptables/rule-text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Match, RuleInit } from '../../src/iptables/rule/rule.js';
+import { parseRule } from '../../src/iptables/rule/text.js';
+import { systemNames } from '../../src/iptables/text/host-names.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/iptables-oracle.js';
 

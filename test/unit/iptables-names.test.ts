@@ -1,5 +1,5 @@
 // host-names.ts: names from the host's files, and ip-text.ts: addresses and masks.
-import { hostNames } from '../../src/iptables/host-names.js';
+
 import {
   formatAddress,
   maskPrefix,
@@ -7,7 +7,8 @@ import {
   parseIpv6,
   prefixMask,
   wholeNumber,
-} from '../../src/iptables/ip-text.js';
+} from '../../src/iptables/text/addresses.js';
+import { hostNames } from '../../src/iptables/text/host-names.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('iptables names');

@@ -1,9 +1,9 @@
-// rule-home.ts on snapshots made by hand: what is raw is never shared, and decoding waits.
+// Rules on snapshots made by hand: what is raw is never shared, and decoding waits.
 import { inspect } from 'node:util';
-import type { Match, RuleInit, Target } from '../../src/iptables/rule.js';
-import { encodeRule } from '../../src/iptables/rule-bytes.js';
-import { emptySnapshot, Snapshot } from '../../src/iptables/snapshot.js';
-import { Table } from '../../src/iptables/table.js';
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { Snapshot } from '../../src/iptables/legacy/snapshot.js';
+import type { Match, RuleInit, Target } from '../../src/iptables/rule/rule.js';
+import { Table } from '../../src/iptables/table/table.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('rules that share');
@@ -11,7 +11,7 @@ const test = suite('rules that share');
 const headerSize = 112;
 const chainSize = 72;
 
-/** A table with one chain, in the layout of native/core/xtables/snapshot.h. */
+/** A table with one chain, in the layout of native/core/legacy/snapshot.h. */
 function snapshotOf(
   rules: readonly { init: RuleInit; matches: number; target: number }[],
 ): Snapshot {
@@ -24,7 +24,7 @@ function snapshotOf(
   const put = (at: number, value: number) => {
     words[at / 4] = value;
   };
-  bytes.set(emptySnapshot().bytes);
+  put(0, 0x31535458);
   put(8, 1);
   put(12, rules.length);
   put(16, chains);
@@ -72,7 +72,11 @@ test('raw extensions can be written to: each rule has its own', () => {
   bytesOf(first!.target)[0] = 1;
   assert.is(bytesOf(second!.matches[1])[0], 0);
   assert.is(bytesOf(second!.target)[0], 0);
-  assert.is(first!.raw[112 + 32 + 16 + 32], 0, 'the bytes of the rule are not what was written to');
+  assert.is(
+    encodeRule(first!)[112 + 32 + 16 + 32],
+    0,
+    'the bytes of the rule are not what was written to',
+  );
 });
 
 test('what is known is decoded once for all rules of its number', () => {

@@ -1,8 +1,9 @@
 // Typed targets: what is refused, with the path of the field, and what becomes of canonical forms. Text and
 // bytes against iptables are under test/kernel.
-import type { Family, Target } from '../../src/iptables/rule.js';
-import { decodeRule, encodeRule } from '../../src/iptables/rule-bytes.js';
-import { formatRule, parseRule } from '../../src/iptables/rule-text.js';
+
+import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Family, Target } from '../../src/iptables/rule/rule.js';
+import { formatRule, parseRule } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables targets, typed');

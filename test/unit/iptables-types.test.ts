@@ -1,7 +1,8 @@
 // The types of rules: what is wrong must not compile. `tsc` checks the expectations; at run time the
 // same objects are refused.
-import type { Match, RuleInit, Target } from '../../src/iptables/rule.js';
-import { encodeRule } from '../../src/iptables/rule-bytes.js';
+
+import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Match, RuleInit, Target } from '../../src/iptables/rule/rule.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables types');

@@ -1,6 +1,7 @@
 // rule-words.ts: quoting, and the parts of a line of a save file.
-import { textToBytes } from '../../src/iptables/extensions/stores.js';
-import { bare, linesOf, quote, splitWords } from '../../src/iptables/rule-words.js';
+
+import { textToBytes } from '../../src/iptables/text/encoding.js';
+import { bare, linesOf, quote, splitWords } from '../../src/iptables/text/words.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables words');

@@ -13,7 +13,7 @@ import {
   parseRule,
   parseRules,
 } from '../../src/index.js';
-import { systemNames } from '../../src/iptables/host-names.js';
+import { systemNames } from '../../src/iptables/text/host-names.js';
 import type { Binding } from '../../src/native/binding.js';
 import type { Session } from '../../src/native/session.js';
 import { assert, suite, throws } from '../support/harness.js';

@@ -1,7 +1,9 @@
 // Target CLASSIFY: the class of a packet for traffic control (struct xt_classify_target_info).
+
 import { badRange, badType } from '../../errors.js';
+import { refusedType } from '../text/refused.js';
 import type { Known } from './define.js';
-import { both, refusedType, target } from './define.js';
+import { both, target } from './define.js';
 import { mapped, u32 } from './stores.js';
 import { integer } from './values.js';
 

@@ -1,7 +1,8 @@
 // Target CLUSTERIP: hosts share one address, each answering its part of the clients (struct
 // ipt_clusterip_tgt_info). IPv4; gone from Linux 6.3 on, where -m cluster does it.
+import { refused } from '../text/refused.js';
 import type { Known, Store } from './define.js';
-import { ipv4, refused, target } from './define.js';
+import { ipv4, target } from './define.js';
 import { bytesOf, coded, flagBit, u16, u32 } from './stores.js';
 import { given, mac, number, oneOf } from './values.js';
 

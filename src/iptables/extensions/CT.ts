@@ -1,9 +1,11 @@
 // Target CT, and its other spelling NOTRACK: how connection tracking treats the packet's flow (struct
 // xt_ct_target_info, xt_ct_target_info_v1). Table raw. Also the old kernel target NOTRACK.
+
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Known, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { bit, bitNames, cstring, flagBit, u16, u32 } from './stores.js';
 import { given, integer, namesOf, string } from './values.js';
 

@@ -1,9 +1,11 @@
 // Target HMARK: a mark computed from what identifies the packet's flow, to spread flows over routes
 // (struct xt_hmark_info).
+
 import { badRange } from '../../errors.js';
-import { maskPrefix, parseMask, prefixMask } from '../ip-text.js';
+import { maskPrefix, parseMask, prefixMask } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Draft, Field, Known, Place, Store, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { be16, be32, bit, mapped, nothing, rawBytes, u16, u32 } from './stores.js';
 import { given, integer, number } from './values.js';
 

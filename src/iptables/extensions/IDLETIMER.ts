@@ -1,8 +1,9 @@
 // Target IDLETIMER: tells user space when no packet has come for a time (struct idletimer_tg_info,
 // idletimer_tg_info_v1).
+import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { Known } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { fixedString, flagBit, u32 } from './stores.js';
 import { given, number } from './values.js';
 

@@ -1,6 +1,6 @@
 // Target LED: lights a LED when packets pass (struct xt_led_info).
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
 import type { Known, ValueType } from './define.js';
 import { both, target } from './define.js';
 import { fixedString, flagBit, mapped, u32 } from './stores.js';

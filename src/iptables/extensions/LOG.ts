@@ -1,6 +1,6 @@
 // Target LOG: a line in the kernel's log, then on to the next rule (struct xt_log_info).
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
 import type { Known, ValueType } from './define.js';
 import { both, target } from './define.js';
 import { coded, cstring, flagBit, u8 } from './stores.js';

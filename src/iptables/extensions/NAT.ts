@@ -1,5 +1,5 @@
 // Targets SNAT, DNAT, MASQUERADE and REDIRECT in all their revisions. Table nat.
-import type { Family } from '../ip-text.js';
+import type { Family } from '../text/addresses.js';
 import type { Known } from './define.js';
 import { both, ipv4, ipv6, target } from './define.js';
 import type { NatLayout, NatRange } from './nat-range.js';

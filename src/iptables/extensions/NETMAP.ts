@@ -1,5 +1,5 @@
 // Target NETMAP: maps a whole network, host bits unchanged. Table nat.
-import { applyMask, formatAddress, formatMask, isZero, maskPrefix } from '../ip-text.js';
+import { applyMask, formatAddress, formatMask, isZero, maskPrefix } from '../text/addresses.js';
 import type { Known, Store } from './define.js';
 import { ipv4, ipv6, target } from './define.js';
 import type { NatLayout } from './nat-range.js';

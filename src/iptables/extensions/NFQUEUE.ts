@@ -1,7 +1,9 @@
 // Target NFQUEUE: the packet waits for a program's verdict (struct xt_NFQ_info and its successors).
+
 import { badRange } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { Known, Place, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import type { Range } from './stores.js';
 import { flagBit, u16 } from './stores.js';
 import { given, number, printRange, range, rangeOf } from './values.js';

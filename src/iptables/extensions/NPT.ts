@@ -1,9 +1,11 @@
 // Targets SNPT and DNPT: change the prefix of IPv6 addresses without keeping state (struct
 // ip6t_npt_tginfo, RFC 6296).
+
 import { badRange, badType } from '../../errors.js';
-import { formatAddress, isZero, maskPrefix, parseIpv6, parseMask } from '../ip-text.js';
+import { formatAddress, isZero, maskPrefix, parseIpv6, parseMask } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Field, Known, ValueType } from './define.js';
-import { ipv6, refused, target } from './define.js';
+import { ipv6, target } from './define.js';
 import { rawBytes, u8 } from './stores.js';
 import { addressBytes } from './values.js';
 

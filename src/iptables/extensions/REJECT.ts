@@ -1,6 +1,7 @@
 // Target REJECT: drop and answer (struct ipt_reject_info, ip6t_reject_info). Table filter.
+import { refused } from '../text/refused.js';
 import type { Known, Place } from './define.js';
-import { hasProtocol, ipv4, ipv6, refused, target } from './define.js';
+import { hasProtocol, ipv4, ipv6, target } from './define.js';
 import { coded, u32 } from './stores.js';
 import { oneOf } from './values.js';
 

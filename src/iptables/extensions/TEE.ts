@@ -1,9 +1,11 @@
 // Target TEE: a copy of the packet to another host of the link (struct xt_tee_tginfo). Revision 0 is
 // that of the xtables-addons, before the kernel had it; no iptables of today writes it.
-import { formatAddress, isZero } from '../ip-text.js';
+
+import { formatAddress, isZero } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { Known, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { cstring, inetAddress, mapped } from './stores.js';
 import { address, addressBytes } from './values.js';
 

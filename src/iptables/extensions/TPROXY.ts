@@ -1,8 +1,8 @@
 // Target TPROXY: hands the packet to a local socket without changing it (struct
 // xt_tproxy_target_info, xt_tproxy_target_info_v1).
 import { badRange } from '../../errors.js';
-import type { Family } from '../ip-text.js';
-import { formatAddress } from '../ip-text.js';
+import type { Family } from '../text/addresses.js';
+import { formatAddress } from '../text/addresses.js';
 import type { Known, ValueType } from './define.js';
 import { ipv4, ipv6, target } from './define.js';
 import type { Masked } from './stores.js';

@@ -1,7 +1,8 @@
 // Match addrtype: what kind of address the routing table sees (struct xt_addrtype_info_v1; revision 0
 // in old IPv4 rules).
+import { refused } from '../text/refused.js';
 import type { Known, Not, Place } from './define.js';
-import { both, ipv4, isNot, match, refused } from './define.js';
+import { both, ipv4, isNot, match } from './define.js';
 import { bit, bitNames, flagBit, u16 } from './stores.js';
 import { given, namesOf } from './values.js';
 

@@ -1,6 +1,7 @@
 // Match ah: the authentication header (struct ipt_ah in IPv4; struct ip6t_ah, which sees more, in IPv6).
+import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
-import { ipv4, ipv6, match, refused } from './define.js';
+import { ipv4, ipv6, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, pair, u32 } from './stores.js';
 import { given, number, range } from './values.js';

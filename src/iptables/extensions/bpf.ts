@@ -1,9 +1,11 @@
 // Match bpf: a program of the classic Berkeley packet filter, or a pinned one of the kernel's own machine
 // (struct xt_bpf_info, xt_bpf_info_v1).
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Known, Place, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { onlyFields } from './only-fields.js';
 import { fixedString, i32, littleEndian, mapped, u16 } from './stores.js';
 import { integer } from './values.js';

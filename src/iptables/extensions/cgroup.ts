@@ -1,7 +1,8 @@
 // Match cgroup: the control group of the socket that a packet belongs to (struct xt_cgroup_info_v0, _v1,
 // _v2). Chains: INPUT, OUTPUT, POSTROUTING.
+import { refused } from '../text/refused.js';
 import type { Known, Not, Place } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bit, fixedString, u32 } from './stores.js';
 import { number, string } from './values.js';
 

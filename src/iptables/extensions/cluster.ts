@@ -1,7 +1,8 @@
 // Match cluster: the share of a node in a load-sharing cluster, by a hash of the flow's source (struct
 // xt_cluster_match_info).
+import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bit, u32 } from './stores.js';
 import { number } from './values.js';
 

@@ -1,7 +1,8 @@
 // Bytes ↔ typed form ↔ text of one extension, driven by its description. Knows the machinery of
 // fields only: which extensions there are is registry.ts's, whole rules are rule.ts's.
+import { refused, refusedType } from '../text/refused.js';
 import type { AnyField, Codec, Extension, Place, UnknownExtension } from './define.js';
-import { hasProtocol, isNot, onlyNot, refused, refusedType, unknownProtocol } from './define.js';
+import { hasProtocol, isNot, onlyNot, unknownProtocol } from './define.js';
 import { scratch } from './stores.js';
 
 /** A typed extension as the machinery sees it. */
@@ -153,6 +154,18 @@ export function decodeAt(
   const refusal = refusalOf(extension, typed, cx);
   if (refusal !== undefined) return raw(`holds what no text can say: ${refusal}`);
   return deepFreeze(typed);
+}
+
+/** A typed form as it is read again once it was written: `60/minute` becomes `1/second`. */
+export function settled(
+  extension: Extension,
+  typed: Typed,
+  cx: Codec,
+  newest: boolean,
+): Typed | UnknownExtension {
+  const bytes = Buffer.alloc(extension.size);
+  writeFields(extension, typed, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), cx);
+  return decodeAt(extension, bytes, 0, bytes.length, cx, newest);
 }
 
 const fieldName: Naming = (field) => field ?? 'it';
@@ -344,7 +357,7 @@ export function print(extension: Extension, typed: Typed, cx: Codec): string {
 }
 
 /** The bytes as text: what `--raw-payload` takes. */
-function rawText(extension: Extension, typed: Typed, cx: Codec): string {
+export function rawText(extension: Extension, typed: Typed, cx: Codec): string {
   const payload = new Uint8Array(extension.size);
   writeFields(extension, typed, new DataView(payload.buffer), cx);
   return ` --raw-payload ${extension.revision}:${Buffer.from(payload).toString('hex')}`;

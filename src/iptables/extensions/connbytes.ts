@@ -1,9 +1,11 @@
 // Match connbytes: how much a flow has carried so far (struct xt_connbytes_info). Needs the accounting of
 // conntrack (sysctl net.netfilter.nf_conntrack_acct).
+
 import { badRange } from '../../errors.js';
-import { leadingNumber } from '../ip-text.js';
+import { leadingNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
-import { both, isNot, match, refused } from './define.js';
+import { both, isNot, match } from './define.js';
 import type { Range } from './stores.js';
 import { coded, u8, u64 } from './stores.js';
 import { bigintAt, oneOf, printRange, rangeOf } from './values.js';

@@ -1,6 +1,6 @@
 // Match connlabel: one of the 128 labels of the packet's flow (struct xt_connlabel_mtinfo).
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
 import type { Codec, Known, Not, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
 import { bit, flagBit, u16 } from './stores.js';

@@ -1,7 +1,9 @@
 // Match connlimit: how many flows a host or network has (struct xt_connlimit_info revision 1).
-import { maskPrefix, prefixMask } from '../ip-text.js';
+
+import { maskPrefix, prefixMask } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Known, Store } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bits, prefixLength } from './prefix-length.js';
 import { bit, flagBit, rawBytes, u32 } from './stores.js';
 import { given, number } from './values.js';

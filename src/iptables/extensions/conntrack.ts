@@ -1,8 +1,10 @@
 // Match conntrack, and its other spelling `state`: what connection tracking knows of the packet's flow
 // (struct xt_conntrack_mtinfo1, 2, 3).
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { Known, Not, Spelling, Store, ValueType } from './define.js';
-import { both, isNot, match, refused } from './define.js';
+import { both, isNot, match } from './define.js';
 import type { Network } from './networks.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
 import type { Range } from './stores.js';

@@ -1,8 +1,9 @@
 // What an extension is made of: fields with a text form, a place in the payload and a type. The
 // file that describes one extension needs only this, values.ts and stores.ts. Holds no list.
-import { bounded } from '../../errors.js';
-import type { HostNames, SetNames } from '../host-names.js';
-import type { Family } from '../ip-text.js';
+
+import type { Family } from '../text/addresses.js';
+import type { HostNames, SetNames } from '../text/host-names.js';
+import { refusedType } from '../text/refused.js';
 
 /** A value that may be negated: iptables' `! --option value` is `{ not: value }`. */
 export type Not<T> = T | { readonly not: T };
@@ -267,16 +268,6 @@ export function target<V extends { readonly name: string }>(
 export const both: readonly Family[] = ['ipv4', 'ipv6'];
 export const ipv4: readonly Family[] = ['ipv4'];
 export const ipv6: readonly Family[] = ['ipv6'];
-
-/** A rule, option or combination that iptables or the kernel would not take, and why. */
-export function refused(path: string, reason: string): RangeError {
-  return new RangeError(`${bounded(path)}: ${bounded(reason)}`);
-}
-
-/** The same for a field that is not there or has the wrong form. */
-export function refusedType(path: string, reason: string): TypeError {
-  return new TypeError(`${bounded(path)}: ${bounded(reason)}`);
-}
 
 export function isNot(value: unknown): value is { readonly not: unknown } {
   return typeof value === 'object' && value !== null && 'not' in value;

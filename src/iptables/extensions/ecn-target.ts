@@ -1,7 +1,8 @@
 // Target ECN: takes explicit congestion notification out of packets, or sets its bits (struct
 // ipt_ECN_info). IPv4, table mangle.
+import { refused } from '../text/refused.js';
 import type { Known, Store } from './define.js';
-import { hasProtocol, ipv4, refused, target } from './define.js';
+import { hasProtocol, ipv4, target } from './define.js';
 import { bit, mapped, u8 } from './stores.js';
 import { number } from './values.js';
 

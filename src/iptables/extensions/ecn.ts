@@ -1,6 +1,7 @@
 // Match ecn: explicit congestion notification in IP and TCP (struct xt_ecn_info).
+import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
-import { both, hasProtocol, match, refused } from './define.js';
+import { both, hasProtocol, match } from './define.js';
 import { bit, nothing, u8 } from './stores.js';
 import { given, number } from './values.js';
 

@@ -1,9 +1,11 @@
 // Matches devgroup and realm: numbers that iproute2 has names for, with a mask (struct xt_devgroup_info,
 // xt_realm_info).
+
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Codec, Known, Not, Place, Store, ValueType } from './define.js';
-import { both, ipv4, match, refused } from './define.js';
+import { both, ipv4, match } from './define.js';
 import type { Masked } from './stores.js';
 import { bit, masked, u32 } from './stores.js';
 import { mark, readMark } from './values.js';

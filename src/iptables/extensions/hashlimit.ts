@@ -1,5 +1,7 @@
 // Match hashlimit: a token bucket for each source, destination or port (struct xt_hashlimit_mtinfo1, 2, 3).
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { ByteRate } from './byte-rate.js';
 import {
   byteRateOf,
@@ -11,7 +13,7 @@ import {
   packetOrByteRate,
 } from './byte-rate.js';
 import type { Codec, Known, Place, Spelling, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bits, prefixLength } from './prefix-length.js';
 import { procName } from './proc-name.js';
 import type { Rate, RateUnit } from './rate.js';

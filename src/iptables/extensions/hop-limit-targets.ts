@@ -1,7 +1,8 @@
 // Targets TTL (IPv4) and HL (IPv6): change how many hops a packet may still go (struct ipt_TTL_info,
 // ip6t_HL_info). Table mangle.
+import { refused } from '../text/refused.js';
 import type { Field, Known } from './define.js';
-import { ipv4, ipv6, refused, target } from './define.js';
+import { ipv4, ipv6, target } from './define.js';
 import { u8 } from './stores.js';
 import { number } from './values.js';
 

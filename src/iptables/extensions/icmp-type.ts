@@ -1,9 +1,11 @@
 // The value that the matches icmp and icmp6 share: a type with a code or a range of codes. Not an
 // extension itself.
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Not, Store, ValueType } from './define.js';
-import { isNot, refused } from './define.js';
+import { isNot } from './define.js';
 import type { Range } from './stores.js';
 import { pair, u8 } from './stores.js';
 import { integer, rangeOf } from './values.js';

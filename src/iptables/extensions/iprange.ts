@@ -1,8 +1,10 @@
 // Match iprange: addresses from one to another (struct xt_iprange_mtinfo).
+
 import { badRange } from '../../errors.js';
-import { formatAddress, parseIpv4, parseIpv6 } from '../ip-text.js';
+import { formatAddress, parseIpv4, parseIpv6 } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, inetAddress } from './stores.js';
 import { addressBytes, addressRange, printRange } from './values.js';

@@ -1,8 +1,10 @@
 // Matches hbh and dst: the hop-by-hop and the destination options of IPv6 (struct ip6t_opts).
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
-import { ipv6, match, refused } from './define.js';
+import { ipv6, match } from './define.js';
 import { onlyFields } from './only-fields.js';
 import { bit, u8, u16, u32 } from './stores.js';
 import { integer, number } from './values.js';

@@ -1,8 +1,10 @@
 // Match ipvs: what IPVS, the load balancer, knows of a packet's connection (struct xt_ipvs_mtinfo).
+
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Known, Not, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
 import { be16, bit, coded, u8 } from './stores.js';
 import { given, number, oneOf, readPort } from './values.js';

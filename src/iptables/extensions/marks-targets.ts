@@ -1,9 +1,11 @@
 // Targets MARK and CONNMARK: set, save and restore marks (struct xt_mark_tginfo2,
 // xt_connmark_tginfo1, xt_connmark_tginfo2). The new mark is (old & ~mask) ^ value.
+
 import { badRange } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused, refusedType } from '../text/refused.js';
 import type { ArgumentPlace, Codec, Draft, Known, Spelling, Store, ValueType } from './define.js';
-import { both, refused, refusedType, target } from './define.js';
+import { both, target } from './define.js';
 import type { Masked } from './stores.js';
 import { masked, u8, u32 } from './stores.js';
 import { hexNumber, mark, number, readMark } from './values.js';

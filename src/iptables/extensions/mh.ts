@@ -1,6 +1,6 @@
 // Match mh: the type of a mobility header (struct ip6t_mh). IPv6.
 
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
 import type { Known, Not } from './define.js';
 import { ipv6, match } from './define.js';
 import type { Range } from './stores.js';

@@ -1,8 +1,10 @@
 // Match multiport: up to 15 ports, a range takes two (struct xt_multiport, xt_multiport_v1).
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, u8, u16 } from './stores.js';
 import { integer, printRange, rangeOf, readPort } from './values.js';

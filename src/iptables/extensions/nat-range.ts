@@ -1,9 +1,11 @@
 // The range of addresses and ports that the NAT targets share, in its three layouts (struct
 // nf_nat_ipv4_multi_range_compat, nf_nat_range, nf_nat_range2). Not an extension.
+
 import { badRange, badType } from '../../errors.js';
-import { formatAddress, leadingNumber, wholeNumber } from '../ip-text.js';
+import { formatAddress, leadingNumber, wholeNumber } from '../text/addresses.js';
+import { refused, refusedType } from '../text/refused.js';
 import type { ArgumentPlace, Place, Store, ValueType } from './define.js';
-import { refused, refusedType, unknownProtocol } from './define.js';
+import { unknownProtocol } from './define.js';
 import type { Range } from './stores.js';
 import { address4, be16, bit, flagBit, inetAddress, pair, u32 } from './stores.js';
 import {

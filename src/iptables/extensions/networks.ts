@@ -1,5 +1,6 @@
 // An address with a mask in two nf_inet_addr unions, as conntrack and connlimit's relatives have it.
 // Unlike -s and -d, host bits stay as given. Not an extension.
+
 import { badType } from '../../errors.js';
 import {
   formatAddress,
@@ -9,9 +10,10 @@ import {
   parseMask,
   prefixMask,
   unmapped,
-} from '../ip-text.js';
+} from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Codec, Place, Store, ValueType } from './define.js';
-import { refused } from './define.js';
+
 import { bytesOf, inetAddress, rawBytes } from './stores.js';
 import { notAddress } from './values.js';
 

@@ -1,5 +1,5 @@
 // Refuses fields that an inner object of a typed extension does not have. Not an extension.
-import { refusedType } from './define.js';
+import { refusedType } from '../text/refused.js';
 
 export function onlyFields(value: object, path: string, fields: readonly string[]): void {
   const other = Object.keys(value).find((key) => !fields.includes(key));

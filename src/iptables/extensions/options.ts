@@ -1,7 +1,7 @@
 // The options of an extension as the parser of rules sees them: each reads its argument into a
 // draft of the typed form. Derived from the description; decides nothing about words or order.
+import { refused } from '../text/refused.js';
 import type { Alias, AnyField, ArgumentPlace, Draft, Extension, Spelling } from './define.js';
-import { refused } from './define.js';
 
 type AnyDraft = Draft<Record<string, unknown>>;
 

@@ -1,9 +1,10 @@
 // Match osf: guesses the operating system that sent a SYN, from fingerprints loaded with nfnl_osf (struct
 // xt_osf_info). IPv4.
+import { textToBytes } from '../text/encoding.js';
 import { bareWord } from './bare-word.js';
 import type { Known, Not, Store } from './define.js';
 import { ipv4, match } from './define.js';
-import { bit, fixedString, textToBytes, u32 } from './stores.js';
+import { bit, fixedString, u32 } from './stores.js';
 import { number } from './values.js';
 
 /** Wants `-p tcp`. Chains: PREROUTING, INPUT, FORWARD. */

@@ -1,7 +1,8 @@
 // Match owner: the socket that made a packet (struct xt_owner_match_info). Chains: OUTPUT,
 // POSTROUTING.
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, nothing, pair, u32 } from './stores.js';
 import { given, range } from './values.js';

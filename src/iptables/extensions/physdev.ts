@@ -1,9 +1,12 @@
 // Match physdev: the ports of a bridge that a packet passes (struct xt_physdev_info).
-import { checkInterface } from '../entry.js';
-import { bare } from '../rule-words.js';
+
+import { textToBytes } from '../text/encoding.js';
+import { refused } from '../text/refused.js';
+import { bare } from '../text/words.js';
 import type { Known, Not, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
-import { bit, bytesOf, fixedString, nothing, textToBytes } from './stores.js';
+import { both, match } from './define.js';
+import { checkInterface } from './interfaces.js';
+import { bit, bytesOf, fixedString, nothing } from './stores.js';
 import { given } from './values.js';
 
 /** At least one field; all that are given must hold. */

@@ -1,6 +1,8 @@
 // Match policy: how IPsec treats the packet (struct xt_policy_info).
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused, refusedType } from '../text/refused.js';
 import type {
   ArgumentPlace,
   Codec,
@@ -11,7 +13,7 @@ import type {
   Store,
   ValueType,
 } from './define.js';
-import { both, isNot, match, refused, refusedType } from './define.js';
+import { both, isNot, match } from './define.js';
 import type { Network } from './networks.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
 import { bit, coded, flagBit, littleEndian, u8, u16, u32 } from './stores.js';

@@ -1,6 +1,6 @@
 // Prefix lengths of addresses, as connlimit and hashlimit group by them. Not an extension.
 import { badRange } from '../../errors.js';
-import { maskPrefix, parseMask } from '../ip-text.js';
+import { maskPrefix, parseMask } from '../text/addresses.js';
 import type { Codec, ValueType } from './define.js';
 import { integer } from './values.js';
 

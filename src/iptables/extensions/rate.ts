@@ -1,7 +1,9 @@
 // A rate of packets as limit and hashlimit store it: a period in parts of a second. Not an extension.
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { Store, ValueType } from './define.js';
-import { refused } from './define.js';
+
 import { integer } from './values.js';
 
 export type RateUnit = 'second' | 'minute' | 'hour' | 'day';

@@ -1,9 +1,11 @@
 // Target RATEEST: measures the rate of the packets that meet it, for the match rateest (struct
 // xt_rateest_target_info).
+
 import { badRange } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Draft, Known, Place, Store, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { fixedString, mapped, u8 } from './stores.js';
 import { integer } from './values.js';
 

@@ -1,10 +1,12 @@
 // Match rateest: compares rates that the target RATEEST measures (struct xt_rateest_match_info).
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
-import { bare } from '../rule-words.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
+import { bare } from '../text/words.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Known, Not, Spelling, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bit, coded, cstring, flagBit, u16, u32 } from './stores.js';
 import { given, integer, oneOf, two } from './values.js';
 

@@ -1,9 +1,11 @@
 // Match recent: lists of addresses seen before, in /proc/net/xt_recent (struct xt_recent_mtinfo, _v1).
+
 import { badRange } from '../../errors.js';
-import { formatAddress } from '../ip-text.js';
-import { bare } from '../rule-words.js';
+import { formatAddress } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
+import { bare } from '../text/words.js';
 import type { Known, Not, Place, Store } from './define.js';
-import { both, isNot, match, refused } from './define.js';
+import { both, isNot, match } from './define.js';
 import { procName } from './proc-name.js';
 import { bit, fixedString, flagBit, mapped, nothing, rawBytes, u32 } from './stores.js';
 import { address, addressBytes, given, number } from './values.js';

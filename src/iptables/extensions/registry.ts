@@ -1,6 +1,6 @@
 // Which extensions there are: look-up by what the kernel says (family, kind, name, revision) and by
 // what text says (name, alias). Filled once from the lists of index.ts.
-import type { Family } from '../ip-text.js';
+import type { Family } from '../text/addresses.js';
 import { maxSize } from './codec.js';
 import type { Alias, Extension, Kind } from './define.js';
 

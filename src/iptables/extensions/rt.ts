@@ -1,8 +1,10 @@
 // Match rt: the routing header of IPv6 (struct ip6t_rt).
+
 import { badRange, badType } from '../../errors.js';
-import { formatAddress, parseIpv6 } from '../ip-text.js';
+import { formatAddress, parseIpv6 } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Draft, Known, Not, Store, ValueType } from './define.js';
-import { ipv6, match, refused } from './define.js';
+import { ipv6, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, bytesOf, flagBit, pair, u8, u32 } from './stores.js';
 import { address, given, number, range } from './values.js';

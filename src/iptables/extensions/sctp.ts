@@ -1,7 +1,9 @@
 // Match sctp: ports and chunks of SCTP (struct xt_sctp_info).
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
-import { both, isNot, match, refused } from './define.js';
+import { both, isNot, match } from './define.js';
 import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, bytesOf, coded, i32, littleEndian, pair, u8, u16, u32 } from './stores.js';

@@ -1,8 +1,9 @@
 // Targets CONNSECMARK and SECMARK: security marks of packets and flows (struct
 // xt_connsecmark_target_info, xt_secmark_target_info, xt_secmark_target_info_v1).
+import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { Field, Known } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { fixedString, u8 } from './stores.js';
 import { given } from './values.js';
 

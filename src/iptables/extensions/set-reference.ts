@@ -1,9 +1,11 @@
 // A set (ipset) with the packet's fields that are looked up in it, as the target SET and the match set
 // hold it (struct xt_set_info, xt_set_info_v0). Rules hold the set's index. Not an extension.
+
 import { badRange, badType } from '../../errors.js';
-import { bare } from '../rule-words.js';
+import { refused, refusedType } from '../text/refused.js';
+import { bare } from '../text/words.js';
 import type { Place, Store, ValueType } from './define.js';
-import { refused, refusedType } from './define.js';
+
 import { u8, u16, u32 } from './stores.js';
 
 /** One of the packet's two sides. */

@@ -1,7 +1,8 @@
 // Target SET: puts the packet's addresses and ports into sets (ipset), takes them out, or takes marks
 // from an entry (struct xt_set_info_target_v0 … v3).
+import { refused } from '../text/refused.js';
 import type { Draft, Known, Place, Store } from './define.js';
-import { both, ipv4, refused, target } from './define.js';
+import { both, ipv4, target } from './define.js';
 import type { SetReference } from './set-reference.js';
 import { noSet, setReference, setStore, setStore0 } from './set-reference.js';
 import { flagBit, u16, u32 } from './stores.js';

@@ -1,10 +1,13 @@
 // Match set: a set of ipset (struct xt_set_info_match_v0, _v1, _v3, _v4; revision 2 shares the payload of
 // 1). The payload holds the set's index on this host; names come from the caller.
+
 import { badRange, badType } from '../../errors.js';
-import { bare } from '../rule-words.js';
+import { textToBytes } from '../text/encoding.js';
+import { refused } from '../text/refused.js';
+import { bare } from '../text/words.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
-import { both, ipv4, match, refused } from './define.js';
-import { bit, flagBit, mapped, textToBytes, u16, u32, u64 } from './stores.js';
+import { both, ipv4, match } from './define.js';
+import { bit, flagBit, mapped, u16, u32, u64 } from './stores.js';
 import { bigNumber, given } from './values.js';
 
 /** Which address or port of the packet is looked up in one dimension of the set. */

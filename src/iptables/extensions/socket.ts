@@ -1,7 +1,8 @@
 // Match socket: is there an open socket for the packet (struct xt_socket_mtinfo1, 2, 3; revision 0 has
 // no payload)? Chains PREROUTING and INPUT.
+import { refused } from '../text/refused.js';
 import type { Known, Place } from './define.js';
-import { both, ipv4, match, refused } from './define.js';
+import { both, ipv4, match } from './define.js';
 import { flagBit } from './stores.js';
 import { given } from './values.js';
 

@@ -1,7 +1,9 @@
 // Match srh: the segment routing header of IPv6 (struct ip6t_srh, ip6t_srh1).
-import { formatAddress, formatMask, maskPrefix } from '../ip-text.js';
+
+import { formatAddress, formatMask, maskPrefix } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Field, Known, Not, Place, Store, ValueType } from './define.js';
-import { ipv6, isNot, match, refused } from './define.js';
+import { ipv6, isNot, match } from './define.js';
 import { networkField, networkType } from './networks.js';
 import { bit, bytesOf, u8, u16 } from './stores.js';
 import { number } from './values.js';

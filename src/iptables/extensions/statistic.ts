@@ -1,8 +1,10 @@
 // Match statistic: some packets, at random or every nth (struct xt_statistic_info). Every commit to the
 // table starts the counting anew.
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { Known, Not, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bit, coded, mapped, u16, u32 } from './stores.js';
 import { number, oneOf } from './values.js';
 

@@ -1,18 +1,11 @@
 // Match string: a pattern in the packet's bytes (struct xt_string_info revision 1).
+
 import { badRange, badType } from '../../errors.js';
+import { bytesToText, textToBytes } from '../text/encoding.js';
+import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
-import {
-  bit,
-  bytesOf,
-  bytesToText,
-  fixedString,
-  flagBit,
-  mapped,
-  textToBytes,
-  u8,
-  u16,
-} from './stores.js';
+import { both, match } from './define.js';
+import { bit, bytesOf, fixedString, flagBit, mapped, u8, u16 } from './stores.js';
 import { given, number, oneOf } from './values.js';
 
 export interface StringMatch extends Known {

@@ -1,9 +1,11 @@
 // Targets TCPMSS and TCPOPTSTRIP: change the options of TCP segments (struct xt_tcpmss_info, struct
 // xt_tcpoptstrip_target_info).
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { Known, Place, Store, ValueType } from './define.js';
-import { both, refused, target } from './define.js';
+import { both, target } from './define.js';
 import { u16, u32 } from './stores.js';
 import { given, integer, number } from './values.js';
 

@@ -1,6 +1,7 @@
 // Match tcp: ports, flags and options of TCP (struct xt_tcp).
+import { refused } from '../text/refused.js';
 import type { Known, Not, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, bitNames, pair, u8, u16 } from './stores.js';
 import { namesOf, number, ports } from './values.js';

@@ -1,7 +1,9 @@
 // Match time: when a packet arrives (struct xt_time_info).
+
 import { badRange, badType } from '../../errors.js';
+import { refused } from '../text/refused.js';
 import type { Known, Place, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { bitNames, flagBit, mapped, u8, u32 } from './stores.js';
 import { given, integer, namesOf } from './values.js';
 

@@ -1,9 +1,11 @@
 // Targets TOS and DSCP: change the type-of-service byte (struct xt_tos_target_info, ipt_tos_target_info,
 // xt_DSCP_info). Table mangle.
+
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Place, Spelling, Store, ValueType } from './define.js';
-import { both, ipv4, refused, target } from './define.js';
+import { both, ipv4, target } from './define.js';
 import type { Masked } from './stores.js';
 import { mapped, masked, u8 } from './stores.js';
 import { integer, number } from './values.js';

@@ -1,7 +1,7 @@
 // Match tos: the TOS field of IPv4, the traffic class of IPv6 (struct xt_tos_match_info; revision 0 was
 // struct ipt_tos_info, IPv4 only).
 import { badRange, badType } from '../../errors.js';
-import { wholeNumber } from '../ip-text.js';
+import { wholeNumber } from '../text/addresses.js';
 import type { Known, Not, ValueType } from './define.js';
 import { both, ipv4, match } from './define.js';
 import type { Masked } from './stores.js';

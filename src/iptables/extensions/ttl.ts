@@ -1,7 +1,8 @@
 // Matches ttl (IPv4) and hl (IPv6): how many hops a packet may still take (struct ipt_ttl_info, struct
 // ip6t_hl_info, one layout).
+import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store } from './define.js';
-import { ipv4, ipv6, match, refused } from './define.js';
+import { ipv4, ipv6, match } from './define.js';
 import { u8 } from './stores.js';
 import { number } from './values.js';
 

@@ -1,8 +1,10 @@
 // Match u32: compares parts of the packet with numbers (struct xt_u32).
+
 import { badRange, badType } from '../../errors.js';
-import { leadingNumber } from '../ip-text.js';
+import { leadingNumber } from '../text/addresses.js';
+import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
-import { both, match, refused } from './define.js';
+import { both, match } from './define.js';
 import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, u8, u32 as word } from './stores.js';

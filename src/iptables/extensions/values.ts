@@ -1,8 +1,9 @@
 // Kinds of values of rule options: what is allowed, how text is read and printed, as iptables 1.8.9
 // does it. Knows nothing of where a value lies in bytes.
+
 import { fieldsAt } from '../../checks.js';
 import { badRange, badType } from '../../errors.js';
-import type { Family } from '../ip-text.js';
+import type { Family } from '../text/addresses.js';
 import {
   applyMask,
   formatAddress,
@@ -16,12 +17,13 @@ import {
   prefixMask,
   unmapped,
   wholeNumber,
-} from '../ip-text.js';
-import { bare, quote } from '../rule-words.js';
+} from '../text/addresses.js';
+import { bytesToText, hasLoneSurrogates, textToBytes } from '../text/encoding.js';
+import { refused } from '../text/refused.js';
+import { bare, quote } from '../text/words.js';
 import type { ArgumentPlace, Place, ValueType } from './define.js';
-import { refused } from './define.js';
+
 import type { Masked, Range } from './stores.js';
-import { bytesToText, hasLoneSurrogates, textToBytes } from './stores.js';
 
 export function integer(value: unknown, at: Place, min: number, max: number): number {
   if (typeof value !== 'number') throw badType(at.path, 'a number', value);

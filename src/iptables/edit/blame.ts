@@ -1,0 +1,57 @@
+// Which rules an error is about: told beside the error, so that a caller who knows where a rule came from
+// can say so. Also what the kernel looks up by name when it takes a rule.
+import { NetfilterError } from '../../errors.js';
+import type { NewItem, TableChange } from './state.js';
+import { initOf } from './state.js';
+
+type About = (rule: NewItem) => boolean;
+
+const blamed = new WeakMap<object, About>();
+
+/** The error, remembered to be about the rules for which `about` says so. */
+export function blame<E extends Error>(error: E, about: About): E {
+  blamed.set(error, about);
+  return error;
+}
+
+/** The first of an edit's new rules that an error is about, where that is known. */
+export function culprit(error: unknown, change: TableChange): NewItem | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const about = blamed.get(error);
+  // As native code writes it: a colon, or nothing, is behind the name.
+  const detail = error instanceof NetfilterError ? (error.detail ?? '') : '';
+  const named = /^rule (\d+) of chain (.*)/s.exec(detail);
+  for (const { chain, index, item } of change.newRules()) {
+    if (about?.(item)) return item;
+    if (named === null || Number(named[1]) !== index || !named[2]!.startsWith(chain.name)) continue;
+    const rest = named[2]!.slice(chain.name.length);
+    if (rest === '' || rest.startsWith(':')) return item;
+  }
+  return undefined;
+}
+
+/** Objects of the namespace that a rule names, which must be there when the kernel takes it. */
+export function objectsOf(item: NewItem): string[] {
+  const found: string[] = [];
+  const { target, matches = [] } = initOf(item);
+  if (target?.name === 'CT') {
+    if (target.helper !== undefined) found.push(`the conntrack helper ${target.helper}`);
+    if (target.timeout !== undefined) found.push(`the timeout policy ${target.timeout}`);
+  }
+  for (const match of matches) {
+    if (match.name === 'nfacct') found.push(`the accounting object ${match.nfacctName}`);
+    if (match.name === 'rateest') {
+      for (const name of [match.rateest1, match.rateest2]) {
+        if (name !== undefined) found.push(`the rate estimator ${name}`);
+      }
+    }
+    if (match.name === 'cgroup' && match.path !== undefined) {
+      const { path } = match;
+      found.push(`the cgroup ${typeof path === 'string' ? path : path.not}`);
+    }
+    if (match.name === 'bpf' && match.objectPinned !== undefined) {
+      found.push(`the pinned program ${match.objectPinned}`);
+    }
+  }
+  return found;
+}

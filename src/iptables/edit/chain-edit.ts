@@ -1,0 +1,258 @@
+// What a caller does to one chain inside `edit`: recorded, committed as a whole afterwards. Checks what
+// iptables refuses and the library behind it would not; knows no system call.
+
+import { booleanAt, listAt, optionsAt } from '../../checks.js';
+import { badRange, badType, TableError } from '../../errors.js';
+import { checkCounters } from '../rule/check.js';
+import { emptyHead, sameHead } from '../rule/head.js';
+import { type Counters, givenRule, type Rule, type RuleInit, ruleKey } from '../rule/rule.js';
+import { parseChecked } from '../rule/text.js';
+import type { Policy } from '../table/reading.js';
+import { noChain } from '../table/table.js';
+import { refused } from '../text/refused.js';
+import { checkPlace, noFiltering } from './place.js';
+import type { ChainState, EditState, ItemCounters, NewItem } from './state.js';
+import { initOf, newItem } from './state.js';
+
+/** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
+export type RuleInput = RuleInit | Rule | string;
+
+export interface ReplaceOptions {
+  /**
+   * The new rule goes on counting where the old one stands at the moment of the commit. Otherwise its
+   * counters are those of `rule.counters`, or zero, as with `iptables -R`.
+   */
+  keepCounters?: boolean;
+}
+
+const replaceFields = new Set(['keepCounters']);
+
+/** A chain inside `edit`. Rules are counted from 0, as in an array. */
+export class ChainEdit {
+  readonly #state: EditState;
+  readonly #chain: ChainState;
+
+  /** @internal */
+  constructor(state: EditState, chain: ChainState) {
+    this.#state = state;
+    this.#chain = chain;
+  }
+
+  get name(): string {
+    return this.#chain.name;
+  }
+  get builtin(): boolean {
+    return this.#chain.builtin;
+  }
+  get length(): number {
+    return this.#state.length(this.#chain);
+  }
+  /** The rules as they are now, with what this edit has done so far. */
+  get rules(): readonly Rule[] {
+    this.#check();
+    return Array.from({ length: this.length }, (_, index) => this.#state.rule(this.#chain, index));
+  }
+
+  /** Adds rules at the end. A text with lists of addresses adds one rule for each pair. */
+  append(...rules: RuleInput[]): this {
+    return this.appendAll(rules);
+  }
+
+  /** The same for an array. */
+  appendAll(rules: readonly RuleInput[]): this {
+    this.#check();
+    const made = this.#make(listAt(rules, 'rules', 'an array of rules') as RuleInput[]);
+    this.#state.splice(this.#chain, this.length, 0, made);
+    return this;
+  }
+
+  /** Adds a rule (or the rules that a text with lists means) before the one at `index`; default 0. */
+  insert(rule: RuleInput, index = 0): this {
+    this.#check();
+    this.#index(index, this.length);
+    this.#state.splice(this.#chain, index, 0, this.#make([rule]));
+    return this;
+  }
+
+  /** Puts a rule in the place of another. */
+  replace(index: number, rule: RuleInput, options: ReplaceOptions = {}): this {
+    this.#check();
+    this.#index(index, this.length - 1);
+    const given = optionsAt(options, 'options', replaceFields);
+    const keepCounters =
+      given.keepCounters !== undefined && booleanAt(given.keepCounters, 'options.keepCounters');
+    const made = this.#make([rule]);
+    if (made.length !== 1) throw refused('rule', `it means ${made.length} rules, one is replaced`);
+    const [item] = made as [NewItem];
+    const counters = keepCounters ? this.#countersAt(index) : undefined;
+    this.#state.splice(this.#chain, index, 1, [
+      counters === undefined ? item : { ...item, counters },
+    ]);
+    return this;
+  }
+
+  /** The counters of a rule as they will be at the commit. */
+  #countersAt(index: number): ItemCounters {
+    const item = this.#state.item(this.#chain, index);
+    if (typeof item === 'number') return { of: item };
+    return item.counters ?? this.#state.view(item).counters;
+  }
+
+  /**
+   * Deletes the rule at an index, or the first rule that says the same as the given one (typed values
+   * are compared; counters do not count). A text that means several rules deletes each of them.
+   * @returns whether there was such a rule; of several, whether all were there
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
+   */
+  delete(rule: number | RuleInput): boolean {
+    this.#check();
+    if (typeof rule === 'number') {
+      this.#index(rule, this.length - 1);
+      this.#state.splice(this.#chain, rule, 1, []);
+      return true;
+    }
+    const found = this.#make([rule]).map((item) => {
+      const index = this.#find(item);
+      if (index >= 0) this.#state.splice(this.#chain, index, 1, []);
+      return index >= 0;
+    });
+    return found.every(Boolean);
+  }
+
+  /**
+   * Deletes every rule for which the function says so. Returns how many these were. Rules that the function adds
+   * at the end of this chain stay.
+   * @throws {TypeError} when the function changes anything else of this chain
+   */
+  deleteWhere(unwanted: (rule: Rule, index: number) => boolean): number {
+    if (typeof unwanted !== 'function') throw badType('unwanted', 'a function', unwanted);
+    this.#check();
+    const before = [...this.#state.items(this.#chain)];
+    const gone = this.rules.map((rule, index) => Boolean(unwanted(rule, index)));
+    // What the function itself has added at the end stays; anything else makes the indexes mean others.
+    const items = this.#state.items(this.#chain);
+    if (before.some((item, index) => items[index] !== item)) {
+      throw new TypeError(
+        'deleteWhere: the function may add rules to the end of the chain that it is asked about, and change nothing else of it',
+      );
+    }
+    const keep = items.filter((_, index) => gone[index] !== true);
+    if (keep.length < items.length) this.#state.splice(this.#chain, 0, items.length, keep);
+    return gone.filter(Boolean).length;
+  }
+
+  /** Where the first rule that says the same stands, or -1: `iptables -C`, by typed values. */
+  indexOf(rule: RuleInput): number {
+    this.#check();
+    const made = this.#make([rule]);
+    if (made.length !== 1) throw refused('rule', `it means ${made.length} rules`);
+    return this.#find(made[0]!);
+  }
+
+  /** Whether there is a rule that says the same. */
+  has(rule: RuleInput): boolean {
+    return this.indexOf(rule) >= 0;
+  }
+
+  /** Moves a rule to another place in the chain, with its counters. `to` counts without that rule. */
+  move(from: number, to: number): this {
+    this.#check();
+    this.#index(from, this.length - 1);
+    this.#index(to, this.length - 1);
+    const [item] = this.#state.splice(this.#chain, from, 1, []);
+    this.#state.splice(this.#chain, to, 0, [item!]);
+    return this;
+  }
+
+  /** Deletes all rules. */
+  flush(): this {
+    this.#check();
+    if (this.length > 0) this.#state.splice(this.#chain, 0, this.length, []);
+    return this;
+  }
+
+  /** Sets the counters of one rule to zero, or those of all and of the policy. */
+  zero(index?: number): this {
+    this.#check();
+    if (index !== undefined) {
+      this.#index(index, this.length - 1);
+      this.#state.zeroRule(this.#chain, index);
+      return this;
+    }
+    for (let i = 0; i < this.length; i++) this.#state.zeroRule(this.#chain, i);
+    if (this.builtin) this.#chain.counters = { packets: 0n, bytes: 0n };
+    return this;
+  }
+
+  /** What the policy is now; `undefined` for a chain that is not built in. */
+  policy(): Policy | undefined;
+  /** Sets the policy of a built-in chain. Its counters stay, unless new ones are given. */
+  policy(policy: Policy, counters?: Counters): this;
+  policy(policy?: Policy, counters?: Counters): Policy | undefined | this {
+    this.#check();
+    if (policy === undefined) return this.#chain.policy;
+    if (!this.builtin) throw refused(`chain ${this.name}`, 'only a built-in chain has a policy');
+    if (policy !== 'ACCEPT' && policy !== 'DROP') {
+      throw badRange('policy', "'ACCEPT' or 'DROP'", policy);
+    }
+    if (policy === 'DROP' && this.#state.base.name === 'nat') throw noFiltering('policy');
+    const given = counters === undefined ? undefined : checkCounters(counters, 'counters');
+    this.#chain.policy = policy;
+    if (given !== undefined) this.#chain.counters = given;
+    return this;
+  }
+
+  #check(): void {
+    this.#state.checkOpen();
+    if (this.#state.chains.get(this.#chain.name) !== this.#chain) {
+      throw noChain(this.#chain.name, this.#state.base.name, this.#state.chains.keys());
+    }
+  }
+
+  #index(index: number, last: number): void {
+    if (!Number.isInteger(index)) throw badType('index', 'an integer', index);
+    if (index < 0 || index > last) {
+      const known = last < 0 ? 'no index: the chain is empty' : `0…${last}`;
+      throw new TableError('ERR_NETFILTER_NO_RULE', badRange('index', known, index).message);
+    }
+  }
+
+  /** Checks rules, and what depends on where they go. */
+  #make(rules: readonly RuleInput[]): NewItem[] {
+    const items: NewItem[] = [];
+    const { name: table } = this.#state.base;
+    for (let index = 0; index < rules.length; index++) {
+      const rule = rules[index];
+      const path = rules.length === 1 ? 'rule' : `rules[${index}]`;
+      if (typeof rule === 'string') {
+        for (const given of parseChecked(rule, this.#state.options(path))) {
+          checkPlace(given.init, this.name, table, path);
+          items.push(newItem(given));
+        }
+        continue;
+      }
+      if (typeof rule !== 'object' || rule === null) throw badType(path, 'a rule or a text', rule);
+      const item = this.#state.make(givenRule(rule, path), path);
+      checkPlace(initOf(item), this.name, table, path);
+      items.push(item);
+    }
+    return items;
+  }
+
+  #find(item: NewItem): number {
+    const wanted = this.#state.view(item);
+    const key = ruleKey(wanted);
+    const { rules } = this.#state.base;
+    const head = emptyHead();
+    for (let index = 0; index < this.length; index++) {
+      // Addresses, interfaces and protocol first: most rules differ there, and need no more decoding.
+      const found = this.#state.item(this.#chain, index);
+      if (typeof found === 'number') {
+        rules.head(found, head);
+        if (!sameHead(head, wanted)) continue;
+      }
+      if (ruleKey(this.#state.view(found)) === key) return index;
+    }
+    return -1;
+  }
+}

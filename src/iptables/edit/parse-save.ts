@@ -1,0 +1,106 @@
+// A text for iptables-restore as tables, without a kernel: its lines are done on empty tables. Pure.
+import { familyAt, optionsAt } from '../../checks.js';
+import { badType } from '../../errors.js';
+import type { TypedRule } from '../rule/source.js';
+import type { TableName } from '../table/reading.js';
+import { Table } from '../table/table.js';
+import { type TypedChain, TypedReading } from '../table/typed-reading.js';
+import type { Family } from '../text/addresses.js';
+import { textToBytes } from '../text/encoding.js';
+import { culprit } from './blame.js';
+import { perform } from './perform.js';
+import { located, readSave, type Section } from './restore-text.js';
+import type { ChainState, Item } from './state.js';
+import { beginEdit } from './table-edit.js';
+
+export interface ParseSaveOptions {
+  /** `'ipv6'` for a text of ip6tables. Default `'ipv4'`. */
+  family?: Family;
+}
+
+/** The chains that the kernel's own tables have, in the order of their hooks. */
+const builtins: Record<string, readonly string[]> = {
+  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
+  nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
+  mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
+  raw: ['PREROUTING', 'OUTPUT'],
+  security: ['INPUT', 'FORWARD', 'OUTPUT'],
+};
+
+/** The built-in chains of a table. Of one that a module registers they are those to which the text gives a policy. */
+function builtinChains(name: TableName, sections: readonly Section[]): string[] {
+  if (Object.hasOwn(builtins, name)) return [...builtins[name]!];
+  const found = new Set<string>();
+  for (const { table, steps } of sections) {
+    for (const { work } of table === name ? steps : []) {
+      if (work.do === 'chain' && work.policy !== undefined) found.add(work.chain);
+    }
+  }
+  return [...found];
+}
+
+/** A rule of a text, which is new in its table. */
+function typedRule(item: Item): TypedRule {
+  if (typeof item !== 'object' || !('given' in item) || !('checked' in item.given)) {
+    throw new TypeError('a rule that was read stands in a text');
+  }
+  const { chain, counters, given, line } = item;
+  const checked = { ...given.checked };
+  if (counters !== undefined && !('of' in counters)) checked.counters = counters;
+  if (chain !== undefined && checked.target !== undefined && 'isGoto' in checked.target) {
+    checked.target = { ...checked.target, chain };
+  }
+  return { checked, line: line?.number };
+}
+
+function typedChain({ name, builtin, policy, counters, items }: ChainState): TypedChain {
+  return { name, builtin, policy, counters, rules: (items ?? []).map(typedRule) };
+}
+
+const byName = (a: ChainState, b: ChainState) =>
+  Buffer.compare(textToBytes(a.name), textToBytes(b.name));
+
+/**
+ * The tables that a text for iptables-restore makes, in the order of the text: what a restore of it would put in
+ * place of everything that they hold. Every rule knows its line (`rule.line`). Counters are taken where they stand
+ * in the text. Pure: needs no kernel and no privileges. Whether the kernel has the extensions, sets and helpers
+ * that rules name is not asked.
+ *
+ * Give a file as the bytes that it holds: bytes that are not UTF-8 are kept then.
+ * @throws {RangeError | TypeError} that names the line, for everything that `restore()` refuses
+ * @example
+ * const [filter] = parseSave('*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n');
+ * filter.chain('INPUT').rules[0].line; // 3
+ */
+export function parseSave(text: string | Uint8Array, options: ParseSaveOptions = {}): Table[] {
+  if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
+    throw badType('text', 'a string or a Uint8Array', text);
+  }
+  const given = optionsAt(options, 'options', new Set(['family']));
+  const family = given.family === undefined ? 'ipv4' : familyAt(given.family, 'options.family');
+  const sections = readSave(text, family);
+  const tables = new Map<TableName, ReturnType<typeof beginEdit>>();
+  for (const section of sections) {
+    const { table } = section;
+    let begun = tables.get(table);
+    if (begun === undefined) {
+      const chains = builtinChains(table, sections).map((name): TypedChain => {
+        return { name, builtin: true, policy: 'ACCEPT', rules: [] };
+      });
+      begun = beginEdit(new TypedReading(table, family, chains));
+      tables.set(table, begun);
+    }
+    try {
+      perform(section, { ...begun, noflush: false });
+    } catch (error) {
+      const line = culprit(error, begun.state)?.line ?? section.line;
+      throw located(line, error);
+    }
+  }
+  return Array.from(tables, ([name, { state }]) => {
+    const chains = [...state.chains.values()];
+    const own = chains.filter((chain) => chain.builtin);
+    const others = chains.filter((chain) => !chain.builtin).sort(byName);
+    return new Table(new TypedReading(name, family, [...own, ...others].map(typedChain)));
+  });
+}

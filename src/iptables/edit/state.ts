@@ -1,0 +1,334 @@
+// What an edit has made of a table so far: its chains, and of each rule whether it is one that was read, the
+// same with a change, or a new one. Keeps count of references. Knows no syntax, no bytes and no system call.
+import { badRange } from '../../errors.js';
+import type { CheckedRule } from '../rule/check.js';
+import { checkRule } from '../rule/check.js';
+import type { Counters } from '../rule/head.js';
+import { noCounters } from '../rule/head.js';
+import { Rule } from '../rule/rule.js';
+import type { RuleSource } from '../rule/source.js';
+import { ChangedRule, TypedRules } from '../rule/source.js';
+import type { RuleContext, RuleInit, RuleOptions } from '../rule/types.js';
+import type { Policy, TableReading } from '../table/reading.js';
+import { noChain } from '../table/table.js';
+import { systemNames } from '../text/host-names.js';
+import { SetTable } from '../text/sets.js';
+
+/** A line of a text, for messages. */
+export interface Line {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** What a caller gave: a rule that was read somewhere, as it is, or fields that were checked. */
+export type Given =
+  | { readonly rule: Rule }
+  | { readonly init: RuleInit; readonly checked: CheckedRule };
+
+/** Counters of a rule: those that one of the rules that were read has at the commit, or these. */
+export type ItemCounters = { readonly of: number } | Readonly<Counters>;
+
+/** One of the rules that were read, with a change. */
+export interface ChangedItem {
+  readonly base: number;
+  /** The chain that it leads to now, after that was renamed. */
+  readonly chain: string | undefined;
+  readonly counters: ItemCounters;
+}
+
+/** A rule that was not there. */
+export interface NewItem {
+  readonly given: Given;
+  readonly chain: string | undefined;
+  /** Absent: those of the rule that was given. */
+  readonly counters: ItemCounters | undefined;
+  /** Where it stands in the text that it came from. */
+  readonly line: Line | undefined;
+}
+
+/** The index of a rule that was read and stays as it is, or another rule. */
+export type Item = number | ChangedItem | NewItem;
+
+/** A chain as an edit leaves it. */
+export interface ChainState {
+  name: string;
+  readonly builtin: boolean;
+  /** Its name when the table was read; absent for a new one. */
+  readonly was: string | undefined;
+  policy: Policy | undefined;
+  /** New counters of the policy; without them it keeps what it has. */
+  counters: Readonly<Counters> | undefined;
+  /** The rules that were read, as long as nothing was changed. */
+  readonly first: number;
+  readonly count: number;
+  items: Item[] | undefined;
+}
+
+/** What a backend commits: the table as it is to be, made of the one that was read. */
+export interface TableChange {
+  readonly base: TableReading;
+  readonly chains: ReadonlyMap<string, Readonly<ChainState>>;
+  /** The new rules among them, with where they stand. */
+  newRules(): Iterable<{
+    readonly chain: ChainState;
+    readonly index: number;
+    readonly item: NewItem;
+  }>;
+}
+
+export class EditState implements TableChange {
+  readonly base: TableReading;
+  readonly chains = new Map<string, ChainState>();
+  /** Jumps by the name of the chain that they lead to, whether it exists or not. */
+  readonly references = new Map<string, number>();
+  /** Whether the caller may still change it. */
+  open = true;
+  readonly #sets: SetTable;
+  readonly #context: RuleContext;
+  readonly #read: (Rule | undefined)[];
+  readonly #views = new WeakMap<object, Rule>();
+
+  constructor(base: TableReading) {
+    this.base = base;
+    this.#sets = new SetTable(base.sets);
+    this.#context = { family: base.family, names: systemNames, sets: this.#sets };
+    for (const { name, builtin, policy, first, count, references } of base.chains) {
+      const items = undefined;
+      const state = { name, builtin, was: name, policy, first, count, counters: undefined, items };
+      this.chains.set(name, state);
+      if (references > 0) this.references.set(name, references);
+    }
+    this.#read = new Array(base.ruleCount);
+  }
+
+  /** How rules are checked that come into this table. */
+  options(path: string): RuleOptions {
+    const { family, name: table } = this.base;
+    return { family, table, sets: this.#sets, path };
+  }
+
+  checkOpen(): void {
+    if (!this.open) throw new TypeError('edit: the table was used after its edit had ended');
+  }
+
+  chain(name: string): ChainState {
+    const found = this.chains.get(name);
+    if (found === undefined) throw noChain(name, this.base.name, this.chains.keys());
+    return found;
+  }
+
+  length(chain: ChainState): number {
+    return chain.items?.length ?? chain.count;
+  }
+
+  item(chain: ChainState, index: number): Item {
+    return chain.items === undefined ? chain.first + index : chain.items[index]!;
+  }
+
+  /** The chain's rules, to be changed. */
+  items(chain: ChainState): Item[] {
+    if (chain.items === undefined) {
+      const items: Item[] = new Array(chain.count);
+      for (let index = 0; index < chain.count; index++) items[index] = chain.first + index;
+      chain.items = items;
+    }
+    return chain.items;
+  }
+
+  rule(chain: ChainState, index: number): Rule {
+    return this.view(this.item(chain, index));
+  }
+
+  /** The rule as it will be; its counters as far as they are known now. */
+  view(item: Item): Rule {
+    if (typeof item === 'number') {
+      this.#read[item] ??= new Rule(this.base.rules, item);
+      return this.#read[item];
+    }
+    let rule = this.#views.get(item);
+    if (rule === undefined) {
+      rule = this.#view(item);
+      this.#views.set(item, rule);
+    }
+    return rule;
+  }
+
+  #view(item: ChangedItem | NewItem): Rule {
+    const [source, index] = 'base' in item ? [this.base.rules, item.base] : this.#place(item.given);
+    const { chain } = item;
+    if (item.counters === undefined && chain === undefined) return new Rule(source, index);
+    const counters = this.#countersOf(item.counters) ?? source.counters(index);
+    return new Rule(new ChangedRule(source, index, { counters, chain }), 0);
+  }
+
+  #place(given: Given): [source: RuleSource, index: number] {
+    if ('checked' in given) return [new TypedRules([given], this.#context), 0];
+    const { source, index } = Rule.placeOf(given.rule);
+    return [source, index];
+  }
+
+  #countersOf(counters: ItemCounters | undefined): Readonly<Counters> | undefined {
+    if (counters === undefined || !('of' in counters)) return counters;
+    return this.base.rules.counters(counters.of);
+  }
+
+  /** A rule that a caller gives. Its fields are checked, unless it was read and stays as it is. */
+  make(given: RuleInit | Rule, path: string): NewItem {
+    if (Rule.isRule(given) && this.base.takes(given)) return newItem({ rule: given });
+    const init = Rule.isRule(given) ? given.with() : given;
+    const checked = checkRule(init, this.options(path));
+    return newItem({ init, checked });
+  }
+
+  /** Puts rules in the place of `removed` ones. */
+  splice(chain: ChainState, at: number, removed: number, added: readonly Item[]): Item[] {
+    const items = this.items(chain);
+    if (at === items.length) {
+      for (const item of added) {
+        this.#refer(item, 1);
+        items.push(item);
+      }
+      return [];
+    }
+    const gone = items.slice(at, at + removed);
+    if (this.references.size > 0) for (const item of gone) this.#refer(item, -1);
+    for (const item of added) this.#refer(item, 1);
+    if (added.length < 1000) {
+      items.splice(at, removed, ...added);
+    } else {
+      chain.items = items.slice(0, at).concat(added, items.slice(at + removed));
+    }
+    return gone;
+  }
+
+  #refer(item: Item, by: 1 | -1): void {
+    const name = this.jumpOf(item);
+    if (name === undefined) return;
+    this.references.set(name, (this.references.get(name) ?? 0) + by);
+  }
+
+  /** The chain that a rule jumps or goes to. */
+  jumpOf(item: Item): string | undefined {
+    if (typeof item === 'number') return this.base.leadsTo(item);
+    if (item.chain !== undefined) return item.chain;
+    if ('base' in item) return this.base.leadsTo(item.base);
+    const { target } = initOf(item);
+    return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
+  }
+
+  addChain(name: string, policy?: Policy): ChainState {
+    const state: ChainState = {
+      name,
+      builtin: policy !== undefined,
+      was: undefined,
+      policy,
+      counters: undefined,
+      first: 0,
+      count: 0,
+      items: [],
+    };
+    this.chains.set(name, state);
+    return state;
+  }
+
+  removeChain(name: string): void {
+    this.chains.delete(name);
+  }
+
+  /** Renames a chain and redirects every jump to it; all of these rules keep their counters. */
+  renameChain(from: ChainState, name: string): void {
+    const old = from.name;
+    this.items(from);
+    if (this.references.has(old)) this.#redirectAll(old, name);
+    this.chains.delete(old);
+    from.name = name;
+    this.chains.set(name, from);
+    if (!this.references.has(old)) return;
+    this.references.set(name, (this.references.get(name) ?? 0) + this.references.get(old)!);
+    this.references.delete(old);
+  }
+
+  #redirectAll(old: string, name: string): void {
+    for (const chain of this.chains.values()) {
+      const length = this.length(chain);
+      for (let index = 0; index < length; index++) {
+        const item = this.item(chain, index);
+        if (this.jumpOf(item) !== old) continue;
+        this.items(chain)[index] =
+          typeof item === 'number'
+            ? { base: item, chain: name, counters: { of: item } }
+            : { ...item, chain: name };
+      }
+    }
+  }
+
+  /** Sets the counters of one rule to zero. */
+  zeroRule(chain: ChainState, index: number): void {
+    const items = this.items(chain);
+    const item = items[index]!;
+    items[index] =
+      typeof item === 'number'
+        ? { base: item, chain: undefined, counters: noCounters }
+        : { ...item, counters: noCounters };
+  }
+
+  /** Every new rule, with where it stands. */
+  *newRules(): Generator<{ chain: ChainState; index: number; item: NewItem }> {
+    for (const chain of this.chains.values()) {
+      if (chain.items === undefined) continue;
+      for (const [index, item] of chain.items.entries()) {
+        if (typeof item === 'object' && 'given' in item) yield { chain, index, item };
+      }
+    }
+  }
+
+  /** A rule that jumps to where nothing can jump, which no order of operations can make right. */
+  dangling(): { chain: ChainState; index: number; item: NewItem; to: string } | undefined {
+    for (const [to, count] of this.references) {
+      const target = this.chains.get(to);
+      if (count === 0 || (target !== undefined && !target.builtin)) continue;
+      for (const found of this.newRules()) {
+        if (this.jumpOf(found.item) === to) return { ...found, to };
+      }
+    }
+    return undefined;
+  }
+
+  /** @throws {RangeError} for such a rule */
+  check(): void {
+    const found = this.dangling();
+    if (found === undefined) return;
+    const { chain, index, to } = found;
+    const path = `${chain.name}.rules[${index}].target.chain`;
+    if (this.chains.has(to)) {
+      throw badRange(path, 'a chain that is not built in (nothing can jump to those)', to);
+    }
+    throw badRange(path, `a chain of table ${this.base.name}`, to);
+  }
+
+  /** Whether there is anything to commit. */
+  get isChanged(): boolean {
+    const { base } = this;
+    if (this.chains.size !== base.chains.length) return true;
+    const before = new Map(base.chains.map((chain) => [chain.name, chain]));
+    for (const { name, was, policy, counters, first, items } of this.chains.values()) {
+      const read = before.get(name);
+      if (read === undefined || was !== name || read.policy !== policy || counters !== undefined) {
+        return true;
+      }
+      if (items === undefined) continue;
+      if (items.length !== read.count || items.some((item, i) => item !== first + i)) return true;
+    }
+    return false;
+  }
+}
+
+/** A rule that was not there; its counters are those that it was given. */
+export function newItem(given: Given, line?: Line): NewItem {
+  return { given, chain: undefined, counters: undefined, line };
+}
+
+/** What a new rule says. */
+export function initOf({ given }: NewItem): RuleInit | Rule {
+  return 'rule' in given ? given.rule : given.init;
+}

@@ -1,0 +1,280 @@
+// Taking an edit back: from the table before, the table after it and the table now, the table that
+// somebody who only undoes this edit would make. Pure: reads three readings, changes an edit's state.
+
+import { Rule } from '../rule/rule.js';
+import type { ReadChain, TableReading } from '../table/reading.js';
+import { chainKeys, RulePool } from '../table/rule-pool.js';
+import { type ChainState, type EditState, type Item, newItem } from './state.js';
+
+const same = (a: readonly string[], b: readonly string[]) =>
+  a.length === b.length && a.every((key, index) => key === b[index]);
+
+/** More pairs of equal rules than this are not all looked at: a chain may hold one rule ten thousand times. */
+const mostPairs = 1_000_000;
+
+interface Pair {
+  readonly a: number;
+  readonly b: number;
+  readonly before: Pair | undefined;
+}
+
+/**
+ * Where the elements of one list are in the other: as many as possible, in their order (Hunt and Szymanski).
+ * Of both lists the index in the other.
+ */
+function align(a: readonly string[], b: readonly string[]): [forth: Places, back: Places] {
+  const [forth, back]: [Places, Places] = [[], []];
+  const pair = (i: number, j: number) => {
+    forth[i] = j;
+    back[j] = i;
+  };
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) pair(head, head++);
+  let [endA, endB] = [a.length, b.length];
+  while (endA > head && endB > head && a[endA - 1] === b[endB - 1]) pair(--endA, --endB);
+
+  const places = new Map<string, number[]>();
+  for (let j = head; j < endB; j++) {
+    const known = places.get(b[j]!);
+    if (known === undefined) places.set(b[j]!, [j]);
+    else known.push(j);
+  }
+  let pairs = 0;
+  for (let i = head; i < endA; i++) pairs += places.get(a[i]!)?.length ?? 0;
+  const met = new Map<string, number>();
+  /** By length, less one, the sequence of pairs that ends soonest. */
+  const best: Pair[] = [];
+  for (let i = head; i < endA; i++) {
+    const key = a[i]!;
+    let candidates = places.get(key) ?? [];
+    if (pairs > mostPairs) {
+      // The first with the first, the second with the second …
+      const nth = met.get(key) ?? 0;
+      met.set(key, nth + 1);
+      candidates = candidates.slice(nth, nth + 1);
+    }
+    for (let k = candidates.length - 1; k >= 0; k--) {
+      const j = candidates[k]!;
+      let [low, high] = [0, best.length];
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (best[middle]!.b < j) low = middle + 1;
+        else high = middle;
+      }
+      best[low] = { a: i, b: j, before: best[low - 1] };
+    }
+  }
+  for (let at = best.at(-1); at !== undefined; at = at.before) pair(at.a, at.b);
+  return [forth, back];
+}
+
+type Places = (number | undefined)[];
+
+/** A rule of the table without the edit. */
+export interface Placed {
+  readonly key: string;
+  /** Where it stood in its chain before the edit, if that is known. */
+  readonly was: number | undefined;
+  /** Where it stands in the chain now, if it is there. */
+  readonly now: number | undefined;
+}
+
+/**
+ * The rules of a chain without the edit: what the edit added goes, what it took away comes back behind
+ * the rule that it stood behind, and what others did since stays. Of equal rules those are meant that stand
+ * where the edit was.
+ */
+export function undoRules(
+  before: readonly string[],
+  after: readonly string[],
+  now: readonly string[],
+): Placed[] {
+  const [forth, back] = align(before, after);
+  if (same(now, after)) return before.map((key, was) => ({ key, was, now: forth[was] }));
+  const [since, until] = align(after, now);
+
+  const surplus = counts(after, before);
+  const gone = new Set<number>();
+  const remove = (index: number | undefined) => {
+    if (index !== undefined && !gone.has(index) && takeOne(surplus, now[index]!)) gone.add(index);
+  };
+  after.forEach((_, index) => {
+    if (back[index] === undefined) remove(since[index]);
+  });
+  now.forEach((_, index) => {
+    remove(index);
+  });
+
+  const missing = counts(before, after);
+  const absent = new Set<number>();
+  before.forEach((key, index) => {
+    if (forth[index] === undefined && takeOne(missing, key)) absent.add(index);
+  });
+  before.forEach((key, index) => {
+    if (!absent.has(index) && takeOne(missing, key)) absent.add(index);
+  });
+
+  const rules = new Sequence();
+  now.forEach((key, index) => {
+    const then = until[index];
+    const was = then === undefined ? undefined : back[then];
+    if (!gone.has(index)) rules.append({ key, was, now: index });
+  });
+  for (const index of [...absent].sort((a, b) => a - b)) {
+    let behind: Link | undefined;
+    for (let i = index - 1; i >= 0 && behind === undefined; i--) {
+      behind = rules.standing(i) ?? rules.lastNewcomer(before[i]!);
+    }
+    rules.insert({ key: before[index]!, was: index, now: undefined }, behind);
+  }
+  return rules.list();
+}
+
+interface Link {
+  readonly rule: Placed;
+  next: Link | undefined;
+}
+
+/** Rules in an order, with a place for each that comes back: looked up, not searched for. */
+class Sequence {
+  #first: Link | undefined;
+  #last: Link | undefined;
+  /** By where the rule was before the edit. */
+  readonly #known: (Link | undefined)[] = [];
+  /** Of the rules that were not there before the edit the last one of each content. */
+  readonly #newcomers = new Map<string, Link>();
+
+  append(rule: Placed): void {
+    this.insert(rule, this.#last);
+  }
+
+  /** Behind a rule, or before all. */
+  insert(rule: Placed, behind: Link | undefined): void {
+    const link: Link = { rule, next: behind === undefined ? this.#first : behind.next };
+    if (behind === undefined) this.#first = link;
+    else behind.next = link;
+    if (link.next === undefined) this.#last = link;
+    if (rule.was === undefined) this.#newcomers.set(rule.key, link);
+    else this.#known[rule.was] = link;
+  }
+
+  /** The rule that stood there before the edit. */
+  standing(was: number): Link | undefined {
+    return this.#known[was];
+  }
+
+  lastNewcomer(key: string): Link | undefined {
+    return this.#newcomers.get(key);
+  }
+
+  list(): Placed[] {
+    const rules: Placed[] = [];
+    for (let link = this.#first; link !== undefined; link = link.next) rules.push(link.rule);
+    return rules;
+  }
+}
+
+/** Takes one of a key, where there is one left. */
+function takeOne(counted: Map<string, number>, key: string): boolean {
+  const left = counted.get(key) ?? 0;
+  if (left > 0) counted.set(key, left - 1);
+  return left > 0;
+}
+
+/** How many more of each key the first list has than the second. */
+function counts(more: readonly string[], less: readonly string[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const key of more) found.set(key, (found.get(key) ?? 0) + 1);
+  for (const key of less) found.set(key, (found.get(key) ?? 0) - 1);
+  return found;
+}
+
+/**
+ * Turns `state`, which begins as the table now, into the table without the edit.
+ * Returns whether others had changed the table since.
+ */
+export function undoEdit(state: EditState, before: TableReading, after: TableReading): boolean {
+  const now = state.base;
+  const merged = now.fingerprint !== after.fingerprint;
+  const byName = (reading: TableReading) =>
+    new Map(reading.chains.map((chain) => [chain.name, chain]));
+  const [was, is, then] = [byName(before), byName(after), byName(now)];
+
+  // The chains first: rules may jump to each of them.
+  const wanted: { chain: ChainState; rules: Placed[] }[] = [];
+  const want = (name: string, rules: Placed[]) => {
+    wanted.push({ chain: state.chains.get(name) ?? state.addChain(name), rules });
+  };
+  /** Chains that are there only if a rule leads to them. */
+  const spare = new Map<string, Placed[]>();
+  for (const name of new Set([...was.keys(), ...then.keys()])) {
+    const rules = undoRules(
+      chainKeys(before, was.get(name)),
+      chainKeys(after, is.get(name)),
+      chainKeys(now, then.get(name)),
+    );
+    const made = is.has(name) && !was.has(name);
+    // One that others deleted since stays away, unless it was the edit that did.
+    if (!then.has(name) && is.has(name)) {
+      const keys = chainKeys(before, was.get(name));
+      spare.set(
+        name,
+        keys.map((key, was) => ({ key, was, now: undefined })),
+      );
+    } else if (made && rules.length === 0) spare.set(name, []);
+    else want(name, rules);
+  }
+  const leads = new Map([...jumps(before), ...jumps(now)]);
+  for (const { rules } of wanted) {
+    for (const { key } of rules) {
+      const name = leads.get(key);
+      const found = name === undefined ? undefined : spare.get(name);
+      if (found === undefined) continue;
+      spare.delete(name!);
+      want(name!, found);
+    }
+  }
+  const pool = new RulePool(now);
+  const first = (chains: ReadonlyMap<string, ReadChain>, name: string) => chains.get(name)?.first;
+  // What stays where it is, before anything else is handed out.
+  for (const { chain, rules } of wanted) {
+    for (const { now } of rules) if (now !== undefined) pool.keep(first(then, chain.name)! + now);
+  }
+  const taken = wanted.map(({ chain, rules }) =>
+    rules.map(({ key, now }) =>
+      now === undefined ? pool.take(key, chain.name) : first(then, chain.name)! + now,
+    ),
+  );
+  wanted.forEach(({ chain, rules }, i) => {
+    const items = rules.map(({ key, was: place }, k): Item => {
+      // The same rule in another chain still has the counters.
+      const index = taken[i]![k] ?? pool.take(key);
+      if (index !== undefined) return index;
+      const old = first(was, chain.name)! + place!;
+      return newItem({ rule: new Rule(before.rules, old) });
+    });
+    state.splice(chain, 0, state.length(chain), items);
+  });
+  for (const chain of state.chains.values()) {
+    if (wanted.some((each) => each.chain === chain)) continue;
+    state.splice(chain, 0, state.length(chain), []);
+    state.removeChain(chain.name);
+  }
+  for (const { name, policy } of before.chains) {
+    const chain = state.chains.get(name);
+    if (chain === undefined || policy === is.get(name)?.policy) continue;
+    if (chain.policy === is.get(name)?.policy) chain.policy = policy;
+  }
+  return merged;
+}
+
+/** Of each rule that leads to a chain, by its content, the name of that chain. */
+function* jumps(reading: TableReading): Generator<[string, string]> {
+  const names = new Set(reading.chains.map(({ name }) => name));
+  for (const chain of reading.chains) {
+    for (const [index, key] of chainKeys(reading, chain).entries()) {
+      const name = reading.leadsTo(chain.first + index);
+      if (name !== undefined && names.has(name)) yield [key, name];
+    }
+  }
+}

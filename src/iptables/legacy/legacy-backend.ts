@@ -1,0 +1,113 @@
+// The legacy tables of a network namespace as a backend: the xtables lock keeps others away, a fingerprint tells
+// whether one came all the same, and a table is committed as a whole.
+import { bounded, fromNative, NetfilterError } from '../../errors.js';
+import type { Session } from '../../native/session.js';
+import type { Committed, LockOptions, TableBackend } from '../edit/backend.js';
+import { blame, objectsOf } from '../edit/blame.js';
+import type { TableChange } from '../edit/state.js';
+import type { Kind } from '../extensions/define.js';
+import type { TableName } from '../table/reading.js';
+import type { Family } from '../text/addresses.js';
+import { type Encoding, newEntries, planOf } from './encode-change.js';
+import { familyNumber, toolOf } from './family.js';
+import { withLock } from './lock.js';
+import { writePlan } from './plan.js';
+import { olderRevisions, probe } from './revisions.js';
+import { resolveSets } from './sets.js';
+import { Snapshot } from './snapshot.js';
+
+/** errno of a kernel that lacks an extension (ENOENT) or its revision (EPROTOTYPE, EPROTONOSUPPORT). */
+const lackings = new Set(['ENOENT', 'EPROTOTYPE', 'EPROTONOSUPPORT']);
+
+/** What native code says of a commit. */
+const outcomes = ['done', 'unchanged', 'stale', 'done'] as const;
+const withoutCounters = 3;
+
+export class LegacyBackend implements TableBackend {
+  readonly tool: string;
+  readonly #session: Session;
+  readonly #family: Family;
+
+  constructor(session: Session, family: Family) {
+    this.tool = toolOf(family);
+    this.#session = session;
+    this.#family = family;
+  }
+
+  tables(): Promise<TableName[]> {
+    return this.#session.run(`${this.tool} tables`, undefined, (binding, handle) =>
+      binding.xtTables(handle, familyNumber(this.#family)),
+    );
+  }
+
+  async read(table: TableName, signal?: AbortSignal): Promise<Snapshot> {
+    const operation = `${this.tool} read ${table}`;
+    const buffer = await this.#session.run(operation, signal, (binding, handle) =>
+      binding.xtRead(handle, familyNumber(this.#family), table),
+    );
+    // Reading cannot be cut short; a caller that has given up meanwhile is told so all the same.
+    signal?.throwIfAborted();
+    return new Snapshot(buffer);
+  }
+
+  locked<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
+    return withLock(this.#session, options, work);
+  }
+
+  async supports(kind: Kind, name: string): Promise<boolean> {
+    const [has] = await probe(this.#session, this.#family, [{ kind, name, revision: 0 }]);
+    return has === true;
+  }
+
+  async check(change: TableChange): Promise<void> {
+    const base = change.base as Snapshot;
+    const encoding = await this.#encoding(change);
+    await olderRevisions(this.#session, this.#family, newEntries(change, base, encoding));
+  }
+
+  async commit(change: TableChange): Promise<Committed> {
+    const encoding = await this.#encoding(change);
+    try {
+      return await this.#write(change, encoding);
+    } catch (error) {
+      if (!(error instanceof NetfilterError) || !lackings.has(error.code)) throw error;
+      const rules = newEntries(change, change.base as Snapshot, encoding);
+      const maxRevision = await olderRevisions(this.#session, this.#family, rules);
+      if (maxRevision === undefined) {
+        throw error.code === 'ENOENT' ? objectMissing(error, change) : error;
+      }
+      return await this.#write(change, { ...encoding, maxRevision });
+    }
+  }
+
+  async #encoding(change: TableChange): Promise<Encoding> {
+    const rules = Array.from(change.newRules(), ({ item }) => item);
+    return { sets: await resolveSets(this.#session, this.#family, rules) };
+  }
+
+  async #write(change: TableChange, encoding: Encoding): Promise<Committed> {
+    const base = change.base as Snapshot;
+    const plan = writePlan(base, planOf(change, base, encoding));
+    const { outcome } = await this.#session.run(
+      `${this.tool} commit ${base.name}`,
+      undefined,
+      (binding, handle) => binding.xtCommit(handle, plan, base.bytes),
+    );
+    return { outcome: outcomes[outcome], countersLost: outcome === withoutCounters };
+  }
+}
+
+/** The kernel's ENOENT, where it knows all extensions: what a rule names is not there. */
+function objectMissing(error: NetfilterError, change: TableChange): NetfilterError {
+  const naming = [...change.newRules()].filter(({ item }) => objectsOf(item).length > 0);
+  if (naming.length === 0) return error;
+  const some = naming.slice(0, 8).map(({ chain, index, item }) => {
+    return `${objectsOf(item).join(' or ')} (rule ${index} of chain ${chain.name})`;
+  });
+  const more =
+    naming.length > some.length ? ` or what ${naming.length - some.length} others name` : '';
+  const detail = bounded(`there is no such object: ${some.join(', or ')}${more}`);
+  const failure = { kind: 'xtables', errno: 2, operation: error.operation, detail } as const;
+  const items = new Set(naming.map(({ item }) => item));
+  return blame(fromNative(failure, error), (item) => items.size === 1 && items.has(item));
+}

@@ -1,0 +1,109 @@
+// Which extensions and revisions the kernel has, of those that new rules use.
+import { unsupported } from '../../errors.js';
+import type { Session } from '../../native/session.js';
+import { blame } from '../edit/blame.js';
+import type { NewItem } from '../edit/state.js';
+import type { Kind } from '../extensions/define.js';
+import { registry } from '../extensions/index.js';
+import type { MaxRevision } from '../extensions/registry.js';
+import type { Family } from '../text/addresses.js';
+import { type ExtensionBytes, type PortableEntry, splitEntry } from './entry.js';
+import { familyNumber, toolOf } from './family.js';
+
+/** A match or target of some revision. */
+export interface Used {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly revision: number;
+}
+
+/** The extensions of some rules, each once. */
+function extensionsOf(family: Family, entries: Iterable<PortableEntry>): Used[] {
+  const used = new Map<string, Used>();
+  const add = (kind: Kind, { name, revision }: ExtensionBytes) => {
+    used.set(`${kind} ${name} ${revision}`, { kind, name, revision });
+  };
+  for (const entry of entries) {
+    const { matches, target } = splitEntry(entry, family);
+    for (const match of matches) add('match', match);
+    // A standard target has the name of a chain or of nothing: the kernel knows those itself.
+    if (registry.has(family, 'target', target.name) || target.payload.length !== 8) {
+      add('target', target);
+    }
+  }
+  return [...used.values()];
+}
+
+/** Which of these the kernel has. */
+export async function probe(
+  session: Session,
+  family: Family,
+  used: readonly Used[],
+): Promise<boolean[]> {
+  if (used.length === 0) return [];
+  return session.run('iptables extension probe', undefined, (binding, handle) =>
+    binding.xtRevisions(
+      handle,
+      familyNumber(family),
+      used.map(({ kind, name, revision }) => ({ name, revision, target: kind === 'target' })),
+    ),
+  );
+}
+
+function uses(entry: PortableEntry, family: Family, { kind, name, revision }: Used): boolean {
+  const { matches, target } = splitEntry(entry, family);
+  const all = kind === 'match' ? matches : [target];
+  return all.some((each) => each.name === name && each.revision === revision);
+}
+
+/** A new rule and its bytes. */
+export interface NewEntry {
+  readonly item: NewItem;
+  readonly entry: PortableEntry;
+}
+
+/**
+ * The newest revisions that the kernel takes, for extensions that it does not take as they were written.
+ * `undefined`: it takes all of them.
+ * @throws {UnsupportedError} where it takes none
+ */
+export async function olderRevisions(
+  session: Session,
+  family: Family,
+  rules: readonly NewEntry[],
+): Promise<MaxRevision | undefined> {
+  const used = extensionsOf(
+    family,
+    rules.map(({ entry }) => entry),
+  );
+  const present = await probe(session, family, used);
+  const missing = used.filter((_, i) => !present[i]);
+  if (missing.length === 0) return undefined;
+  const limits = new Map<string, number>();
+  for (const each of missing) {
+    const { kind, name, revision } = each;
+    // Bytes that the caller gave cannot be written in another revision.
+    const typed = registry.find(family, kind, name, revision) !== undefined;
+    const older = (typed ? registry.revisions(family, kind, name) : [])
+      .map((other) => other.revision)
+      .filter((other) => other < revision);
+    const candidates = older.map((other) => ({ kind, name, revision: other }));
+    const found = await probe(session, family, candidates);
+    const best = older.find((_, i) => found[i]);
+    if (best === undefined) throw lacking(each, family, rules);
+    limits.set(`${kind} ${name}`, best);
+  }
+  return (kind, name) => limits.get(`${kind} ${name}`);
+}
+
+function lacking(used: Used, family: Family, rules: readonly NewEntry[]): Error {
+  const { kind, name, revision } = used;
+  const guilty = new Set<NewItem>();
+  for (const { item, entry } of rules) if (uses(entry, family, used)) guilty.add(item);
+  const error = unsupported(
+    `${toolOf(family)} commit`,
+    `the kernel has no ${kind} ${name} of revision ${revision}`,
+    'its module is missing or the kernel was built without it',
+  );
+  return blame(error, (item) => guilty.has(item));
+}

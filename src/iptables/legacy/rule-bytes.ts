@@ -1,0 +1,110 @@
+// A rule ↔ its bytes, the portable form of an entry (entry.ts). Pure: no kernel, no table.
+import { writeFields } from '../extensions/codec.js';
+import type { CheckedRule } from '../rule/check.js';
+import { checkRule } from '../rule/check.js';
+import type { RuleInit } from '../rule/rule.js';
+import { Rule } from '../rule/rule.js';
+import { ChangedRule, type RuleSource } from '../rule/source.js';
+import type { RuleContext, RuleOptions } from '../rule/types.js';
+import { textToBytes } from '../text/encoding.js';
+import { systemNames } from '../text/host-names.js';
+import type { PartBytes, PortableEntry } from './entry.js';
+import {
+  checkEntry,
+  extensionHeader,
+  joinEntry,
+  layouts,
+  noTarget,
+  readUint16,
+  writeCounters,
+} from './entry.js';
+import type { EntryContext } from './extension-bytes.js';
+import { writeHead } from './head-bytes.js';
+import { EntryRules, SingleEntry } from './rule-sources.js';
+
+/** The rule that an entry's portable bytes hold. Throws where it is not one entry. */
+export function decodeRule(raw: PortableEntry, options: Partial<EntryContext> = {}): Rule {
+  const { family = 'ipv4', names = systemNames, sets, isChain } = options;
+  const { size, nextOffset } = layouts[family];
+  if (raw.length < size || readUint16(raw, nextOffset) !== raw.length) {
+    throw new RangeError(`entry: ${raw.length} bytes are not one ${family} rule`);
+  }
+  checkEntry(raw, family);
+  return new Rule(new SingleEntry(raw, { family, names, sets, isChain }), 0);
+}
+
+/** The bytes of a rule that checkRule() has let through with the same options. */
+export function encodeChecked(checked: CheckedRule, context: RuleContext): PortableEntry {
+  const { family, names } = context;
+  const part = (each: CheckedRule['matches'][number]): PartBytes => {
+    if ('data' in each) {
+      const { extension: name, revision, data } = each;
+      const write = ({ buffer, byteOffset }: DataView) =>
+        new Uint8Array(buffer).set(data, byteOffset);
+      return { name, revision, size: data.length, write };
+    }
+    const { extension, typed } = each;
+    const { name, revision, size } = extension;
+    return { name, revision, size, write: (to) => writeFields(extension, typed, to, context) };
+  };
+  const { target } = checked;
+  const isGoto = target !== undefined && 'isGoto' in target && target.isGoto;
+  const entry = joinEntry(
+    family,
+    checked.matches.map(part),
+    target === undefined
+      ? standard(noTarget)
+      : 'isGoto' in target
+        ? standard(target.chain)
+        : part(target),
+  );
+  writeHead(entry, family, checked.head, names, isGoto);
+  writeCounters(entry, family, checked.counters);
+  return entry;
+}
+
+/** A verdict or a jump: its name says it all. */
+const standard = (name: string): PartBytes => ({ name, revision: 0, size: 8, write() {} });
+
+/** The bytes of a rule that lies in bytes somewhere, as it is now; they may be those themselves. */
+export function bytesOf(source: RuleSource, index: number): PortableEntry | undefined {
+  if (source instanceof EntryRules) return source.entry(index);
+  if (!(source instanceof ChangedRule)) return undefined;
+  const bytes = bytesOf(source.source, source.index);
+  if (bytes === undefined) return undefined;
+  const { context, chain } = source;
+  const entry = chain === undefined ? bytes.slice() : redirected(bytes, context.family, chain);
+  writeCounters(entry, context.family, source.counters());
+  return entry;
+}
+
+export function liesInBytes(source: RuleSource): boolean {
+  if (source instanceof ChangedRule) return liesInBytes(source.source);
+  return source instanceof EntryRules;
+}
+
+/** The same rule, leading to another chain. */
+export function redirected(
+  bytes: PortableEntry,
+  family: RuleContext['family'],
+  chain: string,
+): PortableEntry {
+  const entry = bytes.slice();
+  const { name, nameLength } = extensionHeader;
+  const at = readUint16(entry, layouts[family].targetOffset) + name;
+  entry.fill(0, at, at + nameLength);
+  entry.set(textToBytes(chain), at);
+  return entry;
+}
+
+/** The portable bytes of a rule. One that lies in bytes of the same family is answered as it was read. */
+export function encodeRule(given: RuleInit | Rule, options: RuleOptions = {}): PortableEntry {
+  const isRule = Rule.isRule(given);
+  const { names = systemNames, sets, family = isRule ? given.family : 'ipv4' } = options;
+  if (isRule && given.family === family) {
+    const { source, index } = Rule.placeOf(given);
+    const bytes = bytesOf(source, index);
+    if (bytes !== undefined) return bytes;
+  }
+  return encodeChecked(checkRule(given, { ...options, family }), { family, names, sets });
+}

@@ -1,0 +1,139 @@
+// Where the bytes of rules lie: one entry of its own, or a whole table, whose rules share what is the
+// same in them. Hands out typed parts.
+import type { Counters, HeadDraft } from '../rule/head.js';
+import { emptyHead } from '../rule/head.js';
+import { meaningKey } from '../rule/key.js';
+import { hex } from '../rule/print.js';
+import type { RuleSource } from '../rule/source.js';
+import type { Match, Target } from '../rule/types.js';
+import { type PortableEntry, readCounters, viewOf } from './entry.js';
+import { type EntryContext, hasRaw, readMatches, readTarget } from './extension-bytes.js';
+import { headContent, readHead } from './head-bytes.js';
+import type { Snapshot } from './snapshot.js';
+
+/** Rules that lie in bytes. */
+export abstract class EntryRules implements RuleSource {
+  readonly context: EntryContext;
+  readonly #view: DataView;
+
+  protected constructor(bytes: Uint8Array, context: EntryContext) {
+    this.context = context;
+    this.#view = viewOf(bytes);
+  }
+
+  /** Where a rule begins. */
+  protected abstract offset(index: number): number;
+  /** The bytes of a rule: what is written back. */
+  abstract entry(index: number): PortableEntry;
+  abstract matches(index: number): readonly Match[];
+  abstract target(index: number): Target | undefined;
+
+  head(index: number, into: HeadDraft): string | undefined {
+    const { family, names } = this.context;
+    return readHead(this.#view, this.offset(index), family, names, into);
+  }
+
+  counters(index: number): Readonly<Counters> {
+    return readCounters(this.#view, this.context.family, this.offset(index));
+  }
+
+  key(index: number): string {
+    const { context } = this;
+    const head = emptyHead();
+    const inexact = this.head(index, head);
+    const target = this.target(index);
+    const rest =
+      inexact === undefined
+        ? undefined
+        : hex(headContent(this.entry(index), context.family, target?.name === 'goto'));
+    return meaningKey(head, this.matches(index), target, context, rest);
+  }
+}
+
+/** One entry alone, whose sizes are known to fit together. */
+export class SingleEntry extends EntryRules {
+  readonly #entry: PortableEntry;
+  readonly #bytes: Buffer;
+  #matches: readonly Match[] | undefined;
+  #target: Target | null | undefined;
+
+  constructor(entry: PortableEntry, context: EntryContext) {
+    super(entry, context);
+    this.#entry = entry;
+    this.#bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.length);
+  }
+
+  protected offset(): number {
+    return 0;
+  }
+  entry(): PortableEntry {
+    return this.#entry;
+  }
+  matches(): readonly Match[] {
+    this.#matches ??= readMatches(this.#bytes, 0, this.context);
+    return this.#matches;
+  }
+  target(): Target | undefined {
+    if (this.#target === undefined) this.#target = readTarget(this.#bytes, 0, this.context) ?? null;
+    return this.#target ?? undefined;
+  }
+}
+
+/** The rules of a snapshot: each different list of matches, each different target is decoded once. */
+export class SnapshotRules extends EntryRules {
+  readonly #bytes: Buffer;
+  readonly #snapshot: Snapshot;
+  readonly #numbers: Uint32Array;
+  /** By their numbers. */
+  readonly #matches: (readonly Match[] | undefined)[];
+  /** `null`: no target. */
+  readonly #targets: (Target | null | undefined)[];
+  /** By rule: raw extensions hold bytes that a caller can change, no two rules share those. */
+  readonly #rawMatches = new Map<number, readonly Match[]>();
+  readonly #rawTargets = new Map<number, Target>();
+
+  constructor(snapshot: Snapshot, context: EntryContext) {
+    const { bytes } = snapshot;
+    super(bytes, context);
+    this.#snapshot = snapshot;
+    this.#numbers = snapshot.parts;
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#matches = new Array(snapshot.matchLists);
+    this.#targets = new Array(snapshot.targets);
+  }
+
+  protected offset(index: number): number {
+    return this.#snapshot.offset(index);
+  }
+
+  entry(index: number): PortableEntry {
+    return this.#snapshot.entry(index);
+  }
+
+  matches(index: number): readonly Match[] {
+    return this.#matches[this.#numbers[2 * index]!] ?? this.#readMatches(index);
+  }
+
+  target(index: number): Target | undefined {
+    const known = this.#targets[this.#numbers[2 * index + 1]!];
+    return known === undefined ? this.#readTarget(index) : (known ?? undefined);
+  }
+
+  #readMatches(index: number): readonly Match[] {
+    const own = this.#rawMatches.get(index);
+    if (own !== undefined) return own;
+    const matches = readMatches(this.#bytes, this.offset(index), this.context);
+    if (matches.some(hasRaw)) this.#rawMatches.set(index, matches);
+    else this.#matches[this.#numbers[2 * index]!] = matches;
+    return matches;
+  }
+
+  #readTarget(index: number): Target | undefined {
+    const own = this.#rawTargets.get(index);
+    if (own !== undefined) return own;
+    const target = readTarget(this.#bytes, this.offset(index), this.context);
+    if (target !== undefined && hasRaw(target)) this.#rawTargets.set(index, target);
+    else this.#targets[this.#numbers[2 * index + 1]!] = target ?? null;
+    return target;
+  }
+}

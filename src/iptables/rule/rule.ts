@@ -1,0 +1,177 @@
+// One rule as it was read: an object with the fields that it has. Where they come from is its source's
+// business.
+import { badType } from '../../errors.js';
+import type { Family } from '../text/addresses.js';
+import { systemNames } from '../text/host-names.js';
+import { checkRule, familyOf, takeRule } from './check.js';
+import type { Counters, RuleHead } from './head.js';
+import { emptyHead } from './head.js';
+import { jsonForm, printRule } from './print.js';
+import type { RuleSource } from './source.js';
+import { TypedRules } from './source.js';
+import type { Match, RuleContext, RuleInit, RuleOptions, Target } from './types.js';
+
+export type { Not, UnknownExtension } from '../extensions/define.js';
+export type { Family } from '../text/addresses.js';
+export type { Counters } from './head.js';
+export type * from './types.js';
+
+/** Where the head of a rule is read to: a rule itself gets only the fields that it has. */
+let heading: ReturnType<typeof emptyHead> | undefined;
+
+/**
+ * A rule as it was read. Its fields are properties of its own, and only those that it has: a copy of any
+ * kind (`{ ...rule }`, `Object.assign`, `structuredClone`, JSON) says what the rule says, and is taken
+ * where a rule is given. It is frozen, and so are its matches and its target. `sameRule()` compares
+ * rules without their counters.
+ */
+export class Rule implements RuleInit {
+  declare readonly protocol?: RuleHead['protocol'];
+  declare readonly src?: RuleHead['src'];
+  declare readonly dst?: RuleHead['dst'];
+  declare readonly in?: RuleHead['in'];
+  declare readonly out?: RuleHead['out'];
+  declare readonly fragment?: RuleHead['fragment'];
+  declare readonly matches: readonly Match[];
+  declare readonly target?: Target;
+  /** As they were when the rule was read. */
+  declare readonly counters: Readonly<Counters>;
+  /** What the rule holds and no field can say. Such a rule can be kept and moved, a copy of it is refused. */
+  declare readonly inexact?: string;
+  // A rule of a table is a place in it and what is read there: there may be very many.
+  readonly #source: RuleSource;
+  readonly #index: number;
+
+  /** @internal */
+  constructor(source: RuleSource, index: number) {
+    this.#source = source;
+    this.#index = index;
+    const draft = this as { -readonly [K in keyof RuleInit | 'inexact']?: Rule[K] };
+    // First what every rule has: the fewer ways lead to an object of a shape, the faster it is made.
+    draft.matches = source.matches(index);
+    draft.counters = source.counters(index);
+    const target = source.target(index);
+    if (target !== undefined) draft.target = target;
+    heading ??= emptyHead();
+    const inexact = source.head(index, heading);
+    const { protocol, src, dst, in: input, out, fragment } = heading;
+    if (protocol !== undefined) draft.protocol = protocol;
+    if (src !== undefined) draft.src = src;
+    if (dst !== undefined) draft.dst = dst;
+    if (input !== undefined) draft.in = input;
+    if (out !== undefined) draft.out = out;
+    if (fragment !== undefined) draft.fragment = fragment;
+    if (inexact !== undefined) draft.inexact = inexact;
+    Object.freeze(this);
+  }
+
+  /** Whether a value is a rule that was read: not a copy of one, whatever its prototype. */
+  static isRule(value: unknown): value is Rule {
+    return typeof value === 'object' && value !== null && #source in value;
+  }
+
+  /** @internal Where a rule was read. */
+  static placeOf(rule: Rule): { readonly source: RuleSource; readonly index: number } {
+    const whole = Rule.#whole(rule);
+    return { source: whole.#source, index: whole.#index };
+  }
+
+  /** A copy that took over the prototype (lodash) has the fields only: what else a rule tells is made from them. */
+  static #whole(rule: Rule): Rule {
+    return #source in rule ? rule : makeRule(givenRule(rule, 'rule') as RuleInit);
+  }
+
+  get family(): Family {
+    return Rule.placeOf(this).source.context.family;
+  }
+
+  /** Where it stands in the text that it was read from, counted from 1; `undefined` for a rule of the kernel. */
+  get line(): number | undefined {
+    const { source, index } = Rule.placeOf(this);
+    return source.line?.(index);
+  }
+
+  /** The parts of this rule that stay raw or would not be written back as they are, and why. Mostly empty. */
+  get warnings(): readonly string[] {
+    const found: string[] = [];
+    for (const each of [...this.matches, this.target]) {
+      if (each?.name === 'raw') {
+        found.push(`${each.extension} revision ${each.revision}: ${each.warning ?? 'raw'}`);
+      }
+    }
+    if (this.inexact !== undefined) {
+      found.push(`the part before the matches holds more than iptables can say: ${this.inexact}`);
+    }
+    return found;
+  }
+
+  /**
+   * A copy with other fields: `rule.with({ target: { name: 'DROP' } })`, the same as
+   * `{ ...rule, target: { name: 'DROP' } }`, but refuses fields that a rule does not have. The copy has the counters
+   * of the rule, unless others are given.
+   * @throws {TypeError} for a field that no rule has, or that is `undefined`
+   */
+  with(change: RuleInit = {}): RuleInit {
+    return { ...this, ...takeRule(change, 'change') };
+  }
+
+  /** What `console.log` shows: the fields, in the order in which a rule is read. */
+  [Symbol.for('nodejs.util.inspect.custom')](
+    depth: number,
+    options: object,
+    inspect: (value: unknown, options: object) => string,
+  ): string {
+    const { matches, counters, target, inexact, ...head } = this;
+    const rest = { ...(target && { target }), counters, ...(inexact && { inexact }) };
+    return `Rule ${inspect({ ...head, matches, ...rest }, { ...options, depth })}`;
+  }
+
+  /** The text of the rule as iptables-save writes it, from the first option on. */
+  toString(): string {
+    const rule = Rule.#whole(this);
+    return printRule(rule, rule.matches, rule.target, rule.#source.context);
+  }
+
+  /**
+   * The fields, with what JSON does not have as text: 64-bit numbers in decimal, bytes in hexadecimal. It
+   * is taken again where a rule is given.
+   */
+  toJSON(): Record<string, unknown> {
+    return jsonForm({ ...this }) as Record<string, unknown>;
+  }
+}
+
+/** A rule that a caller gives: one that was read, or a copy of what stands in an object, all of it checked by name. */
+export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule {
+  if (Rule.isRule(given)) return given;
+  if (!(given instanceof Rule)) return takeRule(given, path);
+  // A copy that took over the prototype (lodash) says what its own fields say. Without the fields that every rule has
+  // it is no copy: it would match everything.
+  const isCopy =
+    Object.getPrototypeOf(given) === Rule.prototype &&
+    Object.hasOwn(given, 'matches') &&
+    Object.hasOwn(given, 'counters');
+  if (!isCopy) throw badType(path, 'a rule, or a whole copy of one', given);
+  return takeRule({ ...(given as RuleInit) }, path);
+}
+
+/** The rule that fields say, as it would be read from a table. Its family, unless given, is that of its addresses. */
+export function makeRule(given: RuleInit, options: RuleOptions = {}): Rule {
+  const family = options.family ?? familyOf(given, options.path);
+  const context: RuleContext = { family, names: options.names ?? systemNames, sets: options.sets };
+  const checked = checkRule(given, { ...options, family });
+  return new Rule(new TypedRules([{ checked }], context), 0);
+}
+
+const keys = new WeakMap<Rule, string>();
+
+/** What two rules have in common exactly when they say the same. Counters do not count. */
+export function ruleKey(rule: Rule): string {
+  let key = keys.get(rule);
+  if (key === undefined) {
+    const { source, index } = Rule.placeOf(rule);
+    key = source.key(index);
+    keys.set(rule, key);
+  }
+  return key;
+}

@@ -1,0 +1,170 @@
+// Where rules come from: whoever holds rules, in whatever form, hands out their typed parts. Here also the
+// two sources that need no backend: rules made of typed values, and a rule with one thing changed.
+import type { Typed } from '../extensions/codec.js';
+import { decode, settled } from '../extensions/codec.js';
+import type { Kind, UnknownExtension } from '../extensions/define.js';
+import { registry } from '../extensions/index.js';
+import type { CheckedRule } from './check.js';
+import type { Counters, HeadDraft } from './head.js';
+import { emptyHead } from './head.js';
+import { meaningKey } from './key.js';
+import type { Match, RuleContext, Target } from './types.js';
+import { isVerdict } from './types.js';
+
+/** Rules by their index. What it hands out is frozen, and does not change. */
+export interface RuleSource {
+  readonly context: RuleContext;
+  /** Fills all fields of `into`. Answers what the rule holds there and no field can say, if anything. */
+  head(index: number, into: HeadDraft): string | undefined;
+  matches(index: number): readonly Match[];
+  target(index: number): Target | undefined;
+  counters(index: number): Readonly<Counters>;
+  /** The same for two rules exactly when they say the same, whoever holds them. Counters do not count. */
+  key(index: number): string;
+  /** The line of the text that the rule comes from. */
+  line?(index: number): number | undefined;
+}
+
+/** A rule after every check, with where it comes from. */
+export interface TypedRule {
+  readonly checked: CheckedRule;
+  readonly line?: number | undefined;
+}
+
+const noMatches: readonly Match[] = Object.freeze([]);
+
+/** Rules made of typed values: they say what they will say when they are read again. */
+export class TypedRules implements RuleSource {
+  readonly context: RuleContext;
+  readonly #rules: readonly TypedRule[];
+  readonly #matches: (readonly Match[] | undefined)[] = [];
+  readonly #targets: (Target | undefined)[] = [];
+
+  constructor(rules: readonly TypedRule[], context: RuleContext) {
+    this.context = context;
+    this.#rules = rules;
+  }
+
+  head(index: number, into: HeadDraft): undefined {
+    const { protocol, src, dst, in: input, out, fragment } = this.#rules[index]!.checked.head;
+    into.protocol = frozen(protocol);
+    into.src = frozen(src);
+    into.dst = frozen(dst);
+    into.in = frozen(input);
+    into.out = frozen(out);
+    into.fragment = frozen(fragment);
+  }
+
+  matches(index: number): readonly Match[] {
+    const { matches } = this.#rules[index]!.checked;
+    if (matches.length === 0) return noMatches;
+    this.#matches[index] ??= Object.freeze(
+      matches.map((each) => this.#part('match', each) as unknown as Match),
+    );
+    return this.#matches[index]!;
+  }
+
+  target(index: number): Target | undefined {
+    const { target } = this.#rules[index]!.checked;
+    if (target === undefined) return undefined;
+    this.#targets[index] ??= this.#targetOf(target);
+    return this.#targets[index];
+  }
+
+  #targetOf(target: NonNullable<CheckedRule['target']>): Target {
+    if (!('isGoto' in target)) return this.#part('target', target) as unknown as Target;
+    const { chain, isGoto } = target;
+    if (!isGoto && isVerdict(chain)) return Object.freeze({ name: chain });
+    return Object.freeze({ name: isGoto ? 'goto' : 'jump', chain });
+  }
+
+  #part(kind: Kind, each: CheckedRule['matches'][number]): Typed | UnknownExtension {
+    const { context } = this;
+    const { family } = context;
+    if (!('data' in each)) {
+      const { extension, typed } = each;
+      const isNewest = registry.newest(family, kind, extension.name) === extension;
+      return settled(extension, typed, context, isNewest);
+    }
+    // Bytes that the package can read are read.
+    const { extension: name, revision, data } = each;
+    const newest = registry.newest(family, kind, name);
+    const known = registry.find(family, kind, name, revision);
+    if (known !== undefined) return decode(known, data, context, known === newest);
+    const warning = newest === undefined ? `unknown ${kind}` : `unknown revision ${revision}`;
+    return Object.freeze({ name: 'raw', extension: name, revision, data: data.slice(), warning });
+  }
+
+  counters(index: number): Readonly<Counters> {
+    return Object.freeze({ ...this.#rules[index]!.checked.counters });
+  }
+
+  key(index: number): string {
+    const { head } = this.#rules[index]!.checked;
+    return meaningKey(head, this.matches(index), this.target(index), this.context);
+  }
+
+  line(index: number): number | undefined {
+    return this.#rules[index]!.line;
+  }
+}
+
+function frozen<T>(value: T): T {
+  return typeof value === 'object' ? Object.freeze(value) : value;
+}
+
+/** What is different about a rule that was read. */
+export interface RuleChange {
+  readonly counters: Readonly<Counters>;
+  /** The chain that it leads to, where that has another name now. */
+  readonly chain: string | undefined;
+}
+
+/** One rule of another source with other counters, or leading to a chain that has another name now. */
+export class ChangedRule implements RuleSource {
+  readonly context: RuleContext;
+  readonly source: RuleSource;
+  readonly index: number;
+  readonly chain: string | undefined;
+  readonly #counters: Readonly<Counters>;
+
+  constructor(source: RuleSource, index: number, change: RuleChange) {
+    this.context = source.context;
+    this.source = source;
+    this.index = index;
+    this.chain = change.chain;
+    this.#counters = Object.freeze({ ...change.counters });
+  }
+
+  head(_: number, into: HeadDraft): string | undefined {
+    return this.source.head(this.index, into);
+  }
+
+  matches(): readonly Match[] {
+    return this.source.matches(this.index);
+  }
+
+  target(): Target | undefined {
+    const target = this.source.target(this.index);
+    if (this.chain === undefined) return target;
+    return Object.freeze({ name: target?.name === 'goto' ? 'goto' : 'jump', chain: this.chain });
+  }
+
+  counters(): Readonly<Counters> {
+    return this.#counters;
+  }
+
+  key(): string {
+    const key = this.source.key(this.index);
+    if (this.chain === undefined) return key;
+    const head = emptyHead();
+    const inexact = this.source.head(this.index, head);
+    // What no field says stands in the other key only.
+    if (inexact !== undefined) return `${key} to ${JSON.stringify(this.chain)}`;
+    return meaningKey(head, this.matches(), this.target(), this.context);
+  }
+
+  line(): number | undefined {
+    return this.source.line?.(this.index);
+  }
+}

@@ -1,0 +1,148 @@
+// iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, reads at most the host's
+// files of names. The words are text/words.ts, their meaning is parser.ts.
+
+import { familyAt, optionsAt, stringAt } from '../../checks.js';
+import { badType } from '../../errors.js';
+import type { Family } from '../text/addresses.js';
+import type { HostNames, SetNames } from '../text/host-names.js';
+import { systemNames } from '../text/host-names.js';
+import { refused } from '../text/refused.js';
+import { splitWords } from '../text/words.js';
+import type { ParsedRule } from './address-lists.js';
+import { expand } from './address-lists.js';
+import { familyOf } from './check.js';
+import type { ParseOptions } from './parser.js';
+import { RuleParser } from './parser.js';
+import type { RuleInit, RuleOptions } from './rule.js';
+import { givenRule, makeRule, Rule, ruleKey } from './rule.js';
+
+export type { ParseOptions } from './parser.js';
+
+const parseFields: readonly (keyof ParseOptions)[] = [
+  ...(['family', 'names', 'sets', 'maxRevision', 'table', 'isChain'] as const),
+];
+const parseNames: ReadonlySet<string> = new Set(parseFields);
+const formatNames: ReadonlySet<string> = new Set<keyof RuleOptions>([...parseFields, 'path']);
+
+/** Takes the options of a call, each read once; `optionsAt` leaves out those that are `undefined`. */
+function ruleOptions(given: unknown, names: ReadonlySet<string>): RuleOptions {
+  const fields = optionsAt(given, 'options', names);
+  const checks: Record<string, (value: unknown, path: string) => unknown> = {
+    family: familyAt,
+    names: (value, path) => methodsAt(value, path, nameMethods),
+    sets: (value, path) => methodsAt(value, path, setMethods),
+    maxRevision: functionAt,
+    table: (value, path) => stringAt(value, path, maxTableBytes),
+    isChain: functionAt,
+    path: (value, path) => stringAt(value, path, maxPathBytes),
+  };
+  const taken: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    taken[name] = checks[name]!(value, `options.${name}`);
+  }
+  return taken;
+}
+
+/** XT_TABLE_MAXNAMELEN less its NUL. */
+const maxTableBytes = 31;
+/** It begins messages: longer ones nobody reads. */
+const maxPathBytes = 256;
+
+// As objects of all keys: one that is added to an interface and not here does not compile.
+const nameMethods = Object.keys({
+  protocolNumber: true,
+  protocolName: true,
+  servicePort: true,
+  userId: true,
+  groupId: true,
+  connlabel: true,
+  connlabelName: true,
+  realm: true,
+  realmName: true,
+  deviceGroup: true,
+  deviceGroupName: true,
+} satisfies Record<keyof HostNames, true>);
+const setMethods = Object.keys({ indexOf: true, nameOf: true } satisfies Record<
+  keyof SetNames,
+  true
+>);
+
+function methodsAt(value: unknown, path: string, methods: readonly string[]): unknown {
+  if (typeof value !== 'object' || value === null) throw badType(path, 'an object', value);
+  for (const name of methods)
+    functionAt((value as Record<string, unknown>)[name], `${path}.${name}`);
+  return value;
+}
+
+function functionAt(value: unknown, path: string): unknown {
+  if (typeof value !== 'function') throw badType(path, 'a function', value);
+  return value;
+}
+
+/**
+ * Every rule that a text means: lists of addresses (`-s a,b -d c,d`) make one rule for each pair, in
+ * iptables' order. Refuses what iptables 1.8.9 refuses, naming the option; does not resolve host
+ * names. `-A CHAIN` and the like are no part of a rule.
+ * @throws {RangeError} with the option and the reason
+ * @throws {TypeError} where `text` is no string, or an option does not exist or has the wrong kind
+ */
+export function parseRules(text: string, options: ParseOptions = {}): RuleInit[] {
+  return parseChecked(text, ruleOptions(options, parseNames)).map(({ init }) => init);
+}
+
+/** The same, with what the checks have made of each rule. */
+export function parseChecked(text: string, options: ParseOptions): ParsedRule[] {
+  if (typeof text !== 'string') throw badType('rule', 'a string', text);
+  if (text.includes('\0')) throw refused('rule', 'a NUL byte cannot stand in it');
+  return expand(new RuleParser(splitWords(text), { names: systemNames, ...options }).parse());
+}
+
+/** The one rule that a text means; see `parseRules` for texts with lists. */
+export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
+  const rules = parseRules(text, options);
+  if (rules.length !== 1) {
+    throw refused('rule', `the list of addresses makes ${rules.length} rules: use parseRules()`);
+  }
+  return rules[0]!;
+}
+
+/**
+ * The text of a rule as iptables-save 1.8.9 writes it, from the first option on. The family of a typed
+ * rule is that of its addresses, else IPv4, unless `family` says so.
+ * @throws {TypeError | RangeError} with the path of the field, and for what is no option
+ */
+export function formatRule(rule: RuleInit | Rule, options: RuleOptions = {}): string {
+  const taken = ruleOptions(options, formatNames);
+  const given = givenRule(rule, taken.path ?? 'rule');
+  if (Rule.isRule(given)) return given.toString();
+  // As it would be read back: what iptables would store is what is shown (60/minute becomes 1/sec).
+  return makeRule(given, taken).toString();
+}
+
+/** A rule of that family, with the sets that another rule knows. */
+function wholeRule(given: RuleInit, path: string, family: Family, other: Rule | undefined): Rule {
+  const sets = other && Rule.placeOf(other).source.context.sets;
+  return makeRule(given, { family, path, sets });
+}
+
+/**
+ * Do two rules say the same? Counters do not count. Copies of rules and rules that were made by hand are taken as
+ * well. Such a rule has the family of a rule that was read, if that family takes it, else the one of its addresses.
+ * @throws {TypeError | RangeError} for what is no rule, with the path of the field (from `a` or `b`)
+ */
+export function sameRule(a: Rule | RuleInit, b: Rule | RuleInit): boolean {
+  const [left, right] = [givenRule(a, 'a'), givenRule(b, 'b')];
+  const read = (given: Rule | RuleInit, path: string, other: Rule | RuleInit): Rule => {
+    if (Rule.isRule(given)) return given;
+    if (!Rule.isRule(other)) return wholeRule(given, path, familyOf(given, path), undefined);
+    try {
+      return wholeRule(given, path, other.family, other);
+    } catch (error) {
+      const family = familyOf(given, path);
+      if (family === other.family) throw error;
+      return wholeRule(given, path, family, other);
+    }
+  };
+  const [one, two] = [read(left, 'a', right), read(right, 'b', left)];
+  return one.family === two.family && ruleKey(one) === ruleKey(two);
+}
