@@ -267,9 +267,6 @@ class FieldPlace implements Place {
   }
 }
 
-// For its shape: V8 drops the code that it has made for a kind of object together with the last such object.
-const kept: { place?: FieldPlace } = {};
-
 /** Checks a typed form and answers the canonical one. */
 export function check(
   extension: Extension,
@@ -279,7 +276,6 @@ export function check(
 ): Typed {
   const typed: Typed = { name: extension.name };
   const at = new FieldPlace(place, naming);
-  kept.place = at;
   const keys = Object.keys(given);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;

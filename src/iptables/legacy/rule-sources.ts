@@ -9,7 +9,6 @@ import type { Match, Target } from '../rule/types.js';
 import { type PortableEntry, readCounters, viewOf } from './entry.js';
 import { type EntryContext, hasRaw, readMatches, readTarget } from './extension-bytes.js';
 import { headContent, readHead } from './head-bytes.js';
-import type { Snapshot } from './snapshot.js';
 
 /** Rules that lie in bytes. */
 export abstract class EntryRules implements RuleSource {
@@ -79,10 +78,28 @@ export class SingleEntry extends EntryRules {
   }
 }
 
-/** The rules of a snapshot: each different list of matches, each different target is decoded once. */
-export class SnapshotRules extends EntryRules {
+/** The bytes of all rules of a table, and which of them are the same. */
+export interface TableBytes {
+  readonly bytes: Uint8Array;
+  /**
+   * Of each rule two numbers, that of its matches and that of its target: rules with the same number have
+   * the same bytes there. Numbers are given from 0 in the order of the rules.
+   */
+  readonly parts: Uint32Array;
+  /** How many different lists of matches there are. */
+  readonly matchLists: number;
+  /** How many different targets there are. */
+  readonly targets: number;
+  /** Where the bytes of a rule begin. */
+  offset(index: number): number;
+  /** The portable bytes of a rule: a view, not to be changed. */
+  entry(index: number): PortableEntry;
+}
+
+/** The rules of a table: each different list of matches, each different target is decoded once. */
+export class TableEntries extends EntryRules {
   readonly #bytes: Buffer;
-  readonly #snapshot: Snapshot;
+  readonly #table: TableBytes;
   readonly #numbers: Uint32Array;
   /** By their numbers. */
   readonly #matches: (readonly Match[] | undefined)[];
@@ -92,22 +109,22 @@ export class SnapshotRules extends EntryRules {
   readonly #rawMatches = new Map<number, readonly Match[]>();
   readonly #rawTargets = new Map<number, Target>();
 
-  constructor(snapshot: Snapshot, context: EntryContext) {
-    const { bytes } = snapshot;
+  constructor(table: TableBytes, context: EntryContext) {
+    const { bytes } = table;
     super(bytes, context);
-    this.#snapshot = snapshot;
-    this.#numbers = snapshot.parts;
+    this.#table = table;
+    this.#numbers = table.parts;
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.#matches = new Array(snapshot.matchLists);
-    this.#targets = new Array(snapshot.targets);
+    this.#matches = new Array(table.matchLists);
+    this.#targets = new Array(table.targets);
   }
 
   protected offset(index: number): number {
-    return this.#snapshot.offset(index);
+    return this.#table.offset(index);
   }
 
   entry(index: number): PortableEntry {
-    return this.#snapshot.entry(index);
+    return this.#table.entry(index);
   }
 
   matches(index: number): readonly Match[] {

@@ -10,7 +10,7 @@ import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
 import { countersSize, extensionHeader, layouts, readUint16, standardSize } from './entry.js';
 import { liesInBytes } from './rule-bytes.js';
-import { SnapshotRules } from './rule-sources.js';
+import { type TableBytes, TableEntries } from './rule-sources.js';
 
 /** Offsets in bytes, of snapshot.h. */
 const header = {
@@ -48,7 +48,7 @@ function text(bytes: Uint8Array, at: number): string {
   return bytesToText(end < 0 ? field : field.subarray(0, end));
 }
 
-export class Snapshot implements TableReading {
+export class Snapshot implements TableReading, TableBytes {
   readonly name: TableName;
   readonly family: Family;
   /** False: the namespace has no such table yet. */
@@ -59,18 +59,12 @@ export class Snapshot implements TableReading {
   readonly fingerprint: string;
   readonly sets: ReadonlyMap<number, string>;
   readonly bytes: Uint8Array;
-  /**
-   * Of each rule two numbers, that of its matches and that of its target: rules with the same number have
-   * the same bytes there. Numbers are given from 0 in the order of the rules.
-   */
   readonly parts: Uint32Array;
-  /** How many different lists of matches there are. */
   readonly matchLists: number;
-  /** How many different targets there are. */
   readonly targets: number;
   readonly #offsets: Uint32Array;
   readonly #nextOffset: number;
-  #rules: SnapshotRules | undefined;
+  #rules: TableEntries | undefined;
 
   constructor(buffer: ArrayBuffer) {
     const bytes = new Uint8Array(buffer);
@@ -118,24 +112,22 @@ export class Snapshot implements TableReading {
     return this.bytes.subarray(header.fingerprint, header.fingerprint + 16);
   }
 
-  /** Where the bytes of a rule begin. */
   offset(rule: number): number {
     return this.#offsets[rule]!;
   }
 
-  /** The portable bytes of a rule: a view, not to be changed. */
   entry(rule: number): Uint8Array {
     const at = this.#offsets[rule]!;
     return this.bytes.subarray(at, at + readUint16(this.bytes, at + this.#nextOffset));
   }
 
-  get rules(): SnapshotRules {
+  get rules(): TableEntries {
     if (this.#rules === undefined) {
       const { family, chains } = this;
       const names = new Set(chains.map((chain) => chain.name));
       const isChain = (name: string) => names.has(name);
       const sets = new SetTable(this.sets);
-      this.#rules = new SnapshotRules(this, { family, names: systemNames, sets, isChain });
+      this.#rules = new TableEntries(this, { family, names: systemNames, sets, isChain });
     }
     return this.#rules;
   }

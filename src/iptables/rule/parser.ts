@@ -2,19 +2,9 @@
 // refusals of iptables 1.8.9 (getopt_long with options that grow as -m and -j load extensions).
 
 import { badRange, quoted } from '../../errors.js';
-import type { Typed } from '../extensions/codec.js';
-import type {
-  ArgumentPlace,
-  Draft,
-  Kind,
-  Not,
-  Place,
-  UnknownExtension,
-} from '../extensions/define.js';
+import type { Kind, Not, Place, UnknownExtension } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import { checkInterface } from '../extensions/interfaces.js';
-import type { Option } from '../extensions/options.js';
-import { optionsOf } from '../extensions/options.js';
 import type { MaxRevision, Named } from '../extensions/registry.js';
 import type { Family } from '../text/addresses.js';
 import { wholeNumber } from '../text/addresses.js';
@@ -25,6 +15,8 @@ import { checkChainName, checkRule } from './check.js';
 import type { Command } from './command.js';
 import { readCommand, takesAttached } from './command.js';
 import type { Counters, RuleHead } from './head.js';
+import { Loaded } from './loaded.js';
+import { inRule, isOption, type Meaning, OptionTable, withArgument } from './option-table.js';
 import type { Match, RuleInit, Target } from './types.js';
 import { maxNameLength } from './types.js';
 
@@ -39,74 +31,6 @@ export interface ParseOptions {
   isChain?: (name: string) => boolean;
 }
 
-/** iptables' own options: long name → the short one; the ones of a rule first. */
-const ruleOptions: Record<string, string> = {
-  source: 's',
-  destination: 'd',
-  src: 's',
-  dst: 'd',
-  protocol: 'p',
-  'in-interface': 'i',
-  jump: 'j',
-  match: 'm',
-  'out-interface': 'o',
-  fragments: 'f',
-  'set-counters': 'c',
-  goto: 'g',
-  ipv4: '4',
-  ipv6: '6',
-};
-const otherOptions: Record<string, string> = {
-  append: 'A',
-  delete: 'D',
-  check: 'C',
-  insert: 'I',
-  replace: 'R',
-  list: 'L',
-  'list-rules': 'S',
-  flush: 'F',
-  zero: 'Z',
-  'new-chain': 'N',
-  'delete-chain': 'X',
-  'rename-chain': 'E',
-  policy: 'P',
-  table: 't',
-  numeric: 'n',
-  verbose: 'v',
-  wait: 'w',
-  'wait-interval': 'W',
-  exact: 'x',
-  version: 'V',
-  help: 'h',
-  'line-numbers': '0',
-  modprobe: 'M',
-};
-const baseOptions = new Map(Object.entries({ ...ruleOptions, ...otherOptions }));
-const withArgument = new Set(['s', 'd', 'p', 'i', 'o', 'j', 'm', 'g', 'c']);
-const inRule = new Set(Object.values(ruleOptions));
-
-/** One `-m` or the `-j` of the rule. */
-interface Loaded {
-  kind: Kind;
-  /** As the text called it. */
-  name: string;
-  named: Named;
-  draft: Draft<Record<string, unknown>>;
-  /** Options given so far, by their first name, as written. */
-  used: Map<string, string>;
-  /** Fields, and the options that set them. */
-  setBy: Record<string, string>;
-}
-
-/** What a long option can mean at some point of the text. */
-interface Meaning {
-  base?: string;
-  option?: Option;
-  /** Whose option it is: a match of that name (its latest instance), or the target. */
-  owner?: string;
-  kind?: Kind;
-}
-
 /** A line of a text for iptables-restore, which has a command among its words. */
 export interface ParsedLine {
   /** Absent where the line is for the other family and says so before its command. */
@@ -117,52 +41,13 @@ export interface ParsedLine {
   readonly counters: Counters | undefined;
 }
 
-/** The options of one extension, by name. */
-interface Meanings {
-  readonly owner: string;
-  readonly kind: Kind;
-  readonly byName: ReadonlyMap<string, Meaning>;
-}
-
-const meaningsOf = new WeakMap<object, Meanings>();
-
-/** Whose options `-m name` or `-j NAME` adds. */
-const ownerOf = ({ alias, extension }: Named) => (alias ?? extension).name;
-
-/** The options that `-m name` or `-j NAME` adds. */
-function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
-  const source = alias ?? extension;
-  let meanings = meaningsOf.get(source);
-  if (meanings === undefined) {
-    const owner = source.name;
-    const byName = new Map<string, Meaning>();
-    for (const option of optionsOf(source)) {
-      for (const name of option.names) {
-        if (!byName.has(name)) byName.set(name, { option, owner, kind });
-      }
-    }
-    meanings = { owner, kind, byName };
-    meaningsOf.set(source, meanings);
-  }
-  return meanings;
-}
-
-// The last parser and the parts of the last rules are kept for their shapes: V8 drops the code that it has made for
-// a kind of object together with the last such object. A rule may have a million addresses: of these only the last
-// parser keeps its own.
-type Shapes = Pick<RuleSpec, 'base' | 'checked'> & { matches: unknown; target: unknown };
-const keptRules = 64;
-const kept: { last?: RuleParser; next: number; rules: Shapes[] } = { next: 0, rules: [] };
-
 /** The parser of one rule's words; used once. */
 export class RuleParser {
   readonly #words: readonly string[];
   #at = 0;
   readonly #family: Family;
   readonly #options: ParseOptions & { names: HostNames };
-  /** Extension options, the latest loaded first, as libxtables merges them. */
-  readonly #meanings: Meanings[] = [];
-  #parsed: RuleSpec | undefined;
+  readonly #table = new OptionTable();
   readonly #matches: (Loaded | UnknownExtension)[] = [];
   #target: Loaded | UnknownExtension | Target | undefined;
   #targetSeen = false;
@@ -186,10 +71,8 @@ export class RuleParser {
 
   /** The words are a rule. */
   parse(): RuleSpec {
-    kept.last = this;
     this.#read();
-    this.#parsed = this.#finish();
-    return this.#parsed;
+    return this.#finish();
   }
 
   /**
@@ -197,7 +80,6 @@ export class RuleParser {
    * stand before the line.
    */
   parseLine(counters?: Counters): ParsedLine {
-    kept.last = this;
     this.#isLine = true;
     this.#counters = counters;
     this.#read();
@@ -211,8 +93,8 @@ export class RuleParser {
       throw refused(word, 'has no counters');
     }
     if (!isRule && this.#saysRule()) throw refused(word, 'no rule can stand beside it');
-    this.#parsed = isRule ? this.#finish() : undefined;
-    return { command, rule: this.#parsed, counters: this.#counters };
+    const rule = isRule ? this.#finish() : undefined;
+    return { command, rule, counters: this.#counters };
   }
 
   #read(): void {
@@ -270,7 +152,7 @@ export class RuleParser {
   }
 
   #long(word: string, attached: string | undefined): void {
-    const meaning = this.#lookUp(word.slice(2));
+    const meaning = this.#table.lookUp(word.slice(2));
     if (meaning === undefined || 'ambiguous' in meaning) {
       if (this.#loadImplicit()) {
         this.#long(word, attached);
@@ -294,29 +176,6 @@ export class RuleParser {
     return `not an option of a rule${loaded.length ? ` nor of ${loaded.join(', ')}` : ''} (options of a match come after its -m)`;
   }
 
-  /** getopt_long: an exact name first, else the only thing that begins so. */
-  #lookUp(name: string): Meaning | { ambiguous: string[] } | undefined {
-    const base = baseOptions.get(name);
-    if (base !== undefined) return { base };
-    for (const { byName } of this.#meanings) {
-      const exact = byName.get(name);
-      if (exact !== undefined) return exact;
-    }
-    const found = new Map<unknown, [string, Meaning]>();
-    for (const [each, letter] of baseOptions) {
-      if (each.startsWith(name) && !found.has(letter)) found.set(letter, [each, { base: letter }]);
-    }
-    for (const { byName } of this.#meanings) {
-      for (const [each, meaning] of byName) {
-        if (each.startsWith(name) && !found.has(meaning.option))
-          found.set(meaning.option, [each, meaning]);
-      }
-    }
-    if (found.size === 0) return undefined;
-    if (found.size > 1) return { ambiguous: [...found.values()].map(([each]) => `--${each}`) };
-    return [...found.values()][0]![1];
-  }
-
   /** `-p tcp --dport`: an option that nobody knows loads the match of the protocol, once. */
   #loadImplicit(): boolean {
     if (this.#protocolText === undefined || this.#implicitLoaded) return false;
@@ -334,24 +193,30 @@ export class RuleParser {
   }
 
   #load(kind: Kind, name: string, named: Named): Loaded {
-    const loaded: Loaded = { kind, name, named, draft: {}, used: new Map(), setBy: {} };
-    const owner = ownerOf(named);
-    // A second instance of a match adds no options: the first one's mean it from now on.
-    const again = this.#meanings.some((each) => each.owner === owner && each.kind === kind);
-    if (!again) this.#meanings.unshift(meaningsFor(named, kind));
+    const loaded = new Loaded(kind, name, named);
+    this.#table.add(named, kind);
     if (kind === 'match') this.#matches.push(loaded);
     else this.#target = loaded;
     return loaded;
   }
 
+  /** The match or target that an option is about: of several matches of that name the latest. */
   #instance({ owner, kind }: Meaning): Loaded {
     if (kind === 'target') return this.#target as Loaded;
     for (let i = this.#matches.length - 1; i > 0; i--) {
       const each = this.#matches[i]!;
-      if ('named' in each && ownerOf(each.named) === owner) return each;
+      if (each instanceof Loaded && each.owner === owner) return each;
     }
     // An option has a meaning only after its match was loaded: none of the later ones is it.
     return this.#matches[0] as Loaded;
+  }
+
+  #extensionOption(meaning: Meaning, word: string, attached: string | undefined): void {
+    const inverted = this.#inverted;
+    this.#inverted = false;
+    const around = { next: () => this.#next(), peek: () => this.#words[this.#at] };
+    const words = { word, attached, inverted, ...around };
+    this.#instance(meaning).apply(meaning.option!, words, (path) => this.#place(path));
   }
 
   #place(path: string): Place {
@@ -368,51 +233,10 @@ export class RuleParser {
     };
   }
 
-  #extensionOption(meaning: Meaning, word: string, attached: string | undefined): void {
-    const option = meaning.option!;
-    const loaded = this.#instance(meaning);
-    const path = `${loaded.kind === 'match' ? '-m' : '-j'} ${loaded.name} ${word}`;
-    if (option.arity === 0 && attached !== undefined) throw refused(path, 'takes no argument');
-    const text = option.arity === 0 ? '' : (attached ?? this.#next());
-    if (text === undefined) throw refused(path, 'needs an argument');
-    const inverted = this.#inverted;
-    this.#inverted = false;
-    if (inverted && !option.invertible) throw refused(path, 'cannot be negated');
-    const id = option.names[0]!;
-    if (loaded.used.has(id) && !option.repeat) throw refused(path, 'can only be used once');
-    const others =
-      loaded.used.size === 0 ? [] : optionsOf(loaded.named.alias ?? loaded.named.extension);
-    for (const other of others) {
-      const before = loaded.used.get(other.names[0]!);
-      if (before === undefined || other === option) continue;
-      const clash =
-        option.excludes.some((each) => other.names.includes(each)) ||
-        other.excludes.some((each) => option.names.includes(each));
-      if (clash) throw refused(path, `cannot be used together with ${before}`);
-    }
-    loaded.used.set(id, word);
-    const { family, names, sets, protocol, protocolInverted } = this.#place(path);
-    const at: ArgumentPlace = {
-      family,
-      names,
-      sets,
-      path,
-      protocol,
-      protocolInverted,
-      option: word,
-      inverted,
-      setBy: loaded.setBy,
-      more: () => this.#next(),
-      peek: () => this.#words[this.#at],
-    };
-    option.apply(loaded.draft, text, at);
-  }
-
   #base(letter: string, word: string, attached: string | undefined): void {
     const path = `rule: ${word}`;
     if (!inRule.has(letter)) {
-      const known = [...baseOptions.values()].includes(letter);
-      if (!known) throw refused(path, this.#unknownReason());
+      if (!isOption(letter)) throw refused(path, this.#unknownReason());
       if (!this.#isLine) throw refused(path, 'is not part of a rule');
       this.#commandOption(letter, word, attached);
       return;
@@ -555,34 +379,18 @@ export class RuleParser {
   }
 
   #finish(): RuleSpec {
-    const loadedMatches: (Loaded | undefined)[] = [];
-    const matches = this.#matches.map((each) => {
-      loadedMatches.push('named' in each ? each : undefined);
-      return 'named' in each ? (this.#typed(each) as unknown as Match) : each;
-    });
-    const targetLoaded =
-      this.#target !== undefined && 'named' in this.#target ? this.#target : undefined;
-    const target = (targetLoaded ? this.#typed(targetLoaded) : this.#target) as Target | undefined;
+    const matches = this.#matches.map((each) => this.#typed(each) as Match);
+    const target = this.#target && (this.#typed(this.#target) as Target);
     const part = (kind: Kind, index: number) => {
-      const loaded = kind === 'match' ? loadedMatches[index] : targetLoaded;
-      const lead =
-        kind === 'match'
-          ? `-m ${loaded?.name ?? '…'}`
-          : ((loaded && `-j ${loaded.name}`) ?? wordsOf(target));
-      return (field: string | undefined) => {
-        const options = loaded ? optionsOf(loaded.named.alias ?? loaded.named.extension) : [];
-        const option = options.find((each) => each.field === field && field !== undefined);
-        const used = option && loaded?.used.get(option.names[0]!);
-        return option === undefined ? lead : `${lead} ${used ?? `--${option.names[0]}`}`;
-      };
+      const each = kind === 'match' ? this.#matches[index] : this.#target;
+      if (each instanceof Loaded) return (field: string | undefined) => each.fieldName(field);
+      return () => (kind === 'match' ? '-m …' : wordsOf(target));
     };
     const base: { -readonly [K in keyof RuleInit]: RuleInit[K] } = this.#head;
     if (matches.length > 0) base.matches = matches;
     if (target !== undefined) base.target = target;
     if (this.#counters !== undefined) base.counters = this.#counters;
     const checked = checkRule(base, this.#options, { path: 'rule', part });
-    kept.rules[kept.next] = { base, checked, matches: this.#matches, target: this.#target };
-    kept.next = (kept.next + 1) % keptRules;
     return {
       family: this.#family,
       base,
@@ -592,12 +400,8 @@ export class RuleParser {
     };
   }
 
-  #typed(loaded: Loaded): Typed {
-    const { named, draft } = loaded;
-    const at = this.#place(`${loaded.kind === 'match' ? '-m' : '-j'} ${loaded.name}`);
-    if (named.alias !== undefined) named.alias.finish?.(draft, at);
-    else named.extension.finish?.(draft, at);
-    return { name: named.extension.name, ...named.alias?.preset, ...draft };
+  #typed(each: Loaded | Match | Target): unknown {
+    return each instanceof Loaded ? each.finish(this.#place(each.lead)) : each;
   }
 }
 
