@@ -3,7 +3,6 @@
 // Limit: 900 s (eight thousand rules, each in a table of the kernel).
 
 import { spawnSync } from 'node:child_process';
-import { inspect, isDeepStrictEqual } from 'node:util';
 import { parseSave } from '../../src/iptables/edit/parse-save.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import type { Rule, RuleInit } from '../../src/iptables/rule/rule.js';
@@ -134,10 +133,10 @@ class Corpus {
       const said = parsed!.chain(name);
       assert.equal(plain(said), plain(chain));
       said.rules.forEach((rule, index) => {
+        // The text may say less than the fields (`-i +`), and the same in other ones.
         const read = chain.rules[index]!;
-        const [own, other] = [{ ...rule }, { ...read }];
-        if (isDeepStrictEqual(own, other) && sameRule(rule, read)) return;
-        this.problems.push(`${rule}\n  parsed: ${inspect(own)}\n  read: ${inspect(other)}`);
+        if (String(rule) === String(read) && sameRule(rule, read)) return;
+        this.problems.push(`${rule}\n  parsed, it is not the rule that was read: ${read}`);
       });
     }
     const lines = (all: string) => all.split('\n').filter((line) => !line.startsWith('#'));
