@@ -1,4 +1,4 @@
-// Generates src/conntrack/columns.ts from native/core/conntrack/schema.h, the one list of columns.
+// Generates src/conntrack/columns/schema.ts from native/core/conntrack/schema.h, the one list of columns.
 // `--check` only compares, for the lint.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -77,11 +77,11 @@ const lines = [
   '',
 ];
 const text = lines.join('\n');
-const path = `${root}src/conntrack/columns.ts`;
+const path = `${root}src/conntrack/columns/schema.ts`;
 if (process.argv.includes('--check')) {
   if (readFileSync(path, 'utf8') !== text) {
     process.stdout.write(
-      'src/conntrack/columns.ts is not what schema.h says: run scripts/gen-columns.mjs\n',
+      'src/conntrack/columns/schema.ts is not what schema.h says: run scripts/gen-columns.mjs\n',
     );
     process.exit(1);
   }

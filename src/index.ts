@@ -1,8 +1,14 @@
 // The public surface of the package: re-exports, no logic. Importing it loads no library and no addon.
 
-export type { Aggregate, Group, GroupKey, Measure } from './conntrack/aggregate.js';
-export type { ArrowTable } from './conntrack/arrow.js';
-export { has } from './conntrack/columns.js';
+export type { Aggregate, Group, GroupKey, Measure } from './conntrack/aggregate/aggregate.js';
+export type { ArrowTable } from './conntrack/batch/arrow.js';
+export {
+  type BatchStats,
+  type Columns,
+  FlowBatch,
+  type KernelFilterPart,
+} from './conntrack/batch/flow-batch.js';
+export { has } from './conntrack/columns/schema.js';
 export {
   type BulkOptions,
   type BulkProgress,
@@ -23,32 +29,30 @@ export {
   eventTypes,
   FlowEvent,
   type Overrun,
-} from './conntrack/event-batch.js';
-export type { EventStats } from './conntrack/event-source.js';
-export { type EventOptions, EventStream, type StreamOptions } from './conntrack/event-stream.js';
+} from './conntrack/events/event-batch.js';
+export type { EventStats } from './conntrack/events/event-source.js';
+export {
+  type EventOptions,
+  EventStream,
+  type StreamOptions,
+} from './conntrack/events/event-stream.js';
+export type { StreamCloseOptions } from './conntrack/events/stream-handle.js';
 export type {
   Expectation,
   ExpectationFlag,
   ExpectationMaster,
   ExpectationTuple,
-} from './conntrack/expectation.js';
-export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectation-init.js';
+} from './conntrack/expectations/expectation.js';
 export type {
   ExpectationChange,
   ExpectationEvent,
   ExpectationEventOptions,
   ExpectationStream,
   Expectations,
-} from './conntrack/expectations.js';
-export type { Addresses, FlowFilter, SideFilter } from './conntrack/filter.js';
-export { Flow } from './conntrack/flow.js';
-export {
-  type BatchStats,
-  type Columns,
-  FlowBatch,
-  type KernelFilterPart,
-} from './conntrack/flow-batch.js';
-export type { FlowChange, FlowInit, FlowWritable } from './conntrack/flow-init.js';
+} from './conntrack/expectations/expectations.js';
+export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectations/init.js';
+export type { Addresses, FlowFilter, SideFilter } from './conntrack/filter/check.js';
+export type { PortRange, Ports } from './conntrack/filter/port-set.js';
 export type {
   Endpoint,
   FlowDccp,
@@ -59,15 +63,24 @@ export type {
   FlowTcp,
   SeqAdj,
   Synproxy,
-} from './conntrack/flow-types.js';
-export { type NamespaceInfo, namespaces } from './conntrack/namespaces.js';
-export type { PortRange, Ports } from './conntrack/number-set.js';
-export type { ConntrackSettings, ConntrackTimeouts, DeepPartial } from './conntrack/settings.js';
-export type { ConntrackCounters, ConntrackStats } from './conntrack/statistics.js';
-export type { StreamCloseOptions } from './conntrack/stream-handle.js';
-export { type LibrarySupport, type Support, support } from './conntrack/support.js';
-export type { HookState, NatState, NetfilterHooks, TrackingState } from './conntrack/tracking.js';
-export type { TupleInit, TupleSideInit } from './conntrack/tuple.js';
+} from './conntrack/flow/fields.js';
+export { Flow } from './conntrack/flow/flow.js';
+export { type NamespaceInfo, namespaces } from './conntrack/host/namespaces.js';
+export type {
+  ConntrackSettings,
+  ConntrackTimeouts,
+  DeepPartial,
+} from './conntrack/host/settings.js';
+export type { ConntrackCounters, ConntrackStats } from './conntrack/host/statistics.js';
+export { type LibrarySupport, type Support, support } from './conntrack/host/support.js';
+export type {
+  HookState,
+  NatState,
+  NetfilterHooks,
+  TrackingState,
+} from './conntrack/host/tracking.js';
+export type { TupleInit, TupleSideInit } from './conntrack/lookup/tuple-packer.js';
+export type { FlowChange, FlowInit, FlowWritable } from './conntrack/write/init.js';
 export type { Family, Protocol, ProtocolName, StatusName } from './constants.js';
 export {
   ClosedError,

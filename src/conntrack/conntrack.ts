@@ -15,30 +15,20 @@ import type {
 } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
-import { LookupArena } from './column-store.js';
-import {
-  type CreateManyOptions,
-  type CreateResult,
-  createMany,
-  createManyOptions,
-  outcomeError,
-} from './create-many.js';
-import { type EventOptions, EventStream } from './event-stream.js';
-import { Expectations } from './expectations.js';
-import { FieldPacker } from './field-packer.js';
-import { type CheckedFilter, checkFilter, type FlowFilter } from './filter.js';
-import { packFilter } from './filter-pack.js';
-import { Flow } from './flow.js';
-import { FlowBatch } from './flow-batch.js';
-import { type FlowChange, type FlowInit, packChange, packFlowInit, takeInit } from './flow-init.js';
-import { getMany } from './get-many.js';
+import { FlowBatch } from './batch/flow-batch.js';
+import { LookupArena } from './columns/column-store.js';
+import { type EventOptions, EventStream } from './events/event-stream.js';
+import { Expectations } from './expectations/expectations.js';
+import { type CheckedFilter, checkFilter, type FlowFilter } from './filter/check.js';
+import { packFilter } from './filter/pack.js';
+import { Flow } from './flow/flow.js';
 import {
   type ConntrackSettings,
   type DeepPartial,
   type NamespaceFiles,
   readSettings,
   writeSettings,
-} from './settings.js';
+} from './host/settings.js';
 import {
   type ConntrackStats,
   procCount,
@@ -47,10 +37,26 @@ import {
   statsFromNetlink,
   statsFromProc,
   sysctlNumber,
-} from './statistics.js';
-import { type NatState, type NetfilterHooks, natState, trackingState } from './tracking.js';
-import { isMeant, type TupleInit, TuplePacker } from './tuple.js';
-import { changeOf, tupleOf } from './update.js';
+} from './host/statistics.js';
+import { type NatState, type NetfilterHooks, natState, trackingState } from './host/tracking.js';
+import { getMany } from './lookup/get-many.js';
+import { isMeant, type TupleInit, TuplePacker } from './lookup/tuple-packer.js';
+import {
+  type CreateManyOptions,
+  type CreateResult,
+  createMany,
+  createManyOptions,
+  outcomeError,
+} from './write/create-many.js';
+import { FieldPacker } from './write/field-packer.js';
+import {
+  type FlowChange,
+  type FlowInit,
+  packChange,
+  packFlowInit,
+  takeInit,
+} from './write/init.js';
+import { changeOf, tupleOf } from './write/upsert.js';
 
 export interface OpenOptions {
   /**
@@ -113,7 +119,7 @@ export type {
   CreateManyOptions,
   CreateProgress,
   CreateResult,
-} from './create-many.js';
+} from './write/create-many.js';
 
 const openFields = new Set(['netns', 'receiveBuffer']);
 const dumpFields = new Set(['list', 'zeroCounters', 'parallel', 'signal']);

@@ -9,7 +9,7 @@ export type CancelCell = { readonly [brand]: 'cancel' };
 export type DumpStream = { readonly [brand]: 'dump stream' };
 export type NativeEventStream = { readonly [brand]: 'event stream' };
 
-/** Columns as native code hands them over; layout in src/conntrack/columns.ts. */
+/** Columns as native code hands them over; layout in src/conntrack/columns/schema.ts. */
 export interface RawBatch {
   rows: number;
   /** Rows that the arena has room for: what column offsets are computed with. */

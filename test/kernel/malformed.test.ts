@@ -1,7 +1,7 @@
 // Real messages of the kernel, cut short and damaged, through our parser, filter, columns and the
 // JavaScript that reads them, under sanitizers: what makes no sense is undecodable, never a crash.
-import { checkFilter } from '../../src/conntrack/filter.js';
-import { packFilter } from '../../src/conntrack/filter-pack.js';
+import { checkFilter } from '../../src/conntrack/filter/check.js';
+import { packFilter } from '../../src/conntrack/filter/pack.js';
 import type { Flow, FlowBatch, FlowFilter } from '../../src/index.js';
 import { decodeMessages } from '../support/decode-program.js';
 import { assert, suite } from '../support/harness.js';

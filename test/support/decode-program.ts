@@ -1,7 +1,7 @@
 // Our own parser, filter and columns on messages given as bytes, in a process under sanitizers; what
 // comes out is a FlowBatch as a dump makes it. See native/test/decode_program.cc.
 import { execFileSync } from 'node:child_process';
-import { FlowBatch } from '../../src/conntrack/flow-batch.js';
+import { FlowBatch } from '../../src/conntrack/batch/flow-batch.js';
 import { sanitizedProgram } from './c-program.js';
 
 export type Verdict = 'undecodable' | 'rejected' | 'row';

@@ -1,7 +1,7 @@
 // Random filters over the flows of a table, and what a filter means, written a second time from its
 // documentation: over plain objects, with Node's own address arithmetic. Shares no code with src; that a filter is refused is asked of src.
 import { BlockList } from 'node:net';
-import { checkFilter } from '../../src/conntrack/filter.js';
+import { checkFilter } from '../../src/conntrack/filter/check.js';
 import type {
   FlowFilter,
   FlowObject,

@@ -1,7 +1,7 @@
 // Batches of made-up flows, as native code makes them: values up to 64 bits, both families, rows without some
 // attributes, batches without some groups of columns.
-import { type ColumnName, roundRows } from '../../src/conntrack/column-store.js';
-import { columnLayout, has } from '../../src/conntrack/columns.js';
+import { type ColumnName, roundRows } from '../../src/conntrack/columns/column-store.js';
+import { columnLayout, has } from '../../src/conntrack/columns/schema.js';
 import { FlowBatch } from '../../src/index.js';
 import type { RawBatch } from '../../src/native/binding.js';
 import type { Random } from './random.js';

@@ -10,7 +10,7 @@ import {
   writeAddress,
   writeFlowAddress,
 } from '../../src/address.js';
-import { ipv4Text, ipv6Text } from '../../src/conntrack/address-text.js';
+import { ipv4Text, ipv6Text } from '../../src/conntrack/columns/address-text.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { run } from '../support/process.js';
 import { python } from '../support/python.js';

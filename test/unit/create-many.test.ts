@@ -1,6 +1,6 @@
 // createMany without a kernel: the order of what failed, and what ends all of it, by a writer that answers as
 // the kernel could.
-import { createMany } from '../../src/conntrack/create-many.js';
+import { createMany } from '../../src/conntrack/write/create-many.js';
 import type { FlowInit } from '../../src/index.js';
 import { NetlinkError } from '../../src/index.js';
 import type { RawOutcome } from '../../src/native/binding.js';

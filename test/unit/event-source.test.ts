@@ -2,9 +2,9 @@
 // what cannot be decoded, and counts that add up.
 import { Buffer } from 'node:buffer';
 import { getEventListeners } from 'node:events';
-import { EventSource } from '../../src/conntrack/event-source.js';
-import { EventStream } from '../../src/conntrack/event-stream.js';
-import { ExpectationStream } from '../../src/conntrack/expectations.js';
+import { EventSource } from '../../src/conntrack/events/event-source.js';
+import { EventStream } from '../../src/conntrack/events/event-stream.js';
+import { ExpectationStream } from '../../src/conntrack/expectations/expectations.js';
 import type { Binding, RawEventStats, RawSegment } from '../../src/native/binding.js';
 import type { Session } from '../../src/native/session.js';
 import { assert, suite, throws } from '../support/harness.js';

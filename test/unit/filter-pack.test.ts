@@ -1,7 +1,7 @@
 // A filter's packed words: their layout is a contract with native code, and what they mean there is what
 // the filter says.
-import { checkFilter } from '../../src/conntrack/filter.js';
-import { packFilter } from '../../src/conntrack/filter-pack.js';
+import { checkFilter } from '../../src/conntrack/filter/check.js';
+import { packFilter } from '../../src/conntrack/filter/pack.js';
 import type { FlowFilter } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 

@@ -1,7 +1,7 @@
 // Flows and batches against plain objects and arrays: decoding, rows, slices, filters, JSON, columns. The
 // messages are made here, so that what this machine's kernel never sends is read too.
-import { checkFilter } from '../../src/conntrack/filter.js';
-import { packFilter } from '../../src/conntrack/filter-pack.js';
+import { checkFilter } from '../../src/conntrack/filter/check.js';
+import { packFilter } from '../../src/conntrack/filter/pack.js';
 import { type Flow, type FlowBatch, type FlowObject, has } from '../../src/index.js';
 import { canonical, nfctAttributes } from '../support/compare.js';
 import { decodeMessages } from '../support/decode-program.js';

@@ -1,6 +1,6 @@
 // getMany without a kernel: which tuples are asked for together, and that each answer finds its place.
-import { getMany } from '../../src/conntrack/get-many.js';
-import { tupleBytes } from '../../src/conntrack/tuple.js';
+import { getMany } from '../../src/conntrack/lookup/get-many.js';
+import { tupleBytes } from '../../src/conntrack/lookup/tuple-packer.js';
 import { FlowBatch, type TupleInit } from '../../src/index.js';
 import type { RawLookup } from '../../src/native/binding.js';
 import { assert, suite } from '../support/harness.js';

@@ -1,8 +1,8 @@
 // The options of every call, by one table: taken by the same rule everywhere. What does not exist is refused,
 // so is what has a class or a prototype of its own, and `undefined` where it would choose more than was meant;
 // elsewhere `undefined` is as if it were left out. The addon cannot be loaded here: what is taken gets as far.
-import { EventStream } from '../../src/conntrack/event-stream.js';
-import { ExpectationStream } from '../../src/conntrack/expectations.js';
+import { EventStream } from '../../src/conntrack/events/event-stream.js';
+import { ExpectationStream } from '../../src/conntrack/expectations/expectations.js';
 import {
   Conntrack,
   conntrack,

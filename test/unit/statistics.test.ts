@@ -3,7 +3,7 @@ import {
   type ConntrackCounters,
   statsFromNetlink,
   statsFromProc,
-} from '../../src/conntrack/statistics.js';
+} from '../../src/conntrack/host/statistics.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('statistics');

@@ -1,0 +1,237 @@
+// Numeric columns: their sum and their largest rows, exact to 64 bits. Tight loops over the words of the
+// columns, no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
+import type { ColumnName, ColumnStore } from '../columns/column-store.js';
+import { columnLayout, has } from '../columns/schema.js';
+
+/** Columns with numbers to add or compare. `packets` and `bytes` are the sums of both directions. */
+export const measures = [
+  'packets',
+  'bytes',
+  'origPackets',
+  'origBytes',
+  'replyPackets',
+  'replyBytes',
+  'timeout',
+  'mark',
+  'use',
+  'start',
+  'stop',
+] as const;
+export type Measure = (typeof measures)[number];
+
+/** What is added up to the value of a row: one column or two, of one or two words per row. */
+export interface Numbers {
+  rows: number;
+  /** Low words come first (native code writes them on a machine of this byte order). */
+  wide: boolean;
+  parts: Uint32Array[];
+  /** Presence bits of the rows, and those of which one tells that a row has the value; 0: all have. */
+  presence: Uint32Array;
+  bits: number;
+}
+
+function wordsOf(store: ColumnStore, name: ColumnName): Uint32Array {
+  const column = store.column(name);
+  return new Uint32Array(column.buffer, column.byteOffset, column.byteLength / 4);
+}
+
+const presenceOf: Partial<Record<ColumnName, number>> = {
+  origPackets: has.origCounters,
+  origBytes: has.origCounters,
+  replyPackets: has.replyCounters,
+  replyBytes: has.replyCounters,
+  timeout: has.timeout,
+  use: has.use,
+  start: has.start,
+  stop: has.stop,
+};
+
+export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
+  const { rows } = store;
+  const names: ColumnName[] =
+    measure === 'packets'
+      ? ['origPackets', 'replyPackets']
+      : measure === 'bytes'
+        ? ['origBytes', 'replyBytes']
+        : [measure];
+  const wide = columnLayout[names[0]!].size === 8;
+  const bits = names.reduce((all, name) => all | (presenceOf[name] ?? 0), 0);
+  const presence = store.column('presence');
+  return { rows, wide, parts: names.map((name) => wordsOf(store, name)), presence, bits };
+}
+
+export const word = 2 ** 32;
+/** Rows whose low words add up to less than 2^53, whatever they are. */
+export const exactRows = 2 ** 20;
+
+/** Moves what is above 32 bits from the low sums to the high ones. */
+export function carry(low: Float64Array, high: Float64Array): void {
+  for (let i = 0; i < low.length; i++) {
+    const over = Math.floor(low[i]! / word);
+    high[i]! += over;
+    low[i]! -= over * word;
+  }
+}
+
+export function combined(low: number, high: number, wide: boolean): number | bigint {
+  return wide ? BigInt(low) + (BigInt(high) << 32n) : low + high * word;
+}
+
+/** The sum of all rows. */
+export function total({ rows, wide, parts }: Numbers): number | bigint {
+  const low = new Float64Array(1);
+  const high = new Float64Array(1);
+  for (const words of parts) {
+    for (let from = 0; from < rows; from += exactRows) {
+      const to = Math.min(rows, from + exactRows);
+      const [lowSum, highSum] = wide ? sumPairs(words, from, to) : [sumWords(words, from, to), 0];
+      low[0]! += lowSum;
+      high[0]! += highSum;
+      carry(low, high);
+    }
+  }
+  return combined(low[0]!, high[0]!, wide);
+}
+
+function sumWords(words: Uint32Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += words[i]!;
+  return sum;
+}
+
+function sumPairs(words: Uint32Array, from: number, to: number): [low: number, high: number] {
+  // Two of each: an addition need not wait for the one before.
+  let low = 0;
+  let high = 0;
+  let otherLow = 0;
+  let otherHigh = 0;
+  let i = from * 2;
+  for (; i + 4 <= to * 2; i += 4) {
+    low += words[i]!;
+    high += words[i + 1]!;
+    otherLow += words[i + 2]!;
+    otherHigh += words[i + 3]!;
+  }
+  if (i < to * 2) {
+    low += words[i]!;
+    high += words[i + 1]!;
+  }
+  return [low + otherLow, high + otherHigh];
+}
+
+/** Rows whose values are made at a time: they stay in the cache. */
+export const block = 16384;
+
+/**
+ * The values of the rows of [from, to) as doubles. What does not fit is rounded, which keeps the order: the
+ * smaller double is the smaller value, equal ones are compared exactly.
+ */
+export function doubles(
+  { wide, parts }: Numbers,
+  from: number,
+  to: number,
+  out: Float64Array,
+): void {
+  out.fill(0, 0, to - from);
+  for (const words of parts) {
+    if (wide) addDoublePairs(words, from, to, out);
+    else addDoubles(words, from, to, out);
+  }
+}
+
+function addDoubles(words: Uint32Array, from: number, to: number, out: Float64Array): void {
+  for (let row = from; row < to; row++) out[row - from]! += words[row]!;
+}
+
+function addDoublePairs(words: Uint32Array, from: number, to: number, out: Float64Array): void {
+  for (let row = from; row < to; row++) {
+    out[row - from]! += words[row * 2]! + words[row * 2 + 1]! * word;
+  }
+}
+
+/** The value of a row, exact. */
+export function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
+  if (!wide) return parts[0]![row]!;
+  return parts.reduce(
+    (sum, words) => sum + BigInt(words[row * 2]!) + (BigInt(words[row * 2 + 1]!) << 32n),
+    0n,
+  );
+}
+
+/** Compares the values of two rows: less than, equal to or greater than 0. */
+export function compare(numbers: Numbers, a: number, b: number): number {
+  const left = valueAt(numbers, a);
+  const right = valueAt(numbers, b);
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+const none: Numbers = {
+  ...{ rows: 0, wide: false, parts: [], presence: new Uint32Array(0), bits: 0 },
+};
+
+/** The best rows so far: a heap with the worst of them on top. */
+class Best {
+  /** See FieldPacker.kept. */
+  static readonly kept = new Best(none, 0);
+  readonly rows: number[] = [];
+  /** Values below it, as doubles, are not among the best. */
+  threshold = -Infinity;
+  readonly #numbers: Numbers;
+  readonly #count: number;
+  readonly #one = new Float64Array(1);
+
+  constructor(numbers: Numbers, count: number) {
+    this.#numbers = numbers;
+    this.#count = count;
+  }
+
+  /** Rows come in ascending order: of equal values the earlier stays. */
+  offer(row: number): void {
+    const { rows } = this;
+    if (rows.length < this.#count) {
+      rows.push(row);
+      if (rows.length < this.#count) return;
+      for (let i = this.#count >> 1; i >= 0; i--) this.#sink(i);
+    } else if (compare(this.#numbers, row, rows[0]!) > 0) {
+      rows[0] = row;
+      this.#sink(0);
+    } else {
+      return;
+    }
+    doubles(this.#numbers, rows[0]!, rows[0]! + 1, this.#one);
+    this.threshold = this.#one[0]!;
+  }
+
+  worse(a: number, b: number): number {
+    return compare(this.#numbers, a, b) || b - a;
+  }
+
+  #sink(at: number): void {
+    const { rows } = this;
+    for (;;) {
+      let least = at;
+      for (const child of [at * 2 + 1, at * 2 + 2]) {
+        if (child < rows.length && this.worse(rows[child]!, rows[least]!) < 0) least = child;
+      }
+      if (least === at) return;
+      [rows[at], rows[least]] = [rows[least]!, rows[at]!];
+      at = least;
+    }
+  }
+}
+
+function offerAll(values: Float64Array, from: number, to: number, best: Best): void {
+  for (let row = from; row < to; row++) if (values[row - from]! >= best.threshold) best.offer(row);
+}
+
+/** The rows with the largest values, largest first; rows of equal value in their order. */
+export function largest(numbers: Numbers, count: number): Uint32Array {
+  const best = new Best(numbers, count);
+  const values = new Float64Array(Math.min(block, numbers.rows));
+  for (let from = 0; from < numbers.rows && count > 0; from += block) {
+    const to = Math.min(numbers.rows, from + block);
+    doubles(numbers, from, to, values);
+    offerAll(values, from, to, best);
+  }
+  return Uint32Array.from(best.rows.sort((a, b) => -best.worse(a, b)));
+}

@@ -1,0 +1,106 @@
+// A batch as an Apache Arrow table. `apache-arrow` is an optional peer, loaded when asked for. Numeric
+// columns share the batch's memory; text columns (addresses, names) are dictionaries made here.
+import { createRequire } from 'node:module';
+import { protocolName } from '../../constants.js';
+import { unsupported } from '../../errors.js';
+import type { ColumnName, ColumnStore, Side } from '../columns/column-store.js';
+import { columnLayout, has } from '../columns/schema.js';
+
+/** As much of apache-arrow's `Table` as needs no import of it; cast to that type to use the rest. */
+export interface ArrowTable {
+  readonly numRows: number;
+  readonly numCols: number;
+  getChild(name: string): { get(index: number): unknown; readonly length: number } | null;
+}
+
+/** Presence bit of the columns that may be absent. */
+const optional: Partial<Record<ColumnName, number>> = {
+  timeout: has.timeout,
+  use: has.use,
+  state: has.state,
+  origSrcPort: has.origPorts,
+  origDstPort: has.origPorts,
+  replySrcPort: has.replyPorts,
+  replyDstPort: has.replyPorts,
+  origPackets: has.origCounters,
+  origBytes: has.origCounters,
+  replyPackets: has.replyCounters,
+  replyBytes: has.replyCounters,
+  start: has.start,
+  stop: has.stop,
+  tcpWscaleOrig: has.tcpWscale,
+  tcpWscaleReply: has.tcpWscale,
+  tcpFlagsOrig: has.tcpFlags,
+  tcpFlagsReply: has.tcpFlags,
+};
+const addresses: Record<string, Side> = { origSrc: 0, origDst: 1, replySrc: 2, replyDst: 3 };
+const notExported = new Set<ColumnName>(['presence', 'type', 'nsid', 'timestampEvent']);
+
+/** Arrow's validity bitmap: bit i is set when row i has a value. */
+function validity(presence: Uint32Array, bit: number): { bitmap: Uint8Array; nulls: number } {
+  const bitmap = new Uint8Array(Math.ceil(presence.length / 64) * 8);
+  let nulls = 0;
+  for (let i = 0; i < presence.length; i++) {
+    if ((presence[i]! & bit) !== 0) bitmap[i >> 3]! |= 1 << (i & 7);
+    else nulls++;
+  }
+  return { bitmap, nulls };
+}
+
+export function arrowTable(store: ColumnStore): ArrowTable {
+  let arrow: typeof import('apache-arrow');
+  try {
+    arrow = createRequire(import.meta.url)('apache-arrow');
+  } catch (cause) {
+    const error = unsupported(
+      'toArrow',
+      'the optional package apache-arrow is not installed',
+      'npm install apache-arrow',
+    );
+    error.cause = cause;
+    throw error;
+  }
+  const types = {
+    Uint8Array: new arrow.Uint8(),
+    Uint16Array: new arrow.Uint16(),
+    Uint32Array: new arrow.Uint32(),
+    Int32Array: new arrow.Int32(),
+    BigUint64Array: new arrow.Uint64(),
+  };
+  const presence = store.column('presence');
+  const children: Record<string, import('apache-arrow').Vector> = {};
+  const text = (read: (row: number) => string | null) =>
+    arrow.vectorFromArray(
+      Array.from({ length: store.rows }, (_, row) => read(row)),
+      new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32()),
+    );
+  for (const name of Object.keys(columnLayout) as ColumnName[]) {
+    if (notExported.has(name)) continue;
+    const side = addresses[name];
+    if (side !== undefined) {
+      children[name] = text((row) => store.addressText(side, row));
+    } else if (name === 'family') {
+      const family = store.column('family');
+      children[name] = text((row) => (family[row] === 2 ? 'ipv4' : 'ipv6'));
+    } else if (name === 'protocol') {
+      const protocol = store.column('protocol');
+      children[name] = text((row) => String(protocolName(protocol[row]!)));
+      children.protocolNumber = arrow.makeVector(protocol);
+    } else {
+      const data = store.column(name);
+      const bit = optional[name];
+      const valid = bit === undefined ? undefined : validity(presence, bit);
+      children[name] = arrow.makeVector(
+        arrow.makeData({
+          type: types[
+            columnLayout[name].array.name as keyof typeof types
+          ] as import('apache-arrow').Uint32,
+          length: store.rows,
+          data: data as Uint32Array,
+          ...(valid && { nullBitmap: valid.bitmap, nullCount: valid.nulls }),
+        }),
+      );
+    }
+  }
+  return new arrow.Table(children) as unknown as ArrowTable;
+}

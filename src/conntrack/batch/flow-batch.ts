@@ -1,0 +1,208 @@
+// FlowBatch: flows as columns, with views of rows. What a dump gives.
+
+import { integerAt } from '../../checks.js';
+import { badType } from '../../errors.js';
+import type { RawBatch, RawDumpStats } from '../../native/binding.js';
+import {
+  type Aggregate,
+  type Group,
+  type GroupKey,
+  groupRows,
+  type Measure,
+  sumRows,
+  topRows,
+} from '../aggregate/aggregate.js';
+import { type ColumnName, ColumnStore } from '../columns/column-store.js';
+import { type ColumnArrays, columnLayout } from '../columns/schema.js';
+import { checkFilter, type FlowFilter } from '../filter/check.js';
+import { matchingRows } from '../filter/column-filter.js';
+import type { FlowObject } from '../flow/fields.js';
+import { Flow } from '../flow/flow.js';
+import type { TrackingState } from '../host/tracking.js';
+import { type ArrowTable, arrowTable } from './arrow.js';
+
+/** Parts of a filter that the kernel applied before sending. */
+export type KernelFilterPart = 'family' | 'mark' | 'status' | 'zone' | 'orig' | 'reply';
+const kernelFilterParts: KernelFilterPart[] = ['family', 'mark', 'status', 'zone', 'orig', 'reply'];
+
+/** How a batch was obtained. */
+export interface BatchStats {
+  /** Flows that the kernel sent. */
+  messages: number;
+  /** Of these, messages that could not be decoded: they are in no batch. */
+  undecodable: number;
+  /** Of these, flows outside the filter that the check in native code removed. */
+  rejected: number;
+  /** Of these, doubles that were removed where several sockets shared a dump. */
+  duplicates: number;
+  /** Which parts of the filter the kernel applied as a pre-filter. */
+  kernelFilter: KernelFilterPart[];
+  /** Sockets that the dump used. */
+  sockets: number;
+  /** How a dump on several sockets was split, empty for one socket. */
+  split: string;
+  /** Flows without counters: made while `nf_conntrack_acct` was 0. */
+  withoutCounters: number;
+  /**
+   * Whether packets are tracked in the namespace; looked up when a dump without a filter found nothing.
+   * `'none'` explains the emptiness. The families may differ: `trackingState` has each.
+   */
+  tracking?: 'active' | 'none' | 'unknown';
+  /** With `tracking`: each family, how it was found, what was found. */
+  trackingState?: TrackingState;
+}
+
+export function batchStats(stats: RawDumpStats, split = '', withoutCounters = 0): BatchStats {
+  return {
+    messages: stats.messages,
+    undecodable: stats.undecodable,
+    rejected: stats.rejected,
+    duplicates: stats.duplicates,
+    kernelFilter: kernelFilterParts.filter((_, bit) => (stats.kernelFilter >> bit) & 1),
+    sockets: stats.sockets,
+    split,
+    withoutCounters,
+  };
+}
+
+/** The columns of a batch as typed arrays, each made when it is first read. */
+export type Columns = ColumnArrays & {
+  /** 16 bytes per IPv6 address; an address column of an IPv6 row holds the index into it. */
+  readonly addresses6: Uint8Array;
+};
+
+/**
+ * Flows in columns: an array-like of {@link Flow} views over typed arrays. Making it costs the same for
+ * ten flows and for a million; addresses become text when they are read.
+ *
+ * Columns (`batch.columns`): address columns hold IPv4 addresses as numbers (10.0.0.1 is 0x0a000001),
+ * or, in rows whose `family` is 10, indexes into `addresses6`. Port columns of ICMP rows hold the id
+ * (`…SrcPort`) and `type << 8 | code` (`…DstPort`). A value that the kernel did not send is 0; the bits
+ * of `presence` tell (see `has`). A batch holds memory outside the JavaScript heap: `postMessage` copies
+ * it, transfer lists do not move it.
+ */
+export class FlowBatch implements Iterable<Flow> {
+  readonly length: number;
+  readonly stats: BatchStats;
+  readonly #store: ColumnStore;
+  #columns: Columns | undefined;
+
+  /** @internal Batches come from dumps. */
+  constructor(store: ColumnStore, stats: BatchStats) {
+    this.#store = store;
+    this.length = store.rows;
+    this.stats = stats;
+  }
+
+  /** @internal */
+  static fromRaw(raw: RawBatch, stats: RawDumpStats, split = ''): FlowBatch {
+    return new FlowBatch(ColumnStore.fromRaw(raw), batchStats(stats, split, raw.withoutCounters));
+  }
+
+  get columns(): Columns {
+    if (this.#columns === undefined) {
+      const store = this.#store;
+      const columns = { addresses6: store.addresses };
+      for (const name of Object.keys(columnLayout) as ColumnName[]) {
+        Object.defineProperty(columns, name, { enumerable: true, get: () => store.column(name) });
+      }
+      this.#columns = columns as unknown as Columns;
+    }
+    return this.#columns;
+  }
+
+  /** The flow at an index, from the end when negative; `undefined` outside the batch, as arrays do. */
+  at(index: number): Flow | undefined {
+    const row = rowAt(index, this.length);
+    return row === undefined ? undefined : this.#flow(row);
+  }
+
+  #flow(row: number): Flow {
+    const place = this.#store.place(row);
+    return new Flow(place.store, place.row);
+  }
+
+  *[Symbol.iterator](): Iterator<Flow> {
+    for (let row = 0; row < this.length; row++) yield this.#flow(row);
+  }
+
+  /** The flows that match: a filter works on the columns, a function on every flow. */
+  filter(filter: FlowFilter | ((flow: Flow, index: number) => boolean)): FlowBatch {
+    let rows: Uint32Array;
+    if (typeof filter === 'function') {
+      const chosen: number[] = [];
+      for (let row = 0; row < this.length; row++) {
+        if (filter(this.#flow(row), row)) chosen.push(row);
+      }
+      rows = Uint32Array.from(chosen);
+    } else {
+      rows = matchingRows(this.#store, checkFilter(filter));
+    }
+    return new FlowBatch(this.#store.select(rows), this.stats);
+  }
+
+  /** Flows from `start` to before `end`, as Array's slice has it, without a copy. */
+  slice(start = 0, end = this.length): FlowBatch {
+    const clamp = (value: number) =>
+      Math.min(this.length, Math.max(0, value < 0 ? this.length + value : value));
+    const from = clamp(Math.trunc(start));
+    const to = Math.max(from, clamp(Math.trunc(end)));
+    return new FlowBatch(this.#store.slice(from, to), this.stats);
+  }
+
+  /** Plain objects that no longer refer to the batch, each a valid `FlowInit`. */
+  toArray(): FlowObject[] {
+    return Array.from(this, (flow) => flow.toObject());
+  }
+
+  /** For `JSON.stringify`: see {@link Flow.toJSON}. */
+  toJSON(): unknown[] {
+    return Array.from(this, (flow) => flow.toJSON());
+  }
+
+  /** The sum of a measure over all flows; a `bigint` for counters and times. */
+  sum(measure: Measure): number | bigint {
+    return sumRows(this.#store, measure);
+  }
+
+  /**
+   * One row per combination of keys, in order of first appearance:
+   * `batch.groupBy('origSrc', { flows: 'count', bytes: { sum: 'bytes' } })`.
+   * Without aggregates each group has its `count`.
+   */
+  groupBy<K extends GroupKey>(keys: K | readonly K[]): Group<K, { count: 'count' }>[];
+  groupBy<K extends GroupKey, A extends Record<string, Aggregate>>(
+    keys: K | readonly K[],
+    aggregates: A,
+  ): Group<K, A>[];
+  groupBy(
+    keys: GroupKey | readonly GroupKey[],
+    aggregates: Record<string, Aggregate> = { count: 'count' },
+  ): Record<string, unknown>[] {
+    return groupRows(this.#store, keys, aggregates);
+  }
+
+  /** The `n` flows with the largest value of a measure, largest first. */
+  top(n: number, by: Measure): FlowBatch {
+    if (typeof n !== 'number') throw badType('n', 'a number of flows', n);
+    const count = integerAt(n, 'n', 0, Number.MAX_SAFE_INTEGER);
+    const rows = topRows(this.#store, Math.min(count, this.length), by);
+    return new FlowBatch(this.#store.select(rows), this.stats);
+  }
+
+  /**
+   * The batch as an Apache Arrow table. Numeric columns share the batch's memory. Needs the optional
+   * package `apache-arrow` (an UnsupportedError says so); the type argument may be its `Table`.
+   */
+  toArrow<Table = ArrowTable>(): Table {
+    return arrowTable(this.#store) as Table;
+  }
+}
+
+/** The row that an index means, as arrays take it: from the end when negative, without its fraction. */
+export function rowAt(index: number, length: number): number | undefined {
+  if (typeof index !== 'number') throw badType('index', 'a number', index);
+  const whole = Math.trunc(index) || 0;
+  const row = whole < 0 ? length + whole : whole;
+  return row >= 0 && row < length ? row : undefined;
+}

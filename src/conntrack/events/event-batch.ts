@@ -1,0 +1,142 @@
+// Events as the caller sees them: one at a time, or a batch of them in columns.
+import type { RawSegment } from '../../native/binding.js';
+import { batchStats, FlowBatch, rowAt } from '../batch/flow-batch.js';
+import { ColumnStore } from '../columns/column-store.js';
+import { has } from '../columns/schema.js';
+import { Flow } from '../flow/flow.js';
+import { columnsOf } from '../flow/parts.js';
+
+const bothTimes = has.start | has.stop;
+
+/** `'new'`, `'update'` or `'destroy'`: the multicast groups of ctnetlink. */
+export type EventType = 'new' | 'update' | 'destroy';
+
+/** Values of the column `type`, by number. */
+export const eventTypes = ['none', 'new', 'update', 'destroy'] as const;
+
+/** Events that nobody will see. In a stream it stands where the loss was noticed. */
+export interface Overrun {
+  readonly type: 'overrun';
+  /** `'kernel'`: the receive buffer was full. `'queue'`: the consumer was `queue.maxEvents` behind. */
+  readonly source: 'kernel' | 'queue';
+  /** How many, exactly. */
+  readonly lost: number;
+}
+
+/**
+ * One event. It behaves as the object that it looks like, as its flow does: copies of any kind have its fields,
+ * and what is absent is no property.
+ */
+export class FlowEvent {
+  declare readonly type: EventType;
+  /**
+   * CTA_TIMESTAMP_EVENT — when the kernel made the event, nanoseconds since the epoch (kernel 6.14,
+   * `nf_conntrack_timestamp` = 1 when the flow was made).
+   */
+  declare readonly timestamp?: bigint;
+  /** How long the flow lived, nanoseconds: of `destroy` events of flows that have `start` and `stop`. */
+  declare readonly duration?: bigint;
+  /** Id, in the stream's namespace, of the network namespace of the flow; absent for its own. */
+  declare readonly nsid?: number;
+  /**
+   * The flow as far as the event tells. An event is a partial record (ctnetlink_conntrack_event): all
+   * carry both tuples, zone, id and status; `new` and `update` the timeout, the helper, a mark that is
+   * not 0, and of state, labels, sequence adjustment and synproxy what has just changed (all of them, when
+   * the change came over netlink); `destroy` a mark that is not 0, the state of TCP and SCTP, and, where
+   * the flow has them, final counters, start and stop. `use` is in none.
+   */
+  declare readonly flow: Flow;
+
+  /** @internal Events come from streams. */
+  constructor(store: ColumnStore, row: number) {
+    const from = columnsOf(store);
+    const presence = from.presence[row]!;
+    this.type = eventTypes[from.type[row]!] as EventType;
+    const flow = new Flow(store, row);
+    if ((presence & has.timestampEvent) !== 0) this.timestamp = from.timestampEvent[row]!;
+    if ((presence & bothTimes) === bothTimes) this.duration = from.stop[row]! - from.start[row]!;
+    const nsid = from.nsid[row]!;
+    if (nsid >= 0) this.nsid = nsid;
+    this.flow = flow;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): object {
+    const { type, timestamp, duration, nsid } = this;
+    return {
+      type,
+      ...(timestamp !== undefined && { timestamp }),
+      ...(duration !== undefined && { duration }),
+      ...(nsid !== undefined && { nsid }),
+      flow: this.flow.toObject(),
+    };
+  }
+
+  /** Plain data fit for JSON; nanoseconds since the epoch are decimal strings, as in {@link Flow.toJSON}. */
+  toJSON(): Record<string, unknown> {
+    const { timestamp, duration, nsid } = this;
+    return {
+      type: this.type,
+      ...(timestamp !== undefined && { timestamp: timestamp.toString() }),
+      ...(duration !== undefined && { duration: duration.toString() }),
+      ...(nsid !== undefined && { nsid }),
+      flow: this.flow.toJSON(),
+    };
+  }
+
+  /** The line of `conntrack -E`, without the words `[USERSPACE] portid=… progname=…` behind it. */
+  toString(): string {
+    return `${`[${this.type.toUpperCase()}]`.padStart(9)} ${this.flow}`;
+  }
+}
+
+/** What a stream gives: an event, or the news that some were lost. */
+export type ConntrackEvent = FlowEvent | Overrun;
+
+/**
+ * Events in columns: a {@link FlowBatch} of the flows, in the order of the events, with the columns
+ * `type`, `nsid` (-1: the stream's own namespace) and `timestampEvent`.
+ */
+export class EventBatch extends FlowBatch {
+  /** What was lost after the last event of this batch and before the first of the next. */
+  readonly overrun: Overrun | undefined;
+  readonly #store: ColumnStore;
+
+  /** @internal Batches come from streams. */
+  constructor(segment: RawSegment) {
+    const raw = segment.batch!;
+    const store = ColumnStore.fromRaw(raw);
+    const stats = { messages: raw.rows, undecodable: 0, rejected: 0, duplicates: 0 };
+    super(store, batchStats({ ...stats, kernelFilter: 0, sockets: 1 }, '', raw.withoutCounters));
+    this.#store = store;
+    this.overrun = overrunOf(segment);
+  }
+
+  /** The type of each event: 1 new, 2 update, 3 destroy. */
+  get types(): Uint8Array {
+    return this.#store.column('type');
+  }
+
+  /** The event at an index, from the end when negative; `undefined` outside the batch, as arrays do. */
+  event(index: number): FlowEvent | undefined {
+    const row = rowAt(index, this.length);
+    return row === undefined ? undefined : new FlowEvent(this.#store, row);
+  }
+
+  /** The events, then the overrun if there is one. */
+  *events(): Generator<ConntrackEvent> {
+    for (let row = 0; row < this.length; row++) yield new FlowEvent(this.#store, row);
+    if (this.overrun) yield this.overrun;
+  }
+
+  /** For `JSON.stringify`: see {@link FlowEvent.toJSON}. */
+  override toJSON(): unknown[] {
+    return Array.from(this.events(), (event) =>
+      event.type === 'overrun' ? event : event.toJSON(),
+    );
+  }
+}
+
+export function overrunOf(segment: RawSegment): Overrun | undefined {
+  const { lost, source } = segment;
+  return lost === undefined || source === undefined ? undefined : { type: 'overrun', source, lost };
+}

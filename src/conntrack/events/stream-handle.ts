@@ -1,0 +1,64 @@
+// What every event stream object has: counts, ref and unref, and its end.
+import { booleanAt, optionsAt } from '../../checks.js';
+import { type EventSource, type EventStats, watchForLeak } from './event-source.js';
+
+export interface StreamCloseOptions {
+  /**
+   * Stop listening, and let the consumer read what has been received, in the kernel's buffer too: the
+   * iterators end after the last of it. `queue.maxEvents` does not matter to it any more. Default false: what
+   * was not read is dropped, and counted as `discarded`.
+   */
+  drain?: boolean | undefined;
+}
+
+export abstract class StreamHandle implements Disposable, AsyncDisposable {
+  /** @internal */
+  protected readonly source: EventSource;
+
+  /** @internal */
+  constructor(source: EventSource) {
+    this.source = source;
+    watchForLeak(this, source);
+  }
+
+  /** Counts so far; final when `close()` has settled. */
+  get stats(): EventStats {
+    return this.source.stats();
+  }
+
+  /** Whether the stream has stopped listening. One that is being drained may have events to read yet. */
+  get closed(): boolean {
+    return this.source.closed;
+  }
+
+  /** The stream keeps the process alive (as it does to begin with). */
+  ref(): this {
+    this.source.hold(true);
+    return this;
+  }
+
+  /** The process may end although the stream is open. */
+  unref(): this {
+    this.source.hold(false);
+    return this;
+  }
+
+  /**
+   * Ends the stream and its iterators; settles when the socket is closed. With `drain` the iterators end when
+   * they have given everything that was received: how a service stops without losing what it already had. The
+   * promise does not wait for that, so it may be awaited inside the loop that reads. May be called again:
+   * `close()` ends a stream that is being drained.
+   *
+   * @throws {TypeError} for an option that is none.
+   */
+  async close(options: StreamCloseOptions = {}): Promise<void> {
+    const { drain = false } = optionsAt(options, 'options', new Set(['drain']));
+    await (booleanAt(drain, 'options.drain') ? this.source.drain() : this.source.close());
+  }
+  [Symbol.dispose](): void {
+    void this.source.close();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.source.close();
+  }
+}

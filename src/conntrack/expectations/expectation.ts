@@ -1,0 +1,195 @@
+// What an expectation is, and how it is read from the kernel's message. Attribute numbers: CTA_EXPECT_* in
+// linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_exp_dump_expect in nf_conntrack_netlink.c.
+// Every length is checked: a malformed message reads as undefined.
+import { formatIpv4, formatIpv6 } from '../../address.js';
+import { AF_INET, AF_INET6, type Family, type Protocol, protocolName } from '../../constants.js';
+import { attribute } from '../flow/rare.js';
+
+/** `NF_CT_EXPECT_*` bits by position (linux/netfilter/nf_conntrack_common.h). */
+export const expectationFlags = ['permanent', 'inactive', 'userspace'] as const;
+/**
+ * `'permanent'`: it stays after a flow has met it. `'inactive'`: no flow meets it. `'userspace'`: it was
+ * made by a helper in user space.
+ */
+export type ExpectationFlag = (typeof expectationFlags)[number];
+
+/** Addresses and ports of a tuple. */
+export interface ExpectationTuple {
+  readonly src: string;
+  readonly dst: string;
+  /** Of protocols that have ports; GRE: its keys. */
+  readonly srcPort?: number;
+  readonly dstPort?: number;
+}
+
+export interface ExpectationMaster extends ExpectationTuple {
+  readonly protocol: Protocol;
+}
+
+/** A flow that is expected, and the flow that expects it. Plain data. */
+export interface Expectation {
+  /** CTA_EXPECT_ID — opaque number, the same for the life of the expectation. */
+  readonly id: number;
+  readonly family: Family;
+  readonly protocol: Protocol;
+  readonly protocolNumber: number;
+  /** CTA_EXPECT_TUPLE — the original tuple of the flow that is expected. */
+  readonly tuple: ExpectationTuple;
+  /**
+   * CTA_EXPECT_MASK — which bits of the source address and of the source port must be as in `tuple`: `0.0.0.0`
+   * and 0 where any will do. The destination is always exact.
+   */
+  readonly mask: { readonly src: string; readonly srcPort?: number };
+  /** CTA_EXPECT_MASTER — the original tuple of the flow whose helper expects this one. */
+  readonly master: ExpectationMaster;
+  /**
+   * Zone of the master flow, where the request named one: the kernel does not send it. An expectation of
+   * another zone than 0 is found and deleted with its `zone` only.
+   */
+  readonly zone?: number;
+  /** CTA_EXPECT_TIMEOUT — seconds left. */
+  readonly timeout?: number;
+  /** CTA_EXPECT_FLAGS. */
+  readonly flags: readonly ExpectationFlag[];
+  readonly flagsBits: number;
+  /** CTA_EXPECT_CLASS — number of the policy of the helper that applies. */
+  readonly class: number;
+  /** CTA_EXPECT_HELP_NAME — name of the master's helper. */
+  readonly helper?: string;
+  /** CTA_EXPECT_FN — name of the function that the kernel calls for the new flow. */
+  readonly fn?: string;
+  /** CTA_EXPECT_NAT — what the source was before translation, and the direction that is translated. */
+  readonly nat?: {
+    readonly direction: 'orig' | 'reply';
+    readonly src: string;
+    readonly srcPort?: number;
+  };
+}
+
+const cta = {
+  ...{ master: 1, tuple: 2, mask: 3, timeout: 4, id: 5, helper: 6 },
+  ...{ flags: 8, class: 9, nat: 10, fn: 11 },
+} as const;
+
+const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+const decoder = new TextDecoder();
+
+function be16(bytes: Uint8Array | undefined): number | undefined {
+  return bytes !== undefined && bytes.length >= 2 ? view(bytes).getUint16(0) : undefined;
+}
+function be32(bytes: Uint8Array | undefined): number | undefined {
+  return bytes !== undefined && bytes.length >= 4 ? view(bytes).getUint32(0) : undefined;
+}
+function text(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes === undefined) return undefined;
+  const end = bytes.indexOf(0);
+  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+interface TupleParts {
+  protocolNumber: number;
+  tuple: ExpectationTuple;
+}
+
+function tupleOf(nest: Uint8Array | undefined, family: number): TupleParts | undefined {
+  const ip = nest && attribute(nest, 1);
+  const proto = nest && attribute(nest, 2);
+  if (!ip || !proto) return undefined;
+  const [first, size] = family === AF_INET ? [1, 4] : [3, 16];
+  const src = attribute(ip, first!);
+  const dst = attribute(ip, first! + 1);
+  const protocolNumber = attribute(proto, 1)?.[0];
+  if (src?.length !== size || dst?.length !== size || protocolNumber === undefined) {
+    return undefined;
+  }
+  const address = (bytes: Uint8Array) =>
+    family === AF_INET ? formatIpv4(be32(bytes)!) : formatIpv6(bytes, 0);
+  const srcPort = be16(attribute(proto, 2));
+  const dstPort = be16(attribute(proto, 3));
+  return {
+    protocolNumber,
+    tuple: {
+      src: address(src),
+      dst: address(dst),
+      ...(srcPort !== undefined && { srcPort }),
+      ...(dstPort !== undefined && { dstPort }),
+    },
+  };
+}
+
+function natOf(nest: Uint8Array | undefined, family: number): Expectation['nat'] {
+  const direction = nest && be32(attribute(nest, 1));
+  const parts = nest && tupleOf(attribute(nest, 2), family);
+  if (direction === undefined || !parts) return undefined;
+  const { src, srcPort } = parts.tuple;
+  return {
+    direction: direction === 0 ? 'orig' : 'reply',
+    src,
+    ...(srcPort !== undefined && { srcPort }),
+  };
+}
+
+/** An expectation out of a message's payload: nfgenmsg, then attributes. */
+export function parseExpectation(payload: Uint8Array): Expectation | undefined {
+  const family = payload[0];
+  if (payload.length < 4 || (family !== AF_INET && family !== AF_INET6)) return undefined;
+  const attributes = payload.subarray(4);
+  const expected = tupleOf(attribute(attributes, cta.tuple), family);
+  const mask = tupleOf(attribute(attributes, cta.mask), family);
+  const master = tupleOf(attribute(attributes, cta.master), family);
+  const id = attribute(attributes, cta.id);
+  if (!expected || !mask || !master || id === undefined || id.length < 4) return undefined;
+  const timeout = be32(attribute(attributes, cta.timeout));
+  const flagsBits = be32(attribute(attributes, cta.flags)) ?? 0;
+  const helper = text(attribute(attributes, cta.helper));
+  const fn = text(attribute(attributes, cta.fn));
+  const nat = natOf(attribute(attributes, cta.nat), family);
+  return {
+    id: be32(id)!,
+    family: family === AF_INET ? 'ipv4' : 'ipv6',
+    protocol: protocolName(expected.protocolNumber),
+    protocolNumber: expected.protocolNumber,
+    tuple: expected.tuple,
+    mask: {
+      src: mask.tuple.src,
+      ...(mask.tuple.srcPort !== undefined && { srcPort: mask.tuple.srcPort }),
+    },
+    master: { protocol: protocolName(master.protocolNumber), ...master.tuple },
+    ...(timeout !== undefined && { timeout }),
+    flags: expectationFlags.filter((_, bit) => (flagsBits >>> bit) & 1),
+    flagsBits,
+    class: be32(attribute(attributes, cta.class)) ?? 0,
+    ...(helper !== undefined && { helper }),
+    ...(fn !== undefined && { fn }),
+    ...(nat && { nat }),
+  };
+}
+
+/** A message of `RawSegment.messages`. */
+export interface ExpectationMessage {
+  /** 0 in answers, 1 new, 3 destroy. */
+  type: number;
+  nsid: number | undefined;
+  /** undefined: malformed. */
+  expectation: Expectation | undefined;
+}
+
+/** The messages that native code hands over: {u32 size, i32 nsid, u32 type}, payload, padding to 4. */
+export function* expectationMessages(
+  buffer: ArrayBuffer | undefined,
+): Generator<ExpectationMessage> {
+  if (buffer === undefined) return;
+  const bytes = new Uint8Array(buffer);
+  const header = new DataView(buffer);
+  for (let at = 0; at + 12 <= bytes.length; ) {
+    const size = header.getUint32(at, littleEndian);
+    const nsid = header.getInt32(at + 4, littleEndian);
+    yield {
+      type: header.getUint32(at + 8, littleEndian),
+      nsid: nsid < 0 ? undefined : nsid,
+      expectation: parseExpectation(bytes.subarray(at + 12, at + 12 + size)),
+    };
+    at += 12 + ((size + 3) & ~3);
+  }
+}

@@ -1,0 +1,227 @@
+// conntrack.expectations: list, get, create, delete, flush and events.
+import { fieldsAt, optionsAt, shallowCopyAt, stringAt } from '../../checks.js';
+import { badRange, fromNative } from '../../errors.js';
+import type { Session } from '../../native/session.js';
+import type { Overrun } from '../events/event-batch.js';
+import { overrunOf } from '../events/event-batch.js';
+import { EventSource, type EventStats } from '../events/event-source.js';
+import { type StreamOptions, streamOptions, typesAt } from '../events/event-stream.js';
+import { PullIterator } from '../events/pull-iterator.js';
+import { StreamHandle } from '../events/stream-handle.js';
+import { Flow } from '../flow/flow.js';
+import { type TupleInit, TuplePacker } from '../lookup/tuple-packer.js';
+import { type Expectation, expectationMessages } from './expectation.js';
+import {
+  type ExpectationInit,
+  type ExpectationTupleInit,
+  packExpectation,
+  packExpectationTuple,
+} from './init.js';
+
+/** Options of `expectations.events()`. */
+export interface ExpectationEventOptions extends StreamOptions {
+  /** Which events; default both. The kernel reports no other. */
+  types?: readonly ('new' | 'destroy')[];
+}
+
+/** An expectation was made, or is gone: met by its flow, deleted, or timed out. */
+export interface ExpectationChange {
+  readonly type: 'new' | 'destroy';
+  readonly expectation: Expectation;
+  /** Id, in the stream's namespace, of the network namespace; absent for its own. */
+  readonly nsid?: number;
+}
+
+export type ExpectationEvent = ExpectationChange | Overrun;
+
+/** Expectations of one network namespace. All operations need CAP_NET_ADMIN. */
+export class Expectations {
+  readonly #session: Session;
+
+  /** @internal */
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** All expectations, or those of one flow (none when there is no such flow). */
+  async list(options: { master?: TupleInit | Flow } = {}): Promise<Expectation[]> {
+    const fields = optionsAt(options, 'options', new Set(['master']), ['master']);
+    let master: Uint8Array | null = null;
+    let zone: number | undefined;
+    if (fields.master !== undefined) {
+      const packer = new TuplePacker(1);
+      const named = fields.master as TupleInit | Flow;
+      const flow = Flow.isFlow(named)
+        ? named
+        : (shallowCopyAt(named, 'options.master', 'a tuple or a Flow') as unknown as TupleInit);
+      packer.add(flow, 'options.master');
+      master = packer.bytes;
+      zone = flow.zone;
+    }
+    const messages = await this.#session.run(
+      'conntrack expectation list',
+      undefined,
+      (binding, handle) => binding.ctExpectList(handle, master),
+    );
+    // One that goes while the kernel resumes a dump makes rows of its bucket come twice.
+    const found = new Map<string, Expectation>();
+    for (const { expectation } of expectationMessages(messages)) {
+      if (!expectation) throw malformed('conntrack expectation list');
+      const key = `${expectation.id} ${JSON.stringify(expectation.tuple)}`;
+      found.set(key, zone ? { ...expectation, zone } : expectation);
+    }
+    return [...found.values()];
+  }
+
+  /**
+   * The expectation that a flow with this tuple would meet (masks are applied), with `id` that one only;
+   * `undefined` when there is none.
+   */
+  async get(tuple: ExpectationTupleInit | Expectation): Promise<Expectation | undefined> {
+    const name = nameOf(tuple, 'tuple');
+    const found = await this.#find(packExpectationTuple(name, 'tuple'));
+    return found && name.zone ? { ...found, zone: name.zone } : found;
+  }
+
+  /**
+   * Makes an expectation, also one that was read (`list()`, an event): its master must be there, with the
+   * helper. EEXIST rejects; so does a master flow that is not there or has no helper.
+   */
+  async create(expectation: ExpectationInit | Expectation): Promise<void> {
+    const packed = packExpectation(expectation);
+    await this.#session.run('conntrack expectation create', undefined, (binding, handle) =>
+      binding.ctExpectCreate(handle, packed),
+    );
+  }
+
+  /**
+   * Deletes exactly this expectation: one with this very tuple, not one whose mask covers it. False when
+   * there is none.
+   */
+  async delete(target: ExpectationTupleInit | Expectation): Promise<boolean> {
+    const name = nameOf(target, 'target');
+    let packed = packExpectationTuple(name, 'target');
+    if (name.id === undefined) {
+      // The kernel deletes whatever the tuple meets under its mask: find out which that is.
+      const found = await this.#find(packed);
+      if (!found || !sameTuple(packed, found)) return false;
+      packed = packExpectationTuple({ ...name, id: found.id }, 'target');
+    }
+    return this.#session.run('conntrack expectation delete', undefined, (binding, handle) =>
+      binding.ctExpectDelete(handle, packed),
+    );
+  }
+
+  /** Deletes all expectations, or those of flows with a helper. Options that are `undefined` are refused. */
+  flush(): Promise<void>;
+  flush(options: { helper?: string }): Promise<void>;
+  async flush(...given: [options?: { helper?: string }]): Promise<void> {
+    if (given.length > 0 && given[0] === undefined) {
+      throw new TypeError('options: is undefined; to delete all expectations, call flush()');
+    }
+    const fields = fieldsAt(given.length === 0 ? {} : given[0], 'options', new Set(['helper']));
+    let helper: string | null = null;
+    if (fields.helper !== undefined) {
+      helper = stringAt(fields.helper, 'options.helper', 15);
+      if (helper === '') throw badRange('options.helper', 'the name of a helper', helper);
+    }
+    await this.#session.run('conntrack expectation flush', undefined, (binding, handle) =>
+      binding.ctExpectFlush(handle, helper),
+    );
+  }
+
+  /**
+   * Follows expectations. The kernel reports those of flows that were made while something listened, or
+   * while `nf_conntrack_events` was 1.
+   */
+  events(options: ExpectationEventOptions = {}): ExpectationStream {
+    return ExpectationStream.open(this.#session, options);
+  }
+
+  async #find(packed: Uint8Array): Promise<Expectation | undefined> {
+    const messages = await this.#session.run(
+      'conntrack expectation get',
+      undefined,
+      (binding, handle) => binding.ctExpectGet(handle, packed),
+    );
+    for (const { expectation } of expectationMessages(messages)) {
+      if (!expectation) throw malformed('conntrack expectation get');
+      return expectation;
+    }
+    return undefined;
+  }
+}
+
+/** There is an expectation, and what it is cannot be told: that is not "none". */
+const malformed = (operation: string) =>
+  fromNative({ errno: 74, operation, detail: 'malformed answer' });
+
+/** A copy of what names an expectation: the caller may change the object while the kernel is asked. */
+function nameOf(target: ExpectationTupleInit | Expectation, path: string): ExpectationTupleInit {
+  const taken = shallowCopyAt(target, path, 'an object') as unknown as typeof target;
+  if (!('tuple' in taken)) return taken;
+  const { protocol, tuple, id, zone } = taken;
+  return { protocol, ...tuple, id, ...(zone !== undefined && { zone }) };
+}
+
+function sameTuple(packed: Uint8Array, found: Expectation): boolean {
+  const other = packExpectationTuple({ protocol: found.protocol, ...found.tuple }, 'expectation');
+  // From the ports on: id and zone are before, and the same by then.
+  return other.subarray(8).every((byte, i) => byte === packed[i + 8]);
+}
+
+/**
+ * Expectations as they are made and go. As {@link EventStream}: read it once; leaving the loop, `close()`, an
+ * abort and the end of its `Conntrack` end it.
+ */
+export class ExpectationStream extends StreamHandle implements AsyncIterable<ExpectationEvent> {
+  /** Messages that could not be decoded; they were taken from the queue all the same. */
+  readonly #undecodable = { count: 0 };
+
+  /** @internal */
+  static open(session: Session, options: ExpectationEventOptions = {}): ExpectationStream {
+    const { raw, signal, fields } = streamOptions(options, ['types']);
+    const kinds = typesAt(fields.types, ['new', 'destroy'], 'options.types');
+    const filter = new Uint32Array(0);
+    return new ExpectationStream(
+      new EventSource(session, { ...raw, kinds, filter, expectations: true }, signal),
+    );
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<ExpectationEvent, undefined> {
+    const source = this.source;
+    const undecodable = this.#undecodable;
+    return new PullIterator<ExpectationEvent>(this, source, (segment) => {
+      const messages = expectationMessages(segment.messages);
+      let overrun = overrunOf(segment);
+      return () => {
+        for (let next = messages.next(); !next.done; next = messages.next()) {
+          source.yielded(1);
+          const { type, nsid, expectation } = next.value;
+          if (expectation === undefined) {
+            undecodable.count++;
+            continue;
+          }
+          return {
+            type: type === 1 ? 'new' : 'destroy',
+            expectation,
+            ...(nsid !== undefined && { nsid }),
+          };
+        }
+        const last = overrun;
+        overrun = undefined;
+        return last;
+      };
+    });
+  }
+
+  override get stats(): EventStats {
+    const stats = super.stats;
+    const { count } = this.#undecodable;
+    return {
+      ...stats,
+      delivered: stats.delivered - count,
+      undecodable: stats.undecodable + count,
+    };
+  }
+}

@@ -1,0 +1,248 @@
+// Naming and making expectations: what callers give, its checks, and its packed forms (struct PackedTuple
+// in schema.h, struct PackedExpectation in expect.h).
+import { writeAddress, writeFlowAddress } from '../../address.js';
+import {
+  type Fields,
+  fieldsAt,
+  integerAt,
+  listAt,
+  objectAt,
+  oneOf,
+  onlyFields,
+  optionsAt,
+  protocolAt,
+  stringAt,
+  u8At,
+  u16At,
+} from '../../checks.js';
+import { type Protocol, protocolHasPorts, protocolIsIcmp } from '../../constants.js';
+import { badRange, badType } from '../../errors.js';
+import type { Flow } from '../flow/flow.js';
+import { type TupleInit, TuplePacker, tupleBytes } from '../lookup/tuple-packer.js';
+import { expectationFlags } from './expectation.js';
+
+/** Names an expectation, or a flow that may meet one. An `Expectation` names itself. */
+export interface ExpectationTupleInit {
+  protocol: Protocol;
+  src: string;
+  dst: string;
+  /** Of protocols that have ports; GRE: its keys. The source is 0 when left out. */
+  srcPort?: number | undefined;
+  dstPort?: number | undefined;
+  /** Zone of the master flow; 0 when left out. */
+  zone?: number | undefined;
+  /**
+   * CTA_EXPECT_ID of the one meant, of this very table: another with the same tuple is then not it. Plain data
+   * does not know its table: for another one, leave it out.
+   */
+  id?: number | undefined;
+}
+
+export interface ExpectationInit {
+  /** The protocol that is expected. */
+  protocol: Protocol;
+  /** The flow that is expected, in its original direction. */
+  tuple: {
+    src: string;
+    dst: string;
+    /** 0 when left out: it matters only where `mask.srcPort` says so. */
+    srcPort?: number | undefined;
+    /** Of protocols that have ports. */
+    dstPort?: number | undefined;
+  };
+  /**
+   * Which bits of the source address and port must be as in `tuple`. Default: all of the address, none of
+   * the port.
+   */
+  mask?: { src?: string; srcPort?: number };
+  /** The flow whose helper expects it: it must be there, and have room for a helper. */
+  master: TupleInit | Flow;
+  /**
+   * Seconds (1 to 4294967). Default: what the helper's policy says. (The kernel takes no other at first: it
+   * is changed right after the expectation is made.)
+   */
+  timeout?: number;
+  /** `'permanent'`, `'inactive'`. */
+  flags?: readonly ('permanent' | 'inactive')[];
+  /** Number of the helper's policy that applies: its timeout, and how many there may be. */
+  class?: number;
+  /**
+   * Name of the helper that the new flow gets, and that `class` is about. Kernels with the fix of 2026 for a
+   * read out of bounds take the master's helper, whatever is named here.
+   */
+  helper?: string;
+  /** Name of a function of the kernel for the new flow: `'nat-follow-master'` … */
+  fn?: string;
+  /** The source before translation, and the direction that is to be translated. */
+  nat?: { direction: 'orig' | 'reply'; src: string; srcPort?: number };
+}
+
+/** struct PackedExpectation: four tuples, then `rest`. */
+const rest = 4 * tupleBytes;
+const expectationBytes = rest + 112;
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+const noPortsMessage = 'this protocol has no ports';
+const tupleFields = new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort', 'zone', 'id']);
+const initFields = new Set([
+  ...['protocol', 'tuple', 'mask', 'master', 'timeout', 'flags', 'class', 'helper', 'fn', 'nat'],
+]);
+const readFields = new Set([
+  ...initFields,
+  ...['id', 'family', 'protocolNumber', 'flagsBits', 'zone'],
+]);
+
+function expectable(protocol: unknown, path: string): number {
+  const number = protocolAt(protocol, path);
+  if (protocolIsIcmp(number)) throw badRange(path, 'a protocol that is not ICMP', protocol);
+  return number;
+}
+
+/** The packed tuple of an expectation. */
+export function packExpectationTuple(init: unknown, path: string): Uint8Array {
+  const fields = objectAt(init, path);
+  onlyFields(fields, tupleFields, path);
+  const protocol = expectable(fields.protocol, `${path}.protocol`);
+  const packer = new TuplePacker(1);
+  const name = { ...(fields as unknown as TupleInit), protocol: protocol as Protocol };
+  if (protocolHasPorts(protocol) && name.dstPort !== undefined) name.srcPort ??= 0;
+  packer.add(name, path);
+  return packer.bytes;
+}
+
+/** A tuple of which only the source is given: a mask, or a NAT source. Fills in the rest with `rest`. */
+function sourceTuple(
+  fields: Fields,
+  path: string,
+  protocol: number,
+  family: number,
+  rest: number,
+): Uint8Array {
+  const bytes = new Uint8Array(tupleBytes);
+  const view = new DataView(bytes.buffer);
+  const size = family === 2 ? 4 : 16;
+  bytes.fill(0xff, 20, 20 + size);
+  bytes.fill(rest, 36, 36 + size);
+  if (fields.src !== undefined) {
+    if (typeof fields.src !== 'string') throw badType(`${path}.src`, 'an IP address', fields.src);
+    bytes.fill(0, 20, 36);
+    // A mask is no address: it is taken as it is written.
+    const write = rest === 0 ? writeFlowAddress : writeAddress;
+    if (write(fields.src, bytes, 20) !== family) {
+      throw badRange(`${path}.src`, 'an address of the family of the tuple', fields.src);
+    }
+  }
+  if (protocolHasPorts(protocol)) {
+    view.setUint16(
+      8,
+      fields.srcPort === undefined ? 0 : u16At(fields.srcPort, `${path}.srcPort`),
+      littleEndian,
+    );
+    view.setUint16(10, rest === 0 ? 0 : 0xffff, littleEndian);
+    bytes[18] = 4;
+  } else if (fields.srcPort !== undefined) {
+    throw new TypeError(`${path}.srcPort: ${noPortsMessage}`);
+  }
+  bytes[16] = family;
+  bytes[17] = protocol;
+  return bytes;
+}
+
+/**
+ * What was read has more fields than what is asked for: what the kernel owns is left out. `helper` is read of
+ * the master, and asked for the new flow: it is needed only to say what `class` is a number of.
+ */
+function asAsked(fields: Fields): Fields {
+  if (fields.flagsBits === undefined) return fields;
+  const { id, family, protocolNumber, flagsBits, zone, ...asked } = fields;
+  if (asked.class === 0) {
+    delete asked.class;
+    delete asked.helper;
+  }
+  // Less than a second was left.
+  if (asked.timeout === 0) asked.timeout = 1;
+  if (Array.isArray(asked.flags)) asked.flags = asked.flags.filter((flag) => flag !== 'userspace');
+  const { master } = asked;
+  if (zone !== undefined && typeof master === 'object' && master !== null) {
+    asked.master = { ...master, zone };
+  }
+  return asked;
+}
+
+const given = { timeout: 1, flags: 2, class: 4, nat: 8, helper: 16, fn: 32 } as const;
+
+export function packExpectation(init: unknown): Uint8Array {
+  const path = 'expectation';
+  const fields = asAsked(fieldsAt(init, path, readFields, 'an object', new Set(['zone'])));
+  onlyFields(fields, initFields, path);
+  const bytes = new Uint8Array(expectationBytes);
+  const view = new DataView(bytes.buffer);
+  const protocol = expectable(fields.protocol, `${path}.protocol`);
+  const sides = new Set(['src', 'dst', 'srcPort', 'dstPort']);
+  const tuple = optionsAt(fields.tuple, `${path}.tuple`, sides);
+  const mask =
+    fields.mask === undefined
+      ? {}
+      : fieldsAt(fields.mask, `${path}.mask`, new Set(['src', 'srcPort']));
+  const packed = packExpectationTuple({ ...tuple, protocol }, `${path}.tuple`);
+  const family = packed[16]!;
+  const master = new TuplePacker(1);
+  master.add(fields.master as TupleInit | Flow, `${path}.master`);
+  if (master.bytes[16] !== family) {
+    throw new RangeError(`${path}.tuple.src: is not of the family of ${path}.master`);
+  }
+  bytes.set(master.bytes, 0);
+  bytes.set(packed, tupleBytes);
+  bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), 2 * tupleBytes);
+  if (tuple.srcPort === undefined && mask.srcPort) {
+    throw badType(`${path}.tuple.srcPort`, `a port, as ${path}.mask.srcPort is given`, undefined);
+  }
+  let has = 0;
+  if (fields.nat !== undefined) {
+    const nat = fieldsAt(fields.nat, `${path}.nat`, new Set(['direction', 'src', 'srcPort']));
+    if (nat.src === undefined) throw badType(`${path}.nat.src`, 'an IP address', undefined);
+    bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), 3 * tupleBytes);
+    bytes[rest + 13] = ['orig', 'reply'].indexOf(
+      oneOf(nat.direction, `${path}.nat.direction`, ['orig', 'reply']),
+    );
+    has |= given.nat;
+  }
+  if (fields.timeout !== undefined) {
+    const timeout = integerAt(fields.timeout, `${path}.timeout`, 1, 4_294_967);
+    view.setUint32(rest, timeout, littleEndian);
+    has |= given.timeout;
+  }
+  if (fields.flags !== undefined) {
+    view.setUint32(rest + 4, flagsAt(fields.flags, `${path}.flags`), littleEndian);
+    has |= given.flags;
+  }
+  if (fields.class !== undefined) {
+    // Without a helper most kernels ignore it in silence (ctnetlink_alloc_expect).
+    if (fields.helper === undefined) {
+      throw new TypeError(`${path}.class: is a number of ${path}.helper, which is not given`);
+    }
+    view.setUint32(rest + 8, u8At(fields.class, `${path}.class`), littleEndian);
+    has |= given.class;
+  }
+  // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
+  for (const [name, offset, room] of [
+    ['helper', rest + 16, 15],
+    ['fn', rest + 48, 63],
+  ] as const) {
+    if (fields[name] === undefined) continue;
+    const text = stringAt(fields[name], `${path}.${name}`, room);
+    if (text === '') throw badRange(`${path}.${name}`, 'a name', text);
+    bytes.set(Buffer.from(text), offset);
+    has |= given[name];
+  }
+  bytes[rest + 12] = has;
+  return bytes;
+}
+
+function flagsAt(flags: unknown, path: string): number {
+  return listAt(flags, path, 'an array of flags').reduce(
+    (bits: number, flag, i) =>
+      bits |
+      (1 << expectationFlags.indexOf(oneOf(flag, `${path}[${i}]`, ['permanent', 'inactive']))),
+    0,
+  );
+}

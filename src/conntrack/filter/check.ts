@@ -1,0 +1,270 @@
+// FlowFilter: its type and its checks. One filter means the same for dump, events, delete and update.
+import {
+  type Fields,
+  familyAt,
+  fieldsAt,
+  oneOf,
+  oneOrMoreAt,
+  protocolAt,
+  statusAt,
+  stringAt,
+  u8At,
+  u16At,
+  u32At,
+} from '../../checks.js';
+import {
+  type Family,
+  type Protocol,
+  type StatusName,
+  stateAliases,
+  statesByName,
+  statusOf,
+} from '../../constants.js';
+import { badRange } from '../../errors.js';
+import { type AddressSet, addressesAt } from './address-set.js';
+import { refuseConflicts } from './conflicts.js';
+import { type PortSet, type Ports, portsAt } from './port-set.js';
+
+/**
+ * An address, all addresses of a prefix or mask, or one of a list of these, which may be long: `'10.0.0.1'`,
+ * `'10.0.0.0/8'`, `'10.0.1.0/255.255.255.0'`, `['2001:db8::/32', '192.0.2.1']`. A mask may have gaps. An
+ * IPv4-mapped address (`'::ffff:10.0.0.1'`, as Node's servers report them) is the IPv4 address; `'::/0'` is
+ * all of IPv6 and nothing of IPv4. Host bits behind the mask are ignored; a scope (`'fe80::1%eth0'`) is refused.
+ */
+export type Addresses = string | readonly string[];
+
+/** Conditions on one direction of a flow. All that are given must hold. */
+export interface SideFilter {
+  /** Source address. */
+  src?: Addresses;
+  /** Destination address. */
+  dst?: Addresses;
+  /** Source port (0–65535). Flows without ports never match. */
+  srcPort?: Ports;
+  /** Destination port. */
+  dstPort?: Ports;
+  /** ICMP and ICMPv6 only. */
+  icmpType?: number;
+  icmpCode?: number;
+  icmpId?: number;
+  /** Zone of this direction alone (`CTA_TUPLE_ZONE`); flows without one never match. */
+  zone?: number;
+}
+
+/**
+ * Conditions on a flow; all that are given must hold, and a list means "one of". The object is read once, when
+ * it is given. A field that is present must have a value: one that is `undefined` is refused, so that a missing
+ * setting never widens a delete. What no flow can match (a port of ICMP, addresses of two families, an empty
+ * list) is refused too: it is a mistake, and would look like a table without such flows.
+ */
+export interface FlowFilter {
+  family?: Family;
+  protocol?: Protocol | readonly Protocol[];
+  orig?: SideFilter;
+  reply?: SideFilter;
+  /** Short for `orig.src`, and so on. */
+  src?: Addresses;
+  dst?: Addresses;
+  srcPort?: Ports;
+  dstPort?: Ports;
+  /** The whole mark, or the bits of it under a mask that is not 0; `value` has no other bits. */
+  mark?: number | { value: number; mask: number };
+  /** Status bits: all of those named; or `all`, `any` and `none` of a list. */
+  status?:
+    | StatusName
+    | readonly StatusName[]
+    | { all?: readonly StatusName[]; any?: readonly StatusName[]; none?: readonly StatusName[] };
+  /**
+   * State of TCP, SCTP or DCCP as conntrack(8) prints it; one of several. `'LISTEN'` is what older kernels
+   * called TCP's SYN_SENT2.
+   */
+  state?: string | readonly string[];
+  /** Zone of both directions; flows without one are in zone 0. */
+  zone?: number;
+  /** Number of a label that is set (0–127). */
+  label?: number;
+  /** Name of the helper. */
+  helper?: string;
+  /** Translated source, destination, either or neither, told by comparing the two tuples. */
+  nat?: 'src' | 'dst' | 'any' | 'none';
+}
+
+/** A filter after its checks. */
+export interface CheckedFilter {
+  family?: 2 | 10;
+  protocols?: number[];
+  addresses: (AddressSet | undefined)[];
+  ports: (PortSet | undefined)[];
+  icmp: { type?: number; code?: number; id?: number }[];
+  tupleZones: (number | undefined)[];
+  mark?: { value: number; mask: number };
+  status?: { all: number; any: number; none: number };
+  states?: { tcp: number; sctp: number; dccp: number };
+  zone?: number;
+  label?: number;
+  helper?: string;
+  nat?: 'src' | 'dst' | 'any' | 'none';
+  /** No condition at all. */
+  empty: boolean;
+}
+
+const sideFields = new Set([
+  'src',
+  'dst',
+  'srcPort',
+  'dstPort',
+  'icmpType',
+  'icmpCode',
+  'icmpId',
+  'zone',
+]);
+const shorthand = ['src', 'dst', 'srcPort', 'dstPort'] as const;
+const filterFields = new Set([
+  ...['family', 'protocol', 'orig', 'reply', ...shorthand],
+  ...['mark', 'status', 'state', 'zone', 'label', 'helper', 'nat'],
+]);
+const markFields = new Set(['value', 'mask']);
+const statusFields = new Set<string>(['all', 'any', 'none']);
+/** @internal In the order of their numbers in packed filters. */
+export const natKinds = ['src', 'dst', 'any', 'none'] as const;
+
+function checkSide(value: Fields, path: string, reply: boolean, out: CheckedFilter): void {
+  const base = reply ? 2 : 0;
+  if (value.src !== undefined) out.addresses[base] = addressesAt(value.src, `${path}.src`);
+  if (value.dst !== undefined) out.addresses[base + 1] = addressesAt(value.dst, `${path}.dst`);
+  if (value.srcPort !== undefined) out.ports[base] = portsAt(value.srcPort, `${path}.srcPort`);
+  if (value.dstPort !== undefined) out.ports[base + 1] = portsAt(value.dstPort, `${path}.dstPort`);
+  const icmp = out.icmp[reply ? 1 : 0]!;
+  if (value.icmpType !== undefined) icmp.type = u8At(value.icmpType, `${path}.icmpType`);
+  if (value.icmpCode !== undefined) icmp.code = u8At(value.icmpCode, `${path}.icmpCode`);
+  if (value.icmpId !== undefined) icmp.id = u16At(value.icmpId, `${path}.icmpId`);
+  if (value.zone !== undefined) out.tupleZones[reply ? 1 : 0] = u16At(value.zone, `${path}.zone`);
+}
+
+function checkMark(given: unknown, path: string): { value: number; mask: number } {
+  // Neither a number nor an object: what u32At says of it holds.
+  if (typeof given !== 'object' || given === null) {
+    return { value: u32At(given, path), mask: 0xffffffff };
+  }
+  const fields = fieldsAt(given, path, markFields);
+  const mask = u32At(fields.mask, `${path}.mask`);
+  // A mask of 0 compares nothing; the kernel would take it for "every flow".
+  if (mask === 0) throw badRange(`${path}.mask`, 'a mask that is not 0', mask);
+  const value = u32At(fields.value, `${path}.value`);
+  if ((value & ~mask) !== 0) {
+    throw new RangeError(
+      `${path}.value: 0x${value.toString(16)} has bits outside ${path}.mask, 0x${mask.toString(16)}: nothing could match`,
+    );
+  }
+  return { value, mask };
+}
+
+const statusKinds = ['all', 'any', 'none'] as const;
+
+function checkStatus(value: unknown, path: string): { all: number; any: number; none: number } {
+  const result = { all: 0, any: 0, none: 0 };
+  const nothing = (at: string) => badRange(at, 'at least one status bit', 'none');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    result.all = statusAt(value, path);
+    if (result.all === 0) throw nothing(path);
+    return result;
+  }
+  const fields = fieldsAt(value, path, statusFields, 'a status, an array of them or an object');
+  for (const key of statusKinds) {
+    if (fields[key] !== undefined) result[key] = statusAt(fields[key], `${path}.${key}`);
+  }
+  const { all, any, none } = result;
+  if (all + any + none === 0) throw nothing(path);
+  for (const key of statusKinds) {
+    if (fields[key] !== undefined && result[key] === 0) throw nothing(`${path}.${key}`);
+  }
+  const never = (key: string, common: number) =>
+    new RangeError(
+      `${path}.${key}: ${statusOf(common).join(', ')} is in ${path}.none too: nothing could match`,
+    );
+  if ((all & none) !== 0) throw never('all', all & none);
+  if (any !== 0 && (any & ~none) === 0) throw never('any', any);
+  return result;
+}
+
+function checkStates(value: unknown, path: string): { tcp: number; sctp: number; dccp: number } {
+  const result = { tcp: 0, sctp: 0, dccp: 0 };
+  const { list, many } = oneOrMoreAt(value, path);
+  if (list.length === 0) throw badRange(path, 'at least one state', 'none');
+  list.forEach((given, i) => {
+    const name = stateAliases.get(given) ?? given;
+    const masks = statesByName.get(name as string);
+    if (masks === undefined) {
+      oneOf(name, many ? `${path}[${i}]` : path, [...statesByName.keys()]); // throws
+      return;
+    }
+    result.tcp |= masks.tcp;
+    result.sctp |= masks.sctp;
+    result.dccp |= masks.dccp;
+  });
+  return result;
+}
+
+function protocolsAt(value: unknown, path: string): number[] {
+  const { list, many } = oneOrMoreAt(value, path);
+  if (list.length === 0) throw badRange(path, 'at least one protocol', 'none');
+  return [...new Set(list.map((one, i) => protocolAt(one, many ? () => `${path}[${i}]` : path)))];
+}
+
+/** Checks a filter; a TypeError or RangeError names the field that is wrong. */
+export function checkFilter(filter: unknown, path = 'filter'): CheckedFilter {
+  const out: CheckedFilter = {
+    addresses: [undefined, undefined, undefined, undefined],
+    ports: [undefined, undefined, undefined, undefined],
+    icmp: [{}, {}],
+    tupleZones: [undefined, undefined],
+    empty: true,
+  };
+  if (filter === undefined) return out;
+  const fields = fieldsAt(filter, path, filterFields);
+  if (fields.family !== undefined)
+    out.family = familyAt(fields.family, `${path}.family`) === 'ipv4' ? 2 : 10;
+  if (fields.protocol !== undefined) {
+    out.protocols = protocolsAt(fields.protocol, `${path}.protocol`);
+  }
+  const short: Fields = {};
+  for (const key of shorthand) if (fields[key] !== undefined) short[key] = fields[key];
+  for (const direction of ['orig', 'reply'] as const) {
+    if (fields[direction] === undefined) continue;
+    const at = `${path}.${direction}`;
+    const side = fieldsAt(fields[direction], at, sideFields);
+    const twice = shorthand.find((key) => direction === 'orig' && key in side && key in short);
+    if (twice !== undefined) {
+      throw new TypeError(
+        `${path}.${twice}: is short for ${path}.orig.${twice}, which is given as well`,
+      );
+    }
+    checkSide(side, at, direction === 'reply', out);
+  }
+  checkSide(short, path, false, out);
+  if (fields.mark !== undefined) out.mark = checkMark(fields.mark, `${path}.mark`);
+  if (fields.status !== undefined) out.status = checkStatus(fields.status, `${path}.status`);
+  if (fields.state !== undefined) out.states = checkStates(fields.state, `${path}.state`);
+  if (fields.zone !== undefined) out.zone = u16At(fields.zone, `${path}.zone`);
+  if (fields.label !== undefined) {
+    const label = u8At(fields.label, `${path}.label`);
+    if (label > 127) throw badRange(`${path}.label`, 'an integer from 0 to 127', label);
+    out.label = label;
+  }
+  if (fields.helper !== undefined) {
+    out.helper = stringAt(fields.helper, `${path}.helper`, 63);
+    if (out.helper === '') throw badRange(`${path}.helper`, 'the name of a helper', '');
+  }
+  if (fields.nat !== undefined) out.nat = oneOf(fields.nat, `${path}.nat`, natKinds);
+  refuseConflicts(out, path, (name) => name in short);
+  out.empty = isEmpty(out);
+  return out;
+}
+
+function isEmpty(out: CheckedFilter): boolean {
+  const { addresses, ports, icmp, tupleZones, empty, ...rest } = out;
+  const sides = [...addresses, ...ports, ...tupleZones].some((part) => part !== undefined);
+  return (
+    !sides && icmp.every((part) => Object.keys(part).length === 0) && Object.keys(rest).length === 0
+  );
+}

@@ -1,0 +1,55 @@
+// A number, a range or a list of both, as filters take ports: its type, its check, and its plain form, the
+// ranges of a sorted list that neither touch nor overlap.
+import { fieldsAt, oneOrMoreAt, type Path, pathText, u16At } from '../../checks.js';
+import { badRange } from '../../errors.js';
+
+/** From one port to another, both included. */
+export interface PortRange {
+  from: number;
+  to: number;
+}
+
+/** A port, a range, or a list of ports and ranges: `[80, 443]` is two ports, `{ from: 80, to: 443 }` 364. */
+export type Ports = number | Readonly<PortRange> | readonly (number | Readonly<PortRange>)[];
+
+/** Ascending ranges: `[from, to, from, to, …]`. */
+export type PortSet = readonly number[];
+
+const rangeFields = new Set(['from', 'to']);
+
+function rangeAt(value: unknown, path: Path): [from: number, to: number] {
+  if (typeof value !== 'object' || value === null) {
+    const at = typeof value === 'number' && (value & 0xffff) === value ? '' : pathText(path);
+    const port = u16At(value, at);
+    return [port, port];
+  }
+  const { from, to } = fieldsAt(value, path, rangeFields, 'a port or { from, to }');
+  const least = u16At(from, pathText(path, '.from'));
+  const most = u16At(to, pathText(path, '.to'));
+  if (least > most) {
+    throw badRange(pathText(path, '.from'), `a port that is not above to (${most})`, least);
+  }
+  return [least, most];
+}
+
+/** Checks ports of a filter. */
+export function portsAt(value: unknown, path: string): PortSet {
+  const { list, many } = oneOrMoreAt(value, path);
+  if (list.length === 0) throw badRange(path, 'at least one port', 'none');
+  // What begins less what ends at each port: a list may have millions of ranges that overlap.
+  const steps = new Int32Array(0x10001);
+  for (let i = 0; i < list.length; i++) {
+    const [from, to] = rangeAt(list[i], many ? () => `${path}[${i}]` : path);
+    steps[from]!++;
+    steps[to + 1]!--;
+  }
+  const set: number[] = [];
+  let depth = 0;
+  for (let port = 0; port <= 0x10000; port++) {
+    const before = depth;
+    depth += steps[port]!;
+    if (before === 0 && depth > 0) set.push(port);
+    if (before > 0 && depth === 0) set.push(port - 1);
+  }
+  return set;
+}

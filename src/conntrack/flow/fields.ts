@@ -1,0 +1,125 @@
+// What a flow is, in types: the shapes that reading gives and that writing takes. No code.
+import type { Family, Protocol, StatusName } from '../../constants.js';
+
+/** An address with or without a port. */
+export interface Endpoint {
+  address: string;
+  port?: number;
+}
+
+/** One direction of a flow. */
+export interface FlowSide {
+  /** Source address as text. */
+  readonly src: string;
+  /** Destination address as text. */
+  readonly dst: string;
+  /** Source port of TCP, UDP, UDPLITE, SCTP and DCCP; the source key of GRE. */
+  readonly srcPort?: number | undefined;
+  /** Destination port of TCP, UDP, UDPLITE, SCTP and DCCP; the destination key of GRE. */
+  readonly dstPort?: number | undefined;
+  /** ICMP and ICMPv6 only. */
+  readonly icmpType?: number | undefined;
+  readonly icmpCode?: number | undefined;
+  readonly icmpId?: number | undefined;
+  /** CTA_TUPLE_ZONE — the zone of this direction alone (kernel 4.3). */
+  readonly zone?: number | undefined;
+  /** CTA_COUNTERS_PACKETS — absent unless `nf_conntrack_acct` was 1 when the flow was made. */
+  readonly packets?: bigint | undefined;
+  /** CTA_COUNTERS_BYTES — bytes of the IP packets, as `packets` is. */
+  readonly bytes?: bigint | undefined;
+}
+
+/** TCP detail of CTA_PROTOINFO_TCP. */
+export interface FlowTcp {
+  /** CTA_PROTOINFO_TCP_WSCALE_* — window scale by direction. */
+  readonly wscale?: { readonly orig: number; readonly reply: number };
+  /** CTA_PROTOINFO_TCP_FLAGS_* — IP_CT_TCP_FLAG_* bits by direction (nf_conntrack_tcp.h). */
+  readonly flags?: { readonly orig: number; readonly reply: number };
+}
+
+/** SCTP detail of CTA_PROTOINFO_SCTP. */
+export interface FlowSctp {
+  /** CTA_PROTOINFO_SCTP_VTAG_* — verification tags. */
+  readonly vtag: { readonly orig: number; readonly reply: number };
+}
+
+/** DCCP detail of CTA_PROTOINFO_DCCP (tracking of DCCP was removed in kernel 6.17). */
+export interface FlowDccp {
+  /** CT_DCCP_ROLE_*: 0 client, 1 server. */
+  readonly role: number;
+  readonly handshakeSeq?: bigint;
+}
+
+/** CTA_SEQ_ADJ_* — TCP sequence adjustment of one direction. */
+export interface SeqAdj {
+  readonly correctionPos: number;
+  readonly offsetBefore: number;
+  readonly offsetAfter: number;
+}
+
+/**
+ * CTA_SYNPROXY — state of a proxied handshake (kernel 4.16). Absent when all of it is 0, as it is for every
+ * flow that was made over netlink.
+ */
+export interface Synproxy {
+  readonly isn: number;
+  readonly its: number;
+  readonly tsoff: number;
+}
+
+/** CTA_TUPLE_MASTER — the original tuple of the flow that expected this one. */
+export interface FlowMaster {
+  readonly protocol: Protocol;
+  readonly src: string;
+  readonly dst: string;
+  readonly srcPort?: number;
+  readonly dstPort?: number;
+}
+
+/** A flow as plain data: what `toArray()` and `toObject()` give, and what `create` takes back. */
+export interface FlowObject {
+  /**
+   * CTA_ID — the number that `conntrack -L -o id` shows; means nothing by itself, and is the same for the
+   * life of the entry (kernel 5.3).
+   */
+  id?: number;
+  family: Family;
+  protocol: Protocol;
+  protocolNumber: number;
+  orig: FlowSide;
+  reply: FlowSide;
+  /** Names of the set bits of CTA_STATUS. */
+  status: readonly StatusName[];
+  /** CTA_STATUS — `IPS_*` bits. */
+  statusBits: number;
+  /** TCP, SCTP or DCCP state as conntrack(8) prints it. */
+  state?: string;
+  /** CTA_TIMEOUT — seconds left; absent for offloaded flows. */
+  timeout?: number;
+  /** CTA_MARK — connmark, 0 where none was set. */
+  mark: number;
+  /** CTA_ZONE — 0 where the kernel sends none. */
+  zone: number;
+  /** CTA_USE — reference count. */
+  use?: number;
+  /** CTA_HELP_NAME — name of the helper. */
+  helper?: string;
+  /** CTA_LABELS — numbers of the set labels. */
+  labels?: readonly number[];
+  /** CTA_SECCTX_NAME — security context. */
+  secctx?: string;
+  /** CTA_TIMESTAMP_START — nanoseconds since the epoch; needs `nf_conntrack_timestamp` = 1. */
+  start?: bigint;
+  /** CTA_TIMESTAMP_STOP — nanoseconds since the epoch, of ended flows. */
+  stop?: bigint;
+  /** How the flow is translated, told by comparing its two tuples: addresses, ports and ICMP ids. */
+  nat?: { src?: Endpoint; dst?: Endpoint };
+  tcp?: FlowTcp;
+  sctp?: FlowSctp;
+  dccp?: FlowDccp;
+  seqAdj?: { orig?: SeqAdj; reply?: SeqAdj };
+  synproxy?: Synproxy;
+  master?: FlowMaster;
+  /** Attributes of a newer kernel that the package has no name for. */
+  unknown?: readonly { type: number; data: Uint8Array }[];
+}

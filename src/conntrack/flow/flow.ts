@@ -1,0 +1,178 @@
+// A flow that was read: its fields as properties of its own, and the place in its batch that it came from.
+import { takeAsPlain } from '../../checks.js';
+import {
+  AF_INET,
+  type Family,
+  type Protocol,
+  protocolName,
+  type StatusName,
+  stateNames,
+  statusOf,
+} from '../../constants.js';
+import { ipv4Text, ipv6Text } from '../columns/address-text.js';
+import type { ColumnStore } from '../columns/column-store.js';
+import { has } from '../columns/schema.js';
+import type {
+  Endpoint,
+  FlowDccp,
+  FlowMaster,
+  FlowObject,
+  FlowSctp,
+  FlowSide,
+  FlowTcp,
+  SeqAdj,
+  Synproxy,
+} from './fields.js';
+import { jsonSafe } from './json.js';
+import {
+  addNamed,
+  addRare,
+  columnsOf,
+  namedBits,
+  natOf,
+  ReadSide,
+  rareBits,
+  tcpBits,
+  tcpOf,
+  type Writable,
+} from './parts.js';
+import { flowLine } from './text.js';
+
+const stateName = (protocol: number, state: number) =>
+  stateNames(protocol)?.[state] ?? `STATE_${state}`;
+
+/**
+ * One conntrack entry, as it was when it was read. It behaves as the object that it looks like: spread,
+ * `Object.assign`, `structuredClone`, comparison and `console.log` give its fields, and `{ ...flow, zone: 5 }` is
+ * a `FlowInit`. What the kernel did not send is no property. `JSON.stringify` works, `String(flow)` is the line
+ * that `conntrack -L` prints. Fields are documented at {@link FlowObject}. It keeps its batch in memory;
+ * `toObject()` detaches it.
+ */
+export class Flow {
+  declare readonly id: number;
+  declare readonly family: Family;
+  declare readonly protocol: Protocol;
+  declare readonly protocolNumber: number;
+  declare readonly orig: FlowSide;
+  declare readonly reply: FlowSide;
+  /** Frozen: flows with the same bits share it. */
+  declare readonly status: readonly StatusName[];
+  declare readonly statusBits: number;
+  declare readonly state?: string;
+  declare readonly timeout?: number;
+  declare readonly mark: number;
+  declare readonly zone: number;
+  declare readonly use?: number;
+  declare readonly helper?: string;
+  declare readonly labels?: readonly number[];
+  declare readonly secctx?: string;
+  declare readonly start?: bigint;
+  declare readonly stop?: bigint;
+  declare readonly nat?: { src?: Endpoint; dst?: Endpoint };
+  /** Frozen: flows with the same values share it. */
+  declare readonly tcp?: FlowTcp;
+  declare readonly sctp?: FlowSctp;
+  declare readonly dccp?: FlowDccp;
+  declare readonly seqAdj?: { orig?: SeqAdj; reply?: SeqAdj };
+  declare readonly synproxy?: Synproxy;
+  declare readonly master?: FlowMaster;
+  declare readonly unknown?: readonly { type: number; data: Uint8Array }[];
+
+  readonly #store: ColumnStore;
+  readonly #row: number;
+
+  /** @internal Flows come from batches. */
+  constructor(store: ColumnStore, row: number) {
+    this.#store = store;
+    this.#row = row;
+    const from = columnsOf(store);
+    const presence = from.presence[row]!;
+    const protocol = from.protocol[row]!;
+    const status = from.status[row]!;
+    // Most flows are not translated: their reply has the same two addresses.
+    const v6 = from.family[row] !== AF_INET;
+    const a = from.origSrc[row]!;
+    const b = from.origDst[row]!;
+    const c = from.replySrc[row]!;
+    const d = from.replyDst[row]!;
+    const sameSrc = a === d || (v6 && store.sameAddress(0, 3, row));
+    const sameDst = b === c || (v6 && store.sameAddress(1, 2, row));
+    const src = v6 ? ipv6Text(store.addresses, a * 16) : ipv4Text(a);
+    const dst = v6 ? ipv6Text(store.addresses, b * 16) : ipv4Text(b);
+    const replySrc = sameDst ? dst : store.addressText(2, row);
+    const replyDst = sameSrc ? src : store.addressText(3, row);
+    // All that flows often have is set here, by name, and in this order: fields that a class does not know from its
+    // constructor cost an array beside the object.
+    if ((presence & has.id) !== 0) this.id = from.id[row]!;
+    this.family = v6 ? 'ipv6' : 'ipv4';
+    this.protocol = protocolName(protocol);
+    this.protocolNumber = protocol;
+    this.orig = new ReadSide(from, row, false, src, dst);
+    this.reply = new ReadSide(from, row, true, replySrc, replyDst);
+    this.status = statusOf(status);
+    this.statusBits = status;
+    if ((presence & has.state) !== 0) this.state = stateName(protocol, from.state[row]!);
+    if ((presence & has.timeout) !== 0) this.timeout = from.timeout[row]!;
+    this.mark = from.mark[row]!;
+    this.zone = from.zone[row]!;
+    if ((presence & has.use) !== 0) this.use = from.use[row]!;
+    if ((presence & namedBits) !== 0) addNamed(this as unknown as Writable<FlowObject>, from, row);
+    if ((presence & has.start) !== 0) this.start = from.start[row]!;
+    if ((presence & has.stop) !== 0) this.stop = from.stop[row]!;
+    const nat = natOf(from, row, sameSrc, sameDst, this.reply);
+    if (nat !== undefined) this.nat = nat;
+    if ((presence & tcpBits) !== 0) this.tcp = tcpOf(from, row);
+    if ((presence & rareBits) !== 0) addRare(this as unknown as Writable<FlowObject>, from, row);
+  }
+
+  /** @internal Whether a value is a flow that was read: not a copy of one, whatever its prototype. */
+  static isFlow(value: unknown): value is Flow {
+    return typeof value === 'object' && value !== null && #store in value;
+  }
+
+  /** @internal The store and row, for building requests without going through text. */
+  get source(): { store: ColumnStore; row: number } {
+    return { store: this.#store, row: this.#row };
+  }
+
+  /** Plain data that no longer refers to the batch; 64-bit values are `bigint`. */
+  toObject(): FlowObject {
+    const object: FlowObject = { ...this };
+    object.orig = { ...this.orig };
+    object.reply = { ...this.reply };
+    const { tcp } = this;
+    if (tcp !== undefined) {
+      const { wscale, flags } = tcp;
+      object.tcp = {
+        ...(wscale && { wscale: { ...wscale } }),
+        ...(flags && { flags: { ...flags } }),
+      };
+    }
+    return object;
+  }
+
+  /**
+   * Plain data fit for JSON: 64-bit values are numbers where a number holds them exactly (counters,
+   * in practice) and decimal strings where not (nanoseconds since the epoch).
+   */
+  toJSON(): unknown {
+    return jsonSafe(this.toObject());
+  }
+
+  /** The line of `conntrack -L`, of an event that of `conntrack -E`: what was not sent is not in it. */
+  toString(): string {
+    // A copy that took over the prototype (lodash) has its fields only.
+    const presence = #store in this ? this.#store.column('presence')[this.#row]! : ~0;
+    return flowLine(this, {
+      mark: (presence & has.mark) !== 0,
+      status: (presence & has.status) !== 0,
+    });
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): FlowObject {
+    return this.toObject();
+  }
+}
+
+// A copy that took over the prototype is what its own fields say.
+takeAsPlain(Flow.prototype);

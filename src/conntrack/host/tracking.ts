@@ -1,0 +1,70 @@
+// What a namespace does to packets: whether it tracks them, whether it translates their addresses.
+import type { HookVerdict, RawHookReport, RawTrackingReport } from '../../native/binding.js';
+
+/** Whether hooks of netfilter are registered in a network namespace. */
+export interface HookState {
+  /**
+   * `'active'`: in at least one family. `'none'`: in no family. `'unknown'`: not found in what could be
+   * looked at, and something could not.
+   */
+  state: HookVerdict;
+  /** IPv4 packets. The kernel registers hooks for each family on its own. */
+  ipv4: HookVerdict;
+  /** IPv6 packets. */
+  ipv6: HookVerdict;
+  /**
+   * How it was found. `'hooks'`: the kernel listed its hooks (nfnetlink_hook, Linux 5.14, if it is built
+   * with CONFIG_NETFILTER_NETLINK_HOOK): certain. `'rules'`: the rules of iptables and nftables were read
+   * for what makes the kernel register hooks. That does not see what asks without a rule: IPVS for FTP,
+   * Open vSwitch and tc, and the module option `nf_conntrack.enable_hooks`.
+   */
+  source: 'hooks' | 'rules';
+  /** What was found, or why nothing could be. */
+  reasons: string[];
+}
+
+/** Whether packets are tracked. Needs CAP_NET_ADMIN; without it, `'unknown'`. */
+export interface TrackingState extends HookState {
+  /** Frames that a bridge forwards (nf_conntrack_bridge, a rule of nftables in family bridge). */
+  bridge: HookVerdict;
+}
+
+/**
+ * Whether addresses can be translated: flows with NAT have an effect only where it is `'active'`. A `nat`
+ * table, or a chain of type nat, is enough, also an empty one; tracking is another matter.
+ */
+export type NatState = HookState;
+
+/** What `Conntrack.hooks()` tells. */
+export interface NetfilterHooks {
+  tracking: TrackingState;
+  nat: NatState;
+}
+
+function stateOf(
+  report: RawHookReport,
+  { source, unknown }: RawTrackingReport,
+  nothing: string,
+): HookState {
+  const { ipv4, ipv6, bridge, found } = report;
+  const all = [ipv4, ipv6, bridge];
+  const state = all.includes('active') ? 'active' : all.includes('unknown') ? 'unknown' : 'none';
+  const reasons = state === 'active' ? [...found] : state === 'unknown' ? [...unknown] : [nothing];
+  return { state, ipv4, ipv6, source, reasons };
+}
+
+export function trackingState(raw: RawTrackingReport): TrackingState {
+  const nothing =
+    raw.source === 'hooks'
+      ? 'no hook of conntrack is registered'
+      : 'no rule, set or object of iptables or nftables asks for conntrack';
+  return { ...stateOf(raw.tracking, raw, nothing), bridge: raw.tracking.bridge };
+}
+
+export function natState(raw: RawTrackingReport): NatState {
+  const nothing =
+    raw.source === 'hooks'
+      ? 'no hook of NAT is registered'
+      : 'there is no nat table of iptables and no nat chain of nftables';
+  return stateOf(raw.nat, raw, nothing);
+}

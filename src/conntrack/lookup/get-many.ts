@@ -1,0 +1,77 @@
+// Looking up many flows: packed in chunks while the kernel answers the chunk before. Knows packing and
+// order, no socket.
+import { fromNative } from '../../errors.js';
+import type { RawLookup } from '../../native/binding.js';
+import { FlowBatch } from '../batch/flow-batch.js';
+import type { Flow } from '../flow/flow.js';
+import { isMeant, type TupleInit, TuplePacker } from './tuple-packer.js';
+
+/** Tuples packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
+const chunk = 4096;
+const ebadmsg = 74;
+
+const noStats = {
+  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
+};
+
+/** The flow of each tuple, in their order. */
+export async function getMany(
+  lookUp: (packed: Uint8Array) => Promise<RawLookup>,
+  tuples: readonly (TupleInit | Flow)[],
+  pathOf: (index: number) => string,
+  tableFor: (tuple: TupleInit | Flow) => string | undefined,
+  signal?: AbortSignal,
+): Promise<(Flow | undefined)[]> {
+  const results: (Flow | undefined)[] = [];
+  const collect = async ({ pending, packed }: Asked) => {
+    const { batch, rows, undecodable } = await pending;
+    // There is a flow, and what it is cannot be told: that is not "no such flow".
+    if (undecodable > 0) {
+      const detail = `malformed answer${undecodable > 1 ? `, ${undecodable} times` : ''}`;
+      throw fromNative({ errno: ebadmsg, operation: 'conntrack get', detail });
+    }
+    const found = FlowBatch.fromRaw(batch, noStats);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      const flow = row < 0 ? undefined : found.at(row);
+      results.push(flow && isMeant(flow, packed, i) ? flow : undefined);
+    }
+  };
+  let index = 0;
+  const path = () => pathOf(index);
+  const pack = (end: number) => {
+    const packer = new TuplePacker(end - index);
+    for (; index < end; index++) {
+      const tuple = tuples[index]!;
+      packer.add(tuple, path, tableFor(tuple));
+    }
+    return packer.bytes;
+  };
+  // The kernel answers one chunk while the JS thread makes flows of the one before and packs the next.
+  const asked: Asked[] = [];
+  try {
+    while (index < tuples.length) {
+      const packed = pack(Math.min(index + chunk, tuples.length));
+      signal?.throwIfAborted();
+      // Nothing to wait for the first time: a lookup begins in the call that asks for it.
+      const pending = lookUp(packed);
+      // It can fail while this function waits for something else. `collect` reports it. Without a handler
+      // until then, Node would end the process.
+      pending.catch(() => {});
+      asked.push({ pending, packed });
+      if (asked.length > 1) await collect(asked.shift()!);
+      if (index < tuples.length) await new Promise(setImmediate);
+    }
+    for (let one = asked.shift(); one !== undefined; one = asked.shift()) await collect(one);
+  } finally {
+    // What was asked is answered before this ends, also where it fails.
+    await Promise.allSettled(asked.map(({ pending }) => pending));
+  }
+  return results;
+}
+
+/** A chunk of tuples that the kernel is asked for. */
+interface Asked {
+  pending: Promise<RawLookup>;
+  packed: Uint8Array;
+}

@@ -1,0 +1,100 @@
+// Changing flows: what update takes, checked, and packed as fields (schema.h, NF_FIELDS).
+import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js';
+import { type StatusName, statusBits } from '../../constants.js';
+import { badRange } from '../../errors.js';
+import { field } from '../columns/schema.js';
+import type { FieldPacker } from './field-packer.js';
+import {
+  type FlowWritable,
+  labelBitmap,
+  packWritable,
+  scalesFit,
+  writableFields,
+} from './writable.js';
+
+/** What can be changed of a living flow. */
+export interface FlowChange extends FlowWritable {
+  /** The whole mark, or the bits under a mask. */
+  mark?: number | { value: number; mask: number };
+  /** Bits to set: `seen_reply`, `assured`, `fixed_timeout`. None can be cleared. */
+  status?: StatusName | readonly StatusName[];
+  /** All labels anew, or some to set and some to clear. */
+  labels?: readonly number[] | { set?: readonly number[]; clear?: readonly number[] };
+}
+
+const changeFields = new Set([...writableFields, 'mark', 'status', 'labels']);
+const changeable = statusBits.seen_reply | statusBits.assured | statusBits.fixed_timeout;
+
+const child = (path: string, name: string) => `${path}.${name}`;
+
+/**
+ * Checks a change and appends its fields; `protocol` is that of the flows that it is for, `undefined` where
+ * they may be of several.
+ */
+export function packChange(
+  packer: FieldPacker,
+  change: FlowChange,
+  protocol: number | undefined,
+  path = 'change',
+): void {
+  const fields = fieldsAt(change, path, changeFields, 'an object', changeFields);
+  const names = Object.keys(fields);
+  if (names.length === 0) throw new TypeError(`${path}: changes nothing`);
+  const unset = Object.keys(change).find((name) => !(name in fields));
+  if (unset !== undefined) throw isUndefined(path, unset);
+  for (const name of names) fields[name] = copyAt(fields[name], child(path, name));
+  if (fields.timeout !== undefined) {
+    packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
+  }
+  refuseScales(fields.tcp, path);
+  packWritable(packer, fields, protocol, path);
+  if (fields.mark !== undefined) {
+    if (typeof fields.mark === 'object' && fields.mark !== null) {
+      const mark = fieldsAt(fields.mark, child(path, 'mark'), new Set(['value', 'mask']));
+      const mask = u32At(mark.mask, `${path}.mark.mask`);
+      // (old & ~mask) ^ value in the kernel: bits outside the mask would toggle.
+      packer.u32(field.mark, (u32At(mark.value, `${path}.mark.value`) & mask) >>> 0);
+      packer.u32(field.markMask, mask);
+    } else {
+      packer.u32(field.mark, u32At(fields.mark, child(path, 'mark')));
+    }
+  }
+  if (fields.status !== undefined)
+    packer.u32(field.status, changeStatus(fields.status, child(path, 'status')));
+  if (fields.labels !== undefined) packLabelChange(packer, fields.labels, child(path, 'labels'));
+}
+
+/** The kernel would leave the scales as they are, and say nothing. */
+function refuseScales(tcp: unknown, path: string): void {
+  const given = tcp as FlowChange['tcp'] | null;
+  if (given?.wscale === undefined || given.flags === undefined || scalesFit(given)) return;
+  throw new RangeError(
+    `${path}.tcp.wscale: the kernel changes scales only where ${path}.tcp.flags have IP_CT_TCP_FLAG_WINDOW_SCALE (1) both ways`,
+  );
+}
+
+function changeStatus(value: unknown, path: string): number {
+  const bits = statusAt(value, path);
+  if (bits === 0 || (bits & ~changeable) !== 0) {
+    throw badRange(path, 'some of seen_reply, assured and fixed_timeout', value);
+  }
+  return bits;
+}
+
+function packLabelChange(packer: FieldPacker, value: unknown, path: string): void {
+  if (Array.isArray(value)) {
+    packer.bytes(field.labels, labelBitmap(value, path));
+    packer.bytes(field.labelsMask, new Uint8Array(16).fill(0xff));
+    return;
+  }
+  const fields = fieldsAt(value, path, new Set(['set', 'clear']));
+  const set = labelBitmap(fields.set ?? [], `${path}.set`);
+  const clear = labelBitmap(fields.clear ?? [], `${path}.clear`);
+  const mask = set.map((byte, i) => byte | clear[i]!);
+  if (mask.every((byte) => byte === 0)) throw new TypeError(`${path}: changes nothing`);
+  if (set.some((byte, i) => (byte & clear[i]!) !== 0)) {
+    throw new RangeError(`${path}: a label is both set and cleared`);
+  }
+  packer.bytes(field.labels, set);
+  packer.bytes(field.labelsMask, mask);
+}

@@ -1,0 +1,263 @@
+// The inner state of a flow that can be written, at creation and later: its type, checks and packed form.
+import {
+  type Fields,
+  integerAt,
+  objectAt,
+  onlyFields,
+  type Path,
+  pathText,
+  stringAt,
+  u8At,
+  u32At,
+} from '../../checks.js';
+import { protocolName, stateAliases, stateNames } from '../../constants.js';
+import { badRange, badType } from '../../errors.js';
+import { field } from '../columns/schema.js';
+import type { FlowDccp, FlowSctp, FlowTcp, SeqAdj, Synproxy } from '../flow/fields.js';
+import type { FieldPacker } from './field-packer.js';
+
+/** The inner state of a flow that can be written both at creation and later. */
+export interface FlowWritable {
+  /**
+   * CTA_TIMEOUT — seconds until the flow expires. The kernel holds INT_MAX jiffies (2147483 seconds at 1000 Hz,
+   * 8589934 at 250 Hz); what is more than it holds rejects with EOPNOTSUPP, and an update has then set the most.
+   */
+  timeout?: number;
+  /**
+   * State of TCP, SCTP or DCCP as conntrack(8) prints it (`'LISTEN'` is taken for TCP's SYN_SENT2). SCTP needs
+   * `sctp` with it.
+   */
+  state?: string;
+  /** CTA_HELP_NAME — helper; only at creation, or `''` in a change to remove it. */
+  helper?: string;
+  /** CTA_HELP_INFO — the helper's private data, of at most 128 bytes; needs `helper`. */
+  helperInfo?: Uint8Array;
+  /**
+   * Of TCP. The kernel takes window scales only for a flow that has IP_CT_TCP_FLAG_WINDOW_SCALE (1) on both
+   * sides: where `flags` are not given, that one is set with them.
+   */
+  tcp?: FlowTcp;
+  /** Of SCTP; needs `state` with it. */
+  sctp?: FlowSctp;
+  dccp?: FlowDccp;
+  seqAdj?: { orig?: SeqAdj; reply?: SeqAdj };
+  synproxy?: Synproxy;
+}
+
+export const writableFields = [
+  ...['timeout', 'state', 'helper', 'helperInfo', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy'],
+];
+
+const child = (path: string, name: string) => `${path}.${name}`;
+
+export function labelBitmap(value: unknown, path: string): Uint8Array {
+  if (!Array.isArray(value)) throw badType(path, 'an array of label numbers', value);
+  const bitmap = new Uint8Array(16);
+  value.forEach((label, i) => {
+    const bit = integerAt(label, `${path}[${i}]`, 0, 127);
+    bitmap[bit >> 3]! |= 1 << (bit & 7);
+  });
+  return bitmap;
+}
+
+function packSeqAdj(packer: FieldPacker, code: number, value: unknown, path: string): void {
+  const adj = objectAt(value, path);
+  onlyFields(adj, new Set(['correctionPos', 'offsetBefore', 'offsetAfter']), path);
+  const offset = (name: string) =>
+    integerAt(adj[name], child(path, name), -0x80000000, 0xffffffff) >>> 0;
+  packer.u32s(code, [
+    u32At(adj.correctionPos, child(path, 'correctionPos')),
+    offset('offsetBefore'),
+    offset('offsetAfter'),
+  ]);
+}
+
+/** A pair of numbers by direction. */
+function pairAt(
+  value: unknown,
+  path: string,
+  read: (value: unknown, path: string) => number,
+): [number, number] {
+  const pair = objectAt(value, path);
+  onlyFields(pair, new Set(['orig', 'reply']), path);
+  return [read(pair.orig, child(path, 'orig')), read(pair.reply, child(path, 'reply'))];
+}
+
+/** IP_CT_TCP_FLAG_WINDOW_SCALE (nf_conntrack_tcp.h). */
+const windowScale = 0x01;
+
+function packTcp(packer: FieldPacker, value: unknown, path: string): void {
+  const tcp = objectAt(value, path);
+  onlyFields(tcp, new Set(['wscale', 'flags']), path);
+  if (tcp.flags !== undefined) {
+    const [orig, reply] = pairAt(tcp.flags, child(path, 'flags'), u8At);
+    packer.u8(field.tcpFlagsOrig, orig);
+    packer.u8(field.tcpMaskOrig, 0xff);
+    packer.u8(field.tcpFlagsReply, reply);
+    packer.u8(field.tcpMaskReply, 0xff);
+  }
+  if (tcp.wscale !== undefined) {
+    if (tcp.flags === undefined) {
+      for (const flags of [field.tcpFlagsOrig, field.tcpFlagsReply]) packer.u8(flags, windowScale);
+      for (const mask of [field.tcpMaskOrig, field.tcpMaskReply]) packer.u8(mask, windowScale);
+    }
+    const scale = (number: unknown, at: string) => integerAt(number, at, 0, 14);
+    const [orig, reply] = pairAt(tcp.wscale, child(path, 'wscale'), scale);
+    packer.u8(field.tcpWscaleOrig, orig);
+    packer.u8(field.tcpWscaleReply, reply);
+  }
+}
+
+function only(
+  protocol: number | undefined,
+  wanted: number,
+  path: string,
+): asserts protocol is number {
+  if (protocol === undefined) throw unclear(path, protocolName(wanted));
+  if (protocol !== wanted) throw new TypeError(`${path}: is not a part of this protocol`);
+}
+
+/** For a change of flows that may be of several protocols. */
+const unclear = (path: string, protocol: unknown) =>
+  new TypeError(
+    `${path}: is of one protocol: name it in the filter (protocol: ${JSON.stringify(protocol)})`,
+  );
+
+/** Whether the flags let the kernel take window scales; none of 0 needs no flag. */
+export function scalesFit({ wscale, flags }: FlowTcp): boolean {
+  const both = flags?.orig !== undefined && (flags.orig & flags.reply & windowScale) !== 0;
+  return both || (wscale?.orig === 0 && wscale.reply === 0);
+}
+
+/** A number of 32 bits; the path is made for a message only. */
+export function u32Of(value: unknown, path: Path, part: string): number {
+  if (typeof value === 'number' && value >>> 0 === value) return value;
+  return u32At(value, pathText(path, part));
+}
+
+/** The parts that creation and change have in common, but for the timeout. */
+export function packWritable(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number | undefined,
+  path: Path,
+): void {
+  if (fields.state !== undefined) packState(packer, fields.state, protocol, path);
+  if (protocol === 132 || hasDetail(fields)) packDetail(packer, fields, protocol, pathText(path));
+}
+
+/** Whether there is more than most flows have. */
+function hasDetail({ helper, helperInfo, tcp, sctp, dccp, seqAdj, synproxy }: Fields): boolean {
+  return (
+    helper !== undefined ||
+    helperInfo !== undefined ||
+    tcp !== undefined ||
+    sctp !== undefined ||
+    dccp !== undefined ||
+    seqAdj !== undefined ||
+    synproxy !== undefined
+  );
+}
+
+function packDetail(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number | undefined,
+  path: string,
+): void {
+  if (fields.helper !== undefined) {
+    // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
+    packer.bytes(field.helper, Buffer.from(stringAt(fields.helper, child(path, 'helper'), 15)));
+  }
+  if (fields.helperInfo !== undefined) packHelperInfo(packer, fields, path);
+  if (fields.tcp !== undefined) {
+    only(protocol, 6, child(path, 'tcp'));
+    packTcp(packer, fields.tcp, child(path, 'tcp'));
+  }
+  if (fields.sctp !== undefined) packSctp(packer, fields.sctp, protocol, child(path, 'sctp'));
+  if (fields.dccp !== undefined) packDccp(packer, fields.dccp, protocol, child(path, 'dccp'));
+  // nlattr_to_sctp takes all three or nothing.
+  if (protocol === 132 && (fields.state === undefined) !== (fields.sctp === undefined)) {
+    const [has, lacks] = fields.state === undefined ? ['sctp', 'state'] : ['state', 'sctp'];
+    throw new TypeError(`${path}.${has}: needs ${path}.${lacks} with it`);
+  }
+  if (fields.seqAdj !== undefined) {
+    const at = child(path, 'seqAdj');
+    const both = objectAt(fields.seqAdj, at);
+    onlyFields(both, new Set(['orig', 'reply']), at);
+    if (both.orig !== undefined) packSeqAdj(packer, field.seqAdjOrig, both.orig, `${at}.orig`);
+    if (both.reply !== undefined) packSeqAdj(packer, field.seqAdjReply, both.reply, `${at}.reply`);
+  }
+  if (fields.synproxy !== undefined) {
+    const at = child(path, 'synproxy');
+    const proxy = objectAt(fields.synproxy, at);
+    onlyFields(proxy, new Set(['isn', 'its', 'tsoff']), at);
+    packer.u32s(field.synproxy, [
+      u32At(proxy.isn, `${at}.isn`),
+      u32At(proxy.its, `${at}.its`),
+      u32At(proxy.tsoff, `${at}.tsoff`),
+    ]);
+  }
+}
+
+function packState(
+  packer: FieldPacker,
+  state: unknown,
+  protocol: number | undefined,
+  path: Path,
+): void {
+  if (protocol === undefined) throw unclear(pathText(path, '.state'), 'tcp');
+  const states = stateNames(protocol);
+  const number =
+    states === undefined ? -1 : states.indexOf(stateAliases.get(state) ?? (state as string));
+  if (number >= 0) {
+    packer.u8(field.state, number);
+    return;
+  }
+  const at = pathText(path, '.state');
+  if (states === undefined) throw new TypeError(`${at}: this protocol has no states`);
+  if (typeof state !== 'string') throw badType(at, 'the name of a state', state);
+  throw badRange(at, `one of ${states.join(', ')}`, state);
+}
+
+function packHelperInfo(packer: FieldPacker, fields: Fields, path: string): void {
+  const info = fields.helperInfo;
+  const at = child(path, 'helperInfo');
+  if (!(info instanceof Uint8Array)) throw badType(at, 'a Uint8Array', info);
+  if (info.length === 0 || info.length > 128) throw badRange(at, '1 to 128 bytes', info.length);
+  if (!fields.helper) throw new TypeError(`${at}: needs ${path}.helper with it`);
+  packer.bytes(field.helperInfo, info);
+}
+
+function packSctp(
+  packer: FieldPacker,
+  value: unknown,
+  protocol: number | undefined,
+  path: string,
+): void {
+  only(protocol, 132, path);
+  const sctp = objectAt(value, path);
+  onlyFields(sctp, new Set(['vtag']), path);
+  const [orig, reply] = pairAt(sctp.vtag, `${path}.vtag`, u32At);
+  packer.u32(field.sctpVtagOrig, orig);
+  packer.u32(field.sctpVtagReply, reply);
+}
+
+function packDccp(
+  packer: FieldPacker,
+  value: unknown,
+  protocol: number | undefined,
+  path: string,
+): void {
+  only(protocol, 33, path);
+  const dccp = objectAt(value, path);
+  onlyFields(dccp, new Set(['role', 'handshakeSeq']), path);
+  packer.u8(field.dccpRole, integerAt(dccp.role, `${path}.role`, 0, 1));
+  const sequence = dccp.handshakeSeq;
+  if (sequence === undefined) return;
+  const at = `${path}.handshakeSeq`;
+  if (typeof sequence !== 'bigint') throw badType(at, 'a bigint', sequence);
+  if (sequence < 0n || sequence >= 1n << 64n)
+    throw badRange(at, 'an unsigned 64-bit value', sequence);
+  packer.u64(field.dccpHandshake, sequence);
+}
