@@ -1,27 +1,14 @@
 // The public surface of the package: re-exports, no logic. Importing it loads no library and no addon.
 
-export type { Aggregate, Group, GroupKey, Measure } from './conntrack/aggregate/aggregate.js';
+export type { Aggregate, Group } from './conntrack/aggregate/aggregate.js';
+export type { GroupKey } from './conntrack/aggregate/keys.js';
+export type { Measure } from './conntrack/aggregate/numbers.js';
 export type { ArrowTable } from './conntrack/batch/arrow.js';
-export {
-  type BatchStats,
-  type Columns,
-  FlowBatch,
-  type KernelFilterPart,
-} from './conntrack/batch/flow-batch.js';
+export { type Columns, FlowBatch } from './conntrack/batch/flow-batch.js';
+export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
 export { has } from './conntrack/columns/schema.js';
-export {
-  type BulkOptions,
-  type BulkProgress,
-  Conntrack,
-  type CreateError,
-  type CreateManyOptions,
-  type CreateProgress,
-  type CreateResult,
-  conntrack,
-  type DeleteOptions,
-  type DumpOptions,
-  type OpenOptions,
-} from './conntrack/conntrack.js';
+export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';
+export type { DumpOptions } from './conntrack/dump/options.js';
 export {
   type ConntrackEvent,
   EventBatch,
@@ -30,12 +17,9 @@ export {
   FlowEvent,
   type Overrun,
 } from './conntrack/events/event-batch.js';
-export type { EventStats } from './conntrack/events/event-source.js';
-export {
-  type EventOptions,
-  EventStream,
-  type StreamOptions,
-} from './conntrack/events/event-stream.js';
+export type { EventStats } from './conntrack/events/event-stats.js';
+export { type EventOptions, EventStream } from './conntrack/events/event-stream.js';
+export type { StreamOptions } from './conntrack/events/options.js';
 export type { StreamCloseOptions } from './conntrack/events/stream-handle.js';
 export type {
   Expectation,
@@ -48,11 +32,11 @@ export type {
   ExpectationEvent,
   ExpectationEventOptions,
   ExpectationStream,
-  Expectations,
-} from './conntrack/expectations/expectations.js';
+} from './conntrack/expectations/expectation-stream.js';
+export type { Expectations } from './conntrack/expectations/expectations.js';
 export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectations/init.js';
-export type { Addresses, FlowFilter, SideFilter } from './conntrack/filter/check.js';
 export type { PortRange, Ports } from './conntrack/filter/port-set.js';
+export type { Addresses, FlowFilter, SideFilter } from './conntrack/filter/types.js';
 export type {
   Endpoint,
   FlowDccp,
@@ -79,8 +63,17 @@ export type {
   NetfilterHooks,
   TrackingState,
 } from './conntrack/host/tracking.js';
-export type { TupleInit, TupleSideInit } from './conntrack/lookup/tuple-packer.js';
-export type { FlowChange, FlowInit, FlowWritable } from './conntrack/write/init.js';
+export type { TupleInit, TupleSideInit } from './conntrack/lookup/tuple.js';
+export type { BulkOptions, BulkProgress, DeleteOptions } from './conntrack/write/bulk.js';
+export type { FlowChange } from './conntrack/write/change.js';
+export type {
+  CreateError,
+  CreateManyOptions,
+  CreateProgress,
+  CreateResult,
+} from './conntrack/write/create-many.js';
+export type { FlowInit } from './conntrack/write/init.js';
+export type { FlowWritable } from './conntrack/write/writable.js';
 export type { Family, Protocol, ProtocolName, StatusName } from './constants.js';
 export {
   ClosedError,

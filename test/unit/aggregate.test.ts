@@ -1,7 +1,7 @@
 // sum, groupBy, top, filter and slices of made-up batches, computed on columns, against the same computed on
 // plain objects: values up to 64 bits, both families, batches without some groups of columns.
 
-import type { GroupKey } from '../../src/conntrack/aggregate/aggregate.js';
+import type { GroupKey } from '../../src/conntrack/aggregate/keys.js';
 import { type FlowBatch, type FlowObject, has, type Measure } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 import { batch, type Shape } from '../support/made-batch.js';

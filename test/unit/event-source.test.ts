@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import { getEventListeners } from 'node:events';
 import { EventSource } from '../../src/conntrack/events/event-source.js';
 import { EventStream } from '../../src/conntrack/events/event-stream.js';
-import { ExpectationStream } from '../../src/conntrack/expectations/expectations.js';
+import { ExpectationStream } from '../../src/conntrack/expectations/expectation-stream.js';
 import type { Binding, RawEventStats, RawSegment } from '../../src/native/binding.js';
 import type { Session } from '../../src/native/session.js';
 import { assert, suite, throws } from '../support/harness.js';

@@ -2,7 +2,7 @@
 // so is what has a class or a prototype of its own, and `undefined` where it would choose more than was meant;
 // elsewhere `undefined` is as if it were left out. The addon cannot be loaded here: what is taken gets as far.
 import { EventStream } from '../../src/conntrack/events/event-stream.js';
-import { ExpectationStream } from '../../src/conntrack/expectations/expectations.js';
+import { ExpectationStream } from '../../src/conntrack/expectations/expectation-stream.js';
 import {
   Conntrack,
   conntrack,

@@ -1,9 +1,6 @@
 // Writing settings, with files that a test holds: what is written, in which order, and what is put back.
-import {
-  type NamespaceFiles,
-  readSettings,
-  writeSettings,
-} from '../../src/conntrack/host/settings.js';
+import type { NamespaceFiles } from '../../src/conntrack/host/namespace-files.js';
+import { readSettings, writeSettings } from '../../src/conntrack/host/settings.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('settings');

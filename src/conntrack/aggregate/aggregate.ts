@@ -1,38 +1,14 @@
 // groupBy and top, computed on columns: no object per row. Knows columns, not sockets.
 
 import { entriesAt, fieldsAt, oneOf, oneOrMoreAt } from '../../checks.js';
-import { AF_INET6, protocolName, stateNames } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
-import type { ColumnStore, Side } from '../columns/column-store.js';
-import { has } from '../columns/schema.js';
-import * as rare from '../flow/rare.js';
-import { DirectGrouping, type DirectKey } from './direct-grouping.js';
+import type { ColumnStore } from '../columns/column-store.js';
+import { DirectGrouping } from './direct-grouping.js';
 import { extremes, sums } from './group-numbers.js';
-import { type Codes, type Grouped, Grouping, interner } from './grouping.js';
-import { largest, type Measure, measures, type Numbers, numbersOf, total } from './numbers.js';
-
-export type { Measure } from './numbers.js';
-
-/** What rows can be grouped by. Addresses and names appear as text in the groups. */
-export const groupKeys = [
-  'family',
-  'protocol',
-  'state',
-  'status',
-  'mark',
-  'zone',
-  'timeout',
-  'origSrc',
-  'origDst',
-  'replySrc',
-  'replyDst',
-  'origSrcPort',
-  'origDstPort',
-  'replySrcPort',
-  'replyDstPort',
-  'helper',
-] as const;
-export type GroupKey = (typeof groupKeys)[number];
+import { type Grouped, Grouping } from './grouping.js';
+import { directKey, type GroupKey, groupKeys, keyReader, refineBy } from './keys.js';
+import { largest } from './largest.js';
+import { type Measure, measures, type Numbers, numbersOf, total } from './numbers.js';
 
 export type Aggregate = 'count' | { sum: Measure } | { min: Measure } | { max: Measure };
 
@@ -46,159 +22,6 @@ export type Group<K extends GroupKey, A extends Record<string, Aggregate>> = {
       ? number | bigint
       : number | bigint | undefined;
 };
-
-const sides: Partial<Record<GroupKey, Side>> = { origSrc: 0, origDst: 1, replySrc: 2, replyDst: 3 };
-const portBits: Partial<Record<GroupKey, number>> = {
-  origSrcPort: has.origPorts,
-  origDstPort: has.origPorts,
-  replySrcPort: has.replyPorts,
-  replyDstPort: has.replyPorts,
-};
-
-/** Copies a column's codes as they are. */
-function plainCodes(column: Uint8Array | Uint16Array | Uint32Array): Codes {
-  return (from, to, out) => out.set(column.subarray(from, to));
-}
-
-function refineBy(grouping: Grouping, store: ColumnStore, key: GroupKey): void {
-  const side = sides[key];
-  const bit = portBits[key];
-  if (side !== undefined) refineByAddress(grouping, store, key as 'origSrc', side);
-  else if (bit !== undefined) refineByPort(grouping, store, key as 'origSrcPort', bit);
-  else if (key === 'state') refineByState(grouping, store);
-  else if (key === 'helper') {
-    const text = interner();
-    grouping.refine((from, to, out) => {
-      for (let row = from; row < to; row++) out[row - from] = text(helperAt(store, row) ?? '');
-    });
-  } else {
-    const column = store.column(key as 'mark' | 'zone' | 'family');
-    const span = 2 ** (8 * column.BYTES_PER_ELEMENT);
-    grouping.refine(plainCodes(column), span);
-  }
-}
-
-function refineByAddress(
-  grouping: Grouping,
-  store: ColumnStore,
-  key: 'origSrc' | 'origDst' | 'replySrc' | 'replyDst',
-  side: Side,
-): void {
-  const family = store.column('family');
-  const column = store.column(key);
-  grouping.refine(plainCodes(family), 256);
-  if (!family.includes(AF_INET6)) {
-    grouping.refine(plainCodes(column));
-    return;
-  }
-  // The column of an IPv6 row is an index: the same address may have several.
-  const text = interner();
-  grouping.refine((from, to, out) => {
-    for (let row = from; row < to; row++) {
-      out[row - from] =
-        family[row] === AF_INET6 ? text(store.addressText(side, row)) : column[row]!;
-    }
-  });
-}
-
-/** Flows without ports make one group: their column holds ICMP values. */
-function refineByPort(
-  grouping: Grouping,
-  store: ColumnStore,
-  key: 'origSrcPort' | 'origDstPort' | 'replySrcPort' | 'replyDstPort',
-  bit: number,
-): void {
-  const presence = store.column('presence');
-  const column = store.column(key);
-  grouping.refine((from, to, out) => portCodes(presence, bit, column, from, to, out), noPort + 1);
-}
-
-const noPort = 0x10000;
-
-function portCodes(
-  presence: Uint32Array,
-  bit: number,
-  column: Uint16Array,
-  from: number,
-  to: number,
-  out: Uint32Array,
-): void {
-  for (let row = from; row < to; row++) {
-    out[row - from] = (presence[row]! & bit) !== 0 ? column[row]! : noPort;
-  }
-}
-
-/** Protocols share names of states: ESTABLISHED is one group. */
-function refineByState(grouping: Grouping, store: ColumnStore): void {
-  const presence = store.column('presence');
-  const protocol = store.column('protocol');
-  const state = store.column('state');
-  const text = interner();
-  const named = new Uint32Array(1 << 16); // from 1; 0: not met yet
-  grouping.refine((from, to, out) => {
-    for (let row = from; row < to; row++) {
-      if ((presence[row]! & has.state) === 0) {
-        out[row - from] = 0;
-        continue;
-      }
-      const number = protocol[row]! * 256 + state[row]!;
-      if (named[number] === 0) named[number] = 1 + text(stateText(store, row));
-      out[row - from] = named[number]!;
-    }
-  });
-}
-
-function stateText(store: ColumnStore, row: number): string {
-  const state = store.column('state')[row]!;
-  return stateNames(store.column('protocol')[row]!)?.[state] ?? `STATE_${state}`;
-}
-
-function helperAt(store: ColumnStore, row: number): string | undefined {
-  if ((store.column('presence')[row]! & has.helper) === 0) return undefined;
-  const extra = store.extraBytes(row);
-  return extra && rare.helperName(extra);
-}
-
-type KeyText = (row: number) => string | number | undefined;
-
-/** What reads a key of a row as it appears in the groups. */
-function keyReader(store: ColumnStore, key: GroupKey): KeyText {
-  const side = sides[key];
-  if (side !== undefined) return (row) => store.addressText(side, row);
-  const presence = store.column('presence');
-  switch (key) {
-    case 'family': {
-      const family = store.column('family');
-      return (row) => (family[row] === AF_INET6 ? 'ipv6' : 'ipv4');
-    }
-    case 'protocol': {
-      const protocol = store.column('protocol');
-      return (row) => protocolName(protocol[row]!);
-    }
-    case 'state':
-      return (row) => ((presence[row]! & has.state) === 0 ? undefined : stateText(store, row));
-    case 'helper':
-      return (row) => helperAt(store, row);
-    default: {
-      const bit = key === 'timeout' ? has.timeout : (portBits[key] ?? 0);
-      const column = store.column(key as 'mark');
-      return (row) => ((presence[row]! & bit) === bit ? column[row] : undefined);
-    }
-  }
-}
-
-/** The place of a key that has 16 bits at most. */
-function directKey(store: ColumnStore, key: GroupKey): DirectKey | undefined {
-  const bits = portBits[key] ?? 0;
-  if (bits === 0 && key !== 'zone' && key !== 'family' && key !== 'protocol') return undefined;
-  const column = store.column(key as 'zone' | 'family');
-  return {
-    // One kind of array: the loops are compiled for one.
-    column: column instanceof Uint16Array ? column : new Uint16Array(column),
-    presence: store.column('presence'),
-    bits,
-  };
-}
 
 /** A checked aggregate. */
 type Checked =

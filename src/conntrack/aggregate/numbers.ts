@@ -1,7 +1,8 @@
-// Numeric columns: their sum and their largest rows, exact to 64 bits. Tight loops over the words of the
+// Numeric columns: their values and their sum, exact to 64 bits. Tight loops over the words of the
 // columns, no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
 import type { ColumnName, ColumnStore } from '../columns/column-store.js';
-import { columnLayout, has } from '../columns/schema.js';
+import { presenceOf } from '../columns/presence.js';
+import { columnLayout } from '../columns/schema.js';
 
 /** Columns with numbers to add or compare. `packets` and `bytes` are the sums of both directions. */
 export const measures = [
@@ -34,17 +35,6 @@ function wordsOf(store: ColumnStore, name: ColumnName): Uint32Array {
   const column = store.column(name);
   return new Uint32Array(column.buffer, column.byteOffset, column.byteLength / 4);
 }
-
-const presenceOf: Partial<Record<ColumnName, number>> = {
-  origPackets: has.origCounters,
-  origBytes: has.origCounters,
-  replyPackets: has.replyCounters,
-  replyBytes: has.replyCounters,
-  timeout: has.timeout,
-  use: has.use,
-  start: has.start,
-  stop: has.stop,
-};
 
 export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
   const { rows } = store;
@@ -163,75 +153,4 @@ export function compare(numbers: Numbers, a: number, b: number): number {
   const left = valueAt(numbers, a);
   const right = valueAt(numbers, b);
   return left < right ? -1 : left > right ? 1 : 0;
-}
-
-const none: Numbers = {
-  ...{ rows: 0, wide: false, parts: [], presence: new Uint32Array(0), bits: 0 },
-};
-
-/** The best rows so far: a heap with the worst of them on top. */
-class Best {
-  /** See FieldPacker.kept. */
-  static readonly kept = new Best(none, 0);
-  readonly rows: number[] = [];
-  /** Values below it, as doubles, are not among the best. */
-  threshold = -Infinity;
-  readonly #numbers: Numbers;
-  readonly #count: number;
-  readonly #one = new Float64Array(1);
-
-  constructor(numbers: Numbers, count: number) {
-    this.#numbers = numbers;
-    this.#count = count;
-  }
-
-  /** Rows come in ascending order: of equal values the earlier stays. */
-  offer(row: number): void {
-    const { rows } = this;
-    if (rows.length < this.#count) {
-      rows.push(row);
-      if (rows.length < this.#count) return;
-      for (let i = this.#count >> 1; i >= 0; i--) this.#sink(i);
-    } else if (compare(this.#numbers, row, rows[0]!) > 0) {
-      rows[0] = row;
-      this.#sink(0);
-    } else {
-      return;
-    }
-    doubles(this.#numbers, rows[0]!, rows[0]! + 1, this.#one);
-    this.threshold = this.#one[0]!;
-  }
-
-  worse(a: number, b: number): number {
-    return compare(this.#numbers, a, b) || b - a;
-  }
-
-  #sink(at: number): void {
-    const { rows } = this;
-    for (;;) {
-      let least = at;
-      for (const child of [at * 2 + 1, at * 2 + 2]) {
-        if (child < rows.length && this.worse(rows[child]!, rows[least]!) < 0) least = child;
-      }
-      if (least === at) return;
-      [rows[at], rows[least]] = [rows[least]!, rows[at]!];
-      at = least;
-    }
-  }
-}
-
-function offerAll(values: Float64Array, from: number, to: number, best: Best): void {
-  for (let row = from; row < to; row++) if (values[row - from]! >= best.threshold) best.offer(row);
-}
-
-/** The rows with the largest values, largest first; rows of equal value in their order. */
-export function largest(numbers: Numbers, count: number): Uint32Array {
-  const best = new Best(numbers, count);
-  const values = new Float64Array(Math.min(block, numbers.rows));
-  for (let from = 0; from < numbers.rows && count > 0; from += block) {
-    const to = Math.min(numbers.rows, from + block);
-    doubles(numbers, from, to, values);
-    offerAll(values, from, to, best);
-  }
-  return Uint32Array.from(best.rows.sort((a, b) => -best.worse(a, b)));
 }

@@ -3,8 +3,9 @@
 import { createRequire } from 'node:module';
 import { protocolName } from '../../constants.js';
 import { unsupported } from '../../errors.js';
-import type { ColumnName, ColumnStore, Side } from '../columns/column-store.js';
-import { columnLayout, has } from '../columns/schema.js';
+import { type ColumnName, type ColumnStore, sideOf } from '../columns/column-store.js';
+import { presenceOf } from '../columns/presence.js';
+import { columnLayout } from '../columns/schema.js';
 
 /** As much of apache-arrow's `Table` as needs no import of it; cast to that type to use the rest. */
 export interface ArrowTable {
@@ -13,27 +14,6 @@ export interface ArrowTable {
   getChild(name: string): { get(index: number): unknown; readonly length: number } | null;
 }
 
-/** Presence bit of the columns that may be absent. */
-const optional: Partial<Record<ColumnName, number>> = {
-  timeout: has.timeout,
-  use: has.use,
-  state: has.state,
-  origSrcPort: has.origPorts,
-  origDstPort: has.origPorts,
-  replySrcPort: has.replyPorts,
-  replyDstPort: has.replyPorts,
-  origPackets: has.origCounters,
-  origBytes: has.origCounters,
-  replyPackets: has.replyCounters,
-  replyBytes: has.replyCounters,
-  start: has.start,
-  stop: has.stop,
-  tcpWscaleOrig: has.tcpWscale,
-  tcpWscaleReply: has.tcpWscale,
-  tcpFlagsOrig: has.tcpFlags,
-  tcpFlagsReply: has.tcpFlags,
-};
-const addresses: Record<string, Side> = { origSrc: 0, origDst: 1, replySrc: 2, replyDst: 3 };
 const notExported = new Set<ColumnName>(['presence', 'type', 'nsid', 'timestampEvent']);
 
 /** Arrow's validity bitmap: bit i is set when row i has a value. */
@@ -76,7 +56,7 @@ export function arrowTable(store: ColumnStore): ArrowTable {
     );
   for (const name of Object.keys(columnLayout) as ColumnName[]) {
     if (notExported.has(name)) continue;
-    const side = addresses[name];
+    const side = sideOf[name];
     if (side !== undefined) {
       children[name] = text((row) => store.addressText(side, row));
     } else if (name === 'family') {
@@ -88,7 +68,7 @@ export function arrowTable(store: ColumnStore): ArrowTable {
       children.protocolNumber = arrow.makeVector(protocol);
     } else {
       const data = store.column(name);
-      const bit = optional[name];
+      const bit = presenceOf[name];
       const valid = bit === undefined ? undefined : validity(presence, bit);
       children[name] = arrow.makeVector(
         arrow.makeData({

@@ -2,15 +2,19 @@
 // attributes in their side buffers. Knows layout, not meaning.
 import { AF_INET6 } from '../../constants.js';
 import type { RawBatch } from '../../native/binding.js';
-import type { FlowColumns } from '../flow/parts.js';
 import { ipv4Text, ipv6Text } from './address-text.js';
-import { type ColumnArrays, columnLayout, rowBytes } from './schema.js';
+import type { FlowColumns, FlowRows } from './flow-columns.js';
+import { type ColumnArrays, columnLayout } from './schema.js';
 
 export type ColumnName = keyof ColumnArrays;
 
 /** The four addresses of a flow, in the order of their columns. */
 export type Side = 0 | 1 | 2 | 3;
 export const addressColumns = ['origSrc', 'origDst', 'replySrc', 'replyDst'] as const;
+/** The side of an address column, by its name. */
+export const sideOf: Readonly<Partial<Record<string, Side>>> = {
+  ...{ origSrc: 0, origDst: 1, replySrc: 2, replyDst: 3 },
+};
 export const portColumns = ['origSrcPort', 'origDstPort', 'replySrcPort', 'replyDstPort'] as const;
 
 export const roundRows = (rows: number) => Math.max(64, Math.ceil(rows / 64) * 64);
@@ -33,11 +37,10 @@ interface StoreParts {
 const noBytes = new Uint8Array(0);
 const noWords = new Uint32Array(0);
 
-export class ColumnStore {
+export class ColumnStore implements FlowRows {
   readonly rows: number;
   readonly addresses: Uint8Array;
   readonly #parts: StoreParts;
-  /** What flows are read from, made with the first of them. */
   flowColumns: FlowColumns | undefined;
   readonly #views: Partial<Record<ColumnName, ColumnArrays[ColumnName]>> = {};
 
@@ -246,42 +249,5 @@ class SelectedStore extends ColumnStore {
   }
   override gather(selection: Uint32Array): ColumnStore {
     return this.#base.gather(selection.map((row) => this.#selection[row]!));
-  }
-}
-
-/** Rows that come one after the other, each with its rare attributes in an array of its own. */
-class LookupStore extends ColumnStore {
-  readonly extras: (Uint8Array | undefined)[] = [];
-
-  override extraBytes(row: number): Uint8Array | undefined {
-    return this.extras[row];
-  }
-}
-
-/**
- * Room for rows that single lookups fill one after the other: native code writes a row, JavaScript
- * makes a view of it. 64 rows share an arena so that a lookup does not pay for its views.
- */
-export class LookupArena {
-  static readonly capacity = 64;
-  readonly bytes = new Uint8Array(LookupArena.capacity * (rowBytes + 64));
-  readonly store: LookupStore;
-  next = 0;
-
-  constructor(table?: string) {
-    this.store = new LookupStore({
-      rows: LookupArena.capacity,
-      capacity: LookupArena.capacity,
-      offset: 0,
-      arena: this.bytes.buffer as ArrayBuffer,
-      addresses: this.bytes.subarray(LookupArena.capacity * rowBytes),
-      extraIndex: noWords,
-      extra: noBytes,
-      table,
-    });
-  }
-
-  setExtra(row: number, bytes: Uint8Array): void {
-    this.store.extras[row] = bytes;
   }
 }

@@ -1,10 +1,11 @@
 // Events as the caller sees them: one at a time, or a batch of them in columns.
 import type { RawSegment } from '../../native/binding.js';
-import { batchStats, FlowBatch, rowAt } from '../batch/flow-batch.js';
+import { FlowBatch, rowAt } from '../batch/flow-batch.js';
+import { batchStats } from '../batch/stats.js';
 import { ColumnStore } from '../columns/column-store.js';
+import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
 import { Flow } from '../flow/flow.js';
-import { columnsOf } from '../flow/parts.js';
 
 const bothTimes = has.start | has.stop;
 

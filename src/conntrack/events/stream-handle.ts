@@ -1,6 +1,7 @@
 // What every event stream object has: counts, ref and unref, and its end.
 import { booleanAt, optionsAt } from '../../checks.js';
-import { type EventSource, type EventStats, watchForLeak } from './event-source.js';
+import { type EventSource, watchForLeak } from './event-source.js';
+import type { EventStats } from './event-stats.js';
 
 export interface StreamCloseOptions {
   /**

@@ -3,7 +3,7 @@
 // Every length is checked: a malformed message reads as undefined.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { AF_INET, AF_INET6, type Family, type Protocol, protocolName } from '../../constants.js';
-import { attribute } from '../flow/rare.js';
+import { attribute, be16, be32, cString, littleEndian } from '../columns/netlink-attributes.js';
 
 /** `NF_CT_EXPECT_*` bits by position (linux/netfilter/nf_conntrack_common.h). */
 export const expectationFlags = ['permanent', 'inactive', 'userspace'] as const;
@@ -71,22 +71,6 @@ const cta = {
   ...{ flags: 8, class: 9, nat: 10, fn: 11 },
 } as const;
 
-const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-const decoder = new TextDecoder();
-
-function be16(bytes: Uint8Array | undefined): number | undefined {
-  return bytes !== undefined && bytes.length >= 2 ? view(bytes).getUint16(0) : undefined;
-}
-function be32(bytes: Uint8Array | undefined): number | undefined {
-  return bytes !== undefined && bytes.length >= 4 ? view(bytes).getUint32(0) : undefined;
-}
-function text(bytes: Uint8Array | undefined): string | undefined {
-  if (bytes === undefined) return undefined;
-  const end = bytes.indexOf(0);
-  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
-}
-
 interface TupleParts {
   protocolNumber: number;
   tuple: ExpectationTuple;
@@ -142,8 +126,8 @@ export function parseExpectation(payload: Uint8Array): Expectation | undefined {
   if (!expected || !mask || !master || id === undefined || id.length < 4) return undefined;
   const timeout = be32(attribute(attributes, cta.timeout));
   const flagsBits = be32(attribute(attributes, cta.flags)) ?? 0;
-  const helper = text(attribute(attributes, cta.helper));
-  const fn = text(attribute(attributes, cta.fn));
+  const helper = cString(attribute(attributes, cta.helper));
+  const fn = cString(attribute(attributes, cta.fn));
   const nat = natOf(attribute(attributes, cta.nat), family);
   return {
     id: be32(id)!,

@@ -2,37 +2,17 @@
 import { fieldsAt, optionsAt, shallowCopyAt, stringAt } from '../../checks.js';
 import { badRange, fromNative } from '../../errors.js';
 import type { Session } from '../../native/session.js';
-import type { Overrun } from '../events/event-batch.js';
-import { overrunOf } from '../events/event-batch.js';
-import { EventSource, type EventStats } from '../events/event-source.js';
-import { type StreamOptions, streamOptions, typesAt } from '../events/event-stream.js';
-import { PullIterator } from '../events/pull-iterator.js';
-import { StreamHandle } from '../events/stream-handle.js';
 import { Flow } from '../flow/flow.js';
-import { type TupleInit, TuplePacker } from '../lookup/tuple-packer.js';
+import type { TupleInit } from '../lookup/tuple.js';
+import { TuplePacker } from '../lookup/tuple-packer.js';
 import { type Expectation, expectationMessages } from './expectation.js';
+import { type ExpectationEventOptions, ExpectationStream } from './expectation-stream.js';
 import {
   type ExpectationInit,
   type ExpectationTupleInit,
   packExpectation,
   packExpectationTuple,
 } from './init.js';
-
-/** Options of `expectations.events()`. */
-export interface ExpectationEventOptions extends StreamOptions {
-  /** Which events; default both. The kernel reports no other. */
-  types?: readonly ('new' | 'destroy')[];
-}
-
-/** An expectation was made, or is gone: met by its flow, deleted, or timed out. */
-export interface ExpectationChange {
-  readonly type: 'new' | 'destroy';
-  readonly expectation: Expectation;
-  /** Id, in the stream's namespace, of the network namespace; absent for its own. */
-  readonly nsid?: number;
-}
-
-export type ExpectationEvent = ExpectationChange | Overrun;
 
 /** Expectations of one network namespace. All operations need CAP_NET_ADMIN. */
 export class Expectations {
@@ -168,60 +148,4 @@ function sameTuple(packed: Uint8Array, found: Expectation): boolean {
   const other = packExpectationTuple({ protocol: found.protocol, ...found.tuple }, 'expectation');
   // From the ports on: id and zone are before, and the same by then.
   return other.subarray(8).every((byte, i) => byte === packed[i + 8]);
-}
-
-/**
- * Expectations as they are made and go. As {@link EventStream}: read it once; leaving the loop, `close()`, an
- * abort and the end of its `Conntrack` end it.
- */
-export class ExpectationStream extends StreamHandle implements AsyncIterable<ExpectationEvent> {
-  /** Messages that could not be decoded; they were taken from the queue all the same. */
-  readonly #undecodable = { count: 0 };
-
-  /** @internal */
-  static open(session: Session, options: ExpectationEventOptions = {}): ExpectationStream {
-    const { raw, signal, fields } = streamOptions(options, ['types']);
-    const kinds = typesAt(fields.types, ['new', 'destroy'], 'options.types');
-    const filter = new Uint32Array(0);
-    return new ExpectationStream(
-      new EventSource(session, { ...raw, kinds, filter, expectations: true }, signal),
-    );
-  }
-
-  [Symbol.asyncIterator](): AsyncIterableIterator<ExpectationEvent, undefined> {
-    const source = this.source;
-    const undecodable = this.#undecodable;
-    return new PullIterator<ExpectationEvent>(this, source, (segment) => {
-      const messages = expectationMessages(segment.messages);
-      let overrun = overrunOf(segment);
-      return () => {
-        for (let next = messages.next(); !next.done; next = messages.next()) {
-          source.yielded(1);
-          const { type, nsid, expectation } = next.value;
-          if (expectation === undefined) {
-            undecodable.count++;
-            continue;
-          }
-          return {
-            type: type === 1 ? 'new' : 'destroy',
-            expectation,
-            ...(nsid !== undefined && { nsid }),
-          };
-        }
-        const last = overrun;
-        overrun = undefined;
-        return last;
-      };
-    });
-  }
-
-  override get stats(): EventStats {
-    const stats = super.stats;
-    const { count } = this.#undecodable;
-    return {
-      ...stats,
-      delivered: stats.delivered - count,
-      undecodable: stats.undecodable + count,
-    };
-  }
 }

@@ -17,8 +17,10 @@ import {
 } from '../../checks.js';
 import { type Protocol, protocolHasPorts, protocolIsIcmp } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
+import { littleEndian } from '../columns/netlink-attributes.js';
 import type { Flow } from '../flow/flow.js';
-import { type TupleInit, TuplePacker, tupleBytes } from '../lookup/tuple-packer.js';
+import type { TupleInit } from '../lookup/tuple.js';
+import { TuplePacker, tupleBytes } from '../lookup/tuple-packer.js';
 import { expectationFlags } from './expectation.js';
 
 /** Names an expectation, or a flow that may meet one. An `Expectation` names itself. */
@@ -80,7 +82,6 @@ export interface ExpectationInit {
 /** struct PackedExpectation: four tuples, then `rest`. */
 const rest = 4 * tupleBytes;
 const expectationBytes = rest + 112;
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const noPortsMessage = 'this protocol has no ports';
 const tupleFields = new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort', 'zone', 'id']);
 const initFields = new Set([

@@ -1,7 +1,6 @@
 // A FlowFilter over the columns of a batch: block by block, each condition goes over the rows that the one
 // before left, the ones that are cheap and leave few first. The same meaning as native/core/conntrack/
 // filter.cc, which a test holds against this.
-
 import {
   addressColumns,
   type ColumnStore,
@@ -17,7 +16,6 @@ import {
   type MaskedAddress,
   singleMask,
 } from './address-set.js';
-import type { CheckedFilter } from './check.js';
 import {
   AnyBitCondition,
   MaskCondition,
@@ -28,6 +26,7 @@ import {
   SetCondition,
   TestCondition,
 } from './row-conditions.js';
+import type { CheckedFilter } from './types.js';
 
 /** Rows looked at between one condition and the next: what they select stays in the cache. */
 const block = 16384;

@@ -7,7 +7,7 @@ import {
   protocolNumbers,
 } from '../../constants.js';
 import { familiesOf } from './address-set.js';
-import type { CheckedFilter } from './check.js';
+import type { CheckedFilter } from './types.js';
 
 /** A condition of one direction: its name there, and its direction (0 original, 1 reply). */
 interface SideField {

@@ -1,8 +1,7 @@
 // A checked filter as the words that native code compiles (schema.h, NF_FILTER_OPS).
-
 import { filterOp } from '../columns/schema.js';
 import type { AddressSet } from './address-set.js';
-import { type CheckedFilter, natKinds } from './check.js';
+import { type CheckedFilter, natKinds } from './types.js';
 
 /** IPv4 in the first of the four words of an address. */
 function fourWords(words: Uint32Array): number[] {

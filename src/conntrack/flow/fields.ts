@@ -1,4 +1,5 @@
-// What a flow is, in types: the shapes that reading gives and that writing takes. No code.
+// What a flow is: the types of its fields, and what writing does with each of them. This is the one list of the
+// fields of a flow; a field that is in one half of it only does not compile.
 import type { Family, Protocol, StatusName } from '../../constants.js';
 
 /** An address with or without a port. */
@@ -123,3 +124,46 @@ export interface FlowObject {
   /** Attributes of a newer kernel that the package has no name for. */
   unknown?: readonly { type: number; data: Uint8Array }[];
 }
+
+/**
+ * What writing does with a field of a flow. `'key'`: it tells which flow is meant. `'create'`: a new flow takes it.
+ * `'both'`: a new flow takes it, and so does a change, in a form of its own. `'state'`: both take it in one form
+ * (see `FlowWritable`). `'read'`: the kernel alone writes it; a flow that was read may be written with it inside.
+ */
+type FieldUse = 'key' | 'create' | 'both' | 'state' | 'read';
+
+const fieldUse: Readonly<Record<keyof FlowObject, FieldUse>> = {
+  family: 'key',
+  protocol: 'key',
+  orig: 'key',
+  reply: 'key',
+  zone: 'key',
+  mark: 'both',
+  status: 'both',
+  labels: 'both',
+  nat: 'create',
+  master: 'create',
+  timeout: 'state',
+  state: 'state',
+  helper: 'state',
+  tcp: 'state',
+  sctp: 'state',
+  dccp: 'state',
+  seqAdj: 'state',
+  synproxy: 'state',
+  id: 'read',
+  protocolNumber: 'read',
+  statusBits: 'read',
+  use: 'read',
+  secctx: 'read',
+  start: 'read',
+  stop: 'read',
+  unknown: 'read',
+};
+
+/** The names of all fields of a flow. */
+export const flowFields = Object.keys(fieldUse) as (keyof FlowObject)[];
+
+/** The names of the fields with one of these uses. */
+export const fieldsFor = (...uses: FieldUse[]): (keyof FlowObject)[] =>
+  flowFields.filter((name) => uses.includes(fieldUse[name]));

@@ -11,6 +11,7 @@ import {
 } from '../../constants.js';
 import { ipv4Text, ipv6Text } from '../columns/address-text.js';
 import type { ColumnStore } from '../columns/column-store.js';
+import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
 import type {
   Endpoint,
@@ -24,18 +25,8 @@ import type {
   Synproxy,
 } from './fields.js';
 import { jsonSafe } from './json.js';
-import {
-  addNamed,
-  addRare,
-  columnsOf,
-  namedBits,
-  natOf,
-  ReadSide,
-  rareBits,
-  tcpBits,
-  tcpOf,
-  type Writable,
-} from './parts.js';
+import { natOf, ReadSide, tcpBits, tcpOf } from './parts.js';
+import { addRare, details, named } from './rare.js';
 import { flowLine } from './text.js';
 
 const stateName = (protocol: number, state: number) =>
@@ -116,13 +107,13 @@ export class Flow {
     this.mark = from.mark[row]!;
     this.zone = from.zone[row]!;
     if ((presence & has.use) !== 0) this.use = from.use[row]!;
-    if ((presence & namedBits) !== 0) addNamed(this as unknown as Writable<FlowObject>, from, row);
+    if ((presence & named.bits) !== 0) addRare(this, named, presence, store.extraBytes(row));
     if ((presence & has.start) !== 0) this.start = from.start[row]!;
     if ((presence & has.stop) !== 0) this.stop = from.stop[row]!;
     const nat = natOf(from, row, sameSrc, sameDst, this.reply);
     if (nat !== undefined) this.nat = nat;
     if ((presence & tcpBits) !== 0) this.tcp = tcpOf(from, row);
-    if ((presence & rareBits) !== 0) addRare(this as unknown as Writable<FlowObject>, from, row);
+    if ((presence & details.bits) !== 0) addRare(this, details, presence, store.extraBytes(row));
   }
 
   /** @internal Whether a value is a flow that was read: not a copy of one, whatever its prototype. */

@@ -1,11 +1,21 @@
-// Meaning of the rare attributes that native code leaves as the kernel sent them. Attribute numbers:
-// linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_dump_* in nf_conntrack_netlink.c. Every
-// length is checked: a malformed attribute reads as absent.
+// The rare fields of a flow: those that have no column, and are read from the attributes as the kernel sent them.
+// Attribute numbers: linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_dump_* in nf_conntrack_netlink.c.
+// A malformed attribute reads as absent.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { protocolName } from '../../constants.js';
-import type { FlowMaster, SeqAdj, Synproxy } from './fields.js';
+import {
+  attribute,
+  attributes,
+  be16,
+  be32,
+  be64,
+  cString,
+  littleEndian,
+} from '../columns/netlink-attributes.js';
+import { has } from '../columns/schema.js';
+import type { FlowDccp, FlowMaster, FlowObject, FlowSctp, SeqAdj, Synproxy } from './fields.js';
 
-export const cta = {
+const cta = {
   tupleOrig: 1,
   tupleReply: 2,
   protoinfo: 4,
@@ -18,58 +28,12 @@ export const cta = {
   synproxy: 24,
 } as const;
 
-/** A run of netlink attributes; the first with that type, without its header. */
-export function attribute(bytes: Uint8Array, type: number): Uint8Array | undefined {
-  for (const [found, payload] of attributes(bytes)) if (found === type) return payload;
-  return undefined;
-}
-
-/** Every attribute of a run, up to its end or the first length that makes no sense. */
-export function* attributes(bytes: Uint8Array): Generator<[type: number, payload: Uint8Array]> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + 4 <= bytes.length; ) {
-    const length = view.getUint16(at, littleEndian);
-    if (length < 4 || at + length > bytes.length) return;
-    // Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
-    yield [view.getUint16(at + 2, littleEndian) & 0x3fff, bytes.subarray(at + 4, at + length)];
-    at += (length + 3) & ~3;
-  }
-}
-
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
-function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function be16(bytes: Uint8Array | undefined): number | undefined {
-  return bytes !== undefined && bytes.length >= 2 ? view(bytes).getUint16(0) : undefined;
-}
-
-function be32(bytes: Uint8Array | undefined): number | undefined {
-  return bytes !== undefined && bytes.length >= 4 ? view(bytes).getUint32(0) : undefined;
-}
-
-const decoder = new TextDecoder();
-
-function cString(bytes: Uint8Array | undefined): string | undefined {
-  if (bytes === undefined) return undefined;
-  const end = bytes.indexOf(0);
-  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
-}
-
 export function helperName(extra: Uint8Array): string | undefined {
   const help = attribute(extra, cta.help);
   return help && cString(attribute(help, 1));
 }
 
-/** CTA_HELP_INFO: the helper's private data, as it came. */
-export function helperInfo(extra: Uint8Array): Uint8Array | undefined {
-  const help = attribute(extra, cta.help);
-  return help && attribute(help, 2);
-}
-
-export function secctx(extra: Uint8Array): string | undefined {
+function secctx(extra: Uint8Array): string | undefined {
   const nest = attribute(extra, cta.secctx);
   return nest && cString(attribute(nest, 1));
 }
@@ -86,7 +50,7 @@ export function labels(extra: Uint8Array): number[] | undefined {
   return bits;
 }
 
-export function seqAdj(extra: Uint8Array, type: number): SeqAdj | undefined {
+function seqAdjOf(extra: Uint8Array, type: number): SeqAdj | undefined {
   const nest = attribute(extra, type);
   if (nest === undefined) return undefined;
   const correctionPos = be32(attribute(nest, 1));
@@ -99,7 +63,14 @@ export function seqAdj(extra: Uint8Array, type: number): SeqAdj | undefined {
   return { correctionPos, offsetBefore: offsetBefore | 0, offsetAfter: offsetAfter | 0 };
 }
 
-export function synproxy(extra: Uint8Array): Synproxy | undefined {
+function seqAdj(extra: Uint8Array): FlowObject['seqAdj'] {
+  const orig = seqAdjOf(extra, cta.seqAdjOrig);
+  const reply = seqAdjOf(extra, cta.seqAdjReply);
+  if (orig === undefined && reply === undefined) return undefined;
+  return { ...(orig && { orig }), ...(reply && { reply }) };
+}
+
+function synproxy(extra: Uint8Array): Synproxy | undefined {
   const nest = attribute(extra, cta.synproxy);
   if (nest === undefined) return undefined;
   const isn = be32(attribute(nest, 1));
@@ -109,24 +80,23 @@ export function synproxy(extra: Uint8Array): Synproxy | undefined {
   return { isn, its, tsoff };
 }
 
-export function sctpVtags(extra: Uint8Array): { orig: number; reply: number } | undefined {
+function sctp(extra: Uint8Array): FlowSctp | undefined {
   const nest = attribute(extra, cta.protoinfo);
-  const sctp = nest && attribute(nest, 3);
-  if (!sctp) return undefined;
-  const orig = be32(attribute(sctp, 2));
-  const reply = be32(attribute(sctp, 3));
-  return orig === undefined || reply === undefined ? undefined : { orig, reply };
+  const found = nest && attribute(nest, 3);
+  if (!found) return undefined;
+  const orig = be32(attribute(found, 2));
+  const reply = be32(attribute(found, 3));
+  return orig === undefined || reply === undefined ? undefined : { vtag: { orig, reply } };
 }
 
-export function dccp(extra: Uint8Array): { role: number; handshakeSeq?: bigint } | undefined {
+function dccp(extra: Uint8Array): FlowDccp | undefined {
   const nest = attribute(extra, cta.protoinfo);
   const found = nest && attribute(nest, 2);
   if (!found) return undefined;
   const role = attribute(found, 2)?.[0];
-  const handshake = attribute(found, 3);
+  const handshakeSeq = be64(attribute(found, 3));
   if (role === undefined) return undefined;
-  if (handshake === undefined || handshake.length < 8) return { role };
-  return { role, handshakeSeq: view(handshake).getBigUint64(0) };
+  return handshakeSeq === undefined ? { role } : { role, handshakeSeq };
 }
 
 /** CTA_TUPLE_ZONE of one direction. */
@@ -135,8 +105,7 @@ export function tupleZone(extra: Uint8Array, reply: boolean): number | undefined
   return tuple && be16(attribute(tuple, 3));
 }
 
-/** CTA_TUPLE_MASTER: the original tuple of the flow that expected this one. */
-export function master(extra: Uint8Array): FlowMaster | undefined {
+function master(extra: Uint8Array): FlowMaster | undefined {
   const tuple = attribute(extra, cta.tupleMaster);
   const ip = tuple && attribute(tuple, 1);
   const proto = tuple && attribute(tuple, 2);
@@ -162,13 +131,63 @@ export function master(extra: Uint8Array): FlowMaster | undefined {
   };
 }
 
-const known = new Set<number>([...Object.values(cta)]);
+const known = new Set<number>(Object.values(cta));
 
-/** Attributes that this version of the package has no name for. */
-export function unknownAttributes(extra: Uint8Array): { type: number; data: Uint8Array }[] {
+function unknown(extra: Uint8Array): FlowObject['unknown'] {
   const found: { type: number; data: Uint8Array }[] = [];
   for (const [type, data] of attributes(extra)) {
     if (!known.has(type)) found.push({ type, data: data.slice() });
   }
   return found;
+}
+
+/** A rare field: the bits of `presence` of which one says that a row has it, and what reads it. */
+type RareField = {
+  [Name in keyof FlowObject]-?: {
+    name: Name;
+    bits: number;
+    read: (extra: Uint8Array) => FlowObject[Name] | undefined;
+  };
+}[keyof FlowObject];
+
+/** Rare fields that a flow gets together, in the order of its properties. */
+interface RareFields {
+  bits: number;
+  fields: readonly RareField[];
+}
+
+const together = (...fields: RareField[]): RareFields => ({
+  bits: fields.reduce((all, { bits }) => all | bits, 0),
+  fields,
+});
+
+/** Fields that many flows of some tables have. */
+export const named = together(
+  { name: 'helper', bits: has.helper, read: helperName },
+  { name: 'labels', bits: has.labels, read: labels },
+  { name: 'secctx', bits: has.secctx, read: secctx },
+);
+
+export const details = together(
+  { name: 'sctp', bits: has.sctp, read: sctp },
+  { name: 'dccp', bits: has.dccp, read: dccp },
+  { name: 'seqAdj', bits: has.origSeqAdj | has.replySeqAdj, read: seqAdj },
+  { name: 'synproxy', bits: has.synproxy, read: synproxy },
+  { name: 'master', bits: has.master, read: master },
+  { name: 'unknown', bits: has.unknown, read: unknown },
+);
+
+/** Gives a flow those of some rare fields that its row has. */
+export function addRare(
+  flow: FlowObject,
+  { fields }: RareFields,
+  presence: number,
+  extra: Uint8Array | undefined,
+): void {
+  if (extra === undefined) return;
+  for (const { name, bits, read } of fields) {
+    if ((presence & bits) === 0) continue;
+    const value = read(extra);
+    if (value !== undefined) (flow as unknown as Record<string, unknown>)[name] = value;
+  }
 }

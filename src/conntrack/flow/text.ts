@@ -1,27 +1,6 @@
 // The line that conntrack(8) prints for a flow. Its form is that of libnetfilter_conntrack's default
 // output (conntrack-tools 1.4.7), which people and scripts know.
-import type { Family, Protocol, StatusName } from '../../constants.js';
-import type { FlowSide } from './fields.js';
-
-/** What a line needs of a flow. */
-interface LineSource {
-  readonly family: Family;
-  readonly protocol: Protocol;
-  readonly protocolNumber: number;
-  readonly state?: string | undefined;
-  readonly timeout?: number | undefined;
-  readonly statusBits: number;
-  readonly status: readonly StatusName[];
-  readonly orig: FlowSide;
-  readonly reply: FlowSide;
-  readonly mark: number;
-  readonly zone: number;
-  readonly use?: number | undefined;
-  readonly helper?: string | undefined;
-  readonly start?: bigint | undefined;
-  readonly stop?: bigint | undefined;
-  readonly secctx?: string | undefined;
-}
+import type { FlowObject, FlowSide } from './fields.js';
 
 // libnetfilter_conntrack's names where they are not ours; it prints `unknown` for the rest.
 const lineNames: Record<number, string> = {
@@ -35,7 +14,7 @@ const lineNames: Record<number, string> = {
   136: 'udplite',
 };
 
-function side(source: LineSource, tuple: FlowSide, reply: boolean): string {
+function side(source: FlowObject, tuple: FlowSide, reply: boolean): string {
   const parts = [`src=${tuple.src}`, `dst=${tuple.dst}`];
   if (source.protocolNumber === 47) {
     if (tuple.srcPort !== undefined) {
@@ -71,7 +50,7 @@ export interface Sent {
   readonly status: boolean;
 }
 
-export function flowLine(flow: LineSource, sent: Sent): string {
+export function flowLine(flow: FlowObject, sent: Sent): string {
   const name = lineNames[flow.protocolNumber] ?? 'unknown';
   const parts = [`${name.padEnd(8)} ${flow.protocolNumber}`];
   if (flow.timeout !== undefined) parts.push(String(flow.timeout));

@@ -3,6 +3,7 @@
 
 import { fieldsAt, objectAt } from '../../checks.js';
 import { badRange, badType, fromNative, type NativeFailure } from '../../errors.js';
+import type { NamespaceFiles } from './namespace-files.js';
 
 /** Timeouts in seconds by protocol and state. A timeout that this kernel does not have is absent. */
 export interface ConntrackTimeouts {
@@ -143,12 +144,6 @@ const table: [path: string, sysctl: string, kind: Kind][] = [
 ];
 
 const file = (sysctl: string) => `/proc/sys/net/netfilter/nf_conntrack_${sysctl}`;
-
-/** Access to files of the namespace. */
-export interface NamespaceFiles {
-  read(paths: readonly string[], operation: string): Promise<(string | NativeFailure)[]>;
-  write(path: string, text: string, operation: string): Promise<void>;
-}
 
 export async function readSettings(files: NamespaceFiles): Promise<ConntrackSettings> {
   const operation = 'conntrack settings';

@@ -1,6 +1,8 @@
 // The kernel's counters about its table, per CPU and in total: by netlink where permitted, else from
 // /proc, which needs no privilege.
-import type { NativeFailure } from '../../errors.js';
+import type { NativeFailure, NetfilterError } from '../../errors.js';
+import type { Session } from '../../native/session.js';
+import { namespaceFiles } from './namespace-files.js';
 
 /**
  * Counters of one CPU since the namespace was made, 32 bits each, that wrap (linux/netfilter/nf_conntrack_common.h:
@@ -109,11 +111,46 @@ export function statsFromProc(text: string) {
   );
 }
 
-export const procStats = '/proc/thread-self/net/stat/nf_conntrack';
-export const procCount = '/proc/sys/net/netfilter/nf_conntrack_count';
-export const procMax = '/proc/sys/net/netfilter/nf_conntrack_max';
+const procStats = '/proc/thread-self/net/stat/nf_conntrack';
+const procCount = '/proc/sys/net/netfilter/nf_conntrack_count';
+const procMax = '/proc/sys/net/netfilter/nf_conntrack_max';
 
 /** A sysctl's number, or undefined when it could not be read. */
-export function sysctlNumber(content: string | NativeFailure | undefined): number | undefined {
+function sysctlNumber(content: string | NativeFailure | undefined): number | undefined {
   return typeof content === 'string' ? Number(content.trim()) : undefined;
+}
+
+/** Without CAP_NET_ADMIN every netlink request is EPERM, but anyone may read the numbers in /proc. */
+async function unprivileged(session: Session, error: unknown, path: string): Promise<string> {
+  if ((error as NetfilterError).code !== 'EPERM') throw error;
+  const [content] = await namespaceFiles(session).read([path], 'conntrack count');
+  if (typeof content !== 'string') throw error;
+  return content;
+}
+
+/** The number of entries, and the most that there may be. */
+export async function readCounts(session: Session): Promise<{ entries: number; max?: number }> {
+  try {
+    return await session.run('conntrack count', undefined, (binding, handle) =>
+      binding.ctCount(handle),
+    );
+  } catch (error) {
+    const entries = Number((await unprivileged(session, error, procCount)).trim());
+    const [max] = await namespaceFiles(session).read([procMax], 'conntrack count');
+    const limit = sysctlNumber(max);
+    return { entries, ...(limit !== undefined && { max: limit }) };
+  }
+}
+
+export async function readStats(session: Session): Promise<ConntrackStats> {
+  const counts = await readCounts(session);
+  try {
+    const cpus = await session.run('conntrack stats', undefined, (binding, handle) =>
+      binding.ctCpuStats(handle),
+    );
+    return { ...counts, ...statsFromNetlink(cpus) };
+  } catch (error) {
+    const text = await unprivileged(session, error, procStats);
+    return { ...counts, ...statsFromProc(text) };
+  }
 }

@@ -1,5 +1,6 @@
 // What a namespace does to packets: whether it tracks them, whether it translates their addresses.
 import type { HookVerdict, RawHookReport, RawTrackingReport } from '../../native/binding.js';
+import type { Session } from '../../native/session.js';
 
 /** Whether hooks of netfilter are registered in a network namespace. */
 export interface HookState {
@@ -67,4 +68,11 @@ export function natState(raw: RawTrackingReport): NatState {
       ? 'no hook of NAT is registered'
       : 'there is no nat table of iptables and no nat chain of nftables';
   return stateOf(raw.nat, raw, nothing);
+}
+
+export async function readHooks(session: Session): Promise<NetfilterHooks> {
+  const report = await session.run('conntrack tracking', undefined, (binding, handle) =>
+    binding.ctTracking(handle),
+  );
+  return { tracking: trackingState(report), nat: natState(report) };
 }

@@ -4,7 +4,8 @@ import { fromNative } from '../../errors.js';
 import type { RawLookup } from '../../native/binding.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import type { Flow } from '../flow/flow.js';
-import { isMeant, type TupleInit, TuplePacker } from './tuple-packer.js';
+import type { TupleInit } from './tuple.js';
+import { isMeant, TuplePacker } from './tuple-packer.js';
 
 /** Tuples packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
 const chunk = 4096;

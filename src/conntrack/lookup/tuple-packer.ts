@@ -1,69 +1,24 @@
-// Naming one flow: a tuple as callers give it, and its packed form (struct PackedTuple in schema.h).
+// Tuples that name flows, packed for native code (struct PackedTuple in schema.h), and the comparison of a flow that
+// was found with what was asked for.
 import { noAddress, writeFlowAddress } from '../../address.js';
 import {
   type Fields,
   familyAt,
-  onlyFields,
   type Path,
   pathText,
   protocolAt,
-  shallowCopyAt,
   u8At,
   u16At,
   u32At,
 } from '../../checks.js';
-import {
-  AF_INET6,
-  type Family,
-  type Protocol,
-  protocolIsIcmp,
-  tupleHasPorts,
-} from '../../constants.js';
-import { badRange, badType } from '../../errors.js';
+import { AF_INET6, protocolIsIcmp, tupleHasPorts } from '../../constants.js';
+import { badType } from '../../errors.js';
 import type { ColumnStore } from '../columns/column-store.js';
+import { littleEndian } from '../columns/netlink-attributes.js';
 import { has } from '../columns/schema.js';
 import { Flow } from '../flow/flow.js';
-import { attribute, cta } from '../flow/rare.js';
-
-/** One direction of a flow to look for. Ports for protocols that have them, ICMP fields for ICMP. */
-export interface TupleSideInit {
-  src: string;
-  dst: string;
-  srcPort?: number | undefined;
-  dstPort?: number | undefined;
-  icmpType?: number | undefined;
-  icmpCode?: number | undefined;
-  icmpId?: number | undefined;
-  /** Zone of this direction alone. */
-  zone?: number | undefined;
-}
-
-/**
- * Names one flow by its original tuple (`orig`, or the fields of it directly) or by its reply tuple
- * (`reply`). A `Flow` and what `toObject()` gives name themselves, with their `id`.
- */
-export interface TupleInit extends Partial<TupleSideInit> {
-  protocol: Protocol;
-  family?: Family;
-  orig?: TupleSideInit;
-  /** The reply tuple; beside the original one, which names the flow then, its `zone` alone will do. */
-  reply?: TupleSideInit | { zone: number };
-  /** Zone of both directions; 0 when left out. */
-  zone?: number | undefined;
-  /**
-   * CTA_ID of the flow meant, of this very table: a flow with the same tuple and another id is then not it.
-   * The kernel makes the id of the entry's place in memory and its tuple, and uses memory again at once: a
-   * flow that takes the tuple of one that has just gone bears the same id more often than not. So an id never
-   * proves that a flow is the one meant; `start` does.
-   */
-  id?: number;
-  /**
-   * Start of the flow meant (CTA_TIMESTAMP_START, nanoseconds since the epoch; as text, as JSON has it, too):
-   * a flow that began at another time is then not it. Flows made while `nf_conntrack_timestamp` was 1 have
-   * one; one that has none is not the one meant either.
-   */
-  start?: bigint | string | undefined;
-}
+import { tupleZone } from '../flow/rare.js';
+import { hasZoneAlone, sideAt, startAt, type TupleInit, tupleAt } from './tuple.js';
 
 export const tupleBytes = 60;
 const flagReply = 1;
@@ -73,36 +28,6 @@ const flagIcmp = 8;
 const flagZone = 16;
 const flagStart = 32;
 const startOffset = 52;
-
-const sideFields = ['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'] as const;
-const ownFields = new Set<string>([
-  'protocol',
-  'family',
-  'orig',
-  'reply',
-  'zone',
-  'id',
-  'start',
-  ...sideFields,
-]);
-/** What a FlowObject has besides: it may be passed as it is. */
-const flowFields = new Set<string>([
-  ...ownFields,
-  ...[
-    'protocolNumber',
-    'status',
-    'statusBits',
-    'state',
-    'timeout',
-    'mark',
-    'use',
-    'helper',
-    'labels',
-  ],
-  ...['secctx', 'stop', 'nat', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy', 'master', 'unknown'],
-]);
-const sideAllowed = new Set<string>([...sideFields, 'zone', 'packets', 'bytes']);
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Packs tuples one after the other. Offsets are those of struct PackedTuple. */
 export class TuplePacker {
@@ -146,10 +71,7 @@ export class TuplePacker {
   }
 
   #addInit(tuple: TupleInit, path: Path): void {
-    const fields = shallowCopyAt(tuple, path, 'a tuple or a Flow');
-    for (const key in fields) {
-      if (!flowFields.has(key)) onlyFields(fields, ownFields, pathText(path));
-    }
+    const fields = tupleAt(tuple, path);
     const protocol = protocolAt(fields.protocol, () => pathText(path, '.protocol'));
     const direct = fields.src !== undefined || fields.dst !== undefined;
     let side = fields;
@@ -279,10 +201,9 @@ export class TuplePacker {
     }
     if ((presence & has.origZone) !== 0) {
       const extra = store.extraBytes(row);
-      const tuple = extra && attribute(extra, cta.tupleOrig);
-      const zone = tuple && attribute(tuple, 3);
-      if (zone) {
-        this.#u16(6, (zone[0]! << 8) | zone[1]!);
+      const zone = extra && tupleZone(extra, false);
+      if (zone !== undefined) {
+        this.#u16(6, zone);
         flags |= flagZone;
       }
     }
@@ -292,15 +213,6 @@ export class TuplePacker {
     this.bytes.set(store.addressBytes(0, row), at + 20);
     this.bytes.set(store.addressBytes(1, row), at + 36);
   }
-}
-
-/** Nanoseconds since the epoch, as a bigint or as JSON has it. */
-function startAt(value: unknown, path: Path): bigint {
-  if (typeof value === 'string' && /^\d{1,20}$/.test(value)) value = BigInt(value);
-  const at = pathText(path, '.start');
-  if (typeof value !== 'bigint') throw badType(at, 'nanoseconds as a bigint or its text', value);
-  if (value < 0n || value >= 1n << 64n) throw badRange(at, 'an unsigned 64-bit value', value);
-  return value;
 }
 
 /**
@@ -315,22 +227,6 @@ export function isMeant(found: Flow, packed: Uint8Array, index: number): boolean
   if ((flags & flagId) !== 0 && found.id !== view.getUint32(0, littleEndian)) return false;
   if ((flags & flagStart) === 0) return true;
   return found.start === view.getBigUint64(startOffset, littleEndian);
-}
-
-function sideAt(value: unknown, path: Path, part: string): Fields {
-  const side = shallowCopyAt(value, () => pathText(path, part), 'an object');
-  for (const key in side) {
-    if (!sideAllowed.has(key)) onlyFields(side, sideAllowed, pathText(path, part));
-  }
-  return side;
-}
-
-/** Whether the zone, which is checked then, is all that is said of a reply tuple. */
-export function hasZoneAlone(reply: Fields, path: Path): boolean {
-  for (const key in reply) if (key !== 'zone' && reply[key] !== undefined) return false;
-  if (reply.zone === undefined) return false;
-  u16At(reply.zone, pathText(path, '.reply.zone'));
-  return true;
 }
 
 /** Throws for the first of the fields that is there. */

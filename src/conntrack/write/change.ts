@@ -1,14 +1,16 @@
 // Changing flows: what update takes, checked, and packed as fields (schema.h, NF_FIELDS).
 import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js';
-import { type StatusName, statusBits } from '../../constants.js';
+import type { StatusName } from '../../constants.js';
 import { badRange } from '../../errors.js';
 import { field } from '../columns/schema.js';
+import { fieldsFor } from '../flow/fields.js';
 import type { FieldPacker } from './field-packer.js';
 import {
   type FlowWritable,
   labelBitmap,
   packWritable,
   scalesFit,
+  settableBits,
   writableFields,
 } from './writable.js';
 
@@ -22,8 +24,7 @@ export interface FlowChange extends FlowWritable {
   labels?: readonly number[] | { set?: readonly number[]; clear?: readonly number[] };
 }
 
-const changeFields = new Set([...writableFields, 'mark', 'status', 'labels']);
-const changeable = statusBits.seen_reply | statusBits.assured | statusBits.fixed_timeout;
+const changeFields = new Set([...writableFields, ...fieldsFor('both')]);
 
 const child = (path: string, name: string) => `${path}.${name}`;
 
@@ -75,7 +76,7 @@ function refuseScales(tcp: unknown, path: string): void {
 
 function changeStatus(value: unknown, path: string): number {
   const bits = statusAt(value, path);
-  if (bits === 0 || (bits & ~changeable) !== 0) {
+  if (bits === 0 || (bits & ~settableBits) !== 0) {
     throw badRange(path, 'some of seen_reply, assured and fixed_timeout', value);
   }
   return bits;

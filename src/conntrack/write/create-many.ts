@@ -6,7 +6,8 @@ import { badType, fromNative, NetfilterError } from '../../errors.js';
 import type { RawOutcome } from '../../native/binding.js';
 import type { Flow } from '../flow/flow.js';
 import { FieldPacker } from './field-packer.js';
-import { type FlowInit, packFlowInit, takeRow } from './init.js';
+import { type FlowInit, takeRow } from './init.js';
+import { packFlowInit } from './pack-init.js';
 
 /** Why a flow was not made: the kernel's refusal, or what was wrong with it (which has no `code`). */
 export type CreateError =

@@ -2,8 +2,7 @@
 // Every field begins at a multiple of four, so what is small is written as words. Addresses are read from
 // their text into slots first, from which they are packed as often as they are needed.
 import { writeFlowAddress } from '../../address.js';
-
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+import { littleEndian } from '../columns/netlink-attributes.js';
 
 /** A field's header as one word. */
 const header = littleEndian

@@ -14,13 +14,8 @@ import {
 import { AF_INET6, protocolIsIcmp, tupleHasPorts } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
 import { field } from '../columns/schema.js';
-import { hasZoneAlone } from '../lookup/tuple-packer.js';
+import { hasZoneAlone, sideAllowed } from '../lookup/tuple.js';
 import type { FieldPacker, Slot } from './field-packer.js';
-
-export const tupleFields = [
-  ...['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'],
-];
-const sideFields = new Set([...tupleFields, 'zone', 'packets', 'bytes']);
 
 /** A tuple whose addresses are in slots of the packer. */
 export interface Tuple {
@@ -176,7 +171,7 @@ function readSide(
 ) {
   const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
   const side = plain ? (value as Fields) : objectAt(value, pathText(path, part));
-  knownFields(side, sideFields, path, part);
+  knownFields(side, sideAllowed, path, part);
   const slots = part === '.orig' ? origSlots : replySlots;
   return readTuple(packer, slots, side, protocol, path, part);
 }

@@ -1,14 +1,12 @@
 // What an upsert makes of a flow to create when that one is there already: whom it means, and what changes.
+import { fieldsFor } from '../flow/fields.js';
+import type { TupleInit, TupleSideInit } from '../lookup/tuple.js';
+import type { FlowChange } from './change.js';
+import type { FlowInit } from './init.js';
+import { scalesFit, settableStatus, writableFields } from './writable.js';
 
-import type { TupleInit, TupleSideInit } from '../lookup/tuple-packer.js';
-import type { FlowChange, FlowInit } from './init.js';
-import { scalesFit } from './writable.js';
-
-const changeable = [
-  ...['timeout', 'state', 'helper', 'helperInfo', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy'],
-  ...['mark', 'labels'],
-] as const;
-const settable: readonly string[] = ['seen_reply', 'assured', 'fixed_timeout'];
+/** What a change takes as it is; status is a matter of its own. */
+const changeable = [...writableFields, ...fieldsFor('both').filter((name) => name !== 'status')];
 
 /** What an upsert changes of a flow that is there: all of `init` that can be changed later. */
 export function changeOf(init: FlowInit): FlowChange | undefined {
@@ -23,7 +21,7 @@ export function changeOf(init: FlowInit): FlowChange | undefined {
     change.tcp = { flags: tcp.flags };
   }
   const given = typeof init.status === 'string' ? [init.status] : (init.status ?? []);
-  const status = given.filter((name) => settable.includes(name));
+  const status = given.filter((name) => settableStatus.includes(name));
   if (status.length > 0) change.status = status;
   return Object.keys(change).length > 0 ? (change as FlowChange) : undefined;
 }

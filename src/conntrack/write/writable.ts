@@ -10,10 +10,23 @@ import {
   u8At,
   u32At,
 } from '../../checks.js';
-import { protocolName, stateAliases, stateNames } from '../../constants.js';
+import {
+  protocolName,
+  type StatusName,
+  stateAliases,
+  stateNames,
+  statusBits,
+} from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
 import { field } from '../columns/schema.js';
-import type { FlowDccp, FlowSctp, FlowTcp, SeqAdj, Synproxy } from '../flow/fields.js';
+import {
+  type FlowDccp,
+  type FlowSctp,
+  type FlowTcp,
+  fieldsFor,
+  type SeqAdj,
+  type Synproxy,
+} from '../flow/fields.js';
 import type { FieldPacker } from './field-packer.js';
 
 /** The inner state of a flow that can be written both at creation and later. */
@@ -44,9 +57,11 @@ export interface FlowWritable {
   synproxy?: Synproxy;
 }
 
-export const writableFields = [
-  ...['timeout', 'state', 'helper', 'helperInfo', 'tcp', 'sctp', 'dccp', 'seqAdj', 'synproxy'],
-];
+export const writableFields: readonly string[] = [...fieldsFor('state'), 'helperInfo'];
+
+/** Status bits that can be set, none of them cleared (IPS_UNCHANGEABLE_MASK, ctnetlink_change_status). */
+export const settableStatus: readonly StatusName[] = ['seen_reply', 'assured', 'fixed_timeout'];
+export const settableBits = settableStatus.reduce((bits, name) => bits | statusBits[name], 0);
 
 const child = (path: string, name: string) => `${path}.${name}`;
 

@@ -1,0 +1,29 @@
+// A dump in one batch.
+import type { Session } from '../../native/session.js';
+import { FlowBatch } from '../batch/flow-batch.js';
+import { readFlows } from '../batch/read-flows.js';
+import { checkFilter } from '../filter/check.js';
+import { readHooks } from '../host/tracking.js';
+import { dumpOptions } from './options.js';
+
+export async function dump(
+  session: Session,
+  filter: unknown,
+  options: unknown,
+): Promise<FlowBatch> {
+  const checked = checkFilter(filter);
+  const { raw, signal } = dumpOptions(checked, options);
+  const { batch, stats, split } = await readFlows(
+    session,
+    'conntrack dump',
+    signal,
+    (binding, handle, cell) => binding.ctDump(handle, cell, raw),
+  );
+  const result = FlowBatch.fromRaw(batch, stats, split);
+  if (result.length === 0 && checked.empty && raw.list === 0) {
+    const { tracking } = await readHooks(session);
+    result.stats.tracking = tracking.state;
+    result.stats.trackingState = tracking;
+  }
+  return result;
+}

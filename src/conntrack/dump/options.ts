@@ -1,0 +1,71 @@
+// Options of dumps: their types and checks.
+import { booleanAt, integerAt, oneOf, optionsAt, signalAt } from '../../checks.js';
+import { badRange } from '../../errors.js';
+import type { RawDumpOptions } from '../../native/binding.js';
+import { packFilter } from '../filter/pack.js';
+import type { CheckedFilter } from '../filter/types.js';
+
+export interface DumpOptions {
+  /**
+   * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19 all dying
+   * ones). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
+   */
+  list?: 'conntrack' | 'dying' | 'unconfirmed' | undefined;
+  /** Set the counters of every dumped flow to zero as they are read; no count is lost between the two. */
+  zeroCounters?: boolean | undefined;
+  /**
+   * Sockets that share the dump, each walking the table on a core of its own (1–16), or `'auto'` to
+   * decide by what the table looks like. Default 1. A flow whose status changes while the table is split
+   * by it can be missed or seen twice (doubles are removed).
+   */
+  parallel?: number | 'auto' | undefined;
+  /** Ends the dump early, also in the middle. */
+  signal?: AbortSignal | undefined;
+}
+
+const dumpFields = new Set(['list', 'zeroCounters', 'parallel', 'signal']);
+const batchesFields = new Set([...dumpFields, 'batchSize']);
+const lists = ['conntrack', 'dying', 'unconfirmed'] as const;
+
+/** Options after their checks, with the filter as native code takes it. */
+interface CheckedDump {
+  raw: RawDumpOptions;
+  signal: AbortSignal | undefined;
+}
+
+/** Checks the options of `dump`. */
+export function dumpOptions(filter: CheckedFilter, options: unknown): CheckedDump {
+  const fields = optionsAt(options, 'options', dumpFields);
+  const { list = 'conntrack', zeroCounters = false, parallel = 1, signal } = fields;
+  const raw: RawDumpOptions = {
+    filter: packFilter(filter),
+    list: lists.indexOf(oneOf(list, 'options.list', lists)),
+    zeroCounters: booleanAt(zeroCounters, 'options.zeroCounters'),
+    parallel: parallel === 'auto' ? 0 : integerAt(parallel, 'options.parallel', 1, 16),
+  };
+  if (list !== 'conntrack' && (raw.zeroCounters || raw.parallel !== 1)) {
+    throw badRange(
+      'options.list',
+      "'conntrack' for a dump that zeroes counters or is parallel",
+      list,
+    );
+  }
+  return { raw, signal: signalAt(signal, 'options.signal') };
+}
+
+/** Checks the options of `dumpBatches`. */
+export function batchesOptions(
+  filter: CheckedFilter,
+  options: unknown,
+): CheckedDump & { size: number } {
+  const { batchSize = 16384, ...rest } = optionsAt(options, 'options', batchesFields);
+  const size = integerAt(batchSize, 'options.batchSize', 1, 2 ** 20);
+  const { raw, signal } = dumpOptions(filter, rest);
+  if (raw.zeroCounters) {
+    throw new TypeError(
+      'options.zeroCounters: is for dump(); a batch at a time cannot be zeroed exactly',
+    );
+  }
+  if (raw.parallel !== 1) throw new TypeError('options.parallel: is for dump()');
+  return { raw, signal, size };
+}

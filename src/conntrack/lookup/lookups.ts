@@ -1,0 +1,82 @@
+// Lookups of flows in one table: one, one on the JS thread, or many.
+import { iterableAt, optionsAt, signalAt } from '../../checks.js';
+import type { Session } from '../../native/session.js';
+import { readFlows } from '../batch/read-flows.js';
+import { LookupArena } from '../columns/lookup-arena.js';
+import { Flow } from '../flow/flow.js';
+import { getMany } from './get-many.js';
+import type { TupleInit } from './tuple.js';
+import { isMeant, TuplePacker } from './tuple-packer.js';
+
+const operation = 'conntrack get';
+
+/** The table that a request is for. Only a Flow, which may be of another one, needs it. */
+export function tableFor(session: Session, target: unknown): string | undefined {
+  return Flow.isFlow(target) ? session.table('conntrack table') : undefined;
+}
+
+export class Lookups {
+  readonly #session: Session;
+  #arena = new LookupArena();
+  #arenaTable = '';
+  readonly #tuple = new TuplePacker(1);
+  readonly #extra = new Uint8Array(8192);
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async get(tuple: TupleInit | Flow): Promise<Flow | undefined> {
+    const [flow] = await this.#lookUp([tuple], () => 'tuple');
+    return flow;
+  }
+
+  getSync(tuple: TupleInit | Flow): Flow | undefined {
+    this.#tuple.reset().add(tuple, 'tuple', tableFor(this.#session, tuple));
+    const table = this.#session.table(operation);
+    let arena = this.#arena;
+    if (arena.next === LookupArena.capacity || table !== this.#arenaTable) {
+      arena = new LookupArena(table);
+      this.#arena = arena;
+      this.#arenaTable = table;
+    }
+    const row = arena.next;
+    const found = this.#session.sync(operation, (binding, handle) =>
+      binding.ctGetSync(
+        handle,
+        this.#tuple.bytes,
+        arena.bytes,
+        LookupArena.capacity,
+        row,
+        this.#extra,
+      ),
+    );
+    if (found < 0) return undefined;
+    if (found > 0) arena.setExtra(row, this.#extra.slice(0, found));
+    arena.next++;
+    const flow = new Flow(arena.store, row);
+    return isMeant(flow, this.#tuple.bytes, 0) ? flow : undefined;
+  }
+
+  async getMany(
+    tuples: Iterable<TupleInit | Flow>,
+    options: unknown,
+  ): Promise<(Flow | undefined)[]> {
+    const list = [...iterableAt(tuples, 'tuples', 'tuples or Flows')];
+    const fields = optionsAt(options, 'options', new Set(['signal']));
+    const signal = signalAt(fields.signal, 'options.signal');
+    return this.#lookUp(list, (index) => `tuples[${index}]`, signal);
+  }
+
+  #lookUp(
+    tuples: readonly (TupleInit | Flow)[],
+    pathOf: (index: number) => string,
+    signal?: AbortSignal,
+  ): Promise<(Flow | undefined)[]> {
+    const lookUp = (packed: Uint8Array) =>
+      readFlows(this.#session, operation, undefined, (binding, handle) =>
+        binding.ctGet(handle, packed, false),
+      );
+    return getMany(lookUp, tuples, pathOf, (tuple) => tableFor(this.#session, tuple), signal);
+  }
+}

@@ -1,0 +1,113 @@
+// Writing single flows, and making many, in one table. All that a caller gives is taken before the kernel is asked:
+// the caller may change it meanwhile.
+import type { RawOutcome } from '../../native/binding.js';
+import type { Session } from '../../native/session.js';
+import type { Flow } from '../flow/flow.js';
+import { tableFor } from '../lookup/lookups.js';
+import type { TupleInit } from '../lookup/tuple.js';
+import { TuplePacker } from '../lookup/tuple-packer.js';
+import { type FlowChange, packChange } from './change.js';
+import { type CreateResult, createMany, createManyOptions, outcomeError } from './create-many.js';
+import { FieldPacker } from './field-packer.js';
+import { type FlowInit, takeInit } from './init.js';
+import { NatHint } from './nat-hint.js';
+import { packFlowInit } from './pack-init.js';
+import { changeOf, tupleOf } from './upsert.js';
+
+const enoent = 2;
+const eexist = 17;
+
+export class Writer {
+  readonly #session: Session;
+  readonly #natHint: NatHint;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.#natHint = new NatHint(session);
+  }
+
+  async create(flow: FlowInit | Flow): Promise<void> {
+    const packer = new FieldPacker();
+    const translated = packFlowInit(packer, takeInit(flow, 'flow'), 'flow');
+    const checkOpen = this.#session.guard('conntrack create');
+    const outcome = await this.#create(packer.take());
+    if (outcome.codes[0] !== 0) throw outcomeError('conntrack create', outcome, 0);
+    await this.#natHint.warn(translated, checkOpen);
+  }
+
+  async upsert(flow: FlowInit | Flow): Promise<void> {
+    const packer = new FieldPacker();
+    const taken = takeInit(flow, 'flow');
+    const init = taken as unknown as FlowInit;
+    const translated = packFlowInit(packer, taken, 'flow');
+    const create = packer.take();
+    const tuple = new TuplePacker(1);
+    tuple.add(tupleOf(init), 'flow');
+    const change = changeOf(init);
+    if (change !== undefined) packChange(packer, change, tuple.protocol, 'flow');
+    const fields = packer.take();
+    const checkOpen = this.#session.guard('conntrack upsert');
+    for (let attempt = 0; ; attempt++) {
+      checkOpen();
+      const outcome = await this.#create(create);
+      if (outcome.codes[0] === 0) return this.#natHint.warn(translated, checkOpen);
+      // It can vanish between the two requests; it cannot do so for ever.
+      if (outcome.codes[0] !== eexist || attempt === 3) {
+        throw outcomeError('conntrack upsert', outcome, 0);
+      }
+      checkOpen();
+      if (change === undefined || (await this.#update(tuple.bytes, fields, 'conntrack upsert'))) {
+        return;
+      }
+    }
+  }
+
+  async createMany(flows: Iterable<FlowInit | Flow>, options: unknown): Promise<CreateResult> {
+    const checked = createManyOptions(options);
+    let checkOpen: (() => void) | undefined;
+    try {
+      // From the call on: a handle that is closed before the first chunk is sent must not open again.
+      checkOpen = this.#session.guard('conntrack create');
+    } catch {
+      // What is wrong with the flows comes before what is wrong with the handle.
+    }
+    const write = async (packed: Uint8Array) => {
+      checkOpen ??= this.#session.guard('conntrack create');
+      checkOpen();
+      return this.#create(packed);
+    };
+    return createMany(write, flows, checked, (families) => this.#natHint.of(families, checkOpen!));
+  }
+
+  async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
+    const tuple = new TuplePacker(1);
+    tuple.add(target, 'target', tableFor(this.#session, target));
+    const packer = new FieldPacker();
+    packChange(packer, change, tuple.protocol);
+    return this.#update(tuple.bytes, packer.take(), 'conntrack update');
+  }
+
+  async delete(target: Flow | TupleInit): Promise<boolean> {
+    const packer = new TuplePacker(1);
+    packer.add(target, 'target', tableFor(this.#session, target));
+    const outcome = await this.#session.run('conntrack delete', undefined, (binding, handle) =>
+      binding.ctDelete(handle, packer.bytes),
+    );
+    const code = outcome.codes[0];
+    if (code === enoent) return false;
+    if (code !== 0) throw outcomeError('conntrack delete', outcome, 0);
+    return true;
+  }
+
+  #create(packed: Uint8Array): Promise<RawOutcome> {
+    return this.#session.run('conntrack create', undefined, (binding, handle) =>
+      binding.ctWrite(handle, 0, packed),
+    );
+  }
+
+  #update(tuple: Uint8Array, fields: Uint8Array, operation: string): Promise<boolean> {
+    return this.#session.run(operation, undefined, (binding, handle) =>
+      binding.ctUpdate(handle, tuple, fields),
+    );
+  }
+}
