@@ -1,5 +1,5 @@
-// Holds the imports of src/, native/, bench/, examples/ against the layers of the project and fails
-// on the first arrow that points the wrong way.
+// Holds the imports of src/, native/, bench/, examples/ against the layers of the project, and those inside a folder
+// with rooms against their order. Fails where an arrow points the wrong way.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,25 @@ const layers = [
 ];
 const layerOf = (path) => layers.find((layer) => path.startsWith(layer.prefix));
 
+// The rooms of a folder, in order: a file imports from its own room and from those before it, and imports no
+// file in a circle. What lies in the folder itself comes after all rooms.
+const rooms = {
+  'src/conntrack/': [
+    'host', // what the system says of itself: support, settings, counters, hooks, namespaces
+    'columns', // the memory of a batch: layout, no meaning
+    'flow', // one flow as it was read; the list of its fields
+    'filter', // a FlowFilter: its checks, its packed form, its meaning on columns
+    'aggregate', // groupBy, sum and top on columns
+    'batch', // FlowBatch
+    'lookup', // what names a flow, and asking for it
+    'dump', // reading the table
+    'write', // creating, changing, deleting
+    'events', // following the table
+    'expectations', // flows that helpers expect
+  ],
+};
+const foldersWithRooms = Object.keys(rooms);
+
 function files(folder, endings) {
   const found = [];
   let entries;
@@ -46,12 +65,55 @@ function files(folder, endings) {
   return found;
 }
 
+/** Where a file is in a folder with rooms: the number of its room, after all rooms for the folder itself. */
+function placeOf(file, folder) {
+  if (!file.startsWith(folder)) return undefined;
+  const [room, ...inside] = file.slice(folder.length).split('/');
+  return inside.length === 0 ? rooms[folder].length : rooms[folder].indexOf(room);
+}
+
 const problems = [];
+/** What the files of folders with rooms import. */
+const imports = new Map();
+
+function checkRooms(file, targets) {
+  for (const folder of foldersWithRooms) {
+    const place = placeOf(file, folder);
+    if (place === undefined) continue;
+    if (place < 0) problems.push(`${file} is in no room: name it in scripts/check-layers.mjs`);
+    imports.set(file, targets);
+    for (const target of targets) {
+      if (placeOf(target, folder) > place) {
+        problems.push(`${file} may not import ${target}: that room comes later`);
+      }
+    }
+  }
+}
+
+/** Every circle of imports, once. */
+function checkCircles() {
+  const done = new Set();
+  const walk = (file, path) => {
+    if (path.includes(file)) {
+      const circle = [...path.slice(path.indexOf(file)), file];
+      problems.push(`these import each other in a circle: ${circle.join(' -> ')}`);
+    } else if (!done.has(file)) {
+      for (const target of imports.get(file) ?? []) walk(target, [...path, file]);
+      done.add(file);
+    }
+  };
+  for (const file of imports.keys()) walk(file, []);
+}
+
 for (const file of ['src', 'bench', 'examples'].flatMap((folder) => files(folder, ['.ts']))) {
   const layer = layerOf(file);
   const text = readFileSync(join(root, file), 'utf8');
-  for (const match of text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {
-    const target = relative(root, resolve(root, dirname(file), match[1])).replace(/\.js$/, '.ts');
+  const found = text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g);
+  const targets = Array.from(found, ([, path]) =>
+    relative(root, resolve(root, dirname(file), path)).replace(/\.js$/, '.ts'),
+  );
+  checkRooms(file, targets);
+  for (const target of targets) {
     const other = layerOf(target);
     if (other === undefined || (other !== layer && !layer.may.includes(other.name))) {
       problems.push(
@@ -62,6 +124,7 @@ for (const file of ['src', 'bench', 'examples'].flatMap((folder) => files(folder
   if (!/^\s*(\/\/|\/\*|#!)/.test(text))
     problems.push(`${file} does not say in its first lines what it is`);
 }
+checkCircles();
 for (const file of files('native', ['.h', '.cc'])) {
   const text = readFileSync(join(root, file), 'utf8');
   const includes = [...text.matchAll(/^\s*#\s*include\s+[<"]([^>"]+)[>"]/gm)].map(
