@@ -67,12 +67,11 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens the table of a namespace. A `netns` that is `undefined` is refused: what was to name a namespace
-   * must not open the table of this process's.
+   * Opens the table of a namespace. A `netns` that is `undefined` is refused: a setting that is missing must not
+   * open the table of this process's own namespace.
    * @throws {NetlinkError} ENOENT where there is no such namespace, EPERM where it may not be entered
    */
   static open(options: OpenOptions = {}): Conntrack {
-    // A namespace that is undefined is a setting that is missing: the table of the host is not meant.
     const { netns, receiveBuffer } = optionsAt(options, 'options', openFields, ['netns']);
     const session = new Session({
       netns: netns === undefined ? null : netnsPath(netns),
@@ -87,8 +86,8 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads the table. One pass over the kernel's hash table, decoded on a thread of its own. A flow that
-   * lives through the whole dump is in it; flows made or ended meanwhile may or may not be.
+   * Reads the table: one pass over the kernel's hash table, decoded on a thread of its own. A flow that lives
+   * through the whole dump is in it. A flow that is made or ends meanwhile may be in it or not.
    */
   dump(filter?: FlowFilter, options: DumpOptions = {}): Promise<FlowBatch> {
     return dump(this.#session, filter, options);
@@ -96,7 +95,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /**
    * Reads the table in batches of at most `batchSize` flows (1 to 1048576, default 16384). At most three
-   * batches exist at a time, whatever the size of the table; while the caller is busy the kernel waits.
+   * batches exist at a time, whatever the size of the table. While the caller is busy, the kernel waits.
    */
   dumpBatches(
     filter?: FlowFilter,
@@ -110,15 +109,15 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return this.#lookups.get(tuple);
   }
 
-  /** `get` on the JS thread: one send and one receive, which the kernel answers at once. */
+  /** `get` on the JS thread: one send and one receive. The kernel answers at once. */
   getSync(tuple: TupleInit | Flow): Flow | undefined {
     return this.#lookups.getSync(tuple);
   }
 
   /**
-   * Many lookups, pipelined. The result has the order of the tuples. They are checked as they are taken,
-   * 4096 at a time, while the kernel answers those before. An abort rejects with the signal's reason when the
-   * kernel has answered for those under way; nothing in the table changes in any case.
+   * Many lookups, pipelined. The result has the order of the tuples. 4096 of them at a time are checked and packed
+   * while the kernel answers the ones before. An abort rejects with the signal's reason when the kernel has
+   * answered for those under way. Nothing in the table changes in any case.
    */
   getMany(
     tuples: Iterable<TupleInit | Flow>,
@@ -128,15 +127,15 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * What the kernel does to packets in this namespace: whether it tracks them, and whether it can translate
-   * their addresses, for each family; `support()` tells the same of this process's namespace. Without
-   * CAP_NET_ADMIN the answers are `'unknown'`.
+   * What the kernel does to packets in this namespace, for each family: whether it tracks them, and whether it can
+   * translate their addresses. `support()` tells the same about this process's namespace. Without CAP_NET_ADMIN
+   * the answers are `'unknown'`.
    */
   hooks(): Promise<NetfilterHooks> {
     return readHooks(this.#session);
   }
 
-  /** Entries in the table, expired ones that were not collected yet included. Needs no privilege. */
+  /** The number of entries, with expired ones that the kernel has not collected yet. Needs no privilege. */
   async count(): Promise<number> {
     const { entries } = await readCounts(this.#session);
     return entries;
@@ -148,10 +147,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Creates a flow. EEXIST when one of its tuples is taken; ENOSPC where it is to have labels and no rule makes
-   * room for them, EOPNOTSUPP where the kernel would drop another part of it in silence: the flow is not made
-   * then. A flow with `nat` where no NAT is registered is made, and told of by a warning of the process, once
-   * per handle (`CONNTRACK_NAT_NOT_REGISTERED`). Needs libnetfilter_conntrack.
+   * Creates a flow. Rejects with EEXIST when one of its tuples is taken, with ENOSPC when it has labels and no rule
+   * makes room for them, and with EOPNOTSUPP when the kernel would drop another part of it in silence. In all
+   * these cases the flow is not made. A flow with `nat` is made even where no NAT is registered; a warning of the
+   * process says so, once per handle (`CONNTRACK_NAT_NOT_REGISTERED`). Needs libnetfilter_conntrack.
    */
   create(flow: FlowInit | Flow): Promise<void> {
     return this.#writer.create(flow);
@@ -163,12 +162,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Creates many flows, pipelined. Flows that cannot be made (refused by the kernel, or no flow at all) do not
-   * stop the others: `failed` has them by their place. Those that have a master come after the others, so the
-   * order does not matter. The input is checked as it is taken, 4096 flows at a time. A flow without a
-   * `timeout` (the kernel sends none of one that is offloaded) gets the kernel's default for its protocol and
-   * state: five days for an established TCP connection, 30 or 120 seconds for UDP. Rejects where no flow can
-   * be made at all (EPERM), and with what `flows` itself throws, when the kernel has answered for what was sent.
+   * Creates many flows, pipelined. A flow that cannot be made (the kernel refuses it, or it is no flow at all) does
+   * not stop the others: `failed` names it by its place. Flows that have a master are made after the others, so
+   * the order does not matter. The input is checked as it is taken, 4096 flows at a time. A flow without a
+   * `timeout` (the kernel sends none for an offloaded flow) gets the kernel's default for its protocol and state:
+   * five days for an established TCP connection, 30 or 120 seconds for UDP. Rejects when no flow can be made at
+   * all (EPERM), and with what `flows` itself throws. By then the kernel has answered for what was sent.
    */
   createMany(
     flows: Iterable<FlowInit | Flow>,
@@ -178,20 +177,20 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Changes a flow; false when there is none. A `Flow` of this table is the flow meant as far as `id` and
-   * `start` tell (see {@link TupleInit}): it is read right before it is changed, in the same turn. Needs
-   * libnetfilter_conntrack. What the kernel would drop in silence (sequence adjustment of a flow made without
-   * room for it, data for a helper that takes none) rejects with EOPNOTSUPP; the rest is changed by then.
+   * Changes a flow; false when there is none. A `Flow` of this table means the flow with its `id` and `start` (see
+   * {@link TupleInit}): native code reads them right before it changes the flow. Rejects with EOPNOTSUPP for what
+   * the kernel would drop in silence (sequence adjustment of a flow that has no room for it, data for a helper
+   * that takes none); the rest is changed by then. Needs libnetfilter_conntrack.
    */
   update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
     return this.#writer.update(target, change);
   }
 
   /**
-   * Changes every flow that the filter matches, or `'all'`; the number of those changed. Each flow is read
-   * again some tens of microseconds before it is changed, and left alone if it does not match any more. A
-   * change of protocol state needs a filter on that one protocol. The first refusal of the kernel rejects,
-   * after all were tried.
+   * Changes every flow that the filter matches, or `'all'`, and gives their number. Each flow is read again some
+   * tens of microseconds before it is changed, and left alone if it does not match any more. A change of the
+   * protocol's state needs a filter on that one protocol. All flows are tried before the first refusal of the
+   * kernel rejects.
    */
   updateWhere(
     filter: FlowFilter | 'all',
@@ -202,11 +201,11 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Deletes exactly this flow; false when there is none. A `Flow` of this table is the flow meant as far as
-   * `id` and `start` tell (see {@link TupleInit}); of another table, it names the flow with its tuple and zone
-   * here. What is left: without `nf_conntrack_timestamp` nothing in the kernel tells a flow from a later one
-   * that has taken its tuple and its memory; with it, one that takes them in the microseconds between the
-   * reading of `start` and the deletion is deleted in its place.
+   * Deletes exactly this flow; false when there is none. A `Flow` of this table means the flow with its `id` and
+   * `start` (see {@link TupleInit}). A `Flow` of another table names the flow that has its tuple and zone here.
+   * One doubt is left. Without `nf_conntrack_timestamp` nothing in the kernel tells a flow from a later one that
+   * has taken its tuple and its memory. With it, a flow that takes them in the microseconds between the reading
+   * of `start` and the deletion is deleted in its place.
    */
   delete(target: Flow | TupleInit): Promise<boolean> {
     return this.#writer.delete(target);
@@ -214,11 +213,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /**
    * Deletes every flow that the filter matches, each by tuple, zone and id. A flow is read again some tens of
-   * microseconds before it is deleted, and left alone if it does not match any more; what is left is a flow
-   * that stops matching, or is replaced by one with the same id, within these. The number of those deleted;
-   * with `returning` the flows themselves, in their last state: where the kernel reports the deletion (flows
-   * made while `events` was 1, or while something listened), counters are final; else they were read
-   * directly before.
+   * microseconds before it is deleted, and left alone if it does not match any more. In these microseconds it can
+   * still stop matching, or give way to a flow with the same id. The result is the number of deleted flows; with
+   * `returning` it is the flows themselves in their last state. Their counters are final where the kernel reports
+   * the deletion (flows made while `events` was 1, or while something listened), else as read directly before.
    */
   deleteWhere(
     filter: FlowFilter,
@@ -231,9 +229,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Empties the table in one message; with a filter, deletes what matches and nothing else: in one message
-   * where this kernel can be trusted to, else as `deleteWhere` does, and only then a signal can end it in the
-   * middle and `progress` tells a number. A filter that is `undefined` is refused.
+   * Empties the table in one message. With a filter it deletes what matches and nothing else: in one message where
+   * this kernel does that right, else as `deleteWhere` does. Only the latter can end early by a signal and tell a
+   * number to `progress`. A filter that is `undefined` is refused.
    */
   flush(): Promise<void>;
   flush(filter: FlowFilter, options?: BulkOptions): Promise<void>;
@@ -243,8 +241,8 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /**
    * Follows the table: flows as they are made, changed and destroyed, on a socket and a thread of its own.
-   * Every event after the return is caught or counted as lost. What the kernel does not report is said in
-   * the stream's `stats`. Throws a NetlinkError: EPERM without CAP_NET_ADMIN.
+   * Every event after the return is caught or counted as lost. The stream's `stats` say what the kernel does not
+   * report. Throws a NetlinkError: EPERM without CAP_NET_ADMIN.
    */
   events(options: EventOptions = {}): EventStream {
     return EventStream.open(this.#session, options);
@@ -262,7 +260,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Changes settings and returns all of them as they are then. `max`, `buckets` and `expectMax` can be
+   * Changes settings, and gives all of them as they are then. `max`, `buckets` and `expectMax` can be
    * changed in the initial namespace only. Everything is checked before anything is written.
    */
   async configure(change: DeepPartial<ConntrackSettings>): Promise<ConntrackSettings> {
@@ -271,7 +269,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return readSettings(files);
   }
 
-  /** Ends what is under way (with a ClosedError) and gives the sockets back. May be called again. */
+  /** Ends what is under way (with a ClosedError) and closes the sockets. May be called again. */
   close(): Promise<void> {
     return this.#session.close();
   }

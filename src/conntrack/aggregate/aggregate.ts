@@ -1,5 +1,4 @@
-// groupBy and top, computed on columns: no object per row. Knows columns, not sockets.
-
+// groupBy, sum and top: computed on columns, without an object per row. Knows columns, not sockets.
 import { entriesAt, fieldsAt, oneOf, oneOrMoreAt } from '../../checks.js';
 import { badRange, badType } from '../../errors.js';
 import type { ColumnStore } from '../columns/column-store.js';
@@ -12,7 +11,7 @@ import { type Measure, measures, type Numbers, numbersOf, total } from './number
 
 export type Aggregate = 'count' | { sum: Measure } | { min: Measure } | { max: Measure };
 
-/** A group: its keys, then the aggregates by the names that the caller gave them. */
+/** A group: its keys, and its aggregates under the names that the caller gave them. */
 export type Group<K extends GroupKey, A extends Record<string, Aggregate>> = {
   [P in K]: string | number | undefined;
 } & {
@@ -67,7 +66,7 @@ function aggregated(grouped: Grouped, wanted: Checked): (number | bigint | undef
   }
 }
 
-/** Sets a property of a group, whatever it is called: `__proto__` is a name like others. */
+/** Sets a property of a group. `__proto__` is a name like any other. */
 function put(group: Record<string, unknown>, name: string, value: unknown): void {
   if (name !== '__proto__') group[name] = value;
   else Object.defineProperty(group, name, { value, ...writableField });
@@ -109,7 +108,7 @@ export function sumRows(store: ColumnStore, measure: Measure): number | bigint {
   return total(numbersOf(store, oneOf(measure, 'measure', measures)));
 }
 
-/** The rows with the largest values, largest first; rows of equal value in their order. */
+/** The rows with the largest values, the largest first. Rows of equal value stay in their order. */
 export function topRows(store: ColumnStore, count: number, measure: Measure): Uint32Array {
   return largest(numbersOf(store, oneOf(measure, 'by', measures)), count);
 }

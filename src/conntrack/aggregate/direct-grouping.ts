@@ -1,11 +1,11 @@
-// Groups by one key of at most 16 bits: its values are the places of a table, in which counts and a sum are
-// added up while the groups are found, in one pass over the rows. Tight loops, functions of the module, as in
-// grouping.ts, that get typed arrays and numbers only. Knows numbers, nothing of flows.
+// Groups by one key of at most 16 bits. Its values are places in a table: one pass over the rows finds the groups, and
+// adds up their counts and one sum there. Tight loops in functions of the module, as in grouping.ts; they get only
+// typed arrays and numbers. Knows numbers, nothing of flows.
 import { exactTotals, sums } from './group-numbers.js';
 import type { Grouped } from './grouping.js';
 import { type Numbers, word } from './numbers.js';
 
-/** Where the key of a row is. Rows without all of the bits have no value: they are one group. */
+/** Where the key of a row is. A row that lacks one of the bits has no value; such rows are one group. */
 export interface DirectKey {
   column: Uint16Array;
   presence: Uint32Array;
@@ -25,7 +25,7 @@ export class DirectGrouping implements Grouped {
   readonly #totals: Float64Array | undefined;
   #groupOf: Uint32Array | undefined;
 
-  /** `numbers` are what is to be added up as well, if anything. */
+  /** `numbers`, if given, are added up in the same pass. */
   constructor(key: DirectKey, numbers?: Numbers) {
     this.#key = key;
     const { firstRows } = this;
@@ -46,7 +46,7 @@ export class DirectGrouping implements Grouped {
     return this.firstRows.map((row) => this.#counts[place(this.#key, row)]!);
   }
 
-  /** The sum of each group: at no cost if it is what the constructor was given. */
+  /** The sum of each group. That of the constructor's numbers is there already. */
   sums(numbers: Numbers): (number | bigint)[] {
     const totals = numbers === this.#numbers ? this.#totals : undefined;
     if (totals === undefined) return sums(numbers, this);

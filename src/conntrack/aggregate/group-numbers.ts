@@ -1,4 +1,4 @@
-// Sums and extremes of groups, exact to 64 bits. Tight loops, functions of the module, as in grouping.ts.
+// Sums and extremes of groups, exact to 64 bits. Tight loops in functions of the module, as in grouping.ts.
 // Knows numbers, nothing of flows.
 import type { Grouped } from './grouping.js';
 import {
@@ -14,12 +14,12 @@ import {
 } from './numbers.js';
 
 /**
- * Sums of 64-bit values as doubles are exact when they stay below this: what is added is never negative, so
- * no value and no sum on the way was larger.
+ * A sum of 64-bit values in a double is exact when it stays below this. No value is negative, so no value and no
+ * sum on the way was larger.
  */
 const exactBelow = 2 ** 53;
 
-/** Sums that were added up as doubles, or nothing where these are not exact. */
+/** Sums that were added up as doubles; undefined where they are not exact. */
 export function exactTotals(totals: Float64Array): Float64Array | undefined {
   for (let i = 0; i < totals.length; i++) if (totals[i]! >= exactBelow) return undefined;
   return totals;
@@ -88,8 +88,8 @@ function addPairs(
 }
 
 /**
- * The largest (`sign` 1) or least (-1) value of each group, `undefined` where no flow of it has one: what
- * the kernel did not send is 0 in its column, and would be the least.
+ * The largest (`sign` 1) or least (-1) value of each group, `undefined` where no flow of it has a value. (A value
+ * that the kernel did not send is 0 in its column, and would be the least.)
  */
 export function extremes(
   numbers: Numbers,

@@ -1,14 +1,14 @@
-// Numbers the groups of rows: tight loops over typed arrays, block by block, so that what is made on the way
-// stays small. The loops are functions of the module and not closures: the machine code of a closure goes
-// when it is collected, and would be made anew for every call. Knows numbers, nothing of flows.
+// Numbers the groups of rows: tight loops over typed arrays, block by block, so that they need little memory. The
+// loops are functions of the module and not closures: the machine code of a closure goes when the closure is
+// collected, and every call would need it again. Knows numbers, nothing of flows.
 
-/** Rows whose codes are made at a time: they stay in the cache. */
+/** Rows whose codes are made together: they stay in the cache. */
 const block = 16384;
 
 /** Writes a code for each row of [from, to) into `out`. */
 export type Codes = (from: number, to: number, out: Uint32Array) => void;
 
-/** Numbers texts in the order in which they are met. */
+/** Numbers texts in the order in which they come. */
 export function interner(): (text: string) => number {
   const codes = new Map<string, number>();
   return (text) => {
@@ -21,24 +21,24 @@ export function interner(): (text: string) => number {
   };
 }
 
-/** Rows in groups, which are numbered in the order in which they are met. */
+/** Rows in groups. The groups are numbered in the order in which their first rows come. */
 export interface Grouped {
   /** The group of each row. */
   readonly groupOf: Uint32Array;
-  /** The first row of each group: it stands for the keys. */
+  /** The first row of each group: the keys of the group are read from it. */
   readonly firstRows: number[];
   /** Rows of each group. */
   counts(): number[];
 }
 
-/** Cells of a table that is looked up by group and code directly: 4 MiB. */
+/** Cells of the largest table whose places are group and code: 4 MiB. */
 const directCells = 1 << 20;
 
-/** Numbers groups densely by a code per row; the first row of each group stands for its keys. */
+/** Numbers groups without gaps, by codes of the rows. */
 export class Grouping implements Grouped {
   /** The group of each row. */
   readonly groupOf: Uint32Array;
-  /** The first row of each group, in order of appearance. */
+  /** The first row of each group, in the order of the groups. */
   firstRows: number[] = [];
 
   constructor(rows: number) {
@@ -51,7 +51,7 @@ export class Grouping implements Grouped {
     return Array.from(countGroups(this.groupOf, this.firstRows.length));
   }
 
-  /** Splits every group by one more code per row, which is less than `span`. */
+  /** Splits every group by one more code of each row. The codes are less than `span`. */
   refine(codes: Codes, span = 2 ** 32): void {
     if (span * this.firstRows.length <= directCells) this.#refineDirect(codes, span);
     else this.#refineHashed(codes);
@@ -60,7 +60,7 @@ export class Grouping implements Grouped {
   #refineDirect(codes: Codes, span: number): void {
     const rows = this.groupOf.length;
     const buffer = new Uint32Array(Math.min(block, rows));
-    // Group numbers from 1; 0 is a cell that no row has met.
+    // Numbers of groups, from 1. No row has used a cell that is 0.
     const cells = new Uint32Array(span * this.firstRows.length);
     const first: number[] = [];
     for (let from = 0; from < rows; from += block) {
@@ -111,7 +111,7 @@ function placeDirect(
   }
 }
 
-/** Open addressing on (group, code); a slot holds the number of a new group, from 1. */
+/** A hash table with open addressing on (group, code). A slot holds the number of a new group, from 1. */
 class GroupTable {
   /** See FieldPacker.kept. */
   static readonly kept = new GroupTable(0);
@@ -119,7 +119,7 @@ class GroupTable {
   readonly firstRows: number[] = [];
   #slots: Uint32Array;
   #mask: number;
-  // By new group: what it is made of.
+  // The group and the code that each new group is made of.
   #groups = new Uint32Array(1024);
   #codes = new Uint32Array(1024);
 

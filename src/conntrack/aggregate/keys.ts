@@ -1,4 +1,4 @@
-// What rows can be grouped by: the code of a row in a grouping, and its key as groups show it. Knows columns.
+// What rows can be grouped by: the code of a row for the grouping, and its key as the groups show it. Knows columns.
 import { AF_INET6, protocolName, stateNames } from '../../constants.js';
 import {
   type addressColumns,
@@ -74,7 +74,7 @@ function refineByAddress(
     grouping.refine(plainCodes(column));
     return;
   }
-  // The column of an IPv6 row is an index: the same address may have several.
+  // The column of an IPv6 row holds an index, and the same address may have several.
   const text = interner();
   grouping.refine((from, to, out) => {
     for (let row = from; row < to; row++) {
@@ -84,7 +84,7 @@ function refineByAddress(
   });
 }
 
-/** Flows without ports make one group: their column holds ICMP values. */
+/** Flows without ports are one group: their column holds ICMP values. */
 function refineByPort(grouping: Grouping, store: ColumnStore, key: PortKey): void {
   const presence = store.column('presence');
   const bit = presenceOf[key]!;
@@ -107,7 +107,7 @@ function portCodes(
   }
 }
 
-/** Protocols share names of states: ESTABLISHED is one group. */
+/** Protocols share names of states: ESTABLISHED is one group, of whatever protocol. */
 function refineByState(grouping: Grouping, store: ColumnStore): void {
   const presence = store.column('presence');
   const protocol = store.column('protocol');
@@ -140,7 +140,7 @@ function helperAt(store: ColumnStore, row: number): string | undefined {
 
 type KeyText = (row: number) => string | number | undefined;
 
-/** What reads a key of a row as it appears in the groups. */
+/** Reads a key of a row as the groups show it. */
 export function keyReader(store: ColumnStore, key: GroupKey): KeyText {
   const side = sideOf[key];
   if (side !== undefined) return (row) => store.addressText(side, row);
@@ -166,12 +166,12 @@ export function keyReader(store: ColumnStore, key: GroupKey): KeyText {
   }
 }
 
-/** The place of a key that has 16 bits at most. */
+/** Where a key is that has at most 16 bits; undefined for any other. */
 export function directKey(store: ColumnStore, key: GroupKey): DirectKey | undefined {
   if (!isPort(key) && key !== 'zone' && key !== 'family' && key !== 'protocol') return undefined;
   const column = store.column(key);
   return {
-    // One kind of array: the loops are compiled for one.
+    // Always the same kind of array: the loops are compiled for one kind.
     column: column instanceof Uint16Array ? column : new Uint16Array(column),
     presence: store.column('presence'),
     bits: presenceOf[key] ?? 0,

@@ -1,4 +1,4 @@
-// The rows with the largest values of a numeric column. Tight loops, functions of the module, as in grouping.ts.
+// The rows with the largest values of a numeric column. Tight loops in functions of the module, as in grouping.ts.
 // Knows numbers, nothing of flows.
 import { block, compare, doubles, type Numbers } from './numbers.js';
 
@@ -6,12 +6,12 @@ const none: Numbers = {
   ...{ rows: 0, wide: false, parts: [], presence: new Uint32Array(0), bits: 0 },
 };
 
-/** The best rows so far: a heap with the worst of them on top. */
+/** The best rows so far: a heap whose top is the worst of them. */
 class Best {
   /** See FieldPacker.kept. */
   static readonly kept = new Best(none, 0);
   readonly rows: number[] = [];
-  /** Values below it, as doubles, are not among the best. */
+  /** A value below it, as a double, is not among the best. */
   threshold = -Infinity;
   readonly #numbers: Numbers;
   readonly #count: number;
@@ -22,7 +22,7 @@ class Best {
     this.#count = count;
   }
 
-  /** Rows come in ascending order: of equal values the earlier stays. */
+  /** Rows come in ascending order. Of two equal values the earlier stays. */
   offer(row: number): void {
     const { rows } = this;
     if (rows.length < this.#count) {
@@ -61,7 +61,7 @@ function offerAll(values: Float64Array, from: number, to: number, best: Best): v
   for (let row = from; row < to; row++) if (values[row - from]! >= best.threshold) best.offer(row);
 }
 
-/** The rows with the largest values, largest first; rows of equal value in their order. */
+/** The rows with the largest values, the largest first. Rows of equal value stay in their order. */
 export function largest(numbers: Numbers, count: number): Uint32Array {
   const best = new Best(numbers, count);
   const values = new Float64Array(Math.min(block, numbers.rows));

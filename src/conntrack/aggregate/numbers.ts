@@ -1,5 +1,5 @@
-// Numeric columns: their values and their sum, exact to 64 bits. Tight loops over the words of the
-// columns, no bigint for a row; functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
+// Numeric columns: their values and their sum, exact to 64 bits. Tight loops over the words of the columns, without a
+// bigint per row, in functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
 import type { ColumnName, ColumnStore } from '../columns/column-store.js';
 import { presenceOf } from '../columns/presence.js';
 import { columnLayout } from '../columns/schema.js';
@@ -20,13 +20,13 @@ export const measures = [
 ] as const;
 export type Measure = (typeof measures)[number];
 
-/** What is added up to the value of a row: one column or two, of one or two words per row. */
+/** The columns whose sum is the value of a row: one or two, of one or two words per row. */
 export interface Numbers {
   rows: number;
-  /** Low words come first (native code writes them on a machine of this byte order). */
+  /** Whether there are two words per row. The low word comes first: native code wrote it on this machine. */
   wide: boolean;
   parts: Uint32Array[];
-  /** Presence bits of the rows, and those of which one tells that a row has the value; 0: all have. */
+  /** The presence of the rows. A row with one of `bits` has the value; where `bits` is 0, all rows have it. */
   presence: Uint32Array;
   bits: number;
 }
@@ -51,10 +51,10 @@ export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
 }
 
 export const word = 2 ** 32;
-/** Rows whose low words add up to less than 2^53, whatever they are. */
+/** So many rows: any low words of theirs add up to less than 2^53. */
 export const exactRows = 2 ** 20;
 
-/** Moves what is above 32 bits from the low sums to the high ones. */
+/** Moves what the low sums have above 32 bits to the high sums. */
 export function carry(low: Float64Array, high: Float64Array): void {
   for (let i = 0; i < low.length; i++) {
     const over = Math.floor(low[i]! / word);
@@ -90,7 +90,7 @@ function sumWords(words: Uint32Array, from: number, to: number): number {
 }
 
 function sumPairs(words: Uint32Array, from: number, to: number): [low: number, high: number] {
-  // Two of each: an addition need not wait for the one before.
+  // Two of each, so that no addition waits for the one before it.
   let low = 0;
   let high = 0;
   let otherLow = 0;
@@ -109,12 +109,12 @@ function sumPairs(words: Uint32Array, from: number, to: number): [low: number, h
   return [low + otherLow, high + otherHigh];
 }
 
-/** Rows whose values are made at a time: they stay in the cache. */
+/** Rows whose values are made together: they stay in the cache. */
 export const block = 16384;
 
 /**
- * The values of the rows of [from, to) as doubles. What does not fit is rounded, which keeps the order: the
- * smaller double is the smaller value, equal ones are compared exactly.
+ * The values of the rows of [from, to) as doubles. A value that does not fit is rounded. This keeps the order: the
+ * smaller double is the smaller value, and equal doubles are compared exactly.
  */
 export function doubles(
   { wide, parts }: Numbers,
@@ -139,7 +139,7 @@ function addDoublePairs(words: Uint32Array, from: number, to: number, out: Float
   }
 }
 
-/** The value of a row, exact. */
+/** The exact value of a row. */
 export function valueAt({ wide, parts }: Numbers, row: number): number | bigint {
   if (!wide) return parts[0]![row]!;
   return parts.reduce(
@@ -148,7 +148,7 @@ export function valueAt({ wide, parts }: Numbers, row: number): number | bigint 
   );
 }
 
-/** Compares the values of two rows: less than, equal to or greater than 0. */
+/** Compares the values of two rows, as a function for `sort` does. */
 export function compare(numbers: Numbers, a: number, b: number): number {
   const left = valueAt(numbers, a);
   const right = valueAt(numbers, b);

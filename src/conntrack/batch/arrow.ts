@@ -1,5 +1,5 @@
-// A batch as an Apache Arrow table. `apache-arrow` is an optional peer, loaded when asked for. Numeric
-// columns share the batch's memory; text columns (addresses, names) are dictionaries made here.
+// A batch as an Apache Arrow table. `apache-arrow` is an optional peer, and is loaded when it is needed. Numeric
+// columns share the memory of the batch. Text columns (addresses, names) are dictionaries that are made here.
 import { createRequire } from 'node:module';
 import { protocolName } from '../../constants.js';
 import { unsupported } from '../../errors.js';
@@ -7,7 +7,7 @@ import { type ColumnName, type ColumnStore, sideOf } from '../columns/column-sto
 import { presenceOf } from '../columns/presence.js';
 import { columnLayout } from '../columns/schema.js';
 
-/** As much of apache-arrow's `Table` as needs no import of it; cast to that type to use the rest. */
+/** The part of apache-arrow's `Table` that needs no import of it. Cast to that type to use the rest. */
 export interface ArrowTable {
   readonly numRows: number;
   readonly numCols: number;

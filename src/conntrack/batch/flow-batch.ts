@@ -1,5 +1,4 @@
-// FlowBatch: flows as columns, with views of rows. What a dump gives.
-
+// FlowBatch: flows in columns, with a Flow for each row. A dump gives it.
 import { integerAt } from '../../checks.js';
 import { badType } from '../../errors.js';
 import type { RawBatch, RawDumpStats } from '../../native/binding.js';
@@ -16,21 +15,21 @@ import { Flow } from '../flow/flow.js';
 import { type ArrowTable, arrowTable } from './arrow.js';
 import { type BatchStats, batchStats } from './stats.js';
 
-/** The columns of a batch as typed arrays, each made when it is first read. */
+/** The columns of a batch as typed arrays. Each is made when it is first read. */
 export type Columns = ColumnArrays & {
-  /** 16 bytes per IPv6 address; an address column of an IPv6 row holds the index into it. */
+  /** 16 bytes per IPv6 address. The address columns of an IPv6 row hold indexes of it. */
   readonly addresses6: Uint8Array;
 };
 
 /**
- * Flows in columns: an array-like of {@link Flow} views over typed arrays. Making it costs the same for
- * ten flows and for a million; addresses become text when they are read.
+ * Flows in columns: like an array of {@link Flow}, over typed arrays. Making it costs the same for ten flows and for
+ * a million. An address becomes text when it is read.
  *
- * Columns (`batch.columns`): address columns hold IPv4 addresses as numbers (10.0.0.1 is 0x0a000001),
- * or, in rows whose `family` is 10, indexes into `addresses6`. Port columns of ICMP rows hold the id
- * (`…SrcPort`) and `type << 8 | code` (`…DstPort`). A value that the kernel did not send is 0; the bits
- * of `presence` tell (see `has`). A batch holds memory outside the JavaScript heap: `postMessage` copies
- * it, transfer lists do not move it.
+ * Columns (`batch.columns`): address columns hold IPv4 addresses as numbers (10.0.0.1 is 0x0a000001). In rows whose
+ * `family` is 10 they hold indexes of `addresses6`. Port columns of ICMP rows hold the id (`…SrcPort`) and
+ * `type << 8 | code` (`…DstPort`). A value that the kernel did not send is 0; the bits of `presence` tell which these
+ * are (see `has`). A batch has its memory outside the JavaScript heap: `postMessage` copies it, and transfer lists
+ * do not move it.
  */
 export class FlowBatch implements Iterable<Flow> {
   readonly length: number;
@@ -62,7 +61,7 @@ export class FlowBatch implements Iterable<Flow> {
     return this.#columns;
   }
 
-  /** The flow at an index, from the end when negative; `undefined` outside the batch, as arrays do. */
+  /** The flow at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch. */
   at(index: number): Flow | undefined {
     const row = rowAt(index, this.length);
     return row === undefined ? undefined : this.#flow(row);
@@ -77,7 +76,7 @@ export class FlowBatch implements Iterable<Flow> {
     for (let row = 0; row < this.length; row++) yield this.#flow(row);
   }
 
-  /** The flows that match: a filter works on the columns, a function on every flow. */
+  /** The flows that match. A filter is applied to the columns, a function to every flow. */
   filter(filter: FlowFilter | ((flow: Flow, index: number) => boolean)): FlowBatch {
     let rows: Uint32Array;
     if (typeof filter === 'function') {
@@ -92,7 +91,7 @@ export class FlowBatch implements Iterable<Flow> {
     return new FlowBatch(this.#store.select(rows), this.stats);
   }
 
-  /** Flows from `start` to before `end`, as Array's slice has it, without a copy. */
+  /** The flows from `start` to before `end`, as `slice` of arrays, without a copy. */
   slice(start = 0, end = this.length): FlowBatch {
     const clamp = (value: number) =>
       Math.min(this.length, Math.max(0, value < 0 ? this.length + value : value));
@@ -101,7 +100,7 @@ export class FlowBatch implements Iterable<Flow> {
     return new FlowBatch(this.#store.slice(from, to), this.stats);
   }
 
-  /** Plain objects that no longer refer to the batch, each a valid `FlowInit`. */
+  /** Plain objects that do not refer to the batch. Each is a valid `FlowInit`. */
   toArray(): FlowObject[] {
     return Array.from(this, (flow) => flow.toObject());
   }
@@ -111,13 +110,13 @@ export class FlowBatch implements Iterable<Flow> {
     return Array.from(this, (flow) => flow.toJSON());
   }
 
-  /** The sum of a measure over all flows; a `bigint` for counters and times. */
+  /** The sum of a measure over all flows: a `bigint` for counters and times. */
   sum(measure: Measure): number | bigint {
     return sumRows(this.#store, measure);
   }
 
   /**
-   * One row per combination of keys, in order of first appearance:
+   * One group per combination of keys, in the order in which they first come:
    * `batch.groupBy('origSrc', { flows: 'count', bytes: { sum: 'bytes' } })`.
    * Without aggregates each group has its `count`.
    */
@@ -133,7 +132,7 @@ export class FlowBatch implements Iterable<Flow> {
     return groupRows(this.#store, keys, aggregates);
   }
 
-  /** The `n` flows with the largest value of a measure, largest first. */
+  /** The `n` flows with the largest values of a measure, the largest first. */
   top(n: number, by: Measure): FlowBatch {
     if (typeof n !== 'number') throw badType('n', 'a number of flows', n);
     const count = integerAt(n, 'n', 0, Number.MAX_SAFE_INTEGER);
@@ -142,15 +141,15 @@ export class FlowBatch implements Iterable<Flow> {
   }
 
   /**
-   * The batch as an Apache Arrow table. Numeric columns share the batch's memory. Needs the optional
-   * package `apache-arrow` (an UnsupportedError says so); the type argument may be its `Table`.
+   * The batch as an Apache Arrow table. Numeric columns share the memory of the batch. Needs the optional package
+   * `apache-arrow`, and throws an UnsupportedError without it. The type argument may be its `Table`.
    */
   toArrow<Table = ArrowTable>(): Table {
     return arrowTable(this.#store) as Table;
   }
 }
 
-/** The row that an index means, as arrays take it: from the end when negative, without its fraction. */
+/** The row of an index, which is taken as arrays take it: from the end when negative, without its fraction. */
 export function rowAt(index: number, length: number): number | undefined {
   if (typeof index !== 'number') throw badType('index', 'a number', index);
   const whole = Math.trunc(index) || 0;

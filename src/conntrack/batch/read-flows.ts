@@ -1,8 +1,8 @@
-// An operation of native code that gives flows, and the table that they are of.
+// Operations of native code that give flows of a table.
 import type { Binding, CancelCell, Handle, RawBatch } from '../../native/binding.js';
 import type { Session } from '../../native/session.js';
 
-/** Runs it, and marks its batch with the table: the id of a flow means nothing in another one. */
+/** Runs one, and marks its batch with the table: the id of a flow means nothing in another table. */
 export async function readFlows<Raw extends { batch?: RawBatch | undefined }>(
   session: Session,
   operation: string,
@@ -11,7 +11,7 @@ export async function readFlows<Raw extends { batch?: RawBatch | undefined }>(
 ): Promise<Raw> {
   let table = '';
   const raw = await session.run(operation, signal, (binding, handle, cell) => {
-    // Taken now: close() may come before the answer.
+    // It is asked for now, because close() may come before the answer.
     table = session.table(operation);
     return start(binding, handle, cell);
   });

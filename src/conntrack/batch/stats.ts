@@ -10,26 +10,26 @@ const kernelFilterParts: KernelFilterPart[] = ['family', 'mark', 'status', 'zone
 export interface BatchStats {
   /** Flows that the kernel sent. */
   messages: number;
-  /** Of these, messages that could not be decoded: they are in no batch. */
+  /** How many of these could not be decoded. They are in no batch. */
   undecodable: number;
-  /** Of these, flows outside the filter that the check in native code removed. */
+  /** How many of these were outside the filter. Native code removed them. */
   rejected: number;
-  /** Of these, doubles that were removed where several sockets shared a dump. */
+  /** How many of these came twice because several sockets shared the dump. The doubles were removed. */
   duplicates: number;
-  /** Which parts of the filter the kernel applied as a pre-filter. */
+  /** The parts of the filter that the kernel applied before it sent. */
   kernelFilter: KernelFilterPart[];
   /** Sockets that the dump used. */
   sockets: number;
-  /** How a dump on several sockets was split, empty for one socket. */
+  /** How a dump on several sockets was split; empty for one socket. */
   split: string;
   /** Flows without counters: made while `nf_conntrack_acct` was 0. */
   withoutCounters: number;
   /**
-   * Whether packets are tracked in the namespace; looked up when a dump without a filter found nothing.
-   * `'none'` explains the emptiness. The families may differ: `trackingState` has each.
+   * Whether packets are tracked in the namespace. It is looked up when a dump without a filter found nothing:
+   * `'none'` explains why. The families may differ: `trackingState` has each.
    */
   tracking?: 'active' | 'none' | 'unknown';
-  /** With `tracking`: each family, how it was found, what was found. */
+  /** Comes with `tracking`: the state of each family, how it was found, and what was found. */
   trackingState?: TrackingState;
 }
 

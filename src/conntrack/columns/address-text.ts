@@ -1,23 +1,23 @@
-// Addresses as text. Making the text is the largest part of reading a flow, and addresses come again and again, in
-// one table and in its events: the latest texts are kept, in room that does not grow.
+// Addresses as text. Making the text is the largest part of reading a flow, and a table and its events have the same
+// addresses again and again. So the latest texts are kept, in room that does not grow.
 import { formatIpv6 } from '../../address.js';
 
 /** `0` to `255`. */
 const octets = Array.from({ length: 256 }, (_, octet) => String(octet));
 
-/** Where a number is kept: the upper bits of a product mix all of its bits. */
+/** The slot of a number: the upper bits of a product mix all of its bits. */
 const slotOf = (value: number, bits: number) => Math.imul(value, 0x9e37_79b1) >>> (32 - bits);
 
 const netBits = 8;
 const netKeys = new Uint32Array(1 << netBits);
-// What a slot holds before its first use has the key 0, which only slot 0 is asked for.
+// Before its first use a slot has the key 0. Only slot 0 is asked for that key, and has its text.
 const netTexts = new Array<string>(1 << netBits).fill('0.0.0.');
 
 const bits4 = 12;
 const keys4 = new Uint32Array(1 << bits4);
 const texts4 = new Array<string>(1 << bits4).fill('0.0.0.0');
 
-/** The first three octets with their dots, of an address without its last octet. */
+/** The text of three octets, each with its dot. `net` is an address without its last octet. */
 function netText(net: number): string {
   const slot = slotOf(net, netBits);
   if (netKeys[slot] === net) return netTexts[slot]!;

@@ -1,5 +1,5 @@
-// A batch's memory: typed-array views over the arena that native code filled, IPv6 addresses and rare
-// attributes in their side buffers. Knows layout, not meaning.
+// The memory of a batch: typed arrays over the arena that native code filled, and two buffers beside it, of IPv6
+// addresses and of rare attributes. Knows layout, not meaning.
 import { AF_INET6 } from '../../constants.js';
 import type { RawBatch } from '../../native/binding.js';
 import { ipv4Text, ipv6Text } from './address-text.js';
@@ -25,12 +25,12 @@ interface StoreParts {
   offset: number;
   arena: ArrayBuffer | undefined;
   addresses: Uint8Array;
-  /** Pairs: row (counted from the arena's begin), offset into `extra`. */
+  /** Pairs of a row, counted from the begin of the arena, and an offset in `extra`. */
   extraIndex: Uint32Array;
   extra: Uint8Array;
-  /** Of which table the rows are, where that is known. */
+  /** The table that the rows are of, where that is known. */
   table?: string | undefined;
-  /** The rows are events, of which some may be of other namespaces (column `nsid`). */
+  /** The rows are events. Some of them may be of other namespaces (column `nsid`). */
   events?: boolean | undefined;
 }
 
@@ -64,13 +64,13 @@ export class ColumnStore implements FlowRows {
     });
   }
 
-  /** The table that a row was read from: its id means nothing in any other. */
+  /** The table that a row was read from. The id of the row means nothing in any other. */
   tableOf(row: number): string | undefined {
     const { table, events } = this.#parts;
     return events === true && this.column('nsid')[row]! >= 0 ? undefined : table;
   }
 
-  /** The view of a column, made at first use. Groups that no row has are left off the arena: zeros. */
+  /** The view of a column, made at its first use. The arena leaves out groups that no row has: they are zeros. */
   column<N extends ColumnName>(name: N): ColumnArrays[N] {
     const made = this.#views[name];
     if (made !== undefined) return made as ColumnArrays[N];
@@ -86,7 +86,7 @@ export class ColumnStore implements FlowRows {
       : new array(rows);
     return view as ColumnArrays[N];
   }
-  /** Whether there is memory for a column: else all of it is zero. */
+  /** Whether the arena has this column. One that it does not have is all zeros. */
   stores(name: ColumnName): boolean {
     const { arena, capacity, offset, rows } = this.#parts;
     const { size, prefix } = columnLayout[name];
@@ -121,12 +121,12 @@ export class ColumnStore implements FlowRows {
     return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
   }
 
-  /** Where a row is read from: here, or in the store that this one is a choice of. */
+  /** Where a row is read: in this store, or in the one that this store chooses rows of. */
   place(row: number): { store: ColumnStore; row: number } {
     return { store: this, row };
   }
 
-  /** The rare attributes of a row as the kernel sent them (a run of netlink attributes), if any. */
+  /** The rare attributes of a row, if it has any: a run of netlink attributes as the kernel sent them. */
   extraBytes(row: number): Uint8Array | undefined {
     const { extraIndex, extra, offset } = this.#parts;
     const wanted = row + offset;
@@ -148,8 +148,8 @@ export class ColumnStore implements FlowRows {
 
   /** The chosen rows, in their order. */
   select(selection: Uint32Array): ColumnStore {
-    // A copy of all columns pays for few rows, and lets the whole batch go. Of many rows only the columns
-    // that are read are copied.
+    // For few rows a copy of all columns pays, and frees the memory of the whole batch. For many rows a column is
+    // copied only when it is read.
     return selection.length * 8 < this.rows
       ? this.gather(selection)
       : new SelectedStore(this, selection);
@@ -192,7 +192,7 @@ type Column = ColumnArrays[ColumnName];
 
 function gatherColumn(from: Column, selection: Uint32Array, to: Column): void {
   if (from instanceof BigUint64Array) {
-    // As pairs of words: no bigint is made.
+    // As pairs of words, so that no bigint is made.
     const source = new Uint32Array(from.buffer, from.byteOffset, from.length * 2);
     const target = new Uint32Array(to.buffer, to.byteOffset, to.length * 2);
     for (let i = 0; i < selection.length; i++) {
@@ -206,7 +206,7 @@ function gatherColumn(from: Column, selection: Uint32Array, to: Column): void {
   for (let i = 0; i < selection.length; i++) target[i] = from[selection[i]!]!;
 }
 
-/** Chosen rows of another store, each column copied when it is first read. */
+/** Chosen rows of another store. A column is copied when it is first read. */
 class SelectedStore extends ColumnStore {
   readonly #base: ColumnStore;
   readonly #selection: Uint32Array;

@@ -1,5 +1,5 @@
-// The columns that flows are read from, looked up once for all rows of a store. Knows which columns these are,
-// not what they mean.
+// The columns that flows are read from, looked up once for all rows of a store. Knows their names, not their
+// meaning.
 import type { ColumnArrays } from './schema.js';
 
 /** Rows in columns, with a place for their `FlowColumns`. */
@@ -29,7 +29,7 @@ export class FlowColumns {
   readonly origDstPort: ColumnArrays['origDstPort'];
   readonly replySrcPort: ColumnArrays['replySrcPort'];
   readonly replyDstPort: ColumnArrays['replyDstPort'];
-  // Columns that few batches have are made when a row has them.
+  // Few batches have these columns: their views are made when a row needs them.
   #origPackets: ColumnArrays['origPackets'] | undefined;
   #origBytes: ColumnArrays['origBytes'] | undefined;
   #replyPackets: ColumnArrays['replyPackets'] | undefined;

@@ -2,7 +2,7 @@
 import { ColumnStore } from './column-store.js';
 import { rowBytes } from './schema.js';
 
-/** Rows that come one after the other, each with its rare attributes in an array of its own. */
+/** Rows that come one after the other. Each has its rare attributes in an array of its own. */
 class LookupStore extends ColumnStore {
   readonly extras: (Uint8Array | undefined)[] = [];
 
@@ -12,8 +12,8 @@ class LookupStore extends ColumnStore {
 }
 
 /**
- * Room for rows that single lookups fill one after the other: native code writes a row, JavaScript
- * makes a view of it. 64 rows share an arena so that a lookup does not pay for its views.
+ * Room for rows that single lookups fill one after the other: native code writes a row, and a Flow reads it. 64
+ * rows share an arena, so that not every lookup has to make views.
  */
 export class LookupArena {
   static readonly capacity = 64;

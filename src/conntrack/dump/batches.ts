@@ -21,7 +21,7 @@ export async function* dumpBatches(
   let stream: DumpStream | undefined;
   let pending: ReturnType<typeof binding.ctDumpNext> | undefined;
   let forget = () => {};
-  // Ends the thread; settles when its descriptors are closed.
+  // Ends the thread, and settles when its descriptors are closed.
   const end = async (target: DumpStream) => {
     binding.cancel(cell);
     try {

@@ -7,19 +7,19 @@ import type { CheckedFilter } from '../filter/types.js';
 
 export interface DumpOptions {
   /**
-   * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19 all dying
-   * ones). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
+   * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19, all dying
+   * entries). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
    */
   list?: 'conntrack' | 'dying' | 'unconfirmed' | undefined;
-  /** Set the counters of every dumped flow to zero as they are read; no count is lost between the two. */
+  /** Set the counters of every dumped flow to zero as they are read. No count is lost in between. */
   zeroCounters?: boolean | undefined;
   /**
-   * Sockets that share the dump, each walking the table on a core of its own (1–16), or `'auto'` to
-   * decide by what the table looks like. Default 1. A flow whose status changes while the table is split
-   * by it can be missed or seen twice (doubles are removed).
+   * How many sockets share the dump (1–16). Each walks the table on a core of its own. `'auto'` decides by what the
+   * table looks like. Default 1. The table may be split by status: a flow whose status changes meanwhile can be
+   * missed or seen twice (doubles are removed).
    */
   parallel?: number | 'auto' | undefined;
-  /** Ends the dump early, also in the middle. */
+  /** Ends the dump early, also in its middle. */
   signal?: AbortSignal | undefined;
 }
 

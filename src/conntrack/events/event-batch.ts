@@ -1,4 +1,4 @@
-// Events as the caller sees them: one at a time, or a batch of them in columns.
+// Events as callers see them: one at a time, or a batch in columns.
 import type { RawSegment } from '../../native/binding.js';
 import { FlowBatch, rowAt } from '../batch/flow-batch.js';
 import { batchStats } from '../batch/stats.js';
@@ -15,18 +15,18 @@ export type EventType = 'new' | 'update' | 'destroy';
 /** Values of the column `type`, by number. */
 export const eventTypes = ['none', 'new', 'update', 'destroy'] as const;
 
-/** Events that nobody will see. In a stream it stands where the loss was noticed. */
+/** Says that events were lost. In a stream it stands where the loss was noticed. */
 export interface Overrun {
   readonly type: 'overrun';
-  /** `'kernel'`: the receive buffer was full. `'queue'`: the consumer was `queue.maxEvents` behind. */
+  /** `'kernel'`: the receive buffer was full. `'queue'`: `queue.maxEvents` events waited for the consumer. */
   readonly source: 'kernel' | 'queue';
-  /** How many, exactly. */
+  /** The exact number of lost events. */
   readonly lost: number;
 }
 
 /**
- * One event. It behaves as the object that it looks like, as its flow does: copies of any kind have its fields,
- * and what is absent is no property.
+ * One event. It behaves as the object that it looks like, as its flow does: a copy of any kind has its fields, and
+ * what is absent is no property.
  */
 export class FlowEvent {
   declare readonly type: EventType;
@@ -35,16 +35,16 @@ export class FlowEvent {
    * `nf_conntrack_timestamp` = 1 when the flow was made).
    */
   declare readonly timestamp?: bigint;
-  /** How long the flow lived, nanoseconds: of `destroy` events of flows that have `start` and `stop`. */
+  /** How many nanoseconds the flow lived, in `destroy` events of flows that have `start` and `stop`. */
   declare readonly duration?: bigint;
-  /** Id, in the stream's namespace, of the network namespace of the flow; absent for its own. */
+  /** The id that the network namespace of the flow has in the stream's namespace; absent for that one itself. */
   declare readonly nsid?: number;
   /**
-   * The flow as far as the event tells. An event is a partial record (ctnetlink_conntrack_event): all
-   * carry both tuples, zone, id and status; `new` and `update` the timeout, the helper, a mark that is
-   * not 0, and of state, labels, sequence adjustment and synproxy what has just changed (all of them, when
-   * the change came over netlink); `destroy` a mark that is not 0, the state of TCP and SCTP, and, where
-   * the flow has them, final counters, start and stop. `use` is in none.
+   * The flow, as far as the event tells. An event is a partial record (ctnetlink_conntrack_event). All events have
+   * both tuples, zone, id and status. `new` and `update` have the timeout, the helper, a mark that is not 0, and
+   * what has just changed of state, labels, sequence adjustment and synproxy (all of these when the change came
+   * over netlink). `destroy` has a mark that is not 0, the state of TCP and SCTP, and final counters, start and
+   * stop where the flow has them. No event has `use`.
    */
   declare readonly flow: Flow;
 
@@ -72,7 +72,7 @@ export class FlowEvent {
     };
   }
 
-  /** Plain data fit for JSON; nanoseconds since the epoch are decimal strings, as in {@link Flow.toJSON}. */
+  /** Plain data for JSON. Nanoseconds since the epoch are decimal strings, as in {@link Flow.toJSON}. */
   toJSON(): Record<string, unknown> {
     const { timestamp, duration, nsid } = this;
     return {
@@ -84,13 +84,13 @@ export class FlowEvent {
     };
   }
 
-  /** The line of `conntrack -E`, without the words `[USERSPACE] portid=… progname=…` behind it. */
+  /** The line of `conntrack -E`, without the words `[USERSPACE] portid=… progname=…` at its end. */
   toString(): string {
     return `${`[${this.type.toUpperCase()}]`.padStart(9)} ${this.flow}`;
   }
 }
 
-/** What a stream gives: an event, or the news that some were lost. */
+/** What a stream gives: an event, or the fact that some were lost. */
 export type ConntrackEvent = FlowEvent | Overrun;
 
 /**
@@ -98,7 +98,7 @@ export type ConntrackEvent = FlowEvent | Overrun;
  * `type`, `nsid` (-1: the stream's own namespace) and `timestampEvent`.
  */
 export class EventBatch extends FlowBatch {
-  /** What was lost after the last event of this batch and before the first of the next. */
+  /** What was lost between the last event of this batch and the first of the next. */
   readonly overrun: Overrun | undefined;
   readonly #store: ColumnStore;
 
@@ -117,7 +117,7 @@ export class EventBatch extends FlowBatch {
     return this.#store.column('type');
   }
 
-  /** The event at an index, from the end when negative; `undefined` outside the batch, as arrays do. */
+  /** The event at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch. */
   event(index: number): FlowEvent | undefined {
     const row = rowAt(index, this.length);
     return row === undefined ? undefined : new FlowEvent(this.#store, row);

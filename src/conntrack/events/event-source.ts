@@ -1,5 +1,5 @@
-// The native side of an event stream: opened, pulled, counted, closed. Holds no reference to the stream
-// object that callers have, so that one which is dropped unclosed can be collected and told of.
+// The native side of an event stream: opened, pulled, counted, closed. It holds no reference to the stream object of
+// the caller: a stream that is dropped unclosed can be collected, and is warned of.
 import type {
   Binding,
   Handle,
@@ -14,7 +14,7 @@ import { type EventStats, eventStats } from './event-stats.js';
 
 const newBit = 1;
 
-/** What a stream of all namespaces will not hear; not finding out is no reason to have no stream. */
+/** What a stream of all namespaces will not hear. The stream is opened even where nobody can find that out. */
 function unheard(binding: Binding, handle: Handle): string | undefined {
   try {
     return unheardHint(findNamespaces(binding, handle));
@@ -27,30 +27,30 @@ export class EventSource {
   readonly #binding: Binding;
   readonly #native: NativeEventStream;
   readonly #asked: number;
-  /** Whether what is listened to includes the later news of a flow, which an older flow may never send. */
+  /** Whether it listens to the later news of flows. An older flow may never send them. */
   readonly #later: boolean;
-  /** What was found when the stream was opened. */
+  /** Hints that were found when the stream was opened. */
   readonly #hints: string[] = [];
   readonly #table: string;
   #closing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
-  /** Nothing is given any more. */
+  /** The iterators give nothing any more. */
   #over = false;
   #readAlready = false;
-  /** Events taken from the native queue that the consumer has not been given. */
+  /** Events that were taken from the native queue and wait here for the consumer. */
   #unyielded = 0;
-  /** Of these, the ones that the end of the stream threw away. */
+  /** Events that the end of the stream threw away. */
   #dropped = 0;
   #readyBefore = false;
-  /** Forgets what would end a stream that still listens: the end of its session. */
+  /** Takes the stream from its session, whose end would end it. */
   #disown = () => {};
   #deafen = () => {};
 
-  /** Opens the stream; every later event is caught. Throws a NetlinkError. */
+  /** Opens the stream. Every later event is caught. Throws a NetlinkError. */
   constructor(session: Session, options: RawEventOptions, signal: AbortSignal | undefined) {
     this.#asked = options.receiveBuffer;
     this.#table = session.table('conntrack events');
-    // A new expectation is told of by its flow: with an older one it is silent too.
+    // An expectation is reported like its flow: one of an older flow may be silent too.
     this.#later = options.expectations || (options.kinds & ~newBit) !== 0;
     [this.#binding, this.#native] = session.sync('conntrack events', (binding, handle) => {
       const native = binding.ctEventsOpen(handle, options);
@@ -72,12 +72,12 @@ export class EventSource {
     return this.#over;
   }
 
-  /** It does not listen any more; what it had received may wait to be read. */
+  /** The stream does not listen any more. What it has received may still wait for its reader. */
   get closed(): boolean {
     return this.#over || this.#draining !== undefined;
   }
 
-  /** Called by each iterator when it is made: a stream has one reader. */
+  /** Each iterator calls this when it is made: a stream has one reader. */
   claim(): void {
     if (this.#readAlready && !this.ended) {
       throw new TypeError('conntrack events: the stream is being read already');
@@ -85,10 +85,10 @@ export class EventSource {
     this.#readAlready = true;
   }
 
-  /** The next run of events; null when there will be none. */
+  /** The next run of events; null at the end. */
   async pull(): Promise<RawSegment | null> {
     if (this.#readyBefore) {
-      // A consumer that keeps up with a storm would never let the event loop turn.
+      // Without this, a consumer that keeps up with a storm would never let the event loop turn.
       await new Promise(setImmediate);
     }
     if (this.ended) return null;
@@ -113,14 +113,14 @@ export class EventSource {
     }
   }
 
-  /** The consumer has been given so many events. */
+  /** The consumer has got so many events. */
   yielded(events: number): void {
     this.#unyielded -= events;
   }
 
   /**
-   * Ends the stream, also one that is being drained. The promise settles when the socket is closed and the
-   * counts are final.
+   * Ends the stream, even while it is drained. The promise settles when the socket is closed and the counts are
+   * final.
    */
   close(): Promise<void> {
     this.#closing ??= this.#end();
@@ -128,8 +128,8 @@ export class EventSource {
   }
 
   /**
-   * Listens no more, and ends when what has been received is read. The promise settles when the socket is
-   * closed and all of it waits in the queue: whether somebody reads it does not matter.
+   * Stops listening. The stream ends when everything that it has received is read. The promise settles when the
+   * socket is closed and all of this waits in the queue, whether somebody reads it or not.
    */
   drain(): Promise<void> {
     if (this.#closing) return this.#closing;
@@ -180,7 +180,7 @@ const leaks = new FinalizationRegistry<EventSource>((source) => {
   });
 });
 
-/** Warns, once, when the caller's object is collected and its source is still open. */
+/** Warns when the object of the caller is collected while its source is still open. */
 export function watchForLeak(stream: object, source: EventSource): void {
   leaks.register(stream, source);
 }

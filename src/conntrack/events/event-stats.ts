@@ -2,36 +2,36 @@
 import { describeErrno } from '../../errno.js';
 import type { RawEventStats } from '../../native/binding.js';
 
-/** Counts and circumstances of an event stream. `received + lost` is what the kernel had to say. */
+/** Counts and circumstances of an event stream. `received + lost` is all that the kernel had for it. */
 export interface EventStats {
   /** Events read: `delivered + queued + filtered + undecodable + discarded`. */
   received: number;
-  /** Events that the consumer was given. */
+  /** Events that the consumer got. */
   delivered: number;
   /** Events that wait to be taken. */
   queued: number;
-  /** Events outside the filter that the kernel had let through: see `kernelFilter`. */
+  /** Events outside the filter that the kernel let through: see `kernelFilter`. */
   filtered: number;
-  /** Events that could not be decoded; they are in no batch. */
+  /** Events that could not be decoded. They are in no batch. */
   undecodable: number;
-  /** Events that were read, or waited, when the stream was closed without `drain`. */
+  /** Events that were under way to the consumer when the stream was closed without `drain`. */
   discarded: number;
   /** Events that nobody will see: `lostInKernel + lostInQueue`. */
   lost: number;
   /**
-   * Dropped by the kernel because the receive buffer was full: its own count, exact. With a filter that
-   * the kernel applies, only events that pass it. In reliable mode these are attempts that the kernel
-   * makes up for: see `reliable`. (An event for which the kernel found no memory at all is in no count
-   * of its.)
+   * Events that the kernel dropped because the receive buffer was full. This is the kernel's own count, and exact.
+   * With a filter that the kernel applies, it counts only events that pass the filter. In reliable mode it counts
+   * attempts that the kernel makes up for: see `reliable`. (The kernel does not count an event for which it found
+   * no memory at all.)
    */
   lostInKernel: number;
-  /** Dropped because `queue.maxEvents` waited already. */
+  /** Events that were dropped because `queue.maxEvents` waited already. */
   lostInQueue: number;
-  /** Effective bytes of the socket's receive buffer; an event takes about 1280 of them. */
+  /** The effective size of the socket's receive buffer in bytes. An event takes about 1280 of them. */
   receiveBuffer: number;
   /**
-   * What the kernel does of the filter: `'none'` (none was given), `'exact'` (it sends nothing else),
-   * `'partial'` (the rest is left to this process), `'unused'` (all of it is: `hints` says why).
+   * What the kernel does of the filter. `'none'`: no filter was given. `'exact'`: it sends nothing else. `'partial'`:
+   * this process does the rest. `'unused'`: this process does all of it, and `hints` says why.
    */
   kernelFilter: 'none' | 'exact' | 'partial' | 'unused';
   /**
@@ -40,8 +40,8 @@ export interface EventStats {
    */
   eventsSysctl?: 0 | 1 | 2;
   /**
-   * Flows that were in the table when the stream was opened. With `eventsSysctl` 2 those that were made
-   * while nothing listened never report an update or their end.
+   * Flows that were in the table when the stream was opened. With `eventsSysctl` 2, flows that were made while
+   * nothing listened never report an update or their end.
    */
   entriesAtOpen?: number;
   /** What a person should know or could do: a capped buffer, events that are off, flows that stay silent. */
@@ -50,13 +50,13 @@ export interface EventStats {
 
 const kernelFilters = ['none', 'exact', 'partial', 'unused'] as const;
 
-/** What the counts of native code do not say. */
+/** What the counts of native code do not have. */
 interface Circumstances {
   /** Bytes of receive buffer that were asked for. */
   asked: number;
-  /** Whether it listens to the later news of a flow, which an older flow may never send. */
+  /** Whether the stream listens to the later news of flows. An older flow may never send them. */
   later: boolean;
-  /** What was found when it was opened. */
+  /** Hints that were found when the stream was opened. */
   hints: readonly string[];
   /** Events that were taken from native code and wait here for the consumer. */
   unyielded: number;

@@ -17,24 +17,24 @@ import { PullIterator } from './pull-iterator.js';
 import { StreamHandle } from './stream-handle.js';
 
 export interface EventOptions extends StreamOptions {
-  /** Which events; default all. A type that is left out costs nothing. `undefined` is refused. */
+  /** The types of events; default all. A type that is left out costs nothing. `undefined` is refused. */
   types?: readonly EventType[];
   /**
-   * The same filter as everywhere, exact, and applied in the kernel by a BPF program where it can be
-   * (`stats.kernelFilter`): events outside it then take no room and no time of this process. It is about
-   * what the event carries, which is not all of the flow (see {@link FlowEvent.flow}): `mark` and `zone`
-   * that are not sent are 0; `state`, `label` and a `helper` that is not sent do not match. So `state`
-   * finds the `update` that reports a change of state and the `destroy` of TCP and SCTP, `label` the `new`
-   * and the `update` that report labels, and neither `label` nor `helper` ever finds a `destroy`. A filter
-   * that is `undefined` is refused: leave the field out for all events.
+   * The same filter as everywhere, and exact. Where it can, a BPF program applies it in the kernel
+   * (`stats.kernelFilter`): events outside the filter then take no room and no time of this process. The filter is
+   * applied to what the event has, which is not all of the flow (see {@link FlowEvent.flow}). A `mark` or `zone`
+   * that is not sent is 0; a `state`, `label` or `helper` that is not sent does not match. So `state` finds the
+   * `update` that reports a change of state, and the `destroy` of TCP and SCTP. `label` finds the `new` and the
+   * `update` that report labels. Neither `label` nor `helper` ever finds a `destroy`. A filter that is `undefined`
+   * is refused: leave the field out for all events.
    */
   filter?: FlowFilter;
 }
 
 /**
- * Events of the table, from the moment it was made. Read it once, by `for await` over the stream (single
- * events) or over `batches()`; leaving the loop, `close()`, an abort and the end of its `Conntrack` end it.
- * Until then it keeps the process alive, unless `unref()` says otherwise.
+ * Events of the table, from the moment when the stream was made. It has one reader: `for await` over the stream
+ * (single events) or over `batches()`. It ends when that loop is left, by `close()`, by an abort, and with its
+ * `Conntrack`. Until then it keeps the process alive, unless `unref()` was called.
  */
 export class EventStream extends StreamHandle implements AsyncIterable<ConntrackEvent> {
   /** @internal */
@@ -47,7 +47,7 @@ export class EventStream extends StreamHandle implements AsyncIterable<Conntrack
     );
   }
 
-  /** Single events; overruns stand between them. A second reader is a TypeError. */
+  /** Single events, with overruns between them. A second reader is a TypeError. */
   [Symbol.asyncIterator](): AsyncIterableIterator<ConntrackEvent, undefined> {
     const source = this.source;
     return new PullIterator<ConntrackEvent>(this, source, (segment) => {
@@ -67,7 +67,7 @@ export class EventStream extends StreamHandle implements AsyncIterable<Conntrack
   }
 
   /**
-   * Whatever has come since the last batch, at most 16384 events: one when little happens, thousands in a
+   * Batches of whatever has come since the last one, at most 16384 events: one when little happens, thousands in a
    * storm. A second reader is a TypeError.
    */
   batches(): AsyncIterableIterator<EventBatch, undefined> {

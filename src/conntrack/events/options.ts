@@ -14,36 +14,34 @@ import type { EventType } from './event-batch.js';
 
 export interface StreamOptions {
   /**
-   * Bytes of receive buffer that the kernel may fill while this process does not read (4096 to 1 GiB,
-   * default 32 MiB: about 26,000 events). Costs memory only while events wait. By force where
-   * CAP_NET_ADMIN in the initial user namespace allows it, else capped by net.core.rmem_max; `stats`
-   * has the effective size and a hint.
+   * Bytes of receive buffer that the kernel may fill while this process does not read (4096 to 1 GiB, default
+   * 32 MiB: about 26,000 events). It costs memory only while events wait. With CAP_NET_ADMIN in the initial user
+   * namespace the size is forced, else net.core.rmem_max caps it; `stats` has the effective size and a hint.
    */
   receiveBuffer?: number | undefined;
   queue?: {
     /**
-     * Events that may wait for a consumer that is slower than the kernel (1 to 16777216, default
-     * 262144; a flow takes about 120 bytes). Beyond it events are dropped and counted.
+     * How many events may wait for a consumer that is slower than the kernel (1 to 16777216, default 262144; a
+     * flow takes about 120 bytes). Further events are dropped and counted.
      */
     maxEvents?: number | undefined;
   };
   /**
-   * NETLINK_BROADCAST_ERROR (kernel 2.6.30): the kernel keeps what it could not deliver. The end of a
-   * flow is sent again until it arrives, news of a flow is added to its next event; and a full queue
-   * stops the reading instead of dropping. The price: ended flows that wait take kernel memory (they show
-   * in `dump(…, { list: 'dying' })` only), they wait because of one slow reader for the whole namespace,
-   * other listeners see events twice, and `lost` counts attempts that the kernel makes up for, not
-   * events. Default false.
+   * NETLINK_BROADCAST_ERROR (kernel 2.6.30): the kernel keeps what it could not deliver. It sends the end of a flow
+   * again until it arrives, and adds other news of a flow to its next event. A full queue stops the reading
+   * instead of dropping events. This has a price: ended flows that wait take kernel memory (only
+   * `dump(…, { list: 'dying' })` shows them), one slow reader makes them wait for the whole namespace, other
+   * listeners see events twice, and `lost` counts attempts that the kernel makes up for, not events. Default false.
    */
   reliable?: boolean | undefined;
   /**
-   * NETLINK_LISTEN_ALL_NSID (kernel 4.2): also events of every other network namespace that has an id
-   * in this one (`ip netns set`), marked by `event.nsid`. Needs CAP_NET_BROADCAST in the user namespaces
-   * that own them. Those without an id are not heard: `stats.hints` names the ones that there were at the
-   * opening, `namespaces()` lists all. Default false.
+   * NETLINK_LISTEN_ALL_NSID (kernel 4.2): also events of every other network namespace that has an id in this one
+   * (`ip netns set`), marked by `event.nsid`. Needs CAP_NET_BROADCAST in the user namespaces that own them.
+   * Namespaces without an id are not heard: `stats.hints` names those that there were at the opening, and
+   * `namespaces()` lists all. Default false.
    */
   allNamespaces?: boolean | undefined;
-  /** Ends the stream at once: its iterators are done. To read what it had received, `close({ drain: true })`. */
+  /** Ends the stream at once. Only `close({ drain: true })` lets its reader have what it has received. */
   signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +50,7 @@ const defaultReceiveBuffer = 32 << 20;
 const defaultMaxEvents = 262_144;
 const commonFields = ['receiveBuffer', 'queue', 'reliable', 'allNamespaces', 'signal'] as const;
 
-/** Bits of the event types that are wanted. */
+/** The bits of the event types that are wanted. */
 export function typesAt(types: unknown, allowed: readonly EventType[], path: string): number {
   if (types === undefined) return allowed.reduce((bits, type) => bits | typeBits[type], 0);
   const list = listAt(types, path, 'an array of event types');
@@ -63,7 +61,7 @@ export function typesAt(types: unknown, allowed: readonly EventType[], path: str
   );
 }
 
-/** Takes the options, and checks what all streams share; the rest of `fields` is the caller's to check. */
+/** Checks the options that all streams have. `fields` has the others, which the caller checks. */
 export function streamOptions(
   options: unknown,
   own: readonly string[],
@@ -72,7 +70,7 @@ export function streamOptions(
   signal: AbortSignal | undefined;
   fields: Fields;
 } {
-  // What a stream has of its own chooses events: undefined would be all of them.
+  // The options of one stream alone choose events: undefined would mean all of them.
   const fields = optionsAt(options, 'options', new Set([...own, ...commonFields]), own);
   const {
     receiveBuffer = defaultReceiveBuffer,

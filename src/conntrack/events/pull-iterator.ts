@@ -1,8 +1,8 @@
-// The async iterator of event streams: items out of runs of events that are pulled when they are needed.
+// The async iterator of event streams. It pulls a run of events when it needs one, and gives its items.
 import type { RawSegment } from '../../native/binding.js';
 import type { EventSource } from './event-source.js';
 
-/** Gives the items of one segment, and tells the source how many events it gave; undefined at the end. */
+/** Gives the next item of a segment, undefined at its end, and tells the source how many events it gave. */
 export type TakeItem<Item> = () => Item | undefined;
 
 const done: IteratorResult<never, undefined> = { done: true, value: undefined };
@@ -11,10 +11,10 @@ export class PullIterator<Item> implements AsyncIterableIterator<Item, undefined
   readonly #source: EventSource;
   readonly #unpack: (segment: RawSegment) => TakeItem<Item>;
   #take: TakeItem<Item> | undefined;
-  /** Calls of next() that wait, one after the other. */
+  /** Calls of next() that wait. They are answered one after the other. */
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
-  /** Keeps the stream from being taken for a dropped one while it is read. */
+  /** Held so that a stream that is being read is not taken for a dropped one. */
   readonly owner: object;
 
   constructor(owner: object, source: EventSource, unpack: (segment: RawSegment) => TakeItem<Item>) {

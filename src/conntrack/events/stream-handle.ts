@@ -1,13 +1,13 @@
-// What every event stream object has: counts, ref and unref, and its end.
+// What all event streams have: counts, ref and unref, and their end.
 import { booleanAt, optionsAt } from '../../checks.js';
 import { type EventSource, watchForLeak } from './event-source.js';
 import type { EventStats } from './event-stats.js';
 
 export interface StreamCloseOptions {
   /**
-   * Stop listening, and let the consumer read what has been received, in the kernel's buffer too: the
-   * iterators end after the last of it. `queue.maxEvents` does not matter to it any more. Default false: what
-   * was not read is dropped, and counted as `discarded`.
+   * Stop listening, and let the consumer read what has been received, also what is in the kernel's buffer. The
+   * iterators end after the last of it. `queue.maxEvents` does not matter any more. Default false: what was not
+   * read is dropped, and counted as `discarded`.
    */
   drain?: boolean | undefined;
 }
@@ -22,17 +22,17 @@ export abstract class StreamHandle implements Disposable, AsyncDisposable {
     watchForLeak(this, source);
   }
 
-  /** Counts so far; final when `close()` has settled. */
+  /** Counts so far. They are final when `close()` has settled. */
   get stats(): EventStats {
     return this.source.stats();
   }
 
-  /** Whether the stream has stopped listening. One that is being drained may have events to read yet. */
+  /** Whether the stream has stopped listening. One that is being drained may still have events to read. */
   get closed(): boolean {
     return this.source.closed;
   }
 
-  /** The stream keeps the process alive (as it does to begin with). */
+  /** The stream keeps the process alive, as it does from the beginning. */
   ref(): this {
     this.source.hold(true);
     return this;
@@ -45,10 +45,10 @@ export abstract class StreamHandle implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends the stream and its iterators; settles when the socket is closed. With `drain` the iterators end when
-   * they have given everything that was received: how a service stops without losing what it already had. The
-   * promise does not wait for that, so it may be awaited inside the loop that reads. May be called again:
-   * `close()` ends a stream that is being drained.
+   * Ends the stream and its iterators. Settles when the socket is closed. With `drain` the iterators end when they
+   * have given everything that was received: so a service stops without losing what it already had. The promise
+   * does not wait for that, so the loop that reads may await it. May be called again: `close()` ends a stream that
+   * is being drained.
    *
    * @throws {TypeError} for an option that is none.
    */

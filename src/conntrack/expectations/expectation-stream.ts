@@ -10,26 +10,26 @@ import { type Expectation, expectationMessages } from './expectation.js';
 
 /** Options of `expectations.events()`. */
 export interface ExpectationEventOptions extends StreamOptions {
-  /** Which events; default both. The kernel reports no other. */
+  /** The types of events; default both. The kernel reports no other. */
   types?: readonly ('new' | 'destroy')[];
 }
 
-/** An expectation was made, or is gone: met by its flow, deleted, or timed out. */
+/** An expectation was made, or is gone: its flow has met it, it was deleted, or it has expired. */
 export interface ExpectationChange {
   readonly type: 'new' | 'destroy';
   readonly expectation: Expectation;
-  /** Id, in the stream's namespace, of the network namespace; absent for its own. */
+  /** The id that the network namespace has in the stream's namespace; absent for that one itself. */
   readonly nsid?: number;
 }
 
 export type ExpectationEvent = ExpectationChange | Overrun;
 
 /**
- * Expectations as they are made and go. As {@link EventStream}: read it once; leaving the loop, `close()`, an
- * abort and the end of its `Conntrack` end it.
+ * Expectations as they are made and go. As {@link EventStream} it has one reader, and ends when the loop is left, by
+ * `close()`, by an abort, and with its `Conntrack`.
  */
 export class ExpectationStream extends StreamHandle implements AsyncIterable<ExpectationEvent> {
-  /** Messages that could not be decoded; they were taken from the queue all the same. */
+  /** Messages that could not be decoded. The queue counts them as delivered. */
   readonly #undecodable = { count: 0 };
 
   /** @internal */

@@ -1,6 +1,6 @@
 // What an expectation is, and how it is read from the kernel's message. Attribute numbers: CTA_EXPECT_* in
 // linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_exp_dump_expect in nf_conntrack_netlink.c.
-// Every length is checked: a malformed message reads as undefined.
+// A malformed message reads as undefined.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { AF_INET, AF_INET6, type Family, type Protocol, protocolName } from '../../constants.js';
 import { attribute, be16, be32, cString, littleEndian } from '../columns/netlink-attributes.js';
@@ -8,8 +8,8 @@ import { attribute, be16, be32, cString, littleEndian } from '../columns/netlink
 /** `NF_CT_EXPECT_*` bits by position (linux/netfilter/nf_conntrack_common.h). */
 export const expectationFlags = ['permanent', 'inactive', 'userspace'] as const;
 /**
- * `'permanent'`: it stays after a flow has met it. `'inactive'`: no flow meets it. `'userspace'`: it was
- * made by a helper in user space.
+ * `'permanent'`: it stays after a flow has met it. `'inactive'`: no flow meets it. `'userspace'`: a helper in user
+ * space made it.
  */
 export type ExpectationFlag = (typeof expectationFlags)[number];
 
@@ -17,7 +17,7 @@ export type ExpectationFlag = (typeof expectationFlags)[number];
 export interface ExpectationTuple {
   readonly src: string;
   readonly dst: string;
-  /** Of protocols that have ports; GRE: its keys. */
+  /** For protocols that have ports; for GRE, its keys. */
   readonly srcPort?: number;
   readonly dstPort?: number;
 }
@@ -28,7 +28,7 @@ export interface ExpectationMaster extends ExpectationTuple {
 
 /** A flow that is expected, and the flow that expects it. Plain data. */
 export interface Expectation {
-  /** CTA_EXPECT_ID — opaque number, the same for the life of the expectation. */
+  /** CTA_EXPECT_ID — a number without a meaning, the same for the life of the expectation. */
   readonly id: number;
   readonly family: Family;
   readonly protocol: Protocol;
@@ -36,15 +36,15 @@ export interface Expectation {
   /** CTA_EXPECT_TUPLE — the original tuple of the flow that is expected. */
   readonly tuple: ExpectationTuple;
   /**
-   * CTA_EXPECT_MASK — which bits of the source address and of the source port must be as in `tuple`: `0.0.0.0`
-   * and 0 where any will do. The destination is always exact.
+   * CTA_EXPECT_MASK — the bits of the source address and of the source port that must be as in `tuple`: `0.0.0.0`
+   * and 0 where any address and port will do. The destination is always exact.
    */
   readonly mask: { readonly src: string; readonly srcPort?: number };
   /** CTA_EXPECT_MASTER — the original tuple of the flow whose helper expects this one. */
   readonly master: ExpectationMaster;
   /**
-   * Zone of the master flow, where the request named one: the kernel does not send it. An expectation of
-   * another zone than 0 is found and deleted with its `zone` only.
+   * Zone of the master flow, where the request named one: the kernel does not send it. An expectation in a zone that
+   * is not 0 is found and deleted only with its `zone`.
    */
   readonly zone?: number;
   /** CTA_EXPECT_TIMEOUT — seconds left. */
@@ -52,13 +52,13 @@ export interface Expectation {
   /** CTA_EXPECT_FLAGS. */
   readonly flags: readonly ExpectationFlag[];
   readonly flagsBits: number;
-  /** CTA_EXPECT_CLASS — number of the policy of the helper that applies. */
+  /** CTA_EXPECT_CLASS — the number of the helper's policy that applies. */
   readonly class: number;
   /** CTA_EXPECT_HELP_NAME — name of the master's helper. */
   readonly helper?: string;
   /** CTA_EXPECT_FN — name of the function that the kernel calls for the new flow. */
   readonly fn?: string;
-  /** CTA_EXPECT_NAT — what the source was before translation, and the direction that is translated. */
+  /** CTA_EXPECT_NAT — the source before translation, and the direction that is translated. */
   readonly nat?: {
     readonly direction: 'orig' | 'reply';
     readonly src: string;
@@ -114,7 +114,7 @@ function natOf(nest: Uint8Array | undefined, family: number): Expectation['nat']
   };
 }
 
-/** An expectation out of a message's payload: nfgenmsg, then attributes. */
+/** Reads an expectation from the payload of a message: nfgenmsg, then attributes. */
 export function parseExpectation(payload: Uint8Array): Expectation | undefined {
   const family = payload[0];
   if (payload.length < 4 || (family !== AF_INET && family !== AF_INET6)) return undefined;
@@ -159,7 +159,7 @@ export interface ExpectationMessage {
   expectation: Expectation | undefined;
 }
 
-/** The messages that native code hands over: {u32 size, i32 nsid, u32 type}, payload, padding to 4. */
+/** The messages that native code hands over. Each is {u32 size, i32 nsid, u32 type}, payload, padding to 4. */
 export function* expectationMessages(
   buffer: ArrayBuffer | undefined,
 ): Generator<ExpectationMessage> {

@@ -1,4 +1,4 @@
-// conntrack.expectations: list, get, create, delete, flush and events.
+// conntrack.expectations: reading and writing them, and the way to their events.
 import { fieldsAt, optionsAt, shallowCopyAt, stringAt } from '../../checks.js';
 import { badRange, fromNative } from '../../errors.js';
 import type { Session } from '../../native/session.js';
@@ -43,7 +43,7 @@ export class Expectations {
       undefined,
       (binding, handle) => binding.ctExpectList(handle, master),
     );
-    // One that goes while the kernel resumes a dump makes rows of its bucket come twice.
+    // When one goes while the kernel resumes a dump, others of its bucket come twice.
     const found = new Map<string, Expectation>();
     for (const { expectation } of expectationMessages(messages)) {
       if (!expectation) throw malformed('conntrack expectation list');
@@ -54,7 +54,7 @@ export class Expectations {
   }
 
   /**
-   * The expectation that a flow with this tuple would meet (masks are applied), with `id` that one only;
+   * The expectation that a flow with this tuple would meet (masks are applied); with `id`, only the one that has it.
    * `undefined` when there is none.
    */
   async get(tuple: ExpectationTupleInit | Expectation): Promise<Expectation | undefined> {
@@ -64,8 +64,8 @@ export class Expectations {
   }
 
   /**
-   * Makes an expectation, also one that was read (`list()`, an event): its master must be there, with the
-   * helper. EEXIST rejects; so does a master flow that is not there or has no helper.
+   * Makes an expectation. It may be one that was read (`list()`, an event). Its master must be there, with the helper;
+   * else this rejects. Rejects with EEXIST when there is such an expectation.
    */
   async create(expectation: ExpectationInit | Expectation): Promise<void> {
     const packed = packExpectation(expectation);
@@ -75,14 +75,13 @@ export class Expectations {
   }
 
   /**
-   * Deletes exactly this expectation: one with this very tuple, not one whose mask covers it. False when
-   * there is none.
+   * Deletes the expectation with this very tuple, and none whose mask merely covers it. False when there is none.
    */
   async delete(target: ExpectationTupleInit | Expectation): Promise<boolean> {
     const name = nameOf(target, 'target');
     let packed = packExpectationTuple(name, 'target');
     if (name.id === undefined) {
-      // The kernel deletes whatever the tuple meets under its mask: find out which that is.
+      // The kernel would delete whatever the tuple meets under its mask. This finds out which one that is.
       const found = await this.#find(packed);
       if (!found || !sameTuple(packed, found)) return false;
       packed = packExpectationTuple({ ...name, id: found.id }, 'target');
@@ -111,7 +110,7 @@ export class Expectations {
   }
 
   /**
-   * Follows expectations. The kernel reports those of flows that were made while something listened, or
+   * Follows expectations. The kernel reports the expectations of flows that were made while something listened, or
    * while `nf_conntrack_events` was 1.
    */
   events(options: ExpectationEventOptions = {}): ExpectationStream {
@@ -132,7 +131,7 @@ export class Expectations {
   }
 }
 
-/** There is an expectation, and what it is cannot be told: that is not "none". */
+/** There is an expectation, and nobody can tell what it is. That does not mean that there is none. */
 const malformed = (operation: string) =>
   fromNative({ errno: 74, operation, detail: 'malformed answer' });
 
@@ -146,6 +145,6 @@ function nameOf(target: ExpectationTupleInit | Expectation, path: string): Expec
 
 function sameTuple(packed: Uint8Array, found: Expectation): boolean {
   const other = packExpectationTuple({ protocol: found.protocol, ...found.tuple }, 'expectation');
-  // From the ports on: id and zone are before, and the same by then.
+  // From the ports on. Id and zone come before them, and are the same by then.
   return other.subarray(8).every((byte, i) => byte === packed[i + 8]);
 }

@@ -1,5 +1,5 @@
-// Naming and making expectations: what callers give, its checks, and its packed forms (struct PackedTuple
-// in schema.h, struct PackedExpectation in expect.h).
+// What names or makes an expectation: what callers give, its checks, and its packed form (struct PackedTuple in
+// schema.h, struct PackedExpectation in expect.h).
 import { writeAddress, writeFlowAddress } from '../../address.js';
 import {
   type Fields,
@@ -28,14 +28,14 @@ export interface ExpectationTupleInit {
   protocol: Protocol;
   src: string;
   dst: string;
-  /** Of protocols that have ports; GRE: its keys. The source is 0 when left out. */
+  /** For protocols that have ports; for GRE, its keys. The source is 0 when left out. */
   srcPort?: number | undefined;
   dstPort?: number | undefined;
   /** Zone of the master flow; 0 when left out. */
   zone?: number | undefined;
   /**
-   * CTA_EXPECT_ID of the one meant, of this very table: another with the same tuple is then not it. Plain data
-   * does not know its table: for another one, leave it out.
+   * CTA_EXPECT_ID of the expectation meant, in this very table. Another one with the same tuple is not the one meant.
+   * Plain data does not know its table: for another table, leave the id out.
    */
   id?: number | undefined;
 }
@@ -47,35 +47,35 @@ export interface ExpectationInit {
   tuple: {
     src: string;
     dst: string;
-    /** 0 when left out: it matters only where `mask.srcPort` says so. */
+    /** 0 when left out. It matters only where `mask.srcPort` says so. */
     srcPort?: number | undefined;
-    /** Of protocols that have ports. */
+    /** For protocols that have ports. */
     dstPort?: number | undefined;
   };
   /**
-   * Which bits of the source address and port must be as in `tuple`. Default: all of the address, none of
-   * the port.
+   * The bits of the source address and of the source port that must be as in `tuple`. Default: all bits of the
+   * address, none of the port.
    */
   mask?: { src?: string; srcPort?: number };
-  /** The flow whose helper expects it: it must be there, and have room for a helper. */
+  /** The flow whose helper expects it. That flow must be there, and have room for a helper. */
   master: TupleInit | Flow;
   /**
-   * Seconds (1 to 4294967). Default: what the helper's policy says. (The kernel takes no other at first: it
-   * is changed right after the expectation is made.)
+   * Seconds (1 to 4294967). Default: what the helper's policy says. (The kernel takes no other value at first: the
+   * timeout is changed right after the expectation is made.)
    */
   timeout?: number;
   /** `'permanent'`, `'inactive'`. */
   flags?: readonly ('permanent' | 'inactive')[];
-  /** Number of the helper's policy that applies: its timeout, and how many there may be. */
+  /** The number of the helper's policy that applies: the timeout, and how many expectations there may be. */
   class?: number;
   /**
-   * Name of the helper that the new flow gets, and that `class` is about. Kernels with the fix of 2026 for a
-   * read out of bounds take the master's helper, whatever is named here.
+   * Name of the helper that the new flow gets, and whose policy `class` is. Kernels with the fix of 2026 for a read
+   * out of bounds take the helper of the master, whatever is named here.
    */
   helper?: string;
-  /** Name of a function of the kernel for the new flow: `'nat-follow-master'` … */
+  /** Name of a kernel function for the new flow: `'nat-follow-master'` … */
   fn?: string;
-  /** The source before translation, and the direction that is to be translated. */
+  /** The source before translation, and the direction that the kernel translates. */
   nat?: { direction: 'orig' | 'reply'; src: string; srcPort?: number };
 }
 
@@ -110,7 +110,7 @@ export function packExpectationTuple(init: unknown, path: string): Uint8Array {
   return packer.bytes;
 }
 
-/** A tuple of which only the source is given: a mask, or a NAT source. Fills in the rest with `rest`. */
+/** A tuple that has only a source: a mask, or a NAT source. The bytes of the destination are `rest`. */
 function sourceTuple(
   fields: Fields,
   path: string,
@@ -126,7 +126,7 @@ function sourceTuple(
   if (fields.src !== undefined) {
     if (typeof fields.src !== 'string') throw badType(`${path}.src`, 'an IP address', fields.src);
     bytes.fill(0, 20, 36);
-    // A mask is no address: it is taken as it is written.
+    // A mask is no address. It is taken as it is written.
     const write = rest === 0 ? writeFlowAddress : writeAddress;
     if (write(fields.src, bytes, 20) !== family) {
       throw badRange(`${path}.src`, 'an address of the family of the tuple', fields.src);
@@ -149,8 +149,8 @@ function sourceTuple(
 }
 
 /**
- * What was read has more fields than what is asked for: what the kernel owns is left out. `helper` is read of
- * the master, and asked for the new flow: it is needed only to say what `class` is a number of.
+ * An expectation that was read, as one to make: the fields that only the kernel sets are left out. The `helper` that
+ * was read is that of the master, and one to make names that of the new flow. It is kept only where `class` needs it.
  */
 function asAsked(fields: Fields): Fields {
   if (fields.flagsBits === undefined) return fields;
@@ -217,7 +217,7 @@ export function packExpectation(init: unknown): Uint8Array {
     has |= given.flags;
   }
   if (fields.class !== undefined) {
-    // Without a helper most kernels ignore it in silence (ctnetlink_alloc_expect).
+    // Without a helper most kernels ignore the class in silence (ctnetlink_alloc_expect).
     if (fields.helper === undefined) {
       throw new TypeError(`${path}.class: is a number of ${path}.helper, which is not given`);
     }

@@ -1,13 +1,13 @@
-// Addresses, prefixes and masks of a filter: their check, and their plain form. Ranges are sorted and neither
-// touch nor overlap, so that a search decides; masks with gaps are kept as they are.
+// Addresses, prefixes and masks of a filter: their check and their plain form. Ranges are sorted, and neither touch
+// nor overlap, so that a binary search finds them. Masks with gaps are kept as they are.
 import { type ParsedPrefix, parsePrefix } from '../../address.js';
 import { oneOrMoreAt } from '../../checks.js';
 import { badRange } from '../../errors.js';
 
-/** An address of which the bits of the mask must be these. */
+/** An address whose bits under the mask must be these. */
 export interface MaskedAddress {
   family: 2 | 10;
-  /** Words from the most significant one: one of IPv4, four of IPv6. */
+  /** Words, the most significant first: one for IPv4, four for IPv6. */
   value: Uint32Array;
   mask: Uint32Array;
 }
@@ -15,12 +15,12 @@ export interface MaskedAddress {
 export interface AddressSet {
   /** `[from, to, …]`, ascending. */
   v4: Uint32Array;
-  /** The same of four words each, the most significant first. */
+  /** The same, each of four words, the most significant first. */
   v6: Uint32Array;
   masked: MaskedAddress[];
 }
 
-/** Masks with gaps that a list may have: each is compared with every flow. */
+/** Masks with gaps that a list may have. Each of them is compared with every flow. */
 const mostMasks = 256;
 
 function wordsOf(bytes: Uint8Array): Uint32Array {
@@ -28,7 +28,7 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return Uint32Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(i * 4));
 }
 
-/** Whether no one follows a zero. */
+/** Whether no set bit follows a bit that is not set. */
 function hasNoGap(mask: Uint8Array): boolean {
   let ended = false;
   for (const byte of mask) {
@@ -38,7 +38,7 @@ function hasNoGap(mask: Uint8Array): boolean {
   return true;
 }
 
-/** Compares the ranges of `words` words at two places by where they begin. */
+/** Compares the begins of two ranges; their addresses have `words` words. */
 function compareAt(ranges: Uint32Array, a: number, b: number, words: number): number {
   for (let i = 0; i < words; i++) {
     const [left, right] = [ranges[a + i]!, ranges[b + i]!];
@@ -47,7 +47,7 @@ function compareAt(ranges: Uint32Array, a: number, b: number, words: number): nu
   return 0;
 }
 
-/** Whether what begins at `next` is at most one above what ends at `end`. */
+/** Whether the range at `next` begins at most one above `end`. */
 function touches(ranges: Uint32Array, end: Uint32Array, next: number, words: number): boolean {
   let carry = 1;
   const above = new Uint32Array(words);
@@ -63,7 +63,7 @@ function touches(ranges: Uint32Array, end: Uint32Array, next: number, words: num
   return true;
 }
 
-/** Ranges of any order as ascending ones that do not touch. */
+/** The prefixes as ascending ranges that do not touch. */
 function merged(prefixes: readonly ParsedPrefix[], words: 1 | 4): Uint32Array {
   const size = words * 2;
   const ranges = new Uint32Array(prefixes.length * size);
@@ -117,7 +117,7 @@ export function addressesAt(value: unknown, path: string): AddressSet {
   return { v4: merged(four, 1), v6: merged(six, 4), masked };
 }
 
-/** The families of which there are addresses. */
+/** The families that the set has addresses of. */
 export function familiesOf(set: AddressSet): (2 | 10)[] {
   const has = (family: 2 | 10) => set.masked.some((masked) => masked.family === family);
   const families: (2 | 10)[] = [];
@@ -126,7 +126,7 @@ export function familiesOf(set: AddressSet): (2 | 10)[] {
   return families;
 }
 
-/** The set as the one prefix or mask that it is, or undefined. */
+/** The one prefix or mask that the set is; undefined where it is more than one. */
 export function singleMask(set: AddressSet): MaskedAddress | undefined {
   const count = set.v4.length / 2 + set.v6.length / 8 + set.masked.length;
   if (count !== 1) return undefined;
@@ -137,7 +137,7 @@ export function singleMask(set: AddressSet): MaskedAddress | undefined {
   const half = words.length / 2;
   const value = words.slice(0, half);
   const mask = value.map((from, i) => ~(from ^ words[half + i]!));
-  // A range that was merged of several prefixes need not be one.
+  // Several prefixes may have made one range that is no prefix.
   const last = value.map((from, i) => (from & mask[i]!) | ~mask[i]!);
   const whole =
     last.every((word, i) => word === words[half + i]) &&
@@ -153,7 +153,7 @@ function bytesOf(words: Uint32Array): Uint8Array {
   return bytes;
 }
 
-/** Whether the address whose `words` words begin at `at` is in one of the ranges. */
+/** Whether an address of `words` words is in one of the ranges. */
 export function inRanges(
   ranges: Uint32Array,
   address: Uint32Array | readonly number[],
@@ -162,7 +162,7 @@ export function inRanges(
   const size = words * 2;
   let low = 0;
   let high = ranges.length / size;
-  // The last range that begins at or below it.
+  // The last range that begins at the address or below it.
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (order(ranges, middle * size, address, words) <= 0) low = middle + 1;
@@ -184,7 +184,7 @@ function order(
   return 0;
 }
 
-/** Whether the address has what one of the masks asks for. */
+/** Whether the address has the bits of one of the masked addresses. */
 export function inMasks(
   masked: readonly MaskedAddress[],
   address: Uint32Array | readonly number[],

@@ -1,4 +1,4 @@
-// The checks of a FlowFilter.
+// The checks of a FlowFilter, and its form after them.
 import {
   type Fields,
   familyAt,
@@ -50,13 +50,13 @@ function checkSide(value: Fields, path: string, reply: boolean, out: CheckedFilt
 }
 
 function checkMark(given: unknown, path: string): { value: number; mask: number } {
-  // Neither a number nor an object: what u32At says of it holds.
+  // u32At refuses what is neither a number nor an object.
   if (typeof given !== 'object' || given === null) {
     return { value: u32At(given, path), mask: 0xffffffff };
   }
   const fields = fieldsAt(given, path, markFields);
   const mask = u32At(fields.mask, `${path}.mask`);
-  // A mask of 0 compares nothing; the kernel would take it for "every flow".
+  // A mask of 0 compares nothing: for the kernel it would mean every flow.
   if (mask === 0) throw badRange(`${path}.mask`, 'a mask that is not 0', mask);
   const value = u32At(fields.value, `${path}.value`);
   if ((value & ~mask) !== 0) {

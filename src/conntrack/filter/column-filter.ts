@@ -1,6 +1,6 @@
-// A FlowFilter over the columns of a batch: block by block, each condition goes over the rows that the one
-// before left, the ones that are cheap and leave few first. The same meaning as native/core/conntrack/
-// filter.cc, which a test holds against this.
+// A FlowFilter over the columns of a batch. In each block of rows, a condition looks at the rows that the one before
+// it left; the conditions that are cheap and leave few rows come first. A filter means the same here and in
+// native/core/conntrack/filter.cc: a test compares the two.
 import {
   addressColumns,
   type ColumnStore,
@@ -28,7 +28,7 @@ import {
 } from './row-conditions.js';
 import type { CheckedFilter } from './types.js';
 
-/** Rows looked at between one condition and the next: what they select stays in the cache. */
+/** Rows that a condition looks at before the next one does: what it selects stays in the cache. */
 const block = 16384;
 
 /** The rows that match, ascending. */
@@ -56,7 +56,7 @@ export function matchingRows(store: ColumnStore, filter: CheckedFilter): Uint32A
   return rows;
 }
 
-/** Conditions on one column each, those that usually leave the fewest rows first. */
+/** Conditions on one column each. Those that usually leave the fewest rows come first. */
 function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator<RowCondition> {
   for (const side of [0, 1, 2, 3] as const) {
     const ports = filter.ports[side];
@@ -65,7 +65,7 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
       yield ports.length === 2
         ? new RangeCondition(column, ports[0]!, ports[1]!)
         : new PortSetCondition(column, ports);
-      // Where a flow has no ports the column holds ICMP values.
+      // The column holds ICMP values where a flow has no ports.
       const bit = side < 2 ? has.origPorts : has.replyPorts;
       yield new AnyBitCondition(store.column('presence'), bit);
     }
@@ -94,7 +94,7 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
   }
 }
 
-/** What more is asked of the rows that are left. */
+/** What is asked about each row that is left. */
 function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest> {
   for (const side of [0, 1, 2, 3] as const) {
     const set = filter.addresses[side];
@@ -107,7 +107,7 @@ function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest
   yield* rareTests(store, filter);
 }
 
-/** Of IPv6: an address column of such a row is an index. */
+/** For IPv6: the address column of such a row holds an index. */
 function maskTest(store: ColumnStore, side: Side, { value, mask }: MaskedAddress): RowTest {
   const column = store.column(addressColumns[side]);
   const compared = [0, 1, 2, 3].filter((i) => mask[i] !== 0);
@@ -200,7 +200,7 @@ function* rareTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTes
   }
 }
 
-/** An ICMP id is what a translation changes there, as the source port of other protocols. */
+/** A translation of the source changes the id of ICMP as it changes the source port of other protocols. */
 function sourceTest(store: ColumnStore): RowTest {
   const translated = translationTest(store, 0, 3);
   const presence = store.column('presence');

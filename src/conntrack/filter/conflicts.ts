@@ -1,5 +1,5 @@
-// Conditions of a filter that exclude each other: what can match no flow is a mistake, and is refused with the
-// two fields that do not go together. A list is refused when none of it could match.
+// Conditions of a filter that exclude each other. A filter that can match no flow is a mistake: it is refused, and the
+// message names the two fields that do not go together. A list is refused when none of it could match.
 import {
   protocolHasPorts,
   protocolIsIcmp,
@@ -9,7 +9,7 @@ import {
 import { familiesOf } from './address-set.js';
 import type { CheckedFilter } from './types.js';
 
-/** A condition of one direction: its name there, and its direction (0 original, 1 reply). */
+/** A condition on one direction: its name there, and the direction (0 original, 1 reply). */
 interface SideField {
   name: string;
   direction: 0 | 1;
@@ -18,7 +18,7 @@ interface SideField {
 const addressFields = ['orig.src', 'orig.dst', 'reply.src', 'reply.dst'];
 const familyName = (family: number) => (family === 2 ? 'IPv4' : 'IPv6');
 
-/** Throws for a filter that matches nothing; decides its family where the addresses do. */
+/** Throws for a filter that can match nothing. Sets its family where its addresses decide it. */
 export function refuseConflicts(
   filter: CheckedFilter,
   path: string,
@@ -65,7 +65,7 @@ export function refuseConflicts(
     const other = family === 2 ? protocolNumbers.icmpv6 : protocolNumbers.icmp;
     const of = familyPath(filter, path);
     never(of, `is not of ${familyName(family)}`, (protocol) => protocol !== other);
-    // One of several ICMP protocols is left.
+    // The family leaves one of several ICMP protocols.
     if (icmp !== undefined) {
       never(icmp, `has no ICMP fields in ${of} (${familyName(family)})`, (protocol) => {
         return protocolIsIcmp(protocol) && protocol !== other;
@@ -74,7 +74,7 @@ export function refuseConflicts(
   }
 }
 
-/** What decided the family. */
+/** The field that decided the family. */
 function familyPath(filter: CheckedFilter, path: string): string {
   const side = filter.addresses.findIndex((set) => set && familiesOf(set).length === 1);
   return `${path}.${side < 0 ? 'family' : addressFields[side]!}`;
@@ -90,7 +90,7 @@ function icmpField(filter: CheckedFilter, at: (field: SideField) => string): str
   return undefined;
 }
 
-/** Addresses decide the family; those of two families match nothing. */
+/** Addresses decide the family. Addresses of two families match nothing. */
 function agreeOnFamily(filter: CheckedFilter, path: string): void {
   let by = `${path}.family`;
   let left: readonly (2 | 10)[] = filter.family === undefined ? [2, 10] : [filter.family];

@@ -3,7 +3,7 @@ import { filterOp } from '../columns/schema.js';
 import type { AddressSet } from './address-set.js';
 import { type CheckedFilter, natKinds } from './types.js';
 
-/** IPv4 in the first of the four words of an address. */
+/** An IPv4 address is in the first of the four words. */
 function fourWords(words: Uint32Array): number[] {
   return Array.from({ length: 4 }, (_, i) => words[i] ?? 0);
 }
@@ -27,7 +27,7 @@ function packHelper(helper: string): ArrayLike<number>[] {
 
 /** The words of a filter. */
 export function packFilter(filter: CheckedFilter): Uint32Array {
-  // In parts: a list may have a million entries.
+  // In parts, because a list may have a million entries.
   const parts: ArrayLike<number>[] = [];
   if (filter.family !== undefined) parts.push([filterOp.family, filter.family]);
   const { protocols } = filter;

@@ -1,5 +1,5 @@
-// A number, a range or a list of both, as filters take ports: its type, its check, and its plain form, the
-// ranges of a sorted list that neither touch nor overlap.
+// The ports of a filter: a number, a range, or a list of both. Their type, their check and their plain form: sorted
+// ranges that neither touch nor overlap.
 import { fieldsAt, oneOrMoreAt, type Path, pathText, u16At } from '../../checks.js';
 import { badRange } from '../../errors.js';
 
@@ -9,7 +9,7 @@ export interface PortRange {
   to: number;
 }
 
-/** A port, a range, or a list of ports and ranges: `[80, 443]` is two ports, `{ from: 80, to: 443 }` 364. */
+/** A port, a range, or a list of ports and ranges: `[80, 443]` is two ports, `{ from: 80, to: 443 }` is 364. */
 export type Ports = number | Readonly<PortRange> | readonly (number | Readonly<PortRange>)[];
 
 /** Ascending ranges: `[from, to, from, to, …]`. */
@@ -32,11 +32,11 @@ function rangeAt(value: unknown, path: Path): [from: number, to: number] {
   return [least, most];
 }
 
-/** Checks ports of a filter. */
+/** Checks the ports of a filter. */
 export function portsAt(value: unknown, path: string): PortSet {
   const { list, many } = oneOrMoreAt(value, path);
   if (list.length === 0) throw badRange(path, 'at least one port', 'none');
-  // What begins less what ends at each port: a list may have millions of ranges that overlap.
+  // By how much the number of ranges changes at each port: a list may have millions of ranges that overlap.
   const steps = new Int32Array(0x10001);
   for (let i = 0; i < list.length; i++) {
     const [from, to] = rangeAt(list[i], many ? () => `${path}[${i}]` : path);

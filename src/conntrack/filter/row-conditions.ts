@@ -1,17 +1,17 @@
-// Conditions on rows, each a tight loop over one typed array and a method of a class (the machine code of a
-// closure would go when that is collected; that of a method goes with the last object of its class, so that
-// one of each is kept). A condition either looks at every row of a
-// block (`scan`) or at those that are still selected (`sift`). Knows numbers, nothing of flows.
+// Conditions on rows. Each is a tight loop over one typed array, in a method of a class. (The machine code of a
+// closure goes when the closure is collected. That of a method goes with the last object of its class, so one object
+// of each class is kept.) A condition looks at every row of a block (`scan`), or at those that are still selected
+// (`sift`). Knows numbers, nothing of flows.
 //
-// The loops on columns do not branch on what they find, which costs more than all the rest where it cannot be
-// foreseen: every row is written, and the place moves on by 1 where it matched.
+// The loops on columns do not branch on what they find: a branch that nobody can foresee costs more than all the
+// rest. Every row is written, and the place moves on by 1 where the row matched.
 
 export type RowTest = (row: number) => boolean;
 
 export interface RowCondition {
-  /** Writes the rows of [from, to) that match into `out`, which has room for all; how many there are. */
+  /** Writes the rows of [from, to) that match into `out`, which has room for all. Gives their number. */
   scan(from: number, to: number, out: Uint32Array): number;
-  /** Keeps those of the first `count` rows of `selection` that match; how many are left. */
+  /** Keeps those of the first `count` rows of `selection` that match. Gives their number. */
   sift(selection: Uint32Array, count: number): number;
 }
 
@@ -78,7 +78,7 @@ export class PortSetCondition implements RowCondition {
   }
 }
 
-/** A 32-bit value of which the bits of `mask` are those of `value`. */
+/** A 32-bit value whose bits under `mask` are those of `value`. */
 export class MaskCondition implements RowCondition {
   static readonly kept = new MaskCondition(new Uint32Array(0), 0, 0);
   private readonly value: number;
@@ -112,7 +112,7 @@ export class MaskCondition implements RowCondition {
   }
 }
 
-/** An 8-bit value that is one of some. */
+/** An 8-bit value that is one of a set. */
 export class SetCondition implements RowCondition {
   static readonly kept = new SetCondition(new Uint8Array(0), []);
   private readonly wanted = new Uint8Array(256);
@@ -173,7 +173,7 @@ export class AnyBitCondition implements RowCondition {
   }
 }
 
-/** Anything else, asked row by row. */
+/** Anything else: a question about each row. */
 export class TestCondition implements RowCondition {
   static readonly kept = new TestCondition(() => false);
   constructor(private readonly test: RowTest) {}

@@ -1,14 +1,14 @@
-// What a filter is, in types: as callers give it, and after its checks. One filter means the same for dump, events,
+// What a filter is, in types: as callers give it, and after its checks. A filter means the same for dump, events,
 // delete and update.
 import type { Family, Protocol, StatusName } from '../../constants.js';
 import type { AddressSet } from './address-set.js';
 import type { PortSet, Ports } from './port-set.js';
 
 /**
- * An address, all addresses of a prefix or mask, or one of a list of these, which may be long: `'10.0.0.1'`,
- * `'10.0.0.0/8'`, `'10.0.1.0/255.255.255.0'`, `['2001:db8::/32', '192.0.2.1']`. A mask may have gaps. An
- * IPv4-mapped address (`'::ffff:10.0.0.1'`, as Node's servers report them) is the IPv4 address; `'::/0'` is
- * all of IPv6 and nothing of IPv4. Host bits behind the mask are ignored; a scope (`'fe80::1%eth0'`) is refused.
+ * An address, all addresses under a prefix or a mask, or a list of these: `'10.0.0.1'`, `'10.0.0.0/8'`,
+ * `'10.0.1.0/255.255.255.0'`, `['2001:db8::/32', '192.0.2.1']`. A list may be long, and a mask may have gaps. An
+ * IPv4-mapped address (`'::ffff:10.0.0.1'`, as Node's servers report them) is the IPv4 address; `'::/0'` is all of
+ * IPv6 and nothing of IPv4. Host bits behind the mask are ignored. A scope (`'fe80::1%eth0'`) is refused.
  */
 export type Addresses = string | readonly string[];
 
@@ -31,10 +31,10 @@ export interface SideFilter {
 }
 
 /**
- * Conditions on a flow; all that are given must hold, and a list means "one of". The object is read once, when
- * it is given. A field that is present must have a value: one that is `undefined` is refused, so that a missing
- * setting never widens a delete. What no flow can match (a port of ICMP, addresses of two families, an empty
- * list) is refused too: it is a mistake, and would look like a table without such flows.
+ * Conditions on a flow. All that are given must hold, and a list means "one of". The object is read once, when it is
+ * given. A field that is `undefined` is refused, so that a missing setting never widens a delete. What no flow can
+ * match (a port of ICMP, addresses of two families, an empty list) is refused too: it is a mistake, and would look
+ * like a table without such flows.
  */
 export interface FlowFilter {
   family?: Family;
@@ -46,16 +46,16 @@ export interface FlowFilter {
   dst?: Addresses;
   srcPort?: Ports;
   dstPort?: Ports;
-  /** The whole mark, or the bits of it under a mask that is not 0; `value` has no other bits. */
+  /** The whole mark, or its bits under a mask that is not 0; `value` may have no other bits. */
   mark?: number | { value: number; mask: number };
-  /** Status bits: all of those named; or `all`, `any` and `none` of a list. */
+  /** Status bits: all that are named, or `all`, `any` and `none` of a list. */
   status?:
     | StatusName
     | readonly StatusName[]
     | { all?: readonly StatusName[]; any?: readonly StatusName[]; none?: readonly StatusName[] };
   /**
-   * State of TCP, SCTP or DCCP as conntrack(8) prints it; one of several. `'LISTEN'` is what older kernels
-   * called TCP's SYN_SENT2.
+   * State of TCP, SCTP or DCCP as conntrack(8) prints it, or a list of states. `'LISTEN'` is the old name of TCP's
+   * SYN_SENT2.
    */
   state?: string | readonly string[];
   /** Zone of both directions; flows without one are in zone 0. */
@@ -64,7 +64,7 @@ export interface FlowFilter {
   label?: number;
   /** Name of the helper. */
   helper?: string;
-  /** Translated source, destination, either or neither, told by comparing the two tuples. */
+  /** Which address is translated, as the two tuples show it: the source, the destination, either, or neither. */
   nat?: 'src' | 'dst' | 'any' | 'none';
 }
 

@@ -1,5 +1,5 @@
 // What a flow is: the types of its fields, and what writing does with each of them. This is the one list of the
-// fields of a flow; a field that is in one half of it only does not compile.
+// fields of a flow. A field that only one half of it has does not compile.
 import type { Family, Protocol, StatusName } from '../../constants.js';
 
 /** An address with or without a port. */
@@ -26,7 +26,7 @@ export interface FlowSide {
   readonly zone?: number | undefined;
   /** CTA_COUNTERS_PACKETS — absent unless `nf_conntrack_acct` was 1 when the flow was made. */
   readonly packets?: bigint | undefined;
-  /** CTA_COUNTERS_BYTES — bytes of the IP packets, as `packets` is. */
+  /** CTA_COUNTERS_BYTES — bytes of the IP packets; absent as `packets` is. */
   readonly bytes?: bigint | undefined;
 }
 
@@ -59,8 +59,8 @@ export interface SeqAdj {
 }
 
 /**
- * CTA_SYNPROXY — state of a proxied handshake (kernel 4.16). Absent when all of it is 0, as it is for every
- * flow that was made over netlink.
+ * CTA_SYNPROXY — state of a proxied handshake (kernel 4.16). Absent when all of it is 0. It is 0 in every flow that
+ * was made over netlink.
  */
 export interface Synproxy {
   readonly isn: number;
@@ -80,7 +80,7 @@ export interface FlowMaster {
 /** A flow as plain data: what `toArray()` and `toObject()` give, and what `create` takes back. */
 export interface FlowObject {
   /**
-   * CTA_ID — the number that `conntrack -L -o id` shows; means nothing by itself, and is the same for the
+   * CTA_ID — the number that `conntrack -L -o id` shows. It means nothing by itself, and stays the same for the
    * life of the entry (kernel 5.3).
    */
   id?: number;
@@ -113,7 +113,7 @@ export interface FlowObject {
   start?: bigint;
   /** CTA_TIMESTAMP_STOP — nanoseconds since the epoch, of ended flows. */
   stop?: bigint;
-  /** How the flow is translated, told by comparing its two tuples: addresses, ports and ICMP ids. */
+  /** How the flow is translated, as its two tuples show it: addresses, ports and ICMP ids. */
   nat?: { src?: Endpoint; dst?: Endpoint };
   tcp?: FlowTcp;
   sctp?: FlowSctp;
@@ -126,9 +126,12 @@ export interface FlowObject {
 }
 
 /**
- * What writing does with a field of a flow. `'key'`: it tells which flow is meant. `'create'`: a new flow takes it.
- * `'both'`: a new flow takes it, and so does a change, in a form of its own. `'state'`: both take it in one form
- * (see `FlowWritable`). `'read'`: the kernel alone writes it; a flow that was read may be written with it inside.
+ * What writing does with a field of a flow.
+ * `'key'`: it says which flow is meant.
+ * `'create'`: only a new flow takes it.
+ * `'both'`: a new flow and a change take it, each in a form of its own.
+ * `'state'`: a new flow and a change take it in the same form (see `FlowWritable`).
+ * `'read'`: the kernel alone sets it. It may be there, so that a flow that was read can be written.
  */
 type FieldUse = 'key' | 'create' | 'both' | 'state' | 'read';
 

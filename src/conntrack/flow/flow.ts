@@ -1,4 +1,4 @@
-// A flow that was read: its fields as properties of its own, and the place in its batch that it came from.
+// A flow that was read: its fields as properties of its own, and its place in the batch that it came from.
 import { takeAsPlain } from '../../checks.js';
 import {
   AF_INET,
@@ -35,9 +35,9 @@ const stateName = (protocol: number, state: number) =>
 /**
  * One conntrack entry, as it was when it was read. It behaves as the object that it looks like: spread,
  * `Object.assign`, `structuredClone`, comparison and `console.log` give its fields, and `{ ...flow, zone: 5 }` is
- * a `FlowInit`. What the kernel did not send is no property. `JSON.stringify` works, `String(flow)` is the line
- * that `conntrack -L` prints. Fields are documented at {@link FlowObject}. It keeps its batch in memory;
- * `toObject()` detaches it.
+ * a `FlowInit`. What the kernel did not send is no property. `JSON.stringify` works, and `String(flow)` is the line
+ * that `conntrack -L` prints. {@link FlowObject} documents the fields. A Flow keeps its batch in memory;
+ * `toObject()` gives the same fields without the batch.
  */
 export class Flow {
   declare readonly id: number;
@@ -80,7 +80,7 @@ export class Flow {
     const presence = from.presence[row]!;
     const protocol = from.protocol[row]!;
     const status = from.status[row]!;
-    // Most flows are not translated: their reply has the same two addresses.
+    // Most flows are not translated: the two addresses of their reply are the same, and so are the texts.
     const v6 = from.family[row] !== AF_INET;
     const a = from.origSrc[row]!;
     const b = from.origDst[row]!;
@@ -92,8 +92,8 @@ export class Flow {
     const dst = v6 ? ipv6Text(store.addresses, b * 16) : ipv4Text(b);
     const replySrc = sameDst ? dst : store.addressText(2, row);
     const replyDst = sameSrc ? src : store.addressText(3, row);
-    // All that flows often have is set here, by name, and in this order: fields that a class does not know from its
-    // constructor cost an array beside the object.
+    // Whatever flows often have is set here, by name and in this order. A field that the constructor does not name
+    // needs an array beside the object.
     if ((presence & has.id) !== 0) this.id = from.id[row]!;
     this.family = v6 ? 'ipv6' : 'ipv4';
     this.protocol = protocolName(protocol);
@@ -116,17 +116,17 @@ export class Flow {
     if ((presence & details.bits) !== 0) addRare(this, details, presence, store.extraBytes(row));
   }
 
-  /** @internal Whether a value is a flow that was read: not a copy of one, whatever its prototype. */
+  /** @internal Whether a value is a flow that was read. A copy of one is not, whatever its prototype. */
   static isFlow(value: unknown): value is Flow {
     return typeof value === 'object' && value !== null && #store in value;
   }
 
-  /** @internal The store and row, for building requests without going through text. */
+  /** @internal The store and the row, so that requests are made without text. */
   get source(): { store: ColumnStore; row: number } {
     return { store: this.#store, row: this.#row };
   }
 
-  /** Plain data that no longer refers to the batch; 64-bit values are `bigint`. */
+  /** Plain data that does not refer to the batch; 64-bit values are `bigint`. */
   toObject(): FlowObject {
     const object: FlowObject = { ...this };
     object.orig = { ...this.orig };
@@ -143,16 +143,16 @@ export class Flow {
   }
 
   /**
-   * Plain data fit for JSON: 64-bit values are numbers where a number holds them exactly (counters,
-   * in practice) and decimal strings where not (nanoseconds since the epoch).
+   * Plain data for JSON. A 64-bit value is a number where a number holds it exactly (in practice, a counter), and
+   * a decimal string elsewhere (nanoseconds since the epoch).
    */
   toJSON(): unknown {
     return jsonSafe(this.toObject());
   }
 
-  /** The line of `conntrack -L`, of an event that of `conntrack -E`: what was not sent is not in it. */
+  /** The line of `conntrack -L`, or of `conntrack -E` for an event. What was not sent is not in it. */
   toString(): string {
-    // A copy that took over the prototype (lodash) has its fields only.
+    // A copy that has the prototype too (lodash makes such) has nothing but its fields.
     const presence = #store in this ? this.#store.column('presence')[this.#row]! : ~0;
     return flowLine(this, {
       mark: (presence & has.mark) !== 0,
@@ -165,5 +165,5 @@ export class Flow {
   }
 }
 
-// A copy that took over the prototype is what its own fields say.
+// A copy that has the prototype too is what its own fields say.
 takeAsPlain(Flow.prototype);

@@ -1,8 +1,8 @@
-// Flows as JSON has them: no 64-bit integers, no bytes.
+// Values for JSON, which has no 64-bit integers and no bytes.
 
 /**
- * A value fit for JSON: 64-bit values are numbers where a number holds them exactly (counters, in practice) and
- * decimal strings where not (nanoseconds since the epoch).
+ * The value for JSON. A 64-bit value is a number where a number holds it exactly (in practice, a counter), and a
+ * decimal string elsewhere (nanoseconds since the epoch). Bytes are hexadecimal text.
  */
 export function jsonSafe(value: unknown): unknown {
   if (typeof value === 'bigint') {

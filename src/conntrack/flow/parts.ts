@@ -20,7 +20,7 @@ export class ReadSide implements FlowSide {
   declare readonly packets?: bigint;
   declare readonly bytes?: bigint;
 
-  // All is set here, by name: fields that a class does not know from its constructor cost an array beside the object.
+  // Every field is set here by name. One that the constructor does not name needs an array beside the object.
   constructor(from: FlowColumns, row: number, reply: boolean, src: string, dst: string) {
     const presence = from.presence[row]!;
     const bits = reply ? replyBits : origBits;
@@ -47,7 +47,7 @@ export class ReadSide implements FlowSide {
     }
   }
 
-  /** For `JSON.stringify`: counters are numbers where a number holds them exactly, else decimal strings. */
+  /** For `JSON.stringify`: a counter is a number where a number holds it exactly, else a decimal string. */
   toJSON(): unknown {
     return jsonSafe({ ...this });
   }
@@ -63,7 +63,7 @@ const [origBits, replyBits] = [
   { ports: has.replyPorts, icmp: has.replyIcmp, zone: has.replyZone, counters: has.replyCounters },
 ] as const;
 
-/** How a flow is translated: where the reply differs from what `orig` mirrored would be. */
+/** How a flow is translated: where its reply differs from the mirror of `orig`. */
 export function natOf(
   from: FlowColumns,
   row: number,
@@ -73,7 +73,7 @@ export function natOf(
 ): FlowObject['nat'] {
   const presence = from.presence[row]!;
   const ports = (presence & bothPorts) === bothPorts;
-  // The id of ICMP is translated with the source, as a port is; it has no place in an Endpoint.
+  // The id of ICMP is translated with the source, as a port is. An Endpoint has no place for it.
   const sameSrcPort =
     (presence & bothIcmp) === bothIcmp
       ? from.origSrcPort[row] === from.replySrcPort[row]
@@ -86,12 +86,12 @@ export function natOf(
     ports ? { address, port } : { address };
   const src = end(reply.dst, from.replyDstPort[row]!);
   const dst = end(reply.src, from.replySrcPort[row]!);
-  // Not by spreading, which costs more than all the rest of a flow.
+  // No spreading: it costs more than all the rest of a flow.
   if (srcIsKept) return { dst };
   return dstIsKept ? { src } : { src, dst };
 }
 
-/** By the values: few differ, and three objects less for each flow are a third of its memory. */
+/** By their values. Few are different, and three objects fewer save a third of the memory of a flow. */
 const tcpCache = new Map<number, FlowTcp>();
 
 /** Frozen: flows with the same values share it. */

@@ -1,4 +1,4 @@
-// The rare fields of a flow: those that have no column, and are read from the attributes as the kernel sent them.
+// The rare fields of a flow. They have no column: they are read from the attributes as the kernel sent them.
 // Attribute numbers: linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_dump_* in nf_conntrack_netlink.c.
 // A malformed attribute reads as absent.
 import { formatIpv4, formatIpv6 } from '../../address.js';
@@ -38,7 +38,7 @@ function secctx(extra: Uint8Array): string | undefined {
   return nest && cString(attribute(nest, 1));
 }
 
-/** Numbers of the set bits. The bitmap is an array of long in host order (nf_conntrack_labels.h). */
+/** The numbers of the bits that are set. The bitmap is an array of long in host order (nf_conntrack_labels.h). */
 export function labels(extra: Uint8Array): number[] | undefined {
   const bitmap = attribute(extra, cta.labels);
   if (bitmap === undefined) return undefined;
@@ -141,7 +141,7 @@ function unknown(extra: Uint8Array): FlowObject['unknown'] {
   return found;
 }
 
-/** A rare field: the bits of `presence` of which one says that a row has it, and what reads it. */
+/** A rare field: what reads it, and the bits of `presence`. One of these bits says that a row has the field. */
 type RareField = {
   [Name in keyof FlowObject]-?: {
     name: Name;
@@ -150,7 +150,7 @@ type RareField = {
   };
 }[keyof FlowObject];
 
-/** Rare fields that a flow gets together, in the order of its properties. */
+/** Rare fields that a flow gets one after the other, and all of their bits. */
 interface RareFields {
   bits: number;
   fields: readonly RareField[];
@@ -161,7 +161,7 @@ const together = (...fields: RareField[]): RareFields => ({
   fields,
 });
 
-/** Fields that many flows of some tables have. */
+/** In some tables many flows have these. */
 export const named = together(
   { name: 'helper', bits: has.helper, read: helperName },
   { name: 'labels', bits: has.labels, read: labels },
@@ -177,7 +177,7 @@ export const details = together(
   { name: 'unknown', bits: has.unknown, read: unknown },
 );
 
-/** Gives a flow those of some rare fields that its row has. */
+/** Sets those of the fields that a row has. */
 export function addRare(
   flow: FlowObject,
   { fields }: RareFields,

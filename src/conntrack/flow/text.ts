@@ -1,8 +1,8 @@
-// The line that conntrack(8) prints for a flow. Its form is that of libnetfilter_conntrack's default
-// output (conntrack-tools 1.4.7), which people and scripts know.
+// The line that conntrack(8) prints for a flow. People and scripts know its form: it is the default output of
+// libnetfilter_conntrack (conntrack-tools 1.4.7).
 import type { FlowObject, FlowSide } from './fields.js';
 
-// libnetfilter_conntrack's names where they are not ours; it prints `unknown` for the rest.
+// The names that libnetfilter_conntrack has. It prints `unknown` for the rest.
 const lineNames: Record<number, string> = {
   1: 'icmp',
   6: 'tcp',
@@ -26,7 +26,7 @@ function side(source: FlowObject, tuple: FlowSide, reply: boolean): string {
   } else if (tuple.srcPort !== undefined) {
     parts.push(`sport=${tuple.srcPort}`, `dport=${tuple.dstPort}`);
   } else if (source.protocolNumber === 33) {
-    // It prints ports of DCCP whether the kernel sent any or (since 6.17) not.
+    // It always prints ports of DCCP, although the kernel sends none since 6.17.
     parts.push('sport=0', 'dport=0');
   }
   if (tuple.icmpType !== undefined) {
@@ -37,14 +37,14 @@ function side(source: FlowObject, tuple: FlowSide, reply: boolean): string {
   return parts.join(' ');
 }
 
-/** Seconds that the flow lasted, or has lasted until now; whole seconds of both clocks are compared. */
+/** Seconds that the flow lasted, or has lasted until now. Only whole seconds of both clocks are compared. */
 function lasted(start: bigint, stop: bigint | undefined): bigint {
   const second = 1_000_000_000n;
   const end = stop === undefined ? BigInt(Math.floor(Date.now() / 1000)) : stop / second;
   return end - start / second;
 }
 
-/** Of what a flow has as 0 where nothing was sent: whether it was. An event leaves out a mark of 0. */
+/** Whether the kernel sent fields that are 0 in a Flow where it did not. An event leaves out a mark of 0. */
 export interface Sent {
   readonly mark: boolean;
   readonly status: boolean;

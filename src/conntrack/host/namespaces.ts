@@ -8,18 +8,18 @@ export interface NamespaceInfo {
   /** Its name under /run/netns, where it has one: what `netns` options take. */
   name?: string;
   /**
-   * A file that names it: of /run/netns, another place where it is mounted (container engines have their
+   * A file that names it: in /run/netns, in another place where it is mounted (container engines have their
    * own), or `/proc/PID/ns/net` of one of its processes. `netns` options take it too.
    */
   path: string;
   /** What tells namespaces apart: the number in `net:[4026531840]`. */
   inode: number;
   /**
-   * Its id in the namespace of this process: `event.nsid` of streams with `allNamespaces`. Absent where it
-   * has none: then no event of it is heard (`ip netns set NAME auto` gives it one).
+   * Its id in the namespace of this process: `event.nsid` of streams with `allNamespaces`. Absent where it has
+   * none. No stream hears its events then (`ip netns set NAME auto` gives it an id).
    */
   nsid?: number;
-  /** The one that this process is in. It has no id in itself, and is heard all the same. */
+  /** This process is in it. It has no id in itself, and its events are heard all the same. */
   current: boolean;
 }
 
@@ -39,7 +39,7 @@ function mounted(): string[] {
   return paths;
 }
 
-/** Of every process whose namespace may be looked at: the number of its namespace, and the file. */
+/** The number and the file of the namespace of every process that this one may look at. */
 function* ofProcesses(): Generator<[inode: number, path: string]> {
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
@@ -62,13 +62,12 @@ function inodeOf(path: string): number | undefined {
 }
 
 /**
- * The namespaces with their ids as the namespace of `handle` (or of this process) knows them; its own is the
- * `current` one.
+ * The namespaces, with their ids in the namespace of `handle`, or of this process. That one is the `current` one.
  */
 export function findNamespaces(binding: Binding, handle: Handle | null): NamespaceInfo[] {
   const found = new Map<number, { name?: string; path: string }>();
   const names = mounted().filter((path) => inodeOf(path) !== undefined);
-  // A name before another place, and the first in order of letters.
+  // A name comes before another place; names come in the order of their letters.
   const isName = (path: string) => path.startsWith(`${folder}/`);
   names.sort((a, b) => Number(isName(b)) - Number(isName(a)) || (a < b ? -1 : 1));
   for (const path of names) {
@@ -86,7 +85,7 @@ export function findNamespaces(binding: Binding, handle: Handle | null): Namespa
   );
   return entries.flatMap(([inode, place], index) => {
     const nsid = ids[index]!;
-    // Its last process has ended meanwhile.
+    // Its last process has ended in the meantime.
     if (nsid < -1) return [];
     const current = BigInt(inode) === own;
     return [{ ...place, inode, ...(nsid >= 0 && !current && { nsid }), current }];
@@ -95,9 +94,9 @@ export function findNamespaces(binding: Binding, handle: Handle | null): Namespa
 
 /**
  * The network namespaces that this process can name or reach: those that are mounted somewhere, as `ip netns`
- * and container engines do, and those of processes that it may look at (of other users: with CAP_SYS_PTRACE
- * only). Which of them have an id here decides whether `events({ allNamespaces: true })` hears them. A
- * namespace that only a socket, a device or a thread other than a process's first keeps alive is not found.
+ * and container engines do, and those of processes that it may look at (processes of other users only with
+ * CAP_SYS_PTRACE). `events({ allNamespaces: true })` hears those that have an id here. A namespace is not found
+ * when only a socket, a device, or a thread that is not the first of its process keeps it alive.
  */
 export async function namespaces(): Promise<NamespaceInfo[]> {
   return call((binding) => findNamespaces(binding, null));

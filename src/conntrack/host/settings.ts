@@ -1,5 +1,5 @@
-// The table's limits, switches and timeouts: the sysctls under net.netfilter, typed, read and written as
-// the handle's network namespace shows them.
+// The limits, switches and timeouts of the table: the sysctls under net.netfilter, with types. They are read and
+// written as the network namespace of a session shows them.
 
 import { fieldsAt, objectAt } from '../../checks.js';
 import { badRange, badType, fromNative, type NativeFailure } from '../../errors.js';
@@ -109,7 +109,7 @@ const sctpTimeouts = {
 };
 const dccpTimeouts = ['request', 'respond', 'partopen', 'open', 'closereq', 'closing', 'timewait'];
 
-/** Path in ConntrackSettings, sysctl without its prefix, kind of value. */
+/** The path in ConntrackSettings, the sysctl without its prefix, and the kind of value. */
 const table: [path: string, sysctl: string, kind: Kind][] = [
   ['max', 'max', 'number'],
   ['buckets', 'buckets', 'number'],
@@ -159,7 +159,7 @@ export async function readSettings(files: NamespaceFiles): Promise<ConntrackSett
   contents.forEach((content, i) => {
     const [path, , kind] = table[i]!;
     if (typeof content !== 'string') {
-      // ENOENT: this kernel has no such setting. Anything else is an error of the whole call.
+      // ENOENT: this kernel has no such setting. Any other error fails the whole call.
       if (content.errno !== 2) throw fromNative(content);
       return;
     }
@@ -197,7 +197,7 @@ function textOf(value: unknown, kind: Kind, path: string): string {
 /** The leaves of a change: path and value. Objects that are no branch of the settings are refused. */
 function* leaves(change: unknown, path: string): Generator<[string, unknown]> {
   const where = path === '' ? 'change' : `change.${path}`;
-  // Every name is looked at here, so that a setting that does not exist is said to be one.
+  // Every name is allowed here. writeSettings refuses a name that is no setting.
   const names = new Set(Object.keys(objectAt(change, where)));
   for (const [key, value] of Object.entries<unknown>(fieldsAt(change, where, names))) {
     const at = path === '' ? key : `${path}.${key}`;
@@ -207,7 +207,7 @@ function* leaves(change: unknown, path: string): Generator<[string, unknown]> {
   }
 }
 
-/** Whether a file says already what would be written: any number but 0 is `true`. */
+/** Whether a file has the value already that would be written. Any number but 0 is `true`. */
 function says(content: string | NativeFailure | undefined, text: string, kind: Kind): boolean {
   if (typeof content !== 'string' || content.trim() === '') return false;
   const number = Number(content.trim());
@@ -215,9 +215,9 @@ function says(content: string | NativeFailure | undefined, text: string, kind: K
 }
 
 /**
- * Writes a change. Everything is checked before anything is written; what is so already is not written (some
- * settings are read-only in every namespace but the first); a write that the kernel refuses undoes those
- * before it, as far as the kernel lets it.
+ * Writes a change. Everything is checked before anything is written. A value that is there already is not written
+ * again (some settings are read-only in every namespace but the first). When the kernel refuses a write, the ones
+ * before it are undone, as far as the kernel allows that.
  */
 export async function writeSettings(files: NamespaceFiles, change: unknown): Promise<void> {
   const operation = 'conntrack configure';
@@ -240,7 +240,7 @@ export async function writeSettings(files: NamespaceFiles, change: unknown): Pro
     } catch (error) {
       for (const undo of done.reverse()) {
         const old = before[undo];
-        // The first refusal is what the caller hears of.
+        // The caller hears of the first refusal.
         if (typeof old === 'string')
           await files.write(writes[undo]!.path, old.trim(), operation).catch(() => {});
       }

@@ -1,13 +1,13 @@
-// The kernel's counters about its table, per CPU and in total: by netlink where permitted, else from
-// /proc, which needs no privilege.
+// The kernel's counters of its table, per CPU and in total: by netlink where that is permitted, else from /proc,
+// which needs no privilege.
 import type { NativeFailure, NetfilterError } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import { namespaceFiles } from './namespace-files.js';
 
 /**
- * Counters of one CPU since the namespace was made, 32 bits each, that wrap (linux/netfilter/nf_conntrack_common.h:
- * struct ip_conntrack_stat). What moves each is what nf_conntrack_core.c does in Linux 6.18; none counts new
- * or ended flows of packets: for these, see `events()`.
+ * Counters of one CPU since the namespace was made (linux/netfilter/nf_conntrack_common.h: struct
+ * ip_conntrack_stat). Each has 32 bits, and wraps. Their meaning here is that of nf_conntrack_core.c in Linux 6.18.
+ * None counts the flows that packets make or end: for these, see `events()`.
  */
 export interface ConntrackCounters {
   /**
@@ -16,19 +16,19 @@ export interface ConntrackCounters {
    */
   found: number;
   /**
-   * Packets that no flow could be found or made for (state INVALID): a malformed header, a TCP segment out
-   * of its window or without its connection. A packet that a host sends to itself passes two hooks, and
-   * counts at each.
+   * Packets for which no flow could be found or made (state INVALID): a malformed header, a TCP segment out of
+   * its window or without its connection. A packet that a host sends to itself passes two hooks, and counts at
+   * each.
    */
   invalid: number;
   /**
    * Entries that were made by netlink: `create()`, conntrack(8), conntrackd (nf_conntrack_hash_check_insert).
-   * Those of packets are not counted since Linux 4.9.
+   * Entries that packets made are not counted since Linux 4.9.
    */
   insert: number;
   /**
-   * Entries that a first packet could not put into the table, so that it was dropped: the tuple was taken and
-   * the clash not resolved (also in `drop`), or the hash chain too long (also in `chainToolong`).
+   * First packets that could not put their entry into the table, and were dropped: the tuple was taken and the
+   * clash was not resolved (also in `drop`), or the hash chain was too long (also in `chainToolong`).
    */
   insertFailed: number;
   /**
@@ -36,25 +36,25 @@ export interface ConntrackCounters {
    * resolved, or a helper's change of the sequence numbers failed.
    */
   drop: number;
-  /** Entries that were evicted to make room in a full table: those not ASSURED only (early_drop). */
+  /** Entries that had to make room in a full table; none of them was ASSURED (early_drop). */
   earlyDrop: number;
   /**
-   * ICMP and ICMPv6 errors that could not be taken for one of a known flow: malformed, with a bad checksum, or
-   * about a flow that is not tracked (nf_conntrack_proto_icmp.c; `icmp_error` in /proc).
+   * ICMP and ICMPv6 errors that belong to no known flow: malformed, with a bad checksum, or about a flow that is
+   * not tracked (nf_conntrack_proto_icmp.c; `icmp_error` in /proc).
    */
   error: number;
   /** Lookups that started over because the hash table was resized, or changed under them. */
   searchRestart: number;
-  /** Clashes of two packets that made the same new flow at once, of which both went on. */
+  /** Clashes of two packets that made the same new flow at once, and both went on. */
   clashResolve: number;
-  /** Entries, of packets and of netlink, that were refused because their hash chain was too long (Linux 5.15). */
+  /** Entries of packets and of netlink that were refused: their hash chain was too long (Linux 5.15). */
   chainToolong: number;
 }
 
 export interface ConntrackStats {
   /** Entries in this namespace now. */
   entries: number;
-  /** nf_conntrack_max; absent where the kernel does not tell (before 4.18). */
+  /** nf_conntrack_max; absent where the kernel does not tell it (before 4.18). */
   max?: number;
   cpus: (ConntrackCounters & { cpu: number })[];
   total: ConntrackCounters;

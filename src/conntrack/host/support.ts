@@ -11,9 +11,9 @@ export interface LibrarySupport {
   usable: boolean;
   /** The file that was found. */
   path?: string;
-  /** Version, as the file's name tells it. */
+  /** The version that the name of the file has. */
   version?: string;
-  /** Symbols that an older release lacks. */
+  /** Symbols that this release lacks. */
   missing: string[];
   /** What needs it. */
   for: string;
@@ -61,7 +61,7 @@ export interface Support {
       statusFilter: boolean;
       /** 6.8 — dumps filtered by zone in the kernel. */
       zoneFilter: boolean;
-      /** 6.12 — filtered flush in the kernel; before, every flow is deleted on its own. */
+      /** 6.12 — filtered flush in the kernel. Before, each flow is deleted by a request of its own. */
       filteredFlush: boolean;
       /** 6.14 — time stamps on events. */
       eventTimestamp: boolean;
@@ -83,7 +83,7 @@ function sysctl(name: string): number | undefined {
   }
 }
 
-/** The file behind `libx.so.3`, whose name has the whole version. */
+/** The file behind the link `libx.so.3`: its name has the whole version. */
 function resolveLink(path: string): string {
   try {
     return realpathSync(path);
@@ -101,7 +101,7 @@ function capabilities(): bigint {
   }
 }
 
-/** Kernel release. `node:os` is not imported for it: nothing else needs that. */
+/** Kernel release. `node:os` is loaded at its first use: nothing else needs it. */
 const release = () => process.getBuiltinModule('node:os').release();
 
 function kernelAtLeast(major: number, minor: number): boolean {

@@ -1,12 +1,12 @@
-// What a namespace does to packets: whether it tracks them, whether it translates their addresses.
+// What a namespace does to packets: whether it tracks them, and whether it translates their addresses.
 import type { HookVerdict, RawHookReport, RawTrackingReport } from '../../native/binding.js';
 import type { Session } from '../../native/session.js';
 
 /** Whether hooks of netfilter are registered in a network namespace. */
 export interface HookState {
   /**
-   * `'active'`: in at least one family. `'none'`: in no family. `'unknown'`: not found in what could be
-   * looked at, and something could not.
+   * `'active'`: in at least one family. `'none'`: in no family. `'unknown'`: nothing was found, and not everything
+   * could be looked at.
    */
   state: HookVerdict;
   /** IPv4 packets. The kernel registers hooks for each family on its own. */
@@ -14,10 +14,10 @@ export interface HookState {
   /** IPv6 packets. */
   ipv6: HookVerdict;
   /**
-   * How it was found. `'hooks'`: the kernel listed its hooks (nfnetlink_hook, Linux 5.14, if it is built
-   * with CONFIG_NETFILTER_NETLINK_HOOK): certain. `'rules'`: the rules of iptables and nftables were read
-   * for what makes the kernel register hooks. That does not see what asks without a rule: IPVS for FTP,
-   * Open vSwitch and tc, and the module option `nf_conntrack.enable_hooks`.
+   * How it was found. `'hooks'`: the kernel listed its hooks (nfnetlink_hook, Linux 5.14, with
+   * CONFIG_NETFILTER_NETLINK_HOOK). This is certain. `'rules'`: the rules of iptables and nftables were searched for
+   * what makes the kernel register hooks. This does not see what needs no rule: IPVS for FTP, Open vSwitch, tc,
+   * and the module option `nf_conntrack.enable_hooks`.
    */
   source: 'hooks' | 'rules';
   /** What was found, or why nothing could be. */
@@ -31,8 +31,8 @@ export interface TrackingState extends HookState {
 }
 
 /**
- * Whether addresses can be translated: flows with NAT have an effect only where it is `'active'`. A `nat`
- * table, or a chain of type nat, is enough, also an empty one; tracking is another matter.
+ * Whether addresses can be translated. Flows with NAT have an effect only where this is `'active'`. A `nat` table or
+ * a chain of type nat is enough, even an empty one. Tracking is another matter.
  */
 export type NatState = HookState;
 

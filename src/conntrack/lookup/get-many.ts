@@ -1,4 +1,4 @@
-// Looking up many flows: packed in chunks while the kernel answers the chunk before. Knows packing and
+// Looking up many flows: a chunk of tuples is packed while the kernel answers the chunk before. Knows packing and
 // order, no socket.
 import { fromNative } from '../../errors.js';
 import type { RawLookup } from '../../native/binding.js';
@@ -7,7 +7,7 @@ import type { Flow } from '../flow/flow.js';
 import type { TupleInit } from './tuple.js';
 import { isMeant, TuplePacker } from './tuple-packer.js';
 
-/** Tuples packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
+/** Tuples of a chunk: the JS thread is busy with it for a few milliseconds at most. */
 const chunk = 4096;
 const ebadmsg = 74;
 
@@ -26,7 +26,7 @@ export async function getMany(
   const results: (Flow | undefined)[] = [];
   const collect = async ({ pending, packed }: Asked) => {
     const { batch, rows, undecodable } = await pending;
-    // There is a flow, and what it is cannot be told: that is not "no such flow".
+    // There is a flow, and nobody can tell what it is. That does not mean that there is none.
     if (undecodable > 0) {
       const detail = `malformed answer${undecodable > 1 ? `, ${undecodable} times` : ''}`;
       throw fromNative({ errno: ebadmsg, operation: 'conntrack get', detail });
@@ -48,13 +48,13 @@ export async function getMany(
     }
     return packer.bytes;
   };
-  // The kernel answers one chunk while the JS thread makes flows of the one before and packs the next.
+  // While the kernel answers one chunk, the JS thread makes flows of the chunk before and packs the next.
   const asked: Asked[] = [];
   try {
     while (index < tuples.length) {
       const packed = pack(Math.min(index + chunk, tuples.length));
       signal?.throwIfAborted();
-      // Nothing to wait for the first time: a lookup begins in the call that asks for it.
+      // The first time there is nothing to wait for: a lookup begins in the call that asks for it.
       const pending = lookUp(packed);
       // It can fail while this function waits for something else. `collect` reports it. Without a handler
       // until then, Node would end the process.
@@ -65,7 +65,7 @@ export async function getMany(
     }
     for (let one = asked.shift(); one !== undefined; one = asked.shift()) await collect(one);
   } finally {
-    // What was asked is answered before this ends, also where it fails.
+    // Everything that was asked is answered before this ends, even where it fails.
     await Promise.allSettled(asked.map(({ pending }) => pending));
   }
   return results;

@@ -1,4 +1,4 @@
-// Lookups of flows in one table: one, one on the JS thread, or many.
+// Lookups of flows in one table: one, one on the JS thread, or many at once.
 import { iterableAt, optionsAt, signalAt } from '../../checks.js';
 import type { Session } from '../../native/session.js';
 import { readFlows } from '../batch/read-flows.js';
@@ -10,7 +10,7 @@ import { isMeant, TuplePacker } from './tuple-packer.js';
 
 const operation = 'conntrack get';
 
-/** The table that a request is for. Only a Flow, which may be of another one, needs it. */
+/** The table that a request is for, where that matters: a Flow may be of another table. */
 export function tableFor(session: Session, target: unknown): string | undefined {
   return Flow.isFlow(target) ? session.table('conntrack table') : undefined;
 }

@@ -1,5 +1,5 @@
-// Tuples that name flows, packed for native code (struct PackedTuple in schema.h), and the comparison of a flow that
-// was found with what was asked for.
+// Tuples that name flows, packed for native code (struct PackedTuple in schema.h), and the question whether a flow
+// that was found is the one that such a tuple means.
 import { noAddress, writeFlowAddress } from '../../address.js';
 import {
   type Fields,
@@ -31,7 +31,7 @@ const startOffset = 52;
 
 /** Packs tuples one after the other. Offsets are those of struct PackedTuple. */
 export class TuplePacker {
-  /** Packs nothing: one is always alive, so that V8 keeps the class and the code that knows it (see FieldPacker). */
+  /** Packs nothing. It is always alive, so that V8 keeps the machine code of the class (see FieldPacker.kept). */
   static readonly kept = new TuplePacker(0);
 
   readonly bytes: Uint8Array;
@@ -48,15 +48,15 @@ export class TuplePacker {
     return this.bytes[17]!;
   }
 
-  /** Starts over, for a packer that is used again and again. */
+  /** Starts again in the same memory. */
   reset(): this {
     this.#at = 0;
     return this;
   }
 
   /**
-   * The path is made for a message only. Id and start of a Flow are those of an entry of one table: they are
-   * left out where the request is not for `table`.
+   * Adds a tuple. The path is for messages only. `table` is the table that the request is for: a Flow of another
+   * table is packed without its id and its start.
    */
   add(tuple: TupleInit | Flow, path: Path, table?: string): void {
     const at = this.#at;
@@ -78,7 +78,7 @@ export class TuplePacker {
     let part = '';
     let flags = 0;
     if (direct) {
-      // The reply may give its zone alone, as in a FlowInit: the original tuple names the flow.
+      // The reply may have nothing but its zone, as in a FlowInit. The original tuple names the flow then.
       const { reply } = fields;
       const zoneAlone = reply !== undefined && hasZoneAlone(sideAt(reply, path, '.reply'), path);
       if (fields.orig !== undefined || (reply !== undefined && !zoneAlone)) {
@@ -216,8 +216,8 @@ export class TuplePacker {
 }
 
 /**
- * Whether a flow that a lookup by tuple found is the one meant: it may be another that has the tuple now.
- * `packed` holds what was asked for, one tuple after the other.
+ * Whether the flow that a lookup found is the one meant: another flow may have its tuple now. `packed` holds the
+ * tuples of the lookup, one after the other.
  */
 export function isMeant(found: Flow, packed: Uint8Array, index: number): boolean {
   const at = index * tupleBytes;
@@ -229,7 +229,7 @@ export function isMeant(found: Flow, packed: Uint8Array, index: number): boolean
   return found.start === view.getBigUint64(startOffset, littleEndian);
 }
 
-/** Throws for the first of the fields that is there. */
+/** Throws for the first of these fields that is given. */
 function refuse(side: Fields, names: string[], path: Path, part: string, why: string): never {
   const name = names.find((one) => side[one] !== undefined);
   throw new TypeError(`${pathText(path, `${part}.${name}`)}: this protocol ${why}`);

@@ -1,4 +1,4 @@
-// What names one flow: a tuple as callers give it, its type and the checks of its parts.
+// What names one flow: a tuple as callers give it. Its type, and the checks of its parts.
 import {
   type Fields,
   onlyFields,
@@ -11,7 +11,7 @@ import type { Family, Protocol } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
 import { flowFields } from '../flow/fields.js';
 
-/** One direction of a flow to look for. Ports for protocols that have them, ICMP fields for ICMP. */
+/** One direction of a flow: with ports for protocols that have them, with ICMP fields for ICMP. */
 export interface TupleSideInit {
   src: string;
   dst: string;
@@ -20,40 +20,40 @@ export interface TupleSideInit {
   icmpType?: number | undefined;
   icmpCode?: number | undefined;
   icmpId?: number | undefined;
-  /** Zone of this direction alone. */
+  /** Zone of this direction only. */
   zone?: number | undefined;
 }
 
 /**
- * Names one flow by its original tuple (`orig`, or the fields of it directly) or by its reply tuple
- * (`reply`). A `Flow` and what `toObject()` gives name themselves, with their `id`.
+ * Names one flow by its original tuple (`orig`, or its fields directly) or by its reply tuple (`reply`). A `Flow`
+ * names itself, and so does what `toObject()` gives, with its `id`.
  */
 export interface TupleInit extends Partial<TupleSideInit> {
   protocol: Protocol;
   family?: Family;
   orig?: TupleSideInit;
-  /** The reply tuple; beside the original one, which names the flow then, its `zone` alone will do. */
+  /** The reply tuple. Beside the original tuple, which names the flow then, it may have its `zone` only. */
   reply?: TupleSideInit | { zone: number };
   /** Zone of both directions; 0 when left out. */
   zone?: number | undefined;
   /**
-   * CTA_ID of the flow meant, of this very table: a flow with the same tuple and another id is then not it.
-   * The kernel makes the id of the entry's place in memory and its tuple, and uses memory again at once: a
-   * flow that takes the tuple of one that has just gone bears the same id more often than not. So an id never
+   * CTA_ID of the flow meant, in this very table. A flow with the same tuple and another id is not the one meant.
+   * The kernel makes the id of the place of the entry in memory and of its tuple, and uses memory again at once.
+   * So a flow that takes the tuple of one that has just gone has the same id more often than not. An id never
    * proves that a flow is the one meant; `start` does.
    */
   id?: number;
   /**
-   * Start of the flow meant (CTA_TIMESTAMP_START, nanoseconds since the epoch; as text, as JSON has it, too):
-   * a flow that began at another time is then not it. Flows made while `nf_conntrack_timestamp` was 1 have
-   * one; one that has none is not the one meant either.
+   * Start of the flow meant: CTA_TIMESTAMP_START, nanoseconds since the epoch, or their text, as JSON has it. A flow
+   * that began at another time is not the one meant, and neither is a flow without a start. Flows that are made
+   * while `nf_conntrack_timestamp` is 1 have one.
    */
   start?: bigint | string | undefined;
 }
 
 /** The fields of one direction that tell flows apart. */
 export const sideFields = ['src', 'dst', 'srcPort', 'dstPort', 'icmpType', 'icmpCode', 'icmpId'];
-/** The fields of one direction that may be given: also what reading gives. */
+/** The fields that one direction may have. What reading adds is allowed, and ignored. */
 export const sideAllowed: ReadonlySet<string> = new Set([
   ...sideFields,
   'zone',
@@ -63,10 +63,10 @@ export const sideAllowed: ReadonlySet<string> = new Set([
 const ownFields = new Set([
   ...['protocol', 'family', 'orig', 'reply', 'zone', 'id', 'start', ...sideFields],
 ]);
-/** What a FlowObject has as well: callers may give one as it is. */
+/** Callers may give a FlowObject as it is. */
 const allowedFields: ReadonlySet<string> = new Set([...ownFields, ...flowFields]);
 
-/** A copy of what names a flow, with the names of its fields checked. */
+/** A copy of what names a flow. The names of its fields are checked. */
 export function tupleAt(value: unknown, path: Path): Fields {
   const fields = shallowCopyAt(value, path, 'a tuple or a Flow');
   for (const key in fields) {
@@ -84,7 +84,7 @@ export function sideAt(value: unknown, path: Path, part: string): Fields {
   return side;
 }
 
-/** Whether the zone, which is checked then, is all that is said of a reply tuple. */
+/** Whether a reply tuple has nothing but its zone. That zone is checked then. */
 export function hasZoneAlone(reply: Fields, path: Path): boolean {
   for (const key in reply) if (key !== 'zone' && reply[key] !== undefined) return false;
   if (reply.zone === undefined) return false;
@@ -92,7 +92,7 @@ export function hasZoneAlone(reply: Fields, path: Path): boolean {
   return true;
 }
 
-/** Nanoseconds since the epoch, as a bigint or as JSON has it. */
+/** Nanoseconds since the epoch: a bigint, or its text, as JSON has it. */
 export function startAt(value: unknown, path: Path): bigint {
   if (typeof value === 'string' && /^\d{1,20}$/.test(value)) value = BigInt(value);
   const at = pathText(path, '.start');

@@ -1,5 +1,5 @@
-// Changing and deleting all flows that a filter matches. Native code finds them, and looks at each again before it
-// touches it.
+// Changing and deleting all flows that a filter matches. Native code finds the flows, and reads each again right
+// before it touches it.
 import { booleanAt, optionsAt, signalAt } from '../../checks.js';
 import { badType, fromNative } from '../../errors.js';
 import type { Binding, CancelCell, Handle, RawBulk } from '../../native/binding.js';
@@ -16,24 +16,24 @@ import { FieldPacker } from './field-packer.js';
 export interface BulkProgress {
   /** Flows deleted, or changed. */
   readonly done: number;
-  /** What was deleted, where that was asked for. */
+  /** The deleted flows, with `returning`. */
   readonly flows?: FlowBatch;
 }
 
 /** Options of operations that change what a filter matches. */
 export interface BulkOptions {
   /**
-   * Ends it early: the flows under way (16 at most) are finished, no other is touched, and the promise
-   * rejects with the signal's reason. What was done stays done; `progress` has said how much.
+   * Ends the operation early: the flows under way (16 at most) are finished, no other is touched, and the promise
+   * rejects with the signal's reason. What was done stays done, and `progress` has said how much.
    */
   signal?: AbortSignal | undefined;
-  /** Called once, with what was done, when the operation has come to its end or was ended early. */
+  /** Called once at the end of the operation, also of one that ends early, with what was done. */
   progress?: ((done: BulkProgress) => void) | undefined;
 }
 
 /** Options of `deleteWhere`. */
 export interface DeleteOptions extends BulkOptions {
-  /** Give the deleted flows, not their number. Default false. */
+  /** Give the deleted flows instead of their number. Default false. */
   returning?: boolean | undefined;
 }
 
@@ -118,7 +118,7 @@ export async function deleteWhere(
   return done.flows ?? done.done;
 }
 
-/** `given` are the arguments of the call: a filter that is given and `undefined` is refused. */
+/** `given` has the arguments of the call: a filter that is given as `undefined` is refused. */
 export async function flush(
   session: Session,
   given: readonly [filter?: FlowFilter, options?: unknown],

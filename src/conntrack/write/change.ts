@@ -1,4 +1,4 @@
-// Changing flows: what update takes, checked, and packed as fields (schema.h, NF_FIELDS).
+// A change of flows: its type, its checks, and its form as packed fields (schema.h, NF_FIELDS).
 import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js';
 import type { StatusName } from '../../constants.js';
 import { badRange } from '../../errors.js';
@@ -20,7 +20,7 @@ export interface FlowChange extends FlowWritable {
   mark?: number | { value: number; mask: number };
   /** Bits to set: `seen_reply`, `assured`, `fixed_timeout`. None can be cleared. */
   status?: StatusName | readonly StatusName[];
-  /** All labels anew, or some to set and some to clear. */
+  /** All labels that the flow will have, or some to set and some to clear. */
   labels?: readonly number[] | { set?: readonly number[]; clear?: readonly number[] };
 }
 
@@ -29,8 +29,8 @@ const changeFields = new Set([...writableFields, ...fieldsFor('both')]);
 const child = (path: string, name: string) => `${path}.${name}`;
 
 /**
- * Checks a change and appends its fields; `protocol` is that of the flows that it is for, `undefined` where
- * they may be of several.
+ * Checks a change and appends its fields. `protocol` is the protocol of the flows, `undefined` where they may be of
+ * several.
  */
 export function packChange(
   packer: FieldPacker,
@@ -53,7 +53,7 @@ export function packChange(
     if (typeof fields.mark === 'object' && fields.mark !== null) {
       const mark = fieldsAt(fields.mark, child(path, 'mark'), new Set(['value', 'mask']));
       const mask = u32At(mark.mask, `${path}.mark.mask`);
-      // (old & ~mask) ^ value in the kernel: bits outside the mask would toggle.
+      // The kernel computes (old & ~mask) ^ value: bits of the value outside the mask would toggle.
       packer.u32(field.mark, (u32At(mark.value, `${path}.mark.value`) & mask) >>> 0);
       packer.u32(field.markMask, mask);
     } else {
@@ -65,7 +65,7 @@ export function packChange(
   if (fields.labels !== undefined) packLabelChange(packer, fields.labels, child(path, 'labels'));
 }
 
-/** The kernel would leave the scales as they are, and say nothing. */
+/** Refuses window scales that the kernel would ignore in silence. */
 function refuseScales(tcp: unknown, path: string): void {
   const given = tcp as FlowChange['tcp'] | null;
   if (given?.wscale === undefined || given.flags === undefined || scalesFit(given)) return;

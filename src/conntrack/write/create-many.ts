@@ -1,5 +1,5 @@
-// Creating many flows: packed in chunks while the kernel works on the chunk before, with an outcome for
-// each. Knows packing and order, no socket.
+// Creating many flows: a chunk is packed while the kernel works on the chunk before. Each flow has an outcome. Knows
+// packing and order, no socket.
 import { type Fields, iterableAt, optionsAt, signalAt } from '../../checks.js';
 import type { Family } from '../../constants.js';
 import { badType, fromNative, NetfilterError } from '../../errors.js';
@@ -9,20 +9,20 @@ import { FieldPacker } from './field-packer.js';
 import { type FlowInit, takeRow } from './init.js';
 import { packFlowInit } from './pack-init.js';
 
-/** Why a flow was not made: the kernel's refusal, or what was wrong with it (which has no `code`). */
+/** Why a flow was not made: the kernel refused it, or it was wrong (this error has no `code`). */
 export type CreateError =
   | NetfilterError
   | ((TypeError | RangeError) & { readonly code?: undefined; readonly hint?: undefined });
 
-/** What `createMany` did: how many were made, and which were not, by their place in the input. */
+/** What `createMany` did: how many flows it made, and which it did not make, by their place in the input. */
 export interface CreateResult {
   created: number;
   /**
-   * In the order of the input: what the kernel refused (a {@link NetfilterError}), and what is no flow that
-   * could be made (a `TypeError` or `RangeError` that names the field).
+   * In the order of the input: the flows that the kernel refused (a {@link NetfilterError}), and those that nobody
+   * could make (a `TypeError` or `RangeError` that names the field).
    */
   failed: { index: number; error: CreateError }[];
-  /** What a person should know: flows with `nat` that nothing translates yet. Absent where there is nothing. */
+  /** What a person should know: that nothing translates flows with `nat` yet. Absent where there is nothing to say. */
   hints?: string[];
 }
 
@@ -35,12 +35,13 @@ export interface CreateProgress {
 /** Options of `createMany`. */
 export interface CreateManyOptions {
   /**
-   * Ends it early: no further chunk of 4,096 flows is sent, and the promise rejects with the signal's reason
-   * when the kernel has answered for the one under way. What was made stays; `progress` has said how much.
+   * Ends the operation early: no further chunk of 4,096 flows is sent, and the promise rejects with the signal's
+   * reason when the kernel has answered for the chunk under way. What was made stays, and `progress` has said how
+   * much.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Called whenever the kernel has answered for a chunk, with the sums so far; also for the last one before a
+   * Called whenever the kernel has answered for a chunk, with the sums so far, also for the last chunk before a
    * rejection.
    */
   progress?: ((done: CreateProgress) => void) | undefined;
@@ -49,7 +50,7 @@ export interface CreateManyOptions {
 /** Sends packed flows to be created. */
 type Write = (packed: Uint8Array) => Promise<RawOutcome>;
 
-/** Flows packed and sent at a time: the JS thread is busy for a few milliseconds at most. */
+/** Flows of a chunk: the JS thread is busy with it for a few milliseconds at most. */
 const chunk = 4096;
 const eperm = 1;
 const enoent = 2;
@@ -76,19 +77,19 @@ export function createManyOptions(options: unknown): CreateManyOptions {
 }
 
 class Creation {
-  /** Families of the flows that are to be translated. */
+  /** Families of the flows that the kernel should translate. */
   readonly translated = new Set<Family>();
   readonly result: CreateResult = { created: 0, failed: [] };
   readonly #write: Write;
   readonly #options: CreateManyOptions;
-  // Two in turn: what one holds is sent while the other is filled.
+  // The two take turns: the chunk of one is sent while the other is filled.
   #packer = new FieldPacker();
   #other = new FieldPacker();
   #indexes: number[] = [];
   readonly #single = new FieldPacker();
   #withMaster: { index: number; bytes: Uint8Array }[] = [];
   #index = 0;
-  // Made only where something is wrong: most flows need no path.
+  // Called only where something is wrong: most flows need no path.
   readonly #path = () => `flows[${this.#index}]`;
   #sent: Promise<void> | undefined;
 
@@ -117,7 +118,7 @@ class Creation {
       await this.#sent;
       await this.#createWithMaster();
     } catch (error) {
-      // Nothing is under way any more when the caller hears of it.
+      // When the caller hears of the error, nothing is under way any more.
       await this.#sent?.catch(() => {});
       throw error;
     }
@@ -125,7 +126,7 @@ class Creation {
     return result;
   }
 
-  /** The fields of a flow; undefined for what is none. */
+  /** The fields of a flow; undefined for what is no flow. */
   #take(flow: unknown): Fields | undefined {
     try {
       return takeRow(flow, this.#path);
@@ -135,7 +136,7 @@ class Creation {
     }
   }
 
-  /** Tells of an error by its place; what is not about the flow ends it all. */
+  /** Notes an error of the present flow. An error of any other kind ends everything. */
   #refused(error: unknown): void {
     const told =
       error instanceof NetfilterError || error instanceof TypeError || error instanceof RangeError;
@@ -143,7 +144,7 @@ class Creation {
     this.result.failed.push({ index: this.#index, error });
   }
 
-  /** False for a flow that cannot be written whatever the kernel says. */
+  /** False for a flow that cannot be written. */
   #pack(packer: FieldPacker, fields: Fields): boolean {
     const mark = packer.mark();
     try {
@@ -157,7 +158,7 @@ class Creation {
     }
   }
 
-  /** Sends the chunk that is packed when the kernel has answered for the one before. */
+  /** Sends the chunk when the kernel has answered for the one before. */
   async #pass(): Promise<void> {
     await this.#sent;
     this.#options.signal?.throwIfAborted();
@@ -177,7 +178,7 @@ class Creation {
     const { codes } = outcome;
     let forbidden: NetfilterError | undefined;
     for (let i = 0; i < codes.length; i++) {
-      // Not of this flow: none can be made without the capability.
+      // This is not about one flow: without the capability none can be made.
       if (codes[i] === eperm) forbidden ??= createError(outcome, i);
       else if (codes[i] === 0) result.created++;
       else result.failed.push({ index: place(i), error: createError(outcome, i) });
@@ -192,8 +193,8 @@ class Creation {
   }
 
   /**
-   * The kernel takes a flow that has a master only when that one is there (ENOENT else). So these come after
-   * all others, and again, for masters that have masters, while that gets any of them in.
+   * The kernel takes a flow with a master only when the master is there (ENOENT if not). So these flows come after
+   * all others. A master may have a master: what was refused is sent again, as long as that gets any flow in.
    */
   async #createWithMaster(): Promise<void> {
     const { result } = this;

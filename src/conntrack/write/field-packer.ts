@@ -1,10 +1,10 @@
-// The byte form of fields to write: {u16 size, u16 field, payload, padding}, as schema.h says. Grows.
-// Every field begins at a multiple of four, so what is small is written as words. Addresses are read from
-// their text into slots first, from which they are packed as often as they are needed.
+// The byte form of fields to write: {u16 size, u16 field, payload, padding}, as schema.h says. Every field begins at a
+// multiple of four, so small payloads are written as words. The text of an address is first read into a slot. From
+// there the address is packed as often as it is needed.
 import { writeFlowAddress } from '../../address.js';
 import { littleEndian } from '../columns/netlink-attributes.js';
 
-/** A field's header as one word. */
+/** The header of a field as one word. */
 const header = littleEndian
   ? (field: number, size: number) => size | (field << 16)
   : (field: number, size: number) => (size << 16) | field;
@@ -12,13 +12,13 @@ const header = littleEndian
 const word8 = littleEndian ? (value: number) => value : (value: number) => value << 24;
 const word16 = littleEndian ? (value: number) => value : (value: number) => value << 16;
 
-/** Where an address waits. A flow has six at most: of its two tuples and its translation. */
+/** Where an address waits. A flow has at most six: in its two tuples and its translation. */
 export type Slot = 0 | 1 | 2 | 3 | 4 | 5;
 
 export class FieldPacker {
   /**
-   * Packs nothing. Were no packer alive, a garbage collection would take V8's hidden class of packers and all
-   * machine code that relies on it: the next createMany would begin in the interpreter.
+   * Packs nothing. If no packer were alive, a garbage collection would take V8's hidden class of packers, and all
+   * machine code that relies on it. The next createMany would begin in the interpreter.
    */
   static readonly kept = new FieldPacker();
 
@@ -28,14 +28,14 @@ export class FieldPacker {
   #begin = 0;
   readonly #slotBytes = new Uint8Array(6 * 16);
   readonly #slots = new Uint32Array(this.#slotBytes.buffer);
-  /** Flows begun. */
+  /** Flows that were begun. */
   count = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  /** Starts a flow: a size, known at its end, then its fields. */
+  /** Begins a flow: its size, which `end` writes, then its fields. */
   begin(): void {
     this.#room(4);
     this.#begin = this.#size;
@@ -49,19 +49,18 @@ export class FieldPacker {
   mark(): { size: number; count: number } {
     return { size: this.#size, count: this.count };
   }
-  /** Forgets what was packed since: it turned out that the flow cannot be written. */
+  /** Forgets what was packed since `mark`: the flow cannot be written. */
   rewind(mark: { size: number; count: number }): void {
     this.#size = mark.size;
     this.count = mark.count;
   }
 
-  // The header first, on a line of its own: it may move the bytes, and `this.#bytes.set(…, header())`
-  // would have read the old place before.
+  // In all of these the header comes first, on a line of its own. It may move the bytes, and an expression that also
+  // has `this.#words` would read their old place.
   u8(field: number, value: number): void {
     const at = this.#header(field, 1);
     this.#words[at >> 2] = word8(value);
   }
-  // The header comes first: it may move the bytes, and the view with them.
   u16(field: number, value: number): void {
     const at = this.#header(field, 2);
     this.#words[at >> 2] = word16(value);
@@ -86,7 +85,7 @@ export class FieldPacker {
     this.#bytes.set(value, at);
   }
 
-  /** Reads an address into a slot; the number of its family, or 0 when the text is none. */
+  /** Reads an address into a slot. Gives the number of its family, or 0 when the text is no address. */
   read(slot: Slot, text: string): 0 | 2 | 10 {
     const word = slot * 4;
     const family = writeFlowAddress(text, this.#slotBytes, slot * 16);
@@ -104,25 +103,25 @@ export class FieldPacker {
     }
     return true;
   }
-  /** The address of a slot. */
+  /** Packs the address of a slot. */
   address(field: number, slot: Slot, family: 2 | 10): void {
     const words = family === 2 ? 1 : 4;
     const at = this.#header(field, words * 4) >> 2;
     for (let i = 0; i < words; i++) this.#words[at + i] = this.#slots[slot * 4 + i]!;
   }
 
-  /** A copy of what was packed; the packer starts anew. */
+  /** A copy of what was packed. The packer starts again. */
   take(): Uint8Array {
     const taken = this.#bytes.slice(0, this.#size);
     this.reset();
     return taken;
   }
 
-  /** What was packed, as long as nothing more is: for a packer that is used again and again. */
+  /** What was packed, without a copy: it is valid until the packer is used again. */
   get packed(): Uint8Array {
     return this.#bytes.subarray(0, this.#size);
   }
-  /** Starts anew in the same memory. */
+  /** Starts again in the same memory. */
   reset(): void {
     this.#size = 0;
     this.count = 0;

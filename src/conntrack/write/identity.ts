@@ -1,5 +1,5 @@
-// The tuples of a flow to create: read from what callers give, the missing one derived, and packed. This
-// is done for every flow of a createMany, so nothing is made here that only a message needs.
+// The tuples of a flow to create: reading what callers give, deriving the tuple that is missing, and packing both.
+// This runs for every flow of a createMany, so it makes nothing that only a message needs.
 import { noAddress } from '../../address.js';
 import {
   type Fields,
@@ -146,7 +146,7 @@ export interface Identity {
   replyGiven: boolean;
 }
 
-/** As `onlyFields`, without a list of the keys. */
+/** As `onlyFields`, but without a list of the keys. */
 export function knownFields(
   value: Fields,
   allowed: ReadonlySet<string>,
@@ -187,7 +187,7 @@ export function identify(
     const where = pathText(path);
     throw new TypeError(`${where}.src: ${where}.orig is given as well`);
   }
-  // `zone` beside `src` and `dst` is that of the flow.
+  // A `zone` beside `src` and `dst` is the zone of the flow, not of the direction.
   const own = direct && fields.zone !== undefined ? { ...fields, zone: undefined } : fields;
   const orig = direct
     ? readTuple(packer, origSlots, own, protocol, path)
@@ -195,7 +195,7 @@ export function identify(
       ? readSide(packer, fields.orig, protocol, path, '.orig')
       : undefined;
   const said = fields.reply as Fields | null | undefined;
-  // Beside the original tuple, its zone may be all that is said of the reply: the rest is derived.
+  // Beside the original tuple, the reply may have nothing but its zone. The rest is derived.
   const zone =
     orig !== undefined && said?.zone !== undefined && hasZoneAlone(said, path)
       ? (said.zone as number)

@@ -1,4 +1,4 @@
-// A flow to create: its type, and a copy of what callers give, each field read once.
+// A flow to create: its type, and the copy of what callers give. Each field is read once.
 import {
   copyAt,
   type Fields,
@@ -16,31 +16,31 @@ import { sideFields, type TupleSideInit } from '../lookup/tuple.js';
 import { type FlowWritable, writableFields } from './writable.js';
 
 /**
- * A flow to create. One tuple is enough, the other is derived: `orig` (or its fields directly), or
- * `reply`. What `toArray()` gives is a FlowInit: fields that the kernel does not let one write (counters,
- * id, use, times, secctx, status bits that it owns) are left out of the request.
+ * A flow to create. One tuple is enough: `orig` (or its fields directly) or `reply`. The other is derived. What
+ * `toArray()` gives is a FlowInit too: fields that only the kernel sets (counters, id, use, times, secctx, some
+ * status bits) are left out of the request.
  */
 export interface FlowInit extends FlowWritable, Partial<TupleSideInit> {
   family?: Family;
   protocol: Protocol;
   orig?: TupleSideInit;
-  /** The reply tuple; or its `zone` alone, beside the original tuple, from which the rest follows. */
+  /** The reply tuple. Beside the original tuple it may have its `zone` only: the rest is derived. */
   reply?: TupleSideInit | { zone: number };
   /** Zone of both directions. */
   zone?: number | undefined;
   /** CTA_MARK — connmark. */
   mark?: number;
   /**
-   * Of these, `seen_reply`, `assured` and `fixed_timeout` are written. The kernel sets the others by itself: they
-   * are left out of a flow that was read, and refused elsewhere, where nothing asked for (`nat`, `master`,
-   * `seqAdj`) makes the kernel set them.
+   * `seen_reply`, `assured` and `fixed_timeout` are written. The kernel sets the other bits by itself. In a flow that
+   * was read they are ignored. Elsewhere they are refused, unless a field (`nat`, `master`, `seqAdj`) makes the
+   * kernel set them.
    */
   status?: StatusName | readonly StatusName[];
-  /** Labels to set, by number; needs a rule that uses connlabel. */
+  /** The numbers of labels to set. Needs a rule that uses connlabel. */
   labels?: readonly number[];
-  /** Translation to set up: address, port, or both. The reply tuple follows from it. */
+  /** The translation to set up: address, port, or both. The reply tuple follows from it. */
   nat?: { src?: string | Partial<Endpoint>; dst?: string | Partial<Endpoint> };
-  /** Original tuple of the flow that expected this one; it must be in the table. */
+  /** The original tuple of the flow that expected this one. That flow must be in the table. */
   master?: FlowMaster;
 }
 
@@ -49,19 +49,19 @@ const initFields: ReadonlySet<string> = new Set([
   ...[...writableFields, ...sideFields, ...fieldsFor('read')],
 ]);
 
-/** As their types say: what names a tuple may be put together of parts that are not there. */
+/** These may be undefined, as their types say: a caller may put a tuple together of parts that are not there. */
 const mayBeUndefined = new Set([...sideFields, 'zone']);
-/** What is read once anyhow by the one who packs it, or not at all. */
+/** These need no copy: packing reads them once, or not at all. */
 const lists = new Set(['status', 'labels', 'helperInfo', 'unknown']);
 
-/** The copy of a part of a flow; of a tuple, the quickest. */
+/** A copy of a part of a flow. A tuple is copied in the quickest way. */
 function takePart(name: string, value: object, path: Path): unknown {
   const at = () => pathText(path, `.${name}`);
   if (name === 'orig' || name === 'reply') return shallowCopyAt(value, at, 'an object');
   return copyAt(value, at);
 }
 
-/** A copy of a flow to create with all that is in it, each field read once. */
+/** A copy of a flow to create, with everything in it. Each field is read once. */
 export function takeInit(init: unknown, path: string): Fields {
   if (Flow.isFlow(init)) return init.toObject() as unknown as Fields;
   const fields = fieldsAt(init, path, initFields, 'a flow', mayBeUndefined);
@@ -72,7 +72,7 @@ export function takeInit(init: unknown, path: string): Fields {
   return fields;
 }
 
-/** As `takeInit`, for a flow of many. */
+/** As `takeInit`, for one of many flows. */
 export function takeRow(init: unknown, path: Path): Fields {
   if (Flow.isFlow(init)) return init.toObject() as unknown as Fields;
   const fields = shallowCopyAt(init, path, 'a flow');

@@ -1,4 +1,4 @@
-// What a person should know of flows that were made with NAT where nothing translates them.
+// What a person should know about flows with NAT that nothing translates.
 import type { Family } from '../../constants.js';
 import type { Session } from '../../native/session.js';
 import { type NatState, readHooks } from '../host/tracking.js';
@@ -12,8 +12,8 @@ export class NatHint {
   }
 
   /**
-   * Why flows of these families that were made with NAT are not translated. undefined when they are, or when
-   * nobody can tell. This may change later: once a hook is there, the kernel translates older flows too.
+   * Why flows of these families that were made with NAT are not translated; undefined when they are, or when nobody
+   * can tell. This may change: once a hook is there, the kernel translates flows that were made before it, too.
    */
   async of(families: ReadonlySet<Family>, checkOpen: () => void): Promise<string | undefined> {
     let nat: NatState;

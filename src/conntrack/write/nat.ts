@@ -47,8 +47,8 @@ function readTarget(
 }
 
 /**
- * What the reply tuple shows of one translation. The kernel may have chosen the port, or the ICMP id (which
- * it treats as the source port of a translation): the flow made anew gets the same.
+ * What the reply tuple shows of one translation. The kernel may have chosen the port, or the ICMP id (which it
+ * treats as the source port of a translation). The flow that is made again gets the same.
  */
 function shown(
   packer: FieldPacker,
@@ -76,8 +76,8 @@ function agrees(packer: FieldPacker, asked: Target, seen: Target): boolean {
 }
 
 /**
- * The kernel translates a key of GRE for a flow that has a master only (nf_nat_l4proto_unique_tuple, PPTP),
- * and gives a flow made over netlink its master after the translation: it would leave the key as it is.
+ * The kernel translates a key of GRE only for a flow that has a master (nf_nat_l4proto_unique_tuple, PPTP). A flow
+ * that is made over netlink gets its master after the translation: the kernel would leave the key as it is.
  */
 function refuseKey(target: Target | undefined, orig: Tuple, end: 'src' | 'dst', natPath: string) {
   const key = end === 'src' ? orig.srcPort : orig.dstPort;
@@ -88,7 +88,7 @@ function refuseKey(target: Target | undefined, orig: Tuple, end: 'src' | 'dst', 
   );
 }
 
-/** Checks `nat` and packs it if it is to be; where both tuples are given it must be what they show. */
+/** Checks `nat`, and packs it if `translate` says so. Where both tuples are given, it must be what they show. */
 export function packNat(
   packer: FieldPacker,
   nat: unknown,

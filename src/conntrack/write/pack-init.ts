@@ -1,4 +1,4 @@
-// A flow to create, checked and packed as fields (schema.h, NF_FIELDS).
+// The checks of a flow to create, and its form as packed fields (schema.h, NF_FIELDS).
 import {
   type Fields,
   objectAt,
@@ -34,7 +34,7 @@ function packMaster(packer: FieldPacker, value: unknown, family: 2 | 10, path: s
   const master = objectAt(value, path);
   onlyFields(master, new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort']), path);
   const protocol = protocolAt(master.protocol, child(path, 'protocol'));
-  // The slots of the translation, which is packed by now.
+  // These are the slots of the translation, which is packed by now.
   const { tuple, family: own } = readTuple(packer, [4, 5], master, protocol, path);
   if (own !== family) throw new RangeError(`${path}.src: is not of the flow's family`);
   if (tuple.srcPort === undefined)
@@ -47,8 +47,8 @@ function packMaster(packer: FieldPacker, value: unknown, family: 2 | 10, path: s
 }
 
 /**
- * What a flow without a timeout is written with. One that was read, of which the kernel sent none, gets the
- * kernel's default; so does every flow where many are made (`anyRow`).
+ * Packs what a flow without a timeout needs. A flow that was read without one gets the kernel's default, and so does
+ * every flow where many are made (`anyRow`). Any other is refused.
  */
 function packDefaults(
   packer: FieldPacker,
@@ -63,7 +63,7 @@ function packDefaults(
   }
   const states = stateNames(protocol);
   let state = states?.indexOf(fields.state as string) ?? -1;
-  // Of an offloaded flow the kernel sends no state either, and offloads TCP only when it is established.
+  // The kernel sends no state of an offloaded flow either. It offloads TCP only when it is established.
   if (state < 0 && protocol === protocolNumbers.tcp && offloaded(status)) {
     state = states!.indexOf('ESTABLISHED');
     packer.u8(field.state, state);
@@ -72,8 +72,9 @@ function packDefaults(
 }
 
 /**
- * Refuses status bits that the kernel sets by itself, where nothing that is asked for makes it: it would ignore
- * them. Of many flows one that was offloaded is made without that: its next packets offload it again.
+ * Refuses status bits that only the kernel sets, unless something in the flow makes the kernel set them: the kernel
+ * would ignore them. Where many flows are made (`anyRow`), the bits of an offloaded flow are left out: its next
+ * packets offload it again.
  */
 function refuseOwned(fields: Fields, status: number, path: Path, anyRow: boolean): void {
   let left = status & ~writableStatus;
@@ -99,8 +100,8 @@ const madeBy: Record<string, string> = {
 };
 
 /**
- * Checks a flow to create, which was taken before, and appends its packed form. Gives the family of one that is
- * to be translated.
+ * Checks a flow to create, which `takeInit` or `takeRow` gave, and appends its packed form. Gives the family of a flow
+ * that the kernel should translate.
  */
 export function packFlowInit(
   packer: FieldPacker,
@@ -119,11 +120,11 @@ export function packFlowInit(
   packer.u8(field.family, family);
   packer.u8(field.protocol, protocol);
   packTuple(packer, identity.orig, family, false, identity.orig.zone);
-  // Only a flow that was read has the number, too.
+  // Only a flow that was read has the number as well.
   const read = fields.statusBits !== undefined;
   if (status !== undefined && !read) refuseOwned(fields, status, path, anyRow);
-  // A translation is set up by the kernel from the plain reply tuple. A flow that was read, whose tuples differ
-  // without the kernel having translated it (its status says so), is written with the tuples that it has.
+  // The kernel sets up a translation from the plain reply tuple. A flow that was read may have tuples that differ
+  // although the kernel did not translate it (its status says so). It is written with the tuples that it has.
   const natBits = statusBits.src_nat | statusBits.dst_nat;
   const untranslated =
     read && identity.replyGiven && status !== undefined && (status & natBits) === 0;
@@ -137,7 +138,7 @@ export function packFlowInit(
   if (fields.timeout === undefined) {
     packDefaults(packer, fields, protocol, status ?? 0, anyRow, path);
   } else {
-    // 0 is what is read of less than a second: an entry without any time would be gone before it is there.
+    // A timeout of 0 was read where less than a second was left. An entry with it would be gone at once.
     packer.u32(field.timeout, u32Of(fields.timeout, path, '.timeout') || 1);
   }
   if (fields.zone !== undefined && fields.zone !== 0) {
@@ -147,7 +148,7 @@ export function packFlowInit(
   if (status !== undefined)
     packer.u32(field.status, (status & writableStatus) | statusBits.confirmed);
   if (fields.labels !== undefined) {
-    // Room for labels is only needed where there is one to set.
+    // Labels need room in the entry: only where there is one to set.
     const labels = labelBitmap(fields.labels, pathText(path, '.labels'));
     if (labels.some((byte) => byte !== 0)) packer.bytes(field.labels, labels);
   }

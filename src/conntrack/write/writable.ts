@@ -1,4 +1,4 @@
-// The inner state of a flow that can be written, at creation and later: its type, checks and packed form.
+// The inner state of a flow that can be written at its creation and later: its type, its checks and its packed form.
 import {
   type Fields,
   integerAt,
@@ -29,28 +29,28 @@ import {
 } from '../flow/fields.js';
 import type { FieldPacker } from './field-packer.js';
 
-/** The inner state of a flow that can be written both at creation and later. */
+/** The inner state of a flow that can be written at its creation and later. */
 export interface FlowWritable {
   /**
-   * CTA_TIMEOUT — seconds until the flow expires. The kernel holds INT_MAX jiffies (2147483 seconds at 1000 Hz,
-   * 8589934 at 250 Hz); what is more than it holds rejects with EOPNOTSUPP, and an update has then set the most.
+   * CTA_TIMEOUT — seconds until the flow expires. The kernel can hold INT_MAX jiffies (2147483 seconds at 1000 Hz,
+   * 8589934 at 250 Hz). A larger value rejects with EOPNOTSUPP; an update has then set the largest one.
    */
   timeout?: number;
   /**
-   * State of TCP, SCTP or DCCP as conntrack(8) prints it (`'LISTEN'` is taken for TCP's SYN_SENT2). SCTP needs
-   * `sctp` with it.
+   * State of TCP, SCTP or DCCP as conntrack(8) prints it (`'LISTEN'` means TCP's SYN_SENT2). SCTP needs `sctp` with
+   * it.
    */
   state?: string;
-  /** CTA_HELP_NAME — helper; only at creation, or `''` in a change to remove it. */
+  /** CTA_HELP_NAME — helper. A change can only remove it, by `''`. */
   helper?: string;
   /** CTA_HELP_INFO — the helper's private data, of at most 128 bytes; needs `helper`. */
   helperInfo?: Uint8Array;
   /**
-   * Of TCP. The kernel takes window scales only for a flow that has IP_CT_TCP_FLAG_WINDOW_SCALE (1) on both
-   * sides: where `flags` are not given, that one is set with them.
+   * For TCP. The kernel takes window scales only for a flow that has IP_CT_TCP_FLAG_WINDOW_SCALE (1) on both sides.
+   * Where `flags` are not given, that flag is set with the scales.
    */
   tcp?: FlowTcp;
-  /** Of SCTP; needs `state` with it. */
+  /** For SCTP; needs `state` with it. */
   sctp?: FlowSctp;
   dccp?: FlowDccp;
   seqAdj?: { orig?: SeqAdj; reply?: SeqAdj };
@@ -59,7 +59,7 @@ export interface FlowWritable {
 
 export const writableFields: readonly string[] = [...fieldsFor('state'), 'helperInfo'];
 
-/** Status bits that can be set, none of them cleared (IPS_UNCHANGEABLE_MASK, ctnetlink_change_status). */
+/** Status bits that can be set. No bit can be cleared (IPS_UNCHANGEABLE_MASK, ctnetlink_change_status). */
 export const settableStatus: readonly StatusName[] = ['seen_reply', 'assured', 'fixed_timeout'];
 export const settableBits = settableStatus.reduce((bits, name) => bits | statusBits[name], 0);
 
@@ -87,7 +87,7 @@ function packSeqAdj(packer: FieldPacker, code: number, value: unknown, path: str
   ]);
 }
 
-/** A pair of numbers by direction. */
+/** A number for each direction. */
 function pairAt(
   value: unknown,
   path: string,
@@ -132,25 +132,25 @@ function only(
   if (protocol !== wanted) throw new TypeError(`${path}: is not a part of this protocol`);
 }
 
-/** For a change of flows that may be of several protocols. */
+/** Refuses a part of one protocol in a change of flows that may be of several. */
 const unclear = (path: string, protocol: unknown) =>
   new TypeError(
     `${path}: is of one protocol: name it in the filter (protocol: ${JSON.stringify(protocol)})`,
   );
 
-/** Whether the flags let the kernel take window scales; none of 0 needs no flag. */
+/** Whether the flags let the kernel take the window scales. Scales of 0 need no flag. */
 export function scalesFit({ wscale, flags }: FlowTcp): boolean {
   const both = flags?.orig !== undefined && (flags.orig & flags.reply & windowScale) !== 0;
   return both || (wscale?.orig === 0 && wscale.reply === 0);
 }
 
-/** A number of 32 bits; the path is made for a message only. */
+/** A number of 32 bits. The path is for messages only. */
 export function u32Of(value: unknown, path: Path, part: string): number {
   if (typeof value === 'number' && value >>> 0 === value) return value;
   return u32At(value, pathText(path, part));
 }
 
-/** The parts that creation and change have in common, but for the timeout. */
+/** Packs the parts that creation and change have in common, but for the timeout. */
 export function packWritable(
   packer: FieldPacker,
   fields: Fields,
@@ -191,7 +191,7 @@ function packDetail(
   }
   if (fields.sctp !== undefined) packSctp(packer, fields.sctp, protocol, child(path, 'sctp'));
   if (fields.dccp !== undefined) packDccp(packer, fields.dccp, protocol, child(path, 'dccp'));
-  // nlattr_to_sctp takes all three or nothing.
+  // The kernel's nlattr_to_sctp takes all three or nothing.
   if (protocol === 132 && (fields.state === undefined) !== (fields.sctp === undefined)) {
     const [has, lacks] = fields.state === undefined ? ['sctp', 'state'] : ['state', 'sctp'];
     throw new TypeError(`${path}.${has}: needs ${path}.${lacks} with it`);

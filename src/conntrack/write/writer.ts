@@ -1,5 +1,5 @@
-// Writing single flows, and making many, in one table. All that a caller gives is taken before the kernel is asked:
-// the caller may change it meanwhile.
+// Writing single flows of one table, and creating many. What a caller gives is copied before the kernel is asked: the
+// caller may change it in the meantime.
 import type { RawOutcome } from '../../native/binding.js';
 import type { Session } from '../../native/session.js';
 import type { Flow } from '../flow/flow.js';
@@ -51,7 +51,7 @@ export class Writer {
       checkOpen();
       const outcome = await this.#create(create);
       if (outcome.codes[0] === 0) return this.#natHint.warn(translated, checkOpen);
-      // It can vanish between the two requests; it cannot do so for ever.
+      // The flow can vanish between the two requests, but not for ever.
       if (outcome.codes[0] !== eexist || attempt === 3) {
         throw outcomeError('conntrack upsert', outcome, 0);
       }
@@ -66,10 +66,10 @@ export class Writer {
     const checked = createManyOptions(options);
     let checkOpen: (() => void) | undefined;
     try {
-      // From the call on: a handle that is closed before the first chunk is sent must not open again.
+      // Taken in this call: a handle that is closed before the first chunk is sent must not open again.
       checkOpen = this.#session.guard('conntrack create');
     } catch {
-      // What is wrong with the flows comes before what is wrong with the handle.
+      // An error of the flows comes before an error of the handle.
     }
     const write = async (packed: Uint8Array) => {
       checkOpen ??= this.#session.guard('conntrack create');
