@@ -18,17 +18,27 @@ export interface Suite {
   run(): void;
 }
 
+/** Only tests that have this in their name are run; test/run.ts sets it. */
+const wantedName = process.env.TEST_NAME ?? '';
+
 /** How long a process may live whose cases have ended, one of them badly. */
 const lastMs = 5000;
 
 export function suite(name: string): Suite {
   const inner = uvuSuite(name);
   let failed = false;
+  let chosen = 0;
+  const isWanted = (title: string) => {
+    const wanted = `[${name}] ${title}`.includes(wantedName);
+    if (wanted) chosen++;
+    return wanted;
+  };
   // A case that failed has closed nothing: what it opened must not keep the process until its time is over.
   inner.after(() => {
     if (failed) setTimeout(() => process.exit(1), lastMs).unref();
   });
   const add = (title: string, run: Case) => {
+    if (!isWanted(title)) return;
     inner(title, async () => {
       try {
         await run();
@@ -44,6 +54,7 @@ export function suite(name: string): Suite {
     });
   };
   const skip = (title: string, reason: string) => {
+    if (!isWanted(title)) return;
     process.stdout.write(`skipped: [${name}] ${title}: ${reason}\n`);
     inner.skip(title, () => {});
   };
@@ -55,7 +66,10 @@ export function suite(name: string): Suite {
     },
     before: (hook: Case) => inner.before(hook),
     after: (hook: Case) => inner.after(hook),
-    run: () => inner.run(),
+    // Without a test there is nothing to prepare.
+    run: () => {
+      if (chosen > 0 || wantedName === '') inner.run();
+    },
   });
 }
 

@@ -1,4 +1,5 @@
-// The runner of the tests itself: a reader that is slow gets all of its output.
+// The runner of the tests itself: which files and tests it chooses, how many files run at a time, and that a
+// reader that is slow gets all of its output.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,14 +10,19 @@ import { assert, suite } from '../support/harness.js';
 
 const test = suite('test runner');
 const runner = fileURLToPath(new URL('../run.ts', import.meta.url));
+const command = [process.execPath, '--import', 'tsx', runner];
 
 /** Runs the files of a folder, and reads nothing before the runner has had time to end. */
-async function runs(files: Record<string, string>): Promise<{ code: number | null; text: string }> {
+async function runs(
+  files: Record<string, string>,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ code: number | null; text: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'conntrack-run-'));
   try {
     for (const [name, body] of Object.entries(files)) writeFileSync(join(folder, name), body);
-    const child = spawn(process.execPath, ['--import', 'tsx', runner], {
-      env: { ...process.env, TEST_ROOT: folder },
+    const child = spawn('sh', ['-c', 'exec "$@" 2>&1', 'sh', ...command, ...args], {
+      env: { ...process.env, TEST_ROOT: folder, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exited = once(child, 'exit');
@@ -51,6 +57,79 @@ test('the exit code: 0 when all passed, 1 when there was nothing', async () => {
   const good = await runs({ 'a.test.ts': passing });
   assert.equal([good.code, /1 passed, 0 failed/.test(good.text)], [0, true]);
   assert.is((await runs({})).code, 1);
+});
+
+const harness = new URL('../support/harness.ts', import.meta.url).href;
+/** A file with a suite that prints the names of its tests when they run. */
+const suiteOf = (name: string, ...titles: string[]) => `
+  import { suite } from '${harness}';
+  const test = suite('${name}');
+  test.before(() => console.log('before ${name}'));
+  for (const title of ${JSON.stringify(titles)}) test(title, () => console.log('ran: ' + title));
+  test.skip('not here', 'no reason');
+  test.run();
+`;
+/** What the files print goes nowhere when they pass: they fail to show it. */
+const failing = (body: string) => `${body}\nprocess.on('exit', () => { process.exitCode = 1; });`;
+const ran = (text: string) => [...text.matchAll(/ran: (.*)/g)].map(([, title]) => title);
+
+test('a word chooses files, a name tests', async () => {
+  const files = {
+    'one.test.ts': failing(suiteOf('one', 'twice, at once', 'once')),
+    'two.test.ts': failing(suiteOf('two', 'at once')),
+  };
+  const word = await runs(files, ['one']);
+  assert.equal(ran(word.text), ['twice, at once', 'once']);
+  const name = await runs(files, ['one', '--name', 'at once']);
+  assert.equal(ran(name.text), ['twice, at once']);
+  assert.match(name.text, /\n1 passed, 1 failed, 0 skipped\n$/);
+  const both = await runs(files, ['one', 'two', '--name', 'at once']);
+  assert.equal(ran(both.text).sort(), ['at once', 'twice, at once']);
+  // As a failure is printed, with the suite.
+  const full = await runs(files, ['--name', '[two] at once']);
+  assert.equal(ran(full.text), ['at once']);
+});
+
+test('a file without a test of that name prepares nothing, and is not told of', async () => {
+  const files = { 'one.test.ts': suiteOf('one', 'here'), 'two.test.ts': suiteOf('two', 'there') };
+  const { code, text } = await runs(files, ['--name', 'there']);
+  assert.is(code, 0);
+  assert.match(text, /^ok {2}two\.test\.ts {2}1 passed, \S+ s\n\n1 passed, 0 failed, 0 skipped\n$/);
+  const broken = await runs({ ...files, 'one.test.ts': 'process.exit(3);' }, ['--name', 'there']);
+  assert.equal([broken.code, /1 passed, 1 failed/.test(broken.text)], [1, true]);
+});
+
+test('a test that is skipped is found by its name', async () => {
+  const { code, text } = await runs({ 'a.test.ts': suiteOf('a', 'b') }, ['--name', 'not here']);
+  assert.equal([code, /0 passed, 0 failed, 1 skipped/.test(text)], [0, true]);
+});
+
+test('what fits nothing fails', async () => {
+  const files = { 'a.test.ts': suiteOf('a', 'b') };
+  const word = await runs(files, ['a.test', 'nowhere']);
+  assert.equal([word.code, word.text], [1, 'no test file matches nowhere\n']);
+  const name = await runs(files, ['a.test', '--name', 'no such test']);
+  assert.is(name.code, 1);
+  assert.match(name.text, /no test of these files has "no such test" in its name/);
+  // A word is a part of the path in the project, not of where the project is.
+  assert.is((await runs(files, [tmpdir().slice(1)])).code, 1);
+});
+
+test('as many files at a time as there are lanes', async () => {
+  // Each file waits until the others have begun.
+  const body = `
+    import { readdirSync, writeFileSync } from 'node:fs';
+    writeFileSync(process.argv[1] + '.began', '');
+    const begun = () =>
+      readdirSync(process.env.TEST_ROOT).filter((name) => name.endsWith('.began')).length;
+    const waiting = setInterval(() => {
+      if (begun() < 3) return;
+      clearInterval(waiting);
+      ${passing}
+    }, 20);`;
+  const files = { 'a.test.ts': body, 'b.test.ts': body, 'c.test.ts': body };
+  const { code, text } = await runs(files, [], { TEST_LANES: '3' });
+  assert.equal([code, /3 passed, 0 failed/.test(text)], [0, true]);
 });
 
 test.run();
