@@ -21,7 +21,8 @@
           ],
           "cflags!": ["-fno-rtti", "-fno-exceptions"],
           "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-exceptions"],
-          "cflags_cc": ["-std=c++20", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+          "cflags_cc": ["-std=c++20", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+          "configurations": { "Release": { "cflags_cc": ["-O2"] } },
           "ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic"],
           "libraries": ["-ldl", "-lpthread"]
         }]

@@ -9,12 +9,10 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -259,20 +257,6 @@ function versionOf(module) {
     .version;
 }
 
-// Headers that belong to the running node, so that node-gyp has nothing to download.
-function nodeHeaders() {
-  const prefix = dirname(dirname(realpathSync(process.execPath)));
-  const folder = join(prefix, 'include/node');
-  try {
-    const text = readFileSync(join(folder, 'node_version.h'), 'utf8');
-    const major = /#define NODE_MAJOR_VERSION (\d+)/.exec(text)?.[1];
-    const fits = existsSync(join(folder, 'node_api.h')) && existsSync(join(folder, 'common.gypi'));
-    return fits && major === process.versions.node.split('.')[0] ? prefix : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 function readStamp() {
   try {
     return JSON.parse(readFileSync(stampFile, 'utf8'));
@@ -302,14 +286,8 @@ if (linux) {
     versionOf('node-addon-api'),
   );
   if (stamp.native !== native || !existsSync(join(root, 'build/Release/conntrack.node'))) {
-    const prefix = nodeHeaders();
-    say(
-      `building the addon${prefix === undefined ? ' (no headers beside node: node-gyp fetches them)' : ''}`,
-    );
-    const nodedir = prefix === undefined ? [] : ['--', `--nodedir=${prefix}`];
-    run('native build', ...npm(['run', 'build:native', ...nodedir]), {
-      env: { JOBS: process.env.JOBS ?? String(availableParallelism()) },
-    });
+    say('building the addon');
+    run('native build', ...npm(['run', 'build:native']));
     writeFileSync(stampFile, JSON.stringify({ ...stamp, native }));
     stamp.native = native;
     done++;

@@ -89,7 +89,6 @@ function load(): Binding {
       tuple: `${process.platform}-${process.arch}`,
       file: `conntrack.${libc()}.node`,
       try: [
-        ['module_root', 'build', 'Debug', 'bindings'],
         ['module_root', 'build', 'Release', 'bindings'],
         ['module_root', 'prebuilds', 'tuple', 'file'],
       ],

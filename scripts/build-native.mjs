@@ -1,0 +1,68 @@
+// Builds the addon with node-gyp: only what changed since the last build, on all cores. `--debug` builds
+// build/Debug/conntrack.node, without optimization and with symbols, instead of build/Release/conntrack.node.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stampFile = join(root, 'build/.configured');
+const nodeGyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js');
+
+// Headers that belong to the running node, so that node-gyp has nothing to download.
+function nodeHeaders() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  const folder = join(prefix, 'include/node');
+  try {
+    const text = readFileSync(join(folder, 'node_version.h'), 'utf8');
+    const major = /#define NODE_MAJOR_VERSION (\d+)/.exec(text)?.[1];
+    const fits = existsSync(join(folder, 'node_api.h')) && existsSync(join(folder, 'common.gypi'));
+    return fits && major === process.versions.node.split('.')[0] ? prefix : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function run(args) {
+  const result = spawnSync(process.execPath, [nodeGyp, ...args, '--loglevel=warn'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
+const read = (file) => readFileSync(join(root, file), 'utf8');
+const versionOf = (module) => JSON.parse(read(`node_modules/${module}/package.json`)).version;
+const said = (command) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout ?? '';
+
+const nodedir = process.env.npm_config_nodedir ?? nodeHeaders();
+const options = nodedir === undefined ? [] : [`--nodedir=${nodedir}`];
+// make compares times. What comes from packages keeps the time at which the package was made, so make does
+// not see that it changed: any change of these means that everything is built again.
+const packages = [
+  ...[root, process.version, process.arch, nodedir],
+  ...[versionOf('node-gyp'), versionOf('node-addon-api')],
+  said(`${process.env.CXX ?? 'g++'} --version`),
+  said('pkg-config --modversion libnetfilter_conntrack libip4tc'),
+].join('\n');
+const lists = read('binding.gyp') + read('native/sources.gypi');
+const digest = (text) => createHash('sha256').update(text).digest('hex');
+const wanted = { packages: digest(packages), lists: digest(lists) };
+
+let present = {};
+try {
+  present = JSON.parse(readFileSync(stampFile, 'utf8'));
+} catch {
+  // There is no configuration yet.
+}
+const fresh = present.packages !== wanted.packages;
+if (fresh || present.lists !== wanted.lists) {
+  if (nodedir === undefined)
+    process.stdout.write('no headers beside node: node-gyp fetches them\n');
+  run([...(fresh ? ['clean'] : []), 'configure', ...options]);
+  writeFileSync(stampFile, JSON.stringify(wanted));
+}
+const kind = process.argv.includes('--debug') ? '--debug' : '--release';
+run(['build', kind, `--jobs=${process.env.JOBS ?? availableParallelism()}`, ...options]);
