@@ -1,30 +1,35 @@
-// Per-environment state (the main thread and each worker have their own) and the threads that work
-// for it. Lifetime rules, each of which would be a bug otherwise; the code refers to them by
-// number:
-//  1. State lives in instance data; nothing here is static. The instance data is deleted after the
+// Per-environment state (the main thread and each worker have their own), and the threads that work
+// for it. Rules of lifetime follow. Without any of them there is a bug. The code refers to them by
+// number. (Without the line below, clang-format joins the lines of the list.)
+// clang-format off
+//
+//  1. State lives in instance data. Nothing here is static. The instance data is deleted after the
 //     cleanup hook has run, so no thread is left that could use it.
 //  2. The cleanup hook raises every Cancel, then wakes and joins every thread. It is registered
-//  after
-//     the thread-safe function, and hooks run last in, first out: no thread ever rings a dead bell.
-//     A join lasts one system call at most, because work looks at its Cancel between two.
-//  3. The thread-safe function is released in the cleanup hook only, and its callback runs no user
-//     code: it settles promises.
+//     after the thread-safe function. Hooks run last in, first out, so no thread ever rings a dead
+//     bell. A join lasts one system call at most: work looks at its Cancel between two calls.
+//  3. Only the cleanup hook releases the thread-safe function. The callback of that function runs
+//     no user code: it settles promises.
 //  4. The environment keeps the loop alive only while something that the caller awaits is under
-//  way:
-//     one retain() when it begins, one release() when it is settled. What is dropped at teardown is
-//     not released; nothing counts any more by then.
-//  5. What a thread posts may be destroyed on any thread (dropped at teardown), so it owns nothing
-//     that belongs to JavaScript but raw handles, whose destruction does nothing (napi/deferred.h).
-//  6. While an environment ends, any Node-API call may fail, with or without an exception. Nothing
-//     uses a result without looking at the status, and nothing but failure descriptions is thrown.
-//  7. A pooled thread that was moved into another network namespace is used no more: work_pool.h.
-//  8. No exception leaves native code. What the JS thread calls goes through export_function, what
-//  a
-//     thread runs and what is settled catches its own; all memory that telling of an end takes is
-//     had before the work begins, so that every promise is settled whatever memory is left then.
-//  9. process.exit() of the main thread runs no hook: threads run on while exit() destroys statics.
-//     So statics are never destroyed (core/library.h) and the addon is never unmapped (linked with
-//     -z nodelete; Node closes an addon when the last worker that loaded it ends).
+//     way: one retain() when it begins, one release() when it is settled. What is dropped at
+//     teardown is not released, because nothing counts any more by then.
+//  5. What a thread posts may be destroyed on any thread (it is dropped at teardown). So it owns
+//     nothing of JavaScript but raw handles, and destroying those does nothing (napi/deferred.h).
+//  6. While an environment ends, any Node-API call may fail, with or without an exception. So the
+//     code looks at the status before it uses a result, and throws nothing but descriptions of
+//     failures.
+//  7. A pooled thread that was moved into another network namespace is not used again
+//     (work_pool.h).
+//  8. No exception leaves native code. What the JS thread calls goes through export_function. What
+//     a thread runs, and what settles a promise, catches its own exceptions. The memory for telling
+//     of the end is allocated before the work begins, so every promise is settled, however little
+//     memory is left then.
+//  9. process.exit() of the main thread runs no hook, so threads run on while exit() destroys
+//     statics. Therefore statics are never destroyed (core/library.h), and the addon is never
+//     unmapped: it is linked with -z nodelete. (Node closes an addon when the last worker that
+//     loaded it ends.)
+//
+// clang-format on
 #pragma once
 
 #include <napi.h>

@@ -23,20 +23,20 @@ struct Overrun {
   std::uint64_t lost = 0;
 };
 
+// What precedes each payload in `EventSegment::messages`.
+struct MessageHeader {
+  std::uint32_t size;  // of the payload, without the padding
+  std::int32_t nsid;   // -1: the namespace of the socket
+  std::uint32_t type;  // 1 new, 3 destroy
+};
+
 // A run of events without a loss between them.
 struct EventSegment {
   Columns columns;  // of flows
-  GrowBuffer
-      messages;  // of expectations: per event a u32 size, u8 type, i32 nsid …, then the payload
+  // Of expectations. For each event a MessageHeader, the payload, and zeros up to a multiple of 4.
+  GrowBuffer messages;
   std::size_t events = 0;
   Overrun overrun;  // after the last event
-};
-
-// What precedes each payload in `messages`.
-struct MessageHeader {
-  std::uint32_t size;  // of the payload; padded to 4
-  std::int32_t nsid;   // -1: the namespace of the socket
-  std::uint32_t type;  // 1 new, 3 destroy
 };
 
 // received = delivered + queued + filtered + undecodable + discarded; received + lost = what the
