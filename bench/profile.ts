@@ -1,6 +1,7 @@
 // npm run profile [work…]: where the time of a kind of work goes. Each runs in namespaces of its own under
-// perf(1) for some seconds; docs/profiles gets a flame graph, the terminal the functions that cost most.
-import { mkdirSync, rmSync } from 'node:fs';
+// perf(1) for some seconds. The terminal shows which programs, libraries and functions cost most; the stacks go
+// to build-bench/profiles, for a viewer of flame graphs (CONTRIBUTING.md).
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { conntrack } from '../src/index.js';
@@ -34,10 +35,16 @@ for (const name of wanted) {
 }
 enterSandbox();
 buildPackage();
-const folder = fileURLToPath(new URL('../docs/profiles/', import.meta.url));
+const folder = fileURLToPath(new URL('../build-bench/profiles/', import.meta.url));
 mkdirSync(folder, { recursive: true });
-const draw = fileURLToPath(new URL('../scripts/flame-graph.mjs', import.meta.url));
-const data = fileURLToPath(new URL('../build-bench/perf.data', import.meta.url));
+const data = `${folder}perf.data`;
+
+/** Shares of the samples, the largest first, without the comments of perf(1). */
+function shares(...options: string[]): string {
+  const report = ['perf', 'report', '-i', data, '--stdio', '--no-children', '-g', 'none'];
+  const lines = run([...report, ...options]).split('\n');
+  return lines.filter((line) => /^ +\d/.test(line)).join('\n');
+}
 
 for (const name of wanted) {
   await withGlobalLock(async () => {
@@ -62,11 +69,11 @@ for (const name of wanted) {
     await contestant.ask(seconds * 1000);
     perf.signal('SIGINT');
     await perf.exited;
-    const text = run(['perf', 'script', '-i', data, '-F', 'comm,tid,ip,sym,dso']);
-    process.stdout.write(`${titles[name]}\n`);
-    process.stdout.write(
-      run([process.execPath, draw, titles[name]!, `${folder}${name}.svg`], { input: text }),
-    );
+    process.stdout.write(`${titles[name]}\n${shares('--sort', 'dso')}\n\n`);
+    process.stdout.write(`${shares('--sort', 'dso,symbol', '--percent-limit', '0.5')}\n\n`);
+    const stacks = `${folder}${name}.perf.txt`;
+    writeFileSync(stacks, run(['perf', 'script', '-i', data]));
+    process.stdout.write(`stacks: ${stacks}\n\n`);
     rmSync(data, { force: true });
   });
 }

@@ -1,7 +1,8 @@
-// npm run bench [name…] [--flows N,N] [--pairs N] [--json] [--strict] [--write-docs] [--list]
+// npm run bench [name…] [--flows N,N] [--pairs N] [--json] [--strict] [--write-docs] [--rewrite-docs] [--list]
 // Runs every bench (or those named) in a process and namespaces of its own and prints what it measured
 // against its bar. --json: everything, for machines. --strict: exit code 1 when a bar is not met.
-// --write-docs: the results go into docs/performance.md, its plot, and the README.
+// --write-docs: the results go into the pages docs/performance*, their plot, and the README. --rewrite-docs: the same
+// with the results that are there, for a change of how they are shown; measures nothing.
 // `--inside NAME` is how it starts itself for one bench.
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,7 @@ import {
 import { sandbox } from '../test/support/sandbox.js';
 import type { Bench } from './lib/bench.js';
 import { buildPackage, builtEnvironment, nodeArguments } from './lib/built.js';
-import { type Report, writeDocs } from './lib/docs.js';
+import { type Report, rewriteDocs, writeDocs } from './lib/docs.js';
 import { describeMachine, machine } from './lib/machine.js';
 import { printResult } from './lib/print.js';
 import { judge, type Result } from './lib/result.js';
@@ -43,6 +44,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     strict: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
+    'rewrite-docs': { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     inside: { type: 'string' },
   },
@@ -162,6 +164,8 @@ async function everything(wanted: readonly string[]): Promise<Report> {
 
 if (options.inside !== undefined) {
   await inside(options.inside);
+} else if (options['rewrite-docs']) {
+  await rewriteDocs();
 } else if (options.list) {
   for (const name of names) process.stdout.write(`${name.padEnd(16)}${(await load(name)).about}\n`);
 } else {
@@ -182,6 +186,6 @@ if (options.inside !== undefined) {
   const folder = fileURLToPath(new URL('../build-bench', import.meta.url));
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/last.json`, JSON.stringify(report, undefined, 2));
-  if (options['write-docs']) writeDocs(report);
+  if (options['write-docs']) await writeDocs(report);
   process.exit(report.failed.length > 0 || (options.strict && short.length > 0) ? 1 : 0);
 }

@@ -1,9 +1,11 @@
-// Puts the results of a run into the documentation: tables between the markers of docs/performance.md and of
-// the README, the JSON beside it, the plot. Knows results and text, not how anything was measured.
+// Puts the results of a run into the documentation: one table each between the markers of docs/performance.md and
+// of the README, all of them in docs/performance-tables.md, the JSON, the plot. Knows results and text, not how
+// anything was measured.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../test/support/process.js';
 import { describeMachine, type Machine } from './machine.js';
+import { plot } from './plot.js';
 import { cpuText, quantity, ratioText } from './print.js';
 import type { Judged } from './result.js';
 
@@ -11,6 +13,8 @@ import type { Judged } from './result.js';
 export interface Report {
   machine: Machine;
   command: string;
+  /** Some results are of earlier runs on the same machine. */
+  inParts?: boolean;
   results: Judged[];
   /** Benches that ended with an error, and what they said. */
   failed: { bench: string; error: string }[];
@@ -19,6 +23,9 @@ export interface Report {
 const begin = '<!-- bench:begin -->';
 const end = '<!-- bench:end -->';
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const tablesPage = 'docs/performance-tables.md';
+const dataFile = 'docs/performance.json';
+const readData = () => JSON.parse(readFileSync(path(dataFile), 'utf8')) as Report;
 
 /** Replaces what stands between the markers. */
 function replace(name: string, lines: readonly string[]): void {
@@ -53,11 +60,20 @@ function summary(results: readonly Judged[]): string[] {
   ];
 }
 
+/** Of each work the result with the largest size, and every one that does not meet its bar. */
+function essential(results: readonly Judged[]): Judged[] {
+  return results.filter(
+    ({ bench, what, size, verdict }) =>
+      verdict === 'SHORT' ||
+      !results.some((other) => other.bench === bench && other.what === what && other.size! > size!),
+  );
+}
+
 /** Everything that was measured, by bench. */
 function details(results: readonly Judged[]): string[] {
   const lines: string[] = [];
   for (const bench of new Set(results.map((result) => result.bench))) {
-    lines.push('', `### ${bench}`, '');
+    lines.push('', `## ${bench}`, '');
     lines.push('| work | size | contestant | median | each | CPU | command |');
     lines.push('|---|---:|---|---:|---:|---:|---|');
     for (const result of results.filter((one) => one.bench === bench)) {
@@ -99,9 +115,8 @@ function dumps(results: readonly Judged[]): string[] {
 
 /** This run and, of benches that it did not run, what the last one wrote. */
 function withEarlier(report: Report): Report {
-  const file = path('docs/performance.json');
-  if (!existsSync(file)) return report;
-  const earlier = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  if (!existsSync(path(dataFile))) return report;
+  const earlier = readData();
   const now = new Set([...report.results, ...report.failed].map(({ bench }) => bench));
   const kept = earlier.results.filter(({ bench }) => !now.has(bench));
   if (kept.length === 0) return report;
@@ -109,43 +124,46 @@ function withEarlier(report: Report): Report {
     describeMachine({ ...earlier.machine, loadBefore: 0 }) !==
     describeMachine({ ...report.machine, loadBefore: 0 })
   ) {
-    throw new Error('docs/performance.json is of another machine: run every bench');
+    throw new Error(`${dataFile} is of another machine: run every bench`);
   }
   const order = [...new Set([...earlier.results, ...report.results].map(({ bench }) => bench))];
   const results = [...kept, ...report.results].sort(
     (a, b) => order.indexOf(a.bench) - order.indexOf(b.bench),
   );
-  return {
-    ...report,
-    results,
-    failed: report.failed,
-    command: `${report.command}; the rest: ${earlier.command}`,
-  };
+  return { ...report, results, inParts: true };
 }
 
-export function writeDocs(latest: Report): void {
+/** Writes the pages with the results of this run, and of earlier ones for what it did not measure. */
+export async function writeDocs(latest: Report): Promise<void> {
   const report = withEarlier(latest);
-  writeFileSync(path('docs/performance.json'), `${JSON.stringify(report, undefined, 1)}\n`);
-  const { machine, results, command, failed } = report;
-  const on = `Measured on ${machine.date.slice(0, 10)} by \`${command}\`: ${describeMachine(machine)}.`;
-  replace('docs/performance.md', [
+  writeFileSync(path(dataFile), `${JSON.stringify(report, undefined, 1)}\n`);
+  await rewriteDocs();
+}
+
+/** Writes the pages again, with the results that they have. */
+export async function rewriteDocs(): Promise<void> {
+  const { machine, results, inParts, failed } = readData();
+  const how = `\`npm run bench\`${inParts ? ', in parts' : ''}`;
+  const on = `Measured on ${machine.date.slice(0, 10)} by ${how}: ${describeMachine(machine)}.`;
+  const failures = failed.map(({ bench }) => `\n**${bench} failed.**`);
+  replace('docs/performance.md', [on, '', ...summary(essential(results)), ...failures]);
+  const page = [
+    '# All measurements',
+    '',
+    `\`npm run bench -- --write-docs\` writes this page. [Performance](performance.md) explains it.`,
+    '',
     on,
     '',
     ...summary(results),
-    ...failed.map(({ bench }) => `\n**${bench} failed.**`),
+    ...failures,
     ...details(results),
-  ]);
+  ];
+  writeFileSync(path(tablesPage), `${page.join('\n')}\n`);
   const dump = dumps(results);
   if (dump.length > 0) replace('README.md', [on, '', ...dump]);
   // Tables as the lint wants them.
   const biome = path('node_modules/@biomejs/biome/bin/biome');
-  run([
-    process.execPath,
-    biome,
-    'format',
-    '--write',
-    path('README.md'),
-    path('docs/performance.md'),
-  ]);
-  run([process.execPath, path('scripts/plot-bench.mjs')]);
+  const pages = ['README.md', 'docs/performance.md', tablesPage].map(path);
+  run([process.execPath, biome, 'format', '--write', ...pages]);
+  writeFileSync(path('docs/performance.svg'), await plot(machine, results));
 }
