@@ -39,11 +39,16 @@ const folder = fileURLToPath(new URL('../build-bench/profiles/', import.meta.url
 mkdirSync(folder, { recursive: true });
 const data = `${folder}perf.data`;
 
-/** Shares of the samples, the largest first, without the comments of perf(1). */
-function shares(...options: string[]): string {
-  const report = ['perf', 'report', '-i', data, '--stdio', '--no-children', '-g', 'none'];
-  const lines = run([...report, ...options]).split('\n');
-  return lines.filter((line) => /^ +\d/.test(line)).join('\n');
+/** Shares of the samples by what `fields` name, the largest first. */
+function shares(fields: string): string {
+  const shown = ['-F', `overhead,${fields}`, '--percent-limit', '0.5'];
+  const report = ['perf', 'report', '-i', data, '--stdio', '--no-children', '-g', 'none', ...shown];
+  // Without the comments of perf(1).
+  return run(report)
+    .split('\n')
+    .filter((line) => /^ +\d/.test(line))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('');
 }
 
 for (const name of wanted) {
@@ -54,26 +59,15 @@ for (const name of wanted) {
     else fillTable(flows);
     await using contestant = await Contestant.start('profile', name);
     const target = ['-p', String(contestant.pid), '-o', data];
-    const perf = Child.start([
-      'perf',
-      'record',
-      '-q',
-      '-F',
-      '2500',
-      '-e',
-      'cpu-clock',
-      '-g',
-      ...target,
-    ]);
+    const samples = ['-q', '-F', '2500', '-e', 'cpu-clock', '-g'];
+    const perf = Child.start(['perf', 'record', ...samples, ...target]);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await contestant.ask(seconds * 1000);
     perf.signal('SIGINT');
     await perf.exited;
-    process.stdout.write(`${titles[name]}\n${shares('--sort', 'dso')}\n\n`);
-    process.stdout.write(`${shares('--sort', 'dso,symbol', '--percent-limit', '0.5')}\n\n`);
     const stacks = `${folder}${name}.perf.txt`;
     writeFileSync(stacks, run(['perf', 'script', '-i', data]));
-    process.stdout.write(`stacks: ${stacks}\n\n`);
+    process.stdout.write(`${titles[name]}\n${shares('dso')}\n${shares('dso,sym')}\n${stacks}\n\n`);
     rmSync(data, { force: true });
   });
 }
