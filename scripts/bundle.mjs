@@ -16,7 +16,6 @@ const lateFile = 'iptables.cjs';
 // Every other module of iptables is late.
 const early = new Set([
   'iptables/iptables.ts',
-  'iptables/linked-signal.ts',
   'iptables/edit/pending-edit.ts',
   'iptables/rule/rule.ts',
   'iptables/text/host-names.ts',

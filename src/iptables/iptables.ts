@@ -13,6 +13,7 @@ import {
 } from '../checks.js';
 import type { Family } from '../constants.js';
 import { badType, closedError, unsupported } from '../errors.js';
+import { LinkedSignal, sharedController } from '../linked-signal.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { type Backend, BackendChoice, type BackendReport } from './backend.js';
@@ -22,7 +23,6 @@ import { type RestoreOptions, restoreText } from './edit/restore.js';
 import { runEdit } from './edit/run.js';
 import type { TableEdit } from './edit/table-edit.js';
 import { undoEdit } from './edit/undo.js';
-import { LinkedSignal, sharedController } from './linked-signal.js';
 import { saveTable } from './table/save.js';
 import { Table, type TableName } from './table/table.js';
 import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';

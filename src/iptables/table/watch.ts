@@ -1,6 +1,6 @@
 // Rule counters over time: counters have no events, so tables are read again and again, and what moved is
 // told. Knows how two readings are compared; iterates.
-import { LinkedSignal } from '../linked-signal.js';
+import { LinkedSignal } from '../../linked-signal.js';
 import type { Counters } from '../rule/head.js';
 import { Rule } from '../rule/rule.js';
 import type { TableReading } from './reading.js';
