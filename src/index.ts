@@ -6,14 +6,14 @@ export type { Measure } from './conntrack/aggregate/numbers.js';
 export type { ArrowTable } from './conntrack/batch/arrow.js';
 export { type Columns, FlowBatch } from './conntrack/batch/flow-batch.js';
 export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
-export { has } from './conntrack/columns/schema.js';
+export { has as presenceBits } from './conntrack/columns/schema.js';
 export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';
 export type { DumpOptions } from './conntrack/dump/options.js';
 export {
   type ConntrackEvent,
   EventBatch,
   type EventType,
-  eventTypes,
+  eventTypeNames,
   FlowEvent,
   type Overrun,
 } from './conntrack/events/event-batch.js';

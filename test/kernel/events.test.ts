@@ -1,6 +1,6 @@
 // conntrack.events(): what real traffic through a NAT gateway reports, and what an event carries.
 import { inspect } from 'node:util';
-import { type Conntrack, conntrack, type FlowEvent, has } from '../../src/index.js';
+import { type Conntrack, conntrack, type FlowEvent, presenceBits } from '../../src/index.js';
 import { ConntrackEvents, type OracleEvent } from '../support/conntrack-oracle.js';
 import { Collector } from '../support/events.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -238,7 +238,7 @@ test('changes over netlink are updates; a mark set back to 0 is told', async () 
     const [cleared] = await events.take(1);
     const { store, row } = cleared!.flow.source;
     assert.equal([cleared!.type, cleared!.flow.mark], ['update', 0]);
-    assert.ok((store.column('presence')[row]! & has.mark) !== 0);
+    assert.ok((store.column('presence')[row]! & presenceBits.mark) !== 0);
     await conntrack.delete(made!.flow);
     assert.is((await events.take(1))[0]!.type, 'destroy');
   });

@@ -2,7 +2,7 @@
 // plain objects: values up to 64 bits, both families, batches without some groups of columns.
 
 import type { GroupKey } from '../../src/conntrack/aggregate/keys.js';
-import { type FlowBatch, type FlowObject, has, type Measure } from '../../src/index.js';
+import { type FlowBatch, type FlowObject, type Measure, presenceBits } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 import { batch, type Shape } from '../support/made-batch.js';
 import { Random } from '../support/random.js';
@@ -206,7 +206,7 @@ test('least and largest values that a double cannot tell apart', () => {
     const flows = batch(new Random(1), { rows: 6, ipv6: 0, group: 2, bits: 20 });
     const { origBytes, zone, mark, presence } = flows.columns;
     for (let row = 0; row < 6; row++) {
-      presence[row]! |= has.origCounters;
+      presence[row]! |= presenceBits.origCounters;
       zone[row] = row % 2;
       mark[row] = row % 2;
       origBytes[row] = values[row >> 1]!;

@@ -2,7 +2,7 @@
 // messages are made here, so that what this machine's kernel never sends is read too.
 import { checkFilter } from '../../src/conntrack/filter/check.js';
 import { packFilter } from '../../src/conntrack/filter/pack.js';
-import { type Flow, type FlowBatch, type FlowObject, has } from '../../src/index.js';
+import { type Flow, type FlowBatch, type FlowObject, presenceBits } from '../../src/index.js';
 import { canonical, nfctAttributes } from '../support/compare.js';
 import { decodeMessages } from '../support/decode-program.js';
 import { filterMatches, randomFilter, refusesRightly } from '../support/flow-filters.js';
@@ -192,14 +192,14 @@ test('columns are what the rows say', () => {
     assert.is(columns.mark[i], flow.mark);
     assert.is(columns.zone[i], flow.zone);
     assert.is(columns.timeout[i], flow.timeout ?? 0);
-    assert.is((presence & has.timeout) !== 0, flow.timeout !== undefined);
+    assert.is((presence & presenceBits.timeout) !== 0, flow.timeout !== undefined);
     assert.is(columns.origBytes[i], flow.orig.bytes ?? 0n);
     assert.is(columns.replyPackets[i], flow.reply.packets ?? 0n);
-    assert.is((presence & has.replyCounters) !== 0, flow.reply.packets !== undefined);
+    assert.is((presence & presenceBits.replyCounters) !== 0, flow.reply.packets !== undefined);
     assert.is(columns.start[i], flow.start ?? 0n);
     assert.is(columns.stop[i], flow.stop ?? 0n);
-    assert.is((presence & has.labels) !== 0, flow.labels !== undefined);
-    assert.is(((presence >>> 0) & (has.unknown >>> 0)) !== 0, flow.unknown !== undefined);
+    assert.is((presence & presenceBits.labels) !== 0, flow.labels !== undefined);
+    assert.is(((presence >>> 0) & (presenceBits.unknown >>> 0)) !== 0, flow.unknown !== undefined);
     if (flow.family === 'ipv4') assert.is(columns.origSrc[i], four(flow.orig.src));
     if (flow.orig.srcPort !== undefined) assert.is(columns.origSrcPort[i], flow.orig.srcPort);
     if (flow.orig.icmpType !== undefined) {

@@ -13,7 +13,7 @@ const bothTimes = has.start | has.stop;
 export type EventType = 'new' | 'update' | 'destroy';
 
 /** Values of the column `type`, by number. */
-export const eventTypes = ['none', 'new', 'update', 'destroy'] as const;
+export const eventTypeNames = ['none', 'new', 'update', 'destroy'] as const;
 
 /** Says that events were lost. In a stream it stands where the loss was noticed. */
 export interface Overrun {
@@ -52,7 +52,7 @@ export class FlowEvent {
   constructor(store: ColumnStore, row: number) {
     const from = columnsOf(store);
     const presence = from.presence[row]!;
-    this.type = eventTypes[from.type[row]!] as EventType;
+    this.type = eventTypeNames[from.type[row]!] as EventType;
     const flow = new Flow(store, row);
     if ((presence & has.timestampEvent) !== 0) this.timestamp = from.timestampEvent[row]!;
     if ((presence & bothTimes) === bothTimes) this.duration = from.stop[row]! - from.start[row]!;
