@@ -1,7 +1,7 @@
 // Hours' worth of use in minutes: every kind of work that holds native memory, sockets or threads, again and
 // again. A request does so many rounds and answers with what is resident, open and running then.
 import { readdirSync } from 'node:fs';
-import { type Conntrack, conntrack, iptables } from '../../src/index.js';
+import { Conntrack, iptables } from '../../src/index.js';
 import { serve } from '../lib/contestant.js';
 import { memory } from '../lib/process-memory.js';
 
@@ -71,13 +71,16 @@ async function rules(): Promise<void> {
 }
 
 let round = 0;
+let conntrack = Conntrack.open();
 await serve<number>(async (rounds): Promise<LeakSample> => {
   for (let i = 0; i < rounds; i++, round++) {
     await dumps(conntrack);
     await changes(conntrack, round);
     await events(conntrack, round);
     await rules();
-    if (round % 10 === 0) await conntrack.close(); // it opens again
+    if (round % 10 !== 0) continue;
+    await conntrack.close();
+    conntrack = Conntrack.open();
   }
   // What is unreachable goes in two steps: the objects, then what their finalizers hold.
   for (let i = 0; i < 3; i++) {

@@ -79,7 +79,6 @@ export class Conntrack implements Disposable, AsyncDisposable {
         receiveBuffer === undefined
           ? null
           : integerAt(receiveBuffer, 'options.receiveBuffer', 4096, 2 ** 30),
-      reopens: false,
     });
     session.handle('conntrack open');
     return new Conntrack(session);
@@ -269,7 +268,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
     return readSettings(files);
   }
 
-  /** Ends what is under way (with a ClosedError) and closes the sockets. May be called again. */
+  /**
+   * Ends what is under way (with a ClosedError) and closes the sockets. May be called again. A closed handle stays
+   * closed, also the default instance.
+   */
   close(): Promise<void> {
     return this.#session.close();
   }
@@ -281,7 +283,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
   }
 }
 
-/** The table of this process's network namespace; opened on first use, and again after `close()`. */
+/**
+ * The table of this process's network namespace. It is opened on first use, and closed for good by `close()`: whoever
+ * wants to close what he uses opens a handle of his own by {@link Conntrack.open}.
+ */
 export const conntrack: Conntrack = new Conntrack(
-  new Session({ netns: null, receiveBuffer: null, reopens: true }),
+  new Session({ netns: null, receiveBuffer: null }),
 );

@@ -173,11 +173,6 @@ export class BackendChoice {
     return this.#legacy;
   }
 
-  /** Looks again the next time. */
-  forget(): void {
-    this.#looked = undefined;
-  }
-
   #lookOnce(): Promise<void> {
     this.#looked ??= this.report().then((report) => {
       // Rules may come to one side or the other later: only what is settled is kept.

@@ -111,7 +111,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   readonly #pending = new Set<PendingEdit<unknown>>();
   /** Edits under way. */
   readonly #running = new Set<Promise<unknown>>();
-  #closing = sharedController();
+  readonly #closing = sharedController();
 
   /** @internal Use `Iptables.open()` or a default instance. */
   constructor(session: Session, family: Family, backend: 'auto' | 'legacy') {
@@ -135,7 +135,6 @@ export class Iptables implements Disposable, AsyncDisposable {
     const session = new Session({
       netns: netns === undefined ? null : netnsPath(netns),
       receiveBuffer: null,
-      reopens: false,
     });
     session.handle('iptables open');
     return new Iptables(session, family, chosen);
@@ -368,12 +367,11 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends what is under way. Edits with `revertAfter` that are not confirmed are taken back first.
+   * Ends what is under way. Edits with `revertAfter` that are not confirmed are taken back first. A closed instance
+   * stays closed, also a default one.
    */
   async close(): Promise<void> {
     this.#closing.abort(closedError(this.#tool));
-    this.#closing = sharedController();
-    this.#choice?.forget();
     // A commit that has begun is finished; only then is known what there is to take back.
     await Promise.allSettled(this.#running);
     await Promise.allSettled([...this.#pending].map((pending) => pending.revert()));
@@ -417,9 +415,9 @@ const goingOn = () =>
   );
 
 const byDefault = (family: Family) =>
-  new Iptables(new Session({ netns: null, receiveBuffer: null, reopens: true }), family, 'auto');
+  new Iptables(new Session({ netns: null, receiveBuffer: null }), family, 'auto');
 
-/** The IPv4 tables of this process's network namespace. Opened when it is first used. */
+/** The IPv4 tables of this process's network namespace. Opened when it is first used, and closed for good by `close()`. */
 export const iptables: Iptables = byDefault('ipv4');
 /** The IPv6 tables of this process's network namespace. */
 export const ip6tables: Iptables = byDefault('ipv6');

@@ -8,8 +8,6 @@ export interface SessionOptions {
   /** File that names the network namespace; null: that of this process. */
   netns: string | null;
   receiveBuffer: number | null;
-  /** The process's default instance: it opens again when it is used after close(). */
-  reopens: boolean;
 }
 
 /** Forgets what the garbage collector took before it was closed. */
@@ -19,8 +17,7 @@ export class Session {
   readonly #options: SessionOptions;
   #handle: Handle | undefined;
   #closed = false;
-  #closes = 0;
-  #closing: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
   readonly #active = new Map<CancelCell, Promise<unknown>>();
   #table: string | undefined;
   readonly #owned = new Set<() => Promise<unknown>>();
@@ -31,11 +28,16 @@ export class Session {
 
   /** The native handle; a ClosedError after close(). */
   handle(operation: string): Handle {
-    if (this.#closed) throw closedError(operation);
+    this.checkOpen(operation);
     this.#handle ??= call((binding) =>
       binding.ctOpen(this.#options.netns, this.#options.receiveBuffer),
     );
     return this.#handle;
+  }
+
+  /** @throws {ClosedError} after close() */
+  checkOpen(operation: string): void {
+    if (this.#closed) throw closedError(operation);
   }
 
   /** The table that the handle is for: the same text for every handle of the namespace. */
@@ -47,18 +49,6 @@ export class Session {
 
   get isClosed(): boolean {
     return this.#closed;
-  }
-
-  /**
-   * For an operation of several native calls: the returned check throws a ClosedError once close() was
-   * called. Without it the default instance would open again in the middle.
-   */
-  guard(operation: string): () => void {
-    this.handle(operation);
-    const closes = this.#closes;
-    return () => {
-      if (this.#closes !== closes) throw closedError(operation);
-    };
   }
 
   /** One synchronous native call. */
@@ -151,16 +141,11 @@ export class Session {
     return nativeError(thrown);
   }
 
-  /** Cancels what is under way, waits for it, gives the descriptors back. */
+  /** Cancels what is under way, waits for it, gives the descriptors back. It is not opened again. */
   close(): Promise<void> {
-    const handle = this.#handle;
-    this.#closed = !this.#options.reopens;
-    if (handle !== undefined) {
-      this.#handle = undefined;
-      this.#table = undefined;
-      this.#closes++;
-      this.#closing = Promise.all([this.#closing, this.#end(handle)]).then(() => {});
-    }
+    this.#closed = true;
+    this.#closing ??= this.#handle === undefined ? Promise.resolve() : this.#end(this.#handle);
+    this.#handle = undefined;
     return this.#closing;
   }
 

@@ -11,7 +11,7 @@ import { families, load, reset } from '../support/iptables-tables.js';
 
 const test = suite('comparing readings of iptables counters');
 
-const open = () => new Session({ netns: null, receiveBuffer: null, reopens: false });
+const open = () => new Session({ netns: null, receiveBuffer: null });
 const time = new Date(0);
 /** Reads legacy tables; which ones may be told by another. */
 const reader = (session: Session, tables?: () => Promise<string[]>) => async () => {

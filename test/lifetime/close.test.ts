@@ -12,6 +12,7 @@ import {
   type FlowBatch,
   type FlowInit,
   Iptables,
+  iptables,
   NetlinkError,
 } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -37,7 +38,6 @@ test.before(() => {
 
 /** Runs `work` and asserts that the process holds the same descriptors after it as before. */
 async function givesBack(work: () => Promise<void>): Promise<void> {
-  await conntrack.close();
   const before = descriptors();
   await work();
   assert.equal(descriptors(), before);
@@ -273,19 +273,21 @@ test('using and await using', () =>
     await eventually('the disposed handle is closed', () => threads().length === 0);
   }));
 
-test('the default instance opens again, and what was under way has ended', () =>
+test('the default instances are closed for good, as any other', () =>
   givesBack(async () => {
     assert.is((await conntrack.dump()).length, rows);
-    const batches = conntrack.dumpBatches({}, { batchSize: 100 });
-    await batches.next();
+    await iptables.backend();
     const ends = [endsOrHasEnded(conntrack.dump()), settles(conntrack.createMany(flows(60_000)))];
-    await conntrack.close();
+    await Promise.all([conntrack.close(), iptables.close()]);
     await Promise.all(ends);
-    await settles(batches.next());
-    await conntrack.deleteWhere({ src: '11.0.0.0/8' });
-    assert.is((await conntrack.dump()).length, rows);
-    assert.is(conntrack.getSync(tuple), undefined);
-    await conntrack.close();
+    await Promise.all([conntrack.close(), iptables.close()]);
+    for (const use of [() => conntrack.count(), () => conntrack.dump()]) await settles(use());
+    for (const use of [() => iptables.backend(), () => iptables.tables(), () => iptables.read()]) {
+      await throws(ClosedError, /the handle is closed$/, use);
+    }
+    await using another = Conntrack.open();
+    await another.deleteWhere({ src: '11.0.0.0/8' });
+    assert.is((await another.dump()).length, rows);
   }));
 
 test('a path that is no namespace: refused at once, nothing stays open', () =>

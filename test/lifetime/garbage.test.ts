@@ -1,6 +1,6 @@
 // What a caller forgets goes with the garbage collector, and what is used over and over leaves nothing
 // behind: descriptors, threads and memory are the same afterwards.
-import { Conntrack, conntrack } from '../../src/index.js';
+import { Conntrack } from '../../src/index.js';
 import { abortsOnceHeard } from '../support/abort.mjs';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
@@ -12,9 +12,9 @@ const test = suite('lifetime: garbage');
 test.before(async () => {
   fill({ count: 30_000, profile: 'plain' });
   // Everything that the first use makes for good is there before anything is counted.
-  for await (const _ of conntrack.dumpBatches()) break;
-  await conntrack.dump();
-  await conntrack.close();
+  await using first = Conntrack.open();
+  for await (const _ of first.dumpBatches()) break;
+  await first.dump();
 });
 
 const idle = () => eventually('no thread is left', () => threads().length === 0);

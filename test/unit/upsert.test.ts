@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ClosedError, conntrack, type FlowInit, NetlinkError } from '../../src/index.js';
+import { ClosedError, Conntrack, type FlowInit, NetlinkError } from '../../src/index.js';
 import type { Binding } from '../../src/native/binding.js';
 import { assert, suite, throws } from '../support/harness.js';
 
@@ -45,16 +45,15 @@ const flow: FlowInit = {
   ...{ protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2, timeout: 600 },
 };
 
-/** A case that begins with a handle that is not open. */
-function test(name: string, run: () => Promise<void>): void {
+/** A case with a handle of its own. */
+function test(name: string, run: (conntrack: Conntrack) => Promise<void>): void {
   upserts(name, async () => {
-    await conntrack.close();
     calls = [];
-    await run();
+    await run(Conntrack.open());
   });
 }
 
-test('closed while it is created: the flow of a handle that is opened anew is not changed', async () => {
+test('closed while it is created: the flow that is there is not changed', async (conntrack) => {
   answers = {
     create: () => {
       void conntrack.close();
@@ -67,7 +66,7 @@ test('closed while it is created: the flow of a handle that is opened anew is no
   assert.equal(calls, ['open', 'create', 'close']);
 });
 
-test('closed while it is changed, and it vanished: it is not made anew', async () => {
+test('closed while it is changed, and it vanished: it is not made again', async (conntrack) => {
   answers = {
     create: () => eexist,
     update: () => {
@@ -80,7 +79,7 @@ test('closed while it is changed, and it vanished: it is not made anew', async (
   assert.equal(calls, ['open', 'create', 'update', 'close']);
 });
 
-test('closed while it is changed: that is done', async () => {
+test('closed while it is changed: that is done', async (conntrack) => {
   answers = {
     create: () => eexist,
     update: () => {
@@ -93,15 +92,14 @@ test('closed while it is changed: that is done', async () => {
   assert.equal(calls, ['open', 'create', 'update', 'close']);
 });
 
-test('a flow that vanishes between the two is made; one that does so again and again is EEXIST', async () => {
+test('a flow that vanishes between the two is made; one that does so again and again is EEXIST', async (conntrack) => {
   for (const vanishes of [0, 1, 3]) {
-    await conntrack.close();
     calls = [];
     let left = vanishes;
     answers = { create: () => (left > 0 ? eexist : 0), update: () => left-- < 0 };
     await conntrack.upsert(flow);
     const pairs = new Array<string[]>(vanishes).fill(['create', 'update']).flat();
-    assert.equal(calls, ['open', ...pairs, 'create']);
+    assert.equal(calls, [...pairs, 'create']);
   }
   calls = [];
   answers = { create: () => eexist, update: () => false };

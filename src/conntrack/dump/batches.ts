@@ -14,7 +14,6 @@ export async function* dumpBatches(
 ): AsyncGenerator<FlowBatch, void, undefined> {
   const { raw, signal, size } = batchesOptions(checkFilter(filter), options);
   signal?.throwIfAborted();
-  const checkOpen = session.guard(operation);
   const { binding, handle, cell } = session.begin(operation);
   const abort = () => binding.cancel(cell);
   const table = session.table(operation);
@@ -47,7 +46,7 @@ export async function* dumpBatches(
       if (next === null) return;
       next.batch.table = table;
       yield FlowBatch.fromRaw(next.batch, next.stats);
-      checkOpen();
+      session.checkOpen(operation);
       signal?.throwIfAborted();
     }
   } catch (thrown) {

@@ -15,10 +15,9 @@ export class NatHint {
    * Why flows of these families that were made with NAT are not translated; undefined when they are, or when nobody
    * can tell. This may change: once a hook is there, the kernel translates flows that were made before it, too.
    */
-  async of(families: ReadonlySet<Family>, checkOpen: () => void): Promise<string | undefined> {
+  async of(families: ReadonlySet<Family>): Promise<string | undefined> {
     let nat: NatState;
     try {
-      checkOpen();
       ({ nat } = await readHooks(this.#session));
     } catch {
       // The flows are made, whatever became of the handle. Only what happens to their packets is not known.
@@ -33,9 +32,9 @@ export class NatHint {
   }
 
   /** Warns once. A refusal would break a hand-over in which the rules come after the flows. */
-  async warn(translated: Family | undefined, checkOpen: () => void): Promise<void> {
+  async warn(translated: Family | undefined): Promise<void> {
     if (translated === undefined || this.#warned) return;
-    const hint = await this.of(new Set([translated]), checkOpen);
+    const hint = await this.of(new Set([translated]));
     if (hint === undefined || this.#warned) return;
     this.#warned = true;
     process.emitWarning(hint, { type: 'ConntrackWarning', code: 'CONNTRACK_NAT_NOT_REGISTERED' });

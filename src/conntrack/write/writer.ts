@@ -29,10 +29,9 @@ export class Writer {
   async create(flow: FlowInit | Flow): Promise<void> {
     const packer = new FieldPacker();
     const translated = packFlowInit(packer, takeInit(flow, 'flow'), 'flow');
-    const checkOpen = this.#session.guard('conntrack create');
     const outcome = await this.#create(packer.take());
     if (outcome.codes[0] !== 0) throw outcomeError('conntrack create', outcome, 0);
-    await this.#natHint.warn(translated, checkOpen);
+    await this.#natHint.warn(translated);
   }
 
   async upsert(flow: FlowInit | Flow): Promise<void> {
@@ -46,16 +45,15 @@ export class Writer {
     const change = changeOf(init);
     if (change !== undefined) packChange(packer, change, tuple.protocol, 'flow');
     const fields = packer.take();
-    const checkOpen = this.#session.guard('conntrack upsert');
     for (let attempt = 0; ; attempt++) {
-      checkOpen();
+      this.#session.checkOpen('conntrack upsert');
       const outcome = await this.#create(create);
-      if (outcome.codes[0] === 0) return this.#natHint.warn(translated, checkOpen);
+      if (outcome.codes[0] === 0) return this.#natHint.warn(translated);
       // The flow can vanish between the two requests, but not for ever.
       if (outcome.codes[0] !== eexist || attempt === 3) {
         throw outcomeError('conntrack upsert', outcome, 0);
       }
-      checkOpen();
+      this.#session.checkOpen('conntrack upsert');
       if (change === undefined || (await this.#update(tuple.bytes, fields, 'conntrack upsert'))) {
         return;
       }
@@ -64,19 +62,8 @@ export class Writer {
 
   async createMany(flows: Iterable<FlowInit | Flow>, options: unknown): Promise<CreateResult> {
     const checked = createManyOptions(options);
-    let checkOpen: (() => void) | undefined;
-    try {
-      // Taken in this call: a handle that is closed before the first chunk is sent must not open again.
-      checkOpen = this.#session.guard('conntrack create');
-    } catch {
-      // An error of the flows comes before an error of the handle.
-    }
-    const write = async (packed: Uint8Array) => {
-      checkOpen ??= this.#session.guard('conntrack create');
-      checkOpen();
-      return this.#create(packed);
-    };
-    return createMany(write, flows, checked, (families) => this.#natHint.of(families, checkOpen!));
+    const write = (packed: Uint8Array) => this.#create(packed);
+    return createMany(write, flows, checked, (families) => this.#natHint.of(families));
   }
 
   async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
