@@ -1,5 +1,7 @@
 // The public surface of the package: re-exports, no logic. Importing it loads no library and no addon.
 
+import './globals.js';
+
 export type { Aggregate, Group } from './conntrack/aggregate/aggregate.js';
 export type { GroupKey } from './conntrack/aggregate/keys.js';
 export type { Measure } from './conntrack/aggregate/numbers.js';

@@ -59,8 +59,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
   readonly #writer: Writer;
   #expectations: Expectations | undefined;
 
-  /** @internal Use `Conntrack.open()` or the default instance `conntrack`. */
-  constructor(session: Session) {
+  private constructor(session: Session) {
     this.#session = session;
     this.#lookups = new Lookups(session);
     this.#writer = new Writer(session);
@@ -82,6 +81,11 @@ export class Conntrack implements Disposable, AsyncDisposable {
     });
     session.handle('conntrack open');
     return new Conntrack(session);
+  }
+
+  /** @internal */
+  static own(): Conntrack {
+    return new Conntrack(new Session({ netns: null, receiveBuffer: null }));
   }
 
   /**
@@ -287,6 +291,4 @@ export class Conntrack implements Disposable, AsyncDisposable {
  * The table of this process's network namespace. It is opened on first use, and closed for good by `close()`: whoever
  * wants to close what he uses opens a handle of his own by {@link Conntrack.open}.
  */
-export const conntrack: Conntrack = new Conntrack(
-  new Session({ netns: null, receiveBuffer: null }),
-);
+export const conntrack: Conntrack = Conntrack.own();

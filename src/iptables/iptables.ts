@@ -113,8 +113,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = sharedController();
 
-  /** @internal Use `Iptables.open()` or a default instance. */
-  constructor(session: Session, family: Family, backend: 'auto' | 'legacy') {
+  private constructor(session: Session, family: Family, backend: 'auto' | 'legacy') {
     this.#session = session;
     this.family = family;
     this.#asked = backend;
@@ -138,6 +137,11 @@ export class Iptables implements Disposable, AsyncDisposable {
     });
     session.handle('iptables open');
     return new Iptables(session, family, chosen);
+  }
+
+  /** @internal */
+  static own(family: Family): Iptables {
+    return new Iptables(new Session({ netns: null, receiveBuffer: null }), family, 'auto');
   }
 
   /** Runs what takes the lock: close() ends its waiting, and waits for the rest of it. */
@@ -414,10 +418,7 @@ const goingOn = () =>
     'edit: the function must do its work before it returns, not in a promise or a generator',
   );
 
-const byDefault = (family: Family) =>
-  new Iptables(new Session({ netns: null, receiveBuffer: null }), family, 'auto');
-
 /** The IPv4 tables of this process's network namespace. Opened when it is first used, and closed for good by `close()`. */
-export const iptables: Iptables = byDefault('ipv4');
+export const iptables: Iptables = Iptables.own('ipv4');
 /** The IPv6 tables of this process's network namespace. */
-export const ip6tables: Iptables = byDefault('ipv6');
+export const ip6tables: Iptables = Iptables.own('ipv6');

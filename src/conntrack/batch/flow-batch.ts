@@ -37,8 +37,7 @@ export class FlowBatch implements Iterable<Flow> {
   readonly #store: ColumnStore;
   #columns: Columns | undefined;
 
-  /** @internal Batches come from dumps. */
-  constructor(store: ColumnStore, stats: BatchStats) {
+  protected constructor(store: ColumnStore, stats: BatchStats) {
     this.#store = store;
     this.length = store.rows;
     this.stats = stats;
@@ -69,7 +68,7 @@ export class FlowBatch implements Iterable<Flow> {
 
   #flow(row: number): Flow {
     const place = this.#store.place(row);
-    return new Flow(place.store, place.row);
+    return Flow.at(place.store, place.row);
   }
 
   *[Symbol.iterator](): Iterator<Flow> {

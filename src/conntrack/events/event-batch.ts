@@ -48,12 +48,16 @@ export class FlowEvent {
    */
   declare readonly flow: Flow;
 
-  /** @internal Events come from streams. */
-  constructor(store: ColumnStore, row: number) {
+  /** @internal */
+  static at(store: ColumnStore, row: number): FlowEvent {
+    return new FlowEvent(store, row);
+  }
+
+  private constructor(store: ColumnStore, row: number) {
     const from = columnsOf(store);
     const presence = from.presence[row]!;
     this.type = eventTypeNames[from.type[row]!] as EventType;
-    const flow = new Flow(store, row);
+    const flow = Flow.at(store, row);
     if ((presence & has.timestampEvent) !== 0) this.timestamp = from.timestampEvent[row]!;
     if ((presence & bothTimes) === bothTimes) this.duration = from.stop[row]! - from.start[row]!;
     const nsid = from.nsid[row]!;
@@ -102,8 +106,12 @@ export class EventBatch extends FlowBatch {
   readonly overrun: Overrun | undefined;
   readonly #store: ColumnStore;
 
-  /** @internal Batches come from streams. */
-  constructor(segment: RawSegment) {
+  /** @internal */
+  static fromSegment(segment: RawSegment): EventBatch {
+    return new EventBatch(segment);
+  }
+
+  private constructor(segment: RawSegment) {
     const raw = segment.batch!;
     const store = ColumnStore.fromRaw(raw);
     const stats = { messages: raw.rows, undecodable: 0, rejected: 0, duplicates: 0 };
@@ -120,12 +128,12 @@ export class EventBatch extends FlowBatch {
   /** The event at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch. */
   event(index: number): FlowEvent | undefined {
     const row = rowAt(index, this.length);
-    return row === undefined ? undefined : new FlowEvent(this.#store, row);
+    return row === undefined ? undefined : FlowEvent.at(this.#store, row);
   }
 
   /** The events, then the overrun if there is one. */
   *events(): Generator<ConntrackEvent> {
-    for (let row = 0; row < this.length; row++) yield new FlowEvent(this.#store, row);
+    for (let row = 0; row < this.length; row++) yield FlowEvent.at(this.#store, row);
     if (this.overrun) yield this.overrun;
   }
 

@@ -37,6 +37,10 @@ export interface EventOptions extends StreamOptions {
  * `Conntrack`. Until then it keeps the process alive, unless `unref()` was called.
  */
 export class EventStream extends StreamHandle implements AsyncIterable<ConntrackEvent> {
+  private constructor(source: EventSource) {
+    super(source);
+  }
+
   /** @internal */
   static open(session: Session, options: EventOptions = {}): EventStream {
     const { raw, signal, fields } = streamOptions(options, ['types', 'filter']);
@@ -57,7 +61,7 @@ export class EventStream extends StreamHandle implements AsyncIterable<Conntrack
       return () => {
         if (row < segment.events) {
           source.yielded(1);
-          return new FlowEvent(store, row++);
+          return FlowEvent.at(store, row++);
         }
         const last = overrun;
         overrun = undefined;
@@ -73,7 +77,7 @@ export class EventStream extends StreamHandle implements AsyncIterable<Conntrack
   batches(): AsyncIterableIterator<EventBatch, undefined> {
     const source = this.source;
     return new PullIterator<EventBatch>(this, source, (segment) => {
-      let batch: EventBatch | undefined = new EventBatch(segment);
+      let batch: EventBatch | undefined = EventBatch.fromSegment(segment);
       return () => {
         const only = batch;
         if (only) source.yielded(only.length);

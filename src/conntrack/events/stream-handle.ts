@@ -17,7 +17,7 @@ export abstract class StreamHandle implements Disposable, AsyncDisposable {
   protected readonly source: EventSource;
 
   /** @internal */
-  constructor(source: EventSource) {
+  protected constructor(source: EventSource) {
     this.source = source;
     watchForLeak(this, source);
   }

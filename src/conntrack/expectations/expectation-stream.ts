@@ -32,6 +32,10 @@ export class ExpectationStream extends StreamHandle implements AsyncIterable<Exp
   /** Messages that could not be decoded. The queue counts them as delivered. */
   readonly #undecodable = { count: 0 };
 
+  private constructor(source: EventSource) {
+    super(source);
+  }
+
   /** @internal */
   static open(session: Session, options: ExpectationEventOptions = {}): ExpectationStream {
     const { raw, signal, fields } = streamOptions(options, ['types']);

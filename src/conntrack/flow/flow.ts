@@ -72,8 +72,7 @@ export class Flow {
   readonly #store: ColumnStore;
   readonly #row: number;
 
-  /** @internal Flows come from batches. */
-  constructor(store: ColumnStore, row: number) {
+  private constructor(store: ColumnStore, row: number) {
     this.#store = store;
     this.#row = row;
     const from = columnsOf(store);
@@ -114,6 +113,11 @@ export class Flow {
     if (nat !== undefined) this.nat = nat;
     if ((presence & tcpBits) !== 0) this.tcp = tcpOf(from, row);
     if ((presence & details.bits) !== 0) addRare(this, details, presence, store.extraBytes(row));
+  }
+
+  /** @internal */
+  static at(store: ColumnStore, row: number): Flow {
+    return new Flow(store, row);
   }
 
   /** @internal Whether a value is a flow that was read. A copy of one is not, whatever its prototype. */

@@ -54,7 +54,7 @@ export class Lookups {
     if (found < 0) return undefined;
     if (found > 0) arena.setExtra(row, this.#extra.slice(0, found));
     arena.next++;
-    const flow = new Flow(arena.store, row);
+    const flow = Flow.at(arena.store, row);
     return isMeant(flow, this.#tuple.bytes, 0) ? flow : undefined;
   }
 

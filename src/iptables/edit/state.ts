@@ -142,7 +142,7 @@ export class EditState implements TableChange {
   /** The rule as it will be; its counters as far as they are known now. */
   view(item: Item): Rule {
     if (typeof item === 'number') {
-      this.#read[item] ??= new Rule(this.base.rules, item);
+      this.#read[item] ??= Rule.at(this.base.rules, item);
       return this.#read[item];
     }
     let rule = this.#views.get(item);
@@ -156,9 +156,9 @@ export class EditState implements TableChange {
   #view(item: ChangedItem | NewItem): Rule {
     const [source, index] = 'base' in item ? [this.base.rules, item.base] : this.#place(item.given);
     const { chain } = item;
-    if (item.counters === undefined && chain === undefined) return new Rule(source, index);
+    if (item.counters === undefined && chain === undefined) return Rule.at(source, index);
     const counters = this.#countersOf(item.counters) ?? source.counters(index);
-    return new Rule(new ChangedRule(source, index, { counters, chain }), 0);
+    return Rule.at(new ChangedRule(source, index, { counters, chain }), 0);
   }
 
   #place(given: Given): [source: RuleSource, index: number] {

@@ -251,7 +251,7 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
       const index = taken[i]![k] ?? pool.take(key);
       if (index !== undefined) return index;
       const old = first(was, chain.name)! + place!;
-      return newItem({ rule: new Rule(before.rules, old) });
+      return newItem({ rule: Rule.at(before.rules, old) });
     });
     state.splice(chain, 0, state.length(chain), items);
   });

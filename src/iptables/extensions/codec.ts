@@ -117,7 +117,7 @@ export function decode(
   return decodeAt(extension, bytes, 0, bytes.length, cx, newest);
 }
 
-/** The same for a payload that lies between other bytes. */
+/** @internal The same for a payload that lies between other bytes. */
 export function decodeAt(
   extension: Extension,
   bytes: Buffer,

@@ -198,7 +198,7 @@ export function fixedString(at: number, length: number): Store<string> {
 }
 
 /**
- * Memory for payloads that are looked at for a moment. To read them where they lie would take views that
+ * @internal Memory for payloads that are looked at for a moment. To read them where they lie would take views that
  * cost more than the reading.
  */
 export const scratch = {

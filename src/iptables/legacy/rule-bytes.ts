@@ -30,7 +30,7 @@ export function decodeRule(raw: PortableEntry, options: Partial<EntryContext> = 
     throw new RangeError(`entry: ${raw.length} bytes are not one ${family} rule`);
   }
   checkEntry(raw, family);
-  return new Rule(new SingleEntry(raw, { family, names, sets, isChain }), 0);
+  return Rule.at(new SingleEntry(raw, { family, names, sets, isChain }), 0);
 }
 
 /** The bytes of a rule that checkRule() has let through with the same options. */

@@ -42,8 +42,7 @@ export class Rule implements RuleInit {
   readonly #source: RuleSource;
   readonly #index: number;
 
-  /** @internal */
-  constructor(source: RuleSource, index: number) {
+  private constructor(source: RuleSource, index: number) {
     this.#source = source;
     this.#index = index;
     const draft = this as { -readonly [K in keyof RuleInit | 'inexact']?: Rule[K] };
@@ -63,6 +62,11 @@ export class Rule implements RuleInit {
     if (fragment !== undefined) draft.fragment = fragment;
     if (inexact !== undefined) draft.inexact = inexact;
     Object.freeze(this);
+  }
+
+  /** @internal */
+  static at(source: RuleSource, index: number): Rule {
+    return new Rule(source, index);
   }
 
   /** Whether a value is a rule that was read: not a copy of one, whatever its prototype. */
@@ -160,7 +164,7 @@ export function makeRule(given: RuleInit, options: RuleOptions = {}): Rule {
   const family = options.family ?? familyOf(given, options.path);
   const context: RuleContext = { family, names: options.names ?? systemNames, sets: options.sets };
   const checked = checkRule(given, { ...options, family });
-  return new Rule(new TypedRules([{ checked }], context), 0);
+  return Rule.at(new TypedRules([{ checked }], context), 0);
 }
 
 const keys = new WeakMap<Rule, string>();

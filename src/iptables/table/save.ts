@@ -96,7 +96,7 @@ class Saver {
     let back: Rule | undefined;
     try {
       const only = expand(new RuleParser(splitWords(text), options).parse());
-      if (only.length === 1) back = new Rule(new TypedRules(only, context), 0);
+      if (only.length === 1) back = Rule.at(new TypedRules(only, context), 0);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#refuse(what, `its text ${quoted(text)} is refused in table ${name} (${reason})`);

@@ -52,7 +52,7 @@ export class Chain {
       const rules = new Array<Rule>(this.length);
       const source = this.#source;
       const { first } = this.#read;
-      for (let i = 0; i < rules.length; i++) rules[i] = new Rule(source, first + i);
+      for (let i = 0; i < rules.length; i++) rules[i] = Rule.at(source, first + i);
       this.#rules = Object.freeze(rules);
     }
     return this.#rules;

@@ -86,7 +86,7 @@ export function* compare(
       const total = { ...rules.counters(i) };
       const hits = difference(total, was === undefined ? undefined : before!.rules.counters(was));
       if (moved(hits))
-        yield { ...place, index: i - chain.first, rule: new Rule(rules, i), ...hits, total };
+        yield { ...place, index: i - chain.first, rule: Rule.at(rules, i), ...hits, total };
     }
     if (!chain.builtin) continue;
     const total = { ...chain.counters };
