@@ -69,7 +69,7 @@ class ChunkSink : public RowSink {
   bool read(const Keep& keep) {
     std::size_t kept = 0;
     bool without_id = false;
-    auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, tuples_,
+    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, tuples_,
                            [&](std::size_t i, const Row* row) {
                              if (row == nullptr) {
                                stats.dump.undecodable++;
@@ -97,7 +97,6 @@ class ChunkSink : public RowSink {
   Columns chunk_{kChunkRows};
   Exchange exchange_;
   const char* operation_;
-  MessageBuilder batch_;
 
  private:
   const Filter& filter_;
@@ -128,23 +127,19 @@ class DeleteSink final : public ChunkSink {
   }
 
   bool remove() {
-    batch_.clear();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    for (std::size_t i = 0; i < tuples_.size(); i++) {
-      last = exchange_.sequence();
-      if (i == 0) first = last;
-      const std::uint16_t flags = deleted_ != nullptr ? NLM_F_ECHO : 0;
-      auto built = append_tuple_request(TupleVerb::kDelete, tuples_[i], flags, last, batch_);
+    const std::uint16_t flags = deleted_ != nullptr ? NLM_F_ECHO : 0;
+    for (const PackedTuple& tuple : tuples_) {
+      auto built = append_tuple_request(TupleVerb::kDelete, tuple, flags, exchange_.next(),
+                                        exchange_.batch());
       if (!built) return stop(built.error());
     }
     failed_.assign(tuples_.size(), false);
     echoed_.assign(tuples_.size(), false);
     Error refusal;
     auto done = exchange_.run(
-        batch_, first, last, [&](const MessageView& message) { echo(message); },
-        [&](std::uint32_t sequence, int code, const std::string& text) {
-          failed_[sequence - first] = true;
+        [&](std::size_t, const MessageView& message) { echo(message); },
+        [&](std::size_t i, int code, const std::string& text) {
+          failed_[i] = true;
           if (code == ENOENT) {
             stats.gone++;
           } else if (refusal.code == 0) {
@@ -204,30 +199,22 @@ class UpdateSink final : public ChunkSink {
 
   // Leaves those in `tuples_` that are to be tried again.
   bool send(bool again) {
-    batch_.clear();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
     for (std::size_t i = 0; i < tuples_.size(); i++) {
-      last = exchange_.sequence();
-      if (i == 0) first = last;
-      auto built = change_.append(tuples_[i], status_[i], last, batch_);
+      auto built = change_.append(tuples_[i], status_[i], exchange_.next(), exchange_.batch());
       if (!built) return stop(built.error());
     }
     std::vector<PackedTuple> busy;
     std::vector<bool> failed(tuples_.size(), false);
-    auto done = exchange_.run(
-        batch_, first, last, [](const MessageView&) {},
-        [&](std::uint32_t sequence, int code, const std::string& text) {
-          const std::size_t i = sequence - first;
-          failed[i] = true;
-          if (code == ENOENT) {
-            stats.gone++;
-          } else if (code == EBUSY && change_.has_status() && again) {
-            busy.push_back(tuples_[i]);
-          } else {
-            refuse(code, text);
-          }
-        });
+    auto done = exchange_.run([&](std::size_t i, int code, const std::string& text) {
+      failed[i] = true;
+      if (code == ENOENT) {
+        stats.gone++;
+      } else if (code == EBUSY && change_.has_status() && again) {
+        busy.push_back(tuples_[i]);
+      } else {
+        refuse(code, text);
+      }
+    });
     if (!done) return stop(done.error());
     std::size_t changed = 0;
     for (std::size_t i = 0; i < tuples_.size(); i++) {
@@ -242,7 +229,7 @@ class UpdateSink final : public ChunkSink {
 
   // What the kernel took and did not keep counts as refused.
   bool look_again() {
-    auto done = read_flows(exchange_, reader_, batch_, TupleVerb::kGet, tuples_,
+    auto done = read_flows(exchange_, reader_, TupleVerb::kGet, tuples_,
                            [&](std::size_t, const Row* row) {
                              const Missing missing = missing_of(change_.asked(), row);
                              if (missing.code == 0) return;

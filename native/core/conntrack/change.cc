@@ -57,7 +57,7 @@ class OneChange {
   template <typename Each>
   Result<bool> read(const Each& each) {
     bool found = false;
-    auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, {&tuple_, 1},
+    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, {&tuple_, 1},
                            [&](std::size_t, const Row* row) {
                              found = true;
                              each(row);
@@ -67,15 +67,12 @@ class OneChange {
   }
 
   Result<void> send(std::uint32_t status, int& code, std::string& text) {
-    batch_.clear();
-    const std::uint32_t sequence = exchange_.sequence();
-    if (auto built = change_.append(tuple_, status, sequence, batch_); !built) return built;
-    return exchange_.run(
-        batch_, sequence, sequence, [](const MessageView&) {},
-        [&](std::uint32_t, int refused, const std::string& why) {
-          code = refused;
-          text = why;
-        });
+    auto built = change_.append(tuple_, status, exchange_.next(), exchange_.batch());
+    if (!built) return built;
+    return exchange_.run([&](std::size_t, int refused, const std::string& why) {
+      code = refused;
+      text = why;
+    });
   }
 
   Result<bool> was_kept() {
@@ -89,7 +86,6 @@ class OneChange {
 
   Exchange exchange_;
   Decoder decoder_;
-  MessageBuilder batch_;
   PackedTuple tuple_;
   Change change_;
 };

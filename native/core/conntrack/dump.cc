@@ -15,7 +15,7 @@
 
 #include "core/conntrack/decoder.h"
 #include "core/guard.h"
-#include "core/netlink/message.h"
+#include "core/netlink/dump.h"
 #include "core/netlink/relay.h"
 #include "core/thread.h"
 
@@ -31,90 +31,75 @@ std::uint16_t message_type(List list) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
 }
 
-std::uint32_t send_request(Socket& socket, const DumpRequest& request, const KernelFilter& plan,
-                           Result<void>& outcome) {
-  MessageBuilder message;
-  const std::uint32_t sequence = socket.next_sequence();
-  const std::uint8_t family = request.split.family != 0 ? request.split.family : plan.family;
-  message.begin(message_type(request.list), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
-  append_kernel_filter(*request.filter, plan, request.split, message);
-  message.end();
-  outcome = socket.send(message.data(), message.size(), kOperation);
-  return sequence;
-}
-
-enum class Step : std::uint8_t { kMore, kDone, kStop };
-
-class DumpReader {
+// Takes the datagrams of one dump: decodes, filters, counts, and passes rows on.
+class RowReader {
  public:
-  DumpReader(const DumpRequest& request, RowSink& sink, DumpStats& stats)
-      : request_(request), sink_(sink), stats_(stats) {}
+  RowReader(const DumpRequest& request, std::uint32_t sequence, RowSink& sink, DumpStats& stats)
+      : request_(request), sink_(sink), stats_(stats), answer_(sequence) {}
 
-  Step datagram(const std::uint8_t* data, std::size_t size, std::uint32_t sequence) {
-    MessageWalker walker(data, size);
-    for (MessageView message; walker.next(message);) {
-      if (message.header->nlmsg_seq != sequence) continue;
-      if (message.header->nlmsg_type == NLMSG_DONE || message.header->nlmsg_type == NLMSG_ERROR) {
-        const Acknowledgement end = read_acknowledgement(message);
-        code = end.code;
-        text = end.text;
-        return sink_.end_of_chunk() ? Step::kDone : Step::kStop;
-      }
-      if (message.header->nlmsg_type < NLMSG_MIN_TYPE) continue;
-      stats_.messages++;
-      if (!decoder_.parse(message.payload, message.size, row_)) {
-        stats_.undecodable++;
-      } else if (!request_.split.matches(row_) || !request_.filter->matches(row_)) {
-        stats_.rejected++;
-      } else if (!sink_.add(row_)) {
-        return Step::kStop;
-      }
-    }
+  DumpStep datagram(std::span<const std::uint8_t> bytes) {
+    const DumpStep step =
+        answer_.datagram(bytes, [&](const MessageView& message) { return add(message); });
     // Bytes that are no message: what was in them is unknown, so it is counted.
-    if (!walker.intact()) stats_.undecodable++;
-    return sink_.end_of_chunk() ? Step::kMore : Step::kStop;
+    if (answer_.take_malformed()) stats_.undecodable++;
+    if (step == DumpStep::kStopped) return step;
+    return sink_.end_of_chunk() ? step : DumpStep::kStopped;
   }
 
-  int code = 0;
-  std::string text;
+  const DumpAnswer& answer() const { return answer_; }
 
  private:
+  bool add(const MessageView& message) {
+    stats_.messages++;
+    if (!decoder_.parse(message.payload, message.size, row_)) {
+      stats_.undecodable++;
+      return true;
+    }
+    if (!request_.split.matches(row_) || !request_.filter->matches(row_)) {
+      stats_.rejected++;
+      return true;
+    }
+    return sink_.add(row_);
+  }
+
   const DumpRequest& request_;
   RowSink& sink_;
   DumpStats& stats_;
+  DumpAnswer answer_;
   Decoder decoder_;
   Row row_;
 };
 
-// The end of a dump, or its refusal, is in this datagram.
-bool ends(std::span<const std::uint8_t> datagram, std::uint32_t sequence) {
-  MessageWalker walker(datagram.data(), datagram.size());
-  for (MessageView message; walker.next(message);) {
-    const std::uint16_t type = message.header->nlmsg_type;
-    if (message.header->nlmsg_seq == sequence && (type == NLMSG_DONE || type == NLMSG_ERROR)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // As many datagrams are decoded by the thread that receives them (6,000 rows or so): what is left
 // then is worth a second thread, probably.
 constexpr unsigned kAlone = 64;
+constexpr unsigned kAll = ~0U;
 
-// Receives the rest of a dump while another thread decodes. Nothing where the system has no thread.
-std::optional<Result<void>> receive_ahead(Socket& socket, DumpReader& reader,
-                                          std::uint32_t sequence, const Cancel& cancel,
-                                          Step& step) {
+// Receives and reads on the calling thread, at most so many datagrams.
+Result<DumpStep> read_alone(Socket& socket, RowReader& reader, const Cancel& cancel,
+                            unsigned most) {
+  const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
+  DumpStep step = DumpStep::kMore;
+  for (unsigned datagrams = 0; step == DumpStep::kMore && datagrams < most; datagrams++) {
+    auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, kOperation);
+    if (!received) return received.error();
+    step = reader.datagram({buffer.get(), *received});
+  }
+  return step;
+}
+
+// Receives while another thread reads. Nothing where the system has no thread.
+std::optional<Result<DumpStep>> read_beside(Socket& socket, RowReader& reader,
+                                            const Cancel& cancel) {
   Relay relay(kReceiveLength);
-  Result<void> decoded;
+  Result<DumpStep> read = DumpStep::kMore;
   const auto decode = [&] {
-    decoded = guarded(kOperation, [&]() -> Result<void> {
+    read = guarded(kOperation, [&]() -> Result<DumpStep> {
       for (;;) {
         const auto datagram = relay.next();
-        if (datagram.empty()) return {};
-        step = reader.datagram(datagram.data(), datagram.size(), sequence);
-        if (step != Step::kMore) return {};
+        if (datagram.empty()) return DumpStep::kMore;
+        const DumpStep step = reader.datagram(datagram);
+        if (step != DumpStep::kMore) return step;
         relay.release();
       }
     });
@@ -124,20 +109,57 @@ std::optional<Result<void>> receive_ahead(Socket& socket, DumpReader& reader,
   auto thread = Thread::start("ct-decode", decode);
   if (!thread) return std::nullopt;
   const auto outcome = guarded(kOperation, [&]() -> Result<void> {
+    const DumpAnswer& answer = reader.answer();
     for (;;) {
       const auto buffer = relay.free_buffer();
       if (buffer.empty()) return {};
       auto received = socket.receive(buffer, &cancel, kOperation);
       if (!received) return received.error();
       if (*received == 0) continue;
-      const bool last = ends(buffer.first(*received), sequence);
+      const bool last = answer.ends(buffer.first(*received));
       relay.pass(*received);
       if (last) return {};
     }
   });
   relay.close();
   thread->join();
-  return outcome ? decoded : outcome;
+  if (!outcome) return outcome.error();
+  return read;
+}
+
+// The calling thread reads what is small; of a large table it only receives.
+Result<DumpStep> read_ahead(Socket& socket, RowReader& reader, const Cancel& cancel) {
+  if (std::thread::hardware_concurrency() > 1) {
+    auto begun = read_alone(socket, reader, cancel, kAlone);
+    if (!begun || *begun != DumpStep::kMore) return begun;
+    if (auto rest = read_beside(socket, reader, cancel); rest.has_value()) return *rest;
+  }
+  return read_alone(socket, reader, cancel, kAll);
+}
+
+KernelFilter plan_of(const DumpRequest& request) {
+  if (request.list == List::kConntrack) return plan_kernel_filter(*request.filter);
+  // The dying list takes no filter (ctnetlink_dump_dying looks at the family only).
+  KernelFilter plan;
+  if (request.filter->family != 0) {
+    plan.family = request.filter->family;
+    plan.used = kUseFamily;
+  }
+  return plan;
+}
+
+Result<std::uint32_t> send_request(Socket& socket, const DumpRequest& request,
+                                   const KernelFilter& plan) {
+  MessageBuilder message;
+  const std::uint32_t sequence = socket.next_sequence();
+  const std::uint8_t family = request.split.family != 0 ? request.split.family : plan.family;
+  message.begin(message_type(request.list), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
+  append_kernel_filter(*request.filter, plan, request.split, message);
+  message.end();
+  if (auto sent = socket.send(message.data(), message.size(), kOperation); !sent) {
+    return sent.error();
+  }
+  return sequence;
 }
 
 }  // namespace
@@ -153,47 +175,27 @@ void DumpStats::add(const DumpStats& other) {
 
 Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& cancel,
                       RowSink& sink, DumpStats& stats) {
-  KernelFilter plan;
-  // The dying list takes no filter (ctnetlink_dump_dying looks at the family only).
-  if (request.list == List::kConntrack) {
-    plan = plan_kernel_filter(*request.filter);
-  } else if (request.filter->family != 0) {
-    plan.family = request.filter->family;
-    plan.used = kUseFamily;
-  }
-  const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
-  DumpReader reader(request, sink, stats);
+  KernelFilter plan = plan_of(request);
   stats.sockets++;
   for (;;) {
-    Result<void> sent;
-    const std::uint32_t sequence = send_request(socket, request, plan, sent);
-    if (!sent) return sent.error();
-    Step step = Step::kMore;
-    bool alone = !request.ahead || std::thread::hardware_concurrency() < 2;
-    for (unsigned datagrams = 0; step == Step::kMore; datagrams++) {
-      if (!alone && datagrams == kAlone) {
-        auto rest = receive_ahead(socket, reader, sequence, cancel, step);
-        if (rest.has_value() && !*rest) return rest->error();
-        if (rest.has_value()) break;
-        alone = true;
-      }
-      auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, kOperation);
-      if (!received) return received.error();
-      step = reader.datagram(buffer.get(), *received, sequence);
-    }
-    if (step == Step::kStop) {
+    auto sequence = send_request(socket, request, plan);
+    if (!sequence) return sequence.error();
+    RowReader reader(request, *sequence, sink, stats);
+    auto step = request.ahead ? read_ahead(socket, reader, cancel)
+                              : read_alone(socket, reader, cancel, kAll);
+    if (!step) return step.error();
+    if (*step == DumpStep::kStopped) {
       if (cancel.raised()) return fail(ECANCELED, kOperation, {}, ErrorKind::kCancelled);
       return fail(ENOMEM, kOperation);
     }
+    const int code = reader.answer().code();
     // A kernel that refuses the pre-filter gets the plain request; the rows are tested here anyway.
-    const bool refused = reader.code == EOPNOTSUPP || reader.code == EINVAL;
-    const bool filtered = plan.used != 0 || request.split.any();
-    if (refused && filtered && stats.messages == 0) {
-      if (request.split.any()) return fail(reader.code, kOperation, reader.text);
+    const bool refused = code == EOPNOTSUPP || code == EINVAL;
+    if (refused && plan.used != 0 && !request.split.any() && stats.messages == 0) {
       plan = KernelFilter{};
       continue;
     }
-    if (reader.code != 0) return fail(reader.code, kOperation, reader.text);
+    if (code != 0) return fail(code, kOperation, reader.answer().text());
     stats.kernel_filter |= plan.used;
     if (!sink.finish()) return fail(ENOMEM, kOperation);
     return {};

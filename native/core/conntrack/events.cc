@@ -16,6 +16,7 @@
 #include "core/conntrack/event_filter.h"
 #include "core/files.h"
 #include "core/meeting.h"
+#include "core/netlink/trace.h"
 
 namespace nf::ct {
 namespace {
@@ -149,6 +150,9 @@ Result<std::size_t> EventSocket::receive(EventQueue& queue, std::size_t limit) {
     // ENOBUFS is what other sockets are told when the kernel had no memory for an event.
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return std::size_t{0};
     return fail(errno, kOperation);
+  }
+  for (int i = 0; trace::wanted() && i < count; i++) {
+    trace::received(fd(), b.data[i], std::min<std::size_t>(b.headers[i].msg_len, kDatagram));
   }
   NF_MEETING(event_queue);
   const auto guard = queue.lock();

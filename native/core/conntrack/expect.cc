@@ -10,11 +10,10 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
-#include <memory>
-
 #include "core/conntrack/event_queue.h"
 #include "core/conntrack/flow_request.h"
 #include "core/conntrack/nfct_library.h"
+#include "core/netlink/dump.h"
 #include "core/netlink/exchange.h"
 #include "core/netlink/message.h"
 
@@ -53,26 +52,23 @@ void append_tuple(std::uint16_t type, const PackedTuple& tuple, MessageBuilder& 
 
 // One request that names an expectation by its tuple; `on_message` gets the answer.
 Result<bool> by_tuple(Socket& socket, const Cancel* cancel, const char* operation, int verb,
-                      const PackedTuple& tuple, const Exchange::OnMessage& on_message) {
+                      const PackedTuple& tuple,
+                      const std::function<void(const MessageView&)>& on_message = {}) {
   if (!whole(tuple)) return fail(EINVAL, operation, "tuple");
   Exchange exchange(socket, cancel, operation);
-  const std::uint32_t sequence = exchange.sequence();
-  MessageBuilder request;
-  request.begin(type_of(verb), NLM_F_REQUEST, sequence, tuple.family);
-  append_tuple(CTA_EXPECT_TUPLE, tuple, request);
-  if (tuple.zone != 0) request.be16(CTA_EXPECT_ZONE, tuple.zone);
-  if ((tuple.flags & kTupleHasId) != 0) request.be32(CTA_EXPECT_ID, tuple.id);
-  request.end();
-  int refused = 0;
-  std::string text;
-  auto done = exchange.run(request, sequence, sequence, on_message,
-                           [&](std::uint32_t, int code, const std::string& why) {
-                             refused = code;
-                             text = why;
-                           });
-  if (!done) return done.error();
-  if (refused == ENOENT) return false;
-  if (refused != 0) return fail(refused, operation, text);
+  auto refusal = request(
+      exchange,
+      [&](MessageBuilder& message, std::uint32_t sequence) {
+        message.begin(type_of(verb), NLM_F_REQUEST, sequence, tuple.family);
+        append_tuple(CTA_EXPECT_TUPLE, tuple, message);
+        if (tuple.zone != 0) message.be16(CTA_EXPECT_ZONE, tuple.zone);
+        if ((tuple.flags & kTupleHasId) != 0) message.be32(CTA_EXPECT_ID, tuple.id);
+        message.end();
+      },
+      on_message);
+  if (!refusal) return refusal.error();
+  if (refusal->code == ENOENT) return false;
+  if (refusal->code != 0) return fail(refusal->code, operation, refusal->text);
   return true;
 }
 
@@ -222,26 +218,17 @@ Result<void> list_expectations(Socket& socket, const Cancel* cancel,
     if (master->zone != 0) request.be16(CTA_EXPECT_ZONE, master->zone);
   }
   request.end();
-  if (auto sent = socket.send(request.data(), request.size(), operation); !sent) {
-    return sent.error();
-  }
-  const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
-  for (;;) {
-    auto received = socket.receive({buffer.get(), kReceiveLength}, cancel, operation);
-    if (!received) return received.error();
-    MessageWalker walker(buffer.get(), *received);
-    for (MessageView message; walker.next(message);) {
-      if (message.header->nlmsg_seq != sequence) continue;
-      if (message.header->nlmsg_type == NLMSG_DONE || message.header->nlmsg_type == NLMSG_ERROR) {
-        const Acknowledgement end = read_acknowledgement(message);
-        if (end.code == 0 || (master.has_value() && end.code == ENOENT)) return {};
-        return fail(end.code, operation, end.text);
-      }
-      if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) continue;
-      if (!append_message(message, out)) return fail(ENOMEM, operation);
-    }
-    if (!walker.intact()) return fail(EBADMSG, operation, "malformed datagram");
-  }
+  bool memory = true;
+  auto answer =
+      dump(socket, request, sequence, cancel, operation, [&](const MessageView& message) {
+        if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) return;
+        memory = append_message(message, out) && memory;
+      });
+  if (!answer) return answer.error();
+  if (!memory) return fail(ENOMEM, operation);
+  const int code = answer->code();
+  if (code == 0 || (master.has_value() && code == ENOENT)) return {};
+  return fail(code, operation, answer->text());
 }
 
 Result<bool> find_expectation(Socket& socket, const Cancel* cancel, const PackedTuple& tuple,
@@ -258,8 +245,7 @@ Result<bool> find_expectation(Socket& socket, const Cancel* cancel, const Packed
 }
 
 Result<bool> delete_expectation(Socket& socket, const Cancel* cancel, const PackedTuple& tuple) {
-  return by_tuple(socket, cancel, "conntrack expectation delete", IPCTNL_MSG_EXP_DELETE, tuple,
-                  [](const MessageView&) {});
+  return by_tuple(socket, cancel, "conntrack expectation delete", IPCTNL_MSG_EXP_DELETE, tuple);
 }
 
 Result<void> create_expectation(Socket& socket, const Cancel* cancel,
@@ -269,54 +255,41 @@ Result<void> create_expectation(Socket& socket, const Cancel* cancel,
     return fail(EINVAL, kCreate, "tuple");
   }
   Exchange exchange(socket, cancel, kCreate);
-  MessageBuilder message;
-  const auto send = [&](std::uint32_t sequence) -> Result<void> {
-    Error refusal;
-    auto done = exchange.run(
-        message, sequence, sequence, [](const MessageView&) {},
-        [&](std::uint32_t, int code, const std::string& text) {
-          refusal = fail(code, kCreate, text);
-        });
-    if (!done) return done;
-    if (refusal.code != 0) return refusal;
-    return {};
-  };
-  const std::uint32_t first = exchange.sequence();
-  if (auto built = append_create(expectation, first, message); !built) return built.error();
-  if (auto created = send(first); !created) return created;
+  Result<void> built;
+  auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
+    built = append_create(expectation, sequence, message);
+    if (!built) exchange.clear();
+  });
+  if (!built) return built.error();
+  if (!refusal) return refusal.error();
+  if (refusal->code != 0) return fail(refusal->code, kCreate, refusal->text);
   if ((expectation.given & kExpectTimeout) == 0) return {};
   // Only now: where the create was refused, it would change the expectation that was there.
-  const std::uint32_t second = exchange.sequence();
-  message.clear();
-  message.begin(type_of(IPCTNL_MSG_EXP_NEW), NLM_F_REQUEST, second, expectation.tuple.family);
-  append_tuple(CTA_EXPECT_TUPLE, expectation.tuple, message);
-  append_tuple(CTA_EXPECT_MASK, expectation.mask, message);
-  append_tuple(CTA_EXPECT_MASTER, expectation.master, message);
-  if (expectation.master.zone != 0) message.be16(CTA_EXPECT_ZONE, expectation.master.zone);
-  message.be32(CTA_EXPECT_TIMEOUT, expectation.timeout);
-  message.end();
-  auto changed = send(second);
-  // It was made, and is gone already: met, or deleted by somebody else.
-  if (!changed && changed.error().code == ENOENT) return {};
-  return changed;
+  refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
+    message.begin(type_of(IPCTNL_MSG_EXP_NEW), NLM_F_REQUEST, sequence, expectation.tuple.family);
+    append_tuple(CTA_EXPECT_TUPLE, expectation.tuple, message);
+    append_tuple(CTA_EXPECT_MASK, expectation.mask, message);
+    append_tuple(CTA_EXPECT_MASTER, expectation.master, message);
+    if (expectation.master.zone != 0) message.be16(CTA_EXPECT_ZONE, expectation.master.zone);
+    message.be32(CTA_EXPECT_TIMEOUT, expectation.timeout);
+    message.end();
+  });
+  if (!refusal) return refusal.error();
+  // ENOENT: it was made, and is gone already: met, or deleted by somebody else.
+  if (refusal->code == 0 || refusal->code == ENOENT) return {};
+  return fail(refusal->code, kCreate, refusal->text);
 }
 
 Result<void> flush_expectations(Socket& socket, const Cancel* cancel, const std::string& helper) {
   constexpr const char* operation = "conntrack expectation flush";
   Exchange exchange(socket, cancel, operation);
-  const std::uint32_t sequence = exchange.sequence();
-  MessageBuilder request;
-  request.begin(type_of(IPCTNL_MSG_EXP_DELETE), NLM_F_REQUEST, sequence, 0);
-  if (!helper.empty()) request.string(CTA_EXPECT_HELP_NAME, helper);
-  request.end();
-  Error refusal;
-  auto done = exchange.run(
-      request, sequence, sequence, [](const MessageView&) {},
-      [&](std::uint32_t, int code, const std::string& text) {
-        refusal = fail(code, operation, text);
-      });
-  if (!done) return done.error();
-  if (refusal.code != 0) return refusal;
+  auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
+    message.begin(type_of(IPCTNL_MSG_EXP_DELETE), NLM_F_REQUEST, sequence, 0);
+    if (!helper.empty()) message.string(CTA_EXPECT_HELP_NAME, helper);
+    message.end();
+  });
+  if (!refusal) return refusal.error();
+  if (refusal->code != 0) return fail(refusal->code, operation, refusal->text);
   return {};
 }
 

@@ -8,9 +8,8 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include <memory>
-
 #include "core/conntrack/bulk.h"
+#include "core/netlink/dump.h"
 
 namespace nf::ct {
 namespace {
@@ -23,17 +22,6 @@ constexpr std::uint16_t kFilterOrigFlags = 1;  // CTA_FILTER_ORIG_FLAGS
 constexpr std::uint16_t kFilterReplyFlags = 2;
 constexpr std::uint32_t kNoSuchFlag = 1U << 31;
 
-Result<int> request(Socket& socket, MessageBuilder& message, std::uint32_t sequence,
-                    const Cancel& cancel) {
-  Exchange exchange(socket, &cancel, kOperation);
-  int code = 0;
-  auto done = exchange.run(
-      message, sequence, sequence, [](const MessageView&) {},
-      [&](std::uint32_t, int refused, const std::string&) { code = refused; });
-  if (!done) return done.error();
-  return code;
-}
-
 // A dump with a filter flag that does not exist is refused from 5.8 on and an ordinary dump before;
 // that dump is read to its end.
 Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
@@ -45,40 +33,26 @@ Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
   message.u32(kFilterReplyFlags, 0);
   message.close_nest(nest);
   message.end();
-  if (auto sent = socket.send(message.data(), message.size(), kOperation); !sent) {
-    return sent.error();
-  }
-  const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
-  for (;;) {
-    auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, kOperation);
-    if (!received) return received.error();
-    MessageWalker walker(buffer.get(), *received);
-    for (MessageView view; walker.next(view);) {
-      if (view.header->nlmsg_seq != sequence) continue;
-      if (view.header->nlmsg_type == NLMSG_ERROR) {
-        const int code = read_acknowledgement(view).code;
-        if (code == EPERM) return fail(code, kOperation);
-        return code != 0;
-      }
-      if (view.header->nlmsg_type == NLMSG_DONE) return read_acknowledgement(view).code != 0;
-    }
-    if (!walker.intact()) return fail(EBADMSG, kOperation, "malformed datagram");
-  }
+  auto answer =
+      dump(socket, message, sequence, &cancel, kOperation, [](const MessageView&) {});
+  if (!answer) return answer.error();
+  if (answer->code() == EPERM) return fail(EPERM, kOperation);
+  return answer->code() != 0;
 }
 
 // CTA_MARK_MASK without CTA_MARK is refused with EINVAL by the filter code that 6.12 made flushes
 // use; before, the CTA_FILTER itself is refused with EOPNOTSUPP. Nothing is deleted either way.
 Result<bool> flushes_by_filter(Socket& socket, const Cancel& cancel) {
-  MessageBuilder message;
-  const std::uint32_t sequence = socket.next_sequence();
-  message.begin(kDeleteType, NLM_F_REQUEST, sequence, AF_UNSPEC, 1);
-  message.be32(CTA_MARK_MASK, 1);
-  message.close_nest(message.open_nest(kFilter));
-  message.end();
-  auto code = request(socket, message, sequence, cancel);
-  if (!code) return code.error();
-  if (*code == EPERM) return fail(*code, kOperation);
-  return *code == EINVAL;
+  Exchange exchange(socket, &cancel, kOperation);
+  auto refusal = request(exchange, [](MessageBuilder& message, std::uint32_t sequence) {
+    message.begin(kDeleteType, NLM_F_REQUEST, sequence, AF_UNSPEC, 1);
+    message.be32(CTA_MARK_MASK, 1);
+    message.close_nest(message.open_nest(kFilter));
+    message.end();
+  });
+  if (!refusal) return refusal.error();
+  if (refusal->code == EPERM) return fail(EPERM, kOperation);
+  return refusal->code == EINVAL;
 }
 
 // Criteria whose meaning in a flush is the filter's own, on every kernel that passes both probes.
@@ -100,13 +74,13 @@ bool only_simple_criteria(const Filter& filter, const KernelFilter& plan) {
 }  // namespace
 
 Result<void> flush_all(Socket& socket, const Cancel& cancel) {
-  MessageBuilder message;
-  const std::uint32_t sequence = socket.next_sequence();
-  message.begin(kDeleteType, NLM_F_REQUEST, sequence, AF_UNSPEC);
-  message.end();
-  auto code = request(socket, message, sequence, cancel);
-  if (!code) return code.error();
-  if (*code != 0) return fail(*code, kOperation);
+  Exchange exchange(socket, &cancel, kOperation);
+  auto refusal = request(exchange, [](MessageBuilder& message, std::uint32_t sequence) {
+    message.begin(kDeleteType, NLM_F_REQUEST, sequence, AF_UNSPEC);
+    message.end();
+  });
+  if (!refusal) return refusal.error();
+  if (refusal->code != 0) return fail(refusal->code, kOperation);
   return {};
 }
 
@@ -121,17 +95,18 @@ Result<bool> flush_in_kernel(Socket& socket, const Filter& filter, const Cancel&
   if (!flushes) return flushes.error();
   if (!*flushes) return false;
 
-  MessageBuilder message;
-  const std::uint32_t sequence = socket.next_sequence();
-  // Version 1, or the family is ignored (5.3 and later).
-  message.begin(kDeleteType, NLM_F_REQUEST, sequence, plan.family, 1);
-  append_kernel_filter(filter, plan, Split{}, message);
-  message.close_nest(message.open_nest(kFilter));
-  message.end();
-  auto code = request(socket, message, sequence, cancel);
-  if (!code) return code.error();
-  if (*code == EOPNOTSUPP || *code == EINVAL) return false;
-  if (*code != 0) return fail(*code, kOperation);
+  Exchange exchange(socket, &cancel, kOperation);
+  auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
+    // Version 1, or the family is ignored (5.3 and later).
+    message.begin(kDeleteType, NLM_F_REQUEST, sequence, plan.family, 1);
+    append_kernel_filter(filter, plan, Split{}, message);
+    message.close_nest(message.open_nest(kFilter));
+    message.end();
+  });
+  if (!refusal) return refusal.error();
+  const int code = refusal->code;
+  if (code == EOPNOTSUPP || code == EINVAL) return false;
+  if (code != 0) return fail(code, kOperation);
   return true;
 }
 

@@ -14,28 +14,20 @@ constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 
 }  // namespace
 
-Result<void> read_flows(Exchange& exchange, Decoder& decoder, MessageBuilder& batch, TupleVerb verb,
+Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
                         std::span<const PackedTuple> tuples, const OnRow& on_row) {
-  batch.clear();
-  std::uint32_t first = 0;
-  std::uint32_t last = 0;
-  for (std::size_t i = 0; i < tuples.size(); i++) {
-    last = exchange.sequence();
-    if (i == 0) first = last;
-    if (auto built = append_tuple_request(verb, tuples[i], 0, last, batch); !built) {
-      return built.error();
-    }
+  for (const PackedTuple& tuple : tuples) {
+    auto built = append_tuple_request(verb, tuple, 0, exchange.next(), exchange.batch());
+    if (!built) return built.error();
   }
   Error refusal;
   Row row;
   auto done = exchange.run(
-      batch, first, last,
-      [&](const MessageView& message) {
-        const std::uint32_t offset = message.header->nlmsg_seq - first;
-        if (message.header->nlmsg_type != kNew || offset >= tuples.size()) return;
-        on_row(offset, decoder.parse(message.payload, message.size, row) ? &row : nullptr);
+      [&](std::size_t index, const MessageView& message) {
+        if (message.header->nlmsg_type != kNew || index == Exchange::kNoIndex) return;
+        on_row(index, decoder.parse(message.payload, message.size, row) ? &row : nullptr);
       },
-      [&](std::uint32_t, int code, const std::string& text) {
+      [&](std::size_t, int code, const std::string& text) {
         if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
       });
   if (!done) return done.error();
@@ -51,11 +43,10 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
   Exchange exchange(socket, cancel, kOperation);
   const std::size_t window = exchange.window(2);
   const TupleVerb verb = zero_counters ? TupleVerb::kGetAndZero : TupleVerb::kGet;
-  MessageBuilder batch;
   Decoder decoder;
   for (std::size_t at = 0; at < tuples.size(); at += window) {
     bool memory = true;
-    auto done = read_flows(exchange, decoder, batch, verb,
+    auto done = read_flows(exchange, decoder, verb,
                            tuples.subspan(at, std::min(window, tuples.size() - at)),
                            [&](std::size_t i, const Row* row) {
                              if (row == nullptr) {

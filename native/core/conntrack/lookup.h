@@ -28,7 +28,7 @@ using OnRow = std::function<void(std::size_t index, const Row* row)>;
 
 // One batch, of at most as many tuples as the exchange's window for two answers. ENOENT is an
 // answer; the first other refusal fails it, after all answers were read.
-Result<void> read_flows(Exchange& exchange, Decoder& decoder, MessageBuilder& batch, TupleVerb verb,
+Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
                         std::span<const PackedTuple> tuples, const OnRow& on_row);
 
 // ENOENT is an answer (kAbsent); any other refusal fails the whole lookup.

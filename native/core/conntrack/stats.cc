@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include <memory>
-
+#include "core/netlink/dump.h"
 #include "core/netlink/exchange.h"
 
 namespace nf::ct {
@@ -40,16 +39,15 @@ Result<TableCount> read_count(Socket& socket, const Cancel* cancel) {
   TableCount count;
   bool answered = false;
   Exchange exchange(socket, cancel, operation);
-  MessageBuilder message;
-  const std::uint32_t sequence = exchange.sequence();
-  message.begin(type_of(IPCTNL_MSG_CT_GET_STATS), NLM_F_REQUEST, sequence, AF_UNSPEC);
-  message.end();
-  Error refusal;
-  auto done = exchange.run(
-      message, sequence, sequence,
+  auto refusal = request(
+      exchange,
+      [](MessageBuilder& message, std::uint32_t sequence) {
+        message.begin(type_of(IPCTNL_MSG_CT_GET_STATS), NLM_F_REQUEST, sequence, AF_UNSPEC);
+        message.end();
+      },
       [&](const MessageView& view) {
         constexpr std::size_t skip = align4(sizeof(nfgenmsg));
-        if (view.header->nlmsg_seq != sequence || view.size < skip) return;
+        if (view.size < skip) return;
         AttributeCursor cursor(view.payload + skip, view.size - skip);
         for (Attribute a; cursor.next(a);) {
           if (a.size < 4) continue;
@@ -62,12 +60,9 @@ Result<TableCount> read_count(Socket& socket, const Cancel* cancel) {
             count.has_max = true;
           }
         }
-      },
-      [&](std::uint32_t, int code, const std::string& text) {
-        refusal = fail(code, operation, text);
       });
-  if (!done) return done.error();
-  if (refusal.code != 0) return refusal;
+  if (!refusal) return refusal.error();
+  if (refusal->code != 0) return fail(refusal->code, operation, refusal->text);
   if (!answered) return fail(EBADMSG, operation, "no count in the answer");
   return count;
 }
@@ -79,26 +74,12 @@ Result<std::vector<CpuStats>> read_cpu_stats(Socket& socket, const Cancel* cance
   message.begin(type_of(IPCTNL_MSG_CT_GET_STATS_CPU), NLM_F_REQUEST | NLM_F_DUMP, sequence,
                 AF_UNSPEC);
   message.end();
-  if (auto sent = socket.send(message.data(), message.size(), operation); !sent) {
-    return sent.error();
-  }
   std::vector<CpuStats> result;
-  const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
-  for (;;) {
-    auto received = socket.receive({buffer.get(), kReceiveLength}, cancel, operation);
-    if (!received) return received.error();
-    MessageWalker walker(buffer.get(), *received);
-    for (MessageView view; walker.next(view);) {
-      if (view.header->nlmsg_seq != sequence) continue;
-      if (view.header->nlmsg_type == NLMSG_DONE || view.header->nlmsg_type == NLMSG_ERROR) {
-        const Acknowledgement end = read_acknowledgement(view);
-        if (end.code != 0) return fail(end.code, operation, end.text);
-        return result;
-      }
-      result.push_back(parse_cpu(view));
-    }
-    if (!walker.intact()) return fail(EBADMSG, operation, "malformed datagram");
-  }
+  auto answer = dump(socket, message, sequence, cancel, operation,
+                     [&](const MessageView& view) { result.push_back(parse_cpu(view)); });
+  if (!answer) return answer.error();
+  if (answer->code() != 0) return fail(answer->code(), operation, answer->text());
+  return result;
 }
 
 }  // namespace nf::ct

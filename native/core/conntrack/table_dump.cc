@@ -39,27 +39,19 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
   Exchange exchange(socket, &cancel, kOperation);
   const std::size_t window = exchange.window(2);
   const std::size_t rows = dump.columns.size();
-  MessageBuilder batch;
   Row row;
   for (std::size_t at = 0; at < rows; at += window) {
     const std::size_t count = std::min(window, rows - at);
-    batch.clear();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
     for (std::size_t i = 0; i < count; i++) {
-      last = exchange.sequence();
-      if (i == 0) first = last;
       auto built = append_tuple_request(TupleVerb::kGetAndZero, tuple_of(dump.columns, at + i), 0,
-                                        last, batch);
+                                        exchange.next(), exchange.batch());
       if (!built) return built.error();
     }
     Error refusal;
     bool memory = true;
     auto done = exchange.run(
-        batch, first, last,
-        [&](const MessageView& message) {
-          const std::size_t i = message.header->nlmsg_seq - first;
-          if (i >= count) return;
+        [&](std::size_t i, const MessageView& message) {
+          if (i == Exchange::kNoIndex) return;
           if (!parse(message.payload, message.size, row)) {
             dump.stats.undecodable++;
           } else if (dump.columns.get<std::uint32_t>(Column::id, at + i) == row.id) {
@@ -70,7 +62,7 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
             memory = dump.columns.append(row) && memory;
           }
         },
-        [&](std::uint32_t, int code, const std::string& text) {
+        [&](std::size_t, int code, const std::string& text) {
           // Gone meanwhile: the counts that the dump read are its last ones.
           if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
         });

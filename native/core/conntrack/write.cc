@@ -16,38 +16,29 @@
 namespace nf::ct {
 namespace {
 
-// Fills batches by `append(sequence, batch)` until it returns false, and records each outcome.
-// `after(base)` follows each batch, whose first item has the index `base`.
+// Fills batches by `append()` until it returns false, and records each outcome. `after(base)`
+// follows each batch, whose first item has the index `base`.
 template <typename Append, typename After>
 Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* operation,
                          std::size_t window, WriteOutcome& outcome, const Append& append,
                          const After& after) {
-  MessageBuilder batch;
   bool more = true;
   while (more) {
     if (cancel != nullptr && cancel->raised()) {
       return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
     }
-    batch.clear();
     const std::size_t base = outcome.codes.size();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    while (batch.count() < window) {
-      const std::uint32_t sequence = exchange.sequence();
-      Result<bool> appended = append(sequence, batch);
+    while (exchange.count() < window) {
+      Result<bool> appended = append();
       if (!appended) return appended.error();
       more = *appended;
       if (!more) break;
-      if (batch.count() == 1) first = sequence;
-      last = sequence;
       outcome.codes.push_back(0);
     }
-    if (batch.count() == 0) return {};
-    auto done = exchange.run(
-        batch, first, last, [](const MessageView&) {},
-        [&](std::uint32_t sequence, int code, const std::string& text) {
-          outcome.refuse(base + (sequence - first), code, text);
-        });
+    if (exchange.count() == 0) return {};
+    auto done = exchange.run([&](std::size_t index, int code, const std::string& text) {
+      outcome.refuse(base + index, code, text);
+    });
     if (!done) return done.error();
     if (auto looked = after(base); !looked) return looked.error();
   }
@@ -69,8 +60,7 @@ class Writing {
   Result<WriteOutcome> run() {
     auto done = run_batches(
         exchange_, cancel_, name_of(verb_), exchange_.window(1), outcome_,
-        [&](std::uint32_t sequence, MessageBuilder& batch) { return append(sequence, batch); },
-        [&](std::size_t) { return settle(); });
+        [&] { return append(); }, [&](std::size_t) { return settle(); });
     if (!done) return done.error();
     return std::move(outcome_);
   }
@@ -80,7 +70,7 @@ class Writing {
   }
 
  private:
-  Result<bool> append(std::uint32_t sequence, MessageBuilder& batch) {
+  Result<bool> append() {
     std::uint32_t size = 0;
     if (packed_.empty()) return false;
     if (packed_.size() < sizeof size) return bad();
@@ -94,8 +84,9 @@ class Writing {
     if (asked.scaled || asked.to_read()) {
       doubtful_.push_back({outcome_.codes.size(), tuple_of(fields), asked});
     }
-    if (append_plain_flow(verb_, fields, sequence, batch)) return true;
-    auto built = append_flow(verb_, fields, 0, sequence, batch);
+    const std::uint32_t sequence = exchange_.next();
+    if (append_plain_flow(verb_, fields, sequence, exchange_.batch())) return true;
+    auto built = append_flow(verb_, fields, 0, sequence, exchange_.batch());
     if (!built) return built.error();
     return true;
   }
@@ -138,25 +129,16 @@ class Writing {
   // Sends what `append` makes of each, and gives it the outcome if that is bad.
   template <typename Append>
   Result<void> send(std::span<const Doubtful> flows, const Append& append) {
-    batch_.clear();
     std::vector<std::size_t> indexes;
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
     for (const Doubtful& flow : flows) {
-      const std::uint32_t sequence = exchange_.sequence();
-      auto appended = append(flow, sequence);
+      auto appended = append(flow, exchange_.next());
       if (!appended) return appended.error();
-      if (indexes.empty()) first = sequence;
-      last = sequence;
       indexes.push_back(flow.index);
     }
-    if (indexes.empty()) return {};
-    return exchange_.run(
-        batch_, first, last, [](const MessageView&) {},
-        [&](std::uint32_t sequence, int code, const std::string& text) {
-          // ENOENT: it is gone already.
-          if (code != ENOENT) outcome_.refuse(indexes[sequence - first], code, text);
-        });
+    return exchange_.run([&](std::size_t index, int code, const std::string& text) {
+      // ENOENT: it is gone already.
+      if (code != ENOENT) outcome_.refuse(indexes[index], code, text);
+    });
   }
 
   Result<void> take_flags_back(std::span<const Doubtful> part) {
@@ -165,18 +147,19 @@ class Writing {
       if (one.asked.scaled) scaled.push_back(one);
     }
     return send(scaled, [&](const Doubtful& flow, std::uint32_t sequence) -> Result<void> {
-      auto built = append_tuple_request(TupleVerb::kUpdate, flow.tuple, 0, sequence, batch_);
+      MessageBuilder& batch = exchange_.batch();
+      auto built = append_tuple_request(TupleVerb::kUpdate, flow.tuple, 0, sequence, batch);
       if (!built) return built;
-      const auto info = batch_.open_nest(CTA_PROTOINFO);
-      const auto tcp = batch_.open_nest(CTA_PROTOINFO_TCP);
+      const auto info = batch.open_nest(CTA_PROTOINFO);
+      const auto tcp = batch.open_nest(CTA_PROTOINFO_TCP);
       for (int i = 0; i < 2; i++) {
         const std::uint8_t pair[2] = {flow.asked.flags[i], kWindowScale};  // nf_ct_tcp_flags
-        batch_.bytes(i == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY,
+        batch.bytes(i == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY,
                      pair, sizeof pair);
       }
-      batch_.close_nest(tcp);
-      batch_.close_nest(info);
-      batch_.end();
+      batch.close_nest(tcp);
+      batch.close_nest(info);
+      batch.end();
       return {};
     });
   }
@@ -191,7 +174,7 @@ class Writing {
     }
     if (read.empty()) return {};
     std::vector<Doubtful> undone;
-    auto done = read_flows(exchange_, decoder_, batch_, TupleVerb::kGet, tuples,
+    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, tuples,
                            [&](std::size_t i, const Row* row) {
                              const Missing missing = missing_of(read[i].asked, row);
                              if (missing.code == 0) return;
@@ -204,7 +187,7 @@ class Writing {
                            });
     if (!done || verb_ != WriteVerb::kCreate) return done;
     return send(undone, [&](const Doubtful& flow, std::uint32_t sequence) {
-      return append_tuple_request(TupleVerb::kDelete, flow.tuple, 0, sequence, batch_);
+      return append_tuple_request(TupleVerb::kDelete, flow.tuple, 0, sequence, exchange_.batch());
     });
   }
 
@@ -214,7 +197,6 @@ class Writing {
   std::span<std::uint8_t> packed_;
   WriteOutcome outcome_;
   std::vector<Doubtful> doubtful_;
-  MessageBuilder batch_;
   Decoder decoder_;
 };
 
@@ -244,9 +226,10 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     std::size_t at = 0;
     auto done = run_batches(
         exchange, cancel, operation, exchange.window(1), outcome,
-        [&](std::uint32_t sequence, MessageBuilder& batch) -> Result<bool> {
+        [&]() -> Result<bool> {
           if (at == tuples.size()) return false;
-          auto built = append_tuple_request(TupleVerb::kDelete, tuples[at++], 0, sequence, batch);
+          auto built = append_tuple_request(TupleVerb::kDelete, tuples[at++], 0, exchange.next(),
+                                            exchange.batch());
           if (!built) return built.error();
           return true;
         },
@@ -255,7 +238,6 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     return outcome;
   }
   // The kernel compares the id of a deletion and not the start: it is read directly before.
-  MessageBuilder batch;
   Decoder decoder;
   outcome.codes.assign(tuples.size(), ENOENT);
   const std::size_t step = std::min(window, exchange.window(2));
@@ -263,7 +245,7 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     const auto part = tuples.subspan(at, std::min(step, tuples.size() - at));
     std::vector<PackedTuple> meant;
     std::vector<std::size_t> indexes;
-    auto read = read_flows(exchange, decoder, batch, TupleVerb::kGet, part,
+    auto read = read_flows(exchange, decoder, TupleVerb::kGet, part,
                            [&](std::size_t i, const Row* row) {
                              if (row == nullptr) {
                                outcome.refuse(at + i, EBADMSG, "malformed answer");
@@ -277,21 +259,15 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
                            });
     if (!read) return read.error();
     if (meant.empty()) continue;
-    batch.clear();
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
     for (std::size_t i = 0; i < meant.size(); i++) {
-      last = exchange.sequence();
-      if (i == 0) first = last;
-      auto built = append_tuple_request(TupleVerb::kDelete, meant[i], 0, last, batch);
+      auto built = append_tuple_request(TupleVerb::kDelete, meant[i], 0, exchange.next(),
+                                        exchange.batch());
       if (!built) return built.error();
       outcome.codes[indexes[i]] = 0;
     }
-    auto done = exchange.run(
-        batch, first, last, [](const MessageView&) {},
-        [&](std::uint32_t sequence, int code, const std::string& text) {
-          outcome.refuse(indexes[sequence - first], code, text);
-        });
+    auto done = exchange.run([&](std::size_t index, int code, const std::string& text) {
+      outcome.refuse(indexes[index], code, text);
+    });
     if (!done) return done.error();
   }
   return outcome;

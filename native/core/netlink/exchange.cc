@@ -25,10 +25,32 @@ std::size_t Exchange::window(std::size_t answers) const {
   return std::clamp<std::size_t>(fits, 1, 256);
 }
 
-Result<void> Exchange::run(MessageBuilder& batch, std::uint32_t first, std::uint32_t last,
-                           const OnMessage& on_message, const OnError& on_error) {
-  batch.add_flags(NLM_F_ACK);
-  if (auto sent = socket_.send(batch.data(), batch.size(), operation_); !sent) return sent.error();
+std::uint32_t Exchange::next() {
+  const std::uint32_t sequence = socket_.next_sequence();
+  if (count_++ == 0) first_ = sequence;
+  return sequence;
+}
+
+void Exchange::clear() {
+  batch_.clear();
+  count_ = 0;
+}
+
+Result<void> Exchange::run(const OnError& on_error) {
+  return run([](std::size_t, const MessageView&) {}, on_error);
+}
+
+Result<void> Exchange::run(const OnMessage& on_message, const OnError& on_error) {
+  Result<void> done = count_ == 0 ? Result<void>() : receive(on_message, on_error);
+  clear();
+  return done;
+}
+
+Result<void> Exchange::receive(const OnMessage& on_message, const OnError& on_error) {
+  batch_.add_flags(NLM_F_ACK);
+  if (auto sent = socket_.send(batch_.data(), batch_.size(), operation_); !sent) {
+    return sent.error();
+  }
   // Without the capability the kernel refuses the datagram as a whole, by one error for its first
   // message (nfnetlink_rcv). A first message that is refused by itself looks the same, but then the
   // answers to the others are there as well, for the kernel works while it is being sent to.
@@ -40,18 +62,19 @@ Result<void> Exchange::run(MessageBuilder& batch, std::uint32_t first, std::uint
     if (!received) return received.error();
     MessageWalker walker(buffer_.get(), *received);
     for (MessageView message; walker.next(message);) {
-      const std::uint32_t sequence = message.header->nlmsg_seq;
+      // Of an earlier batch, or an event: beyond the last.
+      const std::size_t index = message.header->nlmsg_seq - first_;
       if (message.header->nlmsg_type == NLMSG_ERROR) {
-        if (sequence - first > last - first) continue;  // of an earlier batch
+        if (index >= count_) continue;
         const Acknowledgement answer = read_acknowledgement(message);
-        if (sequence == first && answer.code == EPERM) {
+        if (index == 0 && answer.code == EPERM) {
           first_refused = true;
           why = answer.text;
         }
-        if (answer.code != 0) on_error(sequence, answer.code, answer.text);
-        if (sequence == last) return {};
+        if (answer.code != 0) on_error(index, answer.code, answer.text);
+        if (index == count_ - 1) return {};
       } else if (message.header->nlmsg_type >= NLMSG_MIN_TYPE) {
-        on_message(message);
+        on_message(index < count_ ? index : kNoIndex, message);
       }
     }
     if (!walker.intact()) return fail(EBADMSG, operation_, "malformed datagram");

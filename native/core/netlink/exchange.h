@@ -22,22 +22,59 @@ class Exchange {
   // into the receive buffer whatever happens: an answer lost is an outcome unknown.
   std::size_t window(std::size_t answers) const;
 
-  // Reserves the sequence number of the next message of the batch.
-  std::uint32_t sequence() { return socket_.next_sequence(); }
+  // The messages of the next send. Each is begun with a sequence number of `next`; nothing else is
+  // asked of the socket until they are sent.
+  MessageBuilder& batch() { return batch_; }
+  std::uint32_t next();
+  // Messages so far.
+  std::size_t count() const { return count_; }
+  // Forgets them.
+  void clear();
 
-  // Sends what the builder holds (its sequence numbers end with the last one reserved) and receives
-  // until the last message is acknowledged or refused. `on_message` gets everything that is no
-  // acknowledgement, `on_error` each refusal.
-  using OnMessage = std::function<void(const MessageView&)>;
-  using OnError = std::function<void(std::uint32_t sequence, int code, const std::string& text)>;
-  Result<void> run(MessageBuilder& batch, std::uint32_t first, std::uint32_t last,
-                   const OnMessage& on_message, const OnError& on_error);
+  // Sends the batch and receives until the last message is acknowledged or refused; the next batch
+  // begins then. `index` counts the messages from 0. `on_message` gets everything that is no
+  // acknowledgement (of an event, which has no sequence number, the index is kNoIndex), `on_error`
+  // each refusal.
+  static constexpr std::size_t kNoIndex = ~std::size_t{0};
+  using OnMessage = std::function<void(std::size_t index, const MessageView&)>;
+  using OnError = std::function<void(std::size_t index, int code, const std::string& text)>;
+  Result<void> run(const OnMessage& on_message, const OnError& on_error);
+  // The same where no answer but a refusal is wanted.
+  Result<void> run(const OnError& on_error);
 
  private:
+  Result<void> receive(const OnMessage& on_message, const OnError& on_error);
+
   Socket& socket_;
   const Cancel* cancel_;
   const char* operation_;
   std::unique_ptr<std::uint8_t[]> buffer_;
+  MessageBuilder batch_;
+  std::uint32_t first_ = 0;
+  std::size_t count_ = 0;
 };
+
+// The refusal of a single request: code 0 where there was none.
+struct Refusal {
+  int code = 0;
+  std::string text;
+};
+
+// One request, made by `build(message, sequence)`, and its answers; the refusal of the kernel is no
+// error here.
+template <typename Build>
+Result<Refusal> request(Exchange& exchange, const Build& build,
+                        const std::function<void(const MessageView&)>& on_message = {}) {
+  exchange.clear();
+  build(exchange.batch(), exchange.next());
+  Refusal refusal;
+  auto done = exchange.run(
+      [&](std::size_t, const MessageView& message) {
+        if (on_message) on_message(message);
+      },
+      [&](std::size_t, int code, const std::string& text) { refusal = {code, text}; });
+  if (!done) return done.error();
+  return refusal;
+}
 
 }  // namespace nf

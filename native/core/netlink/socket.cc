@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/netlink/attribute.h"
+#include "core/netlink/trace.h"
 
 namespace nf {
 
@@ -58,7 +59,10 @@ Result<void> Socket::send(const void* data, std::size_t size, const char* operat
   for (;;) {
     const auto sent = ::sendto(fd(), data, size, MSG_NOSIGNAL,
                                reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
-    if (sent == static_cast<ssize_t>(size)) return {};
+    if (sent == static_cast<ssize_t>(size)) {
+      trace::sent(fd(), data, size);
+      return {};
+    }
     if (sent >= 0) return fail(EMSGSIZE, operation, "short send");
     if (errno != EINTR) return fail(errno, operation);
   }
@@ -84,6 +88,7 @@ Result<std::size_t> Socket::receive(std::span<std::uint8_t> buffer, const Cancel
       if ((message.msg_flags & MSG_TRUNC) != 0) return fail(EMSGSIZE, operation, "truncated");
       // Only the kernel (port 0) answers; any process may send to a netlink port.
       if (from.nl_pid != 0) continue;
+      trace::received(fd(), buffer.data(), static_cast<std::size_t>(received));
       return static_cast<std::size_t>(received);
     }
     if (errno == EINTR) continue;
