@@ -42,6 +42,7 @@
       "core/conntrack/split.cc",
       "core/conntrack/stats.cc",
       "core/conntrack/table_dump.cc",
+      "core/conntrack/tuple.cc",
       "core/conntrack/tuple_request.cc",
       "core/conntrack/write.cc",
       "core/xtables/adopt.cc",

@@ -193,7 +193,7 @@ TEST(a_row_becomes_the_request_that_names_it) {
   CHECK_EQUAL(tuple.src[15], 4);
   CHECK_EQUAL(tuple.flags, kTupleHasId | kTupleHasPorts);
   MessageBuilder builder;
-  CHECK(append_tuple_request(TupleVerb::kDelete, tuple, 0, 1, builder).ok());
+  CHECK(append_delete(tuple, 0, 1, builder).ok());
   // A delete without a tuple would be a flush: the first attribute is the tuple.
   AttributeCursor cursor(builder.data() + NLMSG_HDRLEN + 4, builder.size() - NLMSG_HDRLEN - 4);
   Attribute a;
@@ -201,7 +201,7 @@ TEST(a_row_becomes_the_request_that_names_it) {
   PackedTuple bad = tuple;
   bad.family = 0;
   MessageBuilder nothing;
-  CHECK(!append_tuple_request(TupleVerb::kDelete, bad, 0, 1, nothing).ok());
+  CHECK(!append_delete(bad, 0, 1, nothing).ok());
   CHECK_EQUAL(nothing.size(), 0U);
 }
 

@@ -50,7 +50,7 @@ void run(const std::uint8_t* data, std::size_t size) {
     if (columns.extra(0, type, a) != copy.extra(0, type, a)) std::abort();
   }
   MessageBuilder builder;
-  if (!append_tuple_request(TupleVerb::kDelete, tuple_of(copy, 0), 0, 1, builder).ok()) {
+  if (!append_delete(tuple_of(copy, 0), 0, 1, builder).ok()) {
     std::abort();
   }
   columns.pop();

@@ -17,7 +17,8 @@ TEST(node_debug_names_sections_as_node_reads_them) {
                            "conn*", "*track", "c*n*k", "**", "fs,*"}) {
     CHECK(trace::names_conntrack(list));
   }
-  for (const char* list : {"", ",", "fs", "conntrac", "conntracks", "fs,http", "conn", "x*", "*x"}) {
+  for (const char* list :
+       {"", ",", "fs", "conntrac", "conntracks", "fs,http", "conn", "x*", "*x"}) {
     CHECK(!trace::names_conntrack(list));
   }
   // No pattern takes long.

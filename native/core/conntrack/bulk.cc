@@ -129,23 +129,21 @@ class DeleteSink final : public ChunkSink {
   bool remove() {
     const std::uint16_t flags = deleted_ != nullptr ? NLM_F_ECHO : 0;
     for (const PackedTuple& tuple : tuples_) {
-      auto built = append_tuple_request(TupleVerb::kDelete, tuple, flags, exchange_.next(),
-                                        exchange_.batch());
+      auto built = append_delete(tuple, flags, exchange_.next(), exchange_.batch());
       if (!built) return stop(built.error());
     }
     failed_.assign(tuples_.size(), false);
     echoed_.assign(tuples_.size(), false);
     Error refusal;
-    auto done = exchange_.run(
-        [&](std::size_t, const MessageView& message) { echo(message); },
-        [&](std::size_t i, int code, const std::string& text) {
-          failed_[i] = true;
-          if (code == ENOENT) {
-            stats.gone++;
-          } else if (refusal.code == 0) {
-            refusal = fail(code, operation_, text);
-          }
-        });
+    auto done = exchange_.run([&](std::size_t, const MessageView& message) { echo(message); },
+                              [&](std::size_t i, int code, const std::string& text) {
+                                failed_[i] = true;
+                                if (code == ENOENT) {
+                                  stats.gone++;
+                                } else if (refusal.code == 0) {
+                                  refusal = fail(code, operation_, text);
+                                }
+                              });
     if (!done) return stop(done.error());
     for (std::size_t i = 0; i < tuples_.size(); i++) {
       if (failed_[i]) continue;
@@ -229,13 +227,13 @@ class UpdateSink final : public ChunkSink {
 
   // What the kernel took and did not keep counts as refused.
   bool look_again() {
-    auto done = read_flows(exchange_, reader_, TupleVerb::kGet, tuples_,
-                           [&](std::size_t, const Row* row) {
-                             const Missing missing = missing_of(change_.asked(), row);
-                             if (missing.code == 0) return;
-                             stats.done--;
-                             refuse(missing.code, missing.text);
-                           });
+    auto done =
+        read_flows(exchange_, reader_, TupleVerb::kGet, tuples_, [&](std::size_t, const Row* row) {
+          const Missing missing = missing_of(change_.asked(), row);
+          if (missing.code == 0) return;
+          stats.done--;
+          refuse(missing.code, missing.text);
+        });
     return done.ok() || stop(done.error());
   }
 

@@ -109,7 +109,7 @@ Result<void> Change::append(const PackedTuple& tuple, std::uint32_t status, std:
     if (!built) return built.error();
     found = attributes_.emplace(key, std::move(*built)).first;
   }
-  auto built = append_tuple_request(TupleVerb::kUpdate, tuple, 0, sequence, batch);
+  auto built = append_tuple_request(TupleVerb::kUpdate, tuple, sequence, batch);
   if (!built) return built;
   batch.raw(found->second);
   if (has_status_) batch.be32(CTA_STATUS, status | status_);

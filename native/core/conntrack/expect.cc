@@ -13,6 +13,7 @@
 #include "core/conntrack/event_queue.h"
 #include "core/conntrack/flow_request.h"
 #include "core/conntrack/nfct_library.h"
+#include "core/conntrack/tuple.h"
 #include "core/netlink/dump.h"
 #include "core/netlink/exchange.h"
 #include "core/netlink/message.h"
@@ -31,30 +32,11 @@ bool append_message(const MessageView& message, GrowBuffer& out) {
          out.append(padding, align4(message.size) - message.size);
 }
 
-bool whole(const PackedTuple& tuple) { return tuple.family == AF_INET || tuple.family == AF_INET6; }
-
-void append_tuple(std::uint16_t type, const PackedTuple& tuple, MessageBuilder& message) {
-  const bool v6 = tuple.family == AF_INET6;
-  const auto nest = message.open_nest(type);
-  const auto ip = message.open_nest(CTA_TUPLE_IP);
-  message.bytes(v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, tuple.src, v6 ? 16 : 4);
-  message.bytes(v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, tuple.dst, v6 ? 16 : 4);
-  message.close_nest(ip);
-  const auto proto = message.open_nest(CTA_TUPLE_PROTO);
-  message.u8(CTA_PROTO_NUM, tuple.protocol);
-  if ((tuple.flags & kTupleHasPorts) != 0) {
-    message.be16(CTA_PROTO_SRC_PORT, tuple.src_port);
-    message.be16(CTA_PROTO_DST_PORT, tuple.dst_port);
-  }
-  message.close_nest(proto);
-  message.close_nest(nest);
-}
-
 // One request that names an expectation by its tuple; `on_message` gets the answer.
 Result<bool> by_tuple(Socket& socket, const Cancel* cancel, const char* operation, int verb,
                       const PackedTuple& tuple,
                       const std::function<void(const MessageView&)>& on_message = {}) {
-  if (!whole(tuple)) return fail(EINVAL, operation, "tuple");
+  if (!is_whole(tuple)) return fail(EINVAL, operation, "tuple");
   Exchange exchange(socket, cancel, operation);
   auto refusal = request(
       exchange,
@@ -213,17 +195,16 @@ Result<void> list_expectations(Socket& socket, const Cancel* cancel,
   request.begin(type_of(IPCTNL_MSG_EXP_GET), NLM_F_REQUEST | NLM_F_DUMP | NLM_F_ACK, sequence,
                 master.has_value() ? master->family : 0);
   if (master.has_value()) {
-    if (!whole(*master)) return fail(EINVAL, operation, "tuple");
+    if (!is_whole(*master)) return fail(EINVAL, operation, "tuple");
     append_tuple(CTA_EXPECT_MASTER, *master, request);
     if (master->zone != 0) request.be16(CTA_EXPECT_ZONE, master->zone);
   }
   request.end();
   bool memory = true;
-  auto answer =
-      dump(socket, request, sequence, cancel, operation, [&](const MessageView& message) {
-        if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) return;
-        memory = append_message(message, out) && memory;
-      });
+  auto answer = dump(socket, request, sequence, cancel, operation, [&](const MessageView& message) {
+    if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) return;
+    memory = append_message(message, out) && memory;
+  });
   if (!answer) return answer.error();
   if (!memory) return fail(ENOMEM, operation);
   const int code = answer->code();
@@ -251,7 +232,7 @@ Result<bool> delete_expectation(Socket& socket, const Cancel* cancel, const Pack
 Result<void> create_expectation(Socket& socket, const Cancel* cancel,
                                 const PackedExpectation& expectation) {
   if (auto library = require_nfct(kCreate); !library) return library.error();
-  if (!whole(expectation.tuple) || expectation.master.family != expectation.tuple.family) {
+  if (!is_whole(expectation.tuple) || expectation.master.family != expectation.tuple.family) {
     return fail(EINVAL, kCreate, "tuple");
   }
   Exchange exchange(socket, cancel, kCreate);

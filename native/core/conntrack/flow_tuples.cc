@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "core/conntrack/packed_fields.h"
+#include "core/conntrack/tuple.h"
 
 namespace nf::ct {
 namespace {
@@ -24,19 +25,6 @@ constexpr std::uint16_t kNatProto = 3;
 constexpr std::uint16_t kNatV6Min = 4;
 
 Error bad(const char* what) { return fail(EINVAL, "conntrack request", what); }
-
-struct Tuple {
-  std::span<const std::uint8_t> src;
-  std::span<const std::uint8_t> dst;
-  std::optional<std::uint16_t> src_port;
-  std::optional<std::uint16_t> dst_port;
-  std::optional<std::uint8_t> icmp_type;
-  std::optional<std::uint8_t> icmp_code;
-  std::optional<std::uint16_t> icmp_id;
-  std::optional<std::uint16_t> zone;
-
-  bool given() const { return !src.empty() || !dst.empty(); }
-};
 
 struct Translation {
   std::span<const std::uint8_t> address;
@@ -141,32 +129,6 @@ class Reader {
   }
 };
 
-void append_tuple(std::uint16_t type, bool v6, std::uint8_t protocol, const Tuple& tuple,
-                  MessageBuilder& message) {
-  const auto nest = message.open_nest(type);
-  const auto ip = message.open_nest(CTA_TUPLE_IP);
-  message.bytes(v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, tuple.src.data(), tuple.src.size());
-  message.bytes(v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, tuple.dst.data(), tuple.dst.size());
-  message.close_nest(ip);
-  const auto proto = message.open_nest(CTA_TUPLE_PROTO);
-  message.u8(CTA_PROTO_NUM, protocol);
-  if (tuple.src_port.has_value()) message.be16(CTA_PROTO_SRC_PORT, *tuple.src_port);
-  if (tuple.dst_port.has_value()) message.be16(CTA_PROTO_DST_PORT, *tuple.dst_port);
-  const bool icmp6 = protocol == IPPROTO_ICMPV6;
-  if (tuple.icmp_id.has_value()) {
-    message.be16(icmp6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, *tuple.icmp_id);
-  }
-  if (tuple.icmp_type.has_value()) {
-    message.u8(icmp6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, *tuple.icmp_type);
-  }
-  if (tuple.icmp_code.has_value()) {
-    message.u8(icmp6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, *tuple.icmp_code);
-  }
-  message.close_nest(proto);
-  if (tuple.zone.has_value()) message.be16(CTA_TUPLE_ZONE, *tuple.zone);
-  message.close_nest(nest);
-}
-
 // The kernel takes the lower end for the upper one where that is left out (nf_nat_core.c,
 // nf_nat_ipv4_nlattr_to_range, nf_nat_l4proto_nlattr_to_range).
 void append_nat(std::uint16_t type, bool v6, const Translation& to, MessageBuilder& message) {
@@ -202,13 +164,13 @@ Result<void> append_tuples(std::span<const std::uint8_t> fields, MessageBuilder&
   if (!tuples.orig.given() && !tuples.reply.given()) return bad("no tuple");
   if (tuples.master.given() != tuples.master_protocol.has_value()) return bad("master");
   if (tuples.orig.given()) {
-    append_tuple(CTA_TUPLE_ORIG, v6, tuples.protocol, tuples.orig, message);
+    append_tuple(CTA_TUPLE_ORIG, tuples.family, tuples.protocol, tuples.orig, message);
   }
   if (tuples.reply.given()) {
-    append_tuple(CTA_TUPLE_REPLY, v6, tuples.protocol, tuples.reply, message);
+    append_tuple(CTA_TUPLE_REPLY, tuples.family, tuples.protocol, tuples.reply, message);
   }
   if (tuples.master.given()) {
-    append_tuple(CTA_TUPLE_MASTER, v6, *tuples.master_protocol, tuples.master, message);
+    append_tuple(CTA_TUPLE_MASTER, tuples.family, *tuples.master_protocol, tuples.master, message);
   }
   append_nat(CTA_NAT_SRC, v6, tuples.src, message);
   append_nat(CTA_NAT_DST, v6, tuples.dst, message);

@@ -33,8 +33,7 @@ Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
   message.u32(kFilterReplyFlags, 0);
   message.close_nest(nest);
   message.end();
-  auto answer =
-      dump(socket, message, sequence, &cancel, kOperation, [](const MessageView&) {});
+  auto answer = dump(socket, message, sequence, &cancel, kOperation, [](const MessageView&) {});
   if (!answer) return answer.error();
   if (answer->code() == EPERM) return fail(EPERM, kOperation);
   return answer->code() != 0;

@@ -17,7 +17,7 @@ constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
                         std::span<const PackedTuple> tuples, const OnRow& on_row) {
   for (const PackedTuple& tuple : tuples) {
-    auto built = append_tuple_request(verb, tuple, 0, exchange.next(), exchange.batch());
+    auto built = append_tuple_request(verb, tuple, exchange.next(), exchange.batch());
     if (!built) return built.error();
   }
   Error refusal;
@@ -67,7 +67,7 @@ Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilde
                          std::span<std::uint8_t> buffer, Row& row) {
   request.clear();
   const std::uint32_t sequence = socket.next_sequence();
-  if (auto built = append_tuple_request(TupleVerb::kGet, tuple, 0, sequence, request); !built) {
+  if (auto built = append_tuple_request(TupleVerb::kGet, tuple, sequence, request); !built) {
     return built.error();
   }
   if (auto sent = socket.send(request.data(), request.size(), kOperation); !sent) {

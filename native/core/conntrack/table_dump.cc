@@ -43,7 +43,7 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
   for (std::size_t at = 0; at < rows; at += window) {
     const std::size_t count = std::min(window, rows - at);
     for (std::size_t i = 0; i < count; i++) {
-      auto built = append_tuple_request(TupleVerb::kGetAndZero, tuple_of(dump.columns, at + i), 0,
+      auto built = append_tuple_request(TupleVerb::kGetAndZero, tuple_of(dump.columns, at + i),
                                         exchange.next(), exchange.batch());
       if (!built) return built.error();
     }

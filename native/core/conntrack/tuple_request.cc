@@ -1,50 +1,49 @@
-// GET and DELETE by tuple.
+// Requests by tuple.
 #include "core/conntrack/tuple_request.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "core/conntrack/packed_fields.h"
+#include "core/conntrack/tuple.h"
 
 namespace nf::ct {
 
-Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint16_t flags,
-                                  std::uint32_t sequence, MessageBuilder& message) {
-  const bool v6 = tuple.family == AF_INET6;
-  if (!v6 && tuple.family != AF_INET) return fail(EINVAL, "conntrack tuple", "family");
-  std::uint16_t type = IPCTNL_MSG_CT_GET;
-  if (verb == TupleVerb::kGetAndZero) type = IPCTNL_MSG_CT_GET_CTRZERO;
-  if (verb == TupleVerb::kDelete) type = IPCTNL_MSG_CT_DELETE;
-  if (verb == TupleVerb::kUpdate) type = IPCTNL_MSG_CT_NEW;
-  message.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type),
+namespace {
+
+// The begin of a request that names a flow. False where the tuple is not whole: then nothing was
+// appended.
+bool begin(std::uint16_t message_type, std::uint16_t flags, const PackedTuple& tuple,
+           std::uint32_t sequence, MessageBuilder& message) {
+  if (!is_whole(tuple)) return false;
+  message.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | message_type),
                 static_cast<std::uint16_t>(NLM_F_REQUEST | flags), sequence, tuple.family);
   const bool reply = (tuple.flags & kTupleReply) != 0;
-  const auto nest = message.open_nest(reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG);
-  const auto ip = message.open_nest(CTA_TUPLE_IP);
-  message.bytes(v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, tuple.src, v6 ? 16 : 4);
-  message.bytes(v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, tuple.dst, v6 ? 16 : 4);
-  message.close_nest(ip);
-  const auto proto = message.open_nest(CTA_TUPLE_PROTO);
-  message.u8(CTA_PROTO_NUM, tuple.protocol);
-  if ((tuple.flags & kTupleHasPorts) != 0) {
-    message.be16(CTA_PROTO_SRC_PORT, tuple.src_port);
-    message.be16(CTA_PROTO_DST_PORT, tuple.dst_port);
-  }
-  if ((tuple.flags & kTupleHasIcmp) != 0) {
-    const bool icmp6 = tuple.protocol == IPPROTO_ICMPV6;
-    message.be16(icmp6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, tuple.icmp_id);
-    message.u8(icmp6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, tuple.icmp_type);
-    message.u8(icmp6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, tuple.icmp_code);
-  }
-  message.close_nest(proto);
-  if ((tuple.flags & kTupleHasZone) != 0) message.be16(CTA_TUPLE_ZONE, tuple.tuple_zone);
-  message.close_nest(nest);
+  append_tuple(reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG, tuple, message);
   if (tuple.zone != 0) message.be16(CTA_ZONE, tuple.zone);
-  // Compared by the kernel on DELETE only: an entry that replaced the one meant is ENOENT.
-  if (verb == TupleVerb::kDelete && (tuple.flags & kTupleHasId) != 0) {
-    message.be32(CTA_ID, tuple.id);
+  return true;
+}
+
+}  // namespace
+
+Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint32_t sequence,
+                                  MessageBuilder& message) {
+  std::uint16_t type = IPCTNL_MSG_CT_GET;
+  if (verb == TupleVerb::kGetAndZero) type = IPCTNL_MSG_CT_GET_CTRZERO;
+  if (verb == TupleVerb::kUpdate) type = IPCTNL_MSG_CT_NEW;
+  if (!begin(type, 0, tuple, sequence, message)) return fail(EINVAL, "conntrack tuple", "family");
+  message.end();
+  return {};
+}
+
+Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::uint32_t sequence,
+                           MessageBuilder& message) {
+  if (!begin(IPCTNL_MSG_CT_DELETE, flags, tuple, sequence, message)) {
+    return fail(EINVAL, "conntrack tuple", "family");
   }
+  // An entry that replaced the one meant is ENOENT then.
+  if ((tuple.flags & kTupleHasId) != 0) message.be32(CTA_ID, tuple.id);
   message.end();
   return {};
 }

@@ -1,5 +1,6 @@
-// The requests that name a flow by a tuple: GET and DELETE, built here and not by
-// libnetfilter_conntrack, whose query builder turns a tuple that fails to build into a flush.
+// The requests that name a flow by a tuple: GET, DELETE and the begin of an update. They are built
+// here and not by libnetfilter_conntrack, whose query builder turns a tuple that fails to build
+// into a flush.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +14,17 @@
 namespace nf::ct {
 
 // kUpdate only begins an update: the caller adds what changes.
-enum class TupleVerb : std::uint8_t { kGet, kGetAndZero, kDelete, kUpdate };
+enum class TupleVerb : std::uint8_t { kGet, kGetAndZero, kUpdate };
 
 // EINVAL when the tuple is not whole: nothing is appended then.
-Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint16_t flags,
-                                  std::uint32_t sequence, MessageBuilder& message);
+Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint32_t sequence,
+                                  MessageBuilder& message);
+
+// The one maker of requests that delete a flow: its tuple, its zone and, where it is known, its id,
+// which the kernel compares. A DELETE without a tuple would be a flush (ctnetlink_del_conntrack):
+// this one is either made with a whole tuple or not at all. `flags`: NLM_F_ECHO.
+Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::uint32_t sequence,
+                           MessageBuilder& message);
 
 // The original tuple, zone and id of a row.
 PackedTuple tuple_of(const Columns& columns, std::size_t row);

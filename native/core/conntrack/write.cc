@@ -59,8 +59,8 @@ class Writing {
 
   Result<WriteOutcome> run() {
     auto done = run_batches(
-        exchange_, cancel_, name_of(verb_), exchange_.window(1), outcome_,
-        [&] { return append(); }, [&](std::size_t) { return settle(); });
+        exchange_, cancel_, name_of(verb_), exchange_.window(1), outcome_, [&] { return append(); },
+        [&](std::size_t) { return settle(); });
     if (!done) return done.error();
     return std::move(outcome_);
   }
@@ -148,14 +148,14 @@ class Writing {
     }
     return send(scaled, [&](const Doubtful& flow, std::uint32_t sequence) -> Result<void> {
       MessageBuilder& batch = exchange_.batch();
-      auto built = append_tuple_request(TupleVerb::kUpdate, flow.tuple, 0, sequence, batch);
+      auto built = append_tuple_request(TupleVerb::kUpdate, flow.tuple, sequence, batch);
       if (!built) return built;
       const auto info = batch.open_nest(CTA_PROTOINFO);
       const auto tcp = batch.open_nest(CTA_PROTOINFO_TCP);
       for (int i = 0; i < 2; i++) {
         const std::uint8_t pair[2] = {flow.asked.flags[i], kWindowScale};  // nf_ct_tcp_flags
-        batch.bytes(i == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY,
-                     pair, sizeof pair);
+        batch.bytes(i == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY, pair,
+                    sizeof pair);
       }
       batch.close_nest(tcp);
       batch.close_nest(info);
@@ -187,7 +187,7 @@ class Writing {
                            });
     if (!done || verb_ != WriteVerb::kCreate) return done;
     return send(undone, [&](const Doubtful& flow, std::uint32_t sequence) {
-      return append_tuple_request(TupleVerb::kDelete, flow.tuple, 0, sequence, exchange_.batch());
+      return append_delete(flow.tuple, 0, sequence, exchange_.batch());
     });
   }
 
@@ -228,8 +228,7 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
         exchange, cancel, operation, exchange.window(1), outcome,
         [&]() -> Result<bool> {
           if (at == tuples.size()) return false;
-          auto built = append_tuple_request(TupleVerb::kDelete, tuples[at++], 0, exchange.next(),
-                                            exchange.batch());
+          auto built = append_delete(tuples[at++], 0, exchange.next(), exchange.batch());
           if (!built) return built.error();
           return true;
         },
@@ -245,23 +244,22 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     const auto part = tuples.subspan(at, std::min(step, tuples.size() - at));
     std::vector<PackedTuple> meant;
     std::vector<std::size_t> indexes;
-    auto read = read_flows(exchange, decoder, TupleVerb::kGet, part,
-                           [&](std::size_t i, const Row* row) {
-                             if (row == nullptr) {
-                               outcome.refuse(at + i, EBADMSG, "malformed answer");
-                             } else if (is_meant(part[i], *row)) {
-                               PackedTuple tuple = part[i];
-                               tuple.id = row->id;
-                               if (row->have(has::id)) tuple.flags |= kTupleHasId;
-                               meant.push_back(tuple);
-                               indexes.push_back(at + i);
-                             }
-                           });
+    auto read =
+        read_flows(exchange, decoder, TupleVerb::kGet, part, [&](std::size_t i, const Row* row) {
+          if (row == nullptr) {
+            outcome.refuse(at + i, EBADMSG, "malformed answer");
+          } else if (is_meant(part[i], *row)) {
+            PackedTuple tuple = part[i];
+            tuple.id = row->id;
+            if (row->have(has::id)) tuple.flags |= kTupleHasId;
+            meant.push_back(tuple);
+            indexes.push_back(at + i);
+          }
+        });
     if (!read) return read.error();
     if (meant.empty()) continue;
     for (std::size_t i = 0; i < meant.size(); i++) {
-      auto built = append_tuple_request(TupleVerb::kDelete, meant[i], 0, exchange.next(),
-                                        exchange.batch());
+      auto built = append_delete(meant[i], 0, exchange.next(), exchange.batch());
       if (!built) return built.error();
       outcome.codes[indexes[i]] = 0;
     }

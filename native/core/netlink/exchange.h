@@ -72,7 +72,9 @@ Result<Refusal> request(Exchange& exchange, const Build& build,
       [&](std::size_t, const MessageView& message) {
         if (on_message) on_message(message);
       },
-      [&](std::size_t, int code, const std::string& text) { refusal = {code, text}; });
+      [&](std::size_t, int code, const std::string& text) {
+        refusal = {code, text};
+      });
   if (!done) return done.error();
   return refusal;
 }

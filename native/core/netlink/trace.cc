@@ -70,8 +70,11 @@ void append_flags(std::string& text, std::uint16_t flags) {
   constexpr struct {
     std::uint16_t bit;
     const char* name;
-  } names[] = {{NLM_F_REQUEST, "request"}, {NLM_F_MULTI, "multi"}, {NLM_F_ACK, "ack"},
-               {NLM_F_ECHO, "echo"},       {NLM_F_DUMP_INTR, "dump_intr"}};
+  } names[] = {{NLM_F_REQUEST, "request"},
+               {NLM_F_MULTI, "multi"},
+               {NLM_F_ACK, "ack"},
+               {NLM_F_ECHO, "echo"},
+               {NLM_F_DUMP_INTR, "dump_intr"}};
   std::string known;
   for (const auto& [bit, name] : names) {
     if ((flags & bit) == 0) continue;

@@ -21,14 +21,13 @@ Result<bool> read_once(Socket& socket, const WalkRequest& wanted, const Cancel* 
   request.begin(wanted.type, NLM_F_REQUEST | NLM_F_DUMP, sequence, wanted.family);
   if (wanted.attributes) wanted.attributes(request);
   request.end();
-  auto answer =
-      dump(socket, request, sequence, cancel, operation, [&](const MessageView& message) {
-        constexpr std::size_t skip = align4(sizeof(nfgenmsg));
-        if (message.size < skip) return;
-        nfgenmsg generic{};
-        std::memcpy(&generic, message.payload, sizeof generic);
-        each(generic.nfgen_family, AttributeCursor(message.payload + skip, message.size - skip));
-      });
+  auto answer = dump(socket, request, sequence, cancel, operation, [&](const MessageView& message) {
+    constexpr std::size_t skip = align4(sizeof(nfgenmsg));
+    if (message.size < skip) return;
+    nfgenmsg generic{};
+    std::memcpy(&generic, message.payload, sizeof generic);
+    each(generic.nfgen_family, AttributeCursor(message.payload + skip, message.size - skip));
+  });
   if (!answer) return answer.error();
   if (answer->code() != 0) return fail(answer->code(), operation, answer->text());
   return !answer->interrupted();
