@@ -1,7 +1,7 @@
 // dump, get, count and statistics.
-#include "core/conntrack/lookup.h"
-#include "core/conntrack/stats.h"
-#include "core/conntrack/table_dump.h"
+#include "core/conntrack/dump/lookup.h"
+#include "core/conntrack/dump/stats.h"
+#include "core/conntrack/dump/table_dump.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"

@@ -1,7 +1,7 @@
 // create, update, delete, and both by filter; flush.
-#include "core/conntrack/bulk.h"
-#include "core/conntrack/change.h"
-#include "core/conntrack/write.h"
+#include "core/conntrack/change/bulk.h"
+#include "core/conntrack/change/change.h"
+#include "core/conntrack/change/write.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"

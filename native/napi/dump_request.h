@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "core/conntrack/dump.h"
-#include "core/conntrack/filter.h"
+#include "core/conntrack/dump/dump.h"
+#include "core/conntrack/filter/filter.h"
 
 namespace nf::js {
 

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <deque>
 
-#include "core/conntrack/dump.h"
+#include "core/conntrack/dump/dump.h"
 #include "core/meeting.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"

@@ -3,7 +3,7 @@
 // and joins the thread; the finalizer of the JavaScript object only raises `stop` (rule 4: after
 // teardown nothing else may be touched).
 
-#include "core/conntrack/events.h"
+#include "core/conntrack/events/events.h"
 #include "core/meeting.h"
 #include "core/thread.h"
 #include "napi/conntrack.h"

@@ -1,5 +1,5 @@
 // Expectations: list, get, create, delete, flush. Their events are an event stream.
-#include "core/conntrack/expect.h"
+#include "core/conntrack/expect/expect.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"

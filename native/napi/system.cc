@@ -1,12 +1,12 @@
 // Libraries, and files of /proc as a network namespace shows them.
 #include "napi/system.h"
 
-#include "core/conntrack/flow_request.h"
+#include "core/conntrack/request/flow_request.h"
 #include "core/files.h"
 #include "core/nsid.h"
 #include "core/thread.h"
 #include "core/tracking.h"
-#include "core/xtables/libraries.h"
+#include "core/legacy/libraries.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
 #include "napi/values.h"

@@ -8,9 +8,9 @@
 #include <span>
 #include <string>
 
-#include "core/conntrack/bulk.h"
+#include "core/conntrack/change/bulk.h"
 #include "core/conntrack/columns.h"
-#include "core/conntrack/dump.h"
+#include "core/conntrack/dump/dump.h"
 #include "core/guard.h"
 #include "core/result.h"
 #include "napi/arguments.h"

@@ -4,12 +4,12 @@
 
 #include <cstring>
 
-#include "core/xtables/commit.h"
-#include "core/xtables/detect.h"
-#include "core/xtables/lock.h"
+#include "core/legacy/commit.h"
+#include "core/nftables/detect.h"
+#include "core/legacy/lock.h"
 #include "core/xtables/revision.h"
 #include "core/xtables/sets.h"
-#include "core/xtables/snapshot.h"
+#include "core/legacy/snapshot.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
 #include "napi/external.h"

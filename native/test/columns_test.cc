@@ -4,7 +4,7 @@
 
 #include "core/conntrack/columns.h"
 
-#include "core/conntrack/tuple_request.h"
+#include "core/conntrack/request/tuple_request.h"
 #include "test/check.h"
 #include "test/messages.h"
 

@@ -1,13 +1,13 @@
 // The decoder that remembers shapes: for every message the same row as parse() gives, whatever came
 // before it.
-#include "core/conntrack/decoder.h"
+#include "core/conntrack/decode/decoder.h"
 
 #include <arpa/inet.h>
 
 #include <algorithm>
 #include <random>
 
-#include "core/conntrack/shape.h"
+#include "core/conntrack/decode/shape.h"
 #include "test/check.h"
 #include "test/messages.h"
 #include "test/rows.h"

@@ -1,6 +1,6 @@
 // Flows that several parts of a dump have: found where they are the same, left where only their ids
 // are.
-#include "core/conntrack/doubles.h"
+#include "core/conntrack/dump/doubles.h"
 
 #include "test/check.h"
 #include "test/messages.h"

@@ -7,7 +7,7 @@
 #include <iostream>
 #include <thread>
 
-#include "core/conntrack/events.h"
+#include "core/conntrack/events/events.h"
 #include "test/check.h"
 #include "test/messages.h"
 

@@ -2,7 +2,7 @@
 // (net/core/filter.c): over random flows and filters a program passes what Filter::matches passes,
 // and nothing else where it says that it is exact; whatever is cut off or bent, it ends within the
 // datagram. The kernel's own interpreter is in the tests against the real kernel.
-#include "core/conntrack/event_filter.h"
+#include "core/conntrack/filter/event_filter.h"
 
 #include <random>
 

@@ -1,5 +1,5 @@
 // The queue of an event stream: its limit, the place of what was lost, and counts that add up.
-#include "core/conntrack/event_queue.h"
+#include "core/conntrack/events/event_queue.h"
 
 #include "test/check.h"
 #include "test/messages.h"

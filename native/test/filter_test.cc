@@ -1,10 +1,10 @@
 // Packed filters: what compiles, what is refused, what matches; and what is never given to the
 // kernel.
-#include "core/conntrack/filter.h"
+#include "core/conntrack/filter/filter.h"
 
 #include <bit>
 
-#include "core/conntrack/kernel_filter.h"
+#include "core/conntrack/filter/kernel_filter.h"
 #include "test/check.h"
 #include "test/filter_words.h"
 #include "test/messages.h"

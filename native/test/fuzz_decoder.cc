@@ -4,8 +4,8 @@
 #include <cstring>
 #include <vector>
 
-#include "core/conntrack/decoder.h"
-#include "core/conntrack/parse.h"
+#include "core/conntrack/decode/decoder.h"
+#include "core/conntrack/decode/parse.h"
 #include "test/rows.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

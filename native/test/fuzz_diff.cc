@@ -1,7 +1,7 @@
 // Fuzzes the operations that turn one chain into another: run on a model, they make what is wanted,
 // and what stays is never touched. Input: where the old rules begin, how many there are, then a
 // byte for each wanted rule: new, or which old one, zeroed or not.
-#include "core/xtables/diff.h"
+#include "core/legacy/diff.h"
 #include "test/tables.h"
 
 using namespace nf::test;

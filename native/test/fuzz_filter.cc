@@ -2,8 +2,8 @@
 #include <cstring>
 #include <vector>
 
-#include "core/conntrack/filter.h"
-#include "core/conntrack/kernel_filter.h"
+#include "core/conntrack/filter/filter.h"
+#include "core/conntrack/filter/kernel_filter.h"
 #include "test/messages.h"
 
 namespace {

@@ -1,7 +1,7 @@
 // Fuzzes the packed fields of a flow to write, through libnetfilter_conntrack's builder: bad fields
 // are an error, never the end of the process, and what is built names its tuples (a request without
 // one would mean the whole table).
-#include "core/conntrack/flow_request.h"
+#include "core/conntrack/request/flow_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span<const std::uint8_t> fields(data, size);

@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "core/conntrack/columns.h"
-#include "core/conntrack/filter.h"
-#include "core/conntrack/parse.h"
-#include "core/conntrack/tuple_request.h"
+#include "core/conntrack/filter/filter.h"
+#include "core/conntrack/decode/parse.h"
+#include "core/conntrack/request/tuple_request.h"
 
 namespace nf::ct {
 namespace {

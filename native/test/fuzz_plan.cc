@@ -1,5 +1,5 @@
 // Fuzzes plans: what passes both checks names rules that there are, and entries inside the plan.
-#include "core/xtables/diff.h"
+#include "core/legacy/diff.h"
 #include "test/tables.h"
 
 using namespace nf::test;

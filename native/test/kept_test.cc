@@ -1,6 +1,6 @@
 // What the kernel may drop in silence: what is asked for and has to be looked at, and what is
 // missed in a flow. Kernels differ in what they drop, so each is shown here without one.
-#include "core/conntrack/kept.h"
+#include "core/conntrack/change/kept.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/conntrack/parse.h"
+#include "core/conntrack/decode/parse.h"
 #include "core/netlink/message.h"
 
 namespace nf::test {

@@ -1,6 +1,6 @@
 // Requests of common fields: the same bytes as those that flow_request.h makes of the same fields
 // with libnetfilter_conntrack, for random fields; and everything else left to it.
-#include "core/conntrack/plain_request.h"
+#include "core/conntrack/request/plain_request.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -8,7 +8,7 @@
 #include <map>
 #include <optional>
 
-#include "core/conntrack/filter.h"
+#include "core/conntrack/filter/filter.h"
 #include "core/netlink/message.h"
 #include "core/netlink/socket.h"
 #include "test/check.h"

@@ -3,13 +3,13 @@
 // makes no sense: not "there is none".
 #include <errno.h>
 
-#include "core/conntrack/bulk.h"
-#include "core/conntrack/change.h"
-#include "core/conntrack/expect.h"
-#include "core/conntrack/kernel_filter.h"
-#include "core/conntrack/lookup.h"
-#include "core/conntrack/stats.h"
-#include "core/conntrack/write.h"
+#include "core/conntrack/change/bulk.h"
+#include "core/conntrack/change/change.h"
+#include "core/conntrack/expect/expect.h"
+#include "core/conntrack/filter/kernel_filter.h"
+#include "core/conntrack/dump/lookup.h"
+#include "core/conntrack/dump/stats.h"
+#include "core/conntrack/change/write.h"
 #include "core/netlink/walk.h"
 #include "test/scripted.h"
 

@@ -2,11 +2,11 @@
 // (scripted.h) answers in place of the kernel.
 #include <errno.h>
 
-#include "core/conntrack/bulk.h"
-#include "core/conntrack/flow_request.h"
-#include "core/conntrack/lookup.h"
-#include "core/conntrack/table_dump.h"
-#include "core/conntrack/tuple_request.h"
+#include "core/conntrack/change/bulk.h"
+#include "core/conntrack/request/flow_request.h"
+#include "core/conntrack/dump/lookup.h"
+#include "core/conntrack/dump/table_dump.h"
+#include "core/conntrack/request/tuple_request.h"
 #include "test/scripted.h"
 
 namespace nf::ct {

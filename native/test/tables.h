@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/xtables/commit.h"
-#include "core/xtables/plan.h"
-#include "core/xtables/snapshot.h"
+#include "core/legacy/commit.h"
+#include "core/legacy/plan.h"
+#include "core/legacy/snapshot.h"
 
 namespace nf::test {
 

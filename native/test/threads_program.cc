@@ -17,17 +17,17 @@
 #include <string>
 #include <vector>
 
-#include "core/conntrack/events.h"
-#include "core/conntrack/lookup.h"
-#include "core/conntrack/nfct_library.h"
-#include "core/conntrack/table_dump.h"
+#include "core/conntrack/events/events.h"
+#include "core/conntrack/dump/lookup.h"
+#include "core/conntrack/request/nfct_library.h"
+#include "core/conntrack/dump/table_dump.h"
 #include "core/netlink/relay.h"
 #include "core/netns.h"
 #include "core/work_pool.h"
-#include "core/xtables/commit.h"
-#include "core/xtables/iptc_library.h"
-#include "core/xtables/lock.h"
-#include "core/xtables/snapshot.h"
+#include "core/legacy/commit.h"
+#include "core/legacy/iptc_library.h"
+#include "core/legacy/lock.h"
+#include "core/legacy/snapshot.h"
 
 namespace nf {
 namespace {

@@ -11,14 +11,14 @@
 #include <thread>
 #include <vector>
 
-#include "core/xtables/commit.h"
-#include "core/xtables/detect.h"
-#include "core/xtables/diff.h"
-#include "core/xtables/iptc_library.h"
-#include "core/xtables/lock.h"
+#include "core/legacy/commit.h"
+#include "core/nftables/detect.h"
+#include "core/legacy/diff.h"
+#include "core/legacy/iptc_library.h"
+#include "core/legacy/lock.h"
 #include "core/xtables/revision.h"
 #include "core/xtables/sets.h"
-#include "core/xtables/snapshot.h"
+#include "core/legacy/snapshot.h"
 #include "test/check.h"
 #include "test/tables.h"
 

@@ -6,7 +6,7 @@
 
 #include "core/fd.h"
 #include "core/result.h"
-#include "core/xtables/layout.h"
+#include "core/legacy/layout.h"
 
 namespace nf::xt {
 

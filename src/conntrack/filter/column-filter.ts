@@ -1,6 +1,6 @@
 // A FlowFilter over the columns of a batch. In each block of rows, a condition looks at the rows that the one before
 // it left; the conditions that are cheap and leave few rows come first. A filter means the same here and in
-// native/core/conntrack/filter.cc: a test compares the two.
+// native/core/conntrack/filter/filter.cc: a test compares the two.
 import {
   addressColumns,
   type ColumnStore,

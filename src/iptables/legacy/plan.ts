@@ -1,4 +1,4 @@
-// The table that an edit wants, written for native code (native/core/xtables/plan.h). Writes bytes;
+// The table that an edit wants, written for native code (native/core/legacy/plan.h). Writes bytes;
 // decides nothing.
 
 import { AF_INET, AF_INET6 } from '../../constants.js';

@@ -1,0 +1,274 @@
+// Batched writes.
+#include "core/conntrack/change/write.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/conntrack/change/kept.h"
+#include "core/conntrack/dump/lookup.h"
+#include "core/conntrack/request/packed_fields.h"
+#include "core/conntrack/request/plain_request.h"
+#include "core/conntrack/request/tuple_request.h"
+
+namespace nf::ct {
+namespace {
+
+// Fills batches by `append()` until it returns false, and records each outcome. `after(base)`
+// follows each batch, whose first item has the index `base`.
+template <typename Append, typename After>
+Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* operation,
+                         std::size_t window, WriteOutcome& outcome, const Append& append,
+                         const After& after) {
+  bool more = true;
+  while (more) {
+    if (cancel != nullptr && cancel->raised()) {
+      return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
+    }
+    const std::size_t base = outcome.codes.size();
+    while (exchange.count() < window) {
+      Result<bool> appended = append();
+      if (!appended) return appended.error();
+      more = *appended;
+      if (!more) break;
+      outcome.codes.push_back(0);
+    }
+    if (exchange.count() == 0) return {};
+    auto done = exchange.run([&](std::size_t index, int code, const std::string& text) {
+      outcome.refuse(base + index, code, text);
+    });
+    if (!done) return done.error();
+    if (auto looked = after(base); !looked) return looked.error();
+  }
+  return {};
+}
+
+// A flow that is written with something that the kernel may drop in silence.
+struct Doubtful {
+  std::size_t index;  // in the outcome
+  PackedTuple tuple;
+  Asked asked;
+};
+
+class Writing {
+ public:
+  Writing(Socket& socket, const Cancel* cancel, WriteVerb verb, std::span<std::uint8_t> packed)
+      : exchange_(socket, cancel, name_of(verb)), cancel_(cancel), verb_(verb), packed_(packed) {}
+
+  Result<WriteOutcome> run() {
+    auto done = run_batches(
+        exchange_, cancel_, name_of(verb_), exchange_.window(1), outcome_, [&] { return append(); },
+        [&](std::size_t) { return settle(); });
+    if (!done) return done.error();
+    return std::move(outcome_);
+  }
+
+  static const char* name_of(WriteVerb verb) {
+    return verb == WriteVerb::kCreate ? "conntrack create" : "conntrack update";
+  }
+
+ private:
+  Result<bool> append() {
+    std::uint32_t size = 0;
+    if (packed_.empty()) return false;
+    if (packed_.size() < sizeof size) return bad();
+    std::memcpy(&size, packed_.data(), sizeof size);
+    packed_ = packed_.subspan(sizeof size);
+    if (size > packed_.size()) return bad();
+    const auto fields = packed_.first(size);
+    packed_ = packed_.subspan(size);
+    const Asked asked = asked_of(fields);
+    if (asked.scaled) give_scales(fields);
+    if (asked.scaled || asked.to_read()) {
+      doubtful_.push_back({outcome_.codes.size(), tuple_of(fields), asked});
+    }
+    const std::uint32_t sequence = exchange_.next();
+    if (append_plain_flow(verb_, fields, sequence, exchange_.batch())) return true;
+    auto built = append_flow(verb_, fields, 0, sequence, exchange_.batch());
+    if (!built) return built.error();
+    return true;
+  }
+
+  Error bad() const { return fail(EINVAL, name_of(verb_), "packed flow"); }
+
+  // The kernel takes scales of a flow that has them both ways: it gets both flags for a moment.
+  static void give_scales(std::span<std::uint8_t> fields) {
+    FieldCursor cursor(fields);
+    for (PackedField field; cursor.next(field);) {
+      switch (field.field) {
+        case Field::tcpFlagsOrig:
+        case Field::tcpFlagsReply:
+        case Field::tcpMaskOrig:
+        case Field::tcpMaskReply:
+          if (!field.value.empty()) {
+            fields[static_cast<std::size_t>(field.value.data() - fields.data())] |= kWindowScale;
+          }
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  // Of the flows that were written: takes the flags back that only made room for scales, and reads
+  // what may have been dropped. A flow that was made without all that it was to have goes again.
+  Result<void> settle() {
+    std::erase_if(doubtful_, [&](const Doubtful& one) { return outcome_.codes[one.index] != 0; });
+    const std::size_t window = exchange_.window(2);
+    for (std::size_t at = 0; at < doubtful_.size(); at += window) {
+      const std::span<const Doubtful> part(&doubtful_[at], std::min(window, doubtful_.size() - at));
+      if (auto done = take_flags_back(part); !done) return done;
+      if (auto done = look(part); !done) return done;
+    }
+    doubtful_.clear();
+    return {};
+  }
+
+  // Sends what `append` makes of each, and gives it the outcome if that is bad.
+  template <typename Append>
+  Result<void> send(std::span<const Doubtful> flows, const Append& append) {
+    std::vector<std::size_t> indexes;
+    for (const Doubtful& flow : flows) {
+      auto appended = append(flow, exchange_.next());
+      if (!appended) return appended.error();
+      indexes.push_back(flow.index);
+    }
+    return exchange_.run([&](std::size_t index, int code, const std::string& text) {
+      // ENOENT: it is gone already.
+      if (code != ENOENT) outcome_.refuse(indexes[index], code, text);
+    });
+  }
+
+  Result<void> take_flags_back(std::span<const Doubtful> part) {
+    std::vector<Doubtful> scaled;
+    for (const Doubtful& one : part) {
+      if (one.asked.scaled) scaled.push_back(one);
+    }
+    return send(scaled, [&](const Doubtful& flow, std::uint32_t sequence) -> Result<void> {
+      MessageBuilder& batch = exchange_.batch();
+      auto built = append_tuple_request(TupleVerb::kUpdate, flow.tuple, sequence, batch);
+      if (!built) return built;
+      const auto info = batch.open_nest(CTA_PROTOINFO);
+      const auto tcp = batch.open_nest(CTA_PROTOINFO_TCP);
+      for (int i = 0; i < 2; i++) {
+        const std::uint8_t pair[2] = {flow.asked.flags[i], kWindowScale};  // nf_ct_tcp_flags
+        batch.bytes(i == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY, pair,
+                    sizeof pair);
+      }
+      batch.close_nest(tcp);
+      batch.close_nest(info);
+      batch.end();
+      return {};
+    });
+  }
+
+  Result<void> look(std::span<const Doubtful> part) {
+    std::vector<Doubtful> read;
+    std::vector<PackedTuple> tuples;
+    for (const Doubtful& one : part) {
+      if (!one.asked.to_read()) continue;
+      read.push_back(one);
+      tuples.push_back(one.tuple);
+    }
+    if (read.empty()) return {};
+    std::vector<Doubtful> undone;
+    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, tuples,
+                           [&](std::size_t i, const Row* row) {
+                             const Missing missing = missing_of(read[i].asked, row);
+                             if (missing.code == 0) return;
+                             outcome_.refuse(read[i].index, missing.code, missing.text);
+                             // Right or not: what nobody could look at stays.
+                             if (row == nullptr) return;
+                             read[i].tuple.id = row->id;
+                             read[i].tuple.flags |= kTupleHasId;
+                             undone.push_back(read[i]);
+                           });
+    if (!done || verb_ != WriteVerb::kCreate) return done;
+    return send(undone, [&](const Doubtful& flow, std::uint32_t sequence) {
+      return append_delete(flow.tuple, 0, sequence, exchange_.batch());
+    });
+  }
+
+  Exchange exchange_;
+  const Cancel* cancel_;
+  WriteVerb verb_;
+  std::span<std::uint8_t> packed_;
+  WriteOutcome outcome_;
+  std::vector<Doubtful> doubtful_;
+  Decoder decoder_;
+};
+
+}  // namespace
+
+void WriteOutcome::refuse(std::size_t index, int code, const std::string& text) {
+  codes[index] = code;
+  if (!text.empty()) texts.emplace_back(static_cast<std::uint32_t>(index), text);
+}
+
+Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb verb,
+                                 std::span<std::uint8_t> packed) {
+  if (auto library = require_nfct(Writing::name_of(verb)); !library) return library.error();
+  return Writing(socket, cancel, verb, packed).run();
+}
+
+Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
+                                  std::span<const PackedTuple> tuples) {
+  constexpr const char* operation = "conntrack delete";
+  // Flows between whose reading and whose deletion nothing else is done.
+  constexpr std::size_t window = 16;
+  const bool reads = std::ranges::any_of(
+      tuples, [](const PackedTuple& tuple) { return (tuple.flags & kTupleHasStart) != 0; });
+  Exchange exchange(socket, cancel, operation);
+  WriteOutcome outcome;
+  if (!reads) {
+    std::size_t at = 0;
+    auto done = run_batches(
+        exchange, cancel, operation, exchange.window(1), outcome,
+        [&]() -> Result<bool> {
+          if (at == tuples.size()) return false;
+          auto built = append_delete(tuples[at++], 0, exchange.next(), exchange.batch());
+          if (!built) return built.error();
+          return true;
+        },
+        [](std::size_t) -> Result<void> { return {}; });
+    if (!done) return done.error();
+    return outcome;
+  }
+  // The kernel compares the id of a deletion and not the start: it is read directly before.
+  Decoder decoder;
+  outcome.codes.assign(tuples.size(), ENOENT);
+  const std::size_t step = std::min(window, exchange.window(2));
+  for (std::size_t at = 0; at < tuples.size(); at += step) {
+    const auto part = tuples.subspan(at, std::min(step, tuples.size() - at));
+    std::vector<PackedTuple> meant;
+    std::vector<std::size_t> indexes;
+    auto read =
+        read_flows(exchange, decoder, TupleVerb::kGet, part, [&](std::size_t i, const Row* row) {
+          if (row == nullptr) {
+            outcome.refuse(at + i, EBADMSG, "malformed answer");
+          } else if (is_meant(part[i], *row)) {
+            PackedTuple tuple = part[i];
+            tuple.id = row->id;
+            if (row->have(has::id)) tuple.flags |= kTupleHasId;
+            meant.push_back(tuple);
+            indexes.push_back(at + i);
+          }
+        });
+    if (!read) return read.error();
+    if (meant.empty()) continue;
+    for (std::size_t i = 0; i < meant.size(); i++) {
+      auto built = append_delete(meant[i], 0, exchange.next(), exchange.batch());
+      if (!built) return built.error();
+      outcome.codes[indexes[i]] = 0;
+    }
+    auto done = exchange.run([&](std::size_t index, int code, const std::string& text) {
+      outcome.refuse(indexes[index], code, text);
+    });
+    if (!done) return done.error();
+  }
+  return outcome;
+}
+
+}  // namespace nf::ct

@@ -1,0 +1,43 @@
+// Looking flows up by tuple, one at a time or many in pipelined batches.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "core/conntrack/columns.h"
+#include "core/conntrack/decode/decoder.h"
+#include "core/conntrack/request/tuple_request.h"
+#include "core/netlink/exchange.h"
+
+namespace nf::ct {
+
+// Per tuple: the row of the result, or kAbsent.
+inline constexpr std::int32_t kAbsent = -1;
+
+struct LookupResult {
+  Columns columns;
+  std::vector<std::int32_t> rows;
+  std::uint64_t undecodable = 0;
+};
+
+// What was found of tuple `index`; null: there is a flow, and its message makes no sense. Not
+// called for a tuple that no flow has.
+using OnRow = std::function<void(std::size_t index, const Row* row)>;
+
+// One batch, of at most as many tuples as the exchange's window for two answers. ENOENT is an
+// answer; the first other refusal fails it, after all answers were read.
+Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
+                        std::span<const PackedTuple> tuples, const OnRow& on_row);
+
+// ENOENT is an answer (kAbsent); any other refusal fails the whole lookup.
+Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
+                             std::span<const PackedTuple> tuples, bool zero_counters);
+
+// One tuple, on the calling thread, no allocation but the request: `row` views `buffer`. False: no
+// such flow.
+Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilder& request,
+                         std::span<std::uint8_t> buffer, Row& row);
+
+}  // namespace nf::ct

@@ -1,0 +1,180 @@
+// Tuples and NAT ranges out of packed fields.
+//
+// These are not left to libnetfilter_conntrack, whose builder (build_mnl.c) refuses every protocol
+// that it has no name for, writes ports of a translation for TCP and UDP only and without a word
+// for no other, and makes up the ICMP numbers of the reply tuple.
+#include "core/conntrack/request/flow_tuples.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <optional>
+
+#include "core/conntrack/request/packed_fields.h"
+#include "core/conntrack/request/tuple.h"
+
+namespace nf::ct {
+namespace {
+
+// Newer than some headers, and an enum of its own in others: CTA_NAT_V4_MINIP …
+// (nfnetlink_conntrack.h).
+constexpr std::uint16_t kNatV4Min = 1;
+constexpr std::uint16_t kNatProto = 3;
+constexpr std::uint16_t kNatV6Min = 4;
+
+Error bad(const char* what) { return fail(EINVAL, "conntrack request", what); }
+
+struct Translation {
+  std::span<const std::uint8_t> address;
+  std::optional<std::uint16_t> port;
+};
+
+struct Tuples {
+  std::uint8_t family = 0;
+  std::uint8_t protocol = 0;
+  Tuple orig;
+  Tuple reply;
+  Tuple master;
+  std::optional<std::uint8_t> master_protocol;
+  Translation src;
+  Translation dst;
+};
+
+class Reader {
+ public:
+  bool read(std::span<const std::uint8_t> fields, Tuples& out) {
+    FieldCursor cursor(fields);
+    for (PackedField field; cursor.next(field);) {
+      if (!take(field, out)) return false;
+    }
+    return cursor.intact();
+  }
+
+ private:
+  static bool take(const PackedField& field, Tuples& out) {
+    const auto u8 = [&](auto& to) {
+      if (field.value.size() != 1) return false;
+      to = field.value[0];
+      return true;
+    };
+    const auto u16 = [&](std::optional<std::uint16_t>& to) {
+      if (field.value.size() != 2) return false;
+      to = field.number<std::uint16_t>();
+      return true;
+    };
+    const auto bytes = [&](std::span<const std::uint8_t>& to) {
+      to = field.value;
+      return true;
+    };
+    switch (field.field) {
+      case Field::family:
+        return u8(out.family);
+      case Field::protocol:
+        return u8(out.protocol);
+      case Field::origSrc:
+        return bytes(out.orig.src);
+      case Field::origDst:
+        return bytes(out.orig.dst);
+      case Field::origSrcPort:
+        return u16(out.orig.src_port);
+      case Field::origDstPort:
+        return u16(out.orig.dst_port);
+      case Field::icmpType:
+        return u8(out.orig.icmp_type);
+      case Field::icmpCode:
+        return u8(out.orig.icmp_code);
+      case Field::icmpId:
+        return u16(out.orig.icmp_id);
+      case Field::origZone:
+        return u16(out.orig.zone);
+      case Field::replySrc:
+        return bytes(out.reply.src);
+      case Field::replyDst:
+        return bytes(out.reply.dst);
+      case Field::replySrcPort:
+        return u16(out.reply.src_port);
+      case Field::replyDstPort:
+        return u16(out.reply.dst_port);
+      case Field::replyIcmpType:
+        return u8(out.reply.icmp_type);
+      case Field::replyIcmpCode:
+        return u8(out.reply.icmp_code);
+      case Field::replyIcmpId:
+        return u16(out.reply.icmp_id);
+      case Field::replyZone:
+        return u16(out.reply.zone);
+      case Field::masterSrc:
+        return bytes(out.master.src);
+      case Field::masterDst:
+        return bytes(out.master.dst);
+      case Field::masterSrcPort:
+        return u16(out.master.src_port);
+      case Field::masterDstPort:
+        return u16(out.master.dst_port);
+      case Field::masterProtocol:
+        return u8(out.master_protocol);
+      case Field::natSrc:
+        return bytes(out.src.address);
+      case Field::natSrcPort:
+        return u16(out.src.port);
+      case Field::natDst:
+        return bytes(out.dst.address);
+      case Field::natDstPort:
+        return u16(out.dst.port);
+      default:
+        return true;  // not of a tuple
+    }
+  }
+};
+
+// The kernel takes the lower end for the upper one where that is left out (nf_nat_core.c,
+// nf_nat_ipv4_nlattr_to_range, nf_nat_l4proto_nlattr_to_range).
+void append_nat(std::uint16_t type, bool v6, const Translation& to, MessageBuilder& message) {
+  if (to.address.empty() && !to.port.has_value()) return;
+  const auto nest = message.open_nest(type);
+  if (!to.address.empty()) {
+    message.bytes(v6 ? kNatV6Min : kNatV4Min, to.address.data(), to.address.size());
+  }
+  if (to.port.has_value()) {
+    const auto proto = message.open_nest(kNatProto);
+    message.be16(CTA_PROTONAT_PORT_MIN, *to.port);
+    message.close_nest(proto);
+  }
+  message.close_nest(nest);
+}
+
+}  // namespace
+
+Result<void> append_tuples(std::span<const std::uint8_t> fields, MessageBuilder& message) {
+  Tuples tuples;
+  if (!Reader().read(fields, tuples)) return bad("fields");
+  const bool v6 = tuples.family == AF_INET6;
+  if (!v6 && tuples.family != AF_INET) return bad("family");
+  const std::size_t size = v6 ? 16 : 4;
+  for (const Tuple* tuple : {&tuples.orig, &tuples.reply, &tuples.master}) {
+    if (tuple->given() && (tuple->src.size() != size || tuple->dst.size() != size)) {
+      return bad("address");
+    }
+  }
+  for (const Translation* to : {&tuples.src, &tuples.dst}) {
+    if (!to->address.empty() && to->address.size() != size) return bad("address");
+  }
+  if (!tuples.orig.given() && !tuples.reply.given()) return bad("no tuple");
+  if (tuples.master.given() != tuples.master_protocol.has_value()) return bad("master");
+  if (tuples.orig.given()) {
+    append_tuple(CTA_TUPLE_ORIG, tuples.family, tuples.protocol, tuples.orig, message);
+  }
+  if (tuples.reply.given()) {
+    append_tuple(CTA_TUPLE_REPLY, tuples.family, tuples.protocol, tuples.reply, message);
+  }
+  if (tuples.master.given()) {
+    append_tuple(CTA_TUPLE_MASTER, tuples.family, *tuples.master_protocol, tuples.master, message);
+  }
+  append_nat(CTA_NAT_SRC, v6, tuples.src, message);
+  append_nat(CTA_NAT_DST, v6, tuples.dst, message);
+  return {};
+}
+
+}  // namespace nf::ct
