@@ -46,6 +46,15 @@ const rooms = {
     'events', // following the table
     'expectations', // flows that helpers expect
   ],
+  'src/iptables/': [
+    'text', // words, names and addresses as iptables writes them
+    'extensions', // matches and targets: one description each, or each family of them
+    'rule', // one rule: its type, checks, text, meaning; bytes are nobody's business here
+    'table', // tables and what can be told of them: save, watch
+    'edit', // changes of a table: typed items, whatever the backend
+    'legacy', // the backend of ip_tables: bytes, lock, commit
+    'nft', // the backend of nf_tables
+  ],
 };
 const foldersWithRooms = Object.keys(rooms);
 
