@@ -1,4 +1,4 @@
-// The part of the addon's contract that is iptables. Buffers are laid out in native/core/xtables:
+// The part of the addon's contract that is iptables. Buffers are laid out in native/core/legacy:
 // snapshot.h for what is read, plan.h for what is committed.
 import type { CancelCell, Handle } from './binding.js';
 

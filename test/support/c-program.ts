@@ -35,7 +35,6 @@ export function cProgram(name: string, options: CProgramOptions = {}): string {
  */
 export function sanitizedProgram(name: string, coreFiles: readonly string[]): string {
   const native = join(root, 'native');
-  const folders = ['core', 'core/conntrack', 'core/netlink'];
   return build(name, {
     compiler: [
       ...['c++', '-std=c++20', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fno-exceptions'],
@@ -46,7 +45,7 @@ export function sanitizedProgram(name: string, coreFiles: readonly string[]): st
       join(native, 'test', `${name}.cc`),
       ...coreFiles.map((file) => join(native, 'core', file)),
     ],
-    headers: folders.flatMap((folder) => headersOf(join(native, folder))),
+    headers: headersOf(join(native, 'core')),
     libraries: [],
   });
 }
@@ -76,7 +75,7 @@ function build(name: string, program: Program): string {
 }
 
 function headersOf(folder: string): string[] {
-  return readdirSync(folder)
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.h'))
     .sort()
     .map((name) => join(folder, name));

@@ -17,9 +17,10 @@ const program = () =>
   sanitizedProgram('decode_program', [
     'cancel.cc',
     'conntrack/columns.cc',
-    'conntrack/filter.cc',
-    'conntrack/parse.cc',
+    'conntrack/decode/parse.cc',
+    'conntrack/filter/filter.cc',
     'netlink/socket.cc',
+    'netlink/trace.cc',
   ]);
 
 /** Decodes whole messages in hex, `filter` being packed words. Throws with the sanitizer's report. */
