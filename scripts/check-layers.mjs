@@ -49,7 +49,7 @@ const rooms = {
   'src/iptables/': [
     'text', // words, names and addresses as iptables writes them
     'extensions', // matches and targets: one description each, or each family of them
-    'rule', // one rule: its type, checks, text, meaning; bytes are nobody's business here
+    'rule', // one rule: its type, checks, text, meaning; no bytes here
     'table', // tables and what can be told of them: save, watch
     'edit', // changes of a table: typed items, whatever the backend
     'legacy', // the backend of ip_tables: bytes, lock, commit

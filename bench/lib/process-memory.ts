@@ -15,7 +15,7 @@ export function memory(): Memory {
   return { resident: bytes('VmRSS'), peak: bytes('VmHWM') };
 }
 
-/** Begins to look for the peak anew; what is resident now. */
+/** Starts to look for the peak again; gives what is resident now. */
 export function resetPeak(): number {
   writeFileSync('/proc/self/clear_refs', '5');
   return memory().resident;

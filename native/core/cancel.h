@@ -31,9 +31,9 @@ class Cancel {
     return raised_.load(std::memory_order_acquire);
   }
 
-  // Readable once raised, and for ever after. Made by the first that has to wait: most work never
-  // does, and a descriptor per operation would last until the garbage collector looks. -1 when the
-  // process is out of descriptors: sleep for kBlindSleep only.
+  // Readable once raised, and always after that. Made by the first that has to wait: most work
+  // never does, and a descriptor per operation would last until the garbage collector looks. -1
+  // when the process is out of descriptors: sleep for kBlindSleep only.
   int fd() const {
     const std::lock_guard lock(mutex_);
     if (!wake_.valid()) {
@@ -70,7 +70,7 @@ bool wait_readable(int fd, const Cancel* cancel);
 bool wait_readable(int fd, const Cancel* cancel, int limit);
 
 // Raised by one thread, waited for in poll() and lowered by another. As with a Cancel its
-// descriptor is made by the first that waits, and there may be none to be had.
+// descriptor is made by the first that waits, and the system may have none left.
 class Signal {
  public:
   void raise() {

@@ -24,7 +24,7 @@ Result<Netns> Netns::current() {
 }
 
 Result<Netns> Netns::at(const std::string& path) {
-  // O_NONBLOCK: a path that turns out to be a FIFO must not stop the calling thread for ever.
+  // O_NONBLOCK: a path that turns out to be a FIFO must not block the calling thread without end.
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return fail(errno, "network namespace open", path);
   // setns() on any other file would fail late, on the thread of the first operation.

@@ -71,7 +71,7 @@ void WorkPool::pool_thread() {
     NF_MEETING(pool);
     perform(work);
     lock.lock();
-    // What waits goes to a new thread; where there is none to be had, to this one all the same.
+    // What waits goes to a new thread; where the system has none, this one takes it.
     if (Netns::calling_thread_moved() &&
         (closing_ || waiting_.size() <= pool_idle_ || add_pool_thread().ok())) {
       break;

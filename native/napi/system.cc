@@ -3,10 +3,10 @@
 
 #include "core/conntrack/request/flow_request.h"
 #include "core/files.h"
+#include "core/legacy/libraries.h"
 #include "core/nsid.h"
 #include "core/thread.h"
 #include "core/tracking.h"
-#include "core/legacy/libraries.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
 #include "napi/values.h"

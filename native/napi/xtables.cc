@@ -5,11 +5,11 @@
 #include <cstring>
 
 #include "core/legacy/commit.h"
-#include "core/nftables/detect.h"
 #include "core/legacy/lock.h"
+#include "core/legacy/snapshot.h"
+#include "core/nftables/detect.h"
 #include "core/xtables/revision.h"
 #include "core/xtables/sets.h"
-#include "core/legacy/snapshot.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
 #include "napi/external.h"

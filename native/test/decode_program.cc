@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/conntrack/columns.h"
-#include "core/conntrack/filter/filter.h"
 #include "core/conntrack/decode/parse.h"
+#include "core/conntrack/filter/filter.h"
 #include "core/netlink/socket.h"
 
 namespace {

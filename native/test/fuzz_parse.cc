@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "core/conntrack/columns.h"
-#include "core/conntrack/filter/filter.h"
 #include "core/conntrack/decode/parse.h"
+#include "core/conntrack/filter/filter.h"
 #include "core/conntrack/request/tuple_request.h"
 
 namespace nf::ct {

@@ -5,11 +5,11 @@
 
 #include "core/conntrack/change/bulk.h"
 #include "core/conntrack/change/change.h"
-#include "core/conntrack/expect/expect.h"
-#include "core/conntrack/filter/kernel_filter.h"
+#include "core/conntrack/change/write.h"
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/dump/stats.h"
-#include "core/conntrack/change/write.h"
+#include "core/conntrack/expect/expect.h"
+#include "core/conntrack/filter/kernel_filter.h"
 #include "core/netlink/walk.h"
 #include "test/scripted.h"
 

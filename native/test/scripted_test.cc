@@ -3,9 +3,9 @@
 #include <errno.h>
 
 #include "core/conntrack/change/bulk.h"
-#include "core/conntrack/request/flow_request.h"
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/dump/table_dump.h"
+#include "core/conntrack/request/flow_request.h"
 #include "core/conntrack/request/tuple_request.h"
 #include "test/scripted.h"
 

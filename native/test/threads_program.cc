@@ -17,17 +17,17 @@
 #include <string>
 #include <vector>
 
-#include "core/conntrack/events/events.h"
 #include "core/conntrack/dump/lookup.h"
-#include "core/conntrack/request/nfct_library.h"
 #include "core/conntrack/dump/table_dump.h"
-#include "core/netlink/relay.h"
-#include "core/netns.h"
-#include "core/work_pool.h"
+#include "core/conntrack/events/events.h"
+#include "core/conntrack/request/nfct_library.h"
 #include "core/legacy/commit.h"
 #include "core/legacy/iptc_library.h"
 #include "core/legacy/lock.h"
 #include "core/legacy/snapshot.h"
+#include "core/netlink/relay.h"
+#include "core/netns.h"
+#include "core/work_pool.h"
 
 namespace nf {
 namespace {

@@ -1,4 +1,4 @@
-// Messages as text, and what of NODE_DEBUG asks for it.
+// Messages as text, and which values of NODE_DEBUG ask for it.
 #include "core/netlink/trace.h"
 
 #include <linux/netfilter/nfnetlink_conntrack.h>

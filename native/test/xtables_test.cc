@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "core/legacy/commit.h"
-#include "core/nftables/detect.h"
 #include "core/legacy/diff.h"
 #include "core/legacy/iptc_library.h"
 #include "core/legacy/lock.h"
+#include "core/legacy/snapshot.h"
+#include "core/nftables/detect.h"
 #include "core/xtables/revision.h"
 #include "core/xtables/sets.h"
-#include "core/legacy/snapshot.h"
 #include "test/check.h"
 #include "test/tables.h"
 
@@ -418,7 +418,7 @@ void test_kernel(const Layout& layout) {
     }
   }
 
-  // Many edits in the middle of a long chain: written anew, and still right.
+  // Many edits in the middle of a long chain: the chain is written again, and still right.
   auto base = read(layout, "filter");
   PlanBuilder bulk(layout, "filter", base->header().fingerprint);
   bulk.all(*base).chain("FORWARD").clear();

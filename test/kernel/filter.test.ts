@@ -214,7 +214,7 @@ test('state LISTEN is what older kernels called SYN_SENT2', async () => {
   assert.equal(idsOf(await conntrack.dump({ state: ['LISTEN'] })), idsOf(found));
 });
 
-test('several conditions at once, each of which alone would match more', async () => {
+test('several conditions at once; each alone would match more', async () => {
   const parts: FlowFilter[] = [
     { protocol: ['tcp', 'udp'] },
     { status: { any: ['assured', 'seen_reply'] } },

@@ -164,7 +164,7 @@ function opened(): string[] {
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('removed and made anew while we wait: the name counts', async () => {
+test('removed and made again while we wait: the name counts', async () => {
   await using other = await holder();
   const waiting = add(10);
   let settled = false;

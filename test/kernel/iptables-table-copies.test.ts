@@ -72,7 +72,7 @@ test('a copy that took over the prototype tells what the rule tells', async () =
       assert.equal(copy.with(), rule.with());
       assert.is(inspect(copy), inspect(rule));
       assert.equal(copy.warnings, rule.warnings);
-      // Where nothing in it says of which family it is, it is one of IPv4.
+      // Where nothing in it shows its family, it is an IPv4 rule.
       if (copy.family === family)
         assert.is(hex(encodeRule(copy, { family })), hex(encodeRule({ ...rule }, { family })));
       else assert.not.ok([rule.src, rule.dst].some((given) => given !== undefined));

@@ -1,4 +1,4 @@
-// What there is to be had without libiptc, with several threads in it, and with less than root.
+// What works without libiptc, with several threads in it, and with less than root.
 import { Worker } from 'node:worker_threads';
 import { LibraryError, XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';

@@ -75,7 +75,7 @@ test('a change between reading and commit is seen, though the kernel would not s
     // The number of rules stays: this is what the kernel's own check lets through.
     ['-R', 'INPUT', '1', '-s', '10.0.0.9', '-j', 'DROP'],
     ['-P', 'FORWARD', 'DROP'],
-    // More of them, and fewer: libiptc reads the table anew before the commit.
+    // More of them, and fewer: libiptc reads the table again before the commit.
     ['-A', 'INPUT', '-s', '10.0.0.9', '-j', 'DROP'],
     ['-N', 'made'],
     ['-D', 'INPUT', '1'],

@@ -1,5 +1,5 @@
 // How a flow may be named, and a flow to create described: addresses in the notation of IPv6 that are IPv4, and
-// a reply of which only the zone is given. Wherever a tuple is taken.
+// a reply that has only a zone. Wherever a tuple is taken.
 import { conntrack, type Flow, type FlowInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';

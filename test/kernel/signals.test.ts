@@ -82,7 +82,7 @@ test('in the middle: what was done stays, and is told', async () => {
   assert.is((await conntrack.dump()).length, before - flushed);
 });
 
-test('createMany: after a chunk, all of which is told', async () => {
+test('createMany: after a chunk, which is told whole', async () => {
   await conntrack.flush();
   const controller = new AbortController();
   function* flows() {

@@ -113,7 +113,7 @@ test('status: bits are added, none is taken away', async () => {
   assert.is(error.code, 'EPERM');
 });
 
-test('labels: all anew, and some set and some cleared', async () => {
+test('labels: all of them new, and some set and some cleared', async () => {
   await conntrack.flush();
   await conntrack.create({ ...tcp, timeout, labels: [0, 64] });
   const steps: [NonNullable<FlowChange['labels']>, number[] | undefined][] = [

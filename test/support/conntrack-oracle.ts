@@ -191,7 +191,7 @@ export function conntrackList(options: ListOptions = {}): OracleFlow[] {
   return conntrackLines(options).map(parseConntrackLine);
 }
 
-/** The restorable form: each line is the arguments of `conntrack -A …` that make the entry anew. */
+/** The restorable form: each line is the arguments of `conntrack -A …` that make the entry again. */
 export function conntrackSave(options: ListOptions = {}): string[] {
   return run(listArguments(options, 'save'))
     .split('\n')

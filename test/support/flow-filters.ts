@@ -372,7 +372,7 @@ export function inOrder(flows: readonly FlowObject[]): FlowObject[] {
 }
 
 /**
- * A filter of one to four conditions, most of which one of the flows satisfies. Never empty. The same for
+ * A filter of one to four conditions, and one of the flows satisfies most of them. Never empty. The same for
  * the same flows in the same order (`inOrder`).
  */
 export function randomFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {

@@ -27,7 +27,7 @@ const parse = (text: string, family: Family): Rule => {
 const read = (init: RuleInit, family: Family) =>
   decodeRule(encodeRule(init, { family, sets }), { family, sets });
 
-/** Says of which texts something is not true. */
+/** The texts for which something is not true. */
 function forEvery(family: Family, what: (text: string) => string | undefined): void {
   const corpus = ruleCorpus(family, sets);
   assert.ok(corpus.length > 1500, `${corpus.length} texts`);

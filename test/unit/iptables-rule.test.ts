@@ -385,7 +385,7 @@ test('an IPv4-mapped address in a typed rule of IPv4 is the IPv4 address', async
     ofIpv4({ matches: [{ name: 'iprange', srcRange }] }),
     '-m iprange --src-range 10.0.0.1-10.0.0.9',
   );
-  // More than IPv4, a prefix of which nobody knows the family, other masks, other addresses, scopes.
+  // More than IPv4, a prefix whose family nobody knows, other masks, other addresses, scopes.
   for (const src of [
     '::ffff:10.0.0.1/95',
     '::ffff:10.0.0.1/32',

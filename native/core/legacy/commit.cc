@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/meeting.h"
 #include "core/legacy/culprit.h"
 #include "core/legacy/diff.h"
 #include "core/legacy/entry.h"
 #include "core/legacy/iptc_library.h"
 #include "core/legacy/snapshot.h"
+#include "core/meeting.h"
 
 namespace nf::xt {
 namespace {

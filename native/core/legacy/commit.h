@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <string>
 
-#include "core/result.h"
 #include "core/legacy/plan.h"
+#include "core/result.h"
 
 namespace nf::xt {
 

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/thread.h"
 #include "core/legacy/entry.h"
 #include "core/legacy/iptc_library.h"
+#include "core/thread.h"
 
 namespace nf::xt {
 namespace {

@@ -19,11 +19,11 @@
 #include <string_view>
 #include <vector>
 
-#include "core/memory.h"
-#include "core/result.h"
 #include "core/legacy/entry.h"
 #include "core/legacy/fingerprint.h"
 #include "core/legacy/layout.h"
+#include "core/memory.h"
+#include "core/result.h"
 
 namespace nf::xt {
 

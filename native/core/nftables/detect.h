@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/cancel.h"
-#include "core/result.h"
 #include "core/legacy/layout.h"
+#include "core/result.h"
 
 namespace nf::xt {
 

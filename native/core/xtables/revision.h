@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/fd.h"
-#include "core/result.h"
 #include "core/legacy/layout.h"
+#include "core/result.h"
 
 namespace nf::xt {
 

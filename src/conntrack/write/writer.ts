@@ -49,7 +49,7 @@ export class Writer {
       this.#session.checkOpen('conntrack upsert');
       const outcome = await this.#create(create);
       if (outcome.codes[0] === 0) return this.#natHint.warn(translated);
-      // The flow can vanish between the two requests, but not for ever.
+      // The flow can vanish between the two requests, but not each time.
       if (outcome.codes[0] !== eexist || attempt === 3) {
         throw outcomeError('conntrack upsert', outcome, 0);
       }

@@ -177,7 +177,7 @@ export const HMARK = target<HmarkTarget>({
     },
   },
   spellings: [{ option: 'hmark-tuple', parse: chooseTuple }],
-  // `--hmark-tuple src` fills all 128 bits, of which IPv4 has the first 32.
+  // `--hmark-tuple src` fills all 128 bits. IPv4 uses the first 32 of them.
   meaning(value, { family }) {
     if (family !== 'ipv4') return value;
     const cut = (key: 'srcPrefix' | 'dstPrefix') =>

@@ -13,9 +13,9 @@ export interface SetTarget extends Known {
   readonly name: 'SET';
   /** Adds an entry. */
   readonly addSet?: SetReference;
-  /** With `addSet`: an entry that is there already gets its timeout anew. Revision 2. */
+  /** With `addSet`: an entry that is already there starts its timeout again. Revision 2. */
   readonly exist?: true;
-  /** With `addSet`: seconds, 0…4294967294 (0: for ever); the set's own unless given. Revision 2. */
+  /** With `addSet`: seconds, 0…4294967294 (0: it never ends); the set's own unless given. Revision 2. */
   readonly timeout?: number;
   /** Removes an entry. */
   readonly delSet?: SetReference;

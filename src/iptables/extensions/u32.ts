@@ -26,7 +26,7 @@ export interface U32Test {
   readonly offset: number;
   /** At most 9. */
   readonly steps?: readonly U32Step[];
-  /** 1…10 numbers and ranges, any of which will do. */
+  /** 1…10 numbers and ranges. One of them must fit. */
   readonly values: readonly (number | Range)[];
 }
 

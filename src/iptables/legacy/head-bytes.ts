@@ -153,7 +153,7 @@ const plus = 0x2b;
 
 function isExact(name: Buffer, mask: Buffer): boolean {
   if (mask[0] === 0) return mask.every((byte) => byte === 0);
-  // The mask covers the name and its NUL, or a name of which any continuation will do.
+  // The mask covers the name and its NUL, or only the name, where any continuation fits.
   let length = 0;
   while (length < ifnamsiz && mask[length] === 0xff) length++;
   for (let i = length; i < ifnamsiz; i++) if (mask[i] !== 0) return false;

@@ -92,7 +92,7 @@ export interface TableBytes {
   readonly targets: number;
   /** Where the bytes of a rule begin. */
   offset(index: number): number;
-  /** The portable bytes of a rule: a view, not to be changed. */
+  /** The portable bytes of a rule: a view that nobody may change. */
   entry(index: number): PortableEntry;
 }
 

@@ -148,7 +148,7 @@ function printNetwork(text: string): string {
 
 /**
  * The head as it counts in comparisons: without what has no effect. That is `-i +`, which any interface fits, and
- * IPv6's `-p all`, of which iptables-save shows nothing (it only makes the kernel look for a header).
+ * IPv6's `-p all`, which iptables-save does not show (it only makes the kernel look for a header).
  */
 export function headMeaning(head: RuleHead, names: HostNames): readonly unknown[] {
   const { number, inverted } = protocolOf(head, names);

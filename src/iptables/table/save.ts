@@ -26,7 +26,7 @@ function moment(): string {
   return `${day} ${month} ${date!.replace(/^0/, ' ')} ${time} ${year}`;
 }
 
-/** Text of which every word is what it looks like: nothing in it is escaped, empty, or no text. */
+/** Text in which every word means itself: nothing is escaped or empty, and all of it is text. */
 const clear = /^[^"\\\p{Cc}\p{Cs}]*(?:"[^"\\\p{Cc}\p{Cs}]+"[^"\\\p{Cc}\p{Cs}]*)*$/u;
 const stray = /[\ud800-\udfff]/u;
 

@@ -12,7 +12,7 @@ export function leadingNumber(text: string): { value: bigint; rest: string } | u
   return { value, rest: text.slice(match[0].length) };
 }
 
-/** The value of a text of one to nine digits of which the first is no zero, or of `0`; else -1. */
+/** The value of `0`, or of one to nine digits that do not begin with a zero; else -1. */
 function plainNumber(text: string): number {
   const { length } = text;
   if (length === 0 || length > 9 || (length > 1 && text.charCodeAt(0) === 48)) return -1;

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/conntrack/change/change.h"
-#include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/decode/parse.h"
+#include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/request/tuple_request.h"
 
 namespace nf::ct {

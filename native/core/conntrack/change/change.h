@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "core/conntrack/request/flow_request.h"
 #include "core/conntrack/change/kept.h"
+#include "core/conntrack/request/flow_request.h"
 #include "core/conntrack/schema.h"
 #include "core/netlink/exchange.h"
 

@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "core/conntrack/dump/doubles.h"
 #include "core/conntrack/decode/parse.h"
+#include "core/conntrack/dump/doubles.h"
 #include "core/conntrack/dump/split.h"
 #include "core/conntrack/dump/stats.h"
 #include "core/conntrack/request/tuple_request.h"

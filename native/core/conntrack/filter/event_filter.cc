@@ -143,7 +143,7 @@ class Compiler {
     require_in(ranges, 0xff);
   }
 
-  // A: a value that must be in one of the ranges, of which none ends above `most`. Of more ranges
+  // A: a value that must be in one of the ranges. None of them ends above `most`. Of more ranges
   // than are worth it only their ends are tested: from the first one's begin to the last one's end.
   template <typename Value>
   void require_in(const std::vector<Range<Value>>& ranges, std::uint32_t most) {
