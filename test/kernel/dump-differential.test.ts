@@ -1,6 +1,7 @@
 // Every row of a dump against conntrack(8) and against libnetfilter_conntrack's parser on the very same
 // bytes: made-up flows of every kind, and what real traffic through a translating gateway leaves.
 import { conntrack, type FlowBatch } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { canonical, identity, meaningful, nfctAttributes, oracleFlow } from '../support/compare.js';
 import {
   conntrackLines,
@@ -10,7 +11,7 @@ import {
 } from '../support/conntrack-oracle.js';
 import { decodeMessages } from '../support/decode-program.js';
 import { assert, suite } from '../support/harness.js';
-import { GatewayLab, SctpAssociation, sctpServer, until } from '../support/netlab.js';
+import { GatewayLab, SctpAssociation, sctpServer } from '../support/netlab.js';
 import { Netns } from '../support/netns.js';
 import { type NfctMessage, nfctDump } from '../support/nfct-oracle.js';
 import { fill, useLabels } from '../support/populate.js';

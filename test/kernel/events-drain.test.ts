@@ -8,9 +8,10 @@ import {
   type ExpectationStream,
   type FlowEvent,
 } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { makeEvents } from '../support/events.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 
 const suiteOf = suite('draining event streams');
 const done = { done: true, value: undefined };

@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { countHosts, HostCounter } from '../../examples/bytes-per-host.js';
 import { logNewConnections } from '../../examples/log-new-connections.js';
 import { conntrack } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { makeEvents } from '../support/events.js';
 import { assert, suite } from '../support/harness.js';
-import { GatewayLab, labAddresses, Netns, until } from '../support/netlab.js';
+import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
 import { Child } from '../support/process.js';
 
 const test = suite('event examples');

@@ -8,8 +8,9 @@ import {
   type FlowFilter,
   type StatusName,
 } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 import { type FilledFlow, fillAndList, useLabels } from '../support/populate.js';
 import { Random } from '../support/random.js';
 

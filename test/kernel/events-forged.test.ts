@@ -2,11 +2,11 @@
 // groups that it is in, is ignored and counted nowhere.
 import { readFileSync } from 'node:fs';
 import { conntrack, type EventStream, type FlowEvent } from '../../src/index.js';
-import { awaited } from '../support/awaited.js';
+import { awaited, until } from '../support/awaited.js';
 import { makeEvents } from '../support/events.js';
 import { encodeFlow, makeFlow } from '../support/flow-messages.js';
 import { assert, suite } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 import { run } from '../support/process.js';
 import { python } from '../support/python.js';
 import { Random } from '../support/random.js';

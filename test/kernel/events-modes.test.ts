@@ -9,9 +9,10 @@ import {
   type EventStream,
   type FlowEvent,
 } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { Collector } from '../support/events.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 import { Child, run } from '../support/process.js';
 
 const test = suite('event modes');

@@ -2,8 +2,9 @@
 // console.log give its fields, those of its flow too. Likewise what batches, losses and expectations give.
 import { inspect } from 'node:util';
 import { conntrack, type ExpectationEvent, type FlowEvent } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 
 const test = suite('events as objects');
 

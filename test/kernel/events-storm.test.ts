@@ -2,10 +2,11 @@
 // what was made, and no more waits in memory than was allowed.
 import { Worker } from 'node:worker_threads';
 import { conntrack, type EventStream } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import type { EventWorkerReport } from '../support/event-worker.js';
 import { Collector, makeEvents } from '../support/events.js';
 import { assert, suite } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 
 const test = suite('event storm');
 

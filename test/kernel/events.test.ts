@@ -1,10 +1,11 @@
 // conntrack.events(): what real traffic through a NAT gateway reports, and what an event carries.
 import { inspect } from 'node:util';
 import { type Conntrack, conntrack, type FlowEvent, presenceBits } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { ConntrackEvents, type OracleEvent } from '../support/conntrack-oracle.js';
 import { Collector } from '../support/events.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { GatewayLab, labAddresses, Netns, until } from '../support/netlab.js';
+import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
 
 const test = suite('events');
 const { client, server, client6, server6, gatewayOutside, gatewayOutside6, gatewayInside } =

@@ -7,8 +7,9 @@ import {
   type ExpectationTupleInit,
   NetlinkError,
 } from '../../src/index.js';
+import { until } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { GatewayLab, labAddresses, Netns, until } from '../support/netlab.js';
+import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
 import { python } from '../support/python.js';
 
 const suiteOf = suite('expectations');

@@ -1,10 +1,11 @@
 // The laboratory itself: what it says is on the wire is in the gateway's table, and what it changes
 // of the machine comes back.
 import { readFileSync } from 'node:fs';
+import { until } from '../support/awaited.js';
 import { ConntrackEvents, conntrackList } from '../support/conntrack-oracle.js';
 import { globalSysctlsMissing, withGlobalSysctls } from '../support/global-lock.js';
 import { assert, suite } from '../support/harness.js';
-import { GatewayLab, Netns, SctpAssociation, sctpServer, until } from '../support/netlab.js';
+import { GatewayLab, Netns, SctpAssociation, sctpServer } from '../support/netlab.js';
 
 const test = suite('netlab');
 

@@ -4,9 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Conntrack, conntrack, type EventStream, type FlowEvent } from '../../src/index.js';
 import { addon } from '../../src/native/load.js';
+import { until } from '../support/awaited.js';
 import { Collector, makeEvents } from '../support/events.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Netns, until } from '../support/netlab.js';
+import { Netns } from '../support/netlab.js';
 import { Child } from '../support/process.js';
 
 const test = suite('event lifetime');

@@ -111,7 +111,7 @@ test('the import needs neither the late file nor the addon; stacks lead to the s
     const before = loaded();
     let stack = '';
     try { parseRule('-p tcp --dport 99999'); } catch (error) { ({ stack } = error); }
-    console.log(JSON.stringify({ before, after: loaded(), source: /iptables\\/rule-parser\\.ts:\\d+/.test(stack) }));`;
+    console.log(JSON.stringify({ before, after: loaded(), source: /iptables\\/rule\\/parser\\.ts:\\d+/.test(stack) }));`;
   assert.equal(script('late.mjs', text, '--enable-source-maps'), {
     before: [],
     after: ['iptables.cjs'],

@@ -2,7 +2,7 @@
 // limit decides nothing: what is awaited takes milliseconds, and a busy machine is allowed for.
 
 /** Under a sanitizer, beside other work, a worker takes half a minute to load. */
-export const limitMs = process.env.SANITIZER_RUNTIME === undefined ? 60_000 : 600_000;
+const limitMs = process.env.SANITIZER_RUNTIME === undefined ? 60_000 : 600_000;
 const missing = (what: string) => new Error(`did not happen within ${limitMs / 1000} s: ${what}`);
 
 /** What a promise settles to; an error that names it, where it does not settle. */
@@ -18,15 +18,20 @@ export async function awaited<T>(what: string, promise: PromiseLike<T>): Promise
   }
 }
 
-/** Lets others run until something is so; between two looks `work` is done, unless given nothing. */
-export async function until(
+/**
+ * Waits until `probe` finds something and gives it: for what has no event to wait for, such as the state of a table
+ * after the last packet of a connection. Between two looks `pause` is done, unless given some milliseconds.
+ */
+export async function until<T>(
   what: string,
-  isSo: () => boolean,
-  work: () => unknown = () => new Promise((resolve) => setImmediate(resolve)),
-): Promise<void> {
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  pause: () => unknown = () => new Promise((resolve) => setTimeout(resolve, 2)),
+): Promise<T> {
   const end = performance.now() + limitMs;
-  while (!isSo()) {
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
     if (performance.now() > end) throw missing(what);
-    await work();
+    await pause();
   }
 }

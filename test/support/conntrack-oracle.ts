@@ -2,7 +2,8 @@
 // The text is what libnetfilter_conntrack prints (snprintf_default.c); numbers stay numbers, counters
 // are bigint, times stay the text that it prints.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { until } from './netlab.js';
+import { until } from './awaited.js';
+
 import { Netns } from './netns.js';
 import { type Child, run } from './process.js';
 

@@ -1,6 +1,5 @@
 // The laboratory of the kernel tests: a client, a NAT gateway and a server, each a namespace, joined
 // by veth, with IPv4 and IPv6. What netns.ts and traffic.ts have is exported from here as well.
-import { limitMs as waitLimitMs } from './awaited.js';
 import { Netns, veth } from './netns.js';
 import { Host } from './traffic.js';
 
@@ -13,24 +12,6 @@ export {
   TcpConnection,
   UdpSocket,
 } from './traffic.js';
-
-/**
- * Waits until `probe` finds something, looking again and again: for what has no event to wait for,
- * such as the state of a table after the last packet of a connection. Rejects after `limitMs`.
- */
-export async function until<T>(
-  what: string,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
-  limitMs = waitLimitMs,
-): Promise<T> {
-  const end = Date.now() + limitMs;
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`${what}: not so after ${limitMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 /** Addresses of the lab. The server has no route to the client: only translated traffic gets through. */
 export const labAddresses = {

@@ -4,6 +4,7 @@ import { createMany } from '../../src/conntrack/write/create-many.js';
 import type { FlowInit } from '../../src/index.js';
 import { NetlinkError } from '../../src/index.js';
 import type { RawOutcome } from '../../src/native/binding.js';
+import { chunkCases } from '../support/chunks.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('createMany, order');
@@ -91,15 +92,7 @@ test('EPERM is of no flow: it rejects, and nothing more is written', async () =>
 });
 
 test('chunks of 4,096, and no empty write where they come out even', async () => {
-  for (const [count, expected] of [
-    [0, []],
-    [1, [1]],
-    [4095, [4095]],
-    [4096, [4096]],
-    [4097, [4096, 1]],
-    [8192, [4096, 4096]],
-    [8193, [4096, 4096, 1]],
-  ] as const) {
+  for (const [count, expected] of chunkCases) {
     for (const master of [undefined, { ...tuple, srcPort: 9 }]) {
       const flows = Array.from({ length: count }, (_, n) => ({
         ...{ ...flow(n), ...(master && { master }) },

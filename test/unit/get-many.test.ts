@@ -3,6 +3,7 @@ import { getMany } from '../../src/conntrack/lookup/get-many.js';
 import { tupleBytes } from '../../src/conntrack/lookup/tuple-packer.js';
 import { FlowBatch, type TupleInit } from '../../src/index.js';
 import type { RawLookup } from '../../src/native/binding.js';
+import { chunkCases } from '../support/chunks.js';
 import { assert, suite } from '../support/harness.js';
 import { noStats, rawBatch } from '../support/made-batch.js';
 import { Random } from '../support/random.js';
@@ -37,15 +38,7 @@ function kernel() {
 }
 
 test('chunks of 4,096, nothing asked where they come out even, each answer at its place', async () => {
-  for (const [count, expected] of [
-    [0, []],
-    [1, [1]],
-    [4095, [4095]],
-    [4096, [4096]],
-    [4097, [4096, 1]],
-    [8192, [4096, 4096]],
-    [8193, [4096, 4096, 1]],
-  ] as const) {
+  for (const [count, expected] of chunkCases) {
     const { sizes, lookUp } = kernel();
     const tuples = new Array<TupleInit>(count).fill(tuple);
     const found = await getMany(

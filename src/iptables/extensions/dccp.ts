@@ -1,8 +1,9 @@
 // Match dccp: ports, types of packets and an option of DCCP (struct xt_dccp_info).
 import type { Known, Not, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { portFields } from './range-ports.js';
 import type { Range } from './stores.js';
-import { bit, bitNames, mapped, pair, u8, u16 } from './stores.js';
+import { bit, bitNames, mapped, u8, u16 } from './stores.js';
 import { namesOf, number, ports } from './values.js';
 
 export type DccpType = keyof typeof types;
@@ -49,18 +50,7 @@ export const dccp = match<DccpMatch>({
   size: 16,
   protocols: [33],
   fields: {
-    sport: {
-      options: ['sport', 'source-port'],
-      type: port,
-      store: pair(u16(4), u16(6)),
-      ...given(1),
-    },
-    dport: {
-      options: ['dport', 'destination-port'],
-      type: port,
-      store: pair(u16(0), u16(2)),
-      ...given(2),
-    },
+    ...portFields(port, given),
     dccpTypes: {
       options: ['dccp-types'],
       type: {

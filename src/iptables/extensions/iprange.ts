@@ -3,11 +3,12 @@
 import { badRange } from '../../errors.js';
 import { formatAddress, parseIpv4, parseIpv6 } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
-import type { ArgumentPlace, Known, Not, Store, ValueType } from './define.js';
+import { addressRangeStore } from './address-range.js';
+import type { ArgumentPlace, Known, Not, ValueType } from './define.js';
 import { both, match } from './define.js';
 import type { Range } from './stores.js';
 import { bit, inetAddress } from './stores.js';
-import { addressBytes, addressRange, printRange } from './values.js';
+import { addressRange, printRange } from './values.js';
 
 type Addresses = string | Range<string>;
 
@@ -18,22 +19,7 @@ export interface IprangeMatch extends Known {
   readonly dstRange?: Not<Addresses>;
 }
 
-function addresses(at: number): Store<Addresses> {
-  const low = inetAddress(at);
-  const high = inetAddress(at + 16);
-  return {
-    read(payload, cx) {
-      const from = formatAddress(low.read(payload, cx)!);
-      const to = formatAddress(high.read(payload, cx)!);
-      return from === to ? from : { from, to };
-    },
-    write(payload, value, cx) {
-      const { from, to } = typeof value === 'string' ? { from: value, to: value } : value;
-      low.write(payload, addressBytes(from), cx);
-      high.write(payload, addressBytes(to), cx);
-    },
-  };
-}
+const addresses = (at: number) => addressRangeStore(inetAddress(at), inetAddress(at + 16));
 
 const type: ValueType<Addresses> = {
   ...addressRange,

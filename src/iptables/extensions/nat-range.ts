@@ -2,21 +2,14 @@
 // nf_nat_ipv4_multi_range_compat, nf_nat_range, nf_nat_range2). Not an extension.
 
 import { badRange, badType } from '../../errors.js';
-import { formatAddress, leadingNumber, wholeNumber } from '../text/addresses.js';
+import { leadingNumber, wholeNumber } from '../text/addresses.js';
 import { refused, refusedType } from '../text/refused.js';
+import { addressRangeStore } from './address-range.js';
 import type { ArgumentPlace, Place, Store, ValueType } from './define.js';
 import { unknownProtocol } from './define.js';
 import type { Range } from './stores.js';
 import { address4, be16, bit, flagBit, inetAddress, pair, u32 } from './stores.js';
-import {
-  address,
-  addressBytes,
-  addressRange,
-  integer,
-  ordered,
-  printRange,
-  rangeOf,
-} from './values.js';
+import { address, addressRange, integer, ordered, printRange, rangeOf } from './values.js';
 
 /** Where NAT maps to: an address, a port, or both. */
 export interface NatRange {
@@ -87,20 +80,7 @@ export const natOption = (layout: NatLayout, mask: number) => flagBit(layout.fla
 
 export function addressesStore(layout: NatLayout): Store<string | Range<string>> {
   const make = layout.wide ? inetAddress : address4;
-  const low = make(layout.low);
-  const high = make(layout.high);
-  return {
-    read(payload, cx) {
-      const from = formatAddress(low.read(payload, cx)!);
-      const to = formatAddress(high.read(payload, cx)!);
-      return from === to ? from : { from, to };
-    },
-    write(payload, value, cx) {
-      const { from, to } = typeof value === 'string' ? { from: value, to: value } : value;
-      low.write(payload, addressBytes(from), cx);
-      high.write(payload, addressBytes(to), cx);
-    },
-  };
+  return addressRangeStore(make(layout.low), make(layout.high));
 }
 
 /** The ports alone: what MASQUERADE and REDIRECT have. */

@@ -5,8 +5,9 @@ import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, isNot, match } from './define.js';
 import { onlyFields } from './only-fields.js';
+import { portFields } from './range-ports.js';
 import type { Range } from './stores.js';
-import { bit, bytesOf, coded, i32, littleEndian, pair, u8, u16, u32 } from './stores.js';
+import { bit, bytesOf, coded, i32, littleEndian, u8, u32 } from './stores.js';
 import { ports } from './values.js';
 
 export type SctpChunkType = keyof typeof types;
@@ -286,18 +287,7 @@ export const sctp = match<SctpMatch>({
     return { ...rest, chunkTypes: isNot(chunkTypes) ? { not: sorted } : sorted };
   },
   fields: {
-    sport: {
-      options: ['sport', 'source-port'],
-      type: port,
-      store: pair(u16(4), u16(6)),
-      ...given(1),
-    },
-    dport: {
-      options: ['dport', 'destination-port'],
-      type: port,
-      store: pair(u16(0), u16(2)),
-      ...given(2),
-    },
+    ...portFields(port, given),
     chunkTypes: { options: ['chunk-types'], type: chunkTypes, store, ...given(4) },
   },
   always(payload) {

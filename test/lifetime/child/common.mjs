@@ -1,4 +1,5 @@
 // What the children of the lifetime tests share: the package and something to do with it.
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -22,3 +23,14 @@ export const flow = (i, network = 11) => ({
   },
 });
 export const flows = (count, network) => Array.from({ length: count }, (_, i) => flow(i, network));
+
+/** How many threads of the addon there are. Those that idle end after half a second. */
+export function threads() {
+  return readdirSync('/proc/self/task').filter((id) => {
+    try {
+      return /^(conntrack|ct|xt)-/.test(readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
+    } catch {
+      return false; // it has ended
+    }
+  }).length;
+}

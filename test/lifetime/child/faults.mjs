@@ -1,8 +1,8 @@
 // Makes the n-th call of one kind fail in native code, n = 1, 2, 3 … until an operation needs no more of
 // them, and prints what became of each operation as one line of JSON. The faults are faults.c's.
 //   faults.mjs KIND OPERATION… — KIND is one of those below; without operations: all of them
-import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
-import { load } from './common.mjs';
+import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { load, threads } from './common.mjs';
 
 const kinds = {
   allocation: { kind: 1 },
@@ -239,17 +239,6 @@ await ipt.edit('filter', (t) => {
   t.newChain('kept');
   t.chain('kept').append('-s 10.0.0.1 -j ACCEPT', '-p tcp -m tcp --dport 80 -j DROP');
 });
-
-/** Threads of the addon, by their names: those that idle end after half a second. */
-function threads() {
-  return readdirSync('/proc/self/task').filter((id) => {
-    try {
-      return /^(conntrack|ct|xt)-/.test(readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
-    } catch {
-      return false; // it has ended
-    }
-  }).length;
-}
 
 /**
  * Every n once, until the operation needs no more calls of the kind. With `fresh` no thread idles that could

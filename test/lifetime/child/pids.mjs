@@ -1,9 +1,9 @@
 // Operations in a pids cgroup that has room for a few more threads only, then for more, as a container at its
 // limit: each says EAGAIN or does what it should. Prints one line of JSON for each operation.
 //   pids.mjs FOLDER NETNS: a cgroup that is this process's own, with the controller `pids`; another namespace
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { flow, load } from './common.mjs';
+import { flow, load, threads } from './common.mjs';
 
 const [folder, elsewhere] = process.argv.slice(2);
 const { Conntrack, Iptables, NetfilterError } = await load();
@@ -15,16 +15,6 @@ const ct = Conntrack.open();
 const ipt = Iptables.open();
 const one = flow(1);
 
-/** Threads of the addon: those that idle end after half a second, and make room. */
-function threads() {
-  return readdirSync('/proc/self/task').filter((id) => {
-    try {
-      return /^(conntrack|ct|xt)-/.test(readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
-    } catch {
-      return false; // it has ended
-    }
-  }).length;
-}
 async function limit(room) {
   while (threads() > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   const now = Number(readFileSync(`${folder}/pids.current`, 'utf8'));

@@ -11,4 +11,5 @@ for await (const event of stream) {
 }
 await ct.get(flow(2));
 await ct.dump({ src: '10.9.8.7' });
+await ct.delete(flow(1));
 await ct.close();

@@ -1,0 +1,24 @@
+// Two addresses of a payload that are the ends of a range: one address where they are the same.
+import { formatAddress } from '../text/addresses.js';
+import type { Store } from './define.js';
+import type { Range } from './stores.js';
+import { addressBytes } from './values.js';
+
+/** The store of a range that lies in two stores. */
+export function addressRangeStore(
+  low: Store<Uint8Array>,
+  high: Store<Uint8Array>,
+): Store<string | Range<string>> {
+  return {
+    read(payload, cx) {
+      const from = formatAddress(low.read(payload, cx)!);
+      const to = formatAddress(high.read(payload, cx)!);
+      return from === to ? from : { from, to };
+    },
+    write(payload, value, cx) {
+      const { from, to } = typeof value === 'string' ? { from: value, to: value } : value;
+      low.write(payload, addressBytes(from), cx);
+      high.write(payload, addressBytes(to), cx);
+    },
+  };
+}
