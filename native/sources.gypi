@@ -53,8 +53,9 @@
       "core/conntrack/filter/kernel_filter.cc",
       "core/conntrack/request/flow_request.cc",
       "core/conntrack/request/flow_tuples.cc",
+      "core/conntrack/request/library_state.cc",
       "core/conntrack/request/nfct_library.cc",
-      "core/conntrack/request/plain_request.cc",
+      "core/conntrack/request/plain_state.cc",
       "core/conntrack/request/tuple.cc",
       "core/conntrack/request/tuple_request.cc"
     ],

@@ -21,7 +21,7 @@ class MessageBuilder {
   // Starts a message. `res_id` is host order.
   void begin(std::uint16_t type, std::uint16_t flags, std::uint32_t seq, std::uint8_t family,
              std::uint8_t version = NFNETLINK_V0, std::uint16_t res_id = 0) {
-    start_ = bytes_.size();
+    start_ = size_;
     nlmsghdr header{};
     header.nlmsg_type = type;
     header.nlmsg_flags = flags;
@@ -36,12 +36,12 @@ class MessageBuilder {
   }
   // Ends the message: its length is known now. More may be appended, and the end said again.
   void end() {
-    const auto length = static_cast<std::uint32_t>(bytes_.size() - start_);
+    const auto length = static_cast<std::uint32_t>(size_ - start_);
     std::memcpy(&bytes_[start_], &length, sizeof length);
   }
   // Attributes made elsewhere, aligned as they are.
   void raw(const std::vector<std::uint8_t>& attributes) {
-    bytes_.insert(bytes_.end(), attributes.begin(), attributes.end());
+    append(attributes.data(), attributes.size());
   }
   // Adds flags to the last message that was ended.
   void add_flags(std::uint16_t flags) {
@@ -52,14 +52,13 @@ class MessageBuilder {
   }
   // A whole message made elsewhere (by libnetfilter_conntrack), header included.
   void message(const void* data, std::size_t size) {
-    start_ = bytes_.size();
+    start_ = size_;
     append(data, size);
     count_++;
   }
 
   void bytes(std::uint16_t type, const void* data, std::size_t size) {
-    const std::size_t at = bytes_.size();
-    bytes_.resize(at + kAttributeHeader + align4(size));
+    const std::size_t at = grow(kAttributeHeader + align4(size));
     const auto length = static_cast<std::uint16_t>(kAttributeHeader + size);
     std::memcpy(&bytes_[at], &length, sizeof length);
     std::memcpy(&bytes_[at + 2], &type, sizeof type);
@@ -74,42 +73,51 @@ class MessageBuilder {
   void be32(std::uint16_t type, std::uint32_t value) { u32(type, htonl(value)); }
   // With the terminating NUL, as the kernel's NLA_NUL_STRING wants it.
   void string(std::uint16_t type, std::string_view text) {
-    const std::size_t at = bytes_.size();
+    const std::size_t at = size_;
     bytes(type, text.data(), text.size() + 1);
     bytes_[at + kAttributeHeader + text.size()] = 0;
   }
   // Returns where the nest began, for close_nest.
   std::size_t open_nest(std::uint16_t type) {
-    const std::size_t at = bytes_.size();
+    const std::size_t at = size_;
     bytes(static_cast<std::uint16_t>(type | NLA_F_NESTED), nullptr, 0);
     return at;
   }
   void close_nest(std::size_t at) {
-    const auto length = static_cast<std::uint16_t>(bytes_.size() - at);
+    const auto length = static_cast<std::uint16_t>(size_ - at);
     std::memcpy(&bytes_[at], &length, sizeof length);
   }
 
   const std::uint8_t* data() const { return bytes_.data(); }
-  std::size_t size() const { return bytes_.size(); }
+  std::size_t size() const { return size_; }
   std::size_t count() const { return count_; }
   void clear() {
-    bytes_.clear();
+    size_ = 0;
     count_ = 0;
   }
   // Forgets what was appended since `size` was read (a message that failed to encode).
   void rewind(std::size_t size, std::size_t count) {
-    bytes_.resize(size);
+    size_ = size;
     count_ = count;
   }
 
  private:
   void append(const void* data, std::size_t size) {
-    const std::size_t at = bytes_.size();
-    bytes_.resize(at + align4(size));
-    std::memcpy(&bytes_[at], data, size);
+    if (size > 0) std::memcpy(&bytes_[grow(align4(size))], data, size);
+  }
+  // Makes room for `size` bytes, a multiple of four of which the last four may be padding: these
+  // are zero. Returns where the room begins.
+  std::size_t grow(std::size_t size) {
+    const std::size_t at = size_;
+    if (bytes_.size() - at < size) bytes_.resize(at + size + bytes_.size() + kFirstRoom);
+    size_ = at + size;
+    std::memset(bytes_.data() + size_ - 4, 0, 4);
+    return at;
   }
 
-  std::vector<std::uint8_t> bytes_;
+  static constexpr std::size_t kFirstRoom = 256;
+  std::vector<std::uint8_t> bytes_;  // more than is used: to grow a vector byte by byte costs more
+  std::size_t size_ = 0;
   std::size_t start_ = 0;
   std::size_t count_ = 0;
 };

@@ -10,7 +10,6 @@
 #include "core/conntrack/change/kept.h"
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/request/packed_fields.h"
-#include "core/conntrack/request/plain_request.h"
 #include "core/conntrack/request/tuple_request.h"
 
 namespace nf::ct {
@@ -85,7 +84,6 @@ class Writing {
       doubtful_.push_back({outcome_.codes.size(), tuple_of(fields), asked});
     }
     const std::uint32_t sequence = exchange_.next();
-    if (append_plain_flow(verb_, fields, sequence, exchange_.batch())) return true;
     auto built = append_flow(verb_, fields, 0, sequence, exchange_.batch());
     if (!built) return built.error();
     return true;

@@ -1,26 +1,20 @@
-// Requests that write flows, out of packed fields (schema.h, NF_FIELDS). What is written of a flow
-// is built by libnetfilter_conntrack, what names it by flow_tuples.h.
+// Requests that write flows, out of packed fields (schema.h, NF_FIELDS). What names a flow is
+// written by flow_tuples.h; the rest by plain_state.h where that is enough, else by
+// library_state.h.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "core/conntrack/request/library_state.h"
 #include "core/conntrack/row.h"
-#include "core/library.h"
 #include "core/netlink/message.h"
 #include "core/result.h"
 
 namespace nf::ct {
 
 enum class WriteVerb : std::uint8_t { kCreate, kUpdate };
-
-// kLibrary when libnetfilter_conntrack is missing; the check that every writing operation makes
-// first.
-Result<void> require_nfct(const char* operation);
-
-// What was found of it, for support().
-const LibraryState& nfct_state();
 
 // Appends one NEW message. EINVAL when the fields do not make a request; nothing is appended then.
 Result<void> append_flow(WriteVerb verb, std::span<const std::uint8_t> fields, std::uint16_t flags,

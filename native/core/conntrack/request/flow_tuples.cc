@@ -10,10 +10,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <optional>
-
 #include "core/conntrack/request/packed_fields.h"
-#include "core/conntrack/request/tuple.h"
 
 namespace nf::ct {
 namespace {
@@ -26,25 +23,9 @@ constexpr std::uint16_t kNatV6Min = 4;
 
 Error bad(const char* what) { return fail(EINVAL, "conntrack request", what); }
 
-struct Translation {
-  std::span<const std::uint8_t> address;
-  std::optional<std::uint16_t> port;
-};
-
-struct Tuples {
-  std::uint8_t family = 0;
-  std::uint8_t protocol = 0;
-  Tuple orig;
-  Tuple reply;
-  Tuple master;
-  std::optional<std::uint8_t> master_protocol;
-  Translation src;
-  Translation dst;
-};
-
 class Reader {
  public:
-  bool read(std::span<const std::uint8_t> fields, Tuples& out) {
+  bool read(std::span<const std::uint8_t> fields, FlowTuples& out) {
     FieldCursor cursor(fields);
     for (PackedField field; cursor.next(field);) {
       if (!take(field, out)) return false;
@@ -53,7 +34,7 @@ class Reader {
   }
 
  private:
-  static bool take(const PackedField& field, Tuples& out) {
+  static bool take(const PackedField& field, FlowTuples& out) {
     const auto u8 = [&](auto& to) {
       if (field.value.size() != 1) return false;
       to = field.value[0];
@@ -147,12 +128,11 @@ void append_nat(std::uint16_t type, bool v6, const Translation& to, MessageBuild
 
 }  // namespace
 
-Result<void> append_tuples(std::span<const std::uint8_t> fields, MessageBuilder& message) {
-  Tuples tuples;
+Result<FlowTuples> read_tuples(std::span<const std::uint8_t> fields) {
+  FlowTuples tuples;
   if (!Reader().read(fields, tuples)) return bad("fields");
-  const bool v6 = tuples.family == AF_INET6;
-  if (!v6 && tuples.family != AF_INET) return bad("family");
-  const std::size_t size = v6 ? 16 : 4;
+  if (tuples.family != AF_INET && tuples.family != AF_INET6) return bad("family");
+  const std::size_t size = tuples.family == AF_INET6 ? 16 : 4;
   for (const Tuple* tuple : {&tuples.orig, &tuples.reply, &tuples.master}) {
     if (tuple->given() && (tuple->src.size() != size || tuple->dst.size() != size)) {
       return bad("address");
@@ -163,6 +143,10 @@ Result<void> append_tuples(std::span<const std::uint8_t> fields, MessageBuilder&
   }
   if (!tuples.orig.given() && !tuples.reply.given()) return bad("no tuple");
   if (tuples.master.given() != tuples.master_protocol.has_value()) return bad("master");
+  return tuples;
+}
+
+void append_tuples(const FlowTuples& tuples, MessageBuilder& message) {
   if (tuples.orig.given()) {
     append_tuple(CTA_TUPLE_ORIG, tuples.family, tuples.protocol, tuples.orig, message);
   }
@@ -172,9 +156,9 @@ Result<void> append_tuples(std::span<const std::uint8_t> fields, MessageBuilder&
   if (tuples.master.given()) {
     append_tuple(CTA_TUPLE_MASTER, tuples.family, *tuples.master_protocol, tuples.master, message);
   }
+  const bool v6 = tuples.family == AF_INET6;
   append_nat(CTA_NAT_SRC, v6, tuples.src, message);
   append_nat(CTA_NAT_DST, v6, tuples.dst, message);
-  return {};
 }
 
 }  // namespace nf::ct

@@ -2,15 +2,36 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "core/conntrack/request/tuple.h"
 #include "core/netlink/message.h"
 #include "core/result.h"
 
 namespace nf::ct {
 
-// Appends CTA_TUPLE_ORIG, _REPLY and _MASTER, CTA_NAT_SRC and _DST, as far as the packed fields
-// have them. EINVAL when they do not make a whole tuple; the message is of no use then.
-Result<void> append_tuples(std::span<const std::uint8_t> fields, MessageBuilder& message);
+struct Translation {
+  std::span<const std::uint8_t> address;
+  std::optional<std::uint16_t> port;
+};
+
+// Views into the fields.
+struct FlowTuples {
+  std::uint8_t family = 0;
+  std::uint8_t protocol = 0;
+  Tuple orig;
+  Tuple reply;
+  Tuple master;
+  std::optional<std::uint8_t> master_protocol;
+  Translation src;
+  Translation dst;
+};
+
+// Of packed fields. EINVAL when they do not name a flow.
+Result<FlowTuples> read_tuples(std::span<const std::uint8_t> fields);
+
+// Appends CTA_TUPLE_ORIG, _REPLY and _MASTER, CTA_NAT_SRC and _DST, as far as there are any.
+void append_tuples(const FlowTuples& tuples, MessageBuilder& message);
 
 }  // namespace nf::ct
