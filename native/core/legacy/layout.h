@@ -1,14 +1,12 @@
-// What differs between ip_tables and ip6_tables: sizes, offsets and socket option numbers, taken
-// from the kernel's own headers. Everything else in this folder is the same for both families.
+// What differs between the tables of ip_tables and those of ip6_tables: sizes, offsets and socket
+// option numbers, taken from the kernel's own headers. Everything else in this folder is the same
+// for both families.
 #pragma once
 
-#include <arpa/inet.h>
-// Before the kernel's headers: libiptc's include it too, and only in this order do both fit.
-#include <net/if.h>
+// First: it puts the C library's and the kernel's headers in an order in which both fit.
+#include "core/xtables/family.h"
 
 #include <linux/netfilter/x_tables.h>
-#include <linux/netfilter_ipv4/ip_tables.h>
-#include <linux/netfilter_ipv6/ip6_tables.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,11 +14,8 @@
 
 namespace nf::xt {
 
-struct Layout {
-  int family;  // AF_INET, AF_INET6
-  int level;   // of the socket options
-  int get_info, get_entries, revision_match, revision_target;
-  const char* tool;        // what operations are called in errors
+struct Layout : Family {
+  int get_info, get_entries;
   const char* names_file;  // of the registered tables, beside /proc/thread-self/net/
   std::size_t entry_size;  // struct ipt_entry / ip6t_entry
   std::size_t target_offset, next_offset, comefrom, counters;  // fields of the entry
@@ -29,13 +24,9 @@ struct Layout {
 };
 
 inline constexpr Layout kIpv4{
-    AF_INET,
-    IPPROTO_IP,
+    kIpv4Family,
     IPT_SO_GET_INFO,
     IPT_SO_GET_ENTRIES,
-    IPT_SO_GET_REVISION_MATCH,
-    IPT_SO_GET_REVISION_TARGET,
-    "iptables",
     "ip_tables_names",
     sizeof(ipt_entry),
     offsetof(ipt_entry, target_offset),
@@ -46,13 +37,9 @@ inline constexpr Layout kIpv4{
     IPT_F_GOTO,
 };
 inline constexpr Layout kIpv6{
-    AF_INET6,
-    IPPROTO_IPV6,
+    kIpv6Family,
     IP6T_SO_GET_INFO,
     IP6T_SO_GET_ENTRIES,
-    IP6T_SO_GET_REVISION_MATCH,
-    IP6T_SO_GET_REVISION_TARGET,
-    "ip6tables",
     "ip6_tables_names",
     sizeof(ip6t_entry),
     offsetof(ip6t_entry, target_offset),

@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <cstring>
+
 namespace nf::xt {
 
-Result<RevisionProbe> RevisionProbe::open(const Layout& layout) {
-  RevisionProbe probe(layout);
-  probe.fd_ = Fd(::socket(layout.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+Result<RevisionProbe> RevisionProbe::open(const Family& family) {
+  RevisionProbe probe(family);
+  probe.fd_ = Fd(::socket(family.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.fd_.valid()) {
-    return fail(errno, std::string(layout.tool) + " extension probe", {}, ErrorKind::kXtables);
+    return fail(errno, std::string(family.tool) + " extension probe", {}, ErrorKind::kXtables);
   }
   return probe;
 }
@@ -21,12 +23,12 @@ Result<bool> RevisionProbe::has(const RevisionQuery& query) const {
   std::memcpy(request.name, query.name.data(), query.name.size());
   request.revision = query.revision;
   socklen_t size = sizeof request;
-  const int option = query.target ? layout_->revision_target : layout_->revision_match;
-  if (::getsockopt(fd_.get(), layout_->level, option, &request, &size) >= 0) return true;
+  const int option = query.target ? family_->revision_target : family_->revision_match;
+  if (::getsockopt(fd_.get(), family_->level, option, &request, &size) >= 0) return true;
   // x_tables.c, xt_find_revision: EPROTONOSUPPORT has the name but not the revision, ENOENT
   // neither.
   if (errno == EPROTONOSUPPORT || errno == ENOENT) return false;
-  return fail(errno, std::string(layout_->tool) + " extension probe", query.name,
+  return fail(errno, std::string(family_->tool) + " extension probe", query.name,
               ErrorKind::kXtables);
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/fd.h"
-#include "core/legacy/layout.h"
 #include "core/result.h"
+#include "core/xtables/family.h"
 
 namespace nf::xt {
 
@@ -19,12 +19,12 @@ struct RevisionQuery {
 // In the network namespace of the calling thread. A modular kernel loads the extension's module.
 class RevisionProbe {
  public:
-  static Result<RevisionProbe> open(const Layout& layout);
+  static Result<RevisionProbe> open(const Family& family);
   Result<bool> has(const RevisionQuery& query) const;
 
  private:
-  explicit RevisionProbe(const Layout& layout) : layout_(&layout) {}
-  const Layout* layout_;
+  explicit RevisionProbe(const Family& family) : family_(&family) {}
+  const Family* family_;
   Fd fd_;
 };
 
