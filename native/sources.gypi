@@ -13,6 +13,7 @@
       "core/conntrack/columns.cc",
       "core/legacy/adopt.cc",
       "core/legacy/commit.cc",
+      "core/legacy/contents.cc",
       "core/legacy/culprit.cc",
       "core/legacy/diff.cc",
       "core/legacy/entry.cc",

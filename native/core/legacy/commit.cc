@@ -3,32 +3,17 @@
 
 #include <errno.h>
 
-#include <algorithm>
-#include <cstring>
-#include <string_view>
-#include <unordered_map>
+#include <mutex>
 #include <utility>
-#include <vector>
 
+#include "core/legacy/contents.h"
 #include "core/legacy/culprit.h"
-#include "core/legacy/diff.h"
-#include "core/legacy/entry.h"
-#include "core/legacy/iptc_library.h"
+#include "core/legacy/iptc_session.h"
 #include "core/legacy/snapshot.h"
 #include "core/meeting.h"
 
 namespace nf::xt {
 namespace {
-
-// libiptc finds a rule by walking the list from the nearer end. Beyond this many steps per rule of
-// the chain, writing the chain anew is cheaper by far; below it, single edits are preferred even
-// where they cost more, because only a rule that stays keeps the packets that it counts meanwhile.
-constexpr std::uint64_t kStepsPerRule = 400;
-
-Error refused(const Layout& layout, const std::string& table, int code, std::string detail = {},
-              ErrorKind kind = ErrorKind::kXtables) {
-  return fail(code, std::string(layout.tool) + " commit " + table, std::move(detail), kind);
-}
 
 std::string explain(int code) {
   switch (code) {
@@ -38,373 +23,11 @@ std::string explain(int code) {
       return "the kernel lacks an extension, its revision, or an object that it names";
     case EINVAL:
       return "the kernel refused it: an extension in the wrong table, chain or protocol, or a "
-             "value "
-             "that it does not take";
+             "value that it does not take";
     default:
       return {};
   }
 }
-
-// What a table holds, each thing with how often: rules by chain and content, chains by policy.
-using Contents = std::unordered_map<std::uint64_t, std::int64_t>;
-
-void count_chain(Contents& contents, std::string_view name, std::uint32_t policy) {
-  Fingerprint hash;
-  hash.add(name.data(), name.size());
-  hash.add(policy);
-  contents[hash.digest()[0]]++;
-}
-void count_rule(Contents& contents, std::string_view chain, const Layout& layout,
-                const std::uint8_t* entry) {
-  EntryView view;
-  if (view_entry(layout, entry, load16(entry + layout.next_offset), view) != nullptr) return;
-  Fingerprint hash;
-  hash.add(chain.data(), chain.size());
-  hash_entry(layout, entry, view, hash);
-  contents[hash.digest()[0]]++;
-}
-Contents contents_of(const Snapshot& snapshot) {
-  Contents contents;
-  for (std::uint32_t i = 0; i < snapshot.chain_count(); i++) {
-    const ChainRecord& chain = snapshot.chain(i);
-    count_chain(contents, chain_name(chain.name), chain.policy);
-    for (std::uint32_t k = 0; k < chain.count; k++) {
-      count_rule(contents, chain_name(chain.name), snapshot.layout(),
-                 snapshot.rule(chain.first + k));
-    }
-  }
-  return contents;
-}
-
-// Whether a table that another writer has changed as well still shows an edit that turned `before`
-// into `after`: all of what it added and took away, or nothing of it. Neither, and nobody can tell.
-enum class Shows { kAll, kNothing, kPart };
-Shows shows_edit(const Contents& before, const Contents& after, const Contents& now) {
-  const auto count = [](const Contents& contents, std::uint64_t key) {
-    const auto found = contents.find(key);
-    return found == contents.end() ? 0 : found->second;
-  };
-  bool differs = false;
-  bool all = true;
-  bool nothing = true;
-  const auto look = [&](std::uint64_t key) {
-    const std::int64_t delta = count(after, key) - count(before, key);
-    if (delta == 0) return;
-    differs = true;
-    const std::int64_t seen = count(now, key) - count(before, key);
-    if (delta > 0 ? seen < delta : seen > delta) all = false;
-    if (delta > 0 ? seen > 0 : seen < 0) nothing = false;
-  };
-  for (const auto& [key, unused] : after) look(key);
-  for (const auto& [key, unused] : before) look(key);
-  // What only moves rules leaves no trace here.
-  if (!differs) return Shows::kPart;
-  if (all) return Shows::kAll;
-  return nothing ? Shows::kNothing : Shows::kPart;
-}
-
-// A handle of libiptc, from init to free. The caller holds iptc_mutex().
-template <typename Iptc>
-class Session {
- public:
-  using Entry = typename Iptc::Entry;
-
-  Session(const Iptc& iptc, const Layout& layout, std::string table)
-      : iptc_(iptc), layout_(layout), table_(std::move(table)) {}
-  ~Session() {
-    if (handle_ != nullptr) iptc_.free(handle_);
-  }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
-  Result<void> open() {
-    // init() takes a stale EAGAIN for a reason to start over.
-    errno = 0;
-    handle_ = iptc_.init(table_.c_str());
-    // Where there was no memory for a rule or a chain, it leaves that out and says that all is
-    // well.
-    if (handle_ == nullptr || errno == ENOMEM) return refused(layout_, table_, errno);
-    return {};
-  }
-
-  // Whether libiptc's view is the snapshot, rule by rule; remembers the counters that it read.
-  bool matches(const Snapshot& snapshot) {
-    std::uint32_t chains = 0;
-    for (const char* name = iptc_.first_chain(handle_); name != nullptr;
-         name = iptc_.next_chain(handle_)) {
-      chains++;
-    }
-    if (chains != snapshot.chain_count()) return false;
-    counters_.clear();
-    counters_.reserve(snapshot.rule_count());
-    policy_counters_.clear();
-    for (std::uint32_t i = 0; i < chains; i++) {
-      const ChainRecord& chain = snapshot.chain(i);
-      std::uint32_t count = 0;
-      for (const Entry* entry = iptc_.first_rule(chain.name, handle_); entry != nullptr;
-           entry = iptc_.next_rule(entry, handle_), count++) {
-        if (count == chain.count) return false;
-        const auto* bytes = reinterpret_cast<const std::uint8_t*>(entry);
-        if (!same_rule(bytes, iptc_.get_target(entry, handle_),
-                       snapshot.rule(chain.first + count))) {
-          return false;
-        }
-        counters_.push_back(load_counters(bytes + layout_.counters));
-      }
-      if (count != chain.count) return false;
-      xt_counters counters{};
-      if (chain.hook != 0) {
-        const char* policy = iptc_.get_policy(chain.name, &counters, handle_);
-        const char* wanted = chain.policy == kPolicyDrop ? "DROP" : "ACCEPT";
-        if (policy == nullptr || std::strcmp(policy, wanted) != 0) return false;
-      }
-      policy_counters_.push_back({counters.pcnt, counters.bcnt});
-    }
-    return true;
-  }
-
-  // Brings the handle from the snapshot, which it matches, to the plan.
-  Result<void> apply(const Snapshot& base, const Plan& plan, CommitOutcome& outcome) {
-    std::unordered_map<std::string_view, std::uint32_t> have;
-    for (std::uint32_t i = 0; i < base.chain_count(); i++) {
-      have.emplace(chain_name(base.chain(i).name), i);
-    }
-    std::vector<bool> wanted(base.chain_count());
-    for (std::uint32_t i = 0; i < plan.chain_count(); i++) {
-      const PlanChain& chain = plan.chain(i);
-      const auto found = have.find(chain_name(chain.name));
-      if (found != have.end()) {
-        wanted[found->second] = true;
-        continue;
-      }
-      // All new chains before any rule: a rule may jump to each of them.
-      outcome.operations++;
-      if (iptc_.create_chain(chain.name, handle_) == 0) return failed("create", chain.name);
-    }
-    // All rules of the chains that go, before any of these goes: they may refer to one another.
-    for (std::uint32_t i = 0; i < base.chain_count(); i++) {
-      if (wanted[i] || base.chain(i).count == 0) continue;
-      outcome.operations++;
-      if (iptc_.flush_entries(base.chain(i).name, handle_) == 0) {
-        return failed("flush", base.chain(i).name);
-      }
-    }
-    for (std::uint32_t i = 0; i < plan.chain_count(); i++) {
-      const PlanChain& chain = plan.chain(i);
-      const auto found = have.find(chain_name(chain.name));
-      const std::uint32_t first = found == have.end() ? 0 : base.chain(found->second).first;
-      const std::uint32_t count = found == have.end() ? 0 : base.chain(found->second).count;
-      if (auto done = apply_rules(base, plan, chain, first, count, outcome); !done) return done;
-    }
-    for (std::uint32_t i = 0; i < base.chain_count(); i++) {
-      if (wanted[i]) continue;
-      outcome.operations++;
-      if (iptc_.delete_chain(base.chain(i).name, handle_) == 0) {
-        return failed("delete", base.chain(i).name);
-      }
-    }
-    outcome.operations += policy_changes(base, plan, have);
-    if (outcome.operations == 0) return {};
-    // Every commit of libiptc 1.8.9 sets the policy counters to what was counted since init; set to
-    // what init read they lose that little instead of all. (1.8.11 keeps both; this does no harm.)
-    for (std::uint32_t i = 0; i < plan.chain_count(); i++) {
-      const PlanChain& chain = plan.chain(i);
-      if (chain.hook == 0) continue;
-      const Counters keep = policy_counters_[have.find(chain_name(chain.name))->second];
-      const Counters& set = chain.set_counters != 0 ? chain.counters : keep;
-      xt_counters counters{};
-      counters.pcnt = set.packets;
-      counters.bcnt = set.bytes;
-      char policy[kChainNameSize] = {};
-      std::memcpy(policy, chain.policy == kPolicyDrop ? "DROP" : "ACCEPT",
-                  chain.policy == kPolicyDrop ? 4 : 6);
-      if (iptc_.set_policy(chain.name, policy, &counters, handle_) == 0) {
-        return failed("set the policy of", chain.name);
-      }
-    }
-    return {};
-  }
-
-  // What the handle holds, with what apply() did to it.
-  Contents contents() {
-    Contents contents;
-    std::vector<std::string> names;
-    for (const char* name = iptc_.first_chain(handle_); name != nullptr;
-         name = iptc_.next_chain(handle_)) {
-      names.emplace_back(name);
-    }
-    for (const std::string& name : names) {
-      char chain[kChainNameSize] = {};
-      name.copy(chain, sizeof chain - 1);
-      xt_counters counters{};
-      const char* policy = iptc_.get_policy(chain, &counters, handle_);
-      count_chain(contents, name,
-                  policy == nullptr                  ? kPolicyNone
-                  : std::strcmp(policy, "DROP") == 0 ? kPolicyDrop
-                                                     : kPolicyAccept);
-      for (const Entry* entry = iptc_.first_rule(chain, handle_); entry != nullptr;
-           entry = iptc_.next_rule(entry, handle_)) {
-        if (!portable(reinterpret_cast<const std::uint8_t*>(entry),
-                      iptc_.get_target(entry, handle_))) {
-          continue;
-        }
-        count_rule(contents, name, layout_, scratch_.data());
-      }
-    }
-    return contents;
-  }
-
-  // 0, or the errno of the refusal.
-  int commit() {
-    errno = 0;
-    if (iptc_.commit(handle_) != 0) return 0;
-    return errno != 0 ? errno : EIO;
-  }
-
- private:
-  // Puts the portable form of an entry that libiptc keeps into scratch_.
-  bool portable(const std::uint8_t* raw, const char* target_name) {
-    const std::size_t size = load16(raw + layout_.next_offset);
-    const std::size_t target = load16(raw + layout_.target_offset);
-    if (target_name == nullptr || target + kHeader > size) return false;
-    scratch_.assign(raw, raw + size);
-    // The verdict of a jump is an offset, and its name empty, once the kernel or a commit has seen
-    // it.
-    if (raw[target + 2] == 0 && size >= target + kStandardSize) {
-      store32(&scratch_[target + kHeader], 0);
-    }
-    std::memset(&scratch_[target + 2], 0, kNameSize);
-    std::memcpy(&scratch_[target + 2], target_name, ::strnlen(target_name, kNameSize - 1));
-    EntryView view;
-    if (view_entry(layout_, scratch_.data(), size, view) != nullptr) return false;
-    clear_name_tails(layout_, scratch_.data(), view);
-    return true;
-  }
-
-  // What libiptc keeps of a rule against its portable form.
-  bool same_rule(const std::uint8_t* raw, const char* target_name, const std::uint8_t* wanted) {
-    if (load16(raw + layout_.next_offset) != load16(wanted + layout_.next_offset) ||
-        load16(raw + layout_.target_offset) != load16(wanted + layout_.target_offset)) {
-      return false;
-    }
-    // The usual case: no private state, nothing behind the names.
-    const std::size_t size = load16(raw + layout_.next_offset);
-    const std::size_t target = load16(raw + layout_.target_offset);
-    const bool verdict = target_name != nullptr && raw[target + 2] == 0;
-    const std::size_t plain = verdict ? target : size;
-    if (std::memcmp(raw, wanted, layout_.comefrom) == 0 &&
-        std::memcmp(raw + layout_.entry_size, wanted + layout_.entry_size,
-                    plain - layout_.entry_size) == 0 &&
-        (!verdict || (size == target + kStandardSize &&
-                      std::strncmp(reinterpret_cast<const char*>(wanted + target + 2), target_name,
-                                   kNameSize) == 0))) {
-      return true;
-    }
-    return portable(raw, target_name) && same_content(layout_, scratch_.data(), wanted);
-  }
-
-  std::uint32_t policy_changes(
-      const Snapshot& base, const Plan& plan,
-      const std::unordered_map<std::string_view, std::uint32_t>& have) const {
-    std::uint32_t changes = 0;
-    for (std::uint32_t i = 0; i < plan.chain_count(); i++) {
-      const PlanChain& chain = plan.chain(i);
-      if (chain.hook == 0) continue;
-      const ChainRecord& now = base.chain(have.find(chain_name(chain.name))->second);
-      if (chain.policy != now.policy || chain.set_counters != 0) changes++;
-    }
-    return changes;
-  }
-
-  Result<void> apply_rules(const Snapshot& base, const Plan& plan, const PlanChain& chain,
-                           std::uint32_t first, std::uint32_t count, CommitOutcome& outcome) {
-    if (plan.keeps(chain, first, count)) return {};
-    const std::vector<PlanRule> rules = plan.rules(chain);
-    const ChainDiff diff = diff_chain(rules, first, count);
-    if (diff.stay == 0 || diff.steps > kStepsPerRule * (rules.size() + count)) {
-      return rebuild(base, chain, rules, count, diff.stay, outcome);
-    }
-    outcome.operations += static_cast<std::uint32_t>(diff.operations.size());
-    for (const ChainOperation& operation : diff.operations) {
-      int done = 0;
-      const char* verb = "";
-      switch (operation.kind) {
-        case ChainOperation::kInsert:
-          verb = "insert";
-          done = iptc_.insert_entry(chain.name, entry(base, rules[operation.rule]), operation.at,
-                                    handle_);
-          break;
-        case ChainOperation::kReplace:
-          verb = "replace";
-          done = iptc_.replace_entry(chain.name, entry(base, rules[operation.rule]), operation.at,
-                                     handle_);
-          break;
-        case ChainOperation::kDelete:
-          verb = "delete";
-          done = iptc_.delete_num_entry(chain.name, operation.at, handle_);
-          break;
-        case ChainOperation::kZero:
-          verb = "zero";
-          // Counters are numbered from 1, unlike everything else.
-          done = iptc_.zero_counter(chain.name, operation.at + 1, handle_);
-          break;
-      }
-      if (done == 0) return failed_rule(verb, operation.at, chain.name);
-    }
-    if (diff.zero_all) {
-      // Leaves alone what was inserted or replaced: its counters are set, not mapped.
-      outcome.operations++;
-      if (iptc_.zero_entries(chain.name, handle_) == 0) return failed("zero", chain.name);
-    }
-    return {};
-  }
-
-  Result<void> rebuild(const Snapshot& base, const PlanChain& chain,
-                       const std::vector<PlanRule>& rules, std::uint32_t count, std::uint32_t stay,
-                       CommitOutcome& outcome) {
-    if (stay != 0) outcome.rebuilt++;
-    if (count != 0) {
-      outcome.operations++;
-      if (iptc_.flush_entries(chain.name, handle_) == 0) return failed("flush", chain.name);
-    }
-    outcome.operations += static_cast<std::uint32_t>(rules.size());
-    for (std::uint32_t i = 0; i < rules.size(); i++) {
-      if (iptc_.append_entry(chain.name, entry(base, rules[i]), handle_) == 0) {
-        return failed_rule("append", i, chain.name);
-      }
-    }
-    return {};
-  }
-
-  // The bytes of a wanted rule with its counters filled in; valid until the next call.
-  const Entry* entry(const Snapshot& base, const PlanRule& rule) {
-    const std::uint8_t* bytes = rule.bytes != nullptr ? rule.bytes : base.rule(rule.base);
-    const std::size_t size = load16(bytes + layout_.next_offset);
-    scratch_.assign(bytes, bytes + size);
-    if (rule.bytes == nullptr) {
-      store_counters(&scratch_[layout_.counters], rule.zeroed ? Counters{} : counters_[rule.base]);
-    } else if (rule.counters_of != kNone) {
-      store_counters(&scratch_[layout_.counters], counters_[rule.counters_of]);
-    }
-    return reinterpret_cast<const Entry*>(scratch_.data());
-  }
-
-  Error failed(const char* verb, const char* chain) const {
-    return refused(layout_, table_, errno, std::string(verb) + " chain " + chain);
-  }
-  Error failed_rule(const char* verb, std::uint32_t index, const char* chain) const {
-    return refused(layout_, table_, errno,
-                   std::string(verb) + " rule " + std::to_string(index) + " of chain " + chain);
-  }
-
-  const Iptc& iptc_;
-  const Layout& layout_;
-  std::string table_;
-  xtc_handle* handle_ = nullptr;
-  std::vector<Counters> counters_;         // of the snapshot's rules, as init read them
-  std::vector<Counters> policy_counters_;  // of the snapshot's chains
-  std::vector<std::uint8_t> scratch_;
-};
 
 // What the plan was made on. To read it again would take a third of a commit; whether the kernel
 // still holds it shows in what libiptc reads.
@@ -425,7 +48,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
     const LibraryState& state = iptc.state;
     std::string detail = state.soname;
     detail += state.found ? ": symbol missing: " + state.missing.front() : ": " + state.error;
-    return refused(layout, table, 0, std::move(detail), ErrorKind::kLibrary);
+    return commit_error(layout, table, 0, std::move(detail), ErrorKind::kLibrary);
   }
   ReadOptions options;
   options.create = true;
@@ -437,12 +60,13 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
     outcome.kind = CommitOutcome::kChanged;
     return outcome;
   }
-  if (base->not_writable() != nullptr) return refused(layout, table, ENOTSUP, base->not_writable());
+  if (base->not_writable() != nullptr)
+    return commit_error(layout, table, ENOTSUP, base->not_writable());
   if (auto fits = plan.check(*base); !fits) return fits.error();
 
   NF_MEETING(iptables);
   const std::lock_guard lock(iptc_mutex());
-  Session<Iptc> session(iptc, layout, table);
+  IptcSession<Iptc> session(iptc, layout, table);
   if (auto opened = session.open(); !opened) return opened.error();
   if (!session.matches(*base)) {
     // Another writer came in between, or libiptc cannot parse the table; the difference shows in a
@@ -450,7 +74,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
     auto again = read_table(layout, table, options);
     if (!again) return again.error();
     if (again->header().fingerprint == base->header().fingerprint) {
-      return refused(
+      return commit_error(
           layout, table, EBADMSG,
           "libiptc reads the table differently than the kernel, or had no memory for all of it");
     }
@@ -487,9 +111,10 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
           outcome.kind = CommitOutcome::kChanged;
           return outcome;
         case Shows::kPart:
-          return refused(layout, table, EINVAL,
-                         "another writer without the xtables lock changed the table at the same "
-                         "moment; whether this edit is live has to be read");
+          return commit_error(
+              layout, table, EINVAL,
+              "another writer without the xtables lock changed the table at the same "
+              "moment; whether this edit is live has to be read");
       }
     }
   }
@@ -500,7 +125,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
                (detail.empty() ? "" : ": " + detail);
     }
   }
-  return refused(layout, table, code, std::move(detail));
+  return commit_error(layout, table, code, std::move(detail));
 }
 
 }  // namespace
