@@ -63,7 +63,9 @@
     "napi_files": [
       "napi/addon.cc",
       "napi/arguments.cc",
+      "napi/batch.cc",
       "napi/environment.cc",
+      "napi/failure.cc",
       "napi/values.cc",
       "napi/conntrack_handle.cc",
       "napi/conntrack_read.cc",

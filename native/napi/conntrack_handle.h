@@ -11,7 +11,7 @@
 #include "core/netlink/message.h"
 #include "core/netlink/socket.h"
 #include "core/netns.h"
-#include "napi/values.h"
+#include "napi/promise.h"
 
 namespace nf::js {
 

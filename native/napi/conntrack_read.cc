@@ -2,6 +2,7 @@
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/dump/stats.h"
 #include "core/conntrack/dump/table_dump.h"
+#include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"

@@ -2,6 +2,7 @@
 #include "core/conntrack/change/bulk.h"
 #include "core/conntrack/change/change.h"
 #include "core/conntrack/change/write.h"
+#include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"

@@ -13,6 +13,7 @@
 
 #include "core/conntrack/dump/dump.h"
 #include "core/meeting.h"
+#include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/dump_request.h"

@@ -6,6 +6,7 @@
 #include "core/conntrack/events/events.h"
 #include "core/meeting.h"
 #include "core/thread.h"
+#include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/deferred.h"

@@ -3,6 +3,7 @@
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
+#include "napi/values.h"
 
 namespace nf::js {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/guard.h"
 #include "napi/arguments.h"
-#include "napi/values.h"
+#include "napi/failure.h"
 
 namespace nf::js {
 

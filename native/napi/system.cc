@@ -67,12 +67,6 @@ Napi::Value write(const Napi::CallbackInfo& info) {
       [](Napi::Env js) { return js.Undefined(); });
 }
 
-Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& texts) {
-  Napi::Array result = Napi::Array::New(env, texts.size());
-  for (std::uint32_t i = 0; i < texts.size(); i++) result[i] = texts[i];
-  return result;
-}
-
 const char* to_word(Verdict verdict) {
   switch (verdict) {
     case Verdict::kYes:

@@ -4,27 +4,11 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 namespace nf::js {
 namespace {
-
-const char* kind_name(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kNetlink:
-      return "netlink";
-    case ErrorKind::kXtables:
-      return "xtables";
-    case ErrorKind::kLock:
-      return "lock";
-    case ErrorKind::kLibrary:
-      return "library";
-    case ErrorKind::kUnsupported:
-      return "unsupported";
-    case ErrorKind::kCancelled:
-      return "cancelled";
-  }
-  return "netlink";
-}
 
 std::atomic<std::size_t> held_bytes{0};
 
@@ -41,10 +25,6 @@ struct Held {
 
 void release(napi_env, void*, void* hint) { delete static_cast<Held*>(hint); }
 
-Napi::Value number(Napi::Env env, std::uint64_t value) {
-  return Napi::Number::New(env, static_cast<double>(value));
-}
-
 // Forces the copy that engines without external memory need, so that it can be tested.
 bool external_memory_forbidden() {
   static const bool forbidden = std::getenv("CONNTRACK_NO_EXTERNAL_MEMORY") != nullptr;
@@ -52,22 +32,6 @@ bool external_memory_forbidden() {
 }
 
 }  // namespace
-
-Napi::Value to_failure(Napi::Env env, const Error& error) {
-  Napi::Object failure = Napi::Object::New(env);
-  failure.Set("errno", error.code);
-  failure.Set("operation", error.operation_name());
-  failure.Set("kind", kind_name(error.kind));
-  // By raw calls: Set() makes a std::string of a Napi::String, which takes memory.
-  napi_value detail = nullptr;
-  if (!error.detail.empty() &&
-      napi_create_string_utf8(env, error.detail.data(), error.detail.size(), &detail) == napi_ok) {
-    napi_set_named_property(env, failure, "detail", detail);
-  }
-  return failure;
-}
-
-void throw_failure(Napi::Env env, const Error& error) { napi_throw(env, to_failure(env, error)); }
 
 Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size) {
   if (size == 0) return env.Undefined();
@@ -111,31 +75,9 @@ void ask_for_collection(Napi::Env env) {
   napi_adjust_external_memory(env, -kPressure, &now);
 }
 
-Napi::Object to_batch(Napi::Env env, ct::Columns& columns) {
-  Napi::Object batch = Napi::Object::New(env);
-  columns.compact();
-  const std::size_t arena = columns.arena_bytes();
-  const std::size_t addresses = columns.addresses().size();
-  const std::size_t index = columns.extra_index().size();
-  const std::size_t extra = columns.extra_bytes().size();
-  batch.Set("rows", number(env, columns.size()));
-  batch.Set("capacity", number(env, columns.capacity()));
-  batch.Set("withoutCounters", number(env, columns.without_counters()));
-  batch.Set("arena", to_array_buffer(env, columns.take_arena(), columns.size() == 0 ? 0 : arena));
-  batch.Set("addresses", to_array_buffer(env, columns.addresses().take(), addresses));
-  batch.Set("extraIndex", to_array_buffer(env, columns.extra_index().take(), index));
-  batch.Set("extra", to_array_buffer(env, columns.extra_bytes().take(), extra));
-  return batch;
-}
-
-Napi::Object to_stats(Napi::Env env, const ct::DumpStats& stats) {
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("messages", number(env, stats.messages));
-  result.Set("undecodable", number(env, stats.undecodable));
-  result.Set("rejected", number(env, stats.rejected));
-  result.Set("duplicates", number(env, stats.duplicates));
-  result.Set("kernelFilter", number(env, stats.kernel_filter));
-  result.Set("sockets", number(env, stats.sockets));
+Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& strings) {
+  Napi::Array result = Napi::Array::New(env, strings.size());
+  for (std::uint32_t i = 0; i < strings.size(); i++) result[i] = strings[i];
   return result;
 }
 

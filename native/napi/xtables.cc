@@ -29,12 +29,6 @@ const xt::Layout* layout_argument(const Napi::Value& value) {
   return bad_arguments(value.Env()) ? nullptr : layout;
 }
 
-Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& strings) {
-  Napi::Array result = Napi::Array::New(env, strings.size());
-  for (std::uint32_t i = 0; i < strings.size(); i++) result[i] = strings[i];
-  return result;
-}
-
 // Work of a Result<T>() in the namespace of the handle, as a promise.
 template <typename T, typename Work, typename Convert>
 Napi::Value in_namespace(const Napi::CallbackInfo& info, const char* operation, Work work,
