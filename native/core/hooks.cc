@@ -19,11 +19,6 @@ constexpr std::uint16_t kSubsystem = 12;  // NFNL_SUBSYS_HOOK
 constexpr std::uint16_t kGet = 0;         // NFNL_MSG_HOOK_GET
 enum : std::uint16_t { kPoint = 1, kPriority = 2, kFunction = 4, kModule = 5 };
 
-std::string text_of(const Attribute& attribute) {
-  const auto* data = reinterpret_cast<const char*>(attribute.data);
-  return {data, ::strnlen(data, attribute.size)};
-}
-
 // A function that kallsyms does not know is printed as a number.
 bool named(const Hook& hook) {
   return !hook.function.empty() && (hook.function[0] < '0' || hook.function[0] > '9');
@@ -53,8 +48,8 @@ Hook decode_hook(std::uint8_t family, AttributeCursor attributes) {
   for (Attribute a; attributes.next(a);) {
     if (a.type == kPoint && a.size >= 4) hook.point = a.be32();
     if (a.type == kPriority && a.size >= 4) hook.priority = static_cast<std::int32_t>(a.be32());
-    if (a.type == kFunction) hook.function = text_of(a);
-    if (a.type == kModule) hook.module = text_of(a);
+    if (a.type == kFunction) hook.function = a.text();
+    if (a.type == kModule) hook.module = a.text();
   }
   return hook;
 }

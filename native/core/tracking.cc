@@ -6,11 +6,12 @@
 #include <linux/netfilter.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "core/hooks.h"
-#include "core/tracking_rules.h"
+#include "core/legacy/tracking.h"
+#include "core/netlink/socket.h"
+#include "core/nftables/tracking.h"
 
 namespace nf {
 namespace {
@@ -20,10 +21,6 @@ constexpr const char* kOperation = "conntrack tracking";
 const char* family_name(std::uint8_t family) {
   if (family == NFPROTO_IPV4) return "ipv4";
   return family == NFPROTO_IPV6 ? "ipv6" : "bridge";
-}
-
-void mark(Verdict& verdict, Verdict value) {
-  if (verdict != Verdict::kYes) verdict = value;
 }
 
 void report_hooks(const std::vector<Hook>& hooks, TrackingReport& report) {
@@ -43,35 +40,12 @@ void report_hooks(const std::vector<Hook>& hooks, TrackingReport& report) {
 
 }  // namespace
 
-void mark_found(HookReport& report, std::uint8_t family, std::string reason) {
-  const bool inet = family == NFPROTO_INET || family == NFPROTO_BRIDGE;
-  if (inet || family == NFPROTO_IPV4) report.ipv4 = Verdict::kYes;
-  if (inet || family == NFPROTO_IPV6) report.ipv6 = Verdict::kYes;
-  if (family == NFPROTO_BRIDGE) report.bridge = Verdict::kYes;
-  if (std::ranges::find(report.found, reason) == report.found.end()) {
-    report.found.push_back(std::move(reason));
-  }
-}
-
-void mark_unknown(TrackingReport& report, std::uint8_t family, std::string reason) {
-  for (HookReport* part : {&report.tracking, &report.nat}) {
-    if (family != NFPROTO_IPV6) mark(part->ipv4, Verdict::kUnknown);
-    if (family != NFPROTO_IPV4) mark(part->ipv6, Verdict::kUnknown);
-    if (family == AF_UNSPEC) mark(part->bridge, Verdict::kUnknown);
-  }
-  // No bridge translates (nf_nat_proto.c has IPv4 and IPv6).
-  report.nat.bridge = Verdict::kNo;
-  if (std::ranges::find(report.unknown, reason) == report.unknown.end()) {
-    report.unknown.push_back(std::move(reason));
-  }
-}
-
-TrackingReport find_tracking() {
+TrackingReport find_tracking(const Cancel* cancel) {
   TrackingReport report;
   auto socket = Socket::open(kOperation);
   if (!socket) {
     mark_unknown(report, AF_UNSPEC, std::string("netlink: ") + std::strerror(socket.error().code));
-    scan_legacy_rules(report);
+    xt::scan_legacy_rules(cancel, report);
     return report;
   }
   constexpr std::uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_BRIDGE};
@@ -79,8 +53,8 @@ TrackingReport find_tracking() {
     report_hooks(*hooks, report);
     return report;
   }
-  scan_legacy_rules(report);
-  scan_nft_rules(*socket, report);
+  xt::scan_legacy_rules(cancel, report);
+  nft::scan_nft_rules(*socket, cancel, report);
   return report;
 }
 

@@ -4,30 +4,12 @@
 // Reading changes nothing, and creates no table.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
+#include "core/cancel.h"
+#include "core/tracking_report.h"
 
 namespace nf {
 
-enum class Verdict : std::uint8_t { kNo, kYes, kUnknown };
-
-// One use of hooks (tracking, or translation), by family.
-struct HookReport {
-  Verdict ipv4 = Verdict::kNo;
-  Verdict ipv6 = Verdict::kNo;
-  Verdict bridge = Verdict::kNo;
-  std::vector<std::string> found;  // "ip filter: conntrack", "ipv4 hook ipv4_conntrack_in" …
-};
-
-struct TrackingReport {
-  bool from_hooks = false;  // the kernel was asked; else rules were read
-  HookReport tracking;
-  HookReport nat;
-  std::vector<std::string> unknown;  // what could not be looked at, and why
-};
-
-// On a thread that is in the namespace.
-TrackingReport find_tracking();
+// On a thread that is in the namespace. `cancel` may be null.
+TrackingReport find_tracking(const Cancel* cancel);
 
 }  // namespace nf

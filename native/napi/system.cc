@@ -102,20 +102,21 @@ Napi::Value tracking(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
   return promise<TrackingReport>(
-      env, {"conntrack tracking"}, nullptr,
-      [handle]() -> Result<TrackingReport> {
+      env, {"conntrack tracking"}, cancel,
+      [handle, cancel]() -> Result<TrackingReport> {
         if (auto entered = handle->netns().enter("conntrack tracking"); !entered) {
           return entered.error();
         }
-        return find_tracking();
+        return find_tracking(cancel.get());
       },
       [](Napi::Env js, TrackingReport& report) { return to_tracking_report(js, report); });
 }
 
 // trackingSync() → the same of this process's namespace: for support()
 Napi::Value tracking_sync(const Napi::CallbackInfo& info) {
-  return to_tracking_report(info.Env(), find_tracking());
+  return to_tracking_report(info.Env(), find_tracking(nullptr));
 }
 
 // netnsIds(handle | null, paths) → { own: bigint, ids: number[] }, as the namespace of the handle,

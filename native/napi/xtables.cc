@@ -6,6 +6,8 @@
 
 #include "core/legacy/commit.h"
 #include "core/legacy/lock.h"
+#include "core/legacy/look.h"
+#include "core/legacy/registered.h"
 #include "core/legacy/snapshot.h"
 #include "core/nftables/detect.h"
 #include "core/xtables/revision.h"
@@ -197,21 +199,48 @@ Napi::Value revisions(const Napi::CallbackInfo& info) {
       });
 }
 
-// xtNft(handle, family) → { available, tables, chains, otherRules }
-Napi::Value nft(const Napi::CallbackInfo& info) {
-  const xt::Layout* layout = layout_argument(info[1]);
+// xtLook(handle, cancel, family) → { table, rules, chains, ownChains, drops }[]
+Napi::Value look(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[2]);
   if (layout == nullptr) return info.Env().Undefined();
-  auto cancel = std::make_shared<Cancel>();
-  return in_namespace<xt::NftState>(
-      info, "nf_tables look",
-      [layout, cancel] { return xt::read_nft_state(*layout, cancel.get()); },
-      [](Napi::Env js, xt::NftState& state) {
+  auto cancel = cancel_of(info[1]);
+  if (cancel == nullptr) return info.Env().Undefined();
+  using Looks = std::vector<xt::TableLook>;
+  return in_namespace<Looks>(
+      info, "iptables look", [layout, cancel] { return xt::look_at_tables(*layout, cancel.get()); },
+      [](Napi::Env js, Looks& looks) {
+        Napi::Array result = Napi::Array::New(js, looks.size());
+        for (std::uint32_t i = 0; i < looks.size(); i++) {
+          Napi::Object one = Napi::Object::New(js);
+          one.Set("table", looks[i].name);
+          one.Set("rules", looks[i].rules);
+          one.Set("chains", looks[i].chains);
+          one.Set("ownChains", looks[i].own_chains);
+          one.Set("drops", looks[i].drops);
+          result[i] = one;
+        }
+        return result;
+      },
+      cancel);
+}
+
+// xtNft(handle, cancel, family) → { available, tables, chains, otherRules }
+Napi::Value nft_look(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[2]);
+  if (layout == nullptr) return info.Env().Undefined();
+  auto cancel = cancel_of(info[1]);
+  if (cancel == nullptr) return info.Env().Undefined();
+  // Netfilter has the same numbers for the two families.
+  const auto family = static_cast<std::uint8_t>(layout->family);
+  return in_namespace<nft::Look>(
+      info, "nf_tables look", [family, cancel] { return nft::look_at_nft(family, cancel.get()); },
+      [](Napi::Env js, nft::Look& found) {
         Napi::Object result = Napi::Object::New(js);
-        result.Set("available", state.available);
-        result.Set("tables", to_strings(js, state.tables));
-        Napi::Array chains = Napi::Array::New(js, state.chains.size());
-        for (std::uint32_t i = 0; i < state.chains.size(); i++) {
-          const xt::NftChain& chain = state.chains[i];
+        result.Set("available", found.available);
+        result.Set("tables", to_strings(js, found.tables));
+        Napi::Array chains = Napi::Array::New(js, found.chains.size());
+        for (std::uint32_t i = 0; i < found.chains.size(); i++) {
+          const nft::BaseChainLook& chain = found.chains[i];
           Napi::Object one = Napi::Object::New(js);
           one.Set("table", chain.table);
           one.Set("name", chain.name);
@@ -223,7 +252,7 @@ Napi::Value nft(const Napi::CallbackInfo& info) {
           chains[i] = one;
         }
         result.Set("chains", chains);
-        result.Set("otherRules", state.other_rules);
+        result.Set("otherRules", found.other_rules);
         return result;
       },
       cancel);
@@ -240,7 +269,8 @@ void export_xtables(Napi::Object exports) {
   export_function<sets, ErrorKind::kXtables>(exports, "xtSets", "ipset lookup");
   export_function<revisions, ErrorKind::kXtables>(exports, "xtRevisions",
                                                   "iptables extension probe");
-  export_function<nft, ErrorKind::kXtables>(exports, "xtNft", "nf_tables look");
+  export_function<look, ErrorKind::kXtables>(exports, "xtLook", "iptables look");
+  export_function<nft_look, ErrorKind::kXtables>(exports, "xtNft", "nf_tables look");
 }
 
 }  // namespace nf::js

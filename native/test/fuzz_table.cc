@@ -1,5 +1,8 @@
 // Fuzzes tables as the kernel sends them: what parses can be walked, adopted back, and is what was
-// sent. Input: a byte for the family, an ipt_getinfo, then the entries.
+// sent; what only counts finds the same in it. Input: a byte for the family, an ipt_getinfo, then
+// the entries.
+#include "core/legacy/look.h"
+#include "core/legacy/tracking.h"
 #include "test/tables.h"
 
 using namespace nf::test;
@@ -37,8 +40,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::memcpy(&info, data + 1, sizeof info);
   const std::span<const std::uint8_t> blob(data + 1 + sizeof info, size - 1 - sizeof info);
   info.size = static_cast<std::uint32_t>(blob.size());
+  TableLook look;
+  const bool counted = count_table(layout, info, blob, look) == nullptr;
+  nf::TrackingReport report;
+  const bool scanned = scan_table(layout, "filter", info, blob, report) == nullptr;
+  if (counted != scanned) __builtin_trap();
   auto table = parse_table(layout, "filter", info, blob);
   if (!table.ok()) return 0;
+  if (!counted || look.rules != table->rule_count() || look.chains != table->chain_count()) {
+    __builtin_trap();
+  }
   walk(*table);
   // What was read comes back from JavaScript as it was, and is taken.
   nf::Memory copy;

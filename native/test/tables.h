@@ -1,4 +1,4 @@
-// Tables for the tests and fuzzers of native/core/xtables: entries, a table as the kernel sends it,
+// Tables for the tests and fuzzers of native/core/legacy: entries, a table as the kernel sends it,
 // and plans.
 #pragma once
 

@@ -1,5 +1,6 @@
-// Tests of native/core/xtables: the table parser against damaged blobs, the diff against a model,
-// and (with "kernel" as the argument, in a network namespace of its own) reading and committing.
+// Tests of native/core/legacy and xtables: the table parser against damaged blobs, the diff against
+// a model, and (with "kernel" as the argument, in a network namespace of its own) reading and
+// committing.
 #include <errno.h>
 #include <sched.h>
 
@@ -15,6 +16,8 @@
 #include "core/legacy/diff.h"
 #include "core/legacy/iptc_library.h"
 #include "core/legacy/lock.h"
+#include "core/legacy/look.h"
+#include "core/legacy/registered.h"
 #include "core/legacy/snapshot.h"
 #include "core/nftables/detect.h"
 #include "core/xtables/revision.h"
@@ -291,10 +294,52 @@ Result<Snapshot> read(const Layout& layout, const char* table, bool create = fal
   return read_table(layout, table, options);
 }
 
+// What libiptc finds in a table.
+template <typename Iptc>
+TableLook counted_by(const Iptc& iptc, const char* table) {
+  TableLook look;
+  look.name = table;
+  const std::lock_guard lock(iptc_mutex());
+  auto* handle = iptc.init(table);
+  CHECK(handle != nullptr);
+  if (handle == nullptr) return look;
+  for (const char* chain = iptc.first_chain(handle); chain != nullptr;
+       chain = iptc.next_chain(handle)) {
+    look.chains++;
+    xt_counters counters{};
+    const char* policy = iptc.get_policy(chain, &counters, handle);
+    if (policy == nullptr) look.own_chains = true;
+    if (policy != nullptr && std::strcmp(policy, "DROP") == 0) look.drops = true;
+    for (const auto* rule = iptc.first_rule(chain, handle); rule != nullptr;
+         rule = iptc.next_rule(rule, handle)) {
+      look.rules++;
+    }
+  }
+  iptc.free(handle);
+  return look;
+}
+
+// A look at the one table that there is, against libiptc.
+void check_look(const Layout& layout) {
+  auto looks = look_at_tables(layout, nullptr);
+  if (!GOOD(looks)) return;
+  CHECK_EQUAL(looks->size(), 1U);
+  if (looks->size() != 1) return;
+  const TableLook& look = looks->front();
+  const TableLook oracle =
+      layout.family == AF_INET ? counted_by(iptc4(), "filter") : counted_by(iptc6(), "filter");
+  CHECK_EQUAL(look.name, oracle.name);
+  CHECK_EQUAL(look.rules, oracle.rules);
+  CHECK_EQUAL(look.chains, oracle.chains);
+  CHECK_EQUAL(look.own_chains, oracle.own_chains);
+  CHECK_EQUAL(look.drops, oracle.drops);
+}
+
 void test_kernel(const Layout& layout) {
   auto names = registered_tables(layout);
   if (!GOOD(names)) return;
   CHECK(names->empty());
+  CHECK(look_at_tables(layout, nullptr)->empty());
   auto empty = read(layout, "filter");
   if (!GOOD(empty)) return;
   CHECK(empty->header().registered == 0 && empty->chain_count() == 3);
@@ -314,6 +359,7 @@ void test_kernel(const Layout& layout) {
   auto one = read(layout, "filter");
   if (!GOOD(one)) return;
   CHECK(one->header().registered == 1 && one->rule_count() == 3 && one->chain_count() == 4);
+  check_look(layout);
   CHECK(one->find("A")->references == 1 && one->find("INPUT")->policy == kPolicyDrop);
   const std::uint8_t* rule = one->rule(one->find("A")->first);
   CHECK(load_counters(rule + layout.counters).bytes == 500);
@@ -405,6 +451,7 @@ void test_kernel(const Layout& layout) {
     if (!GOOD(committed)) return;
     auto after = read(layout, "filter");
     if (!GOOD(after)) return;
+    check_look(layout);
     for (const auto& [name, rules] : expected) {
       const ChainRecord* record = after->find(name);
       CHECK(record != nullptr && record->count == rules.size());
@@ -437,6 +484,7 @@ void test_kernel(const Layout& layout) {
   CHECK(anew->rebuilt == 1);
   auto doubled = read(layout, "filter");
   CHECK(doubled->find("FORWARD")->count == 8000);
+  check_look(layout);
   const std::uint32_t at = doubled->find("FORWARD")->first;
   CHECK(load_counters(doubled->rule(at + 7998) + layout.counters).bytes == 4000);
 }
@@ -449,7 +497,7 @@ void test_look_ups() {
     CHECK(!*probe->has({"nonsense", 0, false}) && *probe->has({"LOG", 0, true}));
   }
   Cancel cancel;
-  auto nft = read_nft_state(kIpv4, &cancel);
+  auto nft = nft::look_at_nft(NFPROTO_IPV4, &cancel);
   if (GOOD(nft)) CHECK(nft->tables.empty() && nft->chains.empty());
 }
 

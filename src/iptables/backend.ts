@@ -1,12 +1,13 @@
 // Which of the two backends of iptables a host uses: the legacy tables of ip_tables, nf_tables by way
-// of iptables-nft, both, or none. Only looks.
-import type { Family } from '../constants.js';
-import { NetfilterError, otherBackend } from '../errors.js';
+// of iptables-nft, both, or none. And which of them an instance works on: the choice is made here alone.
+import { otherBackend } from '../errors.js';
 import type { Session } from '../native/session.js';
-import type { RawNft, RawNftChain } from '../native/xtables-binding.js';
 import type { TableBackend } from './edit/backend.js';
-import { familyNumber, toolOf } from './legacy/family.js';
 import { LegacyBackend } from './legacy/legacy-backend.js';
+import { lookAtLegacy, tellLegacy } from './legacy/look.js';
+import { lookAtNft, tellNft } from './nft/look.js';
+import type { Family } from './text/addresses.js';
+import { toolOf } from './text/family.js';
 
 /**
  * `mixed`: rules in both, and packets pass both. `none`: rules in neither. `unknown`: this process may not
@@ -31,43 +32,6 @@ export interface BackendReport {
   };
 }
 
-// What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities as it and older
-// releases have them.
-const hooks: Record<string, number> = {
-  PREROUTING: 0,
-  INPUT: 1,
-  FORWARD: 2,
-  OUTPUT: 3,
-  POSTROUTING: 4,
-};
-const priorities: Record<string, (hook: string) => readonly number[]> = {
-  raw: () => [-300],
-  mangle: () => [-150],
-  nat: (hook) => (hook === 'PREROUTING' || hook === 'OUTPUT' ? [-100] : [100]),
-  filter: () => [0],
-  security: () => [50, 150],
-};
-
-function isIptablesChain({ table, name, hook, priority }: RawNftChain): boolean {
-  return hooks[name] === hook && (priorities[table]?.(name).includes(priority) ?? false);
-}
-
-function readNft(raw: RawNft): BackendReport['nft'] {
-  const tables: BackendReport['nft']['tables'] = [];
-  const foreign: string[] = [];
-  for (const table of raw.tables) {
-    const chains = raw.chains.filter((chain) => chain.table === table);
-    const own = chains.filter(isIptablesChain);
-    if (own.length === 0 && !(table in priorities && chains.length === 0)) {
-      foreign.push(table);
-      continue;
-    }
-    const rules = own.reduce((sum, chain) => sum + chain.rules, 0);
-    tables.push({ table, rules, used: rules > 0 || own.some((chain) => chain.drops) });
-  }
-  return { available: raw.available, tables, foreign };
-}
-
 /** What the two findings mean. */
 export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']): Backend {
   const inLegacy = legacy.some((table) => table.used);
@@ -83,55 +47,30 @@ export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']
 
 /** Looks. Makes nothing. */
 async function detect(session: Session, family: Family): Promise<BackendReport> {
-  const tool = toolOf(family);
-  const tables = new LegacyBackend(session, family);
-  const number = familyNumber(family);
-  let unlisted: string | undefined;
-  const names = await tables.tables().catch((error: unknown) => {
-    if (!(error instanceof NetfilterError) || error.code !== 'EACCES') throw error;
-    unlisted = error.detail ?? 'the list';
-    return [];
-  });
-  const legacy: BackendReport['legacy'] = [];
-  for (const table of names) {
-    const { chains, ruleCount } = await tables.read(table);
-    const used =
-      ruleCount > 0 || chains.some(({ builtin, policy }) => !builtin || policy === 'DROP');
-    legacy.push({ table, rules: ruleCount, chains: chains.length, used });
-  }
-  const nft = readNft(
-    await session.run('nf_tables look', undefined, (binding, handle) =>
-      binding.xtNft(handle, number),
-    ),
-  );
-  const reasons: string[] = [];
-  const list = (tables: { table: string; rules: number }[]) =>
-    tables.map(({ table, rules }) => `${table} (${rules} rules)`).join(', ');
-  reasons.push(
-    unlisted !== undefined
-      ? `the legacy ${tool} tables cannot be listed: ${unlisted} is open to root of the namespace only`
-      : legacy.length > 0
-        ? `legacy ${tool} tables: ${list(legacy)}`
-        : `no legacy ${tool} table is registered in this network namespace`,
-  );
-  reasons.push(
-    !nft.available
-      ? 'the kernel has no nf_tables'
-      : nft.tables.length > 0
-        ? `nf_tables tables of ${tool}-nft: ${list(nft.tables)}`
-        : `no nf_tables table of ${tool}-nft`,
-  );
-  if (nft.foreign.length > 0) {
-    reasons.push(`nf_tables tables that are not ${tool}-nft's: ${nft.foreign.join(', ')}`);
-  }
-  return { backend: unlisted === undefined ? judge(legacy, nft) : 'unknown', reasons, legacy, nft };
+  const legacy = await lookAtLegacy(session, family);
+  const nft = await lookAtNft(session, family);
+  return {
+    backend: legacy.unlisted === undefined ? judge(legacy.tables, nft) : 'unknown',
+    reasons: [tellLegacy(legacy, family), ...tellNft(nft, family)],
+    legacy: legacy.tables,
+    nft,
+  };
 }
 
+/** The backends that there are. */
+const backends = {
+  legacy: (session: Session, family: Family): TableBackend => new LegacyBackend(session, family),
+};
+type BackendName = keyof typeof backends;
+
+/** What an instance was told to use. `auto`: whatever the rules are in. */
+export type AskedBackend = 'auto' | BackendName;
+
 /**
- * Called before legacy tables are read or changed by an instance that was not told which backend to
- * use. Refuses where all rules are elsewhere; warns where some are.
+ * The backend for what was found, of an instance that was not told which to use. Refuses where it would see
+ * none of the rules; warns where it would not see all.
  */
-function requireLegacy({ backend, reasons, nft }: BackendReport, family: Family): void {
+function choose({ backend, reasons, nft }: BackendReport, family: Family): BackendName {
   const tool = toolOf(family);
   if (backend === 'nft') throw otherBackend(`${tool} legacy tables`, reasons);
   if (backend === 'unknown' && nft.tables.some((table) => table.used)) {
@@ -146,38 +85,43 @@ function requireLegacy({ backend, reasons, nft }: BackendReport, family: Family)
       { code: 'NETFILTER_MIXED_BACKENDS' },
     );
   }
+  return 'legacy';
 }
 
 /** The backend of one instance: chosen when it is first needed. */
 export class BackendChoice {
   readonly #session: Session;
   readonly #family: Family;
-  readonly #asked: 'auto' | 'legacy';
-  readonly #legacy: TableBackend;
-  #looked: Promise<void> | undefined;
+  readonly #asked: AskedBackend;
+  readonly #made = new Map<BackendName, TableBackend>();
+  #looked: Promise<BackendName> | undefined;
 
-  constructor(session: Session, family: Family, asked: 'auto' | 'legacy') {
+  constructor(session: Session, family: Family, asked: AskedBackend) {
     this.#session = session;
     this.#family = family;
     this.#asked = asked;
-    this.#legacy = new LegacyBackend(session, family);
   }
 
   report(): Promise<BackendReport> {
     return detect(this.#session, this.#family);
   }
 
-  /** Refuses or warns, once, where the legacy tables are not the whole truth. */
+  /** Refuses or warns, once, where this backend is not the whole truth. */
   async chosen(): Promise<TableBackend> {
-    if (this.#asked === 'auto') await this.#lookOnce();
-    return this.#legacy;
+    return this.#of(this.#asked === 'auto' ? await this.#lookOnce() : this.#asked);
   }
 
-  #lookOnce(): Promise<void> {
+  #of(name: BackendName): TableBackend {
+    const made = this.#made.get(name) ?? backends[name](this.#session, this.#family);
+    this.#made.set(name, made);
+    return made;
+  }
+
+  #lookOnce(): Promise<BackendName> {
     this.#looked ??= this.report().then((report) => {
       // Rules may come to one side or the other later: only what is settled is kept.
       if (report.backend === 'nft' || report.backend === 'none') this.#looked = undefined;
-      requireLegacy(report, this.#family);
+      return choose(report, this.#family);
     });
     this.#looked.catch(() => {
       this.#looked = undefined;

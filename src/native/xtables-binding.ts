@@ -15,6 +15,17 @@ export interface RawCommit {
   rebuilt: number;
 }
 
+export interface RawLegacyTable {
+  table: string;
+  /** Without policies. */
+  rules: number;
+  chains: number;
+  /** It has chains that are not built in. */
+  ownChains: boolean;
+  /** A policy is DROP. */
+  drops: boolean;
+}
+
 export interface RawNftChain {
   table: string;
   name: string;
@@ -54,5 +65,7 @@ export interface XtablesBinding {
     family: number,
     queries: readonly { name: string; revision: number; target: boolean }[],
   ): Promise<boolean[]>;
-  xtNft(handle: Handle, family: number): Promise<RawNft>;
+  /** What the tables that the namespace has hold; creates none, loads nothing. */
+  xtLook(handle: Handle, cell: CancelCell, family: number): Promise<RawLegacyTable[]>;
+  xtNft(handle: Handle, cell: CancelCell, family: number): Promise<RawNft>;
 }

@@ -2,9 +2,10 @@
 import { UnsupportedError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, legacy, tool } from '../support/iptables-tables.js';
+import { type Family, families, legacy, tool } from '../support/iptables-tables.js';
 import { Netns } from '../support/netns.js';
 import { run } from '../support/process.js';
+import { Random } from '../support/random.js';
 
 const test = suite('the backend of iptables');
 
@@ -91,6 +92,63 @@ test('none, nft, mixed, legacy', async () => {
     assert.is(await ipt.backend(), 'nft');
     await ipt.close();
     await forced.close();
+  }
+});
+
+/** What iptables-legacy-save, and so libiptc, finds in a table: as the report has it. */
+function counted(netns: Netns, family: Family, table: string) {
+  const text = netns.exec(`${tool(family)}-legacy-save`, '-t', table);
+  const chains = text.match(/^:\S+ \S+/gm) ?? [];
+  const rules = text.match(/^-A /gm)?.length ?? 0;
+  const used = rules > 0 || chains.some((chain) => !chain.endsWith(' ACCEPT'));
+  return { table, rules, chains: chains.length, used };
+}
+
+test('what is counted in legacy tables is what libiptc finds', async () => {
+  const random = new Random(7);
+  const hooks = {
+    filter: ['INPUT', 'FORWARD', 'OUTPUT'],
+    nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
+    mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
+    raw: ['PREROUTING', 'OUTPUT'],
+  };
+  const matches = ['', '-p udp --dport 53', '-m comment --comment "a b"', '-m mark --mark 7'];
+  for (const family of families) {
+    using netns = Netns.create();
+    const ipt = Iptables.open({ netns: netns.path, family });
+    const seen = new Set<boolean>();
+    for (let round = 0; round < 8; round++) {
+      const made = Object.entries(hooks).filter(() => random.chance(50));
+      for (const [table, names] of made) {
+        const empty = random.chance(40);
+        const own = empty ? [] : ['one', 'two'].slice(0, random.below(3));
+        const from = [...names, ...own];
+        const rules = Array.from({ length: empty ? 0 : random.below(8) }, () => {
+          const target = random.pick(['ACCEPT', 'RETURN']);
+          return `-A ${random.pick(from)} ${random.pick(matches)} -j ${target}`;
+        });
+        const policies = names.map((name) => {
+          return `:${name} ${!empty && table !== 'nat' && random.below(9) === 0 ? 'DROP' : 'ACCEPT'} [0:0]`;
+        });
+        const lines = [
+          `*${table}`,
+          ...policies,
+          ...own.map((name) => `:${name} - [0:0]`),
+          ...rules,
+        ];
+        netns.run([`${tool(family)}-legacy-restore`], { input: `${lines.join('\n')}\nCOMMIT\n` });
+      }
+      const { legacy: found } = await ipt.backendReport();
+      const file = `/proc/net/${family === 'ipv6' ? 'ip6' : 'ip'}_tables_names`;
+      const registered = netns.exec('cat', file).split('\n').filter(Boolean);
+      assert.equal(
+        found,
+        registered.map((table) => counted(netns, family, table)),
+      );
+      for (const { used } of found) seen.add(used);
+    }
+    assert.is(seen.size, 2);
+    await ipt.close();
   }
 });
 

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/legacy/chains.h"
 #include "core/legacy/entry.h"
 #include "core/legacy/fingerprint.h"
 #include "core/legacy/layout.h"
@@ -57,8 +58,6 @@ enum Writable : std::uint32_t {
   kNamesake = 1,     // a chain has the name of a target extension that a rule uses
   kBuiltinJump = 2,  // a rule jumps to a built-in chain
 };
-
-enum Policy : std::uint32_t { kPolicyNone = 0, kPolicyAccept = 1, kPolicyDrop = 2 };
 
 struct ChainRecord {
   char name[kChainNameSize];
@@ -135,10 +134,6 @@ Result<Snapshot> read_table(const Layout& layout, const std::string& table,
 // The same for a table that was read elsewhere: `blob` is what the kernel sent for `info`.
 Result<Snapshot> parse_table(const Layout& layout, const std::string& table,
                              const ipt_getinfo& info, std::span<const std::uint8_t> blob);
-
-// The tables that the network namespace of the calling thread has. Creates none. A kernel without
-// ip_tables has none.
-Result<std::vector<std::string>> registered_tables(const Layout& layout);
 
 std::string_view chain_name(const char (&name)[kChainNameSize]);
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace nf {
 
@@ -36,6 +37,11 @@ struct Attribute {
     std::uint64_t value = 0;
     std::memcpy(&value, data, sizeof value);
     return be64toh(value);
+  }
+  // Up to the NUL, or to the end where there is none.
+  std::string_view text() const {
+    const auto* text = reinterpret_cast<const char*>(data);
+    return {text, ::strnlen(text, size)};
   }
 };
 

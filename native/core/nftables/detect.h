@@ -1,5 +1,5 @@
-// Where the rules of a host live: the legacy tables that are registered, and the nf_tables tables
-// and chains that look like iptables-nft's. Only looks; creates nothing, changes nothing.
+// What of nf_tables tells which backend a host uses: the tables of a family, and its base chains,
+// of which some look like iptables-nft's. Only looks; creates nothing, changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,11 @@
 #include <vector>
 
 #include "core/cancel.h"
-#include "core/legacy/layout.h"
 #include "core/result.h"
 
-namespace nf::xt {
+namespace nf::nft {
 
-// A base chain of nf_tables in the family ip or ip6.
-struct NftChain {
+struct BaseChainLook {
   std::string table;
   std::string name;
   std::string type;  // "filter", "nat", "route"
@@ -23,14 +21,15 @@ struct NftChain {
   std::uint32_t rules = 0;  // what the kernel counts as its use: rules
 };
 
-struct NftState {
+struct Look {
   bool available = false;  // the kernel has nf_tables
   std::vector<std::string> tables;
-  std::vector<NftChain> chains;
+  std::vector<BaseChainLook> chains;
   std::uint32_t other_rules = 0;  // in chains that are no base chains
 };
 
-// In the network namespace of the calling thread. Needs CAP_NET_ADMIN in it.
-Result<NftState> read_nft_state(const Layout& layout, const Cancel* cancel);
+// In the network namespace of the calling thread. Needs CAP_NET_ADMIN in it. `family` is one of
+// NFPROTO_*.
+Result<Look> look_at_nft(std::uint8_t family, const Cancel* cancel);
 
-}  // namespace nf::xt
+}  // namespace nf::nft

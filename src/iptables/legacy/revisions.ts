@@ -7,8 +7,8 @@ import type { Kind } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import type { MaxRevision } from '../extensions/registry.js';
 import type { Family } from '../text/addresses.js';
+import { familyNumber, toolOf } from '../text/family.js';
 import { type ExtensionBytes, type PortableEntry, splitEntry } from './entry.js';
-import { familyNumber, toolOf } from './family.js';
 
 /** A match or target of some revision. */
 export interface Used {

@@ -1,0 +1,62 @@
+// Where the rules of a table lead, while it is read: offsets of its blob become the names of
+// chains.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/legacy/chains.h"
+#include "core/legacy/layout.h"
+#include "core/legacy/snapshot.h"
+
+namespace nf::xt {
+
+inline void set_name(char (&out)[kChainNameSize], std::string_view name) {
+  std::memset(out, 0, sizeof out);
+  std::memcpy(out, name.data(), std::min(name.size(), sizeof out - 1));
+}
+
+// A chain of a table that is being read.
+struct Chain {
+  char label[kChainNameSize] = {};  // a copy: the blob moves when its memory grows
+  std::uint32_t hook = 0;           // hook number + 1 of a built-in chain, 0 of any other
+  std::uint32_t policy = kPolicyNone;
+  std::size_t start = 0;  // blob offset where a jump to it leads
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t references = 0;
+  Counters counters;
+
+  std::string_view name() const { return chain_name(label); }
+};
+
+class Jumps {
+ public:
+  // The chains stay where they are as long as this is used; their references are counted here.
+  Jumps(const Layout& layout, std::vector<Chain>& chains);
+
+  // Puts the target of the rule at `at` into portable form, where it is a standard target. Null, or
+  // what is wrong.
+  const char* name_target(std::uint8_t* blob, std::size_t at);
+
+  // What stands against writing back the targets that were named.
+  Writable not_writable() const { return not_writable_; }
+
+ private:
+  bool has_chain_called(const std::uint8_t* target);
+  Chain* chain_at(std::size_t offset);
+
+  const Layout& layout_;
+  std::vector<Chain>& chains_;
+  std::vector<std::uint32_t> starts_;                     // chains_, sorted by where they start
+  std::vector<std::pair<std::string, bool>> extensions_;  // targets seen, and has_chain_called
+  Writable not_writable_ = kWritable;
+};
+
+}  // namespace nf::xt

@@ -1,0 +1,36 @@
+// Which of the different match lists and targets of a table each rule has, while it is read: each
+// is looked at once, however many rules have it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/legacy/distinct.h"
+#include "core/legacy/fingerprint.h"
+#include "core/legacy/layout.h"
+#include "core/legacy/snapshot.h"
+
+namespace nf::xt {
+
+class Parts {
+ public:
+  explicit Parts(const Layout& layout) : layout_(layout) {}
+
+  // Adds the rule at `at`, in portable form, to the hash as hash_entry() does. `sets` (may be null)
+  // gets the indexes of IP sets that parts which are new refer to.
+  RuleParts add(const std::uint8_t* blob, std::size_t at, Fingerprint& hash,
+                std::vector<std::uint16_t>* sets);
+
+  std::uint32_t match_lists() const { return static_cast<std::uint32_t>(match_lists_.size()); }
+  std::uint32_t targets() const { return static_cast<std::uint32_t>(targets_.size()); }
+
+ private:
+  const Layout& layout_;
+  Distinct match_lists_;
+  Distinct targets_;
+  std::vector<Digest> match_digests_;  // by the numbers of match_lists_
+  std::vector<Digest> target_digests_;
+};
+
+}  // namespace nf::xt

@@ -1,0 +1,136 @@
+// The objects of nf_tables in the network namespace of a socket: tables, chains, rules, sets and
+// stateful objects, as views of the kernel's messages. Knows what an attribute is called, and
+// nothing of what an object is good for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "core/cancel.h"
+#include "core/netlink/attribute.h"
+#include "core/netlink/socket.h"
+#include "core/result.h"
+
+namespace nf::nft {
+
+// Every view points into the message that it was made of.
+
+struct Table {
+  std::uint8_t family = 0;  // NFPROTO_*
+  std::string_view name;
+  bool dormant = false;  // its chains have no hooks
+};
+
+struct BaseHook {
+  std::uint32_t number = 0;
+  std::int32_t priority = 0;
+};
+
+struct Chain {
+  std::uint8_t family = 0;
+  std::string_view table;
+  std::string_view name;
+  // Of a base chain only.
+  std::string_view type;  // "filter", "nat", "route"
+  std::optional<BaseHook> hook;
+  std::optional<std::uint32_t> policy;  // NF_ACCEPT, NF_DROP
+  std::uint32_t use = 0;                // its rules, and the rules and elements that lead to it
+};
+
+struct Expression {
+  std::string_view name;
+  std::optional<Attribute> data;  // the nest of its own attributes
+};
+
+// The expressions of a rule, a set or another expression: one alone, a list, or none.
+class Expressions {
+ public:
+  void set_one(const Attribute& one) { one_ = one; }
+  void set_list(const Attribute& list) { list_ = list; }
+
+  // False where they are malformed: then those that came before were visited.
+  bool each(const std::function<void(const Expression&)>& visit) const;
+
+ private:
+  std::optional<Attribute> one_;
+  std::optional<Attribute> list_;
+};
+
+struct Rule {
+  std::uint8_t family = 0;
+  std::string_view table;
+  Expressions expressions;
+};
+
+struct Set {
+  std::uint8_t family = 0;
+  std::string_view table;
+  Expressions expressions;  // that each element gets
+};
+
+struct Object {
+  std::uint8_t family = 0;
+  std::string_view table;
+  std::uint32_t type = 0;  // NFT_OBJECT_*
+};
+
+// One object from the attributes of its message; false where they are malformed.
+bool parse(AttributeCursor attributes, Table& out);
+bool parse(AttributeCursor attributes, Chain& out);
+bool parse(AttributeCursor attributes, Rule& out);
+bool parse(AttributeCursor attributes, Set& out);
+bool parse(AttributeCursor attributes, Object& out);
+
+// The expressions that a dynset expression gives each element that it adds.
+Expressions expressions_of_dynset(const Attribute& data);
+
+// Whether an error means that the kernel has no nf_tables, or no objects of that kind.
+bool is_absent(const Error& error);
+
+// Reads all objects of one kind. Needs CAP_NET_ADMIN in the namespace of the socket.
+class Reader {
+ public:
+  Reader(Socket& socket, const Cancel* cancel, const char* operation)
+      : socket_(socket), cancel_(cancel), operation_(operation) {}
+
+  // `family` is one of NFPROTO_*, NFPROTO_UNSPEC for all. `restart` is called before each reading:
+  // a list that changed while it was read is read again. EBADMSG where a message is malformed.
+  template <typename Kind>
+  Result<void> each(std::uint8_t family, const std::function<void()>& restart,
+                    const std::function<void(const Kind&)>& visit) {
+    bool intact = true;
+    auto walked =
+        walk(message_of(Kind{}), family, restart, [&](std::uint8_t of, AttributeCursor attributes) {
+          Kind object;
+          object.family = of;
+          if (parse(attributes, object)) {
+            visit(object);
+          } else {
+            intact = false;
+          }
+        });
+    if (walked && !intact) return malformed();
+    return walked;
+  }
+
+ private:
+  // NFT_MSG_GET*, by what is asked for.
+  static std::uint16_t message_of(const Table& kind);
+  static std::uint16_t message_of(const Chain& kind);
+  static std::uint16_t message_of(const Rule& kind);
+  static std::uint16_t message_of(const Set& kind);
+  static std::uint16_t message_of(const Object& kind);
+
+  Result<void> walk(std::uint16_t message, std::uint8_t family,
+                    const std::function<void()>& restart,
+                    const std::function<void(std::uint8_t, AttributeCursor)>& each);
+  Error malformed() const;
+
+  Socket& socket_;
+  const Cancel* cancel_;
+  const char* operation_;
+};
+
+}  // namespace nf::nft

@@ -1,0 +1,78 @@
+// What iptables-nft has in nf_tables: tables and chains that look as it makes them.
+import type { Session } from '../../native/session.js';
+import type { RawNft, RawNftChain } from '../../native/xtables-binding.js';
+import type { Family } from '../text/addresses.js';
+import { familyNumber, toolOf } from '../text/family.js';
+
+export interface NftLook {
+  /** The kernel has nf_tables. */
+  readonly available: boolean;
+  /** Tables with chains as iptables-nft makes them. */
+  readonly tables: { table: string; rules: number; used: boolean }[];
+  /** Other tables of this family. */
+  readonly foreign: string[];
+}
+
+// What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities as it and older
+// releases have them.
+const hooks: Record<string, number> = {
+  PREROUTING: 0,
+  INPUT: 1,
+  FORWARD: 2,
+  OUTPUT: 3,
+  POSTROUTING: 4,
+};
+const priorities: Record<string, (hook: string) => readonly number[]> = {
+  raw: () => [-300],
+  mangle: () => [-150],
+  nat: (hook) => (hook === 'PREROUTING' || hook === 'OUTPUT' ? [-100] : [100]),
+  filter: () => [0],
+  security: () => [50, 150],
+};
+
+function isIptablesChain({ table, name, hook, priority }: RawNftChain): boolean {
+  return hooks[name] === hook && (priorities[table]?.(name).includes(priority) ?? false);
+}
+
+function sort(raw: RawNft): NftLook {
+  const tables: NftLook['tables'] = [];
+  const foreign: string[] = [];
+  for (const table of raw.tables) {
+    const chains = raw.chains.filter((chain) => chain.table === table);
+    const own = chains.filter(isIptablesChain);
+    if (own.length === 0 && !(table in priorities && chains.length === 0)) {
+      foreign.push(table);
+      continue;
+    }
+    const rules = own.reduce((sum, chain) => sum + chain.rules, 0);
+    tables.push({ table, rules, used: rules > 0 || own.some((chain) => chain.drops) });
+  }
+  return { available: raw.available, tables, foreign };
+}
+
+/** Looks. Makes nothing. */
+export async function lookAtNft(session: Session, family: Family): Promise<NftLook> {
+  return sort(
+    await session.run('nf_tables look', undefined, (binding, handle, cell) =>
+      binding.xtNft(handle, cell, familyNumber(family)),
+    ),
+  );
+}
+
+/** What was found, a sentence for each thing. */
+export function tellNft({ available, tables, foreign }: NftLook, family: Family): string[] {
+  const tool = toolOf(family);
+  const reasons: string[] = [];
+  if (!available) {
+    reasons.push('the kernel has no nf_tables');
+  } else if (tables.length > 0) {
+    const list = tables.map(({ table, rules }) => `${table} (${rules} rules)`).join(', ');
+    reasons.push(`nf_tables tables of ${tool}-nft: ${list}`);
+  } else {
+    reasons.push(`no nf_tables table of ${tool}-nft`);
+  }
+  if (foreign.length > 0) {
+    reasons.push(`nf_tables tables that are not ${tool}-nft's: ${foreign.join(', ')}`);
+  }
+  return reasons;
+}
