@@ -1,5 +1,5 @@
 // Holds the imports of src/, native/, bench/, examples/ against the layers of the project, and those inside a folder
-// with rooms against their order. Fails where an arrow points the wrong way.
+// with rooms (of src/, and native/core) against their order. Fails where an arrow points the wrong way.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -58,6 +58,17 @@ const rooms = {
 };
 const foldersWithRooms = Object.keys(rooms);
 
+// The rooms of native/core: which others each may include. What lies in the folder itself knows no room, and every
+// room may include it; but `top` comes after all rooms.
+const coreRooms = {
+  netlink: [], // messages, sockets, dumps: nothing of what they are about
+  conntrack: ['netlink'], // the table of flows
+  xtables: ['netlink'], // what the two backends of iptables share: extensions, sets
+  legacy: ['netlink', 'xtables'], // tables of ip_tables
+  nftables: ['netlink', 'xtables'], // tables of nf_tables
+};
+const top = ['hooks', 'nsid', 'tracking'];
+
 function files(folder, endings) {
   const found = [];
   let entries;
@@ -79,6 +90,24 @@ function placeOf(file, folder) {
   if (!file.startsWith(folder)) return undefined;
   const [room, ...inside] = file.slice(folder.length).split('/');
   return inside.length === 0 ? rooms[folder].length : rooms[folder].indexOf(room);
+}
+
+/** Where a file of native/core is: the name of its room, '' for the folder itself, `top` for what comes last. */
+function coreRoomOf(path) {
+  const [room, ...inside] = path.slice('core/'.length).split('/');
+  if (inside.length > 0) return room;
+  return top.includes(room.replace(/\.\w+$/, '')) ? 'top' : '';
+}
+
+/** What is wrong with a file of native/core that includes another one of it; undefined where nothing is. */
+function wrongInclude(file, include) {
+  const from = coreRoomOf(file.slice('native/'.length));
+  const to = coreRoomOf(include);
+  if (from === to || from === 'top' || to === '') return undefined;
+  const may = from === '' ? [] : coreRooms[from];
+  if (may === undefined) return `${file} is in no room: name it in scripts/check-layers.mjs`;
+  if (may.includes(to)) return undefined;
+  return `${file} may not include ${include}: ${from || 'native/core'} does not come after ${to}`;
 }
 
 const problems = [];
@@ -143,6 +172,10 @@ for (const file of files('native', ['.h', '.cc'])) {
   for (const include of includes) {
     if (core && /^(napi|node_api|js_native_api|uv|v8|node)\b.*\.h$|^napi\//.test(include)) {
       problems.push(`${file}: native/core knows nothing of Node, but includes ${include}`);
+    }
+    if (file.startsWith('native/core/') && include.startsWith('core/')) {
+      const wrong = wrongInclude(file, include);
+      if (wrong !== undefined) problems.push(wrong);
     }
     if (!core && /^(linux\/netfilter|libnetfilter|libiptc|libmnl)/.test(include)) {
       problems.push(`${file}: native/napi knows nothing of netfilter, but includes ${include}`);
