@@ -16,6 +16,7 @@ const lateFile = 'iptables.cjs';
 // Every other module of iptables is late.
 const early = new Set([
   'iptables/iptables.ts',
+  'iptables/options.ts',
   'iptables/edit/pending-edit.ts',
   'iptables/rule/rule.ts',
   'iptables/text/host-names.ts',

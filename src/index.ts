@@ -92,15 +92,13 @@ export type { Backend, BackendReport } from './iptables/backend.js';
 export { type ParseSaveOptions, parseSave } from './iptables/edit/parse-save.js';
 export type { RestoreOptions } from './iptables/edit/restore.js';
 export type { TableEdit } from './iptables/edit/table-edit.js';
-export {
-  type EditOptions,
-  Iptables,
-  type IptablesOptions,
-  ip6tables,
-  iptables,
-  type LockWait,
-  type SaveOptions,
-} from './iptables/iptables.js';
+export { Iptables, ip6tables, iptables } from './iptables/iptables.js';
+export type {
+  EditOptions,
+  IptablesOptions,
+  LockWait,
+  SaveOptions,
+} from './iptables/options.js';
 export {
   type Counters,
   type Match,

@@ -1,92 +1,40 @@
 // Iptables: the tables of one address family in one network namespace. Checks arguments, and
 // says which part does the work.
 
-import {
-  booleanAt,
-  familyAt,
-  integerAt,
-  listAt,
-  oneOf,
-  optionsAt,
-  signalAt,
-  stringAt,
-} from '../checks.js';
+import { booleanAt, familyAt, integerAt, oneOf, optionsAt, signalAt } from '../checks.js';
 import type { Family } from '../constants.js';
 import { badType, closedError, unsupported } from '../errors.js';
 import { LinkedSignal, sharedController } from '../linked-signal.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
-import { type Backend, BackendChoice, type BackendReport } from './backend.js';
+import { type AskedBackend, type Backend, BackendChoice, type BackendReport } from './backend.js';
 import type { LockOptions, TableBackend } from './edit/backend.js';
 import { PendingEdit } from './edit/pending-edit.js';
 import { type RestoreOptions, restoreText } from './edit/restore.js';
 import { runEdit } from './edit/run.js';
 import type { TableEdit } from './edit/table-edit.js';
 import { undoEdit } from './edit/undo.js';
+import {
+  defaultLockTimeout,
+  type EditOptions,
+  editAt,
+  editFields,
+  type IptablesOptions,
+  type LockWait,
+  longestDelay,
+  openFields,
+  readFields,
+  restoreFields,
+  type SaveOptions,
+  saveFields,
+  tableAt,
+  tablesAt,
+  watchFields,
+} from './options.js';
 import { saveTable } from './table/save.js';
 import { Table, type TableName } from './table/table.js';
 import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';
 import { textToBytes } from './text/encoding.js';
-
-export interface IptablesOptions {
-  /**
-   * Network namespace: a name under /run/netns, a path, or the pid of a process in it. Entering another
-   * one needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process.
-   */
-  netns?: string | number;
-  /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
-  family?: Family;
-  /**
-   * `'auto'` (default) looks where the rules of this namespace are: refuses to work on legacy tables
-   * while all rules are in nf_tables, and warns while there are rules in both. `'legacy'` does not look.
-   * `'nft'` is not supported yet: rules of iptables-nft cannot be read or changed.
-   */
-  backend?: 'auto' | 'legacy' | 'nft';
-}
-
-export interface LockWait {
-  /**
-   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once,
-   * Infinity waits for ever. Default 10000. Too late is an XtablesLockError that says who holds it.
-   */
-  lockTimeout?: number;
-  /** Ends the waiting. A commit that has begun is finished. */
-  signal?: AbortSignal;
-}
-
-export interface SaveOptions {
-  /** Default: those that the namespace has. `undefined` is refused. */
-  tables?: readonly TableName[];
-  /** The counters of every rule, before it. */
-  counters?: boolean;
-  signal?: AbortSignal;
-}
-
-export interface EditOptions extends LockWait {
-  /**
-   * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
-   * resolves to. The timer lives in this process, keeps it alive and dies with it: after a crash, a kill
-   * or a reboot of the host nobody puts the old table back. Where the new rules may cut off those who
-   * would mend them, let another process watch over it.
-   */
-  revertAfter?: number;
-}
-
-const openFields = new Set(['netns', 'family', 'backend']);
-const readFields = new Set(['signal']);
-const saveFields = new Set(['tables', 'counters', 'signal', 'as']);
-const watchFields = new Set(['interval', 'tables', 'signal']);
-const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
-const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
-const defaultLockTimeout = 10_000;
-/** What a timer can wait: more would fire at once. */
-const longestDelay = 2 ** 31 - 1;
-
-function tableAt(value: unknown, path: string): string {
-  const name = stringAt(value, path, 31);
-  if (!/^[^\s/]+$/.test(name)) throw badType(path, "a table's name", value);
-  return name;
-}
 
 function warnCountersLost(tool: string, tables: readonly string[]): void {
   if (tables.length === 0) return;
@@ -106,14 +54,14 @@ function warnCountersLost(tool: string, tables: readonly string[]): void {
 export class Iptables implements Disposable, AsyncDisposable {
   readonly family: Family;
   readonly #session: Session;
-  readonly #asked: 'auto' | 'legacy';
+  readonly #asked: AskedBackend;
   #choice: BackendChoice | undefined;
   readonly #pending = new Set<PendingEdit<unknown>>();
   /** Edits under way. */
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = sharedController();
 
-  private constructor(session: Session, family: Family, backend: 'auto' | 'legacy') {
+  private constructor(session: Session, family: Family, backend: AskedBackend) {
     this.#session = session;
     this.family = family;
     this.#asked = backend;
@@ -240,15 +188,14 @@ export class Iptables implements Disposable, AsyncDisposable {
     options: EditOptions = {},
   ): Promise<T | PendingEdit<T>> {
     const name = tableAt(table, 'table');
-    if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
-    if (goesOn.has(tagOf(edit))) throw goingOn();
+    const change = editAt(edit);
     const given = optionsAt(options, 'options', editFields);
     const delay =
       given.revertAfter === undefined
         ? undefined
         : integerAt(given.revertAfter, 'options.revertAfter', 1, longestDelay);
     return this.#locked(given, (backend, lock) =>
-      this.#edit({ backend, table: name, lock }, synchronous(edit), delay),
+      this.#edit({ backend, table: name, lock }, change, delay),
     );
   }
 
@@ -389,34 +336,6 @@ export class Iptables implements Disposable, AsyncDisposable {
     return this.close();
   }
 }
-
-function tablesAt(value: unknown): string[] {
-  const names = listAt(value, 'options.tables', 'an array of names');
-  return names.map((name, index) => tableAt(name, `options.tables[${index}]`));
-}
-
-/** Refuses a function that goes on after it has returned: the lock is held, and the commit comes next. */
-function synchronous<T>(edit: (table: TableEdit) => T): (table: TableEdit) => T {
-  return (table) => {
-    const value = edit(table);
-    if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function') {
-      (value as PromiseLike<unknown>).then(undefined, () => {});
-      throw goingOn();
-    }
-    if (/ (?:Async)?Generator\]$/.test(tagOf(value))) throw goingOn();
-    return value;
-  };
-}
-
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
-/** Functions whose work is done after they have returned, or never: a generator begins at its first `next()`. */
-const goesOn = new Set(
-  ['AsyncFunction', 'GeneratorFunction', 'AsyncGeneratorFunction'].map((tag) => `[object ${tag}]`),
-);
-const goingOn = () =>
-  new TypeError(
-    'edit: the function must do its work before it returns, not in a promise or a generator',
-  );
 
 /** The IPv4 tables of this process's network namespace. Opened when it is first used, and closed for good by `close()`. */
 export const iptables: Iptables = Iptables.own('ipv4');

@@ -2,7 +2,8 @@
 // wrong anywhere must leave them alone.
 import { XtablesError } from '../../src/errors.js';
 import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
-import { Iptables, type LockWait } from '../../src/iptables/iptables.js';
+import { Iptables } from '../../src/iptables/iptables.js';
+import type { LockWait } from '../../src/iptables/options.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, packets, reset, saved } from '../support/iptables-tables.js';

@@ -1,0 +1,96 @@
+// What callers give to an Iptables: the options, and the checks of arguments that are more than a type.
+import { listAt, stringAt } from '../checks.js';
+import type { Family } from '../constants.js';
+import { badType } from '../errors.js';
+import type { TableEdit } from './edit/table-edit.js';
+import type { TableName } from './table/table.js';
+
+export interface IptablesOptions {
+  /**
+   * Network namespace: a name under /run/netns, a path, or the pid of a process in it. Entering another
+   * one needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process.
+   */
+  netns?: string | number;
+  /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
+  family?: Family;
+  /**
+   * `'auto'` (default) looks where the rules of this namespace are: refuses to work on legacy tables
+   * while all rules are in nf_tables, and warns while there are rules in both. `'legacy'` does not look.
+   * `'nft'` is not supported yet: rules of iptables-nft cannot be read or changed.
+   */
+  backend?: 'auto' | 'legacy' | 'nft';
+}
+
+export interface LockWait {
+  /**
+   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once,
+   * Infinity waits for ever. Default 10000. Too late is an XtablesLockError that says who holds it.
+   */
+  lockTimeout?: number;
+  /** Ends the waiting. A commit that has begun is finished. */
+  signal?: AbortSignal;
+}
+
+export interface SaveOptions {
+  /** Default: those that the namespace has. `undefined` is refused. */
+  tables?: readonly TableName[];
+  /** The counters of every rule, before it. */
+  counters?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface EditOptions extends LockWait {
+  /**
+   * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
+   * resolves to. The timer lives in this process, keeps it alive and dies with it: after a crash, a kill
+   * or a reboot of the host nobody puts the old table back. Where the new rules may cut off those who
+   * would mend them, let another process watch over it.
+   */
+  revertAfter?: number;
+}
+
+export const openFields = new Set(['netns', 'family', 'backend']);
+export const readFields = new Set(['signal']);
+export const saveFields = new Set(['tables', 'counters', 'signal', 'as']);
+export const watchFields = new Set(['interval', 'tables', 'signal']);
+export const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
+export const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
+export const defaultLockTimeout = 10_000;
+/** What a timer can wait: more would fire at once. */
+export const longestDelay = 2 ** 31 - 1;
+
+export function tableAt(value: unknown, path: string): string {
+  const name = stringAt(value, path, 31);
+  if (!/^[^\s/]+$/.test(name)) throw badType(path, "a table's name", value);
+  return name;
+}
+
+export function tablesAt(value: unknown): string[] {
+  const names = listAt(value, 'options.tables', 'an array of names');
+  return names.map((name, index) => tableAt(name, `options.tables[${index}]`));
+}
+
+/** Refuses a function that goes on after it has returned: the lock is held, and the commit comes next. */
+export function editAt<T>(edit: (table: TableEdit) => T): (table: TableEdit) => T {
+  if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
+  if (goesOn.has(tagOf(edit))) throw goingOn();
+  return (table) => {
+    const value = edit(table);
+    if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function') {
+      (value as PromiseLike<unknown>).then(undefined, () => {});
+      throw goingOn();
+    }
+    if (/ (?:Async)?Generator\]$/.test(tagOf(value))) throw goingOn();
+    return value;
+  };
+}
+
+const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
+/** Functions whose work is done after they have returned, or never: a generator begins at its first `next()`. */
+const goesOn = new Set(
+  ['AsyncFunction', 'GeneratorFunction', 'AsyncGeneratorFunction'].map((tag) => `[object ${tag}]`),
+);
+const goingOn = () =>
+  new TypeError(
+    'edit: the function must do its work before it returns, not in a promise or a generator',
+  );
