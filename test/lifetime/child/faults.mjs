@@ -177,6 +177,7 @@ const operations = {
   },
   support: { run: () => typeof support().conntrack },
   tables: { run: async () => (await ipt.tables()).includes('filter') },
+  backend: { run: async () => (await ipt.backendReport()).legacy.map(({ rules }) => rules) },
   read: { run: async () => (await ipt.read('filter')).chain('kept').rules.length },
   save: { run: async () => typeof (await ipt.save()) },
   edit: {
