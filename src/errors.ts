@@ -9,23 +9,34 @@ export interface NativeFailure {
   errno: number;
   /** What was being done, in netfilter's words: `conntrack dump`, `iptables commit` … */
   operation: string;
-  /** Which rule of `errors.ts` applies: `netlink` by default. */
-  kind?: 'netlink' | 'xtables' | 'library' | 'unsupported' | 'closed' | 'lock';
+  /**
+   * Which class of errors.ts it becomes: `netlink` by default. `cancelled` says that a signal or close() ended the
+   * operation; Session.ended makes the error of it.
+   */
+  kind?: 'netlink' | 'xtables' | 'lock' | 'library' | 'unsupported' | 'cancelled';
   /** The kernel's extended-ack text, a library's message, a name: whatever makes it precise. */
   detail?: string;
 }
 
+/** What an error is made of. */
 export interface NetfilterErrorOptions {
-  code: string;
-  operation: string;
-  errno?: number | undefined;
-  detail?: string | undefined;
-  hint?: string | undefined;
-  cause?: unknown;
+  /** `'EPERM'`, `'ENOENT'` … or one of the package's own `ERR_NETFILTER_*` codes. */
+  readonly code: string;
+  /** What was being done: `conntrack dump`. */
+  readonly operation: string;
+  /** Negative errno; left out where no system call failed. */
+  readonly errno?: number | undefined;
+  /** The kernel's or the library's own words. */
+  readonly detail?: string | undefined;
+  /** What a person can do about it. */
+  readonly hint?: string | undefined;
+  /** The error behind it. */
+  readonly cause?: unknown;
 }
 
 /** Base of every error that the package makes itself (bad arguments are `TypeError`/`RangeError`). */
 export class NetfilterError extends Error {
+  /** The name of its class. */
   override readonly name: string = 'NetfilterError';
   /** `'EPERM'`, `'ENOENT'` … or one of the package's own `ERR_NETFILTER_*` codes. */
   readonly code: string;
@@ -38,6 +49,7 @@ export class NetfilterError extends Error {
   /** What a person can do about it. */
   readonly hint: string | undefined;
 
+  /** For tests of programs that handle such errors: the package makes its own. */
   constructor(message: string, options: NetfilterErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = options.code;
@@ -50,26 +62,31 @@ export class NetfilterError extends Error {
 
 /** The kernel refused a netlink request. */
 export class NetlinkError extends NetfilterError {
+  /** The name of its class. */
   override readonly name: string = 'NetlinkError';
 }
 
 /** An iptables table could not be read or committed. */
 export class XtablesError extends NetfilterError {
+  /** The name of its class. */
   override readonly name: string = 'XtablesError';
 }
 
 /** The xtables lock could not be taken in time. */
 export class XtablesLockError extends XtablesError {
+  /** The name of its class. */
   override readonly name: string = 'XtablesLockError';
 }
 
 /** A system library is missing or too old; `hint` names the distribution's package. */
 export class LibraryError extends NetfilterError {
+  /** The name of its class. */
   override readonly name: string = 'LibraryError';
 }
 
 /** This platform, kernel or build cannot do it. */
 export class UnsupportedError extends NetfilterError {
+  /** The name of its class. */
   override readonly name: string = 'UnsupportedError';
 }
 
@@ -85,7 +102,9 @@ export type TableErrorCode =
 
 /** A table does not allow it, as it is now: no such chain, one that is not empty … `code` says which. */
 export class TableError extends RangeError {
+  /** The name of its class. */
   override readonly name: string = 'TableError';
+  /** What the table does not allow. */
   readonly code: TableErrorCode;
 
   /** @internal */
@@ -97,6 +116,7 @@ export class TableError extends RangeError {
 
 /** The handle was closed, before or while the operation ran. */
 export class ClosedError extends NetfilterError {
+  /** The name of its class. */
   override readonly name: string = 'ClosedError';
 }
 
@@ -277,7 +297,6 @@ function line(operation: string, code: string, text: string, detail?: string, hi
 /** Makes the typed error for what native code reported. */
 export function fromNative(failure: NativeFailure, cause?: unknown): NetfilterError {
   const { operation, detail } = failure;
-  if (failure.kind === 'closed') return closedError(operation);
   if (failure.kind === 'library') {
     return libraryError(operation, detail ?? 'a system library', cause);
   }

@@ -71,8 +71,6 @@ export interface RawOutcome {
 export interface RawBulk {
   stats: RawDumpStats;
   done: number;
-  gone: number;
-  echoed: number;
   refused: number;
   /** It did not come to its end: the rest says how far it came. */
   cancelled: boolean;
@@ -115,8 +113,6 @@ export interface RawEventStats {
   /** 0 none given, 1 exact, 2 partial, 3 not used. */
   kernelFilter: number;
   kernelFilterErrno: number;
-  /** Instructions of the BPF program. */
-  kernelFilterLength: number;
   /** -1: not readable. */
   eventsSysctl: number;
   entries: number;
@@ -132,12 +128,12 @@ export interface RawLibrary {
 
 /** Whether hooks of one use are registered in a namespace, by family, and what says so. */
 export interface RawHookReport {
-  ipv4: HookVerdict;
-  ipv6: HookVerdict;
-  bridge: HookVerdict;
+  ipv4: RawVerdict;
+  ipv6: RawVerdict;
+  bridge: RawVerdict;
   found: string[];
 }
-export type HookVerdict = 'active' | 'none' | 'unknown';
+export type RawVerdict = 'active' | 'none' | 'unknown';
 
 /** Whether a namespace tracks and translates: asked of the kernel, or read from the rules. */
 export interface RawTrackingReport {
@@ -164,7 +160,7 @@ export interface Binding extends XtablesBinding {
     batchSize: number,
   ): DumpStream;
   ctDumpNext(stream: DumpStream): Promise<{ batch: RawBatch; stats: RawDumpStats } | null>;
-  ctGet(handle: Handle, tuples: Uint8Array, zeroCounters: boolean): Promise<RawLookup>;
+  ctGet(handle: Handle, tuples: Uint8Array): Promise<RawLookup>;
   ctGetSync(
     handle: Handle,
     tuple: Uint8Array,
@@ -174,7 +170,7 @@ export interface Binding extends XtablesBinding {
     extra: Uint8Array,
   ): number;
   ctCount(handle: Handle): Promise<{ entries: number; max?: number }>;
-  ctCpuStats(handle: Handle): Promise<{ cpu: number; present: number; counters: number[] }[]>;
+  ctCpuStats(handle: Handle): Promise<{ cpu: number; counters: number[] }[]>;
 
   /** Verb 0 creates, 1 updates. */
   ctWrite(handle: Handle, verb: 0 | 1, packed: Uint8Array): Promise<RawOutcome>;
@@ -193,11 +189,7 @@ export interface Binding extends XtablesBinding {
     filter: Uint32Array,
     fields: Uint8Array,
   ): Promise<RawBulk>;
-  ctFlush(
-    handle: Handle,
-    cell: CancelCell,
-    filter: Uint32Array | null,
-  ): Promise<RawBulk & { inKernel: boolean }>;
+  ctFlush(handle: Handle, cell: CancelCell, filter: Uint32Array | null): Promise<RawBulk>;
 
   ctEventsOpen(handle: Handle, options: RawEventOptions): NativeEventStream;
   /** null: the stream has ended. A value, not a promise, when one was ready. */

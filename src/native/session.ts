@@ -1,6 +1,6 @@
 // The life of a Conntrack's native handle: opened on first use, cancelled and closed in order. Every
 // operation of the package on the table goes through `run` or `sync`.
-import { closedError } from '../errors.js';
+import { closedError, type NativeFailure } from '../errors.js';
 import type { Binding, CancelCell, Handle } from './binding.js';
 import { addon, call, nativeError } from './load.js';
 
@@ -133,7 +133,7 @@ export class Session {
 
   /** The error that the caller sees for what native code threw. */
   ended(thrown: unknown, operation: string, signal: AbortSignal | undefined): unknown {
-    const kind = (thrown as { kind?: string } | null)?.kind;
+    const kind = (thrown as Partial<NativeFailure> | null)?.kind;
     if (kind === 'cancelled') {
       if (signal?.aborted) return signal.reason;
       return closedError(operation);

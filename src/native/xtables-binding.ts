@@ -9,10 +9,6 @@ export type HeldLock = { readonly [brand]: 'xtables lock' };
 export interface RawCommit {
   /** 0 committed, 1 nothing to do, 2 the table is another one by now, 3 committed without counters. */
   outcome: 0 | 1 | 2 | 3;
-  /** Operations that libiptc was given. */
-  operations: number;
-  /** Chains that were written anew because editing them rule by rule costs more. */
-  rebuilt: number;
 }
 
 export interface RawLegacyTable {
@@ -29,7 +25,6 @@ export interface RawLegacyTable {
 export interface RawNftChain {
   table: string;
   name: string;
-  type: string;
   hook: number;
   priority: number;
   drops: boolean;
@@ -41,8 +36,6 @@ export interface RawNft {
   tables: string[];
   /** Base chains. */
   chains: RawNftChain[];
-  /** Rules in chains that are no base chains. */
-  otherRules: number;
 }
 
 /** `family` is AF_INET or AF_INET6. */

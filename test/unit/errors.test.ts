@@ -1,10 +1,10 @@
 // errors.ts: errno and operation become a typed error whose one line says what to do.
 import {
   badType,
-  ClosedError,
   fromNative,
   LibraryError,
   NetlinkError,
+  UnsupportedError,
   XtablesError,
 } from '../../src/errors.js';
 import { assert, suite } from '../support/harness.js';
@@ -41,7 +41,7 @@ test('errnos have the names that the kernel gives them', () => {
 });
 
 test('kinds choose the class', () => {
-  assert.instance(fromNative({ errno: 0, operation: 'x', kind: 'closed' }), ClosedError);
+  assert.instance(fromNative({ errno: 0, operation: 'x', kind: 'unsupported' }), UnsupportedError);
   assert.instance(
     fromNative({ errno: 11, operation: 'iptables commit', kind: 'xtables' }),
     XtablesError,

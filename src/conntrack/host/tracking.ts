@@ -1,6 +1,9 @@
 // What a namespace does to packets: whether it tracks them, and whether it translates their addresses.
-import type { HookVerdict, RawHookReport, RawTrackingReport } from '../../native/binding.js';
+import type { RawHookReport, RawTrackingReport } from '../../native/binding.js';
 import type { Session } from '../../native/session.js';
+
+/** Whether hooks are registered; `'unknown'` where that could not be found out. */
+export type HookVerdict = 'active' | 'none' | 'unknown';
 
 /** Whether hooks of netfilter are registered in a network namespace. */
 export interface HookState {
@@ -8,26 +11,26 @@ export interface HookState {
    * `'active'`: in at least one family. `'none'`: in no family. `'unknown'`: nothing was found, and not everything
    * could be looked at.
    */
-  state: HookVerdict;
+  readonly state: HookVerdict;
   /** IPv4 packets. The kernel registers hooks for each family on its own. */
-  ipv4: HookVerdict;
+  readonly ipv4: HookVerdict;
   /** IPv6 packets. */
-  ipv6: HookVerdict;
+  readonly ipv6: HookVerdict;
   /**
    * How it was found. `'hooks'`: the kernel listed its hooks (nfnetlink_hook, Linux 5.14, with
    * CONFIG_NETFILTER_NETLINK_HOOK). This is certain. `'rules'`: the rules of iptables and nftables were searched for
    * what makes the kernel register hooks. This does not see what needs no rule: IPVS for FTP, Open vSwitch, tc,
    * and the module option `nf_conntrack.enable_hooks`.
    */
-  source: 'hooks' | 'rules';
+  readonly source: 'hooks' | 'rules';
   /** What was found, or why nothing could be. */
-  reasons: string[];
+  readonly reasons: readonly string[];
 }
 
 /** Whether packets are tracked. Needs CAP_NET_ADMIN; without it, `'unknown'`. */
 export interface TrackingState extends HookState {
   /** Frames that a bridge forwards (nf_conntrack_bridge, a rule of nftables in family bridge). */
-  bridge: HookVerdict;
+  readonly bridge: HookVerdict;
 }
 
 /**
@@ -38,8 +41,10 @@ export type NatState = HookState;
 
 /** What `Conntrack.hooks()` tells. */
 export interface NetfilterHooks {
-  tracking: TrackingState;
-  nat: NatState;
+  /** Whether packets are tracked. */
+  readonly tracking: TrackingState;
+  /** Whether addresses can be translated. */
+  readonly nat: NatState;
 }
 
 function stateOf(

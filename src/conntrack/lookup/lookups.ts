@@ -15,6 +15,12 @@ export function tableFor(session: Session, target: unknown): string | undefined 
   return Flow.isFlow(target) ? session.table('conntrack table') : undefined;
 }
 
+/** Options of `getMany`. */
+export interface GetManyOptions {
+  /** Ends the operation early, when the kernel has answered for the chunk under way. */
+  signal?: AbortSignal | undefined;
+}
+
 export class Lookups {
   readonly #session: Session;
   #arena = new LookupArena();
@@ -75,7 +81,7 @@ export class Lookups {
   ): Promise<(Flow | undefined)[]> {
     const lookUp = (packed: Uint8Array) =>
       readFlows(this.#session, operation, undefined, (binding, handle) =>
-        binding.ctGet(handle, packed, false),
+        binding.ctGet(handle, packed),
       );
     return getMany(lookUp, tuples, pathOf, (tuple) => tableFor(this.#session, tuple), signal);
   }
