@@ -22,6 +22,7 @@ export const protocolNumbers = {
   udplite: 136,
 } as const;
 
+/** The name of a protocol, as `IPPROTO_*` of linux/in.h in lower case. */
 export type ProtocolName = keyof typeof protocolNumbers;
 
 /** A protocol by name, or by its number (0–255) where the package has no name for it. */
@@ -89,7 +90,10 @@ export const statusNames = [
   'hw_offload',
 ] as const;
 
-/** A status bit of a flow, named as the kernel's `IPS_` constant is, in lower case. */
+/**
+ * A status bit of a flow, named as the kernel's `IPS_` constant is, in lower case. `'seen_reply'`: packets came in both
+ * directions. `'assured'`: a full table does not make room by this flow. `'dying'`: the flow has ended.
+ */
 export type StatusName = (typeof statusNames)[number];
 
 export const statusBits: Readonly<Record<StatusName, number>> = Object.fromEntries(
@@ -138,7 +142,24 @@ export const dccpStates = [
   'INVALID',
 ] as const;
 
-export function stateNames(protocol: number): readonly string[] | undefined {
+/** A state of a TCP flow (`TCP_CONNTRACK_*`). */
+export type TcpState = (typeof tcpStates)[number];
+/** A state of an SCTP flow (`SCTP_CONNTRACK_*`). */
+export type SctpState = (typeof sctpStates)[number];
+/** A state of a DCCP flow (`CT_DCCP_*`). Kernels since 6.17 track no states of DCCP. */
+export type DccpState = (typeof dccpStates)[number];
+/** The name of a state, as conntrack(8) prints it. Protocols share some of the names. */
+export type StateName = TcpState | SctpState | DccpState;
+/** The state of a flow that was read: `'STATE_12'` is number 12, for which the package has no name. */
+export type FlowState = StateName | `STATE_${number}`;
+/**
+ * A state to look for or to set. `'LISTEN'` is the old name of TCP's SYN_SENT2. A state without a name (`'STATE_12'`),
+ * which a flow that was read may have, is refused.
+ */
+export type WantedState = FlowState | 'LISTEN';
+
+/** The names of the states of a protocol by number; undefined for a protocol without states. */
+export function stateNames(protocol: number): readonly StateName[] | undefined {
   if (protocol === protocolNumbers.tcp) return tcpStates;
   if (protocol === protocolNumbers.sctp) return sctpStates;
   if (protocol === protocolNumbers.dccp) return dccpStates;
@@ -146,7 +167,7 @@ export function stateNames(protocol: number): readonly string[] | undefined {
 }
 
 /** Names of states that an older kernel had: conntrack(8) takes `LISTEN` for what is SYN_SENT2 since 2.6.31. */
-export const stateAliases: ReadonlyMap<unknown, string> = new Map([['LISTEN', 'SYN_SENT2']]);
+export const stateAliases: ReadonlyMap<unknown, StateName> = new Map([['LISTEN', 'SYN_SENT2']]);
 
 /** Every state by name, as a mask of state numbers per protocol: a name may be a state of several. */
 export const statesByName: ReadonlyMap<string, { tcp: number; sctp: number; dccp: number }> =

@@ -2,15 +2,22 @@
 
 import './globals.js';
 
-export type { Aggregate, Group } from './conntrack/aggregate/aggregate.js';
-export type { GroupKey } from './conntrack/aggregate/keys.js';
-export type { Measure } from './conntrack/aggregate/numbers.js';
-export type { ArrowTable } from './conntrack/batch/arrow.js';
-export { type Columns, FlowBatch } from './conntrack/batch/flow-batch.js';
+export type {
+  Aggregate,
+  AggregateValue,
+  Group,
+  Max,
+  Min,
+  Sum,
+} from './conntrack/aggregate/aggregate.js';
+export type { GroupKey, GroupKeyValues } from './conntrack/aggregate/keys.js';
+export type { Measure, MeasureValues } from './conntrack/aggregate/numbers.js';
+export type { ArrowColumn, ArrowTable } from './conntrack/batch/arrow.js';
+export { type Columns, type PresenceBits, presenceBits } from './conntrack/batch/columns.js';
+export { FlowBatch } from './conntrack/batch/flow-batch.js';
 export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
-export { has as presenceBits } from './conntrack/columns/schema.js';
 export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';
-export type { DumpOptions } from './conntrack/dump/options.js';
+export type { DumpBatchesOptions, DumpOptions } from './conntrack/dump/options.js';
 export {
   type ConntrackEvent,
   EventBatch,
@@ -21,66 +28,118 @@ export {
 } from './conntrack/events/event-batch.js';
 export type { EventStats } from './conntrack/events/event-stats.js';
 export { type EventOptions, EventStream } from './conntrack/events/event-stream.js';
-export type { StreamOptions } from './conntrack/events/options.js';
-export type { StreamCloseOptions } from './conntrack/events/stream-handle.js';
+export type { QueueOptions, StreamOptions } from './conntrack/events/options.js';
+export type { StreamCloseOptions, StreamHandle } from './conntrack/events/stream-handle.js';
 export type {
   Expectation,
   ExpectationFlag,
+  ExpectationMask,
   ExpectationMaster,
+  ExpectationNat,
   ExpectationTuple,
 } from './conntrack/expectations/expectation.js';
 export type {
   ExpectationChange,
   ExpectationEvent,
   ExpectationEventOptions,
+  ExpectationEventType,
   ExpectationStream,
 } from './conntrack/expectations/expectation-stream.js';
-export type { Expectations } from './conntrack/expectations/expectations.js';
-export type { ExpectationInit, ExpectationTupleInit } from './conntrack/expectations/init.js';
-export type { PortRange, Ports } from './conntrack/filter/port-set.js';
-export type { Addresses, FlowFilter, SideFilter } from './conntrack/filter/types.js';
 export type {
+  ExpectationFlushOptions,
+  ExpectationListOptions,
+  Expectations,
+} from './conntrack/expectations/expectations.js';
+export type {
+  ExpectationInit,
+  ExpectationTupleInit,
+  ExpectedTupleInit,
+} from './conntrack/expectations/init.js';
+export type { PortRange, Ports } from './conntrack/filter/port-set.js';
+export type {
+  Addresses,
+  FlowFilter,
+  MaskedMark,
+  SideFilter,
+  StatusFilter,
+} from './conntrack/filter/types.js';
+export type {
+  BothDirections,
   Endpoint,
   FlowDccp,
   FlowMaster,
+  FlowNat,
   FlowObject,
   FlowSctp,
+  FlowSeqAdj,
   FlowSide,
   FlowTcp,
   SeqAdj,
   Synproxy,
+  UnknownAttribute,
 } from './conntrack/flow/fields.js';
 export { Flow } from './conntrack/flow/flow.js';
 export { type NamespaceInfo, namespaces } from './conntrack/host/namespaces.js';
 export type {
   ConntrackSettings,
   ConntrackTimeouts,
+  DccpTimeouts,
   DeepPartial,
+  ReplyTimeouts,
+  SctpTimeouts,
+  TcpSettings,
+  TcpTimeouts,
 } from './conntrack/host/settings.js';
-export type { ConntrackCounters, ConntrackStats } from './conntrack/host/statistics.js';
-export { type LibrarySupport, type Support, support } from './conntrack/host/support.js';
+export type {
+  ConntrackCounters,
+  ConntrackStats,
+  CpuCounters,
+} from './conntrack/host/statistics.js';
+export {
+  type ConntrackSupport,
+  type KernelFeatures,
+  type LibrarySupport,
+  type PrivilegeSupport,
+  type Support,
+  support,
+} from './conntrack/host/support.js';
 export type {
   HookState,
+  HookVerdict,
   NatState,
   NetfilterHooks,
   TrackingState,
 } from './conntrack/host/tracking.js';
-export type { TupleInit, TupleSideInit } from './conntrack/lookup/tuple.js';
+export type { GetManyOptions } from './conntrack/lookup/lookups.js';
+export type { ReplyZone, TupleInit, TupleSideInit } from './conntrack/lookup/tuple.js';
 export type { BulkOptions, BulkProgress, DeleteOptions } from './conntrack/write/bulk.js';
-export type { FlowChange } from './conntrack/write/change.js';
+export type { FlowChange, LabelChange } from './conntrack/write/change.js';
 export type {
   CreateError,
+  CreateFailure,
   CreateManyOptions,
   CreateProgress,
   CreateResult,
 } from './conntrack/write/create-many.js';
-export type { FlowInit } from './conntrack/write/init.js';
+export type { FlowInit, NatInit } from './conntrack/write/init.js';
 export type { FlowWritable } from './conntrack/write/writable.js';
-export type { Family, Protocol, ProtocolName, StatusName } from './constants.js';
+export type {
+  DccpState,
+  Family,
+  FlowState,
+  Protocol,
+  ProtocolName,
+  SctpState,
+  StateName,
+  StatusName,
+  TcpState,
+  WantedState,
+} from './constants.js';
 export {
   ClosedError,
   LibraryError,
   NetfilterError,
+  type NetfilterErrorOptions,
   NetlinkError,
   TableError,
   type TableErrorCode,
@@ -89,24 +148,40 @@ export {
   XtablesLockError,
 } from './errors.js';
 export type { Backend, BackendReport } from './iptables/backend.js';
+export type { ChainEdit, ReplaceOptions, RuleInput } from './iptables/edit/chain-edit.js';
 export { type ParseSaveOptions, parseSave } from './iptables/edit/parse-save.js';
+export type { EditFate, PendingEdit } from './iptables/edit/pending-edit.js';
 export type { RestoreOptions } from './iptables/edit/restore.js';
 export type { TableEdit } from './iptables/edit/table-edit.js';
+export type { Kind, Known, Negated } from './iptables/extensions/define.js';
+export type { KnownMatch, KnownTarget } from './iptables/extensions/index.js';
+export type { MaxRevision } from './iptables/extensions/registry.js';
 export { Iptables, ip6tables, iptables } from './iptables/iptables.js';
+export type { LegacyTable } from './iptables/legacy/look.js';
+export type { NftTables } from './iptables/nft/look.js';
 export type {
   EditOptions,
   IptablesOptions,
   LockWait,
+  ReadOptions,
+  SaveAsOptions,
   SaveOptions,
 } from './iptables/options.js';
+export type { RuleHead } from './iptables/rule/head.js';
 export {
   type Counters,
+  type GotoTarget,
+  type JumpTarget,
   type Match,
+  type MatchOf,
   type Not,
   Rule,
   type RuleInit,
+  type RuleOptions,
   type Target,
+  type TargetOf,
   type UnknownExtension,
+  type VerdictTarget,
 } from './iptables/rule/rule.js';
 export {
   formatRule,
@@ -115,6 +190,8 @@ export {
   parseRules,
   sameRule,
 } from './iptables/rule/text.js';
+export type { BackendTable } from './iptables/table/backend-table.js';
 export { type FormatSaveOptions, formatSave } from './iptables/table/save.js';
 export type { Chain, Policy, Table, TableName } from './iptables/table/table.js';
 export type { RuleHits, WatchOptions } from './iptables/table/watch.js';
+export type { HostNames, SetNames } from './iptables/text/host-names.js';

@@ -4,8 +4,8 @@ import { otherBackend } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { TableBackend } from './edit/backend.js';
 import { LegacyBackend } from './legacy/legacy-backend.js';
-import { lookAtLegacy, tellLegacy } from './legacy/look.js';
-import { lookAtNft, tellNft } from './nft/look.js';
+import { type LegacyTable, lookAtLegacy, tellLegacy } from './legacy/look.js';
+import { lookAtNft, type NftTables, tellNft } from './nft/look.js';
 import type { Family } from './text/addresses.js';
 import { toolOf } from './text/family.js';
 
@@ -17,19 +17,14 @@ export type Backend = 'legacy' | 'nft' | 'mixed' | 'none' | 'unknown';
 
 /** What was found, and what follows from it. */
 export interface BackendReport {
-  backend: Backend;
+  /** Where the rules are. */
+  readonly backend: Backend;
   /** One sentence for each thing that was found. */
-  reasons: string[];
+  readonly reasons: readonly string[];
   /** The legacy tables that the namespace has; empty where they cannot be listed. */
-  legacy: { table: string; rules: number; chains: number; used: boolean }[];
-  nft: {
-    /** The kernel has nf_tables. */
-    available: boolean;
-    /** Tables with chains as iptables-nft makes them. */
-    tables: { table: string; rules: number; used: boolean }[];
-    /** Other tables of this family: of the nft tool, firewalld and the like. */
-    foreign: string[];
-  };
+  readonly legacy: readonly LegacyTable[];
+  /** What there is in nf_tables. */
+  readonly nft: NftTables;
 }
 
 /** What the two findings mean. */

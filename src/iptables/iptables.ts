@@ -23,9 +23,10 @@ import {
   type LockWait,
   longestDelay,
   openFields,
+  type ReadOptions,
   readFields,
   restoreFields,
-  type SaveOptions,
+  type SaveAsOptions,
   saveFields,
   tableAt,
   tablesAt,
@@ -50,8 +51,14 @@ function warnCountersLost(tool: string, tables: readonly string[]): void {
  * lock file, `/run/xtables.lock` or the one that the variable XTABLES_LOCKFILE names: iptables makes it for
  * root alone, so that another user either is let open it (`chmod a+r`), or names another file, which every
  * writer of these tables must then use.
+ *
+ * What is the same for all operations is not repeated below. The first use loads the addon: it fails with an
+ * {@link UnsupportedError} elsewhere than on Linux (`ERR_NETFILTER_UNSUPPORTED_PLATFORM`), and with a
+ * {@link NetfilterError} where the addon cannot be loaded (`ERR_NETFILTER_ADDON`). Operations on rules fail with a
+ * {@link LibraryError} where libip4tc or libip6tc is missing. What a signal ends rejects with the signal's reason.
  */
 export class Iptables implements Disposable, AsyncDisposable {
+  /** The family whose packets pass these tables. */
   readonly family: Family;
   readonly #session: Session;
   readonly #asked: AskedBackend;
@@ -71,6 +78,12 @@ export class Iptables implements Disposable, AsyncDisposable {
    * Opens the tables of a namespace. Nothing is read or made yet. A `netns` that is `undefined` is refused:
    * what was to name a namespace must not open the rules of this process's.
    * @throws {NetfilterError} ENOENT where there is no such namespace, EPERM where it may not be entered
+   * @throws {UnsupportedError} `ERR_NETFILTER_UNSUPPORTED` for the backend `'nft'`
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @example
+   * import { Iptables } from 'conntrack';
+   * await using tables = Iptables.open({ family: 'ipv6', backend: 'legacy' });
+   * console.log((await tables.read('filter')).chains.size);
    */
   static open(options: IptablesOptions = {}): Iptables {
     // A namespace that is undefined is a setting that is missing: the rules of the host are not meant.
@@ -128,12 +141,20 @@ export class Iptables implements Disposable, AsyncDisposable {
     return this.family === 'ipv6' ? 'ip6tables' : 'iptables';
   }
 
-  /** Where the rules of this namespace are. Makes nothing; looks anew at every call. */
+  /**
+   * Where the rules of this namespace are. Makes nothing; looks anew at every call.
+   * @throws {NetfilterError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
+   */
   async backend(): Promise<Backend> {
     return (await this.backendReport()).backend;
   }
 
-  /** The same with everything that it follows from. */
+  /**
+   * The same with everything that it follows from.
+   * @throws {NetfilterError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
+   */
   backendReport(): Promise<BackendReport> {
     return this.#backend.report();
   }
@@ -143,6 +164,7 @@ export class Iptables implements Disposable, AsyncDisposable {
    * @throws {UnsupportedError} ERR_NETFILTER_OTHER_BACKEND where all rules are in nf_tables
    * @throws {XtablesError} EACCES where the list is not open to this process: only root of the namespace, and
    * who has CAP_DAC_READ_SEARCH, may read it
+   * @throws {ClosedError} after `close()`
    */
   async tables(): Promise<TableName[]> {
     return (await this.#backend.chosen()).tables();
@@ -152,8 +174,18 @@ export class Iptables implements Disposable, AsyncDisposable {
    * Reads a table; default `filter`. One that the namespace does not have is read as what a new one would
    * hold, and is not made. (A process that may not read the list of tables, see {@link Iptables.tables},
    * cannot know; then the kernel makes the table, as it does for `iptables -L`.)
+   * @throws {XtablesError} EPERM without CAP_NET_ADMIN, ENOENT where the kernel has no such table
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
+   * @throws {TypeError | RangeError} for what is no name of a table, and for options that are wrong
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * const table = await iptables.read('filter');
+   * for (const chain of table.chains.values()) {
+   *   for (const rule of chain.rules) console.log(chain.name, String(rule), rule.counters.packets);
+   * }
    */
-  async read(table: TableName = 'filter', options: { signal?: AbortSignal } = {}): Promise<Table> {
+  async read(table: TableName = 'filter', options: ReadOptions = {}): Promise<Table> {
     const name = tableAt(table, 'table');
     const given = optionsAt(options, 'options', readFields);
     const signal = signalAt(given.signal, 'options.signal');
@@ -171,6 +203,21 @@ export class Iptables implements Disposable, AsyncDisposable {
    * `quota` and `statistic` matches of the table: put many changes into one edit.
    *
    * A table that the namespace does not have is made, with its hooks, and stays.
+   * @throws {XtablesError} EPERM without CAP_NET_ADMIN and CAP_NET_RAW, what the kernel says of the rules, and
+   *   `ERR_NETFILTER_TABLE_CHANGED` where another writer came first three times in a row
+   * @throws {XtablesLockError} ETIMEDOUT where the lock could not be taken in time, EACCES where the lock file may not
+   *   be opened
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
+   * @throws {TypeError} for a function that goes on after it has returned, and for options that are wrong
+   * @throws what the function throws: nothing is changed then
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * await iptables.edit('filter', (table) => {
+   *   const input = table.chain('INPUT');
+   *   if (!input.has('-i lo -j ACCEPT')) input.insert('-i lo -j ACCEPT');
+   *   input.append({ protocol: 'tcp', matches: [{ name: 'tcp', dport: 23 }], target: { name: 'DROP' } });
+   * });
    */
   edit<T>(
     table: TableName,
@@ -251,10 +298,17 @@ export class Iptables implements Disposable, AsyncDisposable {
    * file as it is.
    * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, where no text would be
    *   read back as what is there: a line break in a comment, white space in a chain's name …
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * console.log(await iptables.save({ tables: ['filter'], counters: true }));
    */
-  save(options: SaveOptions & { as: 'bytes' }): Promise<Uint8Array>;
-  save(options?: SaveOptions & { as?: 'text' }): Promise<string>;
-  async save(options: SaveOptions & { as?: 'text' | 'bytes' } = {}): Promise<string | Uint8Array> {
+  save(options: SaveAsOptions<'bytes'> & { as: 'bytes' }): Promise<Uint8Array>;
+  save(options?: SaveAsOptions<'text'>): Promise<string>;
+  save(options?: SaveAsOptions): Promise<string | Uint8Array>;
+  async save(options: SaveAsOptions = {}): Promise<string | Uint8Array> {
     const given = optionsAt(options, 'options', saveFields, ['tables']);
     const { as = 'text' } = given;
     const bytes = oneOf(as, 'options.as', ['text', 'bytes']) === 'bytes';
@@ -281,6 +335,13 @@ export class Iptables implements Disposable, AsyncDisposable {
    *
    * Give a file as the bytes that it holds: `restore(await readFile(path))`. Bytes that are not UTF-8 are
    * kept then; a string has them as lone surrogates U+DC80…U+DCFF.
+   * @throws {TypeError | RangeError} for a text or an option that is wrong; of a text it names the line
+   * @throws {XtablesError | XtablesLockError} as `edit`
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * await iptables.restore('*filter\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n', { noflush: true });
    */
   async restore(text: string | Uint8Array, options: RestoreOptions & LockWait = {}): Promise<void> {
     if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
@@ -302,6 +363,17 @@ export class Iptables implements Disposable, AsyncDisposable {
   /**
    * What rules count, while it happens: reads the tables again and again, and tells each rule (and each
    * policy) whose counters moved. Ends when `signal` aborts or the instance is closed.
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {XtablesError} from the iterator, as `read` and `tables`
+   * @example
+   * import { iptables } from 'conntrack';
+   * for await (const { chain, rule, packets } of iptables.watch({
+   *   tables: ['filter'],
+   *   interval: 100,
+   *   signal: AbortSignal.timeout(300),
+   * })) {
+   *   console.log(chain, String(rule ?? 'policy'), packets);
+   * }
    */
   watch(options: WatchOptions = {}): AsyncIterable<RuleHits> {
     const given = optionsAt(options, 'options', watchFields, ['tables']);
@@ -329,9 +401,12 @@ export class Iptables implements Disposable, AsyncDisposable {
     await this.#session.close();
   }
 
+  /** Closes the instance, for `using`; does not wait for what is under way. */
   [Symbol.dispose](): void {
     void this.close();
   }
+
+  /** Closes the instance, for `await using`, as `close()` does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -5,40 +5,58 @@ import { badType } from '../errors.js';
 import type { TableEdit } from './edit/table-edit.js';
 import type { TableName } from './table/table.js';
 
+/** Which tables to open. */
 export interface IptablesOptions {
   /**
    * Network namespace: a name under /run/netns, a path, or the pid of a process in it. Entering another
-   * one needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process.
+   * one needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process. `undefined`
+   * is refused.
    */
   netns?: string | number;
   /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
-  family?: Family;
+  family?: Family | undefined;
   /**
    * `'auto'` (default) looks where the rules of this namespace are: refuses to work on legacy tables
    * while all rules are in nf_tables, and warns while there are rules in both. `'legacy'` does not look.
    * `'nft'` is not supported yet: rules of iptables-nft cannot be read or changed.
    */
-  backend?: 'auto' | 'legacy' | 'nft';
+  backend?: 'auto' | 'legacy' | 'nft' | undefined;
 }
 
+/** How long to wait for the xtables lock. */
 export interface LockWait {
   /**
    * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once,
    * Infinity waits for ever. Default 10000. Too late is an XtablesLockError that says who holds it.
    */
-  lockTimeout?: number;
+  lockTimeout?: number | undefined;
   /** Ends the waiting. A commit that has begun is finished. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
+/** Which tables to save, and what of them. */
 export interface SaveOptions {
   /** Default: those that the namespace has. `undefined` is refused. */
   tables?: readonly TableName[];
-  /** The counters of every rule, before it. */
-  counters?: boolean;
-  signal?: AbortSignal;
+  /** The counters of every rule, before it. Default false. */
+  counters?: boolean | undefined;
+  /** Ends the operation between two tables. */
+  signal?: AbortSignal | undefined;
 }
 
+/** Options of `save`. */
+export interface SaveAsOptions<As extends 'text' | 'bytes' = 'text' | 'bytes'> extends SaveOptions {
+  /** A text that goes through a file in UTF-8 unchanged, or the bytes of iptables-save. Default `'text'`. */
+  as?: As | undefined;
+}
+
+/** Options of `read`. */
+export interface ReadOptions {
+  /** Ends the reading. */
+  signal?: AbortSignal | undefined;
+}
+
+/** How an edit waits for the lock, and whether it takes itself back. */
 export interface EditOptions extends LockWait {
   /**
    * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
@@ -46,7 +64,7 @@ export interface EditOptions extends LockWait {
    * or a reboot of the host nobody puts the old table back. Where the new rules may cut off those who
    * would mend them, let another process watch over it.
    */
-  revertAfter?: number;
+  revertAfter?: number | undefined;
 }
 
 export const openFields = new Set(['netns', 'family', 'backend']);

@@ -79,7 +79,10 @@ function condition(flow: FilledFlow): FlowFilter {
     () => ({ mark: pick.chance(50) ? flow.mark : masked(flow.mark) }),
     () => ({ status: pick.pick(statusNames) }),
     () => ({ status: { none: [pick.pick(statusNames)], any: ['seen_reply', 'dying'] } }),
-    () => (flow.state === undefined ? undefined : { state: [flow.state, 'CLOSE', 'CLOSED'] }),
+    () =>
+      flow.state === undefined
+        ? undefined
+        : { state: [flow.state, 'CLOSE' as const, 'CLOSED' as const] },
     () => ({ zone: flow.zone }),
     () => (flow.labels?.length ? { label: pick.pick(flow.labels) } : undefined),
     () => (flow.helper === undefined ? undefined : { helper: flow.helper }),
@@ -219,7 +222,7 @@ test('what an event does not carry does not match', async () => {
     protocol: 'tcp' as const,
     orig: { src: '10.9.9.9', dst: '10.9.9.8', srcPort: port, dstPort: 21 },
     timeout: 600,
-    state: 'ESTABLISHED',
+    state: 'ESTABLISHED' as const,
     status: ['assured' as const],
     helper: 'ftp',
     labels: [3],

@@ -222,7 +222,7 @@ const template = (port: number) => ({
   protocol: 'tcp' as const,
   orig: { src: '10.9.9.9', dst: '10.9.9.8', srcPort: port, dstPort: 80 },
   timeout: 600,
-  state: 'ESTABLISHED',
+  state: 'ESTABLISHED' as const,
   status: ['assured' as const],
 });
 

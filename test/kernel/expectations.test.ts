@@ -22,7 +22,7 @@ const master = (port: number, helper: string | null = 'ftp', zone?: number) => (
   protocol: 'tcp' as const,
   orig: { src: '10.9.9.9', dst: '10.9.9.8', srcPort: port, dstPort: 21 },
   timeout: 600,
-  state: 'ESTABLISHED',
+  state: 'ESTABLISHED' as const,
   status: ['assured' as const],
   ...(helper !== null && { helper }),
   ...(zone !== undefined && { zone }),

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import type { Match } from '../../src/iptables/rule/rule.js';
 import { assert, suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';
 
@@ -84,8 +85,7 @@ conformance(test, 'devgroup', {
 });
 
 test('typed rules take names and hold numbers', () => {
-  const read = (match: Parameters<typeof encodeRule>[0]['matches']) =>
-    decodeRule(encodeRule({ matches: match })).matches[0];
+  const read = (matches: readonly Match[]) => decodeRule(encodeRule({ matches })).matches[0];
   assert.equal(read([{ name: 'connlabel', label: 'eth0-out' }]), { name: 'connlabel', label: 1 });
   assert.equal(read([{ name: 'realm', realm: { not: 'hosting' } }]), {
     name: 'realm',

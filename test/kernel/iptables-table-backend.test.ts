@@ -162,7 +162,7 @@ test('tables of the nft tool are not those of iptables-nft', async () => {
   });
   const report = await ipt.backendReport();
   assert.is(report.backend, 'none');
-  assert.equal(report.nft.foreign.sort(), ['filter', 'mine']);
+  assert.equal([...report.nft.foreign].sort(), ['filter', 'mine']);
   assert.match(report.reasons.join('\n'), /not iptables-nft's: /);
   await ipt.close();
 });

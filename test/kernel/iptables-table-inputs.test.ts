@@ -102,7 +102,7 @@ test('what would widen a rule is refused, wherever a rule is given', async () =>
       ),
     );
     await throws(TypeError, /^change\.src: is undefined/, () =>
-      ipt.edit('filter', (t) => t.chain('INPUT').rules[0]!.with({ src: undefined })),
+      ipt.edit('filter', (t) => t.chain('INPUT').rules[0]!.with({ src: undefined as never })),
     );
     assert.is(saved(family), before);
   }

@@ -4,6 +4,8 @@ import {
   type FlowInit,
   type FlowObject,
   NetlinkError,
+  type SctpState,
+  type TcpState,
   UnsupportedError,
 } from '../../src/index.js';
 import { canonical, meaningful, nfctAttributes, oracleFlow } from '../support/compare.js';
@@ -296,7 +298,7 @@ test('TCP: every state, flags, window scales', async () => {
   const init: FlowInit = { protocol: 'tcp', ...v4, ...ports, timeout };
   const states =
     'NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2';
-  for (const [number, state] of states.split(' ').entries()) {
+  for (const [number, state] of (states.split(' ') as TcpState[]).entries()) {
     const { flow, library } = await created({ ...init, state });
     assert.is(flow.state, state);
     assert.is(library.tcp_state, number);
@@ -316,7 +318,7 @@ test('SCTP: every state, with its tags', async () => {
   const states =
     'CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHUTDOWN_SENT SHUTDOWN_RECD SHUTDOWN_ACK_SENT HEARTBEAT_SENT';
   const vtag = { orig: 0xdeadbeef, reply: 1 };
-  for (const [i, state] of states.split(' ').entries()) {
+  for (const [i, state] of (states.split(' ') as SctpState[]).entries()) {
     const { flow, library } = await created({ ...init, state, sctp: { vtag } });
     assert.is(flow.state, state);
     assert.equal(flow.sctp, { vtag });

@@ -1,7 +1,14 @@
 // Flows out of a seed as the messages that the kernel would send of them, written from the uapi headers:
 // what no kernel at hand can be made to send is in there too (DCCP, security contexts, ends, attributes
 // of the future). Shares no code with src.
-import type { FlowMaster, FlowObject, FlowSide, Protocol, StatusName } from '../../src/index.js';
+import type {
+  FlowMaster,
+  FlowObject,
+  FlowSide,
+  FlowState,
+  Protocol,
+  StatusName,
+} from '../../src/index.js';
 import { Random } from './random.js';
 
 const statusNames: StatusName[] = [
@@ -21,14 +28,15 @@ const names: Record<number, Protocol> = {
   ...{ 58: 'icmpv6', 132: 'sctp', 136: 'udplite' },
 };
 const numbers = Object.fromEntries(Object.entries(names).map(([number, name]) => [name, +number]));
-const states: Record<number, string[]> = {
-  6: 'NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2'.split(
-    ' ',
+const stateWords = (text: string) => text.split(' ') as FlowState[];
+const states: Record<number, FlowState[]> = {
+  6: stateWords(
+    'NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2',
   ),
-  132: 'NONE CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHUTDOWN_SENT SHUTDOWN_RECD SHUTDOWN_ACK_SENT HEARTBEAT_SENT HEARTBEAT_ACKED'.split(
-    ' ',
+  132: stateWords(
+    'NONE CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHUTDOWN_SENT SHUTDOWN_RECD SHUTDOWN_ACK_SENT HEARTBEAT_SENT HEARTBEAT_ACKED',
   ),
-  33: 'NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT IGNORE INVALID'.split(' '),
+  33: stateWords('NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT IGNORE INVALID'),
 };
 const hasPorts = (protocol: number) => [6, 17, 33, 47, 132, 136].includes(protocol);
 

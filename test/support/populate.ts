@@ -1,5 +1,6 @@
 // Fills and churns the conntrack table of a namespace by C programs that speak netlink: flows made
 // from a seed, a million a second or so, the same ones for the same seed. See c/flows.h.
+import type { FlowState } from '../../src/index.js';
 import { cProgram } from './c-program.js';
 import { Netns } from './netns.js';
 import { Child, run } from './process.js';
@@ -67,7 +68,7 @@ export interface FilledFlow {
   mark: number;
   status: number;
   timeout: number;
-  state?: string;
+  state?: FlowState;
   vtags?: [orig: number, reply: number];
   wscales?: [orig: number, reply: number];
   helper?: string;

@@ -1,5 +1,5 @@
 // A filter over the columns of a batch, against the same conditions asked of plain objects one by one.
-import type { FlowFilter, FlowObject, StatusName } from '../../src/index.js';
+import type { FlowFilter, FlowObject, FlowState, StatusName } from '../../src/index.js';
 import { refusesRightly } from '../support/flow-filters.js';
 import { assert, suite } from '../support/harness.js';
 import { batch, type Shape } from '../support/made-batch.js';
@@ -84,7 +84,7 @@ const kinds: ((random: Random) => Condition)[] = [
     ]);
   },
   (random) => {
-    const state = random.some(['ESTABLISHED', 'SYN_SENT', 'CLOSED', 'CLOSE'], 60);
+    const state: FlowState[] = random.some(['ESTABLISHED', 'SYN_SENT', 'CLOSED', 'CLOSE'], 60);
     return [{ state }, (flow) => flow.state !== undefined && state.includes(flow.state)];
   },
   (random) => {

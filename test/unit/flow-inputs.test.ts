@@ -10,7 +10,6 @@ import {
   type FlowChange,
   type FlowInit,
   NetfilterError,
-  type TupleInit,
 } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 
@@ -181,7 +180,7 @@ test('parts of a flow and of an expectation of a class are refused', async () =>
 });
 
 test('what names nothing of a tuple may be undefined', async () => {
-  const spare: TupleInit = { ...tuple, icmpType: undefined, zone: undefined };
+  const spare = { ...tuple, icmpType: undefined, zone: undefined };
   await reached(() => conntrack.create({ ...spare, timeout: 60 }));
   await reached(() => created({ ...spare, timeout: 60 }));
   await throws(TypeError, /^options\.master: is undefined/, () =>

@@ -5,21 +5,63 @@ import type { ColumnStore } from '../columns/column-store.js';
 import { DirectGrouping } from './direct-grouping.js';
 import { extremes, sums } from './group-numbers.js';
 import { type Grouped, Grouping } from './grouping.js';
-import { directKey, type GroupKey, groupKeys, keyReader, refineBy } from './keys.js';
+import {
+  directKey,
+  type GroupKey,
+  type GroupKeyValues,
+  groupKeys,
+  keyReader,
+  refineBy,
+} from './keys.js';
 import { largest } from './largest.js';
-import { type Measure, measures, type Numbers, numbersOf, total } from './numbers.js';
+import {
+  type Measure,
+  type MeasureValues,
+  measures,
+  type Numbers,
+  numbersOf,
+  total,
+} from './numbers.js';
 
-export type Aggregate = 'count' | { sum: Measure } | { min: Measure } | { max: Measure };
+/** An aggregate that adds up a measure. */
+export interface Sum<M extends Measure = Measure> {
+  /** The measure to add up. */
+  readonly sum: M;
+}
+
+/** An aggregate that finds the least value of a measure. Flows without a value are passed over. */
+export interface Min<M extends Measure = Measure> {
+  /** The measure whose least value is wanted. */
+  readonly min: M;
+}
+
+/** An aggregate that finds the largest value of a measure. Flows without a value are passed over. */
+export interface Max<M extends Measure = Measure> {
+  /** The measure whose largest value is wanted. */
+  readonly max: M;
+}
+
+/** What is computed of each group: the number of its flows, or the sum, the least or the largest of a measure. */
+export type Aggregate = 'count' | Sum | Min | Max;
+
+/**
+ * What an aggregate gives: a bigint for counters and times, a number for the others and for counts. A least or largest
+ * value is undefined where no flow of the group has one. Every flow has a mark.
+ */
+export type AggregateValue<A extends Aggregate> =
+  A extends Sum<infer M>
+    ? MeasureValues[M]
+    : A extends Min<infer M> | Max<infer M>
+      ? M extends 'mark'
+        ? MeasureValues[M]
+        : MeasureValues[M] | undefined
+      : number;
 
 /** A group: its keys, and its aggregates under the names that the caller gave them. */
-export type Group<K extends GroupKey, A extends Record<string, Aggregate>> = {
-  [P in K]: string | number | undefined;
+export type Group<K extends GroupKey, A extends Readonly<Record<string, Aggregate>>> = {
+  readonly [P in K]: GroupKeyValues[P];
 } & {
-  [P in keyof A]: A[P] extends 'count'
-    ? number
-    : A[P] extends { sum: Measure }
-      ? number | bigint
-      : number | bigint | undefined;
+  readonly [P in keyof A]: AggregateValue<A[P]>;
 };
 
 /** A checked aggregate. */
@@ -80,7 +122,7 @@ function keysAt(keys: unknown): GroupKey[] {
   return list.map((key, i) => oneOf(key, `keys[${i}]`, groupKeys));
 }
 
-export function groupRows<K extends GroupKey, A extends Record<string, Aggregate>>(
+export function groupRows<K extends GroupKey, A extends Readonly<Record<string, Aggregate>>>(
   store: ColumnStore,
   by: K | readonly K[],
   aggregates: A,
@@ -104,8 +146,9 @@ export function groupRows<K extends GroupKey, A extends Record<string, Aggregate
 }
 
 /** The sum of a measure over all rows. */
-export function sumRows(store: ColumnStore, measure: Measure): number | bigint {
-  return total(numbersOf(store, oneOf(measure, 'measure', measures)));
+export function sumRows<M extends Measure>(store: ColumnStore, measure: M): MeasureValues[M] {
+  // Wide columns make bigints: those of MeasureValues are the wide ones.
+  return total(numbersOf(store, oneOf(measure, 'measure', measures))) as MeasureValues[M];
 }
 
 /** The rows with the largest values, the largest first. Rows of equal value stay in their order. */

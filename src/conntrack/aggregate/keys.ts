@@ -1,5 +1,12 @@
 // What rows can be grouped by: the code of a row for the grouping, and its key as the groups show it. Knows columns.
-import { AF_INET6, protocolName, stateNames } from '../../constants.js';
+import {
+  AF_INET6,
+  type Family,
+  type FlowState,
+  type Protocol,
+  protocolName,
+  stateNames,
+} from '../../constants.js';
 import {
   type addressColumns,
   type ColumnStore,
@@ -13,26 +20,63 @@ import { helperName } from '../flow/rare.js';
 import type { DirectKey } from './direct-grouping.js';
 import { type Codes, type Grouping, interner } from './grouping.js';
 
-/** What rows can be grouped by. Addresses and names appear as text in the groups. */
-export const groupKeys = [
-  'family',
-  'protocol',
-  'state',
-  'status',
-  'mark',
-  'zone',
-  'timeout',
-  'origSrc',
-  'origDst',
-  'replySrc',
-  'replyDst',
-  'origSrcPort',
-  'origDstPort',
-  'replySrcPort',
-  'replyDstPort',
-  'helper',
-] as const;
-export type GroupKey = (typeof groupKeys)[number];
+/** What flows can be grouped by, and how the groups show it. Flows without a value are one group: it is undefined. */
+export interface GroupKeyValues {
+  /** The family of the addresses. */
+  readonly family: Family;
+  /** The protocol by name, or by its number where the package has no name for it. */
+  readonly protocol: Protocol;
+  /** The state of TCP, SCTP and DCCP. Protocols that share a name share its group. */
+  readonly state: FlowState | undefined;
+  /** The status bits (`IPS_*`). */
+  readonly status: number;
+  /** The connmark; 0 where none was set. */
+  readonly mark: number;
+  /** The zone of both directions; 0 where the kernel sent none. */
+  readonly zone: number;
+  /** Seconds until the flow expires. */
+  readonly timeout: number | undefined;
+  /** The source address of the original direction, as text. */
+  readonly origSrc: string;
+  /** The destination address of the original direction, as text. */
+  readonly origDst: string;
+  /** The source address of the reply direction, as text. */
+  readonly replySrc: string;
+  /** The destination address of the reply direction, as text. */
+  readonly replyDst: string;
+  /** The source port of the original direction; undefined for ICMP and other protocols without ports. */
+  readonly origSrcPort: number | undefined;
+  /** The destination port of the original direction. */
+  readonly origDstPort: number | undefined;
+  /** The source port of the reply direction. */
+  readonly replySrcPort: number | undefined;
+  /** The destination port of the reply direction. */
+  readonly replyDstPort: number | undefined;
+  /** The name of the helper. */
+  readonly helper: string | undefined;
+}
+/** What flows can be grouped by. Addresses and names appear as text in the groups. */
+export type GroupKey = keyof GroupKeyValues;
+
+// As an object of all keys: a key that is added above and not here does not compile.
+export const groupKeys = Object.keys({
+  family: true,
+  protocol: true,
+  state: true,
+  status: true,
+  mark: true,
+  zone: true,
+  timeout: true,
+  origSrc: true,
+  origDst: true,
+  replySrc: true,
+  replyDst: true,
+  origSrcPort: true,
+  origDstPort: true,
+  replySrcPort: true,
+  replyDstPort: true,
+  helper: true,
+} satisfies Record<GroupKey, true>) as readonly GroupKey[];
 
 type AddressKey = (typeof addressColumns)[number];
 type PortKey = (typeof portColumns)[number];
@@ -127,7 +171,7 @@ function refineByState(grouping: Grouping, store: ColumnStore): void {
   });
 }
 
-function stateText(store: ColumnStore, row: number): string {
+function stateText(store: ColumnStore, row: number): FlowState {
   const state = store.column('state')[row]!;
   return stateNames(store.column('protocol')[row]!)?.[state] ?? `STATE_${state}`;
 }

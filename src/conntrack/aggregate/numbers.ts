@@ -4,21 +4,48 @@ import type { ColumnName, ColumnStore } from '../columns/column-store.js';
 import { presenceOf } from '../columns/presence.js';
 import { columnLayout } from '../columns/schema.js';
 
-/** Columns with numbers to add or compare. `packets` and `bytes` are the sums of both directions. */
-export const measures = [
-  'packets',
-  'bytes',
-  'origPackets',
-  'origBytes',
-  'replyPackets',
-  'replyBytes',
-  'timeout',
-  'mark',
-  'use',
-  'start',
-  'stop',
-] as const;
-export type Measure = (typeof measures)[number];
+/** The measures of flows, and what their values are. A value that the kernel did not send counts as 0 in a sum. */
+export interface MeasureValues {
+  /** Packets of both directions. */
+  readonly packets: bigint;
+  /** Bytes of both directions: those of the IP packets. */
+  readonly bytes: bigint;
+  /** Packets of the original direction. */
+  readonly origPackets: bigint;
+  /** Bytes of the original direction. */
+  readonly origBytes: bigint;
+  /** Packets of the reply direction. */
+  readonly replyPackets: bigint;
+  /** Bytes of the reply direction. */
+  readonly replyBytes: bigint;
+  /** Seconds until the flow expires. */
+  readonly timeout: number;
+  /** The connmark; 0 where none was set. */
+  readonly mark: number;
+  /** The kernel's reference count. */
+  readonly use: number;
+  /** When the flow was made, nanoseconds since the epoch. */
+  readonly start: bigint;
+  /** When the flow ended, nanoseconds since the epoch. */
+  readonly stop: bigint;
+}
+/** What can be added up and compared: counters and times are bigints, the others numbers. */
+export type Measure = keyof MeasureValues;
+
+// As an object of all keys: a measure that is added above and not here does not compile.
+export const measures = Object.keys({
+  packets: true,
+  bytes: true,
+  origPackets: true,
+  origBytes: true,
+  replyPackets: true,
+  replyBytes: true,
+  timeout: true,
+  mark: true,
+  use: true,
+  start: true,
+  stop: true,
+} satisfies Record<Measure, true>) as readonly Measure[];
 
 /** The columns whose sum is the value of a row: one or two, of one or two words per row. */
 export interface Numbers {

@@ -9,9 +9,20 @@ import { columnLayout } from '../columns/schema.js';
 
 /** The part of apache-arrow's `Table` that needs no import of it. Cast to that type to use the rest. */
 export interface ArrowTable {
+  /** The number of flows. */
   readonly numRows: number;
+  /** The number of columns. */
   readonly numCols: number;
-  getChild(name: string): { get(index: number): unknown; readonly length: number } | null;
+  /** A column by its name, as in `batch.columns`; null where there is none of that name. */
+  getChild(name: string): ArrowColumn | null;
+}
+
+/** The part of apache-arrow's `Vector` that needs no import of it. */
+export interface ArrowColumn {
+  /** The number of values, those that are null included. */
+  readonly length: number;
+  /** The value of a row; null where the kernel sent none. */
+  get(index: number): unknown;
 }
 
 const notExported = new Set<ColumnName>(['presence', 'type', 'nsid', 'timestampEvent']);

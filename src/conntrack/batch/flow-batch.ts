@@ -4,22 +4,18 @@ import { badType } from '../../errors.js';
 import type { RawBatch, RawDumpStats } from '../../native/binding.js';
 import { type Aggregate, type Group, groupRows, sumRows, topRows } from '../aggregate/aggregate.js';
 import type { GroupKey } from '../aggregate/keys.js';
-import type { Measure } from '../aggregate/numbers.js';
+import type { Measure, MeasureValues } from '../aggregate/numbers.js';
 import { type ColumnName, ColumnStore } from '../columns/column-store.js';
-import { type ColumnArrays, columnLayout } from '../columns/schema.js';
+import { columnLayout } from '../columns/schema.js';
 import { checkFilter } from '../filter/check.js';
 import { matchingRows } from '../filter/column-filter.js';
 import type { FlowFilter } from '../filter/types.js';
 import type { FlowObject } from '../flow/fields.js';
 import { Flow } from '../flow/flow.js';
+import type { TrackingState } from '../host/tracking.js';
 import { type ArrowTable, arrowTable } from './arrow.js';
+import type { Columns } from './columns.js';
 import { type BatchStats, batchStats } from './stats.js';
-
-/** The columns of a batch as typed arrays. Each is made when it is first read. */
-export type Columns = ColumnArrays & {
-  /** 16 bytes per IPv6 address. The address columns of an IPv6 row hold indexes of it. */
-  readonly addresses6: Uint8Array;
-};
 
 /**
  * Flows in columns: like an array of {@link Flow}, over typed arrays. Making it costs the same for ten flows and for
@@ -28,15 +24,22 @@ export type Columns = ColumnArrays & {
  * Columns (`batch.columns`): address columns hold IPv4 addresses as numbers (10.0.0.1 is 0x0a000001). In rows whose
  * `family` is 10 they hold indexes of `addresses6`. Port columns of ICMP rows hold the id (`…SrcPort`) and
  * `type << 8 | code` (`…DstPort`). A value that the kernel did not send is 0; the bits of `presence` tell which these
- * are (see `has`). A batch has its memory outside the JavaScript heap: `postMessage` copies it, and transfer lists
+ * are (see `presenceBits`). A batch has its memory outside the JavaScript heap: `postMessage` copies it, and transfer lists
  * do not move it.
  */
 export class FlowBatch implements Iterable<Flow> {
+  /** The number of flows. */
   readonly length: number;
+  /** How the batch was obtained. A part of a batch has those of the whole. */
   readonly stats: BatchStats;
   readonly #store: ColumnStore;
   #columns: Columns | undefined;
 
+  // The first form is what declarations show: nobody outside can call it. Memory is this package's own business.
+  /** Batches are made by dumps and event streams. */
+  protected constructor(memory: never, stats: BatchStats);
+  /** @internal */
+  protected constructor(store: ColumnStore, stats: BatchStats);
   protected constructor(store: ColumnStore, stats: BatchStats) {
     this.#store = store;
     this.length = store.rows;
@@ -44,10 +47,17 @@ export class FlowBatch implements Iterable<Flow> {
   }
 
   /** @internal */
-  static fromRaw(raw: RawBatch, stats: RawDumpStats, split = ''): FlowBatch {
-    return new FlowBatch(ColumnStore.fromRaw(raw), batchStats(stats, split, raw.withoutCounters));
+  static fromRaw(
+    raw: RawBatch,
+    stats: RawDumpStats,
+    split = '',
+    tracking?: TrackingState,
+  ): FlowBatch {
+    const how = batchStats(stats, split, raw.withoutCounters, tracking);
+    return new FlowBatch(ColumnStore.fromRaw(raw), how);
   }
 
+  /** The columns as typed arrays, which share the memory of the batch. Each is made when it is first read. */
   get columns(): Columns {
     if (this.#columns === undefined) {
       const store = this.#store;
@@ -60,7 +70,10 @@ export class FlowBatch implements Iterable<Flow> {
     return this.#columns;
   }
 
-  /** The flow at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch. */
+  /**
+   * The flow at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch.
+   * @throws {TypeError} for an index that is no number
+   */
   at(index: number): Flow | undefined {
     const row = rowAt(index, this.length);
     return row === undefined ? undefined : this.#flow(row);
@@ -71,11 +84,15 @@ export class FlowBatch implements Iterable<Flow> {
     return Flow.at(place.store, place.row);
   }
 
+  /** The flows in their order. Each is made when its turn comes. */
   *[Symbol.iterator](): Iterator<Flow> {
     for (let row = 0; row < this.length; row++) yield this.#flow(row);
   }
 
-  /** The flows that match. A filter is applied to the columns, a function to every flow. */
+  /**
+   * The flows that match. A filter is applied to the columns, a function to every flow.
+   * @throws {TypeError | RangeError} for a filter that is wrong, with the path of the field
+   */
   filter(filter: FlowFilter | ((flow: Flow, index: number) => boolean)): FlowBatch {
     let rows: Uint32Array;
     if (typeof filter === 'function') {
@@ -109,8 +126,11 @@ export class FlowBatch implements Iterable<Flow> {
     return Array.from(this, (flow) => flow.toJSON());
   }
 
-  /** The sum of a measure over all flows: a `bigint` for counters and times. */
-  sum(measure: Measure): number | bigint {
+  /**
+   * The sum of a measure over all flows: a `bigint` for counters and times. It is exact.
+   * @throws {TypeError | RangeError} for what is no measure
+   */
+  sum<M extends Measure>(measure: M): MeasureValues[M] {
     return sumRows(this.#store, measure);
   }
 
@@ -118,20 +138,38 @@ export class FlowBatch implements Iterable<Flow> {
    * One group per combination of keys, in the order in which they first come:
    * `batch.groupBy('origSrc', { flows: 'count', bytes: { sum: 'bytes' } })`.
    * Without aggregates each group has its `count`.
+   * @throws {TypeError | RangeError} for what is no key, no aggregate or no measure, and for an aggregate with the
+   *   name of a key
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const flows = await conntrack.dump();
+   * const groups = flows.groupBy('origSrc', { flows: 'count', bytes: { sum: 'bytes' } });
+   * for (const { origSrc, flows, bytes } of groups) console.log(origSrc, flows, bytes);
    */
-  groupBy<K extends GroupKey>(keys: K | readonly K[]): Group<K, { count: 'count' }>[];
-  groupBy<K extends GroupKey, A extends Record<string, Aggregate>>(
+  groupBy<K extends GroupKey>(
+    keys: K | readonly K[],
+  ): Group<
+    K,
+    {
+      /** The number of flows of the group. */
+      readonly count: 'count';
+    }
+  >[];
+  groupBy<K extends GroupKey, A extends Readonly<Record<string, Aggregate>>>(
     keys: K | readonly K[],
     aggregates: A,
   ): Group<K, A>[];
   groupBy(
     keys: GroupKey | readonly GroupKey[],
-    aggregates: Record<string, Aggregate> = { count: 'count' },
+    aggregates: Readonly<Record<string, Aggregate>> = { count: 'count' },
   ): Record<string, unknown>[] {
     return groupRows(this.#store, keys, aggregates);
   }
 
-  /** The `n` flows with the largest values of a measure, the largest first. */
+  /**
+   * The `n` flows with the largest values of a measure, the largest first. Flows of equal value stay in their order.
+   * @throws {TypeError | RangeError} for an `n` that is no integer from 0 on, and for what is no measure
+   */
   top(n: number, by: Measure): FlowBatch {
     if (typeof n !== 'number') throw badType('n', 'a number of flows', n);
     const count = integerAt(n, 'n', 0, Number.MAX_SAFE_INTEGER);
@@ -141,7 +179,8 @@ export class FlowBatch implements Iterable<Flow> {
 
   /**
    * The batch as an Apache Arrow table. Numeric columns share the memory of the batch. Needs the optional package
-   * `apache-arrow`, and throws an UnsupportedError without it. The type argument may be its `Table`.
+   * `apache-arrow`. The type argument may be its `Table`.
+   * @throws {UnsupportedError} `ERR_NETFILTER_UNSUPPORTED` where that package is not installed
    */
   toArrow<Table = ArrowTable>(): Table {
     return arrowTable(this.#store) as Table;

@@ -4,36 +4,48 @@ import type { TrackingState } from '../host/tracking.js';
 
 /** Parts of a filter that the kernel applied before sending. */
 export type KernelFilterPart = 'family' | 'mark' | 'status' | 'zone' | 'orig' | 'reply';
-const kernelFilterParts: KernelFilterPart[] = ['family', 'mark', 'status', 'zone', 'orig', 'reply'];
+const kernelFilterParts: readonly KernelFilterPart[] = [
+  'family',
+  'mark',
+  'status',
+  'zone',
+  'orig',
+  'reply',
+];
 
 /** How a batch was obtained. */
 export interface BatchStats {
   /** Flows that the kernel sent. */
-  messages: number;
+  readonly messages: number;
   /** How many of these could not be decoded. They are in no batch. */
-  undecodable: number;
+  readonly undecodable: number;
   /** How many of these were outside the filter. Native code removed them. */
-  rejected: number;
+  readonly rejected: number;
   /** How many of these came twice because several sockets shared the dump. The doubles were removed. */
-  duplicates: number;
+  readonly duplicates: number;
   /** The parts of the filter that the kernel applied before it sent. */
-  kernelFilter: KernelFilterPart[];
+  readonly kernelFilter: readonly KernelFilterPart[];
   /** Sockets that the dump used. */
-  sockets: number;
+  readonly sockets: number;
   /** How a dump on several sockets was split; empty for one socket. */
-  split: string;
+  readonly split: string;
   /** Flows without counters: made while `nf_conntrack_acct` was 0. */
-  withoutCounters: number;
+  readonly withoutCounters: number;
   /**
    * Whether packets are tracked in the namespace. It is looked up when a dump without a filter found nothing:
    * `'none'` explains why. The families may differ: `trackingState` has each.
    */
-  tracking?: 'active' | 'none' | 'unknown';
+  readonly tracking?: 'active' | 'none' | 'unknown';
   /** Comes with `tracking`: the state of each family, how it was found, and what was found. */
-  trackingState?: TrackingState;
+  readonly trackingState?: TrackingState;
 }
 
-export function batchStats(stats: RawDumpStats, split = '', withoutCounters = 0): BatchStats {
+export function batchStats(
+  stats: RawDumpStats,
+  split = '',
+  withoutCounters = 0,
+  tracking?: TrackingState,
+): BatchStats {
   return {
     messages: stats.messages,
     undecodable: stats.undecodable,
@@ -43,5 +55,6 @@ export function batchStats(stats: RawDumpStats, split = '', withoutCounters = 0)
     sockets: stats.sockets,
     split,
     withoutCounters,
+    ...(tracking && { tracking: tracking.state, trackingState: tracking }),
   };
 }

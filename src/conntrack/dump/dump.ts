@@ -19,11 +19,9 @@ export async function dump(
     signal,
     (binding, handle, cell) => binding.ctDump(handle, cell, raw),
   );
-  const result = FlowBatch.fromRaw(batch, stats, split);
-  if (result.length === 0 && checked.empty && raw.list === 0) {
-    const { tracking } = await readHooks(session);
-    result.stats.tracking = tracking.state;
-    result.stats.trackingState = tracking;
+  if (batch.rows > 0 || !checked.empty || raw.list !== 0) {
+    return FlowBatch.fromRaw(batch, stats, split);
   }
-  return result;
+  const { tracking } = await readHooks(session);
+  return FlowBatch.fromRaw(batch, stats, split, tracking);
 }

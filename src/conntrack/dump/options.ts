@@ -5,6 +5,7 @@ import type { RawDumpOptions } from '../../native/binding.js';
 import { packFilter } from '../filter/pack.js';
 import type { CheckedFilter } from '../filter/types.js';
 
+/** How the table is to be read. */
 export interface DumpOptions {
   /**
    * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19, all dying
@@ -21,6 +22,12 @@ export interface DumpOptions {
   parallel?: number | 'auto' | undefined;
   /** Ends the dump early, also in its middle. */
   signal?: AbortSignal | undefined;
+}
+
+/** How the table is to be read in batches. Such a dump has one socket, and sets no counters to zero. */
+export interface DumpBatchesOptions extends DumpOptions {
+  /** Flows of a batch at most (1 to 1048576). Default 16384. */
+  batchSize?: number | undefined;
 }
 
 const dumpFields = new Set(['list', 'zeroCounters', 'parallel', 'signal']);

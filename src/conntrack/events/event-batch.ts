@@ -9,7 +9,7 @@ import { Flow } from '../flow/flow.js';
 
 const bothTimes = has.start | has.stop;
 
-/** `'new'`, `'update'` or `'destroy'`: the multicast groups of ctnetlink. */
+/** `'new'`, `'update'` or `'destroy'`: the multicast groups of ctnetlink (NFNLGRP_CONNTRACK_*). */
 export type EventType = 'new' | 'update' | 'destroy';
 
 /** Values of the column `type`, by number. */
@@ -17,6 +17,7 @@ export const eventTypeNames = ['none', 'new', 'update', 'destroy'] as const;
 
 /** Says that events were lost. In a stream it stands where the loss was noticed. */
 export interface Overrun {
+  /** Tells it from events. */
   readonly type: 'overrun';
   /** `'kernel'`: the receive buffer was full. `'queue'`: `queue.maxEvents` events waited for the consumer. */
   readonly source: 'kernel' | 'queue';
@@ -28,8 +29,9 @@ export interface Overrun {
  * One event. It behaves as the object that it looks like, as its flow does: a copy of any kind has its fields, and
  * what is absent is no property.
  */
-export class FlowEvent {
-  declare readonly type: EventType;
+export class FlowEvent<Type extends EventType = EventType> {
+  /** What has happened: the flow was made, was changed, or has ended. */
+  declare readonly type: Type;
   /**
    * CTA_TIMESTAMP_EVENT — when the kernel made the event, nanoseconds since the epoch (kernel 6.14,
    * `nf_conntrack_timestamp` = 1 when the flow was made).
@@ -49,14 +51,15 @@ export class FlowEvent {
   declare readonly flow: Flow;
 
   /** @internal */
-  static at(store: ColumnStore, row: number): FlowEvent {
+  static at<Type extends EventType>(store: ColumnStore, row: number): FlowEvent<Type> {
     return new FlowEvent(store, row);
   }
 
   private constructor(store: ColumnStore, row: number) {
     const from = columnsOf(store);
     const presence = from.presence[row]!;
-    this.type = eventTypeNames[from.type[row]!] as EventType;
+    // The kernel is asked for the types of the stream, and for no other.
+    this.type = eventTypeNames[from.type[row]!] as Type;
     const flow = Flow.at(store, row);
     if ((presence & has.timestampEvent) !== 0) this.timestamp = from.timestampEvent[row]!;
     if ((presence & bothTimes) === bothTimes) this.duration = from.stop[row]! - from.start[row]!;
@@ -94,20 +97,20 @@ export class FlowEvent {
   }
 }
 
-/** What a stream gives: an event, or the fact that some were lost. */
-export type ConntrackEvent = FlowEvent | Overrun;
+/** What a stream gives: an event of one of the types that it listens to, or the fact that some were lost. */
+export type ConntrackEvent<Type extends EventType = EventType> = FlowEvent<Type> | Overrun;
 
 /**
  * Events in columns: a {@link FlowBatch} of the flows, in the order of the events, with the columns
  * `type`, `nsid` (-1: the stream's own namespace) and `timestampEvent`.
  */
-export class EventBatch extends FlowBatch {
+export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
   /** What was lost between the last event of this batch and the first of the next. */
   readonly overrun: Overrun | undefined;
   readonly #store: ColumnStore;
 
   /** @internal */
-  static fromSegment(segment: RawSegment): EventBatch {
+  static fromSegment<Type extends EventType>(segment: RawSegment): EventBatch<Type> {
     return new EventBatch(segment);
   }
 
@@ -125,23 +128,25 @@ export class EventBatch extends FlowBatch {
     return this.#store.column('type');
   }
 
-  /** The event at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch. */
-  event(index: number): FlowEvent | undefined {
+  /**
+   * The event at an index, as `at` of arrays: from the end when negative, `undefined` outside the batch.
+   * @throws {TypeError} for an index that is no number
+   */
+  event(index: number): FlowEvent<Type> | undefined {
     const row = rowAt(index, this.length);
     return row === undefined ? undefined : FlowEvent.at(this.#store, row);
   }
 
   /** The events, then the overrun if there is one. */
-  *events(): Generator<ConntrackEvent> {
-    for (let row = 0; row < this.length; row++) yield FlowEvent.at(this.#store, row);
+  *events(): Generator<ConntrackEvent<Type>, void, undefined> {
+    for (let row = 0; row < this.length; row++) yield FlowEvent.at<Type>(this.#store, row);
     if (this.overrun) yield this.overrun;
   }
 
   /** For `JSON.stringify`: see {@link FlowEvent.toJSON}. */
   override toJSON(): unknown[] {
-    return Array.from(this.events(), (event) =>
-      event.type === 'overrun' ? event : event.toJSON(),
-    );
+    const events: Iterable<ConntrackEvent> = this.events();
+    return Array.from(events, (event) => (event.type === 'overrun' ? event : event.toJSON()));
   }
 }
 

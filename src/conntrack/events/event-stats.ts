@@ -5,47 +5,47 @@ import type { RawEventStats } from '../../native/binding.js';
 /** Counts and circumstances of an event stream. `received + lost` is all that the kernel had for it. */
 export interface EventStats {
   /** Events read: `delivered + queued + filtered + undecodable + discarded`. */
-  received: number;
+  readonly received: number;
   /** Events that the consumer got. */
-  delivered: number;
+  readonly delivered: number;
   /** Events that wait to be taken. */
-  queued: number;
+  readonly queued: number;
   /** Events outside the filter that the kernel let through: see `kernelFilter`. */
-  filtered: number;
+  readonly filtered: number;
   /** Events that could not be decoded. They are in no batch. */
-  undecodable: number;
+  readonly undecodable: number;
   /** Events that were under way to the consumer when the stream was closed without `drain`. */
-  discarded: number;
+  readonly discarded: number;
   /** Events that nobody will see: `lostInKernel + lostInQueue`. */
-  lost: number;
+  readonly lost: number;
   /**
    * Events that the kernel dropped because the receive buffer was full. This is the kernel's own count, and exact.
    * With a filter that the kernel applies, it counts only events that pass the filter. In reliable mode it counts
    * attempts that the kernel makes up for: see `reliable`. (The kernel does not count an event for which it found
    * no memory at all.)
    */
-  lostInKernel: number;
+  readonly lostInKernel: number;
   /** Events that were dropped because `queue.maxEvents` waited already. */
-  lostInQueue: number;
+  readonly lostInQueue: number;
   /** The effective size of the socket's receive buffer in bytes. An event takes about 1280 of them. */
-  receiveBuffer: number;
+  readonly receiveBuffer: number;
   /**
    * What the kernel does of the filter. `'none'`: no filter was given. `'exact'`: it sends nothing else. `'partial'`:
    * this process does the rest. `'unused'`: this process does all of it, and `hints` says why.
    */
-  kernelFilter: 'none' | 'exact' | 'partial' | 'unused';
+  readonly kernelFilter: 'none' | 'exact' | 'partial' | 'unused';
   /**
    * `net.netfilter.nf_conntrack_events` of the namespace when the stream was opened: 0 off, 1 on, 2 for
    * flows that are made while something listens. Absent where it cannot be read.
    */
-  eventsSysctl?: 0 | 1 | 2;
+  readonly eventsSysctl?: 0 | 1 | 2;
   /**
    * Flows that were in the table when the stream was opened. With `eventsSysctl` 2, flows that were made while
    * nothing listened never report an update or their end.
    */
-  entriesAtOpen?: number;
+  readonly entriesAtOpen?: number;
   /** What a person should know or could do: a capped buffer, events that are off, flows that stay silent. */
-  hints: string[];
+  readonly hints: readonly string[];
 }
 
 const kernelFilters = ['none', 'exact', 'partial', 'unused'] as const;

@@ -16,9 +16,10 @@ import { type StreamOptions, streamOptions, typesAt } from './options.js';
 import { PullIterator } from './pull-iterator.js';
 import { StreamHandle } from './stream-handle.js';
 
-export interface EventOptions extends StreamOptions {
+/** Options of `events()`. The types that are named are the types of the stream's events. */
+export interface EventOptions<Type extends EventType = EventType> extends StreamOptions {
   /** The types of events; default all. A type that is left out costs nothing. `undefined` is refused. */
-  types?: readonly EventType[];
+  types?: readonly Type[];
   /**
    * The same filter as everywhere, and exact. Where it can, a BPF program applies it in the kernel
    * (`stats.kernelFilter`): events outside the filter then take no room and no time of this process. The filter is
@@ -36,13 +37,19 @@ export interface EventOptions extends StreamOptions {
  * (single events) or over `batches()`. It ends when that loop is left, by `close()`, by an abort, and with its
  * `Conntrack`. Until then it keeps the process alive, unless `unref()` was called.
  */
-export class EventStream extends StreamHandle implements AsyncIterable<ConntrackEvent> {
+export class EventStream<Type extends EventType = EventType>
+  extends StreamHandle
+  implements AsyncIterable<ConntrackEvent<Type>>
+{
   private constructor(source: EventSource) {
     super(source);
   }
 
   /** @internal */
-  static open(session: Session, options: EventOptions = {}): EventStream {
+  static open<Type extends EventType>(
+    session: Session,
+    options: EventOptions<Type> = {},
+  ): EventStream<Type> {
     const { raw, signal, fields } = streamOptions(options, ['types', 'filter']);
     const kinds = typesAt(fields.types, ['new', 'update', 'destroy'], 'options.types');
     const filter = packFilter(checkFilter(fields.filter, 'options.filter'));
@@ -51,17 +58,21 @@ export class EventStream extends StreamHandle implements AsyncIterable<Conntrack
     );
   }
 
-  /** Single events, with overruns between them. A second reader is a TypeError. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<ConntrackEvent, undefined> {
+  /**
+   * Single events, with overruns between them.
+   * @throws {TypeError} for a second reader
+   * @throws {NetlinkError} from the iterator, for an error of the socket
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ConntrackEvent<Type>, undefined> {
     const source = this.source;
-    return new PullIterator<ConntrackEvent>(this, source, (segment) => {
+    return new PullIterator<ConntrackEvent<Type>>(this, source, (segment) => {
       const store = ColumnStore.fromRaw(segment.batch!);
       let overrun = overrunOf(segment);
       let row = 0;
       return () => {
         if (row < segment.events) {
           source.yielded(1);
-          return FlowEvent.at(store, row++);
+          return FlowEvent.at<Type>(store, row++);
         }
         const last = overrun;
         overrun = undefined;
@@ -72,12 +83,14 @@ export class EventStream extends StreamHandle implements AsyncIterable<Conntrack
 
   /**
    * Batches of whatever has come since the last one, at most 16384 events: one when little happens, thousands in a
-   * storm. A second reader is a TypeError.
+   * storm.
+   * @throws {TypeError} for a second reader
+   * @throws {NetlinkError} from the iterator, for an error of the socket
    */
-  batches(): AsyncIterableIterator<EventBatch, undefined> {
+  batches(): AsyncIterableIterator<EventBatch<Type>, undefined> {
     const source = this.source;
-    return new PullIterator<EventBatch>(this, source, (segment) => {
-      let batch: EventBatch | undefined = EventBatch.fromSegment(segment);
+    return new PullIterator<EventBatch<Type>>(this, source, (segment) => {
+      let batch: EventBatch<Type> | undefined = EventBatch.fromSegment(segment);
       return () => {
         const only = batch;
         if (only) source.yielded(only.length);

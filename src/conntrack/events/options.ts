@@ -12,6 +12,16 @@ import { badRange } from '../../errors.js';
 import type { RawEventOptions } from '../../native/binding.js';
 import type { EventType } from './event-batch.js';
 
+/** What bounds the memory of a queue. */
+export interface QueueOptions {
+  /**
+   * How many events may wait for a consumer that is slower than the kernel (1 to 16777216, default 262144; a
+   * flow takes about 120 bytes). Further events are dropped and counted.
+   */
+  maxEvents?: number | undefined;
+}
+
+/** Options that streams of flows and of expectations have in common. */
 export interface StreamOptions {
   /**
    * Bytes of receive buffer that the kernel may fill while this process does not read (4096 to 1 GiB, default
@@ -19,13 +29,8 @@ export interface StreamOptions {
    * namespace the size is forced, else net.core.rmem_max caps it; `stats` has the effective size and a hint.
    */
   receiveBuffer?: number | undefined;
-  queue?: {
-    /**
-     * How many events may wait for a consumer that is slower than the kernel (1 to 16777216, default 262144; a
-     * flow takes about 120 bytes). Further events are dropped and counted.
-     */
-    maxEvents?: number | undefined;
-  };
+  /** The queue between the thread that reads the socket and the consumer. */
+  queue?: QueueOptions | undefined;
   /**
    * NETLINK_BROADCAST_ERROR (kernel 2.6.30): the kernel keeps what it could not deliver. It sends the end of a flow
    * again until it arrives, and adds other news of a flow to its next event. A full queue stops the reading

@@ -3,6 +3,7 @@ import { booleanAt, optionsAt } from '../../checks.js';
 import { type EventSource, watchForLeak } from './event-source.js';
 import type { EventStats } from './event-stats.js';
 
+/** How a stream is to end. */
 export interface StreamCloseOptions {
   /**
    * Stop listening, and let the consumer read what has been received, also what is in the kernel's buffer. The
@@ -12,6 +13,7 @@ export interface StreamCloseOptions {
   drain?: boolean | undefined;
 }
 
+/** What streams of flows and of expectations have in common. */
 export abstract class StreamHandle implements Disposable, AsyncDisposable {
   /** @internal */
   protected readonly source: EventSource;
@@ -56,9 +58,11 @@ export abstract class StreamHandle implements Disposable, AsyncDisposable {
     const { drain = false } = optionsAt(options, 'options', new Set(['drain']));
     await (booleanAt(drain, 'options.drain') ? this.source.drain() : this.source.close());
   }
+  /** Ends the stream, for `using`; does not wait for the socket. */
   [Symbol.dispose](): void {
     void this.source.close();
   }
+  /** Ends the stream, for `await using`, as `close()` does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.source.close();
   }

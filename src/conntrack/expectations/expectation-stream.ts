@@ -8,27 +8,39 @@ import { PullIterator } from '../events/pull-iterator.js';
 import { StreamHandle } from '../events/stream-handle.js';
 import { type Expectation, expectationMessages } from './expectation.js';
 
-/** Options of `expectations.events()`. */
-export interface ExpectationEventOptions extends StreamOptions {
-  /** The types of events; default both. The kernel reports no other. */
-  types?: readonly ('new' | 'destroy')[];
+/** `'new'`: an expectation was made. `'destroy'`: it is gone. The kernel reports nothing else. */
+export type ExpectationEventType = 'new' | 'destroy';
+
+/** Options of `expectations.events()`. The types that are named are the types of the stream's events. */
+export interface ExpectationEventOptions<Type extends ExpectationEventType = ExpectationEventType>
+  extends StreamOptions {
+  /** The types of events; default both. `undefined` is refused. */
+  types?: readonly Type[];
 }
 
 /** An expectation was made, or is gone: its flow has met it, it was deleted, or it has expired. */
-export interface ExpectationChange {
-  readonly type: 'new' | 'destroy';
+export interface ExpectationChange<Type extends ExpectationEventType = ExpectationEventType> {
+  /** Whether it was made or is gone. */
+  readonly type: Type;
+  /** The expectation, as the event tells. */
   readonly expectation: Expectation;
   /** The id that the network namespace has in the stream's namespace; absent for that one itself. */
   readonly nsid?: number;
 }
 
-export type ExpectationEvent = ExpectationChange | Overrun;
+/** What a stream gives: a change of an expectation, or the fact that some were lost. */
+export type ExpectationEvent<Type extends ExpectationEventType = ExpectationEventType> =
+  | ExpectationChange<Type>
+  | Overrun;
 
 /**
  * Expectations as they are made and go. As {@link EventStream} it has one reader, and ends when the loop is left, by
  * `close()`, by an abort, and with its `Conntrack`.
  */
-export class ExpectationStream extends StreamHandle implements AsyncIterable<ExpectationEvent> {
+export class ExpectationStream<Type extends ExpectationEventType = ExpectationEventType>
+  extends StreamHandle
+  implements AsyncIterable<ExpectationEvent<Type>>
+{
   /** Messages that could not be decoded. The queue counts them as delivered. */
   readonly #undecodable = { count: 0 };
 
@@ -37,7 +49,10 @@ export class ExpectationStream extends StreamHandle implements AsyncIterable<Exp
   }
 
   /** @internal */
-  static open(session: Session, options: ExpectationEventOptions = {}): ExpectationStream {
+  static open<Type extends ExpectationEventType>(
+    session: Session,
+    options: ExpectationEventOptions<Type> = {},
+  ): ExpectationStream<Type> {
     const { raw, signal, fields } = streamOptions(options, ['types']);
     const kinds = typesAt(fields.types, ['new', 'destroy'], 'options.types');
     const filter = new Uint32Array(0);
@@ -46,10 +61,15 @@ export class ExpectationStream extends StreamHandle implements AsyncIterable<Exp
     );
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<ExpectationEvent, undefined> {
+  /**
+   * Changes of expectations, with overruns between them.
+   * @throws {TypeError} for a second reader
+   * @throws {NetlinkError} from the iterator, for an error of the socket
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ExpectationEvent<Type>, undefined> {
     const source = this.source;
     const undecodable = this.#undecodable;
-    return new PullIterator<ExpectationEvent>(this, source, (segment) => {
+    return new PullIterator<ExpectationEvent<Type>>(this, source, (segment) => {
       const messages = expectationMessages(segment.messages);
       let overrun = overrunOf(segment);
       return () => {
@@ -61,7 +81,8 @@ export class ExpectationStream extends StreamHandle implements AsyncIterable<Exp
             continue;
           }
           return {
-            type: type === 1 ? 'new' : 'destroy',
+            // The kernel is asked for the types of the stream, and for no other.
+            type: (type === 1 ? 'new' : 'destroy') as Type,
             expectation,
             ...(nsid !== undefined && { nsid }),
           };
@@ -73,6 +94,7 @@ export class ExpectationStream extends StreamHandle implements AsyncIterable<Exp
     });
   }
 
+  /** Counts so far. They are final when `close()` has settled. */
   override get stats(): EventStats {
     const stats = super.stats;
     const { count } = this.#undecodable;

@@ -15,23 +15,49 @@ export type ExpectationFlag = (typeof expectationFlags)[number];
 
 /** Addresses and ports of a tuple. */
 export interface ExpectationTuple {
+  /** Source address as text. */
   readonly src: string;
+  /** Destination address as text. */
   readonly dst: string;
-  /** For protocols that have ports; for GRE, its keys. */
+  /** Source port, for protocols that have ports; for GRE, its key. */
   readonly srcPort?: number;
+  /** Destination port, for protocols that have ports; for GRE, its key. */
   readonly dstPort?: number;
 }
 
+/** The original tuple of the flow whose helper expects another one. */
 export interface ExpectationMaster extends ExpectationTuple {
+  /** The protocol by name, or by its number where the package has no name for it. */
   readonly protocol: Protocol;
+}
+
+/** The bits of a source that must be as in the tuple. */
+export interface ExpectationMask {
+  /** The bits of the source address, as an address: `0.0.0.0` where any will do. */
+  readonly src: string;
+  /** The bits of the source port: 0 where any will do. Absent for protocols without ports. */
+  readonly srcPort?: number;
+}
+
+/** How the kernel translates the flow that is expected. */
+export interface ExpectationNat {
+  /** CTA_EXPECT_NAT_DIR — the direction that is translated. */
+  readonly direction: 'orig' | 'reply';
+  /** CTA_EXPECT_NAT_TUPLE — the source address before translation. */
+  readonly src: string;
+  /** The source port before translation. Absent for protocols without ports. */
+  readonly srcPort?: number;
 }
 
 /** A flow that is expected, and the flow that expects it. Plain data. */
 export interface Expectation {
   /** CTA_EXPECT_ID — a number without a meaning, the same for the life of the expectation. */
   readonly id: number;
+  /** The family of the addresses. */
   readonly family: Family;
+  /** The protocol that is expected, by name or by its number where the package has no name for it. */
   readonly protocol: Protocol;
+  /** The number of that protocol, 0 to 255. */
   readonly protocolNumber: number;
   /** CTA_EXPECT_TUPLE — the original tuple of the flow that is expected. */
   readonly tuple: ExpectationTuple;
@@ -39,7 +65,7 @@ export interface Expectation {
    * CTA_EXPECT_MASK — the bits of the source address and of the source port that must be as in `tuple`: `0.0.0.0`
    * and 0 where any address and port will do. The destination is always exact.
    */
-  readonly mask: { readonly src: string; readonly srcPort?: number };
+  readonly mask: ExpectationMask;
   /** CTA_EXPECT_MASTER — the original tuple of the flow whose helper expects this one. */
   readonly master: ExpectationMaster;
   /**
@@ -49,8 +75,9 @@ export interface Expectation {
   readonly zone?: number;
   /** CTA_EXPECT_TIMEOUT — seconds left. */
   readonly timeout?: number;
-  /** CTA_EXPECT_FLAGS. */
+  /** Names of the set bits of CTA_EXPECT_FLAGS. */
   readonly flags: readonly ExpectationFlag[];
+  /** CTA_EXPECT_FLAGS — `NF_CT_EXPECT_*` bits. */
   readonly flagsBits: number;
   /** CTA_EXPECT_CLASS — the number of the helper's policy that applies. */
   readonly class: number;
@@ -59,11 +86,7 @@ export interface Expectation {
   /** CTA_EXPECT_FN — name of the function that the kernel calls for the new flow. */
   readonly fn?: string;
   /** CTA_EXPECT_NAT — the source before translation, and the direction that is translated. */
-  readonly nat?: {
-    readonly direction: 'orig' | 'reply';
-    readonly src: string;
-    readonly srcPort?: number;
-  };
+  readonly nat?: ExpectationNat;
 }
 
 const cta = {

@@ -6,7 +6,11 @@ import { Flow } from '../flow/flow.js';
 import type { TupleInit } from '../lookup/tuple.js';
 import { TuplePacker } from '../lookup/tuple-packer.js';
 import { type Expectation, expectationMessages } from './expectation.js';
-import { type ExpectationEventOptions, ExpectationStream } from './expectation-stream.js';
+import {
+  type ExpectationEventOptions,
+  type ExpectationEventType,
+  ExpectationStream,
+} from './expectation-stream.js';
 import {
   type ExpectationInit,
   type ExpectationTupleInit,
@@ -14,7 +18,22 @@ import {
   packExpectationTuple,
 } from './init.js';
 
-/** Expectations of one network namespace. All operations need CAP_NET_ADMIN. */
+/** Which expectations `list()` gives. */
+export interface ExpectationListOptions {
+  /** Only those of this flow. `undefined` is refused: it would mean those of all flows. */
+  master?: TupleInit | Flow;
+}
+
+/** Which expectations `flush()` deletes. */
+export interface ExpectationFlushOptions {
+  /** Only those of flows with this helper, at most 15 bytes. `undefined` is refused: it would mean all. */
+  helper?: string;
+}
+
+/**
+ * Expectations of one network namespace: what helpers (FTP, SIP, TFTP …) expect. All operations need CAP_NET_ADMIN.
+ * All reject with the {@link NetlinkError} EPERM without it, and with a {@link ClosedError} after `close()`.
+ */
 export class Expectations {
   readonly #session: Session;
 
@@ -23,8 +42,18 @@ export class Expectations {
     this.#session = session;
   }
 
-  /** All expectations, or those of one flow (none when there is no such flow). */
-  async list(options: { master?: TupleInit | Flow } = {}): Promise<Expectation[]> {
+  /**
+   * All expectations, or those of one flow (none when there is no such flow).
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * for (const { protocol, tuple, timeout } of await conntrack.expectations.list()) {
+   *   console.log(protocol, tuple.dst, tuple.dstPort, timeout);
+   * }
+   */
+  async list(options: ExpectationListOptions = {}): Promise<Expectation[]> {
     const fields = optionsAt(options, 'options', new Set(['master']), ['master']);
     let master: Uint8Array | null = null;
     let zone: number | undefined;
@@ -56,6 +85,9 @@ export class Expectations {
   /**
    * The expectation that a flow with this tuple would meet (masks are applied); with `id`, only the one that has it.
    * `undefined` when there is none.
+   * @throws {TypeError | RangeError} for a tuple that is wrong, with the path of the field
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
    */
   async get(tuple: ExpectationTupleInit | Expectation): Promise<Expectation | undefined> {
     const name = nameOf(tuple, 'tuple');
@@ -64,8 +96,13 @@ export class Expectations {
   }
 
   /**
-   * Makes an expectation. It may be one that was read (`list()`, an event). Its master must be there, with the helper;
-   * else this rejects. Rejects with EEXIST when there is such an expectation.
+   * Makes an expectation. It may be one that was read (`list()`, an event). Its master must be there, with the helper.
+   * @throws {TypeError | RangeError} for an expectation that is wrong, with the path of the field
+   * @throws {NetlinkError} EEXIST when there is such an expectation, ENOENT without the master, ESHUTDOWN where it has
+   *   no helper, EOPNOTSUPP where it has no room for one or the kernel has no such helper, EINVAL for a class or
+   *   function that there is not, EMFILE at a limit, EBUSY for a clash with another flow's, EPERM without CAP_NET_ADMIN
+   * @throws {LibraryError} where libnetfilter_conntrack is missing
+   * @throws {ClosedError} after `close()`
    */
   async create(expectation: ExpectationInit | Expectation): Promise<void> {
     const packed = packExpectation(expectation);
@@ -76,6 +113,9 @@ export class Expectations {
 
   /**
    * Deletes the expectation with this very tuple, and none whose mask merely covers it. False when there is none.
+   * @throws {TypeError | RangeError} for a tuple that is wrong, with the path of the field
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
    */
   async delete(target: ExpectationTupleInit | Expectation): Promise<boolean> {
     const name = nameOf(target, 'target');
@@ -91,10 +131,15 @@ export class Expectations {
     );
   }
 
-  /** Deletes all expectations, or those of flows with a helper. Options that are `undefined` are refused. */
+  /**
+   * Deletes all expectations, or those of flows with a helper. Options that are `undefined` are refused.
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
+   */
   flush(): Promise<void>;
-  flush(options: { helper?: string }): Promise<void>;
-  async flush(...given: [options?: { helper?: string }]): Promise<void> {
+  flush(options: ExpectationFlushOptions): Promise<void>;
+  async flush(...given: [options?: ExpectationFlushOptions]): Promise<void> {
     if (given.length > 0 && given[0] === undefined) {
       throw new TypeError('options: is undefined; to delete all expectations, call flush()');
     }
@@ -112,8 +157,13 @@ export class Expectations {
   /**
    * Follows expectations. The kernel reports the expectations of flows that were made while something listened, or
    * while `nf_conntrack_events` was 1.
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {ClosedError} after `close()`
    */
-  events(options: ExpectationEventOptions = {}): ExpectationStream {
+  events<Type extends ExpectationEventType = ExpectationEventType>(
+    options: ExpectationEventOptions<Type> = {},
+  ): ExpectationStream<Type> {
     return ExpectationStream.open(this.#session, options);
   }
 

@@ -21,15 +21,19 @@ import { littleEndian } from '../columns/netlink-attributes.js';
 import type { Flow } from '../flow/flow.js';
 import type { TupleInit } from '../lookup/tuple.js';
 import { TuplePacker, tupleBytes } from '../lookup/tuple-packer.js';
-import { expectationFlags } from './expectation.js';
+import { type ExpectationMask, type ExpectationNat, expectationFlags } from './expectation.js';
 
 /** Names an expectation, or a flow that may meet one. An `Expectation` names itself. */
 export interface ExpectationTupleInit {
+  /** The protocol that is expected, by name or number. */
   protocol: Protocol;
+  /** Source address as text. */
   src: string;
+  /** Destination address as text. */
   dst: string;
-  /** For protocols that have ports; for GRE, its keys. The source is 0 when left out. */
+  /** Source port, for protocols that have ports; for GRE, its key. 0 when left out. */
   srcPort?: number | undefined;
+  /** Destination port, for protocols that have ports; for GRE, its key. */
   dstPort?: number | undefined;
   /** Zone of the master flow; 0 when left out. */
   zone?: number | undefined;
@@ -40,23 +44,29 @@ export interface ExpectationTupleInit {
   id?: number | undefined;
 }
 
+/** The flow that is to be expected, in its original direction. */
+export interface ExpectedTupleInit {
+  /** Source address as text. */
+  src: string;
+  /** Destination address as text. */
+  dst: string;
+  /** 0 when left out. It matters only where `mask.srcPort` says so. */
+  srcPort?: number | undefined;
+  /** For protocols that have ports. */
+  dstPort?: number | undefined;
+}
+
+/** An expectation to make. A field that is `undefined` is refused, but for those of `tuple`. */
 export interface ExpectationInit {
-  /** The protocol that is expected. */
+  /** The protocol that is expected, by name or number. */
   protocol: Protocol;
   /** The flow that is expected, in its original direction. */
-  tuple: {
-    src: string;
-    dst: string;
-    /** 0 when left out. It matters only where `mask.srcPort` says so. */
-    srcPort?: number | undefined;
-    /** For protocols that have ports. */
-    dstPort?: number | undefined;
-  };
+  tuple: ExpectedTupleInit;
   /**
    * The bits of the source address and of the source port that must be as in `tuple`. Default: all bits of the
    * address, none of the port.
    */
-  mask?: { src?: string; srcPort?: number };
+  mask?: Partial<ExpectationMask>;
   /** The flow whose helper expects it. That flow must be there, and have room for a helper. */
   master: TupleInit | Flow;
   /**
@@ -76,7 +86,7 @@ export interface ExpectationInit {
   /** Name of a kernel function for the new flow: `'nat-follow-master'` … */
   fn?: string;
   /** The source before translation, and the direction that the kernel translates. */
-  nat?: { direction: 'orig' | 'reply'; src: string; srcPort?: number };
+  nat?: ExpectationNat;
 }
 
 /** struct PackedExpectation: four tuples, then `rest`. */

@@ -5,12 +5,14 @@ import { badRange } from '../../errors.js';
 
 /** From one port to another, both included. */
 export interface PortRange {
+  /** The first port, 0 to 65535. */
   from: number;
+  /** The last port; not below `from`. */
   to: number;
 }
 
 /** A port, a range, or a list of ports and ranges: `[80, 443]` is two ports, `{ from: 80, to: 443 }` is 364. */
-export type Ports = number | Readonly<PortRange> | readonly (number | Readonly<PortRange>)[];
+export type Ports = number | PortRange | readonly (number | PortRange)[];
 
 /** Ascending ranges: `[from, to, from, to, …]`. */
 export type PortSet = readonly number[];

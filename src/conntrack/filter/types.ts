@@ -1,6 +1,6 @@
 // What a filter is, in types: as callers give it, and after its checks. A filter means the same for dump, events,
 // delete and update.
-import type { Family, Protocol, StatusName } from '../../constants.js';
+import type { Family, Protocol, StatusName, WantedState } from '../../constants.js';
 import type { AddressSet } from './address-set.js';
 import type { PortSet, Ports } from './port-set.js';
 
@@ -12,7 +12,10 @@ import type { PortSet, Ports } from './port-set.js';
  */
 export type Addresses = string | readonly string[];
 
-/** Conditions on one direction of a flow. All that are given must hold. */
+/**
+ * Conditions on one direction of a flow. All that are given must hold. A field that is `undefined` is refused, as in
+ * {@link FlowFilter}.
+ */
 export interface SideFilter {
   /** Source address. */
   src?: Addresses;
@@ -22,12 +25,32 @@ export interface SideFilter {
   srcPort?: Ports;
   /** Destination port. */
   dstPort?: Ports;
-  /** ICMP and ICMPv6 only. */
+  /** The type of ICMP and ICMPv6, 0 to 255. Other flows never match. */
   icmpType?: number;
+  /** The code of ICMP and ICMPv6, 0 to 255. Other flows never match. */
   icmpCode?: number;
+  /** The id of ICMP and ICMPv6, 0 to 65535. Other flows never match. */
   icmpId?: number;
   /** Zone of this direction alone (`CTA_TUPLE_ZONE`); flows without one never match. */
   zone?: number;
+}
+
+/** Some bits of a mark. */
+export interface MaskedMark {
+  /** The bits as they are wanted. In a filter it has no bits outside the mask. */
+  value: number;
+  /** The bits that matter, of 32. In a filter it is not 0. */
+  mask: number;
+}
+
+/** Conditions on status bits. All that are given must hold, and each names at least one bit. */
+export interface StatusFilter {
+  /** Each of these is set. */
+  all?: readonly StatusName[];
+  /** At least one of these is set. */
+  any?: readonly StatusName[];
+  /** None of these is set. */
+  none?: readonly StatusName[];
 }
 
 /**
@@ -37,27 +60,31 @@ export interface SideFilter {
  * like a table without such flows.
  */
 export interface FlowFilter {
+  /** The family of the addresses. */
   family?: Family;
+  /** The protocol by name or number, or a list of them. */
   protocol?: Protocol | readonly Protocol[];
+  /** Conditions on the original direction. */
   orig?: SideFilter;
+  /** Conditions on the reply direction. After NAT its addresses are other ones than those of `orig`. */
   reply?: SideFilter;
-  /** Short for `orig.src`, and so on. */
+  /** Short for `orig.src`. */
   src?: Addresses;
+  /** Short for `orig.dst`. */
   dst?: Addresses;
+  /** Short for `orig.srcPort`. */
   srcPort?: Ports;
+  /** Short for `orig.dstPort`. */
   dstPort?: Ports;
   /** The whole mark, or its bits under a mask that is not 0; `value` may have no other bits. */
-  mark?: number | { value: number; mask: number };
+  mark?: number | MaskedMark;
   /** Status bits: all that are named, or `all`, `any` and `none` of a list. */
-  status?:
-    | StatusName
-    | readonly StatusName[]
-    | { all?: readonly StatusName[]; any?: readonly StatusName[]; none?: readonly StatusName[] };
+  status?: StatusName | readonly StatusName[] | StatusFilter;
   /**
    * State of TCP, SCTP or DCCP as conntrack(8) prints it, or a list of states. `'LISTEN'` is the old name of TCP's
    * SYN_SENT2.
    */
-  state?: string | readonly string[];
+  state?: WantedState | readonly WantedState[];
   /** Zone of both directions; flows without one are in zone 0. */
   zone?: number;
   /** Number of a label that is set (0–127). */

@@ -3,6 +3,7 @@ import { takeAsPlain } from '../../checks.js';
 import {
   AF_INET,
   type Family,
+  type FlowState,
   type Protocol,
   protocolName,
   type StatusName,
@@ -14,22 +15,24 @@ import type { ColumnStore } from '../columns/column-store.js';
 import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
 import type {
-  Endpoint,
   FlowDccp,
+  FlowDraft,
   FlowMaster,
+  FlowNat,
   FlowObject,
   FlowSctp,
+  FlowSeqAdj,
   FlowSide,
   FlowTcp,
-  SeqAdj,
   Synproxy,
+  UnknownAttribute,
 } from './fields.js';
 import { jsonSafe } from './json.js';
 import { natOf, ReadSide, tcpBits, tcpOf } from './parts.js';
 import { addRare, details, named } from './rare.js';
 import { flowLine } from './text.js';
 
-const stateName = (protocol: number, state: number) =>
+const stateName = (protocol: number, state: number): FlowState =>
   stateNames(protocol)?.[state] ?? `STATE_${state}`;
 
 /**
@@ -40,34 +43,58 @@ const stateName = (protocol: number, state: number) =>
  * `toObject()` gives the same fields without the batch.
  */
 export class Flow {
+  /** CTA_ID — what `conntrack -L -o id` shows; the same for the life of the entry (kernel 5.3). */
   declare readonly id: number;
+  /** The family of the addresses. */
   declare readonly family: Family;
+  /** The protocol by name, or by its number where the package has no name for it. */
   declare readonly protocol: Protocol;
+  /** The number of the protocol, 0 to 255. */
   declare readonly protocolNumber: number;
+  /** The direction of the first packet. */
   declare readonly orig: FlowSide;
+  /** The direction of the answers, as they arrive here: NAT shows in it. */
   declare readonly reply: FlowSide;
-  /** Frozen: flows with the same bits share it. */
+  /** Names of the set bits of `statusBits`. Frozen: flows with the same bits share it. */
   declare readonly status: readonly StatusName[];
+  /** CTA_STATUS — `IPS_*` bits. */
   declare readonly statusBits: number;
-  declare readonly state?: string;
+  /** State of TCP, SCTP or DCCP as conntrack(8) prints it. */
+  declare readonly state?: FlowState;
+  /** Seconds until the flow expires; absent for offloaded flows. */
   declare readonly timeout?: number;
+  /** The connmark; 0 where none was set. */
   declare readonly mark: number;
+  /** The zone of both directions; 0 where the kernel sends none. */
   declare readonly zone: number;
+  /** The kernel's reference count; absent in events. */
   declare readonly use?: number;
+  /** The name of the helper. */
   declare readonly helper?: string;
+  /** The numbers of the set labels, 0 to 127. */
   declare readonly labels?: readonly number[];
+  /** The security context. */
   declare readonly secctx?: string;
+  /** When the flow was made, nanoseconds since the epoch; needs `nf_conntrack_timestamp` = 1. */
   declare readonly start?: bigint;
+  /** When the flow ended, nanoseconds since the epoch. */
   declare readonly stop?: bigint;
-  declare readonly nat?: { src?: Endpoint; dst?: Endpoint };
-  /** Frozen: flows with the same values share it. */
+  /** How the flow is translated, as its two tuples show it. */
+  declare readonly nat?: FlowNat;
+  /** TCP detail. Frozen: flows with the same values share it. */
   declare readonly tcp?: FlowTcp;
+  /** SCTP detail. */
   declare readonly sctp?: FlowSctp;
+  /** DCCP detail (tracking of DCCP was removed in kernel 6.17). */
   declare readonly dccp?: FlowDccp;
-  declare readonly seqAdj?: { orig?: SeqAdj; reply?: SeqAdj };
+  /** What a helper or NAT adds to TCP sequence numbers. */
+  declare readonly seqAdj?: FlowSeqAdj;
+  /** State of a proxied handshake (kernel 4.16). */
   declare readonly synproxy?: Synproxy;
+  /** The original tuple of the flow that expected this one. */
   declare readonly master?: FlowMaster;
-  declare readonly unknown?: readonly { type: number; data: Uint8Array }[];
+  /** Attributes of a newer kernel that the package has no name for. */
+  declare readonly unknown?: readonly UnknownAttribute[];
 
   readonly #store: ColumnStore;
   readonly #row: number;
@@ -132,7 +159,7 @@ export class Flow {
 
   /** Plain data that does not refer to the batch; 64-bit values are `bigint`. */
   toObject(): FlowObject {
-    const object: FlowObject = { ...this };
+    const object: FlowDraft = { ...this };
     object.orig = { ...this.orig };
     object.reply = { ...this.reply };
     const { tcp } = this;

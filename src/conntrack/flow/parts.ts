@@ -3,7 +3,7 @@
 import { takeAsPlain } from '../../checks.js';
 import type { FlowColumns } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
-import type { Endpoint, FlowObject, FlowSide, FlowTcp } from './fields.js';
+import type { Endpoint, FlowNat, FlowSide, FlowTcp } from './fields.js';
 import { jsonSafe } from './json.js';
 import { tupleZone } from './rare.js';
 
@@ -70,7 +70,7 @@ export function natOf(
   sameSrc: boolean,
   sameDst: boolean,
   reply: FlowSide,
-): FlowObject['nat'] {
+): FlowNat | undefined {
   const presence = from.presence[row]!;
   const ports = (presence & bothPorts) === bothPorts;
   // The id of ICMP is translated with the source, as a port is. An Endpoint has no place for it.

@@ -6,21 +6,21 @@ import { call } from '../../native/load.js';
 /** A network namespace that this process can name or reach. */
 export interface NamespaceInfo {
   /** Its name under /run/netns, where it has one: what `netns` options take. */
-  name?: string;
+  readonly name?: string;
   /**
    * A file that names it: in /run/netns, in another place where it is mounted (container engines have their
    * own), or `/proc/PID/ns/net` of one of its processes. `netns` options take it too.
    */
-  path: string;
+  readonly path: string;
   /** What tells namespaces apart: the number in `net:[4026531840]`. */
-  inode: number;
+  readonly inode: number;
   /**
    * Its id in the namespace of this process: `event.nsid` of streams with `allNamespaces`. Absent where it has
    * none. No stream hears its events then (`ip netns set NAME auto` gives it an id).
    */
-  nsid?: number;
+  readonly nsid?: number;
   /** This process is in it. It has no id in itself, and its events are heard all the same. */
-  current: boolean;
+  readonly current: boolean;
 }
 
 const folder = '/run/netns';
@@ -97,6 +97,11 @@ export function findNamespaces(binding: Binding, handle: Handle | null): Namespa
  * and container engines do, and those of processes that it may look at (processes of other users only with
  * CAP_SYS_PTRACE). `events({ allNamespaces: true })` hears those that have an id here. A namespace is not found
  * when only a socket, a device, or a thread that is not the first of its process keeps it alive.
+ * @throws {UnsupportedError} `ERR_NETFILTER_UNSUPPORTED_PLATFORM` elsewhere than on Linux
+ * @throws {NetfilterError} `ERR_NETFILTER_ADDON` where the addon cannot be loaded
+ * @example
+ * import { namespaces } from 'conntrack';
+ * for (const { name, path, nsid } of await namespaces()) console.log(name ?? path, nsid);
  */
 export async function namespaces(): Promise<NamespaceInfo[]> {
   return call((binding) => findNamespaces(binding, null));

@@ -5,79 +5,133 @@ import { fieldsAt, objectAt } from '../../checks.js';
 import { badRange, badType, fromNative, type NativeFailure } from '../../errors.js';
 import type { NamespaceFiles } from './namespace-files.js';
 
+/** Timeouts of TCP in seconds, `nf_conntrack_tcp_timeout_*`. */
+export interface TcpTimeouts {
+  /** A SYN was sent. Default 120. */
+  readonly synSent?: number;
+  /** The SYN was answered. Default 60. */
+  readonly synRecv?: number;
+  /** The connection is established. Default 432000, five days. */
+  readonly established?: number;
+  /** One side has sent a FIN. Default 120. */
+  readonly finWait?: number;
+  /** That FIN was acknowledged. Default 60. */
+  readonly closeWait?: number;
+  /** The other side has sent a FIN too. Default 30. */
+  readonly lastAck?: number;
+  /** Both sides have ended, and late segments may come. Default 120. */
+  readonly timeWait?: number;
+  /** The connection was reset. Default 10. */
+  readonly close?: number;
+  /** At most this long after `tcp.maxRetrans` retransmissions without an answer. Default 300. */
+  readonly maxRetrans?: number;
+  /** At most this long while sent data is not acknowledged. Default 300. */
+  readonly unacknowledged?: number;
+}
+
+/** Timeouts in seconds of protocols that know only whether there was an answer. */
+export interface ReplyTimeouts {
+  /** Packets came in one direction only. */
+  readonly unreplied?: number;
+  /** Packets came in both directions. */
+  readonly replied?: number;
+}
+
+/** Timeouts of SCTP in seconds, `nf_conntrack_sctp_timeout_*`. */
+export interface SctpTimeouts {
+  /** State CLOSED. */
+  readonly closed?: number;
+  /** State COOKIE_WAIT: an INIT was sent. */
+  readonly cookieWait?: number;
+  /** State COOKIE_ECHOED: the cookie was sent back. */
+  readonly cookieEchoed?: number;
+  /** State ESTABLISHED. */
+  readonly established?: number;
+  /** State SHUTDOWN_SENT: the client ends the association. */
+  readonly shutdownSent?: number;
+  /** State SHUTDOWN_RECD: the server ends the association. */
+  readonly shutdownRecd?: number;
+  /** State SHUTDOWN_ACK_SENT: the end was acknowledged. */
+  readonly shutdownAckSent?: number;
+  /** State HEARTBEAT_SENT: a further path of an association was probed. */
+  readonly heartbeatSent?: number;
+}
+
+/** Timeouts of DCCP in seconds, `nf_conntrack_dccp_timeout_*`. Kernels since 6.17 have none. */
+export interface DccpTimeouts {
+  /** State REQUEST: the client has asked for a connection. */
+  readonly request?: number;
+  /** State RESPOND: the server has answered. */
+  readonly respond?: number;
+  /** State PARTOPEN: the client has acknowledged that. */
+  readonly partopen?: number;
+  /** State OPEN. */
+  readonly open?: number;
+  /** State CLOSEREQ: the server wants to end. */
+  readonly closereq?: number;
+  /** State CLOSING: one side ends. */
+  readonly closing?: number;
+  /** State TIMEWAIT: late packets may come. */
+  readonly timewait?: number;
+}
+
 /** Timeouts in seconds by protocol and state. A timeout that this kernel does not have is absent. */
 export interface ConntrackTimeouts {
-  /** Protocols without a tracker of their own. */
-  generic?: number;
-  icmp?: number;
-  icmpv6?: number;
-  tcp: {
-    synSent?: number;
-    synRecv?: number;
-    established?: number;
-    finWait?: number;
-    closeWait?: number;
-    lastAck?: number;
-    timeWait?: number;
-    close?: number;
-    maxRetrans?: number;
-    unacknowledged?: number;
-  };
-  udp: { unreplied?: number; replied?: number };
-  gre: { unreplied?: number; replied?: number };
-  sctp: {
-    closed?: number;
-    cookieWait?: number;
-    cookieEchoed?: number;
-    established?: number;
-    shutdownSent?: number;
-    shutdownRecd?: number;
-    shutdownAckSent?: number;
-    heartbeatSent?: number;
-  };
-  dccp: {
-    request?: number;
-    respond?: number;
-    partopen?: number;
-    open?: number;
-    closereq?: number;
-    closing?: number;
-    timewait?: number;
-  };
+  /** nf_conntrack_generic_timeout — protocols without a tracker of their own. */
+  readonly generic?: number;
+  /** nf_conntrack_icmp_timeout. */
+  readonly icmp?: number;
+  /** nf_conntrack_icmpv6_timeout. */
+  readonly icmpv6?: number;
+  /** TCP by state. */
+  readonly tcp: TcpTimeouts;
+  /** nf_conntrack_udp_timeout and nf_conntrack_udp_timeout_stream. */
+  readonly udp: ReplyTimeouts;
+  /** nf_conntrack_gre_timeout and nf_conntrack_gre_timeout_stream. */
+  readonly gre: ReplyTimeouts;
+  /** SCTP by state. */
+  readonly sctp: SctpTimeouts;
+  /** DCCP by state. */
+  readonly dccp: DccpTimeouts;
+}
+
+/** How the tracking of TCP judges packets. */
+export interface TcpSettings {
+  /** nf_conntrack_tcp_loose — pick up established connections. */
+  readonly loose?: boolean;
+  /** nf_conntrack_tcp_be_liberal — only RST out of window is invalid. */
+  readonly beLiberal?: boolean;
+  /** nf_conntrack_tcp_ignore_invalid_rst — a RST out of window is no reason to call it invalid (5.14). */
+  readonly ignoreInvalidRst?: boolean;
+  /** nf_conntrack_tcp_max_retrans — retransmissions without an answer before the shorter timeout counts (0–255). */
+  readonly maxRetrans?: number;
 }
 
 /** `net.netfilter.nf_conntrack_*`. What this kernel does not have is absent. */
 export interface ConntrackSettings {
   /** nf_conntrack_max — entries that each namespace may have. Writable in the initial namespace only. */
-  max?: number;
+  readonly max?: number;
   /** nf_conntrack_buckets — size of the hash table, shared by all namespaces; as `max`. */
-  buckets?: number;
+  readonly buckets?: number;
   /** nf_conntrack_expect_max — expectations; as `max`. */
-  expectMax?: number;
+  readonly expectMax?: number;
   /** nf_conntrack_acct — count packets and bytes of flows made from now on. */
-  acct?: boolean;
+  readonly acct?: boolean;
   /** nf_conntrack_timestamp — record start and stop of flows made from now on. */
-  timestamp?: boolean;
+  readonly timestamp?: boolean;
   /**
    * nf_conntrack_events — 0: no events; 1: for every flow made from now on; 2 (default since 5.19): only
    * for flows made while something listens.
    */
-  events?: number;
+  readonly events?: number;
   /** nf_conntrack_checksum — packets with bad checksums are invalid. */
-  checksum?: boolean;
+  readonly checksum?: boolean;
   /** nf_conntrack_log_invalid — 0, a protocol number, or 255 for all. */
-  logInvalid?: number;
-  tcp: {
-    /** nf_conntrack_tcp_loose — pick up established connections. */
-    loose?: boolean;
-    /** nf_conntrack_tcp_be_liberal — only RST out of window is invalid. */
-    beLiberal?: boolean;
-    /** nf_conntrack_tcp_ignore_invalid_rst (5.14). */
-    ignoreInvalidRst?: boolean;
-    /** nf_conntrack_tcp_max_retrans. */
-    maxRetrans?: number;
-  };
-  timeouts: ConntrackTimeouts;
+  readonly logInvalid?: number;
+  /** How the tracking of TCP judges packets. */
+  readonly tcp: TcpSettings;
+  /** Seconds after which a flow without packets expires. */
+  readonly timeouts: ConntrackTimeouts;
 }
 
 /** Every part optional, at every depth. */
@@ -110,7 +164,7 @@ const sctpTimeouts = {
 const dccpTimeouts = ['request', 'respond', 'partopen', 'open', 'closereq', 'closing', 'timewait'];
 
 /** The path in ConntrackSettings, the sysctl without its prefix, and the kind of value. */
-const table: [path: string, sysctl: string, kind: Kind][] = [
+const table: readonly [path: string, sysctl: string, kind: Kind][] = [
   ['max', 'max', 'number'],
   ['buckets', 'buckets', 'number'],
   ['expectMax', 'expect_max', 'number'],
@@ -178,7 +232,7 @@ export async function readSettings(files: NamespaceFiles): Promise<ConntrackSett
       detail: '/proc/sys/net/netfilter: nf_conntrack is not loaded, or /proc/sys is not mounted',
     });
   }
-  return settings as ConntrackSettings;
+  return settings;
 }
 
 function textOf(value: unknown, kind: Kind, path: string): string {

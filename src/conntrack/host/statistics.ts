@@ -14,50 +14,59 @@ export interface ConntrackCounters {
    * Tuples that NAT tried for a new flow and found taken (nf_conntrack_tuple_taken). Lookups for packets
    * are not counted since Linux 4.9.
    */
-  found: number;
+  readonly found: number;
   /**
    * Packets for which no flow could be found or made (state INVALID): a malformed header, a TCP segment out of
    * its window or without its connection. A packet that a host sends to itself passes two hooks, and counts at
    * each.
    */
-  invalid: number;
+  readonly invalid: number;
   /**
    * Entries that were made by netlink: `create()`, conntrack(8), conntrackd (nf_conntrack_hash_check_insert).
    * Entries that packets made are not counted since Linux 4.9.
    */
-  insert: number;
+  readonly insert: number;
   /**
    * First packets that could not put their entry into the table, and were dropped: the tuple was taken and the
    * clash was not resolved (also in `drop`), or the hash chain was too long (also in `chainToolong`).
    */
-  insertFailed: number;
+  readonly insertFailed: number;
   /**
    * Packets that conntrack dropped: the table was full and no entry could give way, a clash could not be
    * resolved, or a helper's change of the sequence numbers failed.
    */
-  drop: number;
+  readonly drop: number;
   /** Entries that had to make room in a full table; none of them was ASSURED (early_drop). */
-  earlyDrop: number;
+  readonly earlyDrop: number;
   /**
    * ICMP and ICMPv6 errors that belong to no known flow: malformed, with a bad checksum, or about a flow that is
    * not tracked (nf_conntrack_proto_icmp.c; `icmp_error` in /proc).
    */
-  error: number;
+  readonly error: number;
   /** Lookups that started over because the hash table was resized, or changed under them. */
-  searchRestart: number;
+  readonly searchRestart: number;
   /** Clashes of two packets that made the same new flow at once, and both went on. */
-  clashResolve: number;
+  readonly clashResolve: number;
   /** Entries of packets and of netlink that were refused: their hash chain was too long (Linux 5.15). */
-  chainToolong: number;
+  readonly chainToolong: number;
 }
 
+/** The counters of one CPU. */
+export interface CpuCounters extends ConntrackCounters {
+  /** The number of the CPU, from 0. */
+  readonly cpu: number;
+}
+
+/** The size of the table, and what the kernel has counted. */
 export interface ConntrackStats {
   /** Entries in this namespace now. */
-  entries: number;
+  readonly entries: number;
   /** nf_conntrack_max; absent where the kernel does not tell it (before 4.18). */
-  max?: number;
-  cpus: (ConntrackCounters & { cpu: number })[];
-  total: ConntrackCounters;
+  readonly max?: number;
+  /** The counters of each CPU. */
+  readonly cpus: readonly CpuCounters[];
+  /** The sums of all CPUs. */
+  readonly total: ConntrackCounters;
 }
 
 /** CTA_STATS_* numbers and the column of /proc/net/stat/nf_conntrack with the same counter. */
@@ -74,8 +83,10 @@ const counters: [name: keyof ConntrackCounters, attribute: number, column: strin
   ['chainToolong', 15, 'chainlength'],
 ];
 
-function none(): ConntrackCounters {
-  return Object.fromEntries(counters.map(([name]) => [name, 0])) as unknown as ConntrackCounters;
+type Counting = Record<keyof ConntrackCounters, number>;
+
+function none(): Counting {
+  return Object.fromEntries(counters.map(([name]) => [name, 0])) as Counting;
 }
 
 function withTotal(cpus: ConntrackStats['cpus']): Pick<ConntrackStats, 'cpus' | 'total'> {

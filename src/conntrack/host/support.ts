@@ -6,68 +6,86 @@ import { type NatState, natState, type TrackingState, trackingState } from './tr
 
 /** A system library that the package loads when it is needed. */
 export interface LibrarySupport {
-  soname: string;
+  /** The name that it is loaded by: `libnetfilter_conntrack.so.3`. */
+  readonly soname: string;
   /** Loaded, with every symbol that is used. */
-  usable: boolean;
+  readonly usable: boolean;
   /** The file that was found. */
-  path?: string;
+  readonly path?: string;
   /** The version that the name of the file has. */
-  version?: string;
+  readonly version?: string;
   /** Symbols that this release lacks. */
-  missing: string[];
+  readonly missing: readonly string[];
   /** What needs it. */
-  for: string;
+  readonly for: string;
   /** Why it is not usable. */
-  reason?: string;
+  readonly reason?: string;
   /** What to install. */
-  packages?: string;
+  readonly packages?: string;
 }
 
+/** Capabilities in the effective set of this process. */
+export interface PrivilegeSupport {
+  /** CAP_NET_ADMIN: reading and changing flows. */
+  readonly netAdmin: boolean;
+  /** CAP_NET_RAW: reading and changing iptables tables. */
+  readonly netRaw: boolean;
+  /** CAP_SYS_ADMIN: entering other network namespaces. */
+  readonly sysAdmin: boolean;
+}
+
+/** Kernel features by the release that brought them. Distributions may have brought them to older releases. */
+export interface KernelFeatures {
+  /** 5.8 — dumps filtered by tuple in the kernel. */
+  readonly tupleFilter: boolean;
+  /** 5.15 — dumps filtered by status in the kernel. */
+  readonly statusFilter: boolean;
+  /** 6.8 — dumps filtered by zone in the kernel. */
+  readonly zoneFilter: boolean;
+  /** 6.12 — filtered flush in the kernel. Before, each flow is deleted by a request of its own. */
+  readonly filteredFlush: boolean;
+  /** 6.14 — time stamps on events. */
+  readonly eventTimestamp: boolean;
+}
+
+/** What the kernel does in this process's network namespace. */
+export interface ConntrackSupport {
+  /** The kernel has nf_conntrack, with its sysctls visible. */
+  readonly available: boolean;
+  /** Counters are kept for new flows (`nf_conntrack_acct`). */
+  readonly acct?: boolean;
+  /** Start and stop times are kept for new flows (`nf_conntrack_timestamp`). */
+  readonly timestamp?: boolean;
+  /** `nf_conntrack_events`: 0 none, 1 all, 2 only flows made while something listens. */
+  readonly events?: number;
+  /** Whether packets are tracked in this process's network namespace. */
+  readonly tracking: TrackingState;
+  /** Whether NAT is registered in this process's network namespace. */
+  readonly nat: NatState;
+  /** Kernel features by the release that brought them. */
+  readonly features: KernelFeatures;
+}
+
+/** What works on a system, and why not. */
 export interface Support {
   /** Whether the platform is Linux and the addon loads; nothing works otherwise. */
-  usable: boolean;
+  readonly usable: boolean;
   /** Why not. */
-  reason?: string;
-  platform: string;
-  /** Kernel release, `6.1.0-18-amd64`. */
-  kernel: string;
-  libraries: LibrarySupport[];
-  privileges: {
-    /** CAP_NET_ADMIN in the effective set: reading and changing flows. */
-    netAdmin: boolean;
-    /** CAP_NET_RAW: reading and changing iptables tables. */
-    netRaw: boolean;
-    /** CAP_SYS_ADMIN: entering other network namespaces. */
-    sysAdmin: boolean;
-  };
-  conntrack: {
-    /** The kernel has nf_conntrack, with its sysctls visible. */
-    available: boolean;
-    /** Counters are kept for new flows (`nf_conntrack_acct`). */
-    acct?: boolean;
-    /** Start and stop times are kept for new flows (`nf_conntrack_timestamp`). */
-    timestamp?: boolean;
-    /** `nf_conntrack_events`: 0 none, 1 all, 2 only flows made while something listens. */
-    events?: number;
-    /** Whether packets are tracked in this process's network namespace. */
-    tracking: TrackingState;
-    /** Whether NAT is registered in this process's network namespace. */
-    nat: NatState;
-    /** Kernel features by the release that brought them. */
-    features: {
-      /** 5.8 — dumps filtered by tuple in the kernel. */
-      tupleFilter: boolean;
-      /** 5.15 — dumps filtered by status in the kernel. */
-      statusFilter: boolean;
-      /** 6.8 — dumps filtered by zone in the kernel. */
-      zoneFilter: boolean;
-      /** 6.12 — filtered flush in the kernel. Before, each flow is deleted by a request of its own. */
-      filteredFlush: boolean;
-      /** 6.14 — time stamps on events. */
-      eventTimestamp: boolean;
-    };
-  };
+  readonly reason?: string;
+  /** The platform, as `process.platform` has it. */
+  readonly platform: string;
+  /** Kernel release, `6.1.0-18-amd64`; empty elsewhere than on Linux. */
+  readonly kernel: string;
+  /** The system libraries that the package loads when they are needed. */
+  readonly libraries: readonly LibrarySupport[];
+  /** What this process may do. */
+  readonly privileges: PrivilegeSupport;
+  /** What the kernel does. */
+  readonly conntrack: ConntrackSupport;
 }
+
+/** A report that is being put together. */
+type Draft<T> = { -readonly [Name in keyof T]: T[Name] };
 
 const libraryUse: Record<string, string> = {
   'libnetfilter_conntrack.so.3': 'creating and changing flows and expectations',
@@ -117,9 +135,15 @@ const notLookedAt = (): NatState => ({
   reasons: ['not looked at'],
 });
 
-/** What works on this system, and why not. Never throws; needs no privilege. */
+/**
+ * What works on this system, and why not. Never throws; needs no privilege.
+ * @example
+ * import { support } from 'conntrack';
+ * const { usable, reason, kernel, privileges } = support();
+ * console.log(usable ? `Linux ${kernel}` : reason, privileges.netAdmin);
+ */
 export function support(): Support {
-  const result: Support = {
+  const result: Draft<Omit<Support, 'conntrack'>> & { conntrack: Draft<ConntrackSupport> } = {
     usable: false,
     platform: process.platform,
     kernel: process.platform === 'linux' ? release() : '',
@@ -180,7 +204,7 @@ function describeLibrary(raw: {
   missing: string[];
 }): LibrarySupport {
   const usable = raw.found && raw.missing.length === 0;
-  const library: LibrarySupport = {
+  const library: Draft<LibrarySupport> = {
     soname: raw.soname,
     usable,
     missing: raw.missing,

@@ -13,15 +13,28 @@ import { flowFields } from '../flow/fields.js';
 
 /** One direction of a flow: with ports for protocols that have them, with ICMP fields for ICMP. */
 export interface TupleSideInit {
+  /** Source address as text. */
   src: string;
+  /** Destination address as text, of the same family. */
   dst: string;
+  /** Source port, 0 to 65535. Protocols with ports need it; for GRE it is the key. */
   srcPort?: number | undefined;
+  /** Destination port, 0 to 65535. Protocols with ports need it; for GRE it is the key. */
   dstPort?: number | undefined;
+  /** The type, 0 to 255. ICMP and ICMPv6 need it. */
   icmpType?: number | undefined;
+  /** The code, 0 to 255. ICMP and ICMPv6 need it. */
   icmpCode?: number | undefined;
+  /** The id, 0 to 65535. ICMP and ICMPv6 need it. */
   icmpId?: number | undefined;
   /** Zone of this direction only. */
   zone?: number | undefined;
+}
+
+/** A reply tuple of which nothing but its zone is given. */
+export interface ReplyZone {
+  /** Zone of the reply direction only. */
+  zone: number;
 }
 
 /**
@@ -29,11 +42,14 @@ export interface TupleSideInit {
  * names itself, and so does what `toObject()` gives, with its `id`.
  */
 export interface TupleInit extends Partial<TupleSideInit> {
+  /** The protocol by name or number. */
   protocol: Protocol;
-  family?: Family;
-  orig?: TupleSideInit;
+  /** The family. It follows from the addresses: another one than theirs is refused. */
+  family?: Family | undefined;
+  /** The original tuple, where its fields are not given directly. */
+  orig?: TupleSideInit | undefined;
   /** The reply tuple. Beside the original tuple, which names the flow then, it may have its `zone` only. */
-  reply?: TupleSideInit | { zone: number };
+  reply?: TupleSideInit | ReplyZone | undefined;
   /** Zone of both directions; 0 when left out. */
   zone?: number | undefined;
   /**
@@ -42,7 +58,7 @@ export interface TupleInit extends Partial<TupleSideInit> {
    * So a flow that takes the tuple of one that has just gone has the same id more often than not. An id never
    * proves that a flow is the one meant; `start` does.
    */
-  id?: number;
+  id?: number | undefined;
   /**
    * Start of the flow meant: CTA_TIMESTAMP_START, nanoseconds since the epoch, or their text, as JSON has it. A flow
    * that began at another time is not the one meant, and neither is a flow without a start. Flows that are made

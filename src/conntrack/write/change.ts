@@ -3,6 +3,7 @@ import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js'
 import type { StatusName } from '../../constants.js';
 import { badRange } from '../../errors.js';
 import { field } from '../columns/schema.js';
+import type { MaskedMark } from '../filter/types.js';
 import { fieldsFor } from '../flow/fields.js';
 import type { FieldPacker } from './field-packer.js';
 import {
@@ -14,14 +15,25 @@ import {
   writableFields,
 } from './writable.js';
 
-/** What can be changed of a living flow. */
+/**
+ * What can be changed of a living flow. A field that is `undefined` is refused: it would leave as it is what was to
+ * be changed.
+ */
 export interface FlowChange extends FlowWritable {
   /** The whole mark, or the bits under a mask. */
-  mark?: number | { value: number; mask: number };
+  mark?: number | MaskedMark;
   /** Bits to set: `seen_reply`, `assured`, `fixed_timeout`. None can be cleared. */
   status?: StatusName | readonly StatusName[];
   /** All labels that the flow will have, or some to set and some to clear. */
-  labels?: readonly number[] | { set?: readonly number[]; clear?: readonly number[] };
+  labels?: readonly number[] | LabelChange;
+}
+
+/** Labels to set and labels to clear. The others stay as they are. */
+export interface LabelChange {
+  /** The numbers of labels to set, 0 to 127. */
+  set?: readonly number[];
+  /** The numbers of labels to clear, 0 to 127. */
+  clear?: readonly number[];
 }
 
 const changeFields = new Set([...writableFields, ...fieldsFor('both')]);

@@ -12,23 +12,39 @@ import { packFlowInit } from './pack-init.js';
 /** Why a flow was not made: the kernel refused it, or it was wrong (this error has no `code`). */
 export type CreateError =
   | NetfilterError
-  | ((TypeError | RangeError) & { readonly code?: undefined; readonly hint?: undefined });
+  | ((TypeError | RangeError) & {
+      /** A flow that is wrong has none. */
+      readonly code?: undefined;
+      /** A flow that is wrong has none: the message names the field. */
+      readonly hint?: undefined;
+    });
+
+/** A flow that `createMany` did not make. */
+export interface CreateFailure {
+  /** Its place in the input, from 0. */
+  readonly index: number;
+  /** Why it was not made. */
+  readonly error: CreateError;
+}
 
 /** What `createMany` did: how many flows it made, and which it did not make, by their place in the input. */
 export interface CreateResult {
-  created: number;
+  /** How many flows were made. */
+  readonly created: number;
   /**
    * In the order of the input: the flows that the kernel refused (a {@link NetfilterError}), and those that nobody
    * could make (a `TypeError` or `RangeError` that names the field).
    */
-  failed: { index: number; error: CreateError }[];
+  readonly failed: readonly CreateFailure[];
   /** What a person should know: that nothing translates flows with `nat` yet. Absent where there is nothing to say. */
-  hints?: string[];
+  readonly hints?: readonly string[];
 }
 
 /** How far a `createMany` is. */
 export interface CreateProgress {
+  /** Flows made so far. */
   readonly created: number;
+  /** Flows that were not made so far. */
   readonly failed: number;
 }
 
@@ -79,7 +95,7 @@ export function createManyOptions(options: unknown): CreateManyOptions {
 class Creation {
   /** Families of the flows that the kernel should translate. */
   readonly translated = new Set<Family>();
-  readonly result: CreateResult = { created: 0, failed: [] };
+  readonly result: { created: number; failed: CreateFailure[] } = { created: 0, failed: [] };
   readonly #write: Write;
   readonly #options: CreateManyOptions;
   // The two take turns: the chunk of one is sent while the other is filled.

@@ -12,23 +12,26 @@ import {
 import type { Family, Protocol, StatusName } from '../../constants.js';
 import { type Endpoint, type FlowMaster, fieldsFor } from '../flow/fields.js';
 import { Flow } from '../flow/flow.js';
-import { sideFields, type TupleSideInit } from '../lookup/tuple.js';
+import { type ReplyZone, sideFields, type TupleSideInit } from '../lookup/tuple.js';
 import { type FlowWritable, writableFields } from './writable.js';
 
 /**
  * A flow to create. One tuple is enough: `orig` (or its fields directly) or `reply`. The other is derived. What
  * `toArray()` gives is a FlowInit too: fields that only the kernel sets (counters, id, use, times, secctx, some
- * status bits) are left out of the request.
+ * status bits) are left out of the request. A field that is `undefined` is refused, but for those of a tuple.
  */
 export interface FlowInit extends FlowWritable, Partial<TupleSideInit> {
+  /** The family. It follows from the addresses: another one than theirs is refused. */
   family?: Family;
+  /** The protocol by name or number. */
   protocol: Protocol;
+  /** The original tuple, where its fields are not given directly. */
   orig?: TupleSideInit;
   /** The reply tuple. Beside the original tuple it may have its `zone` only: the rest is derived. */
-  reply?: TupleSideInit | { zone: number };
+  reply?: TupleSideInit | ReplyZone;
   /** Zone of both directions. */
   zone?: number | undefined;
-  /** CTA_MARK — connmark. */
+  /** CTA_MARK — connmark, of 32 bits. */
   mark?: number;
   /**
    * `seen_reply`, `assured` and `fixed_timeout` are written. The kernel sets the other bits by itself. In a flow that
@@ -36,12 +39,20 @@ export interface FlowInit extends FlowWritable, Partial<TupleSideInit> {
    * kernel set them.
    */
   status?: StatusName | readonly StatusName[];
-  /** The numbers of labels to set. Needs a rule that uses connlabel. */
+  /** The numbers of labels to set, 0 to 127. Needs a rule that uses connlabel. */
   labels?: readonly number[];
   /** The translation to set up: address, port, or both. The reply tuple follows from it. */
-  nat?: { src?: string | Partial<Endpoint>; dst?: string | Partial<Endpoint> };
+  nat?: NatInit;
   /** The original tuple of the flow that expected this one. That flow must be in the table. */
   master?: FlowMaster;
+}
+
+/** A translation to set up: of the source, of the destination, or of both. */
+export interface NatInit {
+  /** What the source becomes: an address, or an address, a port or both. */
+  src?: string | Partial<Endpoint>;
+  /** What the destination becomes: an address, or an address, a port or both. */
+  dst?: string | Partial<Endpoint>;
 }
 
 const initFields: ReadonlySet<string> = new Set([

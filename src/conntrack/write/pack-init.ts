@@ -13,6 +13,7 @@ import {
   AF_INET,
   type Family,
   protocolNumbers,
+  type StateName,
   stateNames,
   statusBits,
   statusOf,
@@ -62,7 +63,7 @@ function packDefaults(
     throw badType(pathText(path, '.timeout'), 'seconds until the flow expires', undefined);
   }
   const states = stateNames(protocol);
-  let state = states?.indexOf(fields.state as string) ?? -1;
+  let state = states?.indexOf(fields.state as StateName) ?? -1;
   // The kernel sends no state of an offloaded flow either. It offloads TCP only when it is established.
   if (state < 0 && protocol === protocolNumbers.tcp && offloaded(status)) {
     state = states!.indexOf('ESTABLISHED');

@@ -12,19 +12,21 @@ import {
 } from '../../checks.js';
 import {
   protocolName,
+  type StateName,
   type StatusName,
   stateAliases,
   stateNames,
   statusBits,
+  type WantedState,
 } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
 import { field } from '../columns/schema.js';
 import {
   type FlowDccp,
   type FlowSctp,
+  type FlowSeqAdj,
   type FlowTcp,
   fieldsFor,
-  type SeqAdj,
   type Synproxy,
 } from '../flow/fields.js';
 import type { FieldPacker } from './field-packer.js';
@@ -40,8 +42,8 @@ export interface FlowWritable {
    * State of TCP, SCTP or DCCP as conntrack(8) prints it (`'LISTEN'` means TCP's SYN_SENT2). SCTP needs `sctp` with
    * it.
    */
-  state?: string;
-  /** CTA_HELP_NAME — helper. A change can only remove it, by `''`. */
+  state?: WantedState;
+  /** CTA_HELP_NAME — helper, at most 15 bytes. A change can only remove it, by `''`. */
   helper?: string;
   /** CTA_HELP_INFO — the helper's private data, of at most 128 bytes; needs `helper`. */
   helperInfo?: Uint8Array;
@@ -52,8 +54,11 @@ export interface FlowWritable {
   tcp?: FlowTcp;
   /** For SCTP; needs `state` with it. */
   sctp?: FlowSctp;
+  /** For DCCP. Kernels since 6.17 keep nothing of it. */
   dccp?: FlowDccp;
-  seqAdj?: { orig?: SeqAdj; reply?: SeqAdj };
+  /** What is to be added to TCP sequence numbers. */
+  seqAdj?: FlowSeqAdj;
+  /** State of a proxied handshake (kernel 4.16). */
   synproxy?: Synproxy;
 }
 
@@ -224,7 +229,7 @@ function packState(
   if (protocol === undefined) throw unclear(pathText(path, '.state'), 'tcp');
   const states = stateNames(protocol);
   const number =
-    states === undefined ? -1 : states.indexOf(stateAliases.get(state) ?? (state as string));
+    states === undefined ? -1 : states.indexOf(stateAliases.get(state) ?? (state as StateName));
   if (number >= 0) {
     packer.u8(field.state, number);
     return;

@@ -17,17 +17,21 @@ import { initOf, newItem } from './state.js';
 /** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
 export type RuleInput = RuleInit | Rule | string;
 
+/** What the new rule takes over from the old one. */
 export interface ReplaceOptions {
   /**
    * The new rule goes on counting where the old one stands at the moment of the commit. Otherwise its
    * counters are those of `rule.counters`, or zero, as with `iptables -R`.
    */
-  keepCounters?: boolean;
+  keepCounters?: boolean | undefined;
 }
 
 const replaceFields = new Set(['keepCounters']);
 
-/** A chain inside `edit`. Rules are counted from 0, as in an array. */
+/**
+ * A chain inside `edit`. Rules are counted from 0, as in an array. After the edit its methods throw a TypeError, and after
+ * the chain was deleted a {@link TableError} (`ERR_NETFILTER_NO_CHAIN`).
+ */
 export class ChainEdit {
   readonly #state: EditState;
   readonly #chain: ChainState;
@@ -38,12 +42,15 @@ export class ChainEdit {
     this.#chain = chain;
   }
 
+  /** The name of the chain as it is now. */
   get name(): string {
     return this.#chain.name;
   }
+  /** One of the table's own chains, which packets enter from a hook. */
   get builtin(): boolean {
     return this.#chain.builtin;
   }
+  /** The number of rules now. */
   get length(): number {
     return this.#state.length(this.#chain);
   }
@@ -53,12 +60,18 @@ export class ChainEdit {
     return Array.from({ length: this.length }, (_, index) => this.#state.rule(this.#chain, index));
   }
 
-  /** Adds rules at the end. A text with lists of addresses adds one rule for each pair. */
+  /**
+   * Adds rules at the end. A text with lists of addresses adds one rule for each pair.
+   * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table
+   */
   append(...rules: RuleInput[]): this {
     return this.appendAll(rules);
   }
 
-  /** The same for an array. */
+  /**
+   * The same for an array.
+   * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table
+   */
   appendAll(rules: readonly RuleInput[]): this {
     this.#check();
     const made = this.#make(listAt(rules, 'rules', 'an array of rules') as RuleInput[]);
@@ -66,7 +79,11 @@ export class ChainEdit {
     return this;
   }
 
-  /** Adds a rule (or the rules that a text with lists means) before the one at `index`; default 0. */
+  /**
+   * Adds a rule (or the rules that a text with lists means) before the one at `index`; default 0.
+   * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index above the number of rules
+   */
   insert(rule: RuleInput, index = 0): this {
     this.#check();
     this.#index(index, this.length);
@@ -74,7 +91,11 @@ export class ChainEdit {
     return this;
   }
 
-  /** Puts a rule in the place of another. */
+  /**
+   * Puts a rule in the place of another.
+   * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
+   */
   replace(index: number, rule: RuleInput, options: ReplaceOptions = {}): this {
     this.#check();
     this.#index(index, this.length - 1);
@@ -122,7 +143,7 @@ export class ChainEdit {
   /**
    * Deletes every rule for which the function says so. Returns how many these were. Rules that the function adds
    * at the end of this chain stay.
-   * @throws {TypeError} when the function changes anything else of this chain
+   * @throws {TypeError} when the function changes anything else of this chain, or is no function
    */
   deleteWhere(unwanted: (rule: Rule, index: number) => boolean): number {
     if (typeof unwanted !== 'function') throw badType('unwanted', 'a function', unwanted);
@@ -141,7 +162,10 @@ export class ChainEdit {
     return gone.filter(Boolean).length;
   }
 
-  /** Where the first rule that says the same stands, or -1: `iptables -C`, by typed values. */
+  /**
+   * Where the first rule that says the same stands, or -1: `iptables -C`, by typed values.
+   * @throws {TypeError | RangeError} for a rule that is wrong, and for a text that means several
+   */
   indexOf(rule: RuleInput): number {
     this.#check();
     const made = this.#make([rule]);
@@ -149,12 +173,18 @@ export class ChainEdit {
     return this.#find(made[0]!);
   }
 
-  /** Whether there is a rule that says the same. */
+  /**
+   * Whether there is a rule that says the same.
+   * @throws {TypeError | RangeError} as `indexOf`
+   */
   has(rule: RuleInput): boolean {
     return this.indexOf(rule) >= 0;
   }
 
-  /** Moves a rule to another place in the chain, with its counters. `to` counts without that rule. */
+  /**
+   * Moves a rule to another place in the chain, with its counters. `to` counts without that rule.
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
+   */
   move(from: number, to: number): this {
     this.#check();
     this.#index(from, this.length - 1);
@@ -171,7 +201,10 @@ export class ChainEdit {
     return this;
   }
 
-  /** Sets the counters of one rule to zero, or those of all and of the policy. */
+  /**
+   * Sets the counters of one rule to zero, or those of all and of the policy.
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
+   */
   zero(index?: number): this {
     this.#check();
     if (index !== undefined) {
@@ -186,7 +219,10 @@ export class ChainEdit {
 
   /** What the policy is now; `undefined` for a chain that is not built in. */
   policy(): Policy | undefined;
-  /** Sets the policy of a built-in chain. Its counters stay, unless new ones are given. */
+  /**
+   * Sets the policy of a built-in chain. Its counters stay, unless new ones are given.
+   * @throws {RangeError} for a chain that is not built in, for what is no policy, and for DROP in the table nat
+   */
   policy(policy: Policy, counters?: Counters): this;
   policy(policy?: Policy, counters?: Counters): Policy | undefined | this {
     this.#check();

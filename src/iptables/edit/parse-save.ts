@@ -13,9 +13,10 @@ import { located, readSave, type Section } from './restore-text.js';
 import type { ChainState, Item } from './state.js';
 import { beginEdit } from './table-edit.js';
 
+/** How a text for iptables-restore is read. */
 export interface ParseSaveOptions {
   /** `'ipv6'` for a text of ip6tables. Default `'ipv4'`. */
-  family?: Family;
+  family?: Family | undefined;
 }
 
 /** The chains that the kernel's own tables have, in the order of their hooks. */
@@ -69,8 +70,11 @@ const byName = (a: ChainState, b: ChainState) =>
  * Give a file as the bytes that it holds: bytes that are not UTF-8 are kept then.
  * @throws {RangeError | TypeError} that names the line, for everything that `restore()` refuses
  * @example
- * const [filter] = parseSave('*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n');
- * filter.chain('INPUT').rules[0].line; // 3
+ * import { parseSave } from 'conntrack';
+ * const tables = parseSave('*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n');
+ * for (const table of tables) {
+ *   for (const rule of table.chain('INPUT').rules) console.log(rule.line, String(rule)); // 3 '-i lo -j ACCEPT'
+ * }
  */
 export function parseSave(text: string | Uint8Array, options: ParseSaveOptions = {}): Table[] {
   if (typeof text !== 'string' && !(text instanceof Uint8Array)) {

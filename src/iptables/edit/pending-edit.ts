@@ -4,11 +4,15 @@ import { tableReverted } from '../../errors.js';
 
 /** What became of an edit with `revertAfter`. */
 export type EditFate =
-  | { kind: 'confirmed' }
   | {
-      kind: 'reverted';
+      /** The edit stays. */
+      readonly kind: 'confirmed';
+    }
+  | {
+      /** The old table is back. */
+      readonly kind: 'reverted';
       /** Others had changed the table meanwhile: their changes are still there. */
-      merged: boolean;
+      readonly merged: boolean;
     };
 
 /** @internal What a PendingEdit needs of its maker. */
@@ -67,7 +71,10 @@ export class PendingEdit<T> {
     this.#reverter.settled();
   }
 
-  /** Takes the edit back now. Does nothing to one that was confirmed. */
+  /**
+   * Takes the edit back now. Does nothing to one that was confirmed.
+   * @throws {XtablesError | XtablesLockError} when the old table could not be put back in ten tries
+   */
   revert(): Promise<EditFate> {
     if (this.#state !== 'pending') return this.fate;
     this.#state = 'reverting';

@@ -10,12 +10,13 @@ import { editLocked } from './run.js';
 import type { EditState } from './state.js';
 import { beginEdit, type TableEdit } from './table-edit.js';
 
+/** How a text is put in place. */
 export interface RestoreOptions {
   /** Take over the counters that stand in the text. Without it all counters begin at zero. */
-  counters?: boolean;
-  /** Keep what is in the tables: chains of the text are emptied, everything else stays. */
+  counters?: boolean | undefined;
+  /** Keep what is in the tables: chains of the text are emptied, everything else stays. `undefined` is refused. */
   noflush?: boolean;
-  /** Check the text against the tables and what the kernel has, and change nothing. */
+  /** Check the text against the tables and what the kernel has, and change nothing. `undefined` is refused. */
   test?: boolean;
 }
 

@@ -1,5 +1,6 @@
 // What a caller does to a table inside `edit`. Chains are chain-edit.ts, what becomes of it is
 // edit-state.ts; knows no system call.
+import type { Family } from '../../constants.js';
 import { TableError, type TableErrorCode } from '../../errors.js';
 import { registry } from '../extensions/index.js';
 import { checkChainName } from '../rule/check.js';
@@ -8,7 +9,10 @@ import { ChainEdit } from './chain-edit.js';
 import type { ChainState } from './state.js';
 import { EditState } from './state.js';
 
-/** A table inside `edit`. It can be used until the function that it was given to returns. */
+/**
+ * A table inside `edit`. It can be used until the function that it was given to returns: later, everything but its name
+ * and family throws a TypeError.
+ */
 export class TableEdit {
   readonly #state: EditState;
   readonly #chains = new Map<ChainState, ChainEdit>();
@@ -18,10 +22,12 @@ export class TableEdit {
     this.#state = state;
   }
 
+  /** The name of the table. */
   get name(): TableName {
     return this.#state.base.name;
   }
-  get family(): 'ipv4' | 'ipv6' {
+  /** The family whose packets pass it. */
+  get family(): Family {
     return this.#state.base.family;
   }
   /** Names of all chains as they are now. */
@@ -29,11 +35,15 @@ export class TableEdit {
     this.#check();
     return [...this.#state.chains.keys()];
   }
+  /** Whether there is a chain of this name now. */
   has(name: string): boolean {
     this.#check();
     return this.#state.chains.has(name);
   }
-  /** @throws {TableError} `ERR_NETFILTER_NO_CHAIN` */
+  /**
+   * The chain with this name.
+   * @throws {TableError} `ERR_NETFILTER_NO_CHAIN`
+   */
   chain(name: string): ChainEdit {
     this.#check();
     return this.#edit(this.#state.chain(name));

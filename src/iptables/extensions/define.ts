@@ -6,7 +6,13 @@ import type { HostNames, SetNames } from '../text/host-names.js';
 import { refusedType } from '../text/refused.js';
 
 /** A value that may be negated: iptables' `! --option value` is `{ not: value }`. */
-export type Not<T> = T | { readonly not: T };
+export type Not<T> = T | Negated<T>;
+
+/** A value that must not be. Nothing stands beside `not`. */
+export interface Negated<T> {
+  /** The value that must not be. */
+  readonly not: T;
+}
 
 /** What every known match and target has beside its own fields. */
 export interface Known {
@@ -19,9 +25,11 @@ export interface Known {
 
 /** An extension, revision or payload that the package does not know: kept byte for byte. */
 export interface UnknownExtension {
+  /** Tells it from what the package knows. */
   readonly name: 'raw';
   /** The kernel's name of it, at most 28 bytes. */
   readonly extension: string;
+  /** The revision of the extension, 0 to 255. */
   readonly revision: number;
   /** The payload as the kernel gave it, without the 32-byte header. */
   readonly data: Uint8Array;
@@ -197,6 +205,7 @@ export interface Definition<V extends { readonly name: string }> {
   print?(value: V, cx: Codec): string;
 }
 
+/** What an extension is: a condition of a rule, or what the rule does. */
 export type Kind = 'match' | 'target';
 
 /** A definition with its kind; `V` lives on only in the type of the lists. */

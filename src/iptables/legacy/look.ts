@@ -1,11 +1,18 @@
 // What the legacy tables of a network namespace hold, as far as the choice of a backend needs it.
 import { NetfilterError } from '../../errors.js';
 import type { Session } from '../../native/session.js';
+import type { BackendTable } from '../table/backend-table.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
 
+/** A legacy table. */
+export interface LegacyTable extends BackendTable {
+  /** How many chains it has, the built-in ones included. */
+  readonly chains: number;
+}
+
 export interface LegacyLook {
-  readonly tables: { table: string; rules: number; chains: number; used: boolean }[];
+  readonly tables: readonly LegacyTable[];
   /** The list of tables where this process may not read it. Nothing was looked at then. */
   readonly unlisted: string | undefined;
 }

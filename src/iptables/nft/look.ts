@@ -1,16 +1,18 @@
 // What iptables-nft has in nf_tables: tables and chains that look as it makes them.
 import type { Session } from '../../native/session.js';
 import type { RawNft, RawNftChain } from '../../native/xtables-binding.js';
+import type { BackendTable } from '../table/backend-table.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
 
-export interface NftLook {
+/** What there is in nf_tables. */
+export interface NftTables {
   /** The kernel has nf_tables. */
   readonly available: boolean;
   /** Tables with chains as iptables-nft makes them. */
-  readonly tables: { table: string; rules: number; used: boolean }[];
-  /** Other tables of this family. */
-  readonly foreign: string[];
+  readonly tables: readonly BackendTable[];
+  /** Other tables of this family: of the nft tool, firewalld and the like. */
+  readonly foreign: readonly string[];
 }
 
 // What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities as it and older
@@ -34,8 +36,8 @@ function isIptablesChain({ table, name, hook, priority }: RawNftChain): boolean 
   return hooks[name] === hook && (priorities[table]?.(name).includes(priority) ?? false);
 }
 
-function sort(raw: RawNft): NftLook {
-  const tables: NftLook['tables'] = [];
+function sort(raw: RawNft): NftTables {
+  const tables: BackendTable[] = [];
   const foreign: string[] = [];
   for (const table of raw.tables) {
     const chains = raw.chains.filter((chain) => chain.table === table);
@@ -51,7 +53,7 @@ function sort(raw: RawNft): NftLook {
 }
 
 /** Looks. Makes nothing. */
-export async function lookAtNft(session: Session, family: Family): Promise<NftLook> {
+export async function lookAtNft(session: Session, family: Family): Promise<NftTables> {
   return sort(
     await session.run('nf_tables look', undefined, (binding, handle, cell) =>
       binding.xtNft(handle, cell, familyNumber(family)),
@@ -60,7 +62,7 @@ export async function lookAtNft(session: Session, family: Family): Promise<NftLo
 }
 
 /** What was found, a sentence for each thing. */
-export function tellNft({ available, tables, foreign }: NftLook, family: Family): string[] {
+export function tellNft({ available, tables, foreign }: NftTables, family: Family): string[] {
   const tool = toolOf(family);
   const reasons: string[] = [];
   if (!available) {

@@ -11,12 +11,14 @@ import { bare } from '../text/words.js';
 
 /** What a rule, or the policy of a chain, has counted. */
 export interface Counters {
-  packets: bigint;
-  bytes: bigint;
+  /** Packets, of 64 bits. */
+  readonly packets: bigint;
+  /** Bytes of the IP packets, of 64 bits. */
+  readonly bytes: bigint;
 }
 
 /** Of most rules of a table that was just made. */
-export const noCounters: Readonly<Counters> = Object.freeze({ packets: 0n, bytes: 0n });
+export const noCounters: Counters = Object.freeze({ packets: 0n, bytes: 0n });
 
 /** What a rule says before its matches. */
 export interface RuleHead {
@@ -24,17 +26,21 @@ export interface RuleHead {
    * `tcp`, or a number. Absent: any. IPv6 also knows `all`, which `-p all` sets: any, but the packet
    * must have a transport header that the kernel can find.
    */
-  readonly protocol?: Not<string | number> | undefined;
+  readonly protocol?: Not<string | number>;
   /** `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`, a mask in dotted form; bits beyond it are cut. */
-  readonly src?: Not<string> | undefined;
-  readonly dst?: Not<string> | undefined;
+  readonly src?: Not<string>;
+  /** As `src`. */
+  readonly dst?: Not<string>;
   /** Incoming interface, at most 15 bytes; a `+` at the end means any that begins so. */
-  readonly in?: Not<string> | undefined;
+  readonly in?: Not<string>;
   /** Outgoing interface. */
-  readonly out?: Not<string> | undefined;
+  readonly out?: Not<string>;
   /** Second and further fragments (`{ not: true }`: heads and whole packets). IPv4 only. */
-  readonly fragment?: Not<true> | undefined;
+  readonly fragment?: Not<true>;
 }
+
+/** A head whose fields may be there without a value. */
+export type ReadHead = { readonly [K in keyof RuleHead]?: RuleHead[K] | undefined };
 
 /** All fields of a head, to be filled. */
 export type HeadDraft = { -readonly [K in keyof RuleHead]-?: RuleHead[K] | undefined };
@@ -105,7 +111,7 @@ function namedProtocol(given: Not<string | number>, names: HostNames): Not<strin
 
 /** The protocol that the matches of a rule can rely on. */
 export function protocolOf(
-  head: RuleHead,
+  head: ReadHead,
   names: HostNames,
 ): { number: number; inverted: boolean } {
   const inverted = isNot(head.protocol);
@@ -150,7 +156,7 @@ function printNetwork(text: string): string {
  * The head as it counts in comparisons: without what has no effect. That is `-i +`, which any interface fits, and
  * IPv6's `-p all`, which iptables-save does not show (it only makes the kernel look for a header).
  */
-export function headMeaning(head: RuleHead, names: HostNames): readonly unknown[] {
+export function headMeaning(head: ReadHead, names: HostNames): readonly unknown[] {
   const { number, inverted } = protocolOf(head, names);
   const anyInterface = (name: RuleHead['in']) => (name === '+' ? undefined : name);
   return [
@@ -165,7 +171,7 @@ const said = (value: RuleHead[keyof RuleHead]) =>
   value === '+' || value === 'all' ? undefined : value;
 
 /** Whether two heads say the same, for rules of one host: a name that one of them has, the other has too. */
-export function sameHead(a: RuleHead, b: RuleHead): boolean {
+export function sameHead(a: ReadHead, b: ReadHead): boolean {
   return (
     sameField(a.src, b.src) &&
     sameField(a.dst, b.dst) &&

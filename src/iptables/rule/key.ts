@@ -1,7 +1,7 @@
 // What two rules have in common exactly when they say the same. Knows no bytes: rules of any source compare.
 import type { Kind } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
-import type { RuleHead } from './head.js';
+import type { ReadHead } from './head.js';
 import { headMeaning } from './head.js';
 import { hex } from './print.js';
 import type { Match, RuleContext, Target } from './types.js';
@@ -34,7 +34,7 @@ const bigintAsText = (_: string, value: unknown) =>
  * iptables' `-D` and `-C` it holds all of helper and connlabel. `rest`: what the rule holds that no field says.
  */
 export function meaningKey(
-  head: RuleHead,
+  head: ReadHead,
   matches: readonly Match[],
   target: Target | undefined,
   context: RuleContext,

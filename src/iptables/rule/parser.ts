@@ -5,10 +5,10 @@ import { badRange, quoted } from '../../errors.js';
 import type { Kind, Not, Place, UnknownExtension } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import { checkInterface } from '../extensions/interfaces.js';
-import type { MaxRevision, Named } from '../extensions/registry.js';
+import type { Named } from '../extensions/registry.js';
 import type { Family } from '../text/addresses.js';
 import { wholeNumber } from '../text/addresses.js';
-import type { HostNames, SetNames } from '../text/host-names.js';
+import type { HostNames } from '../text/host-names.js';
 import { refused } from '../text/refused.js';
 import type { Addresses, RuleSpec } from './address-lists.js';
 import { checkChainName, checkRule } from './check.js';
@@ -17,19 +17,11 @@ import { readCommand, takesAttached } from './command.js';
 import type { Counters, RuleHead } from './head.js';
 import { Loaded } from './loaded.js';
 import { inRule, isOption, type Meaning, OptionTable, withArgument } from './option-table.js';
-import type { Match, RuleInit, Target } from './types.js';
+import type { Match, RuleInit, RuleOptions, Target } from './types.js';
 import { maxNameLength } from './types.js';
 
-export interface ParseOptions {
-  /** `ipv4` unless given. */
-  family?: Family;
-  names?: HostNames;
-  sets?: SetNames | undefined;
-  maxRevision?: MaxRevision;
-  table?: string;
-  /** Tells a chain that has the name of a target, which iptables-restore lets be made, from the target. */
-  isChain?: (name: string) => boolean;
-}
+/** How a rule is read from text. */
+export type ParseOptions = Omit<RuleOptions, 'path'>;
 
 /** A line of a text for iptables-restore, which has a command among its words. */
 export interface ParsedLine {

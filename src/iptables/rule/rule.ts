@@ -26,16 +26,24 @@ let heading: ReturnType<typeof emptyHead> | undefined;
  * rules without their counters.
  */
 export class Rule implements RuleInit {
-  declare readonly protocol?: RuleHead['protocol'];
-  declare readonly src?: RuleHead['src'];
-  declare readonly dst?: RuleHead['dst'];
-  declare readonly in?: RuleHead['in'];
-  declare readonly out?: RuleHead['out'];
-  declare readonly fragment?: RuleHead['fragment'];
+  /** The protocol by name or number; absent: any. */
+  declare readonly protocol?: NonNullable<RuleHead['protocol']>;
+  /** The source network, as iptables-save writes it. */
+  declare readonly src?: NonNullable<RuleHead['src']>;
+  /** The destination network, as iptables-save writes it. */
+  declare readonly dst?: NonNullable<RuleHead['dst']>;
+  /** Incoming interface; a `+` at the end means any that begins so. */
+  declare readonly in?: NonNullable<RuleHead['in']>;
+  /** Outgoing interface; a `+` at the end means any that begins so. */
+  declare readonly out?: NonNullable<RuleHead['out']>;
+  /** Second and further fragments. IPv4 only. */
+  declare readonly fragment?: NonNullable<RuleHead['fragment']>;
+  /** The conditions after the head, in their order. */
   declare readonly matches: readonly Match[];
+  /** What the rule does; absent: it only counts. */
   declare readonly target?: Target;
   /** As they were when the rule was read. */
-  declare readonly counters: Readonly<Counters>;
+  declare readonly counters: Counters;
   /** What the rule holds and no field can say. Such a rule can be kept and moved, a copy of it is refused. */
   declare readonly inexact?: string;
   // A rule of a table is a place in it and what is read there: there may be very many.
@@ -85,6 +93,7 @@ export class Rule implements RuleInit {
     return #source in rule ? rule : makeRule(givenRule(rule, 'rule') as RuleInit);
   }
 
+  /** The family of the table that it was read from. */
   get family(): Family {
     return Rule.placeOf(this).source.context.family;
   }
@@ -130,7 +139,10 @@ export class Rule implements RuleInit {
     return `Rule ${inspect({ ...head, matches, ...rest }, { ...options, depth })}`;
   }
 
-  /** The text of the rule as iptables-save writes it, from the first option on. */
+  /**
+   * The text of the rule as iptables-save writes it, from the first option on.
+   * @throws {TypeError | RangeError} for a copy that has the prototype and is no whole rule
+   */
   toString(): string {
     const rule = Rule.#whole(this);
     return printRule(rule, rule.matches, rule.target, rule.#source.context);

@@ -85,6 +85,9 @@ function functionAt(value: unknown, path: string): unknown {
  * names. `-A CHAIN` and the like are no part of a rule.
  * @throws {RangeError} with the option and the reason
  * @throws {TypeError} where `text` is no string, or an option does not exist or has the wrong kind
+ * @example
+ * import { parseRules } from 'conntrack';
+ * console.log(parseRules('-s 10.0.0.1,10.0.0.2 -j DROP').length);
  */
 export function parseRules(text: string, options: ParseOptions = {}): RuleInit[] {
   return parseChecked(text, ruleOptions(options, parseNames)).map(({ init }) => init);
@@ -94,10 +97,22 @@ export function parseRules(text: string, options: ParseOptions = {}): RuleInit[]
 export function parseChecked(text: string, options: ParseOptions): ParsedRule[] {
   if (typeof text !== 'string') throw badType('rule', 'a string', text);
   if (text.includes('\0')) throw refused('rule', 'a NUL byte cannot stand in it');
-  return expand(new RuleParser(splitWords(text), { names: systemNames, ...options }).parse());
+  return expand(
+    new RuleParser(splitWords(text), { ...options, names: options.names ?? systemNames }).parse(),
+  );
 }
 
-/** The one rule that a text means; see `parseRules` for texts with lists. */
+/**
+ * The one rule that a text means; see `parseRules` for texts with lists.
+ * @throws {RangeError} with the option and the reason, and where the text means several rules
+ * @throws {TypeError} where `text` is no string, or an option does not exist or has the wrong kind
+ * @example
+ * import { parseRule } from 'conntrack';
+ * const rule = parseRule('-p tcp --dport 22 -m conntrack --ctstate NEW -j DROP');
+ * for (const match of rule.matches ?? []) {
+ *   if (match.name === 'conntrack') console.log(match.ctstate);
+ * }
+ */
 export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
   const rules = parseRules(text, options);
   if (rules.length !== 1) {
@@ -110,6 +125,10 @@ export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
  * The text of a rule as iptables-save 1.8.9 writes it, from the first option on. The family of a typed
  * rule is that of its addresses, else IPv4, unless `family` says so.
  * @throws {TypeError | RangeError} with the path of the field, and for what is no option
+ * @example
+ * import { formatRule } from 'conntrack';
+ * const text = formatRule({ protocol: 'tcp', matches: [{ name: 'tcp', dport: 22 }], target: { name: 'DROP' } });
+ * console.log(text);
  */
 export function formatRule(rule: RuleInit | Rule, options: RuleOptions = {}): string {
   const taken = ruleOptions(options, formatNames);

@@ -8,6 +8,7 @@ import type { Family } from '../text/addresses.js';
 /** The kernel's own tables. A module may register others. */
 export type TableName = 'filter' | 'nat' | 'mangle' | 'raw' | 'security' | (string & {});
 
+/** What happens to a packet at the end of a built-in chain. */
 export type Policy = 'ACCEPT' | 'DROP';
 
 /** One chain of a reading; its rules are neighbours among the rules of the table. */
@@ -23,7 +24,7 @@ export interface ReadChain {
   /** Rules of the table that jump or go to it. */
   readonly references: number;
   /** What its policy has decided on. */
-  readonly counters: Readonly<Counters>;
+  readonly counters: Counters;
 }
 
 /** A table as it was at one moment. It does not change, and holds no handle. */

@@ -164,9 +164,10 @@ export async function saveTable(table: Table, format: Format): Promise<string> {
   }
 }
 
+/** What a text has of tables. */
 export interface FormatSaveOptions {
-  /** The counters of every rule, before it. */
-  counters?: boolean;
+  /** The counters of every rule, before it. Default false. */
+  counters?: boolean | undefined;
 }
 
 /**
@@ -175,6 +176,10 @@ export interface FormatSaveOptions {
  * @throws {TypeError} for what is no table
  * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, where no text would be read back as
  *   what is there
+ * @example
+ * import { formatSave, parseSave } from 'conntrack';
+ * const tables = parseSave('*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n');
+ * console.log(formatSave(tables));
  */
 export function formatSave(
   tables: Table | readonly Table[],

@@ -12,6 +12,7 @@ export type { Policy, TableName } from './reading.js';
 
 /** A chain of a table. */
 export class Chain {
+  /** The name of the chain. */
   readonly name: string;
   /** One of the table's own chains, which packets enter from a hook. */
   readonly builtin: boolean;
@@ -21,6 +22,7 @@ export class Chain {
   readonly counters: Counters | undefined;
   /** Rules of the table that jump or go to this chain. */
   readonly references: number;
+  /** The number of rules. */
   readonly length: number;
   /** In their order, counted from 0; decoded when they are first asked for. */
   declare readonly rules: readonly Rule[];
@@ -58,6 +60,7 @@ export class Chain {
     return this.#rules;
   }
 
+  /** The fields, with the rules and with 64-bit numbers as text. */
   toJSON(): Record<string, unknown> {
     return jsonForm({ ...this }) as Record<string, unknown>;
   }
@@ -89,7 +92,9 @@ class Chains extends Map<string, Chain> {
 
 /** A table at one moment. It holds no handle: keep it, compare it, print it. */
 export class Table {
+  /** The name of the table. */
   readonly name: TableName;
+  /** The family whose packets pass it. */
   readonly family: Family;
   /**
    * Whether the namespace has this table. One that it does not have is read as what a new one would
@@ -119,7 +124,10 @@ export class Table {
     return table.#reading;
   }
 
-  /** @throws {TableError} `ERR_NETFILTER_NO_CHAIN` */
+  /**
+   * The chain with this name.
+   * @throws {TableError} `ERR_NETFILTER_NO_CHAIN`
+   */
   chain(name: string): Chain {
     const found = this.chains.get(name);
     if (found === undefined) throw noChain(name, this.name, this.chains.keys());

@@ -6,35 +6,39 @@ import { Rule } from '../rule/rule.js';
 import type { TableReading } from './reading.js';
 import { RulePool } from './rule-pool.js';
 
+/** What to watch, and how often. */
 export interface WatchOptions {
   /** Milliseconds between two readings (at least 10). Default 1000. */
-  interval?: number;
+  interval?: number | undefined;
   /** Which tables; default: those that the namespace has, looked up at every reading. `undefined` is refused. */
   tables?: readonly string[];
   /** Ends the iteration. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What one rule, or the policy of a built-in chain, has counted between two readings. */
 export interface RuleHits {
-  table: string;
-  chain: string;
+  /** The name of the table. */
+  readonly table: string;
+  /** The name of the chain. */
+  readonly chain: string;
   /** Where the rule stands in its chain, from 0; `undefined` for the policy. */
-  index: number | undefined;
+  readonly index: number | undefined;
   /** `undefined` for the policy. */
-  rule: Rule | undefined;
-  /** Since the reading before. */
-  packets: bigint;
-  bytes: bigint;
+  readonly rule: Rule | undefined;
+  /** Packets since the reading before. */
+  readonly packets: bigint;
+  /** Bytes since the reading before. */
+  readonly bytes: bigint;
   /** What its counters stand at. */
-  total: { packets: bigint; bytes: bigint };
+  readonly total: Counters;
   /**
    * There is nothing to compare with: the rule is new, or its counters were set back. `packets` and
    * `bytes` then are all that it shows.
    */
-  reset: boolean;
+  readonly reset: boolean;
   /** When the reading was made. */
-  time: Date;
+  readonly time: Date;
 }
 
 function difference(now: Counters, then: Counters | undefined): Counters & { reset: boolean } {

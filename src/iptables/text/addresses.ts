@@ -1,7 +1,8 @@
 // IPv4 and IPv6 addresses and masks as iptables reads and prints them. Pure; resolves no names.
 import { writeAddress } from '../../address.js';
+import type { Family } from '../../constants.js';
 
-export type Family = 'ipv4' | 'ipv6';
+export type { Family };
 
 /** C's strtoul with base 0 over the start of a text: the value and what is left, or nothing. */
 export function leadingNumber(text: string): { value: bigint; rest: string } | undefined {

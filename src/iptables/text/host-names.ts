@@ -16,18 +16,23 @@ export interface HostNames {
   groupId(name: string): number | undefined;
   /** The bit of a connlabel, from `/etc/xtables/connlabel.conf`. */
   connlabel(name: string): number | undefined;
+  /** The name of a connlabel, by its bit. */
   connlabelName(bit: number): string | undefined;
   /** A routing realm, from `/etc/iproute2/rt_realms`. */
   realm(name: string): number | undefined;
+  /** The name of a routing realm. */
   realmName(id: number): string | undefined;
   /** A device group, from `/etc/iproute2/group`. */
   deviceGroup(name: string): number | undefined;
+  /** The name of a device group. */
   deviceGroupName(id: number): string | undefined;
 }
 
 /** Sets of the kernel (ipset): rules hold their index. Given by the caller, who asks the kernel. */
 export interface SetNames {
+  /** The kernel's index of the set with this name; `undefined`: there is none. */
   indexOf(name: string): number | undefined;
+  /** The name of the set with this index; `undefined`: there is none. */
   nameOf(index: number): string | undefined;
 }
 

@@ -1,0 +1,11 @@
+// What is told of a table without reading its rules.
+
+/** A table of one of the two backends. */
+export interface BackendTable {
+  /** The name of the table. */
+  readonly table: string;
+  /** How many rules it has. */
+  readonly rules: number;
+  /** Whether it decides on anything: it has rules, a policy DROP, or (legacy) chains that are not built in. */
+  readonly used: boolean;
+}
