@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const release = process.argv.includes('--release');
 
 // Bytes. The download is what a user waits for; the others say which part grew.
-const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_100_000, maps: 650_000 };
+const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_250_000, maps: 650_000 };
 
 const targets = ['linux-x64', 'linux-arm64'].flatMap((platform) =>
   ['glibc', 'musl'].map((libc) => `prebuilds/${platform}/conntrack.${libc}.node`),

@@ -1,5 +1,5 @@
-// Everything that `npm run lint` checks, in one place: formatting, lint, types, layers, clang-tidy.
-// Runs what is installed; a checker that is missing fails the run, it is not skipped.
+// Everything that `npm run lint` checks, in one place: formatting, lint, types, documentation, layers,
+// clang-tidy. Runs what is installed; a checker that is missing fails the run, it is not skipped.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -49,6 +49,8 @@ const runTidy = ['--build', tidy, '--target', 'tidy', '-j', jobs, '--', '--keep-
 const checks = [
   ['biome', 'npx', ['biome', 'check', '--error-on-warnings', '.']],
   ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
+  ['tests of types', 'npx', ['tsc', '-p', 'test/types']],
+  ['documentation', 'npx', ['typedoc', '--emit', 'none', '--logLevel', 'Warn']],
   ['layers', 'node', ['scripts/check-layers.mjs']],
   ['columns', 'node', ['scripts/gen-columns.mjs', '--check']],
 ];

@@ -1,0 +1,165 @@
+// What the types of flows, groups, filters and writes say. It is compiled and never run: a type that says something
+// else does not compile. The test of the tarball compiles it against the declarations, as users have them.
+import {
+  type Aggregate,
+  type BatchStats,
+  type ConntrackSettings,
+  type ConntrackStats,
+  conntrack,
+  type Family,
+  type Flow,
+  FlowBatch,
+  type FlowFilter,
+  type FlowInit,
+  type FlowObject,
+  type FlowState,
+  type GroupKey,
+  type Measure,
+  type Protocol,
+  support,
+  type TupleInit,
+} from 'conntrack';
+import type { Equal, Is } from './equal.js';
+
+declare const batch: FlowBatch;
+declare const flow: Flow;
+declare const text: string;
+declare const signal: AbortSignal | undefined;
+
+/** Keys have the types of their values. */
+const [byAddress] = batch.groupBy('origSrc');
+if (byAddress !== undefined) {
+  const source: string = byAddress.origSrc;
+  const count: number = byAddress.count;
+  void [source, count];
+  // @ts-expect-error: what is given out is read-only
+  byAddress.origSrc = source;
+}
+const [byMany] = batch.groupBy(['family', 'protocol', 'state', 'origDstPort', 'mark'], {
+  flows: 'count',
+  bytes: { sum: 'bytes' },
+  uses: { sum: 'use' },
+  oldest: { min: 'start' },
+  shortest: { min: 'timeout' },
+  mark_: { max: 'mark' },
+});
+type Many = NonNullable<typeof byMany>;
+export const groups: [
+  Is<Equal<Many['family'], Family>>,
+  Is<Equal<Many['protocol'], Protocol>>,
+  Is<Equal<Many['state'], FlowState | undefined>>,
+  Is<Equal<Many['origDstPort'], number | undefined>>,
+  Is<Equal<Many['mark'], number>>,
+  Is<Equal<Many['flows'], number>>,
+  Is<Equal<Many['bytes'], bigint>>,
+  Is<Equal<Many['uses'], number>>,
+  Is<Equal<Many['oldest'], bigint | undefined>>,
+  Is<Equal<Many['shortest'], number | undefined>>,
+  Is<Equal<Many['mark_'], number>>,
+] = [true, true, true, true, true, true, true, true, true, true, true];
+
+const bytes: bigint = batch.sum('bytes');
+const marks: number = batch.sum('mark');
+declare const anyMeasure: Measure;
+const either: number | bigint = batch.sum(anyMeasure);
+void [bytes, marks, either];
+// @ts-expect-error: a counter is a bigint
+const lossy: number = batch.sum('bytes');
+void lossy;
+// @ts-expect-error: no such key
+batch.groupBy('source');
+// @ts-expect-error: no such measure
+batch.groupBy('origSrc', { ports: { sum: 'port' } });
+const keys: readonly GroupKey[] = ['origSrc'];
+const aggregates: Readonly<Record<string, Aggregate>> = { flows: 'count' };
+batch.groupBy(keys, aggregates);
+batch.top(10, 'packets');
+
+/** Flows are read-only, and their states are a union. */
+const state: FlowState | undefined = flow.state;
+switch (state) {
+  case 'ESTABLISHED':
+  case 'SHUTDOWN_SENT':
+  case 'STATE_12':
+    break;
+  // @ts-expect-error: no protocol has this state
+  case 'OPENED':
+    break;
+}
+// @ts-expect-error: what is given out is read-only
+flow.mark = 1;
+// @ts-expect-error: what is given out is read-only
+flow.status.push('assured');
+for (const object of batch.toArray()) {
+  // @ts-expect-error: what is given out is read-only
+  object.orig.src = '10.0.0.1';
+  // @ts-expect-error: what is given out is read-only
+  object.timeout = 5;
+}
+
+/** What was read can be written. */
+declare const object: FlowObject;
+const asRead: FlowInit = object;
+const changed: FlowInit = { ...object, zone: 5 };
+void [asRead, changed, conntrack.createMany(batch), conntrack.createMany(batch.toArray())];
+
+/** What would choose more than was meant may not be undefined; what names nothing may. */
+const side: TupleInit = {
+  protocol: 'tcp',
+  src: text,
+  dst: text,
+  srcPort: undefined,
+  zone: undefined,
+};
+const named: TupleInit = {
+  protocol: 6,
+  orig: undefined,
+  reply: { src: text, dst: text },
+  id: undefined,
+};
+void [side, named];
+const list: readonly string[] = ['10.0.0.0/8'];
+const ports = [80, { from: 1000, to: 2000 }] as const;
+const filter: FlowFilter = { protocol: ['tcp', 17], src: list, dstPort: ports, state: ['LISTEN'] };
+filter.mark = { value: 1, mask: 3 };
+void filter;
+// @ts-expect-error: undefined would match more
+export const wider: FlowFilter = { src: undefined };
+// @ts-expect-error: no protocol has this state
+export const noState: FlowFilter = { state: 'OPENED' };
+// @ts-expect-error: two ports are a list, a range has names
+export const noRange: FlowFilter = { dstPort: '80-90' };
+// @ts-expect-error: undefined would change nothing
+void conntrack.update(flow, { mark: undefined });
+void conntrack.dump(undefined, {
+  signal,
+  parallel: undefined,
+  list: undefined,
+  zeroCounters: undefined,
+});
+void conntrack.getMany([flow], { signal });
+
+/** What is returned depends on `returning`. */
+const number: Promise<number> = conntrack.deleteWhere(
+  { mark: 1 },
+  { signal, returning: undefined },
+);
+const flows: Promise<FlowBatch> = conntrack.deleteWhere({ mark: 1 }, { returning: true });
+declare const returning: boolean;
+const unsure: Promise<number | FlowBatch> = conntrack.deleteWhere({ mark: 1 }, { returning });
+void [number, flows, unsure];
+
+/** Reports are read-only. */
+declare const stats: BatchStats & ConntrackStats & ConntrackSettings;
+// @ts-expect-error: what is given out is read-only
+stats.kernelFilter.push('mark');
+// @ts-expect-error: what is given out is read-only
+stats.total.drop = 0;
+// @ts-expect-error: what is given out is read-only
+stats.timeouts.tcp.established = 5;
+// @ts-expect-error: what is given out is read-only
+support().privileges.netAdmin = true;
+void conntrack.configure({ acct: true, timeouts: { tcp: { established: 3600 } } });
+
+// @ts-expect-error: batches are made by dumps
+new FlowBatch(0, {});

@@ -1,0 +1,109 @@
+// What the types of rules, tables and edits say. It is compiled and never run, as flows.ts.
+import {
+  type BackendReport,
+  type ChainEdit,
+  type Counters,
+  type EditOptions,
+  type Family,
+  formatSave,
+  Iptables,
+  iptables,
+  type Match,
+  type MatchOf,
+  type PendingEdit,
+  parseRule,
+  parseSave,
+  type Rule,
+  type RuleInit,
+  type Table,
+  type Target,
+  type TargetOf,
+} from 'conntrack';
+import type { Equal, Is } from './equal.js';
+
+declare const signal: AbortSignal | undefined;
+
+/** One match or target by its name. */
+const port: MatchOf<'tcp'> = { name: 'tcp', dport: 80 };
+const both: MatchOf<'tcp' | 'udp'> = { name: 'udp', dport: { not: 53 } };
+const nat: TargetOf<'DNAT'> = { name: 'DNAT', toDestination: { address: '10.0.0.1', port: 80 } };
+const jump: TargetOf<'jump'> = { name: 'jump', chain: 'mine' };
+const drop: TargetOf<'DROP'> = { name: 'DROP' };
+void [port, both, nat, jump, drop];
+export const names: [
+  Is<Equal<TargetOf<'DROP'>['name'], 'DROP'>>,
+  Is<Equal<MatchOf<'raw'>['data'], Uint8Array>>,
+  Is<Equal<MatchOf<'limit'>['name'], 'limit'>>,
+  Is<Equal<[MatchOf<Match['name']>], [Match]>>,
+] = [true, true, true, true];
+// @ts-expect-error: no such match
+export type NoMatch = MatchOf<'tpc'>;
+// @ts-expect-error: that is a match
+export type NoTarget = TargetOf<'tcp'>;
+// @ts-expect-error: another verdict
+export const notDrop: TargetOf<'DROP'> = { name: 'ACCEPT' };
+
+/** The unions narrow by name. */
+export function describe(match: Match, target: Target): unknown {
+  if (match.name === 'conntrack') return match.ctstate;
+  if (match.name === 'raw') return match.revision;
+  if (target.name === 'goto') return target.chain;
+  // @ts-expect-error: only some of them have this
+  return match.ctstate;
+}
+
+/** A rule that was read is read-only, and a rule to write. */
+declare const rule: Rule;
+const copy: RuleInit = { ...rule, target: drop };
+const given: RuleInit = rule;
+void [copy, given, rule.with({ src: '10.0.0.0/8' })];
+// @ts-expect-error: what is given out is read-only
+rule.counters.packets = 0n;
+// @ts-expect-error: undefined would let it match everything
+export const wider: RuleInit = { src: undefined };
+// @ts-expect-error: undefined would let it only count
+rule.with({ target: undefined });
+const zero: Counters = { packets: 0n, bytes: 0n };
+void zero;
+
+/** An edit gives what its function returns, at once or until it is confirmed. */
+const at: Promise<number> = iptables.edit('filter', (table) => {
+  const input: ChainEdit = table.chain('INPUT');
+  const rules: readonly RuleInit[] = [copy];
+  input.appendAll(rules).replace(0, '-j DROP', { keepCounters: undefined });
+  return input.length;
+});
+const pending: Promise<PendingEdit<void>> = iptables.edit('nat', (table) => table.zero(), {
+  revertAfter: 5000,
+  signal,
+});
+const waiting: EditOptions = { lockTimeout: undefined, signal, revertAfter: undefined };
+void [at, pending, waiting];
+pending.then(async ({ fate }) => {
+  const end = await fate;
+  if (end.kind === 'reverted') return end.merged;
+  // @ts-expect-error: nothing was put back
+  return end.merged;
+});
+
+/** Texts and bytes. */
+const text: Promise<string> = iptables.save({ counters: undefined, signal });
+const data: Promise<Uint8Array> = iptables.save({ as: 'bytes' });
+declare const as: 'text' | 'bytes' | undefined;
+const either: Promise<string | Uint8Array> = iptables.save({ as });
+const tables: readonly Table[] = parseSave('', { family: undefined });
+const family: Family = iptables.family;
+void [text, data, either, formatSave(tables), family, parseRule('', { family, sets: undefined })];
+// @ts-expect-error: undefined would mean all tables
+void iptables.save({ tables: undefined });
+// @ts-expect-error: undefined would change the tables
+void iptables.restore('', { test: undefined });
+// @ts-expect-error: a namespace that is undefined would be this process's
+Iptables.open({ netns: undefined });
+Iptables.open({ family: undefined, backend: undefined });
+
+declare const report: BackendReport;
+// @ts-expect-error: what is given out is read-only
+report.reasons.push('');
+// @ts-expect-error: what is given out is read-only
+report.nft.tables[0].rules = 0;
