@@ -55,6 +55,7 @@
       "core/conntrack/dump/split.cc",
       "core/conntrack/dump/stats.cc",
       "core/conntrack/dump/table_dump.cc",
+      "core/conntrack/events/event_decoder.cc",
       "core/conntrack/events/event_queue.cc",
       "core/conntrack/events/events.cc",
       "core/conntrack/expect/expect.cc",

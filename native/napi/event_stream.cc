@@ -3,6 +3,7 @@
 // and joins the thread; the finalizer of the JavaScript object only raises `stop` (rule 4: after
 // teardown nothing else may be touched).
 
+#include "core/conntrack/events/event_queue.h"
 #include "core/conntrack/events/events.h"
 #include "core/meeting.h"
 #include "core/thread.h"
@@ -34,7 +35,7 @@ class EventStream {
         options_(std::move(options)),
         socket_(std::move(socket)),
         state_(socket_.state()),
-        queue_(options_.filter.get(), options_.max_events, options_.request.expectations) {}
+        queue_(options_.max_events) {}
 
   // JS thread, once.
   Result<void> start(const std::shared_ptr<EventStream>& self) {
@@ -100,11 +101,9 @@ class EventStream {
   Napi::Object stats(Napi::Env env) {
     const ct::EventCounts counts = queue_.counts();
     Napi::Object result = Napi::Object::New(env);
-    result.Set("delivered", number(env, counts.delivered));
-    result.Set("queued", number(env, counts.queued));
+    result.Set("kept", number(env, counts.kept));
     result.Set("filtered", number(env, counts.filtered));
     result.Set("undecodable", number(env, counts.undecodable));
-    result.Set("discarded", number(env, counts.discarded));
     result.Set("lostInKernel", number(env, counts.lost_in_kernel));
     result.Set("lostInQueue", number(env, counts.lost_in_queue));
     result.Set("receiveBuffer", number(env, state_.receive_buffer));
@@ -162,9 +161,7 @@ class EventStream {
       try {
         return to_segment(env, segment);
       } catch (...) {
-        // Handed over half: nobody will see these.
-        const auto guard = queue_.lock();
-        queue_.lose(ct::LossSource::kQueue, events);
+        queue_.give_up(events);
         throw;
       }
     }

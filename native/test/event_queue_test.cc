@@ -1,75 +1,55 @@
 // The queue of an event stream: its limit, the place of what was lost, and counts that add up.
 #include "core/conntrack/events/event_queue.h"
 
-#include "test/check.h"
-#include "test/messages.h"
+#include "core/conntrack/events/event_decoder.h"
+#include "test/event_messages.h"
 
 namespace nf::ct {
 namespace {
 
-using test::tcp_flow;
+using test::Event;
+using test::filter_of;
+using test::kNewType;
 
-constexpr std::uint16_t kNewType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
-constexpr std::uint16_t kDeleteType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
-
-struct Event {
-  explicit Event(std::uint16_t type = kNewType, std::uint16_t flags = NLM_F_CREATE | NLM_F_EXCL,
-                 std::uint8_t last = 2)
-      : payload(tcp_flow(AF_INET, last).payload()) {
-    header.nlmsg_type = type;
-    header.nlmsg_flags = flags;
-  }
-  MessageView view() const { return {&header, payload.data(), payload.size()}; }
-  nlmsghdr header{};
-  std::vector<std::uint8_t> payload;
-};
-
-Filter filter_of(std::vector<std::uint32_t> words) {
-  auto filter = Filter::compile(words);
-  CHECK(filter.ok());
-  return std::move(*filter);
+const Filter& everything() {
+  static const Filter filter = filter_of({});
+  return filter;
 }
+
+// Hands these over as one run.
+void add(EventQueue& queue, const std::vector<Event>& events, std::int32_t nsid = -1,
+         const Filter& filter = everything(), bool expectations = false) {
+  EventDecoder decoder(&filter, expectations);
+  for (const Event& event : events) decoder.add(event.view(), nsid, queue);
+  decoder.flush(queue);
+}
+void add(EventQueue& queue, std::size_t count = 1) { add(queue, std::vector<Event>(count)); }
 
 bool adds_up(EventQueue& queue, std::uint64_t produced) {
   const EventCounts c = queue.counts();
-  return c.delivered + c.queued + c.filtered + c.undecodable + c.discarded + c.lost_in_kernel +
-             c.lost_in_queue ==
-         produced;
+  return c.kept + c.filtered + c.undecodable + c.lost_in_kernel + c.lost_in_queue == produced;
 }
 
-TEST(types_are_told_apart) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 100, false);
-  queue.add(Event(kNewType, NLM_F_CREATE | NLM_F_EXCL).view(), -1);
-  queue.add(Event(kNewType, 0).view(), 7);
-  queue.add(Event(kDeleteType, 0).view(), -1);
+TEST(rows_are_kept_as_they_were_handed_over) {
+  EventQueue queue(100);
+  add(queue, {Event(kNewType, 0, 7), Event(test::kDeleteType, 0, 8)}, 5);
   EventSegment segment;
   CHECK(queue.take(segment));
-  CHECK_EQUAL(segment.events, 3U);
-  for (std::size_t i = 0; i < 3; i++) {
-    CHECK_EQUAL(segment.columns.get<std::uint8_t>(Column::type, i), i + 1);
-    CHECK_EQUAL(segment.columns.get<std::int32_t>(Column::nsid, i), i == 1 ? 7 : -1);
+  CHECK_EQUAL(segment.events, 2U);
+  for (std::size_t i = 0; i < 2; i++) {
+    CHECK_EQUAL(segment.columns.get<std::uint8_t>(Column::type, i), i + 2);
+    CHECK_EQUAL(segment.columns.get<std::int32_t>(Column::nsid, i), 5);
+    CHECK_EQUAL(segment.columns.address(kOrigSrc, i).bytes[3], i + 7);
   }
   CHECK(!queue.take(segment));
-  CHECK(adds_up(queue, 3));
-}
-
-TEST(what_is_no_event_or_no_flow_is_counted) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 100, false);
-  queue.add(Event(NFNL_SUBSYS_CTNETLINK_EXP << 8).view(), -1);
-  queue.add(Event(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET).view(), -1);
-  Event cut;
-  cut.payload.resize(30);
-  queue.add(cut.view(), -1);
-  CHECK_EQUAL(queue.counts().undecodable, 3U);
-  CHECK(adds_up(queue, 3));
+  CHECK(adds_up(queue, 2));
 }
 
 TEST(a_full_queue_loses_and_says_where) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 2, false);
-  for (std::uint8_t i = 0; i < 5; i++) queue.add(Event(kNewType, NLM_F_CREATE, i).view(), -1);
+  EventQueue queue(2);
+  std::vector<Event> events;
+  for (std::uint8_t i = 0; i < 5; i++) events.emplace_back(kNewType, NLM_F_CREATE, i);
+  add(queue, events);
   CHECK_EQUAL(queue.room(), 0U);
   EventSegment segment;
   CHECK(queue.take(segment));
@@ -78,19 +58,20 @@ TEST(a_full_queue_loses_and_says_where) {
   CHECK_EQUAL(segment.overrun.lost, 3U);
   CHECK_EQUAL(queue.room(), 2U);
   // What comes now is after the loss.
-  queue.add(Event().view(), -1);
+  add(queue);
+  CHECK_EQUAL(queue.room(), 1U);
   CHECK(queue.take(segment));
   CHECK_EQUAL(segment.events, 1U);
   CHECK(segment.overrun.source == LossSource::kNone);
+  CHECK_EQUAL(queue.counts().kept, 3U);
   CHECK(adds_up(queue, 6));
 }
 
 TEST(losses_of_two_kinds_keep_their_order) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 100, false);
+  EventQueue queue(100);
   queue.lose(LossSource::kKernel, 0);
   queue.lose(LossSource::kKernel, 4);
-  queue.add(Event().view(), -1);
+  add(queue);
   queue.lose(LossSource::kQueue, 1);
   queue.lose(LossSource::kQueue, 2);
   queue.lose(LossSource::kKernel, 5);
@@ -114,8 +95,8 @@ TEST(losses_of_two_kinds_keep_their_order) {
 
 TEST(events_outside_the_filter_take_no_room) {
   const Filter port_5 = filter_of({static_cast<std::uint32_t>(FilterOp::port), 1, 1, 5, 5});
-  EventQueue queue(&port_5, 1, false);
-  for (int i = 0; i < 3; i++) queue.add(Event().view(), -1);
+  EventQueue queue(1);
+  add(queue, std::vector<Event>(3), -1, port_5);
   CHECK_EQUAL(queue.counts().filtered, 3U);
   CHECK_EQUAL(queue.room(), 1U);
   EventSegment segment;
@@ -123,26 +104,55 @@ TEST(events_outside_the_filter_take_no_room) {
   CHECK(adds_up(queue, 3));
 }
 
+// Between two runs of one read as well as between two reads.
 TEST(discarding_empties_and_counts) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 100, false);
-  queue.add(Event().view(), -1);
-  queue.add(Event().view(), -1);
+  EventQueue queue(2);
+  add(queue, 3);
   queue.discard();
-  queue.add(Event().view(), -1);
+  CHECK_EQUAL(queue.room(), 2U);
+  add(queue, 4);
   queue.lose(LossSource::kKernel, 2);
   EventSegment segment;
   CHECK(!queue.take(segment));
-  CHECK_EQUAL(queue.counts().discarded, 3U);
-  CHECK_EQUAL(queue.counts().queued, 0U);
+  CHECK_EQUAL(queue.counts().kept, 6U);
+  CHECK_EQUAL(queue.counts().lost_in_queue, 1U);
+  CHECK_EQUAL(queue.room(), 2U);
+  CHECK(adds_up(queue, 9));
+}
+
+TEST(draining_keeps_all_that_comes) {
+  EventQueue queue(2);
+  add(queue, 3);
+  queue.drain();
+  add(queue, 5);
+  std::size_t events = 0;
+  std::uint64_t lost = 0;
+  for (EventSegment segment; queue.take(segment); events += segment.events) {
+    lost += segment.overrun.lost;
+  }
+  CHECK_EQUAL(events, 7U);
+  CHECK_EQUAL(lost, 1U);
+  CHECK_EQUAL(queue.counts().kept, 7U);
+  CHECK(adds_up(queue, 8));
+}
+
+TEST(what_the_taker_gives_up_is_lost_and_not_kept) {
+  EventQueue queue(100);
+  add(queue, 3);
+  EventSegment segment;
+  CHECK(queue.take(segment));
+  add(queue, 2);
+  queue.give_up(segment.events);
+  CHECK_EQUAL(queue.counts().kept, 2U);
+  CHECK_EQUAL(queue.counts().lost_in_queue, 3U);
+  CHECK(queue.take(segment));
+  CHECK_EQUAL(segment.overrun.lost, 3U);
   CHECK(adds_up(queue, 5));
 }
 
 TEST(segments_are_of_a_bounded_size) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 100000, false);
-  const Event event;
-  for (int i = 0; i < 40000; i++) queue.add(event.view(), -1);
+  EventQueue queue(100000);
+  add(queue, 40000);
   std::size_t events = 0;
   int segments = 0;
   for (EventSegment segment; queue.take(segment); segments++) {
@@ -155,11 +165,10 @@ TEST(segments_are_of_a_bounded_size) {
 }
 
 TEST(messages_of_expectations_are_kept_whole) {
-  const Filter all = filter_of({});
-  EventQueue queue(&all, 2, true);
-  Event event(NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_DELETE, 0);
+  EventQueue queue(2);
+  Event event(test::kExpectDeleteType, 0);
   event.payload = {2, 0, 0, 0, 9};
-  for (int i = 0; i < 3; i++) queue.add(event.view(), 4);
+  add(queue, {event, event, event}, 4, everything(), true);
   EventSegment segment;
   CHECK(queue.take(segment));
   CHECK_EQUAL(segment.events, 2U);

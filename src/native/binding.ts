@@ -102,11 +102,10 @@ export interface RawSegment {
 }
 
 export interface RawEventStats {
-  delivered: number;
-  queued: number;
+  /** Events for the consumer. Where each of them is now, the one who pulls knows: event-source.ts. */
+  kept: number;
   filtered: number;
   undecodable: number;
-  discarded: number;
   lostInKernel: number;
   lostInQueue: number;
   receiveBuffer: number;

@@ -27,7 +27,7 @@ interface Scripted {
 /** A stream of the addon that gives these segments, one for each call. */
 function scripted(answers: Answer[]): Scripted {
   const stats = {
-    ...{ delivered: 0, queued: 0, filtered: 0, undecodable: 0, discarded: 0, lostInKernel: 0 },
+    ...{ kept: 0, filtered: 0, undecodable: 0, lostInKernel: 0 },
     ...{ lostInQueue: 0, receiveBuffer: 2 ** 30, kernelFilter: 0, kernelFilterErrno: 0 },
     ...{ kernelFilterLength: 0, eventsSysctl: 1, entries: 0 },
   } satisfies RawEventStats;
@@ -40,7 +40,7 @@ function scripted(answers: Answer[]): Scripted {
       asked++;
       const answer = answers.shift() ?? null;
       const count = (segment: RawSegment | null) => {
-        stats.delivered += segment?.events ?? 0;
+        stats.kept += segment?.events ?? 0;
         return segment;
       };
       return answer instanceof Promise ? answer.then(count) : count(answer);
@@ -135,6 +135,27 @@ test('a batch that arrives in the moment of close() is discarded, and counted', 
   await closed;
   const { received, delivered, discarded, queued } = stream.stats;
   assert.equal([received, delivered, discarded, queued], [3, 0, 3, 0]);
+});
+
+test('at every moment an event is queued until the consumer gets it', async () => {
+  let arrive: (segment: RawSegment) => void = () => {};
+  const pending = new Promise<RawSegment>((resolve) => {
+    arrive = resolve;
+  });
+  const stream = expectationsOf([pending]);
+  let got = 0;
+  const next = stream[Symbol.asyncIterator]().next();
+  void next.then(() => got++);
+  await Promise.resolve();
+  arrive(messages(1, 2, 3));
+  const moments: string[] = [];
+  while (got === 0) {
+    const { received, delivered, queued, discarded } = stream.stats;
+    moments.push([received, delivered, queued, discarded].join());
+    await Promise.resolve();
+  }
+  // Under way from native code to this thread, then taken, with two that wait.
+  assert.equal([...new Set(moments)], ['0,0,0,0', '3,0,3,0', '3,1,2,0']);
 });
 
 test('a batch that arrives in the moment of a drain is read', async () => {

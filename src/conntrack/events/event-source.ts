@@ -1,5 +1,7 @@
-// The native side of an event stream: opened, pulled, counted, closed. It holds no reference to the stream object of
-// the caller: a stream that is dropped unclosed can be collected, and is warned of.
+// The native side of an event stream: opened, pulled, counted, closed. Native code counts the events that it kept for
+// the consumer. Here is counted what the consumer got of them: the rest waits, or is discarded when the stream ends.
+// It holds no reference to the stream object of the caller: a stream that is dropped unclosed can be collected, and
+// is warned of.
 import type {
   Binding,
   Handle,
@@ -37,10 +39,8 @@ export class EventSource {
   /** The iterators give nothing any more. */
   #over = false;
   #readAlready = false;
-  /** Events that were taken from the native queue and wait here for the consumer. */
-  #unyielded = 0;
-  /** Events that the end of the stream threw away. */
-  #dropped = 0;
+  #delivered = 0;
+  #malformed = 0;
   #readyBefore = false;
   /** Takes the stream from its session, whose end would end it. */
   #disown = () => {};
@@ -96,12 +96,8 @@ export class EventSource {
       const next = this.#binding.ctEventsNext(this.#native);
       this.#readyBefore = !(next instanceof Promise);
       const segment = await next;
-      if (segment !== null && this.ended) {
-        this.#dropped += segment.events;
-        return null;
-      }
+      if (this.ended) return null; // it was closed in the meantime
       if (segment === null) this.close().catch(() => {});
-      else this.#unyielded += segment.events;
       if (segment?.batch !== undefined) {
         segment.batch.table = this.#table;
         segment.batch.events = true;
@@ -113,9 +109,14 @@ export class EventSource {
     }
   }
 
-  /** The consumer has got so many events. */
+  /** The consumer gets so many events. */
   yielded(events: number): void {
-    this.#unyielded -= events;
+    this.#delivered += events;
+  }
+
+  /** It was an event's turn, and it cannot be decoded. */
+  malformed(): void {
+    this.#malformed++;
   }
 
   /**
@@ -140,8 +141,6 @@ export class EventSource {
   async #end(): Promise<void> {
     this.#over = true;
     this.#deafen();
-    this.#dropped += this.#unyielded;
-    this.#unyielded = 0;
     await this.#stop(false);
   }
 
@@ -163,8 +162,9 @@ export class EventSource {
       asked: this.#asked,
       later: this.#later,
       hints: this.#hints,
-      unyielded: this.#unyielded,
-      dropped: this.#dropped,
+      delivered: this.#delivered,
+      malformed: this.#malformed,
+      ended: this.#over,
     });
   }
 }

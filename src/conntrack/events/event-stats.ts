@@ -50,7 +50,7 @@ export interface EventStats {
 
 const kernelFilters = ['none', 'exact', 'partial', 'unused'] as const;
 
-/** What the counts of native code do not have. */
+/** What native code does not know. */
 interface Circumstances {
   /** Bytes of receive buffer that were asked for. */
   asked: number;
@@ -58,17 +58,19 @@ interface Circumstances {
   later: boolean;
   /** Hints that were found when the stream was opened. */
   hints: readonly string[];
-  /** Events that were taken from native code and wait here for the consumer. */
-  unyielded: number;
-  /** Events that the end of the stream threw away. */
-  dropped: number;
+  /** Of the events that native code kept: those that the consumer got. */
+  delivered: number;
+  /** Of them too: those that were found to be malformed when it was their turn. */
+  malformed: number;
+  /** The stream has ended: the consumer gets no more of them. */
+  ended: boolean;
 }
 
 export function eventStats(raw: RawEventStats, stream: Circumstances): EventStats {
-  const { asked, later, unyielded, dropped } = stream;
-  const discarded = raw.discarded + dropped;
-  const delivered = raw.delivered - unyielded - dropped;
-  const queued = raw.queued + unyielded;
+  const { asked, later, delivered, malformed } = stream;
+  const left = raw.kept - delivered - malformed;
+  const [queued, discarded] = stream.ended ? [0, left] : [left, 0];
+  const undecodable = raw.undecodable + malformed;
   const kernelFilter = kernelFilters[raw.kernelFilter]!;
   const { eventsSysctl, entries, receiveBuffer } = raw;
   const hints = [...stream.hints];
@@ -97,11 +99,11 @@ export function eventStats(raw: RawEventStats, stream: Circumstances): EventStat
     );
   }
   return {
-    received: delivered + queued + raw.filtered + raw.undecodable + discarded,
+    received: raw.kept + raw.filtered + raw.undecodable,
     delivered,
     queued,
     filtered: raw.filtered,
-    undecodable: raw.undecodable,
+    undecodable,
     discarded,
     lost: raw.lostInKernel + raw.lostInQueue,
     lostInKernel: raw.lostInKernel,

@@ -2,7 +2,6 @@
 import type { Session } from '../../native/session.js';
 import { type Overrun, overrunOf } from '../events/event-batch.js';
 import { EventSource } from '../events/event-source.js';
-import type { EventStats } from '../events/event-stats.js';
 import { type StreamOptions, streamOptions, typesAt } from '../events/options.js';
 import { PullIterator } from '../events/pull-iterator.js';
 import { StreamHandle } from '../events/stream-handle.js';
@@ -41,9 +40,6 @@ export class ExpectationStream<Type extends ExpectationEventType = ExpectationEv
   extends StreamHandle
   implements AsyncIterable<ExpectationEvent<Type>>
 {
-  /** Messages that could not be decoded. The queue counts them as delivered. */
-  readonly #undecodable = { count: 0 };
-
   private constructor(source: EventSource) {
     super(source);
   }
@@ -68,18 +64,17 @@ export class ExpectationStream<Type extends ExpectationEventType = ExpectationEv
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<ExpectationEvent<Type>, undefined> {
     const source = this.source;
-    const undecodable = this.#undecodable;
     return new PullIterator<ExpectationEvent<Type>>(this, source, (segment) => {
       const messages = expectationMessages(segment.messages);
       let overrun = overrunOf(segment);
       return () => {
         for (let next = messages.next(); !next.done; next = messages.next()) {
-          source.yielded(1);
           const { type, nsid, expectation } = next.value;
           if (expectation === undefined) {
-            undecodable.count++;
+            source.malformed();
             continue;
           }
+          source.yielded(1);
           return {
             // The kernel is asked for the types of the stream, and for no other.
             type: (type === 1 ? 'new' : 'destroy') as Type,
@@ -92,16 +87,5 @@ export class ExpectationStream<Type extends ExpectationEventType = ExpectationEv
         return last;
       };
     });
-  }
-
-  /** Counts so far. They are final when `close()` has settled. */
-  override get stats(): EventStats {
-    const stats = super.stats;
-    const { count } = this.#undecodable;
-    return {
-      ...stats,
-      delivered: stats.delivered - count,
-      undecodable: stats.undecodable + count,
-    };
   }
 }

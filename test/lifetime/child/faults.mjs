@@ -81,6 +81,7 @@ async function count(iterable) {
 /** A stream, and the first event of a flow that is made on the way; always closed. */
 async function firstEvent() {
   const stream = ct.events({ types: ['new'] });
+  let told = 0;
   try {
     const next = stream[Symbol.asyncIterator]().next();
     // A stream that has failed takes no harm from it.
@@ -89,11 +90,18 @@ async function firstEvent() {
       throw error;
     });
     const { value } = await next;
+    told = 1;
     // An event for which there was no memory is told as a loss.
     return value.flow === undefined && value.lost > 0 ? 7 : value.flow.mark;
   } finally {
     await stream.close();
+    checkCounts(stream.stats, told);
   }
+}
+/** One event is counted once, as read or as lost; not at all where the stream failed before it. */
+function checkCounts({ received, lost }, told) {
+  if (received + lost >= told && received + lost <= 1) return;
+  throw new Error(`one event: ${received} received, ${lost} lost`);
 }
 async function closedStream(open) {
   const stream = open();

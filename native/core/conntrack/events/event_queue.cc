@@ -1,87 +1,59 @@
 // Events into segments.
 #include "core/conntrack/events/event_queue.h"
 
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_conntrack.h>
-
 #include <algorithm>
 #include <limits>
 
-#include "core/conntrack/decode/decoder.h"
 #include "core/guard.h"
 #include "core/meeting.h"
 
 namespace nf::ct {
-namespace {
 
-constexpr std::uint8_t kNew = 1;
-constexpr std::uint8_t kUpdate = 2;
-constexpr std::uint8_t kDestroy = 3;
-
-// Both subsystems number these two alike.
-constexpr int kNewMessage = IPCTNL_MSG_CT_NEW;
-constexpr int kDeleteMessage = IPCTNL_MSG_CT_DELETE;
-static_assert(kNewMessage == static_cast<int>(IPCTNL_MSG_EXP_NEW) &&
-              kDeleteMessage == static_cast<int>(IPCTNL_MSG_EXP_DELETE));
-
-// 0: not an event of this subsystem. The NEW message is an update unless it says CREATE or EXCL
-// (ctnetlink_conntrack_event).
-std::uint8_t event_type(const nlmsghdr& header, bool expectations) {
-  const int subsystem = expectations ? NFNL_SUBSYS_CTNETLINK_EXP : NFNL_SUBSYS_CTNETLINK;
-  if (header.nlmsg_type >> 8 != subsystem) return 0;
-  const int message = header.nlmsg_type & 0xff;
-  if (message == kDeleteMessage) return kDestroy;
-  if (message != kNewMessage) return 0;
-  return (header.nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) != 0 ? kNew : kUpdate;
+void EventQueue::add(const EventRun& run) {
+  NF_MEETING(event_queue);
+  const std::lock_guard guard(mutex_);
+  counts_.filtered += run.filtered;
+  counts_.undecodable += run.undecodable;
+  keep(run.flows);
+  keep(run.expectations);
 }
 
-}  // namespace
-
-void EventQueue::add(const MessageView& message, std::int32_t nsid) {
-  const std::uint8_t type = event_type(*message.header, expectations_);
-  if (type == 0) {
-    counts_.undecodable++;
+template <typename Event>
+void EventQueue::keep(std::span<const Event> events) {
+  if (discarding_) {
+    counts_.kept += events.size();
     return;
   }
-  if (!expectations_) {
-    if (!decoder_.parse(message.payload, message.size, row_)) {
-      counts_.undecodable++;
-      return;
+  for (const Event& event : events) {
+    if (queued_ < max_events_ && store(event)) {
+      queued_++;
+      counts_.kept++;
+    } else {
+      note_loss(LossSource::kQueue, 1);
     }
-    if (!filter_->matches(row_)) {
-      counts_.filtered++;
-      return;
-    }
-  }
-  if (discarding_) {
-    counts_.discarded++;
-  } else if (counts_.queued >= max_events_ || !store(message, nsid, type)) {
-    lose(LossSource::kQueue, 1);
-  } else {
-    counts_.queued++;
   }
 }
 
-bool EventQueue::store(const MessageView& message, std::int32_t nsid, std::uint8_t type) {
-  EventSegment* const open = open_segment();
-  if (open == nullptr) return false;
-  EventSegment& segment = *open;
-  if (expectations_) {
-    const MessageHeader header{static_cast<std::uint32_t>(message.size), nsid, type};
-    const std::uint8_t padding[4] = {};
-    const std::size_t before = segment.messages.size();
-    if (!segment.messages.append(&header, sizeof header) ||
-        !segment.messages.append(message.payload, message.size) ||
-        !segment.messages.append(padding, align4(message.size) - message.size)) {
-      segment.messages.truncate(before);
-      return false;
-    }
-  } else {
-    row_.event_type = type;
-    row_.nsid = nsid;
-    if (!segment.columns.append(row_)) return false;
+bool EventQueue::store(const Row& row) {
+  EventSegment* const segment = open_segment();
+  if (segment == nullptr || !segment->columns.append(row)) return false;
+  segment->events++;
+  return true;
+}
+
+bool EventQueue::store(const ExpectationEvent& event) {
+  EventSegment* const segment = open_segment();
+  if (segment == nullptr) return false;
+  GrowBuffer& messages = segment->messages;
+  const MessageHeader header{static_cast<std::uint32_t>(event.size), event.nsid, event.type};
+  const std::uint8_t padding[4] = {};
+  const std::size_t before = messages.size();
+  if (!messages.append(&header, sizeof header) || !messages.append(event.payload, event.size) ||
+      !messages.append(padding, align4(event.size) - event.size)) {
+    messages.truncate(before);
+    return false;
   }
-  segment.events++;
+  segment->events++;
   return true;
 }
 
@@ -104,6 +76,11 @@ EventSegment* EventQueue::open_segment() {
 }
 
 void EventQueue::lose(LossSource source, std::uint64_t lost) {
+  const std::lock_guard guard(mutex_);
+  note_loss(source, lost);
+}
+
+void EventQueue::note_loss(LossSource source, std::uint64_t lost) {
   if (lost == 0) return;
   (source == LossSource::kKernel ? counts_.lost_in_kernel : counts_.lost_in_queue) += lost;
   if (discarding_) return;
@@ -133,7 +110,7 @@ bool EventQueue::place_loss() {
 
 std::size_t EventQueue::room() {
   const std::lock_guard guard(mutex_);
-  return counts_.queued >= max_events_ ? 0 : max_events_ - counts_.queued;
+  return queued_ >= max_events_ ? 0 : max_events_ - queued_;
 }
 
 bool EventQueue::take(EventSegment& out) {
@@ -143,10 +120,15 @@ bool EventQueue::take(EventSegment& out) {
   if (segments_.empty()) return false;
   out = std::move(segments_.front());
   segments_.pop_front();
-  counts_.queued -= out.events;
-  counts_.delivered += out.events;
+  queued_ -= out.events;
   last_taken_ = out.events;
   return true;
+}
+
+void EventQueue::give_up(std::size_t events) {
+  const std::lock_guard guard(mutex_);
+  counts_.kept -= events;
+  note_loss(LossSource::kQueue, events);
 }
 
 EventCounts EventQueue::counts() {
@@ -162,8 +144,7 @@ void EventQueue::drain() {
 void EventQueue::discard() {
   const std::lock_guard guard(mutex_);
   discarding_ = true;
-  counts_.discarded += counts_.queued;
-  counts_.queued = 0;
+  queued_ = 0;
   unplaced_ = {};
   segments_.clear();
 }

@@ -1,6 +1,6 @@
 // The bounded queue between the thread that reads an event socket and the taker of the events:
 // segments of rows, each with the loss that follows its last event. Counts everything that passes.
-// Knows nothing of sockets or threads but its own mutex.
+// Knows nothing of sockets or threads but its own mutex, which it holds to copy decoded rows.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,10 @@
 #include <mutex>
 
 #include "core/conntrack/columns.h"
-#include "core/conntrack/decode/decoder.h"
-#include "core/conntrack/filter/filter.h"
+#include "core/conntrack/events/event_sink.h"
 #include "core/memory.h"
-#include "core/netlink/socket.h"
 
 namespace nf::ct {
-
-enum class LossSource : std::uint8_t { kNone, kKernel, kQueue };
 
 // Events that nobody will see, placed where that was noticed.
 struct Overrun {
@@ -39,33 +35,27 @@ struct EventSegment {
   Overrun overrun;  // after the last event
 };
 
-// received = delivered + queued + filtered + undecodable + discarded; received + lost = what the
-// kernel had to say.
+// received = kept + filtered + undecodable; received + lost = what the kernel had to say. Who of
+// the kept ones got to a reader, the taker knows.
 struct EventCounts {
-  std::uint64_t delivered = 0;    // taken from the queue
-  std::uint64_t queued = 0;       // in it now
+  std::uint64_t kept = 0;         // wait here, were taken, or were thrown away by discard()
   std::uint64_t filtered = 0;     // outside the filter, found here
   std::uint64_t undecodable = 0;  // malformed
-  std::uint64_t discarded = 0;    // read or queued, then thrown away because the stream was closed
   std::uint64_t lost_in_kernel = 0;
   std::uint64_t lost_in_queue = 0;
 };
 
-class EventQueue {
+class EventQueue final : public EventSink {
  public:
-  // Both pointers outlive the queue. `expectations`: keep whole messages instead of columns.
-  EventQueue(const Filter* filter, std::size_t max_events, bool expectations)
-      : filter_(filter), max_events_(max_events), expectations_(expectations) {}
+  explicit EventQueue(std::size_t max_events) : max_events_(max_events) {}
 
-  // The reading thread, which holds the lock over the messages of one read.
-  std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
-  void add(const MessageView& message, std::int32_t nsid);
-  void undecodable() { counts_.undecodable++; }
-  void lose(LossSource source, std::uint64_t lost);
-
-  // Any thread.
-  std::size_t room();
+  // Any thread, all of it.
+  void add(const EventRun& run) override;
+  void lose(LossSource source, std::uint64_t lost) override;
+  std::size_t room() override;
   bool take(EventSegment& out);
+  // So many events were taken, and nobody will see them: the taker had no memory.
+  void give_up(std::size_t events);
   EventCounts counts();
   // Throws away what is queued and everything that is added from now on.
   void discard();
@@ -74,21 +64,23 @@ class EventQueue {
 
  private:
   static constexpr std::size_t kSegmentEvents = 16384;
+  // These are called with the mutex.
+  template <typename Event>
+  void keep(std::span<const Event> events);
+  bool store(const Row& row);
+  bool store(const ExpectationEvent& event);
   EventSegment* open_segment();
+  void note_loss(LossSource source, std::uint64_t lost);
   bool place_loss();
-  bool store(const MessageView& message, std::int32_t nsid, std::uint8_t type);
 
-  const Filter* filter_;
-  std::size_t max_events_;  // the mutex's, as all below
-  const bool expectations_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // of all below
+  std::size_t max_events_;
   std::deque<EventSegment> segments_;
-  Overrun unplaced_;  // there was no memory for a segment to say it
+  std::size_t queued_ = 0;  // events in them
+  Overrun unplaced_;        // there was no memory for a segment to say it
   EventCounts counts_;
   std::size_t last_taken_ = 0;  // how many events were in the segment that was taken last
   bool discarding_ = false;
-  Decoder decoder_;
-  Row row_;
 };
 
 }  // namespace nf::ct

@@ -98,6 +98,7 @@ struct EventSocket::Buffers {
 Result<EventSocket> EventSocket::open(const EventRequest& request) {
   EventSocket events;
   events.buffers_ = {new Buffers, [](Buffers* buffers) { delete buffers; }};
+  events.decoder_ = std::make_unique<EventDecoder>(request.filter, request.expectations);
   auto socket = Socket::open(kOperation);
   if (!socket) return socket.error();
   // Without it one overrun makes the kernel drop everything until the queue has been drained.
@@ -127,7 +128,7 @@ Result<EventSocket> EventSocket::open(const EventRequest& request) {
   return events;
 }
 
-Result<std::size_t> EventSocket::receive(EventQueue& queue, std::size_t limit) {
+Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
   Buffers& b = *buffers_;
   const std::size_t wanted = std::min(limit, kBatch);
   for (std::size_t i = 0; i < wanted; i++) {
@@ -154,14 +155,12 @@ Result<std::size_t> EventSocket::receive(EventQueue& queue, std::size_t limit) {
   for (int i = 0; trace::wanted() && i < count; i++) {
     trace::received(fd(), b.data[i], std::min<std::size_t>(b.headers[i].msg_len, kDatagram));
   }
-  NF_MEETING(event_queue);
-  const auto guard = queue.lock();
   for (int i = 0; i < count; i++) {
     msghdr& header = b.headers[i].msg_hdr;
     // Only the kernel (port 0) tells of events; a privileged process may send here too.
     if (b.senders[i].nl_pid != 0) continue;
     if ((header.msg_flags & MSG_TRUNC) != 0) {
-      queue.undecodable();
+      decoder_->undecodable();
       continue;
     }
     std::int32_t nsid = -1;
@@ -171,9 +170,12 @@ Result<std::size_t> EventSocket::receive(EventQueue& queue, std::size_t limit) {
       }
     }
     MessageWalker walker(b.data[i], b.headers[i].msg_len);
-    for (MessageView message; walker.next(message);) queue.add(message, nsid);
-    if (!walker.intact()) queue.undecodable();
+    for (MessageView message; walker.next(message);) {
+      decoder_->add(message, nsid, sink);
+    }
+    if (!walker.intact()) decoder_->undecodable();
   }
+  decoder_->flush(sink);
   return static_cast<std::size_t>(count);
 }
 
@@ -201,15 +203,15 @@ namespace {
 
 class Reader {
  public:
-  Reader(EventSocket& socket, EventQueue& queue, EventControl& control, bool reliable,
+  Reader(EventSocket& socket, EventSink& sink, EventControl& control, bool reliable,
          const std::function<void()>& ready)
-      : socket_(socket), queue_(queue), control_(control), reliable_(reliable), ready_(ready) {}
+      : socket_(socket), sink_(sink), control_(control), reliable_(reliable), ready_(ready) {}
 
   Result<void> run() {
     while (!control_.stop->raised()) {
       std::size_t limit = EventSocket::kBatch;
       if (reliable_) {
-        limit = queue_.room();
+        limit = sink_.room();
         if (limit == 0) {
           wait_for_room();
           continue;
@@ -230,13 +232,10 @@ class Reader {
 
  private:
   Result<std::size_t> read(std::size_t limit) {
-    auto count = socket_.receive(queue_, limit);
+    auto count = socket_.receive(sink_, limit);
     if (!count) return count;
     const std::uint64_t drops = socket_.take_drops();
-    if (drops > 0) {
-      const auto guard = queue_.lock();
-      queue_.lose(LossSource::kKernel, drops);
-    }
+    if (drops > 0) sink_.lose(LossSource::kKernel, drops);
     if (*count > 0 || drops > 0) ready_();
     return count;
   }
@@ -282,7 +281,7 @@ class Reader {
   }
 
   EventSocket& socket_;
-  EventQueue& queue_;
+  EventSink& sink_;
   EventControl& control_;
   const bool reliable_;
   const std::function<void()>& ready_;
@@ -293,9 +292,9 @@ class Reader {
 
 }  // namespace
 
-Result<void> read_events(EventSocket& socket, EventQueue& queue, EventControl& control,
-                         bool reliable, const std::function<void()>& ready) {
-  return Reader(socket, queue, control, reliable, ready).run();
+Result<void> read_events(EventSocket& socket, EventSink& sink, EventControl& control, bool reliable,
+                         const std::function<void()>& ready) {
+  return Reader(socket, sink, control, reliable, ready).run();
 }
 
 }  // namespace nf::ct

@@ -1,6 +1,7 @@
 // An event socket: its own NETLINK_NETFILTER socket in one network namespace, member of the event
 // groups asked for, many datagrams read at once, the kernel's exact count of what it dropped. And
-// the loop that reads it into a queue. Never shared with commands or dumps.
+// the loop that reads it, decodes and filters, and hands the events over. Never shared with
+// commands or dumps.
 #pragma once
 
 #include <sys/socket.h>
@@ -11,7 +12,8 @@
 #include <memory>
 
 #include "core/cancel.h"
-#include "core/conntrack/events/event_queue.h"
+#include "core/conntrack/events/event_decoder.h"
+#include "core/conntrack/events/event_sink.h"
 #include "core/conntrack/filter/filter.h"
 #include "core/meeting.h"
 #include "core/netlink/socket.h"
@@ -23,7 +25,7 @@ enum EventKind : std::uint32_t { kEventNew = 1, kEventUpdate = 2, kEventDestroy 
 struct EventRequest {
   std::uint32_t kinds = 0;  // EventKind bits; of expectations kEventNew and kEventDestroy only
   bool expectations = false;
-  const Filter* filter = nullptr;  // not null
+  const Filter* filter = nullptr;  // not null; outlives the socket
   std::size_t receive_buffer = 0;  // effective bytes asked for
   bool reliable = false;           // NETLINK_BROADCAST_ERROR
   bool all_namespaces = false;     // NETLINK_LISTEN_ALL_NSID
@@ -54,8 +56,9 @@ class EventSocket {
 
   const EventSocketState& state() const { return state_; }
   int fd() const { return socket_.fd(); }
-  // Reads what is there, at most `limit` datagrams, into the queue. 0: nothing was there.
-  Result<std::size_t> receive(EventQueue& queue, std::size_t limit);
+  // Reads what is there, at most `limit` datagrams, and hands its events over. 0: nothing was
+  // there.
+  Result<std::size_t> receive(EventSink& sink, std::size_t limit);
   // Events that the kernel dropped for this socket since the last call.
   std::uint64_t take_drops();
   // Leaves the groups: what is queued in the kernel can still be read, nothing is added to it, by
@@ -68,6 +71,7 @@ class EventSocket {
   struct Buffers;
   Socket socket_;
   std::unique_ptr<Buffers, void (*)(Buffers*)> buffers_{nullptr, nullptr};
+  std::unique_ptr<EventDecoder> decoder_;
   EventSocketState state_;
   std::uint32_t drops_ = 0;
 };
@@ -76,7 +80,7 @@ class EventSocket {
 struct EventControl {
   std::shared_ptr<Cancel> stop = std::make_shared<Cancel>();  // end at once
   std::atomic<bool> finish{false};  // with `stop`: leave the groups and read what is queued there
-  Signal room;                      // the queue has room again; matters in reliable mode only
+  Signal room;                      // the sink has room again; matters in reliable mode only
 
   // Leave, read the rest, end. Any thread.
   void end() {
@@ -91,10 +95,10 @@ struct EventControl {
   }
 };
 
-// Reads until stopped. `ready` is called, without a lock, when something was added to the queue. In
-// reliable mode a full queue stops the reading, so that the kernel keeps what it cannot deliver;
-// otherwise what does not fit is counted and dropped.
-Result<void> read_events(EventSocket& socket, EventQueue& queue, EventControl& control,
-                         bool reliable, const std::function<void()>& ready);
+// Reads until stopped. `ready` is called, without a lock, after something was handed to the sink.
+// In reliable mode a sink without room stops the reading, so that the kernel keeps what it cannot
+// deliver; otherwise the sink counts and drops what does not fit.
+Result<void> read_events(EventSocket& socket, EventSink& sink, EventControl& control, bool reliable,
+                         const std::function<void()>& ready);
 
 }  // namespace nf::ct

@@ -1,0 +1,43 @@
+// Messages of an event socket into runs of events. The reading thread owns it, so decoding and
+// filtering take no lock: whoever takes events waits for none of it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/conntrack/decode/decoder.h"
+#include "core/conntrack/events/event_sink.h"
+#include "core/conntrack/filter/filter.h"
+#include "core/netlink/socket.h"
+
+namespace nf::ct {
+
+class EventDecoder {
+ public:
+  // The filter outlives the decoder. `expectations`: whole messages instead of rows.
+  EventDecoder(const Filter* filter, bool expectations)
+      : filter_(filter), expectations_(expectations) {}
+
+  // The message stays where it is until `flush`. Hands a run over when it is full.
+  void add(const MessageView& message, std::int32_t nsid, EventSink& sink);
+  void undecodable() { undecodable_++; }
+  // Hands over what there is, before the receive buffers are used again.
+  void flush(EventSink& sink);
+
+ private:
+  // So many rows stay in the nearest cache until the sink has read them.
+  static constexpr std::size_t kRun = 32;
+  bool decode(const MessageView& message, Row& row, EventSink& sink);
+
+  const Filter* filter_;
+  const bool expectations_;
+  Decoder decoder_;
+  std::array<Row, kRun> rows_;
+  std::array<ExpectationEvent, kRun> messages_;
+  std::size_t used_ = 0;  // of one of these two
+  std::uint64_t filtered_ = 0;
+  std::uint64_t undecodable_ = 0;
+};
+
+}  // namespace nf::ct
