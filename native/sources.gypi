@@ -84,6 +84,7 @@
       "napi/event_stream.cc",
       "napi/expect.cc",
       "napi/get_sync.cc",
+      "napi/pull.cc",
       "napi/system.cc",
       "napi/xtables.cc"
     ]

@@ -45,6 +45,11 @@ export interface RawDump {
   split: string;
 }
 
+export interface RawDumpBatch {
+  batch: RawBatch;
+  stats: RawDumpStats;
+}
+
 export interface RawDumpOptions {
   filter: Uint32Array;
   /** 0 conntrack, 1 dying, 2 unconfirmed. */
@@ -158,7 +163,8 @@ export interface Binding extends XtablesBinding {
     options: RawDumpOptions,
     batchSize: number,
   ): DumpStream;
-  ctDumpNext(stream: DumpStream): Promise<{ batch: RawBatch; stats: RawDumpStats } | null>;
+  /** null: the dump has ended. A value, not a promise, when one was ready. */
+  ctDumpNext(stream: DumpStream): RawDumpBatch | null | Promise<RawDumpBatch | null>;
   ctGet(handle: Handle, tuples: Uint8Array): Promise<RawLookup>;
   ctGetSync(
     handle: Handle,

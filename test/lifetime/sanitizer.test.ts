@@ -102,7 +102,7 @@ for (const kind of ['asan', 'tsan'] as const) {
 function places(): { core: string[]; addon: string[] } {
   const source = readFileSync(new URL('../../native/core/meeting.h', import.meta.url), 'utf8');
   const all = [...source.matchAll(/^inline int (\w+) = 0;/gm)].map(([, name]) => name!);
-  const inAddon = ['settle', 'dump_stream', 'event_stream', 'handle'];
+  const inAddon = ['settle', 'dump_stream', 'pull', 'handle'];
   assert.ok(all.length >= 14 && inAddon.every((name) => all.includes(name)), all.join());
   return { core: all.filter((name) => !inAddon.includes(name)), addon: inAddon };
 }

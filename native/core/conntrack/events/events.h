@@ -80,7 +80,7 @@ class EventSocket {
 struct EventControl {
   std::shared_ptr<Cancel> stop = std::make_shared<Cancel>();  // end at once
   std::atomic<bool> finish{false};  // with `stop`: leave the groups and read what is queued there
-  Signal room;                      // the sink has room again; matters in reliable mode only
+  Signal room{};                    // the sink has room again; matters in reliable mode only
 
   // Leave, read the rest, end. Any thread.
   void end() {
