@@ -13,7 +13,13 @@ export type {
 export type { GroupKey, GroupKeyValues } from './conntrack/aggregate/keys.js';
 export type { Measure, MeasureValues } from './conntrack/aggregate/numbers.js';
 export type { ArrowColumn, ArrowTable } from './conntrack/batch/arrow.js';
-export { type Columns, type PresenceBits, presenceBits } from './conntrack/batch/columns.js';
+export {
+  type Columns,
+  type PresenceBits,
+  type PresenceMoreBits,
+  presenceBits,
+  presenceMoreBits,
+} from './conntrack/batch/columns.js';
 export { FlowBatch } from './conntrack/batch/flow-batch.js';
 export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
 export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';

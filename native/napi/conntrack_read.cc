@@ -132,9 +132,10 @@ std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value) {
 }
 
 bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
-  out.list = static_cast<ct::List>(std::min(u32_of(field_of(value, "list")), 2U));
+  out.list = static_cast<ct::List>(std::min(u32_of(field_of(value, "list")),
+                                            static_cast<std::uint32_t>(ct::List::kUnconfirmed)));
   out.zero_counters = flag_of(field_of(value, "zeroCounters"));
-  out.parallel = static_cast<int>(std::min(u32_of(field_of(value, "parallel")), 16U));
+  out.parallel = static_cast<int>(std::min(u32_of(field_of(value, "parallel")), ct::kMostSockets));
   if (bad_arguments(value.Env())) return false;
   out.filter = filter_of(field_of(value, "filter"));
   return out.filter != nullptr;

@@ -20,13 +20,14 @@ Napi::Value to_outcome(Napi::Env env, ct::WriteOutcome& outcome) {
   return result;
 }
 
-// ctWrite(handle, verb (0 create, 1 update), packed: Uint8Array) → { codes, texts }
+// ctWrite(handle, WriteVerb, packed: Uint8Array) → { codes, texts }
 Napi::Value write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
-  const auto verb = u32_of(info[1]) == 0 ? ct::WriteVerb::kCreate : ct::WriteVerb::kUpdate;
+  const bool creates = u32_of(info[1]) == static_cast<std::uint32_t>(ct::WriteVerb::kCreate);
+  const auto verb = creates ? ct::WriteVerb::kCreate : ct::WriteVerb::kUpdate;
   const auto bytes = bytes_of(info[2]);
   if (bad_arguments(env)) return env.Undefined();
   auto packed = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());

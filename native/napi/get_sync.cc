@@ -1,7 +1,7 @@
 // getSync: one lookup on the JS thread, its row written straight into memory that JavaScript owns,
 // so that a lookup makes no object in native code.
-#include "core/conntrack/columns.h"
 #include "core/conntrack/dump/lookup.h"
+#include "core/conntrack/lookup_row.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"

@@ -4,9 +4,14 @@
 
 #include "core/conntrack/columns.h"
 
+#include "core/conntrack/filter/filter.h"
 #include "core/conntrack/request/tuple_request.h"
+#include "core/conntrack/row_form.h"
+#include "core/conntrack/tuple.h"
 #include "test/check.h"
+#include "test/filter_words.h"
 #include "test/messages.h"
+#include "test/rows.h"
 
 namespace nf::ct {
 namespace {
@@ -186,7 +191,7 @@ TEST(a_row_becomes_the_request_that_names_it) {
   auto message = tcp_flow(AF_INET6, 4);
   message.builder.be16(CTA_ZONE, 9);
   append(columns, std::move(message));
-  const PackedTuple tuple = tuple_of(columns, 0);
+  const PackedTuple tuple = pack_tuple(columns.read(0));
   CHECK_EQUAL(tuple.family, AF_INET6);
   CHECK_EQUAL(tuple.zone, 9);
   CHECK_EQUAL(tuple.src_port, 40000);
@@ -203,6 +208,131 @@ TEST(a_row_becomes_the_request_that_names_it) {
   MessageBuilder nothing;
   CHECK(!append_delete(bad, 0, 1, nothing).ok());
   CHECK_EQUAL(nothing.size(), 0U);
+}
+
+Row parsed(FlowMessage message, std::vector<std::uint8_t>& payload) {
+  payload = message.payload();
+  Row row{};
+  CHECK(test::parse(payload, row));
+  return row;
+}
+
+TEST(a_row_is_read_back_as_it_was_parsed) {
+  std::vector<FlowMessage> messages;
+  messages.push_back(tcp_flow(AF_INET, 1));
+  messages.push_back(tcp_flow(AF_INET6, 2));
+  messages.push_back(rare(3));
+  messages.emplace_back().tuples(50, endpoint4(4, 0, 0));
+  FlowMessage& labelled = messages.emplace_back();
+  labelled.tuples(IPPROTO_UDP, endpoint4(5, 53, 53));
+  const std::uint8_t labels[16] = {1, 2, 3};
+  labelled.builder.bytes(CTA_LABELS, labels, sizeof labels);
+  labelled.builder.be16(CTA_ZONE, 7);
+  FlowMessage& zoned = messages.emplace_back();
+  for (const int type : {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY}) {
+    zoned.tuple(static_cast<std::uint16_t>(type), IPPROTO_UDP, endpoint4(6, 1000, 2000),
+                type == CTA_TUPLE_ORIG ? 11 : -1);
+  }
+  Columns columns;
+  std::vector<std::vector<std::uint8_t>> payloads(messages.size());
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < messages.size(); i++) {
+    rows.push_back(parsed(std::move(messages[i]), payloads[i]));
+    if (i % 2 == 1) {
+      rows.back().event_type = static_cast<std::uint8_t>(EventType::kUpdate);
+      rows.back().nsid = static_cast<std::int32_t>(i);
+    }
+    CHECK(columns.append(rows.back()));
+  }
+  for (std::size_t i = 0; i < rows.size(); i++) CHECK(test::same_row(columns.read(i), rows[i]));
+  CHECK_EQUAL(columns.read(2).helper.size, 4);
+  CHECK_EQUAL(columns.read(4).labels.size, 16);
+  CHECK_EQUAL(columns.read(5).tuple_zone[kOrig], 11);
+}
+
+TEST(each_direction_of_a_row_is_a_tuple) {
+  std::vector<std::uint8_t> payload;
+  const Row row = parsed(tcp_flow(AF_INET6, 4), payload);
+  const Tuple orig = tuple_of(row, kOrig);
+  const Tuple reply = tuple_of(row, kReply);
+  CHECK_EQUAL(orig.src.size(), 16U);
+  CHECK(orig.src.data() == row.address[kOrigSrc].bytes);
+  CHECK(reply.dst.data() == row.address[kReplyDst].bytes);
+  CHECK_EQUAL(orig.dst_port.value_or(0), 443);
+  CHECK_EQUAL(reply.src_port.value_or(0), 443);
+  CHECK(!orig.icmp_id.has_value() && !orig.zone.has_value());
+}
+
+// The first and the last bit of the second word of presence.
+constexpr std::uint64_t kFirst = std::uint64_t{1} << 32;
+constexpr std::uint64_t kLast = std::uint64_t{1} << 63;
+
+TEST(attributes_of_the_second_word_go_where_the_row_goes) {
+  std::vector<std::uint8_t> payload;
+  const Row plain = parsed(tcp_flow(), payload);
+  const auto wanted = [&](std::size_t i) {
+    return plain.presence | (i % 3 == 0 ? kLast : 0) | (i % 5 == 0 ? kFirst : 0);
+  };
+  Columns without;
+  Columns one_by_one;
+  Columns blocks;
+  RowBlock block;
+  for (std::size_t i = 0; i < 200; i++) {
+    Row row = plain;
+    CHECK(without.append(row));
+    row.presence = wanted(i);
+    CHECK(row.have(wanted(i)));
+    CHECK(one_by_one.append(row));
+    if (block.full()) CHECK(blocks.append(block));
+    CHECK(blocks.stage(row, block));
+    std::vector<std::uint8_t> arena(64 * kLookupRowBytes);
+    std::uint8_t extra[512];
+    store_lookup(row, arena.data(), 64, 5, extra);
+    Row found{};
+    RowForm form;
+    read_row(arena.data(), 64, 5, found, form);
+    CHECK_EQUAL(found.presence, wanted(i));
+  }
+  CHECK(blocks.append(block));
+  CHECK(without.arena_bytes() < one_by_one.arena_bytes());
+  Columns copied;
+  for (std::size_t i = 0; i < 200; i++) CHECK(copied.append_from(one_by_one, i));
+  Columns absorbed;
+  CHECK(absorbed.append(plain) && absorbed.absorb(blocks, {}));
+  blocks.compact();
+  const test::FilterWords words = {static_cast<std::uint32_t>(FilterOp::mark), 0x2a, 0xff};
+  auto filter = Filter::compile(words);
+  CHECK(filter.ok());
+  for (std::size_t i = 0; i < 200; i++) {
+    for (const Columns* batch : {&one_by_one, &blocks, &copied}) {
+      CHECK_EQUAL(batch->presence(i), wanted(i));
+      CHECK_EQUAL(batch->read(i).presence, wanted(i));
+      CHECK(filter->matches(batch->read(i)));
+    }
+    CHECK_EQUAL(absorbed.presence(i + 1), wanted(i));
+  }
+  CHECK_EQUAL(absorbed.presence(0), plain.presence);
+  CHECK_EQUAL(without.presence(0), plain.presence);
+}
+
+TEST(merging_keeps_the_second_word_and_takes_no_rare_attribute_of_it) {
+  std::vector<std::uint8_t> payload;
+  Row row = parsed(tcp_flow(), payload);
+  Columns columns;
+  CHECK(columns.append(row));
+  row.presence |= kLast;
+  CHECK(columns.append(row));
+  Row news = row;
+  news.presence = has::orig | has::reply | has::timeout | has::helperInfo;
+  news.timeout = 9;
+  for (const std::size_t i : {0U, 1U}) columns.merge(i, news);
+  CHECK_EQUAL(columns.read(0).presence, row.presence & ~kLast);
+  CHECK_EQUAL(columns.read(1).presence, row.presence);
+  CHECK_EQUAL(columns.read(1).timeout, 9U);
+  columns.pop();
+  row.presence &= ~kLast;
+  CHECK(columns.append(row));
+  CHECK_EQUAL(columns.presence(1), row.presence);
 }
 
 }  // namespace

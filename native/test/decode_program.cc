@@ -1,6 +1,6 @@
 // Decodes netlink messages given in hex, one a line (nlmsghdr included), as a dump does: parser,
 // filter, columns. Tests feed it the very bytes that another parser had, and damaged ones.
-// decode_program [filter word]…   words as schema.h packs them, in decimal
+// decode_program [filter word]…   words as schema/filter_words.h packs them, in decimal
 // Standard output, host order: u32 lines, then a byte per line (0 undecodable, 1 outside the
 // filter, 2 a row), then u64 rows, capacity, rows without counters, and the sizes of arena,
 // addresses, index of rare attributes and rare attributes, then those four.

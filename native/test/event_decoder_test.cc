@@ -2,6 +2,7 @@
 // is handed over.
 #include "core/conntrack/events/event_decoder.h"
 
+#include "core/conntrack/schema/filter_words.h"
 #include "test/event_messages.h"
 
 namespace nf::ct {

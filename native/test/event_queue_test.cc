@@ -1,5 +1,6 @@
 // The queue of an event stream: its limit, the place of what was lost, and counts that add up.
 #include "core/conntrack/events/event_queue.h"
+#include "core/conntrack/schema/filter_words.h"
 
 #include "core/conntrack/events/event_decoder.h"
 #include "test/event_messages.h"

@@ -250,7 +250,7 @@ TEST(an_ipv6_address_is_never_given_to_the_kernel) {
       builder.begin(0x101, NLM_F_REQUEST | NLM_F_DUMP, 1, plan.family);
       append_kernel_filter(*filter, plan, {}, builder);
       builder.end();
-      const bool given = (plan.used & (kUseOrigTuple | kUseReplyTuple)) != 0;
+      const bool given = (plan.used & (kUseOrig | kUseReply)) != 0;
       CHECK_EQUAL(asks_for_addresses(builder), family == AF_INET && given);
     }
   }

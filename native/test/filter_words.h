@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/conntrack/schema.h"
+#include "core/conntrack/schema/filter_words.h"
 
 namespace nf::test {
 

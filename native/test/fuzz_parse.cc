@@ -6,6 +6,8 @@
 #include "core/conntrack/decode/parse.h"
 #include "core/conntrack/filter/filter.h"
 #include "core/conntrack/request/tuple_request.h"
+#include "core/conntrack/schema/filter_words.h"
+#include "test/rows.h"
 
 namespace nf::ct {
 namespace {
@@ -37,6 +39,8 @@ void run(const std::uint8_t* data, std::size_t size) {
   for (const auto& filter : filters) static_cast<void>(filter.matches(row));
   Columns columns;
   if (!columns.append(row) || !columns.append(row)) std::abort();
+  // What was kept of the message is all that there was in it.
+  if (!test::same_row(columns.read(1), row)) std::abort();
   columns.merge(0, row);
   Columns copy;
   if (!copy.append_from(columns, 1)) std::abort();
@@ -50,7 +54,7 @@ void run(const std::uint8_t* data, std::size_t size) {
     if (columns.extra(0, type, a) != copy.extra(0, type, a)) std::abort();
   }
   MessageBuilder builder;
-  if (!append_delete(tuple_of(copy, 0), 0, 1, builder).ok()) {
+  if (!append_delete(pack_tuple(copy.read(0)), 0, 1, builder).ok()) {
     std::abort();
   }
   columns.pop();

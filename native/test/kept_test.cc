@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/conntrack/row.h"
-#include "core/conntrack/schema.h"
+#include "core/conntrack/schema/fields.h"
 #include "test/check.h"
 #include "test/messages.h"
 
@@ -40,7 +40,7 @@ const Bytes kAdjust(12, 1);
 
 struct Case {
   Bytes fields;
-  std::uint32_t needs;  // presence bits, without which it is missed
+  std::uint64_t needs;  // presence bits, without which it is missed
   int code;
   std::string_view names;  // what the text begins with
 };
@@ -58,7 +58,7 @@ TEST(kept_each_part_is_asked_for_and_missed) {
       {field(Field::seqAdjReply, kAdjust), has::replySeqAdj, EOPNOTSUPP, "seqAdj"},
       {field(Field::synproxy, kAdjust), has::synproxy, EOPNOTSUPP, "synproxy"},
   };
-  constexpr std::uint32_t all = has::labels | has::origPorts | has::dccp | has::origSeqAdj |
+  constexpr std::uint64_t all = has::labels | has::origPorts | has::dccp | has::origSeqAdj |
                                 has::replySeqAdj | has::synproxy | has::timeout;
   for (const Case& one : cases) {
     const Asked asked = asked_of(one.fields);

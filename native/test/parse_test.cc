@@ -146,6 +146,22 @@ TEST(more_rare_attributes_than_a_row_holds_are_refused_not_dropped) {
   }
 }
 
+TEST(data_of_a_helper_is_an_attribute_of_the_second_word) {
+  for (const bool with : {false, true}) {
+    auto message = tcp_flow();
+    const auto help = message.builder.open_nest(CTA_HELP);
+    message.builder.string(CTA_HELP_NAME, "sip");
+    if (with) message.builder.u32(CTA_HELP_INFO, 1);
+    message.builder.close_nest(help);
+    const auto payload = message.payload();
+    Row row{};
+    CHECK(test::parse(payload, row));
+    CHECK_EQUAL(row.have(has::helperInfo), with);
+    CHECK_EQUAL(row.presence >> 32, with ? 1U : 0U);
+    CHECK(row.have(has::helper));
+  }
+}
+
 FlowMessage everything() {
   auto message = tcp_flow();
   message.tuple(CTA_TUPLE_MASTER, IPPROTO_TCP, endpoint4(2, 3, 4));

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/conntrack/columns.h"
+#include "core/conntrack/lookup_row.h"
 
 namespace nf::test {
 

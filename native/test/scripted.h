@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/conntrack/filter/filter.h"
+#include "core/conntrack/schema/fields.h"
 #include "core/netlink/message.h"
 #include "core/netlink/socket.h"
 #include "test/check.h"

@@ -10,6 +10,7 @@
 #include "core/conntrack/dump/stats.h"
 #include "core/conntrack/expect/expect.h"
 #include "core/conntrack/filter/kernel_filter.h"
+#include "core/conntrack/schema/filter_words.h"
 #include "core/netlink/walk.h"
 #include "test/scripted.h"
 
@@ -33,7 +34,7 @@ PackedTuple tuple_of_flow(std::uint8_t last) {
   Columns columns(1);
   Row row;
   CHECK(test::parse(message.payload(), row) && columns.append(row));
-  return tuple_of(columns, 0);
+  return pack_tuple(columns.read(0));
 }
 
 // As TypeScript packs a Flow that was read where timestamps are on.

@@ -316,7 +316,7 @@ TEST(scripted_silence_times_out) {
   Columns columns(1);
   Row row;
   CHECK(test::parse(test::tcp_flow().payload(), row) && columns.append(row));
-  tuple = tuple_of(columns, 0);
+  tuple = pack_tuple(columns.read(0));
   auto many = look_up(scripted.socket, nullptr, std::span(&tuple, 1), false);
   CHECK(!many.ok() && many.error().code == ETIMEDOUT);
   MessageBuilder builder;

@@ -30,7 +30,7 @@ test('getSync after an error looks in its own namespace, not in that of the proc
   const arena = new Uint8Array(64 * 512);
   const extra = new Uint8Array(8192);
   const look = (tuple: Uint8Array) => binding.ctGetSync(handle, tuple, arena, 64, 0, extra);
-  // As struct PackedTuple has it (native/core/conntrack/schema.h): AF_INET, UDP, with ports.
+  // As struct PackedTuple has it (native/core/conntrack/schema/packed_tuple.h): AF_INET, UDP, with ports.
   const tuple = new Uint8Array(60);
   tuple.set([7, 0, 7, 0], 8);
   tuple.set([2, 17, 4], 16);

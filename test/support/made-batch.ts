@@ -14,8 +14,8 @@ export interface Shape {
   rows: number;
   /** Percentage of IPv6 rows. */
   ipv6: number;
-  /** The last group of columns that the arena has: 0 no counters, 2 counters, 4 times. */
-  group: 0 | 2 | 4;
+  /** The last group of columns that the arena has: 0 no counters, 2 counters, 4 times, 6 more presence. */
+  group: 0 | 2 | 4 | 6;
   /** Bits of a counter. */
   bits: 20 | 40 | 63;
 }
@@ -83,6 +83,7 @@ export function rawBatch(random: Random, shape: Shape): RawBatch {
       (columns.start as unknown as BigUint64Array)[row] = wide();
     }
     columns.presence[row] = presence;
+    if (group >= 6) columns.presenceMore[row] = random.pick([0, 0, 1, 0x8000_0000, 0xffff_ffff]);
   }
   return {
     ...{ rows, capacity, withoutCounters: 0, arena, extraIndex: undefined, extra: undefined },

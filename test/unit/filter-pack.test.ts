@@ -10,7 +10,7 @@ const test = suite('filter words');
 const pack = (filter: FlowFilter | undefined) => [...packFilter(checkFilter(filter))];
 const words = (...bytes: number[]) => [...new Uint32Array(Uint8Array.from(bytes).buffer)];
 
-// Operations in the order of NF_FILTER_OPS (native/core/conntrack/schema.h).
+// Operations in the order of NF_FILTER_OPS (native/core/conntrack/schema/filter_words.h).
 const names = [
   ...['family', 'protocol', 'address', 'port', 'icmpType', 'icmpCode', 'icmpId', 'mark', 'status'],
   ...['state', 'zone', 'tupleZone', 'label', 'helper', 'nat'],

@@ -1,5 +1,5 @@
 // A batch of flows as columns in one arena, with the IPv6 addresses and the rare attributes in side
-// buffers. Layout: schema.h. Knows nothing of sockets.
+// buffers. Layout: row.h. Knows nothing of sockets.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +9,14 @@
 #include <vector>
 
 #include "core/conntrack/row.h"
-#include "core/conntrack/schema.h"
 #include "core/memory.h"
 
 namespace nf::ct {
+
+struct RowForm;
+
+inline constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::replySrc,
+                                             Column::replyDst};
 
 // Up to 64 rows on their way into a batch, laid out as a batch of that capacity. A batch has a
 // memory page under way for each of its columns; written row by row, each row costs as many misses
@@ -57,13 +61,17 @@ class Columns {
   // Copies into an arena of the right size when much more was reserved than used.
   void compact();
 
-  // What a caller that deletes or updates needs of a row, without a Row.
+  // A row as it was parsed. Views into the batch: it lives until the batch changes.
+  Row read(std::size_t row) const;
+  // One value, for a scan of many rows.
   template <typename T>
   T get(Column column, std::size_t row) const {
     T value{};
     std::memcpy(&value, at(column) + row * sizeof(T), sizeof(T));
     return value;
   }
+  // Bits of `has`, of both words.
+  std::uint64_t presence(std::size_t row) const;
   Address address(Side side, std::size_t row) const;
   // Finds an attribute of the row in the side buffer.
   bool extra(std::size_t row, std::uint16_t type, Attribute& out) const;
@@ -87,13 +95,18 @@ class Columns {
   void set(Column column, std::size_t row, T value) {
     std::memcpy(at(column) + row * sizeof(T), &value, sizeof(T));
   }
+  bool counted(std::size_t row) const {
+    constexpr std::uint64_t both = has::origCounters | has::replyCounters;
+    return (presence(row) & both) == both;
+  }
+  Address address_at(std::uint8_t family, std::uint32_t value) const;
   bool copy_rows(const Columns& other, std::size_t from, std::size_t to, std::uint32_t shift);
   bool copy_extra(const Columns& other, const std::vector<std::uint32_t>& skip, std::size_t base);
   const std::uint8_t* extra_of(std::size_t row) const;
   bool reserve(std::size_t rows);
   bool move_to(std::size_t capacity);
-  bool index_addresses(const Row& row, std::uint32_t (&index)[kSides]);
-  bool write_aside(const Row& row, std::size_t at_row, std::uint32_t (&index)[kSides]);
+  bool index_addresses(const Row& row, RowForm& form);
+  bool write_aside(const Row& row, std::size_t at_row, RowForm& form);
   bool write_extra(const Row& row, std::size_t at_row);
 
   Memory arena_;
@@ -106,11 +119,5 @@ class Columns {
   std::size_t without_counters_ = 0;
   int top_group_ = 0;
 };
-
-// A row written into memory of the caller's: an arena of `capacity` rows laid out as a batch,
-// followed by four addresses per row. The rare attributes go to `extra`; returns their size.
-inline constexpr std::size_t kLookupRowBytes = bytes_before(Column::count) + 4 * sizeof(Address);
-std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at,
-                         std::span<std::uint8_t> extra);
 
 }  // namespace nf::ct

@@ -14,7 +14,7 @@ import {
   type Side,
   sideOf,
 } from '../columns/column-store.js';
-import { presenceOf } from '../columns/presence.js';
+import { presenceFor } from '../columns/presence.js';
 import { has } from '../columns/schema.js';
 import { helperName } from '../flow/rare.js';
 import type { DirectKey } from './direct-grouping.js';
@@ -130,10 +130,9 @@ function refineByAddress(
 
 /** Flows without ports are one group: their column holds ICMP values. */
 function refineByPort(grouping: Grouping, store: ColumnStore, key: PortKey): void {
-  const presence = store.column('presence');
-  const bit = presenceOf[key]!;
+  const { presence, bits } = presenceFor(store, key);
   const column = store.column(key);
-  grouping.refine((from, to, out) => portCodes(presence, bit, column, from, to, out), noPort + 1);
+  grouping.refine((from, to, out) => portCodes(presence, bits, column, from, to, out), noPort + 1);
 }
 
 const noPort = 0x10000;
@@ -188,7 +187,6 @@ type KeyText = (row: number) => string | number | undefined;
 export function keyReader(store: ColumnStore, key: GroupKey): KeyText {
   const side = sideOf[key];
   if (side !== undefined) return (row) => store.addressText(side, row);
-  const presence = store.column('presence');
   switch (key) {
     case 'family': {
       const family = store.column('family');
@@ -198,14 +196,16 @@ export function keyReader(store: ColumnStore, key: GroupKey): KeyText {
       const protocol = store.column('protocol');
       return (row) => protocolName(protocol[row]!);
     }
-    case 'state':
+    case 'state': {
+      const presence = store.column('presence');
       return (row) => ((presence[row]! & has.state) === 0 ? undefined : stateText(store, row));
+    }
     case 'helper':
       return (row) => helperAt(store, row);
     default: {
-      const bit = presenceOf[key] ?? 0;
+      const { presence, bits } = presenceFor(store, key);
       const column = store.column(key as 'mark');
-      return (row) => ((presence[row]! & bit) === bit ? column[row] : undefined);
+      return (row) => ((presence[row]! & bits) === bits ? column[row] : undefined);
     }
   }
 }
@@ -217,7 +217,6 @@ export function directKey(store: ColumnStore, key: GroupKey): DirectKey | undefi
   return {
     // Always the same kind of array: the loops are compiled for one kind.
     column: column instanceof Uint16Array ? column : new Uint16Array(column),
-    presence: store.column('presence'),
-    bits: presenceOf[key] ?? 0,
+    ...presenceFor(store, key),
   };
 }

@@ -1,7 +1,7 @@
 // Numeric columns: their values and their sum, exact to 64 bits. Tight loops over the words of the columns, without a
 // bigint per row, in functions of the module, as in grouping.ts. Knows numbers, nothing of flows.
 import type { ColumnName, ColumnStore } from '../columns/column-store.js';
-import { presenceOf } from '../columns/presence.js';
+import { type Presence, presenceFor } from '../columns/presence.js';
 import { columnLayout } from '../columns/schema.js';
 
 /** The measures of flows, and what their values are. A value that the kernel did not send counts as 0 in a sum. */
@@ -48,14 +48,11 @@ export const measures = Object.keys({
 } satisfies Record<Measure, true>) as readonly Measure[];
 
 /** The columns whose sum is the value of a row: one or two, of one or two words per row. */
-export interface Numbers {
+export interface Numbers extends Presence {
   rows: number;
   /** Whether there are two words per row. The low word comes first: native code wrote it on this machine. */
   wide: boolean;
   parts: Uint32Array[];
-  /** The presence of the rows. A row with one of `bits` has the value; where `bits` is 0, all rows have it. */
-  presence: Uint32Array;
-  bits: number;
 }
 
 function wordsOf(store: ColumnStore, name: ColumnName): Uint32Array {
@@ -72,9 +69,8 @@ export function numbersOf(store: ColumnStore, measure: Measure): Numbers {
         ? ['origBytes', 'replyBytes']
         : [measure];
   const wide = columnLayout[names[0]!].size === 8;
-  const bits = names.reduce((all, name) => all | (presenceOf[name] ?? 0), 0);
-  const presence = store.column('presence');
-  return { rows, wide, parts: names.map((name) => wordsOf(store, name)), presence, bits };
+  const parts = names.map((name) => wordsOf(store, name));
+  return { rows, wide, parts, ...presenceFor(store, ...names) };
 }
 
 export const word = 2 ** 32;

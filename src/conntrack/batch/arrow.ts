@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { protocolName } from '../../constants.js';
 import { unsupported } from '../../errors.js';
 import { type ColumnName, type ColumnStore, sideOf } from '../columns/column-store.js';
-import { presenceOf } from '../columns/presence.js';
+import { type Presence, presenceFor } from '../columns/presence.js';
 import { columnLayout } from '../columns/schema.js';
 
 /** The part of apache-arrow's `Table` that needs no import of it. Cast to that type to use the rest. */
@@ -25,14 +25,16 @@ export interface ArrowColumn {
   get(index: number): unknown;
 }
 
-const notExported = new Set<ColumnName>(['presence', 'type', 'nsid', 'timestampEvent']);
+const notExported = new Set<ColumnName>([
+  ...['presence', 'presenceMore', 'type', 'nsid', 'timestampEvent'],
+] as ColumnName[]);
 
 /** Arrow's validity bitmap: bit i is set when row i has a value. */
-function validity(presence: Uint32Array, bit: number): { bitmap: Uint8Array; nulls: number } {
+export function validity({ presence, bits }: Presence): { bitmap: Uint8Array; nulls: number } {
   const bitmap = new Uint8Array(Math.ceil(presence.length / 64) * 8);
   let nulls = 0;
   for (let i = 0; i < presence.length; i++) {
-    if ((presence[i]! & bit) !== 0) bitmap[i >> 3]! |= 1 << (i & 7);
+    if ((presence[i]! & bits) !== 0) bitmap[i >> 3]! |= 1 << (i & 7);
     else nulls++;
   }
   return { bitmap, nulls };
@@ -58,7 +60,6 @@ export function arrowTable(store: ColumnStore): ArrowTable {
     Int32Array: new arrow.Int32(),
     BigUint64Array: new arrow.Uint64(),
   };
-  const presence = store.column('presence');
   const children: Record<string, import('apache-arrow').Vector> = {};
   const text = (read: (row: number) => string | null) =>
     arrow.vectorFromArray(
@@ -79,8 +80,8 @@ export function arrowTable(store: ColumnStore): ArrowTable {
       children.protocolNumber = arrow.makeVector(protocol);
     } else {
       const data = store.column(name);
-      const bit = presenceOf[name];
-      const valid = bit === undefined ? undefined : validity(presence, bit);
+      const sent = presenceFor(store, name);
+      const valid = sent.bits === 0 ? undefined : validity(sent);
       children[name] = arrow.makeVector(
         arrow.makeData({
           type: types[

@@ -1,7 +1,7 @@
 // What the columns of a batch mean, for those who read them themselves. Their layout is columns/schema.ts, generated from
 // native code. A column or bit that is new there shows here by inheritance, and the check of the documentation asks
 // for its meaning.
-import { type ColumnArrays, has } from '../columns/schema.js';
+import { type ColumnArrays, has, hasMore } from '../columns/schema.js';
 
 /**
  * The columns of a batch as typed arrays, one value for each flow. Each is made when it is first read. A value that
@@ -70,6 +70,8 @@ export interface Columns extends ColumnArrays {
   readonly nsid: Int32Array;
   /** CTA_TIMESTAMP_EVENT of events: nanoseconds since the epoch. */
   readonly timestampEvent: BigUint64Array;
+  /** What else the kernel sent: bits of {@link presenceMoreBits}. 0 in most batches. */
+  readonly presenceMore: Uint32Array;
   /** 16 bytes per IPv6 address. The address columns of an IPv6 row hold indexes of it. */
   readonly addresses6: Uint8Array;
 }
@@ -144,3 +146,12 @@ export interface PresenceBits extends Readonly<Record<keyof typeof has, number>>
 
 /** The bits of the column `presence`, by what the kernel sent. */
 export const presenceBits: PresenceBits = has;
+
+/** The bits of the column `presenceMore`, which goes on where `presence` is full. */
+export interface PresenceMoreBits extends Readonly<Record<keyof typeof hasMore, number>> {
+  /** Data of a helper was sent (CTA_HELP_INFO). It has no column. */
+  readonly helperInfo: 0x1;
+}
+
+/** The bits of the column `presenceMore`, by what the kernel sent. */
+export const presenceMoreBits: PresenceMoreBits = hasMore;

@@ -23,8 +23,9 @@ import { type BatchStats, batchStats } from './stats.js';
  *
  * Columns (`batch.columns`): address columns hold IPv4 addresses as numbers (10.0.0.1 is 0x0a000001). In rows whose
  * `family` is 10 they hold indexes of `addresses6`. Port columns of ICMP rows hold the id (`…SrcPort`) and
- * `type << 8 | code` (`…DstPort`). A value that the kernel did not send is 0; the bits of `presence` tell which these
- * are (see `presenceBits`). A batch has its memory outside the JavaScript heap: `postMessage` copies it, and transfer lists
+ * `type << 8 | code` (`…DstPort`). A value that the kernel did not send is 0. The bits of `presence` tell which these
+ * are (`presenceBits` names them). They are all taken: attributes that came later have theirs in `presenceMore`
+ * (`presenceMoreBits`), a column that is 0 in most batches. A batch has its memory outside the JavaScript heap: `postMessage` copies it, and transfer lists
  * do not move it.
  */
 export class FlowBatch implements Iterable<Flow> {

@@ -30,6 +30,7 @@ export class FlowColumns {
   readonly replySrcPort: ColumnArrays['replySrcPort'];
   readonly replyDstPort: ColumnArrays['replyDstPort'];
   // Few batches have these columns: their views are made when a row needs them.
+  #presenceMore: ColumnArrays['presenceMore'] | undefined;
   #origPackets: ColumnArrays['origPackets'] | undefined;
   #origBytes: ColumnArrays['origBytes'] | undefined;
   #replyPackets: ColumnArrays['replyPackets'] | undefined;
@@ -61,6 +62,10 @@ export class FlowColumns {
     this.replyDstPort = store.column('replyDstPort');
   }
 
+  get presenceMore(): ColumnArrays['presenceMore'] {
+    this.#presenceMore ??= this.store.column('presenceMore');
+    return this.#presenceMore;
+  }
   get origPackets(): ColumnArrays['origPackets'] {
     this.#origPackets ??= this.store.column('origPackets');
     return this.#origPackets;

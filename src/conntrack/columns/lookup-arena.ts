@@ -1,6 +1,6 @@
 // The memory of flows that are looked up one at a time. Knows layout, not meaning.
 import { ColumnStore } from './column-store.js';
-import { rowBytes } from './schema.js';
+import { lookupRowBytes, rowBytes } from './schema.js';
 
 /** Rows that come one after the other. Each has its rare attributes in an array of its own. */
 class LookupStore extends ColumnStore {
@@ -17,7 +17,7 @@ class LookupStore extends ColumnStore {
  */
 export class LookupArena {
   static readonly capacity = 64;
-  readonly bytes = new Uint8Array(LookupArena.capacity * (rowBytes + 64));
+  readonly bytes = new Uint8Array(LookupArena.capacity * lookupRowBytes);
   readonly store: LookupStore;
   next = 0;
 

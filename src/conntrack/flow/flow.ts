@@ -14,19 +14,7 @@ import { ipv4Text, ipv6Text } from '../columns/address-text.js';
 import type { ColumnStore } from '../columns/column-store.js';
 import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
-import type {
-  FlowDccp,
-  FlowDraft,
-  FlowMaster,
-  FlowNat,
-  FlowObject,
-  FlowSctp,
-  FlowSeqAdj,
-  FlowSide,
-  FlowTcp,
-  Synproxy,
-  UnknownAttribute,
-} from './fields.js';
+import type { FlowDraft, FlowNat, FlowObject, FlowSide, FlowTcp } from './fields.js';
 import { jsonSafe } from './json.js';
 import { natOf, ReadSide, tcpBits, tcpOf } from './parts.js';
 import { addRare, details, named } from './rare.js';
@@ -35,6 +23,9 @@ import { flowLine } from './text.js';
 const stateName = (protocol: number, state: number): FlowState =>
   stateNames(protocol)?.[state] ?? `STATE_${state}`;
 
+/** It has the fields of a {@link FlowObject}. */
+export interface Flow extends Readonly<FlowObject> {}
+
 /**
  * One conntrack entry, as it was when it was read. It behaves as the object that it looks like: spread,
  * `Object.assign`, `structuredClone`, comparison and `console.log` give its fields, and `{ ...flow, zone: 5 }` is
@@ -42,7 +33,9 @@ const stateName = (protocol: number, state: number): FlowState =>
  * that `conntrack -L` prints. {@link FlowObject} documents the fields. A Flow keeps its batch in memory;
  * `toObject()` gives the same fields without the batch.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: addRare sets the fields that are not declared here
 export class Flow {
+  // What the constructor sets by name.
   /** CTA_ID — what `conntrack -L -o id` shows; the same for the life of the entry (kernel 5.3). */
   declare readonly id: number;
   /** The family of the addresses. */
@@ -69,12 +62,6 @@ export class Flow {
   declare readonly zone: number;
   /** The kernel's reference count; absent in events. */
   declare readonly use?: number;
-  /** The name of the helper. */
-  declare readonly helper?: string;
-  /** The numbers of the set labels, 0 to 127. */
-  declare readonly labels?: readonly number[];
-  /** The security context. */
-  declare readonly secctx?: string;
   /** When the flow was made, nanoseconds since the epoch; needs `nf_conntrack_timestamp` = 1. */
   declare readonly start?: bigint;
   /** When the flow ended, nanoseconds since the epoch. */
@@ -83,18 +70,6 @@ export class Flow {
   declare readonly nat?: FlowNat;
   /** TCP detail. Frozen: flows with the same values share it. */
   declare readonly tcp?: FlowTcp;
-  /** SCTP detail. */
-  declare readonly sctp?: FlowSctp;
-  /** DCCP detail (tracking of DCCP was removed in kernel 6.17). */
-  declare readonly dccp?: FlowDccp;
-  /** What a helper or NAT adds to TCP sequence numbers. */
-  declare readonly seqAdj?: FlowSeqAdj;
-  /** State of a proxied handshake (kernel 4.16). */
-  declare readonly synproxy?: Synproxy;
-  /** The original tuple of the flow that expected this one. */
-  declare readonly master?: FlowMaster;
-  /** Attributes of a newer kernel that the package has no name for. */
-  declare readonly unknown?: readonly UnknownAttribute[];
 
   readonly #store: ColumnStore;
   readonly #row: number;
@@ -133,13 +108,13 @@ export class Flow {
     this.mark = from.mark[row]!;
     this.zone = from.zone[row]!;
     if ((presence & has.use) !== 0) this.use = from.use[row]!;
-    if ((presence & named.bits) !== 0) addRare(this, named, presence, store.extraBytes(row));
+    if ((presence & named.bits) !== 0 || named.more !== 0) addRare(this, named, from, row);
     if ((presence & has.start) !== 0) this.start = from.start[row]!;
     if ((presence & has.stop) !== 0) this.stop = from.stop[row]!;
     const nat = natOf(from, row, sameSrc, sameDst, this.reply);
     if (nat !== undefined) this.nat = nat;
     if ((presence & tcpBits) !== 0) this.tcp = tcpOf(from, row);
-    if ((presence & details.bits) !== 0) addRare(this, details, presence, store.extraBytes(row));
+    if ((presence & details.bits) !== 0 || details.more !== 0) addRare(this, details, from, row);
   }
 
   /** @internal */

@@ -1,8 +1,9 @@
-// The rare fields of a flow. They have no column: they are read from the attributes as the kernel sent them.
+// The rare fields of a flow. Those without a column are read from the attributes as the kernel sent them.
 // Attribute numbers: linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_dump_* in nf_conntrack_netlink.c.
 // A malformed attribute reads as absent.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { protocolName } from '../../constants.js';
+import type { FlowColumns } from '../columns/flow-columns.js';
 import {
   attribute,
   attributes,
@@ -141,23 +142,27 @@ function unknown(extra: Uint8Array): FlowObject['unknown'] {
   return found;
 }
 
-/** A rare field: what reads it, and the bits of `presence`. One of these bits says that a row has the field. */
+/**
+ * A field that few flows have: what reads it, of the attributes that were kept or of columns, and its bits: `bits` of
+ * `presence`, or `more` of `presenceMore`. One of these bits says that a row has the field.
+ */
 type RareField = {
   [Name in keyof FlowObject]-?: {
     name: Name;
-    bits: number;
-    read: (extra: Uint8Array) => FlowObject[Name] | undefined;
-  };
+    read: (extra: Uint8Array, from: FlowColumns, row: number) => FlowObject[Name] | undefined;
+  } & ({ bits: number; more?: undefined } | { bits?: undefined; more: number });
 }[keyof FlowObject];
 
 /** Rare fields that a flow gets one after the other, and all of their bits. */
-interface RareFields {
+export interface RareFields {
   bits: number;
+  more: number;
   fields: readonly RareField[];
 }
 
-const together = (...fields: RareField[]): RareFields => ({
-  bits: fields.reduce((all, { bits }) => all | bits, 0),
+export const together = (...fields: RareField[]): RareFields => ({
+  bits: fields.reduce((all, { bits = 0 }) => all | bits, 0),
+  more: fields.reduce((all, { more = 0 }) => all | more, 0),
   fields,
 });
 
@@ -177,17 +182,22 @@ export const details = together(
   { name: 'unknown', bits: has.unknown, read: unknown },
 );
 
-/** Sets those of the fields that a row has. */
+const noBytes = new Uint8Array(0);
+
+/** Sets those of the fields that a row has. The second word of presence is read only where a field is in it. */
 export function addRare(
   flow: FlowObject,
-  { fields }: RareFields,
-  presence: number,
-  extra: Uint8Array | undefined,
+  { bits, more, fields }: RareFields,
+  from: FlowColumns,
+  row: number,
 ): void {
-  if (extra === undefined) return;
-  for (const { name, bits, read } of fields) {
-    if ((presence & bits) === 0) continue;
-    const value = read(extra);
+  const presence = from.presence[row]! & bits;
+  const presenceMore = more === 0 ? 0 : from.presenceMore[row]! & more;
+  if ((presence | presenceMore) === 0) return;
+  const extra = from.store.extraBytes(row) ?? noBytes;
+  for (const { name, bits = 0, more = 0, read } of fields) {
+    if (((presence & bits) | (presenceMore & more)) === 0) continue;
+    const value = read(extra, from, row);
     if (value !== undefined) (flow as unknown as Record<string, unknown>)[name] = value;
   }
 }

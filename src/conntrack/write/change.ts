@@ -1,4 +1,4 @@
-// A change of flows: its type, its checks, and its form as packed fields (schema.h, NF_FIELDS).
+// A change of flows: its type, its checks, and its form as packed fields (schema/fields.h).
 import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js';
 import type { StatusName } from '../../constants.js';
 import { badRange } from '../../errors.js';

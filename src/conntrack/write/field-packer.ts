@@ -1,4 +1,4 @@
-// The byte form of fields to write: {u16 size, u16 field, payload, padding}, as schema.h says. Every field begins at a
+// The byte form of fields to write: {u16 size, u16 field, payload, padding}, as schema/fields.h says. Every field begins at a
 // multiple of four, so small payloads are written as words. The text of an address is first read into a slot. From
 // there the address is packed as often as it is needed.
 import { writeFlowAddress } from '../../address.js';

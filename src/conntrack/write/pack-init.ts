@@ -1,4 +1,4 @@
-// The checks of a flow to create, and its form as packed fields (schema.h, NF_FIELDS).
+// The checks of a flow to create, and its form as packed fields (schema/fields.h).
 import {
   type Fields,
   objectAt,

@@ -24,24 +24,27 @@ constexpr std::uint16_t kDelete = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DEL
 // time, and what does not match any more is left alone.
 class ChunkSink : public RowSink {
  public:
-  bool add(const Row& row) final { return chunk_.append(row) || stop(fail(ENOMEM, operation_)); }
+  bool add(const Row& row) final {
+    chunk_.push_back(pack_tuple(row));
+    return true;
+  }
   bool end_of_chunk() final {
     bool ok = true;
     for (std::size_t at = 0; at < chunk_.size() && ok; at += window_) {
       if (cancel_.raised()) return stop(fail(ECANCELED, operation_, {}, ErrorKind::kCancelled));
-      tuples_.clear();
-      const std::size_t end = std::min(at + window_, chunk_.size());
-      for (std::size_t i = at; i < end; i++) tuples_.push_back(tuple_of(chunk_, i));
+      const std::span<const PackedTuple> left = std::span(chunk_).subspan(at);
+      const auto window = left.first(std::min(window_, left.size()));
+      tuples_.assign(window.begin(), window.end());
       ok = work();
     }
-    chunk_ = Columns(kChunkRows);
+    chunk_.clear();
     return ok;
   }
   BulkStats stats;
   std::optional<Error> error;
 
  protected:
-  // Rows of the smallest size that fit into one datagram.
+  // Flows of the smallest size that fit into one datagram.
   static constexpr std::size_t kChunkRows = 256;
   // Flows between whose reading and whose change nothing else is done: some fifty microseconds.
   // More would save little, as what a send costs is shared by then.
@@ -54,7 +57,9 @@ class ChunkSink : public RowSink {
         operation_(operation),
         filter_(filter),
         cancel_(cancel),
-        window_(std::min(kWindow, exchange_.window(2))) {}
+        window_(std::min(kWindow, exchange_.window(2))) {
+    chunk_.reserve(kChunkRows);
+  }
 
   // On the flows of `tuples_`; false with `error` set to end it all.
   virtual bool work() = 0;
@@ -94,7 +99,7 @@ class ChunkSink : public RowSink {
   }
 
   std::vector<PackedTuple> tuples_;
-  Columns chunk_{kChunkRows};
+  std::vector<PackedTuple> chunk_;
   Exchange exchange_;
   const char* operation_;
 

@@ -37,8 +37,8 @@ struct BulkSockets {
 Result<BulkStats> delete_where(BulkSockets sockets, const Filter& filter, const Cancel& cancel,
                                Columns* deleted);
 
-// `fields`: the packed change (schema.h), without a tuple. Status bits are added to those that the
-// flow has.
+// `fields`: the packed change (schema/fields.h), without a tuple. Status bits are added to those
+// that the flow has.
 Result<BulkStats> update_where(BulkSockets sockets, const Filter& filter, const Cancel& cancel,
                                std::span<const std::uint8_t> fields);
 

@@ -8,12 +8,12 @@
 
 #include "core/conntrack/change/kept.h"
 #include "core/conntrack/request/flow_request.h"
-#include "core/conntrack/schema.h"
+#include "core/conntrack/schema/packed_tuple.h"
 #include "core/netlink/exchange.h"
 
 namespace nf::ct {
 
-// A change, packed once (schema.h, without a tuple), for any number of flows. The bytes must
+// A change, packed once (schema/fields.h, without a tuple), for any number of flows. The bytes must
 // outlive it.
 class Change {
  public:

@@ -22,17 +22,6 @@ constexpr std::uint32_t kLongestAnywhere = 2147483;
 // Seconds that may pass until a flow that was just written is read.
 constexpr std::uint32_t kReadLater = 60;
 
-bool has_helper_info(const Row& row) {
-  for (int i = 0; i < row.extra_count; i++) {
-    if (row.extra[i].type != CTA_HELP) continue;
-    AttributeCursor cursor(row.extra[i]);
-    for (Attribute a; cursor.next(a);) {
-      if (a.type == CTA_HELP_INFO) return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 Asked asked_of(std::span<const std::uint8_t> fields) {
@@ -116,7 +105,7 @@ Missing missing_of(const Asked& asked, const Row* read) {
   if (asked.dccp && !row.have(has::dccp)) {
     return {EOPNOTSUPP, "dccp: this kernel does not track the protocol"};
   }
-  if (asked.helper_info && !has_helper_info(row)) {
+  if (asked.helper_info && !row.have(has::helperInfo)) {
     return {EOPNOTSUPP, "helperInfo: the helper takes none"};
   }
   if ((asked.seq_adj[0] && !row.have(has::origSeqAdj)) ||

@@ -33,7 +33,7 @@ struct Asked {
   }
 };
 
-// Of packed fields (schema.h, NF_FIELDS).
+// Of packed fields (schema/fields.h).
 Asked asked_of(std::span<const std::uint8_t> fields);
 
 // The first of these that a flow does not have, as an errno and a text; code 0: it has them all.

@@ -81,7 +81,7 @@ class Writing {
     const Asked asked = asked_of(fields);
     if (asked.scaled) give_scales(fields);
     if (asked.scaled || asked.to_read()) {
-      doubtful_.push_back({outcome_.codes.size(), tuple_of(fields), asked});
+      doubtful_.push_back({outcome_.codes.size(), pack_tuple(fields), asked});
     }
     const std::uint32_t sequence = exchange_.next();
     auto built = append_flow(verb_, fields, 0, sequence, exchange_.batch());

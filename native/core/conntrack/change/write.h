@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/conntrack/request/flow_request.h"
-#include "core/conntrack/schema.h"
+#include "core/conntrack/schema/packed_tuple.h"
 #include "core/netlink/exchange.h"
 
 namespace nf::ct {

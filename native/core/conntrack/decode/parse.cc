@@ -48,8 +48,8 @@ bool parse_ip(const Attribute& nest, Direction direction, Row& row) {
 bool parse_protocol(const Attribute& nest, Direction direction, Row& row) {
   std::uint16_t& src = row.port[direction == kOrig ? kOrigSrc : kReplySrc];
   std::uint16_t& dst = row.port[direction == kOrig ? kOrigDst : kReplyDst];
-  const std::uint32_t ports = direction == kOrig ? has::origPorts : has::replyPorts;
-  const std::uint32_t icmp = direction == kOrig ? has::origIcmp : has::replyIcmp;
+  const std::uint64_t ports = direction == kOrig ? has::origPorts : has::replyPorts;
+  const std::uint64_t icmp = direction == kOrig ? has::origIcmp : has::replyIcmp;
   bool number = false;
   AttributeCursor cursor(nest);
   for (Attribute a; cursor.next(a);) {
@@ -188,6 +188,7 @@ bool parse_help(const Attribute& nest, Row& row) {
   AttributeCursor cursor(nest);
   for (Attribute a; cursor.next(a);) {
     if (a.type == CTA_HELP_NAME) row.helper = a;
+    if (a.type == CTA_HELP_INFO) row.presence |= has::helperInfo;
   }
   row.presence |= has::helper;
   return cursor.intact() && row.keep(nest);
@@ -205,7 +206,7 @@ bool parse_synproxy(const Attribute& nest, Row& row) {
   return row.keep(nest);
 }
 
-bool number32(const Attribute& a, std::uint32_t& to, std::uint32_t bit, Row& row) {
+bool number32(const Attribute& a, std::uint32_t& to, std::uint64_t bit, Row& row) {
   // A zero-length attribute of type STATUS is padding of TIMESTAMP_EVENT on machines without
   // efficient unaligned access (nf_conntrack_netlink.c, ctnetlink_dump_event_timestamp).
   if (a.size == 0) return true;
@@ -214,6 +215,8 @@ bool number32(const Attribute& a, std::uint32_t& to, std::uint32_t bit, Row& row
   row.presence |= bit;
   return true;
 }
+
+}  // namespace
 
 bool parse_attribute(const Attribute& a, Row& row) {
   switch (a.type) {
@@ -282,8 +285,6 @@ bool parse_attribute(const Attribute& a, Row& row) {
       return row.keep(a);
   }
 }
-
-}  // namespace
 
 bool parse_tuple(const Attribute& nest, Direction direction, Row& row) {
   bool ip = false;

@@ -67,7 +67,7 @@ class Shape {
   void read_address(const std::uint8_t* payload, unsigned side, Row& row) const;
 
   std::size_t size_ = 0;
-  std::uint32_t presence_ = 0;
+  std::uint64_t presence_ = 0;
   std::uint8_t family_ = 0;
   std::array<std::uint16_t, kPlaces> at_{};  // offsets; 0: not in these messages
   const std::uint8_t* begin_ = nullptr;      // of the message that is being learnt from

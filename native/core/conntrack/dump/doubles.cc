@@ -31,8 +31,8 @@ void collect(const Columns& columns, std::size_t part, const IdSieve& ids,
 
 // CTA_ID is a 32-bit hash: among a million flows some hundred share one. Tuple and zone decide.
 bool same_flow(const Columns& a, std::size_t a_row, const Columns& b, std::size_t b_row) {
-  const PackedTuple first = tuple_of(a, a_row);
-  const PackedTuple second = tuple_of(b, b_row);
+  const PackedTuple first = pack_tuple(a.read(a_row));
+  const PackedTuple second = pack_tuple(b.read(b_row));
   return std::memcmp(&first, &second, sizeof first) == 0;
 }
 

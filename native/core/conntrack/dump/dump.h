@@ -12,6 +12,9 @@
 
 namespace nf::ct {
 
+// The most sockets that may share a dump.
+inline constexpr std::uint32_t kMostSockets = 16;
+
 enum class List : std::uint8_t { kConntrack, kDying, kUnconfirmed };
 
 struct DumpStats {

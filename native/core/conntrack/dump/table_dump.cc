@@ -43,8 +43,9 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
   for (std::size_t at = 0; at < rows; at += window) {
     const std::size_t count = std::min(window, rows - at);
     for (std::size_t i = 0; i < count; i++) {
-      auto built = append_tuple_request(TupleVerb::kGetAndZero, tuple_of(dump.columns, at + i),
-                                        exchange.next(), exchange.batch());
+      auto built =
+          append_tuple_request(TupleVerb::kGetAndZero, pack_tuple(dump.columns.read(at + i)),
+                               exchange.next(), exchange.batch());
       if (!built) return built.error();
     }
     Error refusal;

@@ -9,9 +9,9 @@
 namespace nf::ct {
 namespace {
 
-constexpr std::uint8_t kNew = 1;
-constexpr std::uint8_t kUpdate = 2;
-constexpr std::uint8_t kDestroy = 3;
+constexpr auto kNew = static_cast<std::uint8_t>(EventType::kNew);
+constexpr auto kUpdate = static_cast<std::uint8_t>(EventType::kUpdate);
+constexpr auto kDestroy = static_cast<std::uint8_t>(EventType::kDestroy);
 
 // Both subsystems number these two alike.
 constexpr int kNewMessage = IPCTNL_MSG_CT_NEW;

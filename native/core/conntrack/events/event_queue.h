@@ -23,8 +23,9 @@ struct Overrun {
 struct MessageHeader {
   std::uint32_t size;  // of the payload, without the padding
   std::int32_t nsid;   // -1: the namespace of the socket
-  std::uint32_t type;  // 1 new, 3 destroy
+  std::uint32_t type;  // an EventType
 };
+static_assert(sizeof(MessageHeader) == 12);
 
 // A run of events without a loss between them.
 struct EventSegment {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/cancel.h"
-#include "core/conntrack/schema.h"
+#include "core/conntrack/schema/packed_tuple.h"
 #include "core/memory.h"
 #include "core/netlink/socket.h"
 #include "core/result.h"

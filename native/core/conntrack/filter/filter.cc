@@ -9,6 +9,8 @@
 #include <iterator>
 #include <utility>
 
+#include "core/conntrack/schema/filter_words.h"
+
 namespace nf::ct {
 namespace {
 

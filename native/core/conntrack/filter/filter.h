@@ -1,5 +1,6 @@
-// The exact predicate over a decoded row. TypeScript packs it as words (schema.h), this file checks
-// and compiles them. Every row that reaches a caller has passed `matches`, whatever the kernel did.
+// The exact predicate over a decoded row. TypeScript packs it as words (schema/filter_words.h),
+// this file checks and compiles them. Every row that reaches a caller has passed `matches`,
+// whatever the kernel did.
 #pragma once
 
 #include <array>

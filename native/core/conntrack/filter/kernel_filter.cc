@@ -141,9 +141,9 @@ KernelFilter plan_kernel_filter(const Filter& filter) {
   // Zone 0 is the zone of rows without the attribute, those with a zone for one direction included:
   // the kernel would compare that one.
   if (filter.zone.has_value() && *filter.zone != 0) plan.used |= kUseZone;
-  if (tuple_flags(filter, kOrig) != 0) plan.used |= kUseOrigTuple;
+  if (tuple_flags(filter, kOrig) != 0) plan.used |= kUseOrig;
   if (tuple_flags(filter, kReply) != 0 && kernel_version().at_least(5, 16)) {
-    plan.used |= kUseReplyTuple;
+    plan.used |= kUseReply;
   }
   return plan;
 }
@@ -171,8 +171,8 @@ void append_kernel_filter(const Filter& filter, const KernelFilter& plan, const 
     message.be32(kStatusMask, mask);
   }
   if ((plan.used & kUseZone) != 0) message.be16(CTA_ZONE, *filter.zone);
-  const std::uint32_t orig = (plan.used & kUseOrigTuple) != 0 ? tuple_flags(filter, kOrig) : 0;
-  const std::uint32_t reply = (plan.used & kUseReplyTuple) != 0 ? tuple_flags(filter, kReply) : 0;
+  const std::uint32_t orig = (plan.used & kUseOrig) != 0 ? tuple_flags(filter, kOrig) : 0;
+  const std::uint32_t reply = (plan.used & kUseReply) != 0 ? tuple_flags(filter, kReply) : 0;
   if (orig != 0) append_tuple(filter, kOrig, orig, message);
   if (reply != 0) append_tuple(filter, kReply, reply, message);
   if ((orig | reply) != 0) {

@@ -16,8 +16,8 @@ enum KernelFilterUse : std::uint32_t {
   kUseMark = 2,
   kUseStatus = 4,
   kUseZone = 8,
-  kUseOrigTuple = 16,
-  kUseReplyTuple = 32,
+  kUseOrig = 16,
+  kUseReply = 32,
 };
 
 // The part of the table that one socket of a parallel dump asks for, in addition to the filter.

@@ -1,4 +1,4 @@
-// Requests that write flows, out of packed fields (schema.h, NF_FIELDS). What names a flow is
+// Requests that write flows, out of packed fields (schema/fields.h). What names a flow is
 // written by flow_tuples.h; the rest by plain_state.h where that is enough, else by
 // library_state.h.
 #pragma once
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/conntrack/request/library_state.h"
-#include "core/conntrack/row.h"
+#include "core/conntrack/schema/fields.h"
 #include "core/netlink/message.h"
 #include "core/result.h"
 

@@ -1,4 +1,4 @@
-// Reading packed fields (schema.h, NF_FIELDS). They come from TypeScript of the same package, so
+// Reading packed fields (schema/fields.h). They come from TypeScript of the same package, so
 // what makes no sense is a programming error: it ends the request, unsent.
 #pragma once
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <span>
 
-#include "core/conntrack/schema.h"
+#include "core/conntrack/schema/fields.h"
 #include "core/netlink/attribute.h"
 
 namespace nf::ct {

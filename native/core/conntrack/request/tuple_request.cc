@@ -48,48 +48,37 @@ Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::u
   return {};
 }
 
-PackedTuple tuple_of(const Columns& columns, std::size_t row) {
-  PackedTuple tuple{};
-  const auto presence = columns.get<std::uint32_t>(Column::presence, row);
-  tuple.family = columns.get<std::uint8_t>(Column::family, row);
-  tuple.protocol = columns.get<std::uint8_t>(Column::protocol, row);
-  tuple.zone = columns.get<std::uint16_t>(Column::zone, row);
-  const Address src = columns.address(kOrigSrc, row);
-  const Address dst = columns.address(kOrigDst, row);
-  std::memcpy(tuple.src, src.bytes, sizeof tuple.src);
-  std::memcpy(tuple.dst, dst.bytes, sizeof tuple.dst);
-  const auto src_port = columns.get<std::uint16_t>(Column::origSrcPort, row);
-  const auto dst_port = columns.get<std::uint16_t>(Column::origDstPort, row);
-  if ((presence & has::origPorts) != 0) {
-    tuple.flags |= kTupleHasPorts;
-    tuple.src_port = src_port;
-    tuple.dst_port = dst_port;
+PackedTuple pack_tuple(const Row& row) {
+  const Tuple tuple = tuple_of(row, kOrig);
+  PackedTuple packed{};
+  packed.family = row.family;
+  packed.protocol = row.protocol;
+  packed.zone = row.zone;
+  std::memcpy(packed.src, tuple.src.data(), tuple.src.size());
+  std::memcpy(packed.dst, tuple.dst.data(), tuple.dst.size());
+  if (tuple.src_port.has_value()) {
+    packed.flags |= kTupleHasPorts;
+    packed.src_port = *tuple.src_port;
+    packed.dst_port = *tuple.dst_port;
   }
-  if ((presence & has::origIcmp) != 0) {
-    tuple.flags |= kTupleHasIcmp;
-    tuple.icmp_id = src_port;
-    tuple.icmp_type = static_cast<std::uint8_t>(dst_port >> 8);
-    tuple.icmp_code = static_cast<std::uint8_t>(dst_port & 0xff);
+  if (tuple.icmp_id.has_value()) {
+    packed.flags |= kTupleHasIcmp;
+    packed.icmp_id = *tuple.icmp_id;
+    packed.icmp_type = *tuple.icmp_type;
+    packed.icmp_code = *tuple.icmp_code;
   }
-  if ((presence & has::id) != 0) {
-    tuple.flags |= kTupleHasId;
-    tuple.id = columns.get<std::uint32_t>(Column::id, row);
+  if (tuple.zone.has_value()) {
+    packed.flags |= kTupleHasZone;
+    packed.tuple_zone = *tuple.zone;
   }
-  if ((presence & has::origZone) != 0) {
-    Attribute orig;
-    if (columns.extra(row, CTA_TUPLE_ORIG, orig)) {
-      AttributeCursor cursor(orig);
-      for (Attribute a; cursor.next(a);) {
-        if (a.type != CTA_TUPLE_ZONE || a.size < 2) continue;
-        tuple.flags |= kTupleHasZone;
-        tuple.tuple_zone = a.be16();
-      }
-    }
+  if (row.have(has::id)) {
+    packed.flags |= kTupleHasId;
+    packed.id = row.id;
   }
-  return tuple;
+  return packed;
 }
 
-PackedTuple tuple_of(std::span<const std::uint8_t> fields) {
+PackedTuple pack_tuple(std::span<const std::uint8_t> fields) {
   PackedTuple tuple{};
   FieldCursor cursor(fields);
   const auto u16 = [](const PackedField& field, std::uint16_t& to, std::uint8_t flag = 0) {

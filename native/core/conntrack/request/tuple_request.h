@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
-#include "core/conntrack/columns.h"
-#include "core/conntrack/schema.h"
+#include "core/conntrack/row.h"
+#include "core/conntrack/schema/packed_tuple.h"
 #include "core/netlink/message.h"
 #include "core/result.h"
 
@@ -27,10 +27,10 @@ Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::u
                            MessageBuilder& message);
 
 // The original tuple, zone and id of a row.
-PackedTuple tuple_of(const Columns& columns, std::size_t row);
+PackedTuple pack_tuple(const Row& row);
 
-// The same of packed fields (schema.h, NF_FIELDS), which have no id.
-PackedTuple tuple_of(std::span<const std::uint8_t> fields);
+// The same of packed fields (schema/fields.h), which have no id.
+PackedTuple pack_tuple(std::span<const std::uint8_t> fields);
 
 // Whether a flow with this tuple is the one meant, as far as id and start tell.
 bool is_meant(const PackedTuple& tuple, const Row& row);
