@@ -1,7 +1,11 @@
 // The typed contract of the addon. Nothing outside src/conntrack, src/iptables and this folder sees it.
 // Functions throw or reject with a `NativeFailure`, which src/errors.ts turns into an error.
 import type { NativeFailure } from '../errors.js';
+import type { kernelFilterState, list, writeVerb } from './numbers.js';
 import type { XtablesBinding } from './xtables-binding.js';
+
+/** One of the numbers of an enum. */
+type ValueOf<Numbers> = Numbers[keyof Numbers];
 
 declare const brand: unique symbol;
 export type Handle = { readonly [brand]: 'handle' };
@@ -34,7 +38,7 @@ export interface RawDumpStats {
   undecodable: number;
   rejected: number;
   duplicates: number;
-  /** Bits: 1 family, 2 mark, 4 status, 8 zone, 16 orig tuple, 32 reply tuple. */
+  /** Bits of `kernelFilterUse`. */
   kernelFilter: number;
   sockets: number;
 }
@@ -52,8 +56,7 @@ export interface RawDumpBatch {
 
 export interface RawDumpOptions {
   filter: Uint32Array;
-  /** 0 conntrack, 1 dying, 2 unconfirmed. */
-  list: number;
+  list: ValueOf<typeof list>;
   zeroCounters: boolean;
   /** Sockets; 0: decide by the table. */
   parallel: number;
@@ -61,7 +64,7 @@ export interface RawDumpOptions {
 
 export interface RawLookup {
   batch: RawBatch;
-  /** The row of each tuple in the batch, -1 where there is no such flow. */
+  /** The row of each tuple in the batch, `absent` where there is no such flow. */
   rows: Int32Array;
   undecodable: number;
 }
@@ -85,7 +88,7 @@ export interface RawBulk {
 
 export interface RawEventOptions {
   filter: Uint32Array;
-  /** Bits: 1 new, 2 update, 4 destroy. */
+  /** Bits of `eventKind`. */
   kinds: number;
   /** Events of expectations, not of flows. */
   expectations: boolean;
@@ -100,7 +103,7 @@ export interface RawSegment {
   events: number;
   /** Of flows. */
   batch?: RawBatch;
-  /** Of expectations: per event {u32 size, i32 nsid, u32 type}, the payload, padding to 4. */
+  /** Of expectations: per event a `messageHeader`, the payload, padding to 4. */
   messages?: ArrayBuffer | undefined;
   lost?: number;
   source?: 'kernel' | 'queue';
@@ -114,8 +117,7 @@ export interface RawEventStats {
   lostInKernel: number;
   lostInQueue: number;
   receiveBuffer: number;
-  /** 0 none given, 1 exact, 2 partial, 3 not used. */
-  kernelFilter: number;
+  kernelFilter: ValueOf<typeof kernelFilterState>;
   kernelFilterErrno: number;
   /** -1: not readable. */
   eventsSysctl: number;
@@ -177,8 +179,7 @@ export interface Binding extends XtablesBinding {
   ctCount(handle: Handle): Promise<{ entries: number; max?: number }>;
   ctCpuStats(handle: Handle): Promise<{ cpu: number; counters: number[] }[]>;
 
-  /** Verb 0 creates, 1 updates. */
-  ctWrite(handle: Handle, verb: 0 | 1, packed: Uint8Array): Promise<RawOutcome>;
+  ctWrite(handle: Handle, verb: ValueOf<typeof writeVerb>, packed: Uint8Array): Promise<RawOutcome>;
   /** False: there is no such flow, or it is another than the one meant. */
   ctUpdate(handle: Handle, tuple: Uint8Array, fields: Uint8Array): Promise<boolean>;
   ctDelete(handle: Handle, tuples: Uint8Array): Promise<RawOutcome>;
@@ -219,7 +220,7 @@ export interface Binding extends XtablesBinding {
   nsWriteFile(handle: Handle, path: string, text: string, operation: string): Promise<void>;
   ctTracking(handle: Handle): Promise<RawTrackingReport>;
   trackingSync(): RawTrackingReport;
-  /** `own` is the inode of the namespace of the handle, or of this process; an id of -1 is none, -2 a file that has gone. */
+  /** `own` is the inode of the namespace of the handle, or of this process; an id of -1 is none. */
   netnsIds(handle: Handle | null, paths: string[]): { own: bigint; ids: number[] };
   libraries(): RawLibrary[];
 }

@@ -1,17 +1,13 @@
 // How a batch was obtained.
 import type { RawDumpStats } from '../../native/binding.js';
+import { kernelFilterUse } from '../../native/numbers.js';
 import type { TrackingState } from '../host/tracking.js';
 
 /** Parts of a filter that the kernel applied before sending. */
 export type KernelFilterPart = 'family' | 'mark' | 'status' | 'zone' | 'orig' | 'reply';
-const kernelFilterParts: readonly KernelFilterPart[] = [
-  'family',
-  'mark',
-  'status',
-  'zone',
-  'orig',
-  'reply',
-];
+const kernelFilterBits = Object.entries<number>(
+  kernelFilterUse satisfies Record<KernelFilterPart, number>,
+) as [KernelFilterPart, number][];
 
 /** How a batch was obtained. */
 export interface BatchStats {
@@ -51,7 +47,9 @@ export function batchStats(
     undecodable: stats.undecodable,
     rejected: stats.rejected,
     duplicates: stats.duplicates,
-    kernelFilter: kernelFilterParts.filter((_, bit) => (stats.kernelFilter >> bit) & 1),
+    kernelFilter: kernelFilterBits.flatMap(([part, bit]) =>
+      stats.kernelFilter & bit ? [part] : [],
+    ),
     sockets: stats.sockets,
     split,
     withoutCounters,

@@ -1,4 +1,5 @@
 // A dump in one batch.
+import { list } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import { readFlows } from '../batch/read-flows.js';
@@ -19,7 +20,7 @@ export async function dump(
     signal,
     (binding, handle, cell) => binding.ctDump(handle, cell, raw),
   );
-  if (batch.rows > 0 || !checked.empty || raw.list !== 0) {
+  if (batch.rows > 0 || !checked.empty || raw.list !== list.conntrack) {
     return FlowBatch.fromRaw(batch, stats, split);
   }
   const { tracking } = await readHooks(session);

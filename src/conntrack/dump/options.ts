@@ -2,6 +2,7 @@
 import { booleanAt, integerAt, oneOf, optionsAt, signalAt } from '../../checks.js';
 import { badRange } from '../../errors.js';
 import type { RawDumpOptions } from '../../native/binding.js';
+import * as numbers from '../../native/numbers.js';
 import { packFilter } from '../filter/pack.js';
 import type { CheckedFilter } from '../filter/types.js';
 
@@ -32,7 +33,6 @@ export interface DumpBatchesOptions extends DumpOptions {
 
 const dumpFields = new Set(['list', 'zeroCounters', 'parallel', 'signal']);
 const batchesFields = new Set([...dumpFields, 'batchSize']);
-const lists = ['conntrack', 'dying', 'unconfirmed'] as const;
 
 /** Options after their checks, with the filter as native code takes it. */
 interface CheckedDump {
@@ -46,9 +46,10 @@ export function dumpOptions(filter: CheckedFilter, options: unknown): CheckedDum
   const { list = 'conntrack', zeroCounters = false, parallel = 1, signal } = fields;
   const raw: RawDumpOptions = {
     filter: packFilter(filter),
-    list: lists.indexOf(oneOf(list, 'options.list', lists)),
+    list: numbers.list[oneOf(list, 'options.list', numbers.listNames)],
     zeroCounters: booleanAt(zeroCounters, 'options.zeroCounters'),
-    parallel: parallel === 'auto' ? 0 : integerAt(parallel, 'options.parallel', 1, 16),
+    parallel:
+      parallel === 'auto' ? 0 : integerAt(parallel, 'options.parallel', 1, numbers.mostSockets),
   };
   if (list !== 'conntrack' && (raw.zeroCounters || raw.parallel !== 1)) {
     throw badRange(

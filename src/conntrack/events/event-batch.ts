@@ -1,5 +1,6 @@
 // Events as callers see them: one at a time, or a batch in columns.
 import type { RawSegment } from '../../native/binding.js';
+import { eventTypeNames } from '../../native/numbers.js';
 import { FlowBatch, rowAt } from '../batch/flow-batch.js';
 import { batchStats } from '../batch/stats.js';
 import { ColumnStore } from '../columns/column-store.js';
@@ -12,8 +13,7 @@ const bothTimes = has.start | has.stop;
 /** `'new'`, `'update'` or `'destroy'`: the multicast groups of ctnetlink (NFNLGRP_CONNTRACK_*). */
 export type EventType = 'new' | 'update' | 'destroy';
 
-/** Values of the column `type`, by number. */
-export const eventTypeNames = ['none', 'new', 'update', 'destroy'] as const;
+export { eventTypeNames };
 
 /** Says that events were lost. In a stream it stands where the loss was noticed. */
 export interface Overrun {

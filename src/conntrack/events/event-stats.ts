@@ -1,6 +1,7 @@
 // The counts of an event stream, and what a person should know about it.
 import { describeErrno } from '../../errno.js';
 import type { RawEventStats } from '../../native/binding.js';
+import { kernelFilterState } from '../../native/numbers.js';
 
 /** Counts and circumstances of an event stream. `received + lost` is all that the kernel had for it. */
 export interface EventStats {
@@ -48,7 +49,12 @@ export interface EventStats {
   readonly hints: readonly string[];
 }
 
-const kernelFilters = ['none', 'exact', 'partial', 'unused'] as const;
+const kernelFilters: Readonly<Record<number, EventStats['kernelFilter']>> = {
+  [kernelFilterState.none]: 'none',
+  [kernelFilterState.exact]: 'exact',
+  [kernelFilterState.partial]: 'partial',
+  [kernelFilterState.notUsed]: 'unused',
+};
 
 /** What native code does not know. */
 interface Circumstances {

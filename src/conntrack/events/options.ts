@@ -10,6 +10,7 @@ import {
 } from '../../checks.js';
 import { badRange } from '../../errors.js';
 import type { RawEventOptions } from '../../native/binding.js';
+import { eventKind } from '../../native/numbers.js';
 import type { EventType } from './event-batch.js';
 
 /** What bounds the memory of a queue. */
@@ -50,7 +51,7 @@ export interface StreamOptions {
   signal?: AbortSignal | undefined;
 }
 
-const typeBits: Record<EventType, number> = { new: 1, update: 2, destroy: 4 };
+const typeBits: Record<EventType, number> = eventKind;
 const defaultReceiveBuffer = 32 << 20;
 const defaultMaxEvents = 262_144;
 const commonFields = ['receiveBuffer', 'queue', 'reliable', 'allNamespaces', 'signal'] as const;

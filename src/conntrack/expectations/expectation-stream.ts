@@ -1,4 +1,5 @@
 // conntrack.expectations.events(): its options, its events and the stream object.
+import { eventType } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
 import { type Overrun, overrunOf } from '../events/event-batch.js';
 import { EventSource } from '../events/event-source.js';
@@ -77,7 +78,7 @@ export class ExpectationStream<Type extends ExpectationEventType = ExpectationEv
           source.yielded(1);
           return {
             // The kernel is asked for the types of the stream, and for no other.
-            type: (type === 1 ? 'new' : 'destroy') as Type,
+            type: (type === eventType.new ? 'new' : 'destroy') as Type,
             expectation,
             ...(nsid !== undefined && { nsid }),
           };

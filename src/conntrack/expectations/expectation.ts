@@ -3,6 +3,7 @@
 // A malformed message reads as undefined.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { AF_INET, AF_INET6, type Family, type Protocol, protocolName } from '../../constants.js';
+import { messageHeader as place } from '../../native/numbers.js';
 import { attribute, be16, be32, cString, littleEndian } from '../columns/netlink-attributes.js';
 
 /** `NF_CT_EXPECT_*` bits by position (linux/netfilter/nf_conntrack_common.h). */
@@ -175,28 +176,28 @@ export function parseExpectation(payload: Uint8Array): Expectation | undefined {
 
 /** A message of `RawSegment.messages`. */
 export interface ExpectationMessage {
-  /** 0 in answers, 1 new, 3 destroy. */
+  /** An `eventType`; `none` in answers. */
   type: number;
   nsid: number | undefined;
   /** undefined: malformed. */
   expectation: Expectation | undefined;
 }
 
-/** The messages that native code hands over. Each is {u32 size, i32 nsid, u32 type}, payload, padding to 4. */
+/** The messages that native code hands over. Each is a struct MessageHeader, payload, padding to 4. */
 export function* expectationMessages(
   buffer: ArrayBuffer | undefined,
 ): Generator<ExpectationMessage> {
   if (buffer === undefined) return;
   const bytes = new Uint8Array(buffer);
   const header = new DataView(buffer);
-  for (let at = 0; at + 12 <= bytes.length; ) {
-    const size = header.getUint32(at, littleEndian);
-    const nsid = header.getInt32(at + 4, littleEndian);
+  for (let at = 0; at + place.bytes <= bytes.length; ) {
+    const size = header.getUint32(at + place.size, littleEndian);
+    const nsid = header.getInt32(at + place.nsid, littleEndian);
     yield {
-      type: header.getUint32(at + 8, littleEndian),
+      type: header.getUint32(at + place.type, littleEndian),
       nsid: nsid < 0 ? undefined : nsid,
-      expectation: parseExpectation(bytes.subarray(at + 12, at + 12 + size)),
+      expectation: parseExpectation(bytes.subarray(at + place.bytes, at + place.bytes + size)),
     };
-    at += 12 + ((size + 3) & ~3);
+    at += place.bytes + ((size + 3) & ~3);
   }
 }

@@ -1,5 +1,5 @@
-// What names or makes an expectation: what callers give, its checks, and its packed form (struct PackedTuple in
-// schema.h, struct PackedExpectation in expect.h).
+// What names or makes an expectation: what callers give, its checks, and its packed form (struct PackedTuple and
+// struct PackedExpectation).
 import { writeAddress, writeFlowAddress } from '../../address.js';
 import {
   type Fields,
@@ -17,6 +17,12 @@ import {
 } from '../../checks.js';
 import { type Protocol, protocolHasPorts, protocolIsIcmp } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
+import {
+  expectGiven as given,
+  packedTuple as part,
+  packedExpectation as place,
+  tupleFlag,
+} from '../../native/numbers.js';
 import { littleEndian } from '../columns/netlink-attributes.js';
 import type { Flow } from '../flow/flow.js';
 import type { TupleInit } from '../lookup/tuple.js';
@@ -89,9 +95,6 @@ export interface ExpectationInit {
   nat?: ExpectationNat;
 }
 
-/** struct PackedExpectation: four tuples, then `rest`. */
-const rest = 4 * tupleBytes;
-const expectationBytes = rest + 112;
 const noPortsMessage = 'this protocol has no ports';
 const tupleFields = new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort', 'zone', 'id']);
 const initFields = new Set([
@@ -131,30 +134,30 @@ function sourceTuple(
   const bytes = new Uint8Array(tupleBytes);
   const view = new DataView(bytes.buffer);
   const size = family === 2 ? 4 : 16;
-  bytes.fill(0xff, 20, 20 + size);
-  bytes.fill(rest, 36, 36 + size);
+  bytes.fill(0xff, part.src, part.src + size);
+  bytes.fill(rest, part.dst, part.dst + size);
   if (fields.src !== undefined) {
     if (typeof fields.src !== 'string') throw badType(`${path}.src`, 'an IP address', fields.src);
-    bytes.fill(0, 20, 36);
+    bytes.fill(0, part.src, part.dst);
     // A mask is no address. It is taken as it is written.
     const write = rest === 0 ? writeFlowAddress : writeAddress;
-    if (write(fields.src, bytes, 20) !== family) {
+    if (write(fields.src, bytes, part.src) !== family) {
       throw badRange(`${path}.src`, 'an address of the family of the tuple', fields.src);
     }
   }
   if (protocolHasPorts(protocol)) {
     view.setUint16(
-      8,
+      part.srcPort,
       fields.srcPort === undefined ? 0 : u16At(fields.srcPort, `${path}.srcPort`),
       littleEndian,
     );
-    view.setUint16(10, rest === 0 ? 0 : 0xffff, littleEndian);
-    bytes[18] = 4;
+    view.setUint16(part.dstPort, rest === 0 ? 0 : 0xffff, littleEndian);
+    bytes[part.flags] = tupleFlag.hasPorts;
   } else if (fields.srcPort !== undefined) {
     throw new TypeError(`${path}.srcPort: ${noPortsMessage}`);
   }
-  bytes[16] = family;
-  bytes[17] = protocol;
+  bytes[part.family] = family;
+  bytes[part.protocol] = protocol;
   return bytes;
 }
 
@@ -179,13 +182,11 @@ function asAsked(fields: Fields): Fields {
   return asked;
 }
 
-const given = { timeout: 1, flags: 2, class: 4, nat: 8, helper: 16, fn: 32 } as const;
-
 export function packExpectation(init: unknown): Uint8Array {
   const path = 'expectation';
   const fields = asAsked(fieldsAt(init, path, readFields, 'an object', new Set(['zone'])));
   onlyFields(fields, initFields, path);
-  const bytes = new Uint8Array(expectationBytes);
+  const bytes = new Uint8Array(place.bytes);
   const view = new DataView(bytes.buffer);
   const protocol = expectable(fields.protocol, `${path}.protocol`);
   const sides = new Set(['src', 'dst', 'srcPort', 'dstPort']);
@@ -195,15 +196,15 @@ export function packExpectation(init: unknown): Uint8Array {
       ? {}
       : fieldsAt(fields.mask, `${path}.mask`, new Set(['src', 'srcPort']));
   const packed = packExpectationTuple({ ...tuple, protocol }, `${path}.tuple`);
-  const family = packed[16]!;
+  const family = packed[part.family]!;
   const master = new TuplePacker(1);
   master.add(fields.master as TupleInit | Flow, `${path}.master`);
-  if (master.bytes[16] !== family) {
+  if (master.bytes[part.family] !== family) {
     throw new RangeError(`${path}.tuple.src: is not of the family of ${path}.master`);
   }
-  bytes.set(master.bytes, 0);
-  bytes.set(packed, tupleBytes);
-  bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), 2 * tupleBytes);
+  bytes.set(master.bytes, place.master);
+  bytes.set(packed, place.tuple);
+  bytes.set(sourceTuple(mask, `${path}.mask`, protocol, family, 0xff), place.mask);
   if (tuple.srcPort === undefined && mask.srcPort) {
     throw badType(`${path}.tuple.srcPort`, `a port, as ${path}.mask.srcPort is given`, undefined);
   }
@@ -211,19 +212,19 @@ export function packExpectation(init: unknown): Uint8Array {
   if (fields.nat !== undefined) {
     const nat = fieldsAt(fields.nat, `${path}.nat`, new Set(['direction', 'src', 'srcPort']));
     if (nat.src === undefined) throw badType(`${path}.nat.src`, 'an IP address', undefined);
-    bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), 3 * tupleBytes);
-    bytes[rest + 13] = ['orig', 'reply'].indexOf(
+    bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), place.nat);
+    bytes[place.natDirection] = ['orig', 'reply'].indexOf(
       oneOf(nat.direction, `${path}.nat.direction`, ['orig', 'reply']),
     );
     has |= given.nat;
   }
   if (fields.timeout !== undefined) {
     const timeout = integerAt(fields.timeout, `${path}.timeout`, 1, 4_294_967);
-    view.setUint32(rest, timeout, littleEndian);
+    view.setUint32(place.timeout, timeout, littleEndian);
     has |= given.timeout;
   }
   if (fields.flags !== undefined) {
-    view.setUint32(rest + 4, flagsAt(fields.flags, `${path}.flags`), littleEndian);
+    view.setUint32(place.flags, flagsAt(fields.flags, `${path}.flags`), littleEndian);
     has |= given.flags;
   }
   if (fields.class !== undefined) {
@@ -231,21 +232,21 @@ export function packExpectation(init: unknown): Uint8Array {
     if (fields.helper === undefined) {
       throw new TypeError(`${path}.class: is a number of ${path}.helper, which is not given`);
     }
-    view.setUint32(rest + 8, u8At(fields.class, `${path}.class`), littleEndian);
+    view.setUint32(place.policyClass, u8At(fields.class, `${path}.class`), littleEndian);
     has |= given.class;
   }
   // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
-  for (const [name, offset, room] of [
-    ['helper', rest + 16, 15],
-    ['fn', rest + 48, 63],
+  for (const [name, packedName, room] of [
+    ['helper', 'helper', 15],
+    ['fn', 'function', 63],
   ] as const) {
     if (fields[name] === undefined) continue;
     const text = stringAt(fields[name], `${path}.${name}`, room);
     if (text === '') throw badRange(`${path}.${name}`, 'a name', text);
-    bytes.set(Buffer.from(text), offset);
-    has |= given[name];
+    bytes.set(Buffer.from(text), place[packedName]);
+    has |= given[packedName];
   }
-  bytes[rest + 12] = has;
+  bytes[place.given] = has;
   return bytes;
 }
 

@@ -1,7 +1,8 @@
-// A checked filter as the words that native code compiles (schema.h, NF_FILTER_OPS).
+// A checked filter as the words that native code compiles (schema/filter_words.h).
+import { natMatch } from '../../native/numbers.js';
 import { filterOp } from '../columns/schema.js';
 import type { AddressSet } from './address-set.js';
-import { type CheckedFilter, natKinds } from './types.js';
+import type { CheckedFilter } from './types.js';
 
 /** An IPv4 address is in the first of the four words. */
 function fourWords(words: Uint32Array): number[] {
@@ -53,7 +54,7 @@ export function packFilter(filter: CheckedFilter): Uint32Array {
   if (filter.zone !== undefined) parts.push([filterOp.zone, filter.zone]);
   if (filter.label !== undefined) parts.push([filterOp.label, filter.label]);
   if (filter.helper !== undefined) parts.push(...packHelper(filter.helper));
-  if (filter.nat) parts.push([filterOp.nat, natKinds.indexOf(filter.nat) + 1]);
+  if (filter.nat) parts.push([filterOp.nat, natMatch[filter.nat]]);
   const words = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

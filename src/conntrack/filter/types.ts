@@ -114,5 +114,5 @@ export interface CheckedFilter {
   empty: boolean;
 }
 
-/** In the order of their numbers in packed filters. */
+/** How a flow may have to be translated. */
 export const natKinds = ['src', 'dst', 'any', 'none'] as const;

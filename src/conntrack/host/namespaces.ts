@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { Binding, Handle } from '../../native/binding.js';
 import { call } from '../../native/load.js';
+import { noNamespaceFile } from '../../native/numbers.js';
 
 /** A network namespace that this process can name or reach. */
 export interface NamespaceInfo {
@@ -86,7 +87,7 @@ export function findNamespaces(binding: Binding, handle: Handle | null): Namespa
   return entries.flatMap(([inode, place], index) => {
     const nsid = ids[index]!;
     // Its last process has ended in the meantime.
-    if (nsid < -1) return [];
+    if (nsid === noNamespaceFile) return [];
     const current = BigInt(inode) === own;
     return [{ ...place, inode, ...(nsid >= 0 && !current && { nsid }), current }];
   });

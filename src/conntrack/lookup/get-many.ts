@@ -2,6 +2,7 @@
 // order, no socket.
 import { fromNative } from '../../errors.js';
 import type { RawLookup } from '../../native/binding.js';
+import { absent } from '../../native/numbers.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import type { Flow } from '../flow/flow.js';
 import type { TupleInit } from './tuple.js';
@@ -34,7 +35,7 @@ export async function getMany(
     const found = FlowBatch.fromRaw(batch, noStats);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
-      const flow = row < 0 ? undefined : found.at(row);
+      const flow = row === absent ? undefined : found.at(row);
       results.push(flow && isMeant(flow, packed, i) ? flow : undefined);
     }
   };

@@ -1,4 +1,4 @@
-// Tuples that name flows, packed for native code (struct PackedTuple in schema.h), and the question whether a flow
+// Tuples that name flows, packed for native code (struct PackedTuple), and the question whether a flow
 // that was found is the one that such a tuple means.
 import { noAddress, writeFlowAddress } from '../../address.js';
 import {
@@ -13,6 +13,7 @@ import {
 } from '../../checks.js';
 import { AF_INET6, protocolIsIcmp, tupleHasPorts } from '../../constants.js';
 import { badType } from '../../errors.js';
+import { tupleFlag as flag, packedTuple as place } from '../../native/numbers.js';
 import type { ColumnStore } from '../columns/column-store.js';
 import { littleEndian } from '../columns/netlink-attributes.js';
 import { has } from '../columns/schema.js';
@@ -20,16 +21,10 @@ import { Flow } from '../flow/flow.js';
 import { tupleZone } from '../flow/rare.js';
 import { hasZoneAlone, sideAt, startAt, type TupleInit, tupleAt } from './tuple.js';
 
-export const tupleBytes = 60;
-const flagReply = 1;
-const flagId = 2;
-const flagPorts = 4;
-const flagIcmp = 8;
-const flagZone = 16;
-const flagStart = 32;
-const startOffset = 52;
+/** Bytes of a packed tuple. */
+export const tupleBytes = place.bytes;
 
-/** Packs tuples one after the other. Offsets are those of struct PackedTuple. */
+/** Packs tuples one after the other. */
 export class TuplePacker {
   /** Packs nothing. It is always alive, so that V8 keeps the machine code of the class (see FieldPacker.kept). */
   static readonly kept = new TuplePacker(0);
@@ -45,7 +40,7 @@ export class TuplePacker {
 
   /** The protocol of the first tuple. */
   get protocol(): number {
-    return this.bytes[17]!;
+    return this.bytes[place.protocol]!;
   }
 
   /** Starts again in the same memory. */
@@ -91,29 +86,34 @@ export class TuplePacker {
     } else if (fields.reply !== undefined) {
       part = '.reply';
       side = sideAt(fields.reply, path, part);
-      flags |= flagReply;
+      flags |= flag.reply;
     } else {
       throw new TypeError(`${pathText(path)}: names no tuple: give orig, reply, or src and dst`);
     }
     const family = this.#addresses(side, part, fields.family, path);
     flags |= this.#ports(side, path, part, protocol, family);
     if (!direct && side.zone !== undefined) {
-      this.#u16(6, u16At(side.zone, pathText(path, `${part}.zone`)));
-      flags |= flagZone;
+      this.#u16(place.tupleZone, u16At(side.zone, pathText(path, `${part}.zone`)));
+      flags |= flag.hasZone;
     }
-    if (fields.zone !== undefined) this.#u16(4, u16At(fields.zone, pathText(path, '.zone')));
+    if (fields.zone !== undefined)
+      this.#u16(place.zone, u16At(fields.zone, pathText(path, '.zone')));
     if (fields.id !== undefined) {
-      this.#view.setUint32(this.#at, u32At(fields.id, pathText(path, '.id')), littleEndian);
-      flags |= flagId;
+      this.#view.setUint32(
+        this.#at + place.id,
+        u32At(fields.id, pathText(path, '.id')),
+        littleEndian,
+      );
+      flags |= flag.hasId;
     }
     if (fields.start !== undefined) {
       const start = startAt(fields.start, path);
-      this.#view.setBigUint64(this.#at + startOffset, start, littleEndian);
-      flags |= flagStart;
+      this.#view.setBigUint64(this.#at + place.start, start, littleEndian);
+      flags |= flag.hasStart;
     }
-    this.bytes[this.#at + 16] = family;
-    this.bytes[this.#at + 17] = protocol;
-    this.bytes[this.#at + 18] = flags;
+    this.bytes[this.#at + place.family] = family;
+    this.bytes[this.#at + place.protocol] = protocol;
+    this.bytes[this.#at + place.flags] = flags;
   }
 
   #address(text: unknown, at: number, path: Path, part: string): 2 | 10 {
@@ -126,8 +126,8 @@ export class TuplePacker {
   }
 
   #addresses(side: Fields, part: string, wanted: unknown, path: Path): 2 | 10 {
-    const family = this.#address(side.src, this.#at + 20, path, `${part}.src`);
-    if (this.#address(side.dst, this.#at + 36, path, `${part}.dst`) !== family) {
+    const family = this.#address(side.src, this.#at + place.src, path, `${part}.src`);
+    if (this.#address(side.dst, this.#at + place.dst, path, `${part}.dst`) !== family) {
       const where = pathText(path, part);
       throw new RangeError(`${where}.dst: is not of the family of ${where}.src`);
     }
@@ -152,9 +152,9 @@ export class TuplePacker {
       refuse(side, ['icmpType', 'icmpCode', 'icmpId'], path, part, 'has no ICMP fields');
     }
     if (tupleHasPorts(protocol, side)) {
-      this.#u16(8, this.#port(side.srcPort, path, `${part}.srcPort`));
-      this.#u16(10, this.#port(side.dstPort, path, `${part}.dstPort`));
-      return flagPorts;
+      this.#u16(place.srcPort, this.#port(side.srcPort, path, `${part}.srcPort`));
+      this.#u16(place.dstPort, this.#port(side.dstPort, path, `${part}.dstPort`));
+      return flag.hasPorts;
     }
     if (side.srcPort !== undefined || side.dstPort !== undefined) {
       refuse(side, ['srcPort', 'dstPort'], path, part, 'has no ports');
@@ -164,10 +164,10 @@ export class TuplePacker {
     if ((protocol === 58) !== (family === AF_INET6)) {
       throw new RangeError(`${where}.src: icmp is IPv4, icmpv6 is IPv6`);
     }
-    this.#u16(12, u16At(icmpId, `${where}.icmpId`));
-    this.bytes[this.#at + 14] = u8At(icmpType, `${where}.icmpType`);
-    this.bytes[this.#at + 15] = u8At(icmpCode, `${where}.icmpCode`);
-    return flagIcmp;
+    this.#u16(place.icmpId, u16At(icmpId, `${where}.icmpId`));
+    this.bytes[this.#at + place.icmpType] = u8At(icmpType, `${where}.icmpType`);
+    this.bytes[this.#at + place.icmpCode] = u8At(icmpCode, `${where}.icmpCode`);
+    return flag.hasIcmp;
   }
 
   #addFlow(store: ColumnStore, row: number, table: string | undefined): void {
@@ -176,42 +176,42 @@ export class TuplePacker {
     let flags = 0;
     if (table !== undefined && store.tableOf(row) === table) {
       if ((presence & has.id) !== 0) {
-        this.#view.setUint32(at, store.column('id')[row]!, littleEndian);
-        flags |= flagId;
+        this.#view.setUint32(at + place.id, store.column('id')[row]!, littleEndian);
+        flags |= flag.hasId;
       }
       if ((presence & has.start) !== 0) {
         const start = store.column('start')[row]!;
-        this.#view.setBigUint64(at + startOffset, start, littleEndian);
-        flags |= flagStart;
+        this.#view.setBigUint64(at + place.start, start, littleEndian);
+        flags |= flag.hasStart;
       }
     }
-    this.#u16(4, store.column('zone')[row]!);
+    this.#u16(place.zone, store.column('zone')[row]!);
     const first = store.column('origSrcPort')[row]!;
     const second = store.column('origDstPort')[row]!;
     if ((presence & has.origPorts) !== 0) {
-      flags |= flagPorts;
-      this.#u16(8, first);
-      this.#u16(10, second);
+      flags |= flag.hasPorts;
+      this.#u16(place.srcPort, first);
+      this.#u16(place.dstPort, second);
     }
     if ((presence & has.origIcmp) !== 0) {
-      flags |= flagIcmp;
-      this.#u16(12, first);
-      this.bytes[at + 14] = second >> 8;
-      this.bytes[at + 15] = second & 0xff;
+      flags |= flag.hasIcmp;
+      this.#u16(place.icmpId, first);
+      this.bytes[at + place.icmpType] = second >> 8;
+      this.bytes[at + place.icmpCode] = second & 0xff;
     }
     if ((presence & has.origZone) !== 0) {
       const extra = store.extraBytes(row);
       const zone = extra && tupleZone(extra, false);
       if (zone !== undefined) {
-        this.#u16(6, zone);
-        flags |= flagZone;
+        this.#u16(place.tupleZone, zone);
+        flags |= flag.hasZone;
       }
     }
-    this.bytes[at + 16] = store.column('family')[row]!;
-    this.bytes[at + 17] = store.column('protocol')[row]!;
-    this.bytes[at + 18] = flags;
-    this.bytes.set(store.addressBytes(0, row), at + 20);
-    this.bytes.set(store.addressBytes(1, row), at + 36);
+    this.bytes[at + place.family] = store.column('family')[row]!;
+    this.bytes[at + place.protocol] = store.column('protocol')[row]!;
+    this.bytes[at + place.flags] = flags;
+    this.bytes.set(store.addressBytes(0, row), at + place.src);
+    this.bytes.set(store.addressBytes(1, row), at + place.dst);
   }
 }
 
@@ -221,12 +221,13 @@ export class TuplePacker {
  */
 export function isMeant(found: Flow, packed: Uint8Array, index: number): boolean {
   const at = index * tupleBytes;
-  const flags = packed[at + 18]!;
-  if ((flags & (flagId | flagStart)) === 0) return true;
+  const flags = packed[at + place.flags]!;
+  if ((flags & (flag.hasId | flag.hasStart)) === 0) return true;
   const view = new DataView(packed.buffer, packed.byteOffset + at, tupleBytes);
-  if ((flags & flagId) !== 0 && found.id !== view.getUint32(0, littleEndian)) return false;
-  if ((flags & flagStart) === 0) return true;
-  return found.start === view.getBigUint64(startOffset, littleEndian);
+  if ((flags & flag.hasId) !== 0 && found.id !== view.getUint32(place.id, littleEndian))
+    return false;
+  if ((flags & flag.hasStart) === 0) return true;
+  return found.start === view.getBigUint64(place.start, littleEndian);
 }
 
 /** Throws for the first of these fields that is given. */

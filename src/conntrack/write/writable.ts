@@ -20,6 +20,7 @@ import {
   type WantedState,
 } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
+import { windowScale } from '../../native/numbers.js';
 import { field } from '../columns/schema.js';
 import {
   type FlowDccp,
@@ -102,9 +103,6 @@ function pairAt(
   onlyFields(pair, new Set(['orig', 'reply']), path);
   return [read(pair.orig, child(path, 'orig')), read(pair.reply, child(path, 'reply'))];
 }
-
-/** IP_CT_TCP_FLAG_WINDOW_SCALE (nf_conntrack_tcp.h). */
-const windowScale = 0x01;
 
 function packTcp(packer: FieldPacker, value: unknown, path: string): void {
   const tcp = objectAt(value, path);

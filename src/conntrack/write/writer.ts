@@ -1,6 +1,7 @@
 // Writing single flows of one table, and creating many. What a caller gives is copied before the kernel is asked: the
 // caller may change it in the meantime.
 import type { RawOutcome } from '../../native/binding.js';
+import { writeVerb } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
 import type { Flow } from '../flow/flow.js';
 import { tableFor } from '../lookup/lookups.js';
@@ -88,7 +89,7 @@ export class Writer {
 
   #create(packed: Uint8Array): Promise<RawOutcome> {
     return this.#session.run('conntrack create', undefined, (binding, handle) =>
-      binding.ctWrite(handle, 0, packed),
+      binding.ctWrite(handle, writeVerb.create, packed),
     );
   }
 
