@@ -51,15 +51,15 @@ const named = (name, prefix) => {
   return rest[0].toLowerCase() + rest.slice(1);
 };
 
-/** The enumerators of an enum, numbered as C++ does. */
-function enumeration(name, prefix = 'k') {
+/** The enumerators of an enum, numbered as C++ does. `count` is no value: it counts the others. */
+function enumeration(name, prefix = 'k', count = undefined) {
   const pattern = new RegExp(`enum (?:class )?${name} : [\\w:]+ \\{([^}]*)\\}`);
   const { header, captured } = only(pattern, `enum ${name}`);
   let next = 0;
   const values = captured[0]
     .split(',')
     .map((part) => part.trim())
-    .filter((part) => part !== '')
+    .filter((part) => part !== '' && part !== count)
     .map((part) => {
       const [enumerator, value] = part.split('=').map((side) => side.trim());
       const number = value === undefined ? next : integer(value, enumerator);
@@ -208,8 +208,8 @@ function columnSchema() {
 }
 
 /** An enum as an object; with `names`, also its names by their numbers. */
-function enumLines(name, as, { prefix, names, doc } = {}) {
-  const { header, values } = enumeration(name, prefix);
+function enumLines(name, as, { prefix, count, names, doc }) {
+  const { header, values } = enumeration(name, prefix, count);
   const lines = object(as, `${doc} \`${name}\` of ${header}.`, values);
   if (names === undefined) return lines;
   if (values.some(([, number], i) => number !== i)) fail(`enum ${name} is not numbered from 0`);
@@ -237,6 +237,12 @@ const single = (name, as, doc) => [`/** ${doc} */`, `export const ${as} = ${cons
 function numbers() {
   return [
     ...banner('the headers of native/core'),
+    ...enumLines('Side', 'side', {
+      count: 'kSides',
+      names: 'sideNames',
+      doc: 'Sides of a flow, as their columns are called:',
+    }),
+    ...enumLines('Direction', 'direction', { names: 'directionNames', doc: 'Directions:' }),
     ...enumLines('List', 'list', { names: 'listNames', doc: 'What a dump lists:' }),
     ...enumLines('KernelFilterUse', 'kernelFilterUse', {
       prefix: 'kUse',

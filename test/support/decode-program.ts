@@ -17,6 +17,7 @@ const program = () =>
   sanitizedProgram('decode_program', [
     'cancel.cc',
     'conntrack/columns.cc',
+    'conntrack/columns_read.cc',
     'conntrack/decode/parse.cc',
     'conntrack/filter/filter.cc',
     'netlink/socket.cc',

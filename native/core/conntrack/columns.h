@@ -97,7 +97,8 @@ class Columns {
   }
   bool counted(std::size_t row) const {
     constexpr std::uint64_t both = has::origCounters | has::replyCounters;
-    return (presence(row) & both) == both;
+    static_assert(both >> 32 == 0);
+    return (get<std::uint32_t>(Column::presence, row) & both) == both;
   }
   Address address_at(std::uint8_t family, std::uint32_t value) const;
   bool copy_rows(const Columns& other, std::size_t from, std::size_t to, std::uint32_t shift);

@@ -2,6 +2,7 @@
 // addresses and of rare attributes. Knows layout, not meaning.
 import { AF_INET6 } from '../../constants.js';
 import type { RawBatch } from '../../native/binding.js';
+import { side, sideNames } from '../../native/numbers.js';
 import { ipv4Text, ipv6Text } from './address-text.js';
 import type { FlowColumns, FlowRows } from './flow-columns.js';
 import { type ColumnArrays, columnLayout } from './schema.js';
@@ -10,11 +11,9 @@ export type ColumnName = keyof ColumnArrays;
 
 /** The four addresses of a flow, in the order of their columns. */
 export type Side = 0 | 1 | 2 | 3;
-export const addressColumns = ['origSrc', 'origDst', 'replySrc', 'replyDst'] as const;
+export const addressColumns = sideNames;
 /** The side of an address column, by its name. */
-export const sideOf: Readonly<Partial<Record<string, Side>>> = {
-  ...{ origSrc: 0, origDst: 1, replySrc: 2, replyDst: 3 },
-};
+export const sideOf: Readonly<Partial<Record<string, Side>>> = side;
 export const portColumns = ['origSrcPort', 'origDstPort', 'replySrcPort', 'replyDstPort'] as const;
 
 export const roundRows = (rows: number) => Math.max(64, Math.ceil(rows / 64) * 64);

@@ -18,6 +18,8 @@ import {
 import { type Protocol, protocolHasPorts, protocolIsIcmp } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
 import {
+  direction,
+  directionNames,
   expectGiven as given,
   packedTuple as part,
   packedExpectation as place,
@@ -213,9 +215,8 @@ export function packExpectation(init: unknown): Uint8Array {
     const nat = fieldsAt(fields.nat, `${path}.nat`, new Set(['direction', 'src', 'srcPort']));
     if (nat.src === undefined) throw badType(`${path}.nat.src`, 'an IP address', undefined);
     bytes.set(sourceTuple(nat, `${path}.nat`, protocol, family, 0), place.nat);
-    bytes[place.natDirection] = ['orig', 'reply'].indexOf(
-      oneOf(nat.direction, `${path}.nat.direction`, ['orig', 'reply']),
-    );
+    bytes[place.natDirection] =
+      direction[oneOf(nat.direction, `${path}.nat.direction`, directionNames)];
     has |= given.nat;
   }
   if (fields.timeout !== undefined) {
