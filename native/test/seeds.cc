@@ -65,12 +65,6 @@ void write_all(const std::filesystem::path& folder) {
     const std::vector<std::uint8_t> whole(message.builder.data(),
                                           message.builder.data() + message.builder.size());
     write(folder / "fuzz_datagram" / std::to_string(number), whole);
-    // Twice, so that the second has the shape of the first.
-    const auto split = static_cast<std::uint16_t>(payload.size());
-    std::vector<std::uint8_t> twice(sizeof split);
-    std::memcpy(twice.data(), &split, sizeof split);
-    for (int i = 0; i < 2; i++) twice.insert(twice.end(), payload.begin(), payload.end());
-    write(folder / "fuzz_decoder" / std::to_string(number), twice);
     number++;
   }
   write(folder / "fuzz_datagram" / "refusal", refusal());

@@ -74,20 +74,19 @@ class ChunkSink : public RowSink {
   bool read(const Keep& keep) {
     std::size_t kept = 0;
     bool without_id = false;
-    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, tuples_,
-                           [&](std::size_t i, const Row* row) {
-                             if (row == nullptr) {
-                               stats.dump.undecodable++;
-                               return;
-                             }
-                             if (!filter_.matches(*row)) return;
-                             without_id = without_id || !row->have(has::id);
-                             PackedTuple tuple = tuples_[i];
-                             tuple.id = row->id;
-                             tuple.flags |= kTupleHasId;
-                             tuples_[kept++] = tuple;
-                             keep(*row);
-                           });
+    auto done = read_flows(exchange_, TupleVerb::kGet, tuples_, [&](std::size_t i, const Row* row) {
+      if (row == nullptr) {
+        stats.dump.undecodable++;
+        return;
+      }
+      if (!filter_.matches(*row)) return;
+      without_id = without_id || !row->have(has::id);
+      PackedTuple tuple = tuples_[i];
+      tuple.id = row->id;
+      tuple.flags |= kTupleHasId;
+      tuples_[kept++] = tuple;
+      keep(*row);
+    });
     if (!done) return stop(done.error());
     // Without an id the flow could be replaced by another one unnoticed.
     if (without_id) {
@@ -107,7 +106,6 @@ class ChunkSink : public RowSink {
   const Filter& filter_;
   const Cancel& cancel_;
   const std::size_t window_;
-  Decoder decoder_;
 };
 
 // Deletes what the dump shows, and keeps what was deleted where that is asked for: as it was read
@@ -232,13 +230,12 @@ class UpdateSink final : public ChunkSink {
 
   // What the kernel took and did not keep counts as refused.
   bool look_again() {
-    auto done =
-        read_flows(exchange_, reader_, TupleVerb::kGet, tuples_, [&](std::size_t, const Row* row) {
-          const Missing missing = missing_of(change_.asked(), row);
-          if (missing.code == 0) return;
-          stats.done--;
-          refuse(missing.code, missing.text);
-        });
+    auto done = read_flows(exchange_, TupleVerb::kGet, tuples_, [&](std::size_t, const Row* row) {
+      const Missing missing = missing_of(change_.asked(), row);
+      if (missing.code == 0) return;
+      stats.done--;
+      refuse(missing.code, missing.text);
+    });
     return done.ok() || stop(done.error());
   }
 
@@ -248,7 +245,6 @@ class UpdateSink final : public ChunkSink {
 
   Change change_;
   std::vector<std::uint32_t> status_;
-  Decoder reader_;
 };
 
 // The rest of the table is not worked on after a cancellation or an error; what was done is told.

@@ -57,11 +57,11 @@ class OneChange {
   template <typename Each>
   Result<bool> read(const Each& each) {
     bool found = false;
-    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, {&tuple_, 1},
-                           [&](std::size_t, const Row* row) {
-                             found = true;
-                             each(row);
-                           });
+    auto done =
+        read_flows(exchange_, TupleVerb::kGet, {&tuple_, 1}, [&](std::size_t, const Row* row) {
+          found = true;
+          each(row);
+        });
     if (!done) return done.error();
     return found;
   }
@@ -85,7 +85,6 @@ class OneChange {
   }
 
   Exchange exchange_;
-  Decoder decoder_;
   PackedTuple tuple_;
   Change change_;
 };

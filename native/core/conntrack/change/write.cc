@@ -172,17 +172,16 @@ class Writing {
     }
     if (read.empty()) return {};
     std::vector<Doubtful> undone;
-    auto done = read_flows(exchange_, decoder_, TupleVerb::kGet, tuples,
-                           [&](std::size_t i, const Row* row) {
-                             const Missing missing = missing_of(read[i].asked, row);
-                             if (missing.code == 0) return;
-                             outcome_.refuse(read[i].index, missing.code, missing.text);
-                             // Right or not: what nobody could look at stays.
-                             if (row == nullptr) return;
-                             read[i].tuple.id = row->id;
-                             read[i].tuple.flags |= kTupleHasId;
-                             undone.push_back(read[i]);
-                           });
+    auto done = read_flows(exchange_, TupleVerb::kGet, tuples, [&](std::size_t i, const Row* row) {
+      const Missing missing = missing_of(read[i].asked, row);
+      if (missing.code == 0) return;
+      outcome_.refuse(read[i].index, missing.code, missing.text);
+      // Right or not: what nobody could look at stays.
+      if (row == nullptr) return;
+      read[i].tuple.id = row->id;
+      read[i].tuple.flags |= kTupleHasId;
+      undone.push_back(read[i]);
+    });
     if (!done || verb_ != WriteVerb::kCreate) return done;
     return send(undone, [&](const Doubtful& flow, std::uint32_t sequence) {
       return append_delete(flow.tuple, 0, sequence, exchange_.batch());
@@ -195,7 +194,6 @@ class Writing {
   std::span<std::uint8_t> packed_;
   WriteOutcome outcome_;
   std::vector<Doubtful> doubtful_;
-  Decoder decoder_;
 };
 
 }  // namespace
@@ -235,25 +233,23 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     return outcome;
   }
   // The kernel compares the id of a deletion and not the start: it is read directly before.
-  Decoder decoder;
   outcome.codes.assign(tuples.size(), ENOENT);
   const std::size_t step = std::min(window, exchange.window(2));
   for (std::size_t at = 0; at < tuples.size(); at += step) {
     const auto part = tuples.subspan(at, std::min(step, tuples.size() - at));
     std::vector<PackedTuple> meant;
     std::vector<std::size_t> indexes;
-    auto read =
-        read_flows(exchange, decoder, TupleVerb::kGet, part, [&](std::size_t i, const Row* row) {
-          if (row == nullptr) {
-            outcome.refuse(at + i, EBADMSG, "malformed answer");
-          } else if (is_meant(part[i], *row)) {
-            PackedTuple tuple = part[i];
-            tuple.id = row->id;
-            if (row->have(has::id)) tuple.flags |= kTupleHasId;
-            meant.push_back(tuple);
-            indexes.push_back(at + i);
-          }
-        });
+    auto read = read_flows(exchange, TupleVerb::kGet, part, [&](std::size_t i, const Row* row) {
+      if (row == nullptr) {
+        outcome.refuse(at + i, EBADMSG, "malformed answer");
+      } else if (is_meant(part[i], *row)) {
+        PackedTuple tuple = part[i];
+        tuple.id = row->id;
+        if (row->have(has::id)) tuple.flags |= kTupleHasId;
+        meant.push_back(tuple);
+        indexes.push_back(at + i);
+      }
+    });
     if (!read) return read.error();
     if (meant.empty()) continue;
     for (std::size_t i = 0; i < meant.size(); i++) {

@@ -13,7 +13,7 @@
 #include <span>
 #include <thread>
 
-#include "core/conntrack/decode/decoder.h"
+#include "core/conntrack/decode/parse.h"
 #include "core/guard.h"
 #include "core/netlink/dump.h"
 #include "core/netlink/relay.h"
@@ -51,7 +51,7 @@ class RowReader {
  private:
   bool add(const MessageView& message) {
     stats_.messages++;
-    if (!decoder_.parse(message.payload, message.size, row_)) {
+    if (!parse(message.payload, message.size, row_)) {
       stats_.undecodable++;
       return true;
     }
@@ -66,7 +66,6 @@ class RowReader {
   RowSink& sink_;
   DumpStats& stats_;
   DumpAnswer answer_;
-  Decoder decoder_;
   Row row_;
 };
 

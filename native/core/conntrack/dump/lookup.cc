@@ -14,8 +14,8 @@ constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 
 }  // namespace
 
-Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
-                        std::span<const PackedTuple> tuples, const OnRow& on_row) {
+Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const PackedTuple> tuples,
+                        const OnRow& on_row) {
   for (const PackedTuple& tuple : tuples) {
     auto built = append_tuple_request(verb, tuple, exchange.next(), exchange.batch());
     if (!built) return built.error();
@@ -25,7 +25,7 @@ Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
   auto done = exchange.run(
       [&](std::size_t index, const MessageView& message) {
         if (message.header->nlmsg_type != kNew || index == Exchange::kNoIndex) return;
-        on_row(index, decoder.parse(message.payload, message.size, row) ? &row : nullptr);
+        on_row(index, parse(message.payload, message.size, row) ? &row : nullptr);
       },
       [&](std::size_t, int code, const std::string& text) {
         if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
@@ -43,11 +43,9 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
   Exchange exchange(socket, cancel, kOperation);
   const std::size_t window = exchange.window(2);
   const TupleVerb verb = zero_counters ? TupleVerb::kGetAndZero : TupleVerb::kGet;
-  Decoder decoder;
   for (std::size_t at = 0; at < tuples.size(); at += window) {
     bool memory = true;
-    auto done = read_flows(exchange, decoder, verb,
-                           tuples.subspan(at, std::min(window, tuples.size() - at)),
+    auto done = read_flows(exchange, verb, tuples.subspan(at, std::min(window, tuples.size() - at)),
                            [&](std::size_t i, const Row* row) {
                              if (row == nullptr) {
                                result.undecodable++;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/conntrack/columns.h"
-#include "core/conntrack/decode/decoder.h"
 #include "core/conntrack/request/tuple_request.h"
+#include "core/conntrack/row.h"
 #include "core/netlink/exchange.h"
 
 namespace nf::ct {
@@ -28,8 +28,8 @@ using OnRow = std::function<void(std::size_t index, const Row* row)>;
 
 // One batch, of at most as many tuples as the exchange's window for two answers. ENOENT is an
 // answer; the first other refusal fails it, after all answers were read.
-Result<void> read_flows(Exchange& exchange, Decoder& decoder, TupleVerb verb,
-                        std::span<const PackedTuple> tuples, const OnRow& on_row);
+Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const PackedTuple> tuples,
+                        const OnRow& on_row);
 
 // ENOENT is an answer (kAbsent); any other refusal fails the whole lookup.
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,

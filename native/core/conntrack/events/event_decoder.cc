@@ -4,7 +4,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include "core/guard.h"
+#include "core/conntrack/decode/parse.h"
 
 namespace nf::ct {
 namespace {
@@ -42,7 +42,7 @@ void EventDecoder::add(const MessageView& message, std::int32_t nsid, EventSink&
     messages_[used_] = {message.payload, message.size, nsid, type};
   } else {
     Row& row = rows_[used_];
-    if (!decode(message, row, sink)) return;
+    if (!decode(message, row)) return;
     row.event_type = type;
     row.nsid = nsid;
   }
@@ -50,18 +50,8 @@ void EventDecoder::add(const MessageView& message, std::int32_t nsid, EventSink&
 }
 
 // False: the message makes no event, and is counted.
-bool EventDecoder::decode(const MessageView& message, Row& row, EventSink& sink) {
-  bool decoded = false;
-  const auto tried = guarded("conntrack events", [&]() -> Result<void> {
-    decoded = decoder_.parse(message.payload, message.size, row);
-    return {};
-  });
-  if (!tried) {
-    flush(sink);  // the loss comes after these
-    sink.lose(LossSource::kQueue, 1);
-    return false;
-  }
-  if (!decoded) {
+bool EventDecoder::decode(const MessageView& message, Row& row) {
+  if (!parse(message.payload, message.size, row)) {
     undecodable_++;
     return false;
   }

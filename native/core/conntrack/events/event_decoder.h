@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/conntrack/decode/decoder.h"
 #include "core/conntrack/events/event_sink.h"
 #include "core/conntrack/filter/filter.h"
 #include "core/netlink/socket.h"
@@ -28,11 +27,10 @@ class EventDecoder {
  private:
   // So many rows stay in the nearest cache until the sink has read them.
   static constexpr std::size_t kRun = 32;
-  bool decode(const MessageView& message, Row& row, EventSink& sink);
+  bool decode(const MessageView& message, Row& row);
 
   const Filter* filter_;
   const bool expectations_;
-  Decoder decoder_;
   std::array<Row, kRun> rows_;
   std::array<ExpectationEvent, kRun> messages_;
   std::size_t used_ = 0;  // of one of these two
