@@ -39,7 +39,7 @@ Napi::Value dump(const Napi::CallbackInfo& info) {
       });
 }
 
-// ctGet(handle, tuples: Uint8Array, zero) → { batch, rows: Int32Array }
+// ctGet(handle, tuples: Uint8Array) → { batch, rows: Int32Array }
 Napi::Value get(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
@@ -51,13 +51,12 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   if (!tuples->empty()) {
     std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
   }
-  const bool zero = flag_of(info[2]);
   if (bad_arguments(env)) return env.Undefined();
   return promise<ct::LookupResult>(
       env, {"conntrack get"}, cancel,
-      [handle, cancel, tuples, zero] {
+      [handle, cancel, tuples] {
         return with_command_socket(*handle, "conntrack get", [&](Socket& socket) {
-          return ct::look_up(socket, cancel.get(), *tuples, zero);
+          return ct::look_up(socket, cancel.get(), *tuples);
         });
       },
       [](Napi::Env js, ct::LookupResult& found) {
@@ -90,7 +89,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
       });
 }
 
-// ctCpuStats(handle) → [{ cpu, present, counters: number[] }]
+// ctCpuStats(handle) → [{ cpu, counters: number[] }]
 Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
@@ -108,7 +107,6 @@ Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
         for (std::uint32_t i = 0; i < cpus.size(); i++) {
           Napi::Object cpu = Napi::Object::New(js);
           cpu.Set("cpu", static_cast<std::uint32_t>(cpus[i].cpu));
-          cpu.Set("present", cpus[i].present);
           Napi::Array counters = Napi::Array::New(js, ct::kCpuCounters);
           for (std::uint32_t k = 0; k < ct::kCpuCounters; k++) counters[k] = cpus[i].counters[k];
           cpu.Set("counters", counters);

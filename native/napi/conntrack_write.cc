@@ -101,8 +101,6 @@ Napi::Object to_bulk(Napi::Env env, const ct::BulkStats& stats) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("stats", to_stats(env, stats.dump));
   result.Set("done", static_cast<double>(stats.done));
-  result.Set("gone", static_cast<double>(stats.gone));
-  result.Set("echoed", static_cast<double>(stats.echoed));
   result.Set("refused", static_cast<double>(stats.refused));
   result.Set("cancelled", stats.cancelled);
   if (stats.refused > 0) result.Set("refusal", to_failure(env, stats.first_refusal));
@@ -120,7 +118,7 @@ auto with_bulk_sockets(Handle& handle, const char* operation, Work work)
   return work(ct::BulkSockets{*dump, *command});
 }
 
-// ctDeleteWhere(handle, cancel, filter, returning) → { done, gone, echoed, stats, batch? }
+// ctDeleteWhere(handle, cancel, filter, returning) → { done, stats, batch? }
 Napi::Value delete_where(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
@@ -149,7 +147,7 @@ Napi::Value delete_where(const Napi::CallbackInfo& info) {
       });
 }
 
-// ctUpdateWhere(handle, cancel, filter, fields: Uint8Array) → { done, gone, refused, refusal?,
+// ctUpdateWhere(handle, cancel, filter, fields: Uint8Array) → { done, refused, refusal?,
 // stats }
 Napi::Value update_where(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -171,12 +169,7 @@ Napi::Value update_where(const Napi::CallbackInfo& info) {
       [](Napi::Env js, ct::BulkStats& done) { return to_bulk(js, done); });
 }
 
-struct FlushResult {
-  bool in_kernel = true;
-  ct::BulkStats stats;
-};
-
-// ctFlush(handle, cancel, filter | null) → { inKernel, done, … }
+// ctFlush(handle, cancel, filter | null) → { done, … }
 Napi::Value flush(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
@@ -185,34 +178,25 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   const bool whole = info[2].IsNull();
   auto filter = whole ? nullptr : filter_of(info[2]);
   if (cancel == nullptr || (!whole && filter == nullptr)) return env.Undefined();
-  return promise<FlushResult>(
+  return promise<ct::BulkStats>(
       env, {"conntrack flush"}, cancel,
-      [handle, cancel, filter]() -> Result<FlushResult> {
+      [handle, cancel, filter]() -> Result<ct::BulkStats> {
         return with_bulk_sockets(
-            *handle, "conntrack flush", [&](ct::BulkSockets sockets) -> Result<FlushResult> {
-              FlushResult result;
+            *handle, "conntrack flush", [&](ct::BulkSockets sockets) -> Result<ct::BulkStats> {
               if (filter == nullptr) {
                 auto done = ct::flush_all(sockets.command, *cancel);
                 if (!done) return done.error();
-                return result;
+                return ct::BulkStats{};
               }
               // An empty predicate that says it is a filter is a mistake somewhere above: refused.
               if (filter->empty()) return fail(22, "conntrack flush", "empty filter");
               auto flushed = ct::flush_in_kernel(sockets.command, *filter, *cancel);
               if (!flushed) return flushed.error();
-              if (*flushed) return result;
-              result.in_kernel = false;
-              auto done = ct::delete_where(sockets, *filter, *cancel, nullptr);
-              if (!done) return done.error();
-              result.stats = std::move(*done);
-              return result;
+              if (*flushed) return ct::BulkStats{};
+              return ct::delete_where(sockets, *filter, *cancel, nullptr);
             });
       },
-      [](Napi::Env js, FlushResult& done) {
-        Napi::Object result = to_bulk(js, done.stats);
-        result.Set("inKernel", done.in_kernel);
-        return result;
-      });
+      [](Napi::Env js, ct::BulkStats& done) { return to_bulk(js, done); });
 }
 
 }  // namespace

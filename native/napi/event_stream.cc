@@ -75,7 +75,6 @@ class EventStream final : public Pull {
     result.Set("receiveBuffer", number(env, state_.receive_buffer));
     result.Set("kernelFilter", static_cast<std::uint32_t>(state_.kernel_filter));
     result.Set("kernelFilterErrno", state_.kernel_filter_errno);
-    result.Set("kernelFilterLength", number(env, state_.kernel_filter_length));
     result.Set("eventsSysctl", state_.events_sysctl);
     result.Set("entries", static_cast<double>(state_.entries));
     return result;

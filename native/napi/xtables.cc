@@ -69,7 +69,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
       });
 }
 
-// xtCommit(handle, plan: Uint8Array, base: Uint8Array) → { outcome, operations, rebuilt }
+// xtCommit(handle, plan: Uint8Array, base: Uint8Array) → { outcome }
 Napi::Value commit(const Napi::CallbackInfo& info) {
   // A copy: the caller may do with its array what it likes meanwhile.
   const auto bytes = bytes_of(info[1]);
@@ -94,8 +94,6 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
       [](Napi::Env js, xt::CommitOutcome& outcome) {
         Napi::Object result = Napi::Object::New(js);
         result.Set("outcome", static_cast<std::uint32_t>(outcome.kind));
-        result.Set("operations", outcome.operations);
-        result.Set("rebuilt", outcome.rebuilt);
         return result;
       });
 }
@@ -224,7 +222,7 @@ Napi::Value look(const Napi::CallbackInfo& info) {
       cancel);
 }
 
-// xtNft(handle, cancel, family) → { available, tables, chains, otherRules }
+// xtNft(handle, cancel, family) → { available, tables, chains }
 Napi::Value nft_look(const Napi::CallbackInfo& info) {
   const xt::Layout* layout = layout_argument(info[2]);
   if (layout == nullptr) return info.Env().Undefined();
@@ -244,7 +242,6 @@ Napi::Value nft_look(const Napi::CallbackInfo& info) {
           Napi::Object one = Napi::Object::New(js);
           one.Set("table", chain.table);
           one.Set("name", chain.name);
-          one.Set("type", chain.type);
           one.Set("hook", chain.hook);
           one.Set("priority", chain.priority);
           one.Set("drops", chain.drops);
@@ -252,7 +249,6 @@ Napi::Value nft_look(const Napi::CallbackInfo& info) {
           chains[i] = one;
         }
         result.Set("chains", chains);
-        result.Set("otherRules", found.other_rules);
         return result;
       },
       cancel);

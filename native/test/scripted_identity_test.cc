@@ -361,7 +361,7 @@ TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
   table.flows = {flow};
   table.garble_one = noise;
   Scripted scripted(table);
-  auto many = look_up(scripted.socket, nullptr, tuples, false);
+  auto many = look_up(scripted.socket, nullptr, tuples);
   CHECK(many.ok());
   if (many.ok()) {
     CHECK_EQUAL(many->undecodable, 1U);

@@ -317,7 +317,7 @@ TEST(scripted_silence_times_out) {
   Row row;
   CHECK(test::parse(test::tcp_flow().payload(), row) && columns.append(row));
   tuple = pack_tuple(columns.read(0));
-  auto many = look_up(scripted.socket, nullptr, std::span(&tuple, 1), false);
+  auto many = look_up(scripted.socket, nullptr, std::span(&tuple, 1));
   CHECK(!many.ok() && many.error().code == ETIMEDOUT);
   MessageBuilder builder;
   Bytes buffer(kReceiveLength);
@@ -326,7 +326,7 @@ TEST(scripted_silence_times_out) {
   // A cancelled one ends as such, at once.
   Cancel cancel;
   cancel.raise();
-  auto cancelled = look_up(scripted.socket, &cancel, std::span(&tuple, 1), false);
+  auto cancelled = look_up(scripted.socket, &cancel, std::span(&tuple, 1));
   CHECK(!cancelled.ok() && cancelled.error().kind == ErrorKind::kCancelled);
 }
 

@@ -278,7 +278,7 @@ Result<void> look_up_nothing(const Netns* netns, const Cancel* cancel, int i) {
   auto socket = Socket::open("look up");
   if (!socket) return socket.error();
   const ct::PackedTuple tuple = absent_tuple(i);
-  auto found = ct::look_up(*socket, cancel, {&tuple, 1}, false);
+  auto found = ct::look_up(*socket, cancel, {&tuple, 1});
   if (!found) return found.error();
   check(found->rows.size() == 1 && found->rows[0] == ct::kAbsent, "no such flow");
   return {};

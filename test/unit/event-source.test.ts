@@ -29,7 +29,7 @@ function scripted(answers: Answer[]): Scripted {
   const stats = {
     ...{ kept: 0, filtered: 0, undecodable: 0, lostInKernel: 0 },
     ...{ lostInQueue: 0, receiveBuffer: 2 ** 30, kernelFilter: 0, kernelFilterErrno: 0 },
-    ...{ kernelFilterLength: 0, eventsSysctl: 1, entries: 0 },
+    ...{ eventsSysctl: 1, entries: 0 },
   } satisfies RawEventStats;
   const closes: boolean[] = [];
   const owned = new Set<() => unknown>();

@@ -33,19 +33,12 @@ Result<Look> look_at_nft(std::uint8_t family, const Cancel* cancel) {
   }
   look.available = true;
   auto chains = reader.each<Chain>(
-      family,
-      [&] {
-        look.chains.clear();
-        look.other_rules = 0;
-      },
+      family, [&] { look.chains.clear(); },
       [&](const Chain& chain) {
-        if (!chain.hook) {
-          look.other_rules += chain.use;
-          return;
-        }
+        if (!chain.hook) return;
         look.chains.push_back({std::string(chain.table), std::string(chain.name),
-                               std::string(chain.type), chain.hook->number, chain.hook->priority,
-                               chain.policy == NF_DROP, chain.use});
+                               chain.hook->number, chain.hook->priority, chain.policy == NF_DROP,
+                               chain.use});
       });
   if (!chains) return chains.error();
   return look;

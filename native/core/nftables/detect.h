@@ -14,7 +14,6 @@ namespace nf::nft {
 struct BaseChainLook {
   std::string table;
   std::string name;
-  std::string type;  // "filter", "nat", "route"
   std::uint32_t hook = 0;
   std::int32_t priority = 0;
   bool drops = false;       // its policy is drop
@@ -25,7 +24,6 @@ struct Look {
   bool available = false;  // the kernel has nf_tables
   std::vector<std::string> tables;
   std::vector<BaseChainLook> chains;
-  std::uint32_t other_rules = 0;  // in chains that are no base chains
 };
 
 // In the network namespace of the calling thread. Needs CAP_NET_ADMIN in it. `family` is one of

@@ -33,7 +33,7 @@ Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const Pack
 
 // ENOENT is an answer (kAbsent); any other refusal fails the whole lookup.
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
-                             std::span<const PackedTuple> tuples, bool zero_counters);
+                             std::span<const PackedTuple> tuples);
 
 // One tuple, on the calling thread, no allocation but the request: `row` views `buffer`. False: no
 // such flow.

@@ -27,7 +27,6 @@ CpuStats parse_cpu(const MessageView& message) {
   for (Attribute a; cursor.next(a);) {
     if (a.type >= kCpuCounters || a.size < 4) continue;
     stats.counters[a.type] = a.be32();
-    stats.present |= 1U << a.type;
   }
   return stats;
 }

@@ -19,7 +19,6 @@ struct TableCount {
 inline constexpr std::size_t kCpuCounters = 16;
 struct CpuStats {
   std::uint16_t cpu = 0;
-  std::uint32_t present = 0;  // bit k: attribute k was sent
   std::array<std::uint32_t, kCpuCounters> counters{};
 };
 

@@ -76,7 +76,6 @@ void attach_filter(const Socket& socket, const EventRequest& request, EventSocke
   state.kernel_filter = KernelFilterState::kNotUsed;
   const EventProgram program = compile_event_filter(*request.filter);
   if (program.code.empty()) return;
-  state.kernel_filter_length = program.code.size();
   state.kernel_filter_errno = attach_event_filter(socket.fd(), program);
   if (state.kernel_filter_errno != 0) return;
   state.kernel_filter = program.exact ? KernelFilterState::kExact : KernelFilterState::kPartial;

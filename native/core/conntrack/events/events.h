@@ -43,9 +43,8 @@ struct EventSocketState {
   std::size_t receive_buffer = 0;  // effective
   KernelFilterState kernel_filter = KernelFilterState::kNone;
   int kernel_filter_errno = 0;
-  std::size_t kernel_filter_length = 0;  // instructions
-  int events_sysctl = -1;                // net.netfilter.nf_conntrack_events; -1: not readable
-  std::int64_t entries = -1;             // flows that were there already; -1: not readable
+  int events_sysctl = -1;     // net.netfilter.nf_conntrack_events; -1: not readable
+  std::int64_t entries = -1;  // flows that were there already; -1: not readable
 };
 
 class EventSocket {
