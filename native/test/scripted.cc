@@ -54,9 +54,11 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
   return static_cast<ssize_t>(datagram.size());
 }
 
-// glibc says that poll() only writes its first argument.
+// glibc says that poll() only writes its first argument. Clang does not know this warning.
+#ifndef __clang__
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 int poll(pollfd* waits, nfds_t count, int timeout) {
   const Line* line = count > 0 ? line_of(waits[0].fd) : nullptr;
   if (line == nullptr) return static_cast<int>(::syscall(SYS_poll, waits, count, timeout));
@@ -64,7 +66,9 @@ int poll(pollfd* waits, nfds_t count, int timeout) {
   if (line->answers.empty() && timeout > 0) skipped += (timeout + 999) / 1000;
   return line->answers.empty() ? 0 : 1;
 }
+#ifndef __clang__
 #pragma GCC diagnostic pop
+#endif
 
 int clock_gettime(clockid_t clock, timespec* now) {
   const int result = static_cast<int>(::syscall(SYS_clock_gettime, clock, now));
