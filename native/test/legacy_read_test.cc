@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <random>
@@ -178,7 +179,7 @@ Blob with_extensions(const Layout& layout, const std::string& match, const std::
   const std::size_t rule = load16(&blob.bytes[layout.next_offset]);
   const auto name = [](std::uint8_t* at, const std::string& text) {
     std::memset(at, 0, kNameSize);
-    std::memcpy(at, text.data(), text.size());
+    std::copy(text.begin(), text.end(), at);
   };
   name(&blob.bytes[layout.entry_size + 2], match);
   std::uint8_t* second = &blob.bytes[rule];
