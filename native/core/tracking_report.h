@@ -1,5 +1,5 @@
-// What is known of tracking and translation in a network namespace. Filled by whoever looks: at the
-// kernel's hooks, at the legacy tables, at nf_tables.
+// What is known of tracking and translation in a network namespace. It is filled by those who look
+// at the kernel's hooks, at the legacy tables and at nf_tables.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,11 @@
 // The thread, the bell, the pending next() and the end of what JavaScript pulls.
 #include "napi/pull.h"
 
-#include "core/guard.h"
-#include "napi/failure.h"
-
 #include <utility>
 
+#include "core/guard.h"
 #include "core/meeting.h"
+#include "napi/failure.h"
 
 namespace nf::js {
 

@@ -292,7 +292,7 @@ TEST(legacy_fetch_gives_up) {
   CHECK_EQUAL(cancelled.entries, 3);
 }
 
-// Whoever asks for a table by name makes it: nothing is asked where nothing is registered.
+// To ask for a table by name makes it. So nothing is asked where nothing is registered.
 TEST(legacy_look_asks_for_nothing) {
   std::thread([] {
     if (::unshare(CLONE_NEWNET) != 0) {

@@ -459,7 +459,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
 }
 
 /**
- * The table of this process's network namespace. It is opened on first use, and closed for good by `close()`: whoever
- * wants to close what he uses opens a handle of his own by {@link Conntrack.open}.
+ * The table of this process's network namespace. It is opened on first use, and closed for good by `close()`. To have
+ * a handle that you can close, open one with {@link Conntrack.open}.
  */
 export const conntrack: Conntrack = Conntrack.own();

@@ -1,5 +1,5 @@
-// A table's blob as chains and rules. One bounds-checked pass that keeps nothing: whoever wants a
-// snapshot, or only numbers, says what to do with each. Nothing in the blob is trusted.
+// A table's blob as chains and rules. One bounds-checked pass that keeps nothing. The caller
+// says what to do with each: make a snapshot, or only count. Nothing in the blob is trusted.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +49,8 @@ const char* walk_chains(const Layout& layout, const ipt_getinfo& info,
   bool ended = false;
   bool open = false;
   std::uint32_t hook = 0;  // of the open chain
-  // Whether an entry is a rule shows when the next one is known: the last of a chain is none.
+  // The last entry of a chain is no rule. So an entry is known to be a rule when the next one
+  // comes.
   bool waiting = false;
   std::size_t last_at = 0;
   EntryView last;

@@ -1,5 +1,5 @@
-// Which legacy tables a network namespace has. Whoever asks the kernel for a table by name makes
-// it, and may load a module: this list says what may be asked for.
+// Which legacy tables a network namespace has. To ask the kernel for a table by name makes the
+// table, and may load a module. This list says which tables can be asked for without that.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What of nf_tables tells which backend a host uses: the tables of a family, and its base chains,
-// of which some look like iptables-nft's. Only looks; creates nothing, changes nothing.
+// The parts of nf_tables that tell which backend a host uses: the tables of a family, and its base
+// chains, of which some look like iptables-nft's. Only looks; creates nothing, changes nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Where rules come from: whoever holds rules, in whatever form, hands out their typed parts. Here also the
+// Where rules come from. A source holds rules in a form of its own, and hands out their typed parts. Here also the
 // two sources that need no backend: rules made of typed values, and a rule with one thing changed.
 import type { Typed } from '../extensions/codec.js';
 import { decode, settled } from '../extensions/codec.js';
@@ -19,7 +19,7 @@ export interface RuleSource {
   matches(index: number): readonly Match[];
   target(index: number): Target | undefined;
   counters(index: number): Readonly<Counters>;
-  /** The same for two rules exactly when they say the same, whoever holds them. Counters do not count. */
+  /** Equal for two rules of any sources exactly when they say the same. Counters do not matter. */
   key(index: number): string;
   /** The line of the text that the rule comes from. */
   line?(index: number): number | undefined;

@@ -1,5 +1,4 @@
-// One reading of a table, whoever made it: what a backend hands out, and what tables, edits and comparisons
-// stand on. Types only.
+// One reading of a table. Every backend hands it out, and tables, edits and comparisons stand on it. Types only.
 import type { Counters } from '../rule/head.js';
 import type { Rule } from '../rule/rule.js';
 import type { RuleSource } from '../rule/source.js';

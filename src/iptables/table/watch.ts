@@ -115,7 +115,7 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Whoever reads tables. */
+/** What `watch` needs to read tables. */
 export interface TableReader {
   tables(): Promise<string[]>;
   read(table: string, signal: AbortSignal): Promise<TableReading>;

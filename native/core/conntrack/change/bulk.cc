@@ -151,7 +151,6 @@ class DeleteSink final : public ChunkSink {
     for (std::size_t i = 0; i < tuples_.size(); i++) {
       if (failed_[i]) continue;
       stats.done++;
-      if (echoed_[i]) stats.echoed++;
       if (deleted_ != nullptr && !deleted_->append_from(read_, i)) {
         return stop(fail(ENOMEM, operation_));
       }

@@ -21,7 +21,6 @@ struct BulkStats {
   std::uint64_t done = 0;     // flows deleted or updated
   std::uint64_t gone = 0;     // matched in the dump, but gone or no match any more when read again
   std::uint64_t refused = 0;  // updates that the kernel refused
-  std::uint64_t echoed = 0;   // deleted flows whose last state came with the delete itself
   Error first_refusal;        // of the refused ones
   bool cancelled = false;     // it did not come to its end; the rest says how far it came
 };

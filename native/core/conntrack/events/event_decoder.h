@@ -1,5 +1,5 @@
 // Messages of an event socket into runs of events. The reading thread owns it, so decoding and
-// filtering take no lock: whoever takes events waits for none of it.
+// filtering take no lock, and the taker of the events does not wait for them.
 #pragma once
 
 #include <array>

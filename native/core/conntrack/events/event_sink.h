@@ -1,5 +1,5 @@
-// What a reader of an event socket hands over, and the interface of whoever takes it: the queue of
-// a stream is one.
+// What a reader of an event socket hands over, and the interface of the taker. The queue of a
+// stream is a taker.
 #pragma once
 
 #include <cstddef>

@@ -2,8 +2,7 @@
 // zone, timeout, mark, status, and of TCP its state and window scaling. For tables of flows.
 //
 // It writes the same bytes as library_state.h. It is a second writer for what that buys:
-// createMany() of 100,000 flows takes 142 ms with it, 177 ms without (two slow cores, best of 21
-// rounds).
+// createMany() of 100,000 flows takes 15 to 20 % less time with it (two slow cores, best rounds).
 #pragma once
 
 #include <cstdint>
