@@ -2,7 +2,7 @@
 // what other libraries give and what toArray() makes. `columns` or `objects` is the argument; a request is
 // the number of a question.
 import { conntrack, type FlowBatch, type FlowObject } from '../../src/index.js';
-import { collect, timedSync } from '../lib/contest.js';
+import { timedSync } from '../lib/contest.js';
 import { serve } from '../lib/contestant.js';
 
 interface Question {
@@ -73,7 +73,6 @@ const objects = process.argv[2] === 'objects' ? batch.toArray() : undefined;
 await serve<number>((number) => {
   const question = questions[number]!;
   const ask = () => (objects ? question.objects(objects) : question.columns(batch));
-  collect();
   let answer: unknown;
   const { value, cpu } = timedSync(() => {
     for (let i = 0; i < times; i++) answer = ask();

@@ -51,17 +51,12 @@ export async function contest<Name extends string>(
   return measured;
 }
 
-/** Collects garbage and waits until it is gone: V8 sweeps, and memory goes back to the system, on the side. */
-async function settle(): Promise<void> {
-  collect();
-  await new Promise((resolve) => setTimeout(resolve, 100));
-}
-
-/** Collects garbage, so that no contestant pays for another's. */
-export function collect(): void {
-  if (process.env.NO_COLLECT) return;
-  if (globalThis.gc === undefined) throw new Error('benches run with --expose-gc');
-  globalThis.gc();
+/**
+ * Waits until what the last turn left is gone: V8 sweeps, and memory goes back to the system, on the side. Nothing
+ * forces a collection: a full one throws away machine code too, and no user's process does that before each call.
+ */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 function since(began: bigint, before: NodeJS.CpuUsage): Taken {

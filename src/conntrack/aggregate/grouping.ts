@@ -113,9 +113,6 @@ function placeDirect(
 
 /** A hash table with open addressing on (group, code). A slot holds the number of a new group, from 1. */
 class GroupTable {
-  /** See FieldPacker.kept. */
-  static readonly kept = new GroupTable(0);
-
   readonly firstRows: number[] = [];
   #slots: Uint32Array;
   #mask: number;

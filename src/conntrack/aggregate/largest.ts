@@ -2,14 +2,8 @@
 // Knows numbers, nothing of flows.
 import { block, compare, doubles, type Numbers } from './numbers.js';
 
-const none: Numbers = {
-  ...{ rows: 0, wide: false, parts: [], presence: new Uint32Array(0), bits: 0 },
-};
-
 /** The best rows so far: a heap whose top is the worst of them. */
 class Best {
-  /** See FieldPacker.kept. */
-  static readonly kept = new Best(none, 0);
   readonly rows: number[] = [];
   /** A value below it, as a double, is not among the best. */
   threshold = -Infinity;

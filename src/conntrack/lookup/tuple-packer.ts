@@ -26,9 +26,6 @@ export const tupleBytes = place.bytes;
 
 /** Packs tuples one after the other. */
 export class TuplePacker {
-  /** Packs nothing. It is always alive, so that V8 keeps the machine code of the class (see FieldPacker.kept). */
-  static readonly kept = new TuplePacker(0);
-
   readonly bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;

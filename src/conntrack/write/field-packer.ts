@@ -16,12 +16,6 @@ const word16 = littleEndian ? (value: number) => value : (value: number) => valu
 export type Slot = 0 | 1 | 2 | 3 | 4 | 5;
 
 export class FieldPacker {
-  /**
-   * Packs nothing. If no packer were alive, a garbage collection would take V8's hidden class of packers, and all
-   * machine code that relies on it. The next createMany would begin in the interpreter.
-   */
-  static readonly kept = new FieldPacker();
-
   #bytes = new Uint8Array(1024);
   #words = new Uint32Array(this.#bytes.buffer);
   #size = 0;
