@@ -12,7 +12,7 @@ const requests = 100_000;
 const depth = 128;
 
 /** Tuples as a caller writes them, of flows picked at random, the same ones on every run. */
-export function pickTuples(batch: FlowBatch, count: number): TupleInit[] {
+function pickTuples(batch: FlowBatch, count: number): TupleInit[] {
   let state = 0x2545f491;
   const next = (below: number) => {
     state ^= state << 13;

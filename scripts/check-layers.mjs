@@ -70,19 +70,9 @@ const coreRooms = {
 const top = ['hooks', 'nsid', 'tracking'];
 
 function files(folder, endings) {
-  const found = [];
-  let entries;
-  try {
-    entries = readdirSync(join(root, folder), { withFileTypes: true });
-  } catch {
-    return found;
-  }
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) found.push(...files(path, endings));
-    else if (endings.some((ending) => entry.name.endsWith(ending))) found.push(path);
-  }
-  return found;
+  return readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => endings.some((ending) => name.endsWith(ending)))
+    .map((name) => join(folder, name));
 }
 
 /** Where a file is in a folder with rooms: the number of its room, after all rooms for the folder itself. */

@@ -43,7 +43,6 @@ function run(label, command, args, options = {}) {
   process.stderr.write(`${output.slice(-40).join('\n')}\n`);
   const why = result.error?.message ?? (result.signal || `exit code ${result.status}`);
   stop(`${label} failed (${why}); the whole output is in setup.log`);
-  return false;
 }
 
 const searchPath = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];

@@ -1,6 +1,6 @@
-// What the baselines share: options, the flows made beforehand so that making them up is not
-// measured, batches with their refusals counted, the JSON line at the end. The baselines are the
-// least that a C program can do for the same work, with every answer checked.
+// What the baselines share: options, flows that are made before the measurement, and batches that
+// end the program at the first refusal. A baseline is the least that a C program can do for the
+// same work, with every answer checked. It prints one line of JSON at the end.
 #pragma once
 
 #include "flows.h"
@@ -11,7 +11,7 @@ struct baseline {
   struct flow_options flows;
   uint32_t count, from, batch;
   bool dump_first;
-  bool echo;  // each deletion is reported back, with the flow as it was last, and kept
+  bool echo;  // the kernel reports each deletion with the last state of the flow; it is kept
   struct flow* made;
 };
 
@@ -22,7 +22,7 @@ static inline uint64_t cpu_ns(void) {
          (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
 }
 
-// Takes an option that all have; returns how many words it took.
+// Reads an option that all baselines have; returns how many words it used.
 static inline int baseline_option(struct baseline* b, char** argv, int i) {
   const int taken = flow_option(&b->flows, argv, i);
   if (taken > 0) return taken;
@@ -70,19 +70,18 @@ static inline void baseline_make(struct baseline* b) {
   for (uint32_t i = 0; i < b->count; i++) flow_make(&b->made[i], &b->flows, b->from + i);
 }
 
-// A socket whose receive buffer holds the answers of the largest batch, whatever their form.
+// A socket whose receive buffer has room for the answers of the largest batch, in any form.
 static inline int baseline_socket(void) {
   const int fd = ctnl_open(0);
   if (ctnl_receive_buffer(fd, 1 << 20) < 1 << 20) ctnl_die("the receive buffer is too small");
   return fd;
 }
 
-// ---- the table as requests: what deleteWhere and updateWhere do
-// -----------------------------------
+// ---- the table as requests: what deleteWhere and updateWhere do --------------------------------
 
 struct baseline_table {
-  uint8_t*
-      data;  // for each entry: u16 size, u8 family, u8 0, then CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID
+  // For each entry: u16 size, u8 family, u8 0, then CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID.
+  uint8_t* data;
   size_t size, room;
   uint32_t count;
 };
@@ -136,8 +135,7 @@ static inline void baseline_dump(int fd, struct baseline_table* table) {
   }
 }
 
-// ---- one request for each flow
-// ---------------------------------------------------------------------
+// ---- one request for each flow -----------------------------------------------------------------
 
 typedef void (*baseline_body)(struct ctnl_buffer* b, void* context);
 
@@ -160,8 +158,8 @@ static inline void baseline_keep_echo(const struct nlmsghdr* message, void* cont
   echoes->count++;
 }
 
-// Sends `message` for every flow made, or for every entry dumped, in batches; every refusal ends
-// the program. Returns how many were acknowledged.
+// Sends `message` in batches, for every flow that was made or every entry that was dumped. A
+// refusal ends the program. Returns how many were acknowledged.
 static inline uint32_t baseline_each(int fd, const struct baseline* b,
                                      const struct baseline_table* table, uint8_t message,
                                      baseline_body body) {

@@ -1,4 +1,4 @@
-// Creates flows made from a seed in batches.
+// Creates flows of a seed in batches.
 // create_batch --count N [--from I] [--seed S] [--profile P] [--zone Z] [--batch 1…512]
 #include "baseline.h"
 

@@ -1,9 +1,9 @@
-// Makes events at full speed: creates flows of a seed in batches, and deletes them again if told
-// so. event_maker --count N [--from I] [--seed S] [--profile P] [--zone Z] [--batch 1…512]
-// [--delete] [--rest US]
-// Without --delete there are N NEW events, with it N DESTROY events more. --rest: one flow at a
-// time, each after so many microseconds of rest, and when its creation was about to be sent
-// (CLOCK_MONOTONIC) is in the report.
+// Makes N events NEW at full speed: creates flows of a seed in batches.
+// event_maker --count N [--from I] [--seed S] [--profile P] [--zone Z] [--batch 1…512]
+//             [--delete] [--rest US]
+// --delete: then deletes the flows, for N events DESTROY.
+// --rest: creates one flow at a time, each after so many microseconds. The report has the times
+// (CLOCK_MONOTONIC) just before each request was sent.
 #include "baseline.h"
 
 int main(int argc, char** argv) {

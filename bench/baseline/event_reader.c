@@ -1,11 +1,11 @@
-// Reads conntrack events and says how many came, how many the kernel dropped on this socket, and
-// what that cost. It says `ready` when it listens, and ends when --count events have come or been
-// dropped, or when standard input is closed and nothing more comes. event_reader --mode nfct|raw
-// [--count N] [--buffer BYTES] [--no-enobufs]
-//   nfct: nfct_open, a callback that counts, nfct_catch; raw: recv, nothing decoded.
+// Reads conntrack events and measures what that costs.
+// event_reader --mode nfct [--count N] [--buffer BYTES]
+//   Uses nfct_open, nfct_catch and a callback that counts. Reports how many events came, and how
+//   many the kernel dropped on this socket. Prints `ready` when it listens. Ends when --count
+//   events came or were dropped, or when standard input is closed and no more events come.
 // event_reader --mode latency [--count N]
-//   creates one flow after the other, each after a millisecond of rest, and measures from before
-//   the create is sent to when the event has been received by a thread that waits for it.
+//   Creates one flow after the other, with a millisecond of rest before each. Measures from before
+//   it sends the request until a thread that waits for the event has received it.
 #include <pthread.h>
 
 #include "baseline.h"
@@ -20,11 +20,11 @@ enum { ALL_GROUPS = 7 };
 
 struct reader {
   int fd;
-  uint64_t expected, received, types[3], overruns, last_ns;
-  bool told;
+  uint64_t expected, received, types[3], overruns;
+  bool told;  // standard input is closed
 };
 
-// A receive that has waited this long looks whether the end has come.
+// A receive that has waited this long checks whether the end has come.
 static void set_timeout(int fd) {
   const struct timeval wait = {.tv_usec = 50000};
   if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0) {
@@ -34,43 +34,11 @@ static void set_timeout(int fd) {
 
 static bool at_end(struct reader* r) {
   if (r->expected > 0 && r->received + ctnl_drops(r->fd) >= r->expected) return true;
-  if (r->told) return true;  // and the socket has been empty since
+  if (r->told) return true;  // and the socket has been empty for a whole timeout
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
   char ignored[256];
   if (poll(&input, 1, 0) > 0 && read(STDIN_FILENO, ignored, sizeof ignored) <= 0) r->told = true;
   return false;
-}
-
-static void count_type(struct reader* r, const struct nlmsghdr* header) {
-  if ((header->nlmsg_type & 0xff) == IPCTNL_MSG_CT_DELETE) {
-    r->types[2]++;
-  } else {
-    r->types[(header->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) != 0 ? 0 : 1]++;
-  }
-}
-
-static void read_raw(struct reader* r) {
-  static _Alignas(8) uint8_t buffer[32768];
-  while (r->expected == 0 || r->received < r->expected) {
-    const ssize_t got = recv(r->fd, buffer, sizeof buffer, 0);
-    if (got < 0) {
-      if (errno == ENOBUFS) {
-        r->overruns++;
-      } else if (errno == EAGAIN) {
-        if (at_end(r)) return;
-      } else if (errno != EINTR) {
-        ctnl_die("recv: %s", strerror(errno));
-      }
-      continue;
-    }
-    size_t left = (size_t)got;
-    for (const struct nlmsghdr* at = (const void*)buffer; NLMSG_OK(at, left);
-         at = NLMSG_NEXT(at, left)) {
-      count_type(r, at);
-      r->received++;
-    }
-    r->last_ns = r->received == r->expected ? ctnl_now() : r->last_ns;
-  }
 }
 
 static int on_event(enum nf_conntrack_msg_type type, struct nf_conntrack* ct, void* data) {
@@ -81,7 +49,7 @@ static int on_event(enum nf_conntrack_msg_type type, struct nf_conntrack* ct, vo
   return r->received == r->expected ? NFCT_CB_STOP : NFCT_CB_CONTINUE;
 }
 
-static void read_nfct(struct reader* r, struct nfct_handle* handle) {
+static void read_events(struct reader* r, struct nfct_handle* handle) {
   if (nfct_callback_register(handle, NFCT_T_ALL, on_event, r) != 0) {
     ctnl_die("nfct_callback_register: %s", strerror(errno));
   }
@@ -95,48 +63,31 @@ static void read_nfct(struct reader* r, struct nfct_handle* handle) {
       ctnl_die("nfct_catch: %s", strerror(errno));
     }
   }
-  r->last_ns = ctnl_now();
 }
 
-static void follow(const char* mode, uint64_t expected, int bytes, bool no_enobufs) {
-  const bool nfct = strcmp(mode, "nfct") == 0;
-  struct reader r = {.expected = expected};
-  struct nfct_handle* handle = NULL;
-  if (nfct) {
-    handle = nfct_open(NFNL_SUBSYS_CTNETLINK, ALL_GROUPS);
-    if (handle == NULL) ctnl_die("nfct_open: %s", strerror(errno));
-    r.fd = nfct_fd(handle);
-  } else {
-    r.fd = ctnl_open(ALL_GROUPS);
-  }
+static void follow(uint64_t expected, int bytes) {
+  struct nfct_handle* handle = nfct_open(NFNL_SUBSYS_CTNETLINK, ALL_GROUPS);
+  if (handle == NULL) ctnl_die("nfct_open: %s", strerror(errno));
+  struct reader r = {.fd = nfct_fd(handle), .expected = expected};
   int effective = 0;
   socklen_t size = sizeof effective;
   if (bytes > 0) ctnl_receive_buffer(r.fd, bytes);
   if (getsockopt(r.fd, SOL_SOCKET, SO_RCVBUF, &effective, &size) != 0) ctnl_die("SO_RCVBUF");
-  const int on = 1;
-  if (no_enobufs && setsockopt(r.fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0) {
-    ctnl_die("NETLINK_NO_ENOBUFS: %s", strerror(errno));
-  }
   set_timeout(r.fd);
   puts("ready");
   fflush(stdout);
   const uint64_t cpu = cpu_ns();
-  if (nfct) {
-    read_nfct(&r, handle);
-  } else {
-    read_raw(&r);
-  }
+  read_events(&r, handle);
   printf(
-      "{\"program\":\"event_reader\",\"mode\":\"%s\",\"received\":%llu,\"new\":%llu,\"update\":%"
-      "llu,"
-      "\"destroy\":%llu,\"drops\":%u,\"overruns\":%llu,\"buffer\":%d,\"cpu_ns\":%llu}\n",
-      mode, (unsigned long long)r.received, (unsigned long long)r.types[0],
+      "{\"program\":\"event_reader\",\"mode\":\"nfct\",\"received\":%llu,\"new\":%llu,"
+      "\"update\":%llu,\"destroy\":%llu,\"drops\":%u,\"overruns\":%llu,\"buffer\":%d,"
+      "\"cpu_ns\":%llu}\n",
+      (unsigned long long)r.received, (unsigned long long)r.types[0],
       (unsigned long long)r.types[1], (unsigned long long)r.types[2], ctnl_drops(r.fd),
       (unsigned long long)r.overruns, effective, (unsigned long long)(cpu_ns() - cpu));
 }
 
-// ---- latency
-// ---------------------------------------------------------------------------------------
+// ---- latency -----------------------------------------------------------------------------------
 
 struct listener {
   int fd;
@@ -194,7 +145,6 @@ int main(int argc, char** argv) {
   baseline_init(&b);
   const char* mode = "";
   uint64_t bytes = 0;
-  bool no_enobufs = false;
   for (int i = 1; i < argc;) {
     int taken = baseline_option(&b, argv, i);
     if (strcmp(argv[i], "--mode") == 0) {
@@ -203,9 +153,6 @@ int main(int argc, char** argv) {
     } else if (strcmp(argv[i], "--buffer") == 0) {
       bytes = ctnl_number(argv[i], argv[i + 1], 1 << 30);
       taken = 2;
-    } else if (strcmp(argv[i], "--no-enobufs") == 0) {
-      no_enobufs = true;
-      taken = 1;
     }
     if (taken == 0 || b.dump_first || b.echo) ctnl_die("unknown option %s", argv[i]);
     i += taken;
@@ -214,10 +161,10 @@ int main(int argc, char** argv) {
     if (b.count == 0) b.count = 1000;
     baseline_make(&b);
     latency(b.count, &b);
-  } else if (strcmp(mode, "nfct") == 0 || strcmp(mode, "raw") == 0) {
-    follow(mode, b.count, (int)bytes, no_enobufs);
+  } else if (strcmp(mode, "nfct") == 0) {
+    follow(b.count, (int)bytes);
   } else {
-    ctnl_die("--mode: nfct, raw or latency");
+    ctnl_die("--mode: nfct or latency");
   }
   return 0;
 }

@@ -1,7 +1,7 @@
-// Makes flows by real packets: UDP datagrams with sources of their own, sent through a raw socket
-// to wherever the route leads, so that the entries have counters, which nothing can write over
-// netlink. flow_traffic --count N --to ADDRESS Every flow sends 1 to 4 datagrams of 28 to 1028
-// bytes, to one of 1000 ports.
+// Makes flows with real packets, because they have counters, which nothing can write over netlink.
+// flow_traffic --count N --to ADDRESS
+// It sends UDP datagrams through a raw socket. Every flow has its own source, and sends 1 to 4
+// datagrams of 28 to 1028 bytes to one of 1000 ports.
 #include "baseline.h"
 
 #include <netinet/ip.h>

@@ -1,7 +1,6 @@
-// Looks flows of a seed up by their tuples, in an order that has nothing to do with how they were
-// made: one by one, or several in one send.
-// get_loop --count N (as filled) [--requests R] [--pipeline 1…256] [--seed S] [--profile P] [--zone
-// Z]
+// Looks up flows of a seed by their tuples, in random order: one by one, or several in one send.
+// get_loop --count N [--requests R] [--pipeline 1…256] [--seed S] [--profile P] [--zone Z]
+// --count: how many flows of the seed are in the table.
 #include "baseline.h"
 
 struct check {

@@ -1,6 +1,6 @@
-// Sets the mark of flows in batches: of those of a seed, or of everything that a dump shows, the
-// dump included in the time. update_batch (--count N [--from I] [--seed S] [--profile P] [--zone Z]
-// | --dump-first)
+// Sets the mark of flows in batches: of flows of a seed, or of every flow of a dump. The time
+// includes the dump.
+// update_batch (--count N [--from I] [--seed S] [--profile P] [--zone Z] | --dump-first)
 //              [--batch 1…512]
 #include "baseline.h"
 

@@ -34,7 +34,6 @@ let expected = Number.POSITIVE_INFINITY;
 let received = 0;
 let lost = { kernel: 0, queue: 0 };
 let arrivals: number[] = [];
-const wake = () => {};
 
 async function readEach(from: EventStream): Promise<void> {
   const keep = arrivals;
@@ -67,10 +66,8 @@ function open(request: { open: Way; maxEvents?: number }): object {
   const { maxEvents } = request;
   stream = conntrack.events(maxEvents === undefined ? {} : { queue: { maxEvents } });
   cpu = process.cpuUsage();
-  // Whether all is there shows with an event: when it does already, nothing more comes to tell.
   reading = way === 'each' ? readEach(stream) : way === 'batches' ? readBatches(stream) : undefined;
-  reading?.then(() => wake());
-  return { receiveBuffer: stream.stats.receiveBuffer };
+  return {};
 }
 
 /** Until the stream has heard of all: kept by its thread, or counted as lost. */
@@ -89,6 +86,7 @@ async function finish(count: number): Promise<Finished> {
     await heard(from, count);
     await readEach(from);
   } else if (received + lost.kernel + lost.queue < count) {
+    // If all events are here already, `reading` would wait for another one.
     await reading;
   }
   const { user, system } = process.cpuUsage(cpu);

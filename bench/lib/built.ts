@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The entry of the built package. */
 export const builtEntry = join(root, 'build-bench/dist/index.js');
 /** The addon that it loads. */
-export const addonPath = join(root, 'build/Release/conntrack.node');
+const addonPath = join(root, 'build/Release/conntrack.node');
 
 function newest(folder: string): number {
   return Math.max(

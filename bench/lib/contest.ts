@@ -21,8 +21,6 @@ export interface ContestOptions {
   warmUp?: number;
   /** Before every turn: what puts things back to how they were. Not measured. */
   before?: (name: string) => void | Promise<void>;
-  /** Called after each round that counts. */
-  progress?: (round: number) => void;
 }
 
 /** The measurements of each contestant, one per round. */
@@ -46,7 +44,6 @@ export async function contest<Name extends string>(
       measured[name].values.push(value);
       if (cpu !== undefined) measured[name].cpu.push(cpu);
     }
-    if (round >= warmUp) options.progress?.(round - warmUp + 1);
   }
   return measured;
 }

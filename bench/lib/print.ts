@@ -46,7 +46,7 @@ export function title(result: Judged): string {
 }
 
 /** What the result says in one line: ratio or value, spread, bar, verdict. */
-export function verdictLine(result: Judged): string {
+function verdictLine(result: Judged): string {
   const parts: string[] = [];
   if (result.measure) {
     parts.push(`${result.measure.name} ${quantity(result.measure.value, result.measure.unit)}`);
