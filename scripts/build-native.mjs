@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = join(root, 'build/.configured');
 const nodeGyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js');
 
-// Headers that belong to the running node, so that node-gyp has nothing to download.
+// The headers of the running node, if they are installed beside it. With them node-gyp downloads nothing.
 function nodeHeaders() {
   const prefix = dirname(dirname(realpathSync(process.execPath)));
   const folder = join(prefix, 'include/node');
@@ -39,8 +39,8 @@ const said = (command) => spawnSync('sh', ['-c', command], { encoding: 'utf8' })
 
 const nodedir = process.env.npm_config_nodedir ?? nodeHeaders();
 const options = nodedir === undefined ? [] : [`--nodedir=${nodedir}`];
-// make compares times. What comes from packages keeps the time at which the package was made, so make does
-// not see that it changed: any change of these means that everything is built again.
+// make compares times. A file from a package has the time at which the package was made, so make does not
+// notice a new version. When one of these versions changes, everything is built again.
 const packages = [
   ...[root, process.version, process.arch, nodedir],
   ...[versionOf('node-gyp'), versionOf('node-addon-api')],
@@ -60,7 +60,7 @@ try {
 const fresh = present.packages !== wanted.packages;
 if (fresh || present.lists !== wanted.lists) {
   if (nodedir === undefined)
-    process.stdout.write('no headers beside node: node-gyp fetches them\n');
+    process.stdout.write('no headers beside node: node-gyp downloads them\n');
   run([...(fresh ? ['clean'] : []), 'configure', ...options]);
   writeFileSync(stampFile, JSON.stringify(wanted));
 }

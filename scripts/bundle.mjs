@@ -1,10 +1,10 @@
 // Bundles src into what users load: dist/index.js, and dist/iptables.cjs, which index.js loads when a rule is
-// first read, parsed or written. A module is in exactly one of the two. `node scripts/bundle.mjs [folder]`;
-// declarations are tsc's.
+// first read, parsed or written. A module is in exactly one of the two. `node scripts/bundle.mjs [folder]`.
+// tsc writes the declarations.
 //
-// Bundled, because Node takes half a millisecond for every module, however small. In two files, because the
-// iptables extensions are more than all the rest: the import takes 31 ms with two files and 95 ms with one
-// (medians of 15, two slow cores). That is worth the plugins below.
+// There is a bundle because Node takes half a millisecond for every module, even for a small one. There are
+// two because the iptables extensions are larger than all the rest: the import takes 31 ms with two files and
+// 95 ms with one (medians of 15, two slow cores). That is worth the plugins below.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +15,8 @@ const source = join(root, 'src');
 const out = resolve(process.argv[2] ?? join(root, 'dist'));
 const lateFile = 'iptables.cjs';
 
-// What of iptables index.js holds: the class that users open, what a rule is, and what these need at import.
-// Every other module of iptables is late.
+// The modules of iptables that are in index.js: the class that users open, the class of a rule, and what both
+// need at import. All other modules of iptables are late.
 const early = new Set([
   'iptables/iptables.ts',
   'iptables/options.ts',
@@ -26,11 +26,11 @@ const early = new Set([
 ]);
 const isLate = (name) => name.startsWith('iptables/') && !early.has(name);
 
-/** By late module, what index.js uses of it. */
+/** For each late module: the names that index.js imports from it. */
 const late = {};
 
-/** Walks the modules of index.js and takes down what they import of late ones: functions and classes. */
-function takeDown(module, seen = new Set()) {
+/** Walks through the modules of index.js and notes what they import from late ones: functions and classes. */
+function noteLateNames(module, seen = new Set()) {
   if (seen.has(module)) return;
   seen.add(module);
   const code = readFileSync(join(source, module), 'utf8');
@@ -41,7 +41,7 @@ function takeDown(module, seen = new Set()) {
     const values = names.split(',').map((each) => each.trim());
     const used = values.filter((each) => each !== '' && !each.startsWith('type '));
     if (used.length === 0) continue;
-    if (!isLate(name)) takeDown(name, seen);
+    if (!isLate(name)) noteLateNames(name, seen);
     for (const value of isLate(name) ? used : []) {
       checkKind(name, value);
       late[name] ??= new Set();
@@ -50,14 +50,14 @@ function takeDown(module, seen = new Set()) {
   }
 }
 
-/** Anything but a function or a class would be needed at import. */
+/** Only a function or a class can be late: any other value is needed at import. */
 function checkKind(name, value) {
   const code = readFileSync(join(source, name), 'utf8');
   const isFunction = new RegExp(
     `export (?:(?:async )?function\\*? ${value}\\b|class ${value}\\b|const ${value} = (?:async )?\\()`,
   );
   if (!isFunction.test(code)) {
-    throw new Error(`${name}: ${value} is no function and no class, index.js cannot have it late`);
+    throw new Error(`${name}: ${value} is no function or class, so index.js cannot load it late`);
   }
 }
 
@@ -66,7 +66,7 @@ const nameOf = (path) => relative(source, path);
 const imported = ({ resolveDir, path }) =>
   nameOf(resolve(resolveDir, path.replace(/\.js$/, '.ts')));
 
-/** What index.js has in place of a late module: each function binds all of them at its first call. */
+/** What index.js has in place of a late module. The first call of a function loads and binds all of them. */
 function stub(name) {
   const names = [...late[name]];
   const calls = names.map((each) => {
@@ -78,7 +78,7 @@ ${calls.join('\n')}
 function bind() { ({ ${names.join(', ')} } = load()[${text(name)}]); }`;
 }
 
-/** How index.js loads the late file; `shared` are its own modules that the late ones import. */
+/** How index.js loads the late file. `shared`: the modules of index.js that late ones import. */
 function loader(shared) {
   const imports = shared.map((name, i) => `import * as m${i} from ${text(join(source, name))};`);
   return `import { requireBeside } from ${text(join(source, 'native/load.ts'))};
@@ -107,7 +107,7 @@ const stubs = (shared) => ({
   },
 });
 
-/** The late modules' own entry. */
+/** The entry of the late file. */
 function lateEntry() {
   const names = Object.keys(late);
   const imports = names.map((name, i) => `import * as m${i} from './${name}';`);
@@ -118,7 +118,7 @@ function lateEntry() {
   return `${imports.join('\n')}\nexport default {\n${members.join(',\n')}\n};`;
 }
 
-/** What the late file has in place of modules that are in index.js. */
+/** Gives the late file the modules of index.js instead of copies of them. */
 const fromIndex = (core, used) => ({
   name: 'modules of index.js',
   setup({ onResolve, onLoad }) {
@@ -141,7 +141,7 @@ const common = {
   external: ['bindings', 'apache-arrow'],
   absWorkingDir: root,
   outdir: out,
-  // src/globals.ts is for the declarations alone.
+  // Only the declarations need src/globals.ts.
   logOverride: { 'ignored-bare-import': 'silent' },
   write: false,
   metafile: true,
@@ -165,8 +165,8 @@ const modulesOf = ({ metafile }) =>
     .map((path) => nameOf(join(root, path)));
 
 /**
- * Gives classes back the names that users see in stacks and in what is logged: esbuild calls a class that
- * names itself `_Flow`. (The columns of the source map are one off behind such a name.)
+ * Gives classes back the names that users see in stacks and logs: esbuild renames a class that refers to
+ * itself, for example to `_Flow`. (Behind such a name the columns of the source map are wrong by one.)
  */
 function withClassNames(code) {
   const renamed = [...code.matchAll(/^\s*var (\w+) = class _\1\b/gm)].map(([, name]) => `_${name}`);
@@ -181,7 +181,7 @@ function write({ outputFiles }) {
 }
 
 mkdirSync(out, { recursive: true });
-takeDown('index.ts');
+noteLateNames('index.ts');
 const core = new Set(modulesOf(await index([])));
 const used = new Set();
 const lateBundle = await build({
@@ -196,7 +196,7 @@ const lateBundle = await build({
   plugins: [fromIndex(core, used)],
 });
 const indexBundle = await index([...used].sort());
-// Two copies of a module would be two copies of its classes.
+// A module in both files would have two copies of its classes.
 const both = new Set(modulesOf(indexBundle));
 const twice = modulesOf(lateBundle).filter((name) => both.has(name));
 if (twice.length > 0) throw new Error(`in both bundles: ${twice.join(', ')}`);

@@ -1,13 +1,13 @@
-// Holds the imports of src/, native/, bench/, examples/ against the layers of the project, and those inside a folder
-// with rooms (of src/, and native/core) against their order. Fails where an arrow points the wrong way.
+// Checks that the imports of src/, native/, bench/ and examples/ follow the layers of the project. In folders that are
+// divided into rooms (in src/, and native/core) it also checks the order of the rooms.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// A file belongs to the first layer whose prefix fits; it may import from its own layer and from
-// those listed.
+// A file belongs to the first layer whose prefix fits. It may import from its own layer and from the
+// layers in `may`.
 const layers = [
   { name: 'cli', prefix: 'src/cli/', may: ['index'] },
   { name: 'audit', prefix: 'src/audit/', may: ['conntrack', 'iptables', 'shared'] },
@@ -30,17 +30,17 @@ const layers = [
 ];
 const layerOf = (path) => layers.find((layer) => path.startsWith(layer.prefix));
 
-// The rooms of a folder, in order: a file imports from its own room and from those before it, and imports no
-// file in a circle. What lies in the folder itself comes after all rooms.
+// The rooms of a folder, in order. A file imports from its own room and from those before it. Imports form no
+// circle. Files that are directly in the folder come after all rooms.
 const rooms = {
   'src/conntrack/': [
-    'host', // what the system says of itself: support, settings, counters, hooks, namespaces
-    'columns', // the memory of a batch: layout, no meaning
+    'host', // what the system reports about itself: support, settings, counters, hooks, namespaces
+    'columns', // the memory of a batch: its layout, without meaning
     'flow', // one flow as it was read; the list of its fields
     'filter', // a FlowFilter: its checks, its packed form, its meaning on columns
     'aggregate', // groupBy, sum and top on columns
     'batch', // FlowBatch
-    'lookup', // what names a flow, and asking for it
+    'lookup', // the tuples that name flows, and finding flows by them
     'dump', // reading the table
     'write', // creating, changing, deleting
     'events', // following the table
@@ -48,20 +48,20 @@ const rooms = {
   ],
   'src/iptables/': [
     'text', // words, names and addresses as iptables writes them
-    'extensions', // matches and targets: one description each, or each family of them
+    'extensions', // matches and targets: one description for each, or for a family of them
     'rule', // one rule: its type, checks, text, meaning; no bytes here
-    'table', // tables and what can be told of them: save, watch
-    'edit', // changes of a table: typed items, whatever the backend
+    'table', // tables, and what only reads them: save, watch
+    'edit', // changes of a table: typed items, the same for every backend
     'legacy', // the backend of ip_tables: bytes, lock, commit
     'nft', // the backend of nf_tables
   ],
 };
 const foldersWithRooms = Object.keys(rooms);
 
-// The rooms of native/core: which others each may include. What lies in the folder itself knows no room, and every
-// room may include it; but `top` comes after all rooms.
+// The rooms of native/core, and which other rooms each may include. Files that are directly in native/core include no
+// room, and every room may include them. The files of `top` are different: they come after all rooms.
 const coreRooms = {
-  netlink: [], // messages, sockets, dumps: nothing of what they are about
+  netlink: [], // messages, sockets, dumps: without the meaning of the messages
   conntrack: ['netlink'], // the table of flows
   xtables: ['netlink'], // what the two backends of iptables share: extensions, sets
   legacy: ['netlink', 'xtables'], // tables of ip_tables
@@ -75,21 +75,21 @@ function files(folder, endings) {
     .map((name) => join(folder, name));
 }
 
-/** Where a file is in a folder with rooms: the number of its room, after all rooms for the folder itself. */
+/** The number of a file's room in a folder with rooms. A file directly in the folder has the number after all rooms. */
 function placeOf(file, folder) {
   if (!file.startsWith(folder)) return undefined;
   const [room, ...inside] = file.slice(folder.length).split('/');
   return inside.length === 0 ? rooms[folder].length : rooms[folder].indexOf(room);
 }
 
-/** Where a file of native/core is: the name of its room, '' for the folder itself, `top` for what comes last. */
+/** The room of a file of native/core: '' if the file is directly in the folder, `top` if it comes last. */
 function coreRoomOf(path) {
   const [room, ...inside] = path.slice('core/'.length).split('/');
   if (inside.length > 0) return room;
   return top.includes(room.replace(/\.\w+$/, '')) ? 'top' : '';
 }
 
-/** What is wrong with a file of native/core that includes another one of it; undefined where nothing is. */
+/** Why a file of native/core may not include another one; undefined if it may. */
 function wrongInclude(file, include) {
   const from = coreRoomOf(file.slice('native/'.length));
   const to = coreRoomOf(include);
@@ -101,7 +101,7 @@ function wrongInclude(file, include) {
 }
 
 const problems = [];
-/** What the files of folders with rooms import. */
+/** For each file in a folder with rooms: what it imports. */
 const imports = new Map();
 
 function checkRooms(file, targets) {
@@ -118,7 +118,7 @@ function checkRooms(file, targets) {
   }
 }
 
-/** Every circle of imports, once. */
+/** Reports every circle of imports once. */
 function checkCircles() {
   const done = new Set();
   const walk = (file, path) => {

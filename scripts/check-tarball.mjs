@@ -1,5 +1,5 @@
-// What `npm pack` would publish: exactly the files it should have, no larger than we allow, and no
-// script that runs at install time. `--release` also wants every prebuilt addon.
+// Checks what `npm pack` would publish: exactly the right files, no larger than allowed, and no script
+// that runs at install time. With `--release` every prebuilt addon must be there too.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const release = process.argv.includes('--release');
 
-// Bytes. The download is what a user waits for; the others say which part grew.
+// In bytes. Users wait for the tarball. The other limits show which part grew.
 const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_250_000, maps: 650_000 };
 
 const targets = ['linux-x64', 'linux-arm64'].flatMap((platform) =>
@@ -90,13 +90,13 @@ if (tarball.size > limits.tarball) {
   problems.push(`tarball: ${tarball.size} bytes, allowed ${limits.tarball}`);
 }
 
-// npm and others block install scripts, and run `node-gyp rebuild` where gypfile is not false.
+// Some package managers block install scripts. npm runs `node-gyp rebuild` if gypfile is not false.
 const manifest = read('package.json');
 for (const name of ['preinstall', 'install', 'postinstall', 'prepare', 'prebuild']) {
   if (manifest.scripts?.[name] !== undefined) problems.push(`package.json has the script ${name}`);
 }
 if (manifest.gypfile !== false) problems.push('package.json does not say "gypfile": false');
-if (manifest.os !== undefined) problems.push('package.json says "os": the import works everywhere');
+if (manifest.os !== undefined) problems.push('package.json has "os": the import works everywhere');
 const paths = (value) =>
   typeof value === 'string' ? [value] : Object.values(value).flatMap(paths);
 const entries = [manifest.main, manifest.types, manifest.exports ?? [], manifest.bin ?? []];

@@ -1,5 +1,5 @@
-// Generates what TypeScript repeats of native code, from the headers of native/core: src/conntrack/columns/schema.ts,
-// how flows are laid out, and src/native/numbers.ts, every other number and offset that both sides write down.
+// Generates the numbers that TypeScript has in common with native code, from the headers of native/core.
+// src/conntrack/columns/schema.ts has the layout of flows, src/native/numbers.ts every other number and offset.
 // `--check` only compares, for the lint.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,17 +11,17 @@ const headers = readdirSync(core, { recursive: true })
   .sort()
   .map((name) => ({
     name,
-    // Without comments, so that no word in them is taken for code.
+    // Without comments, because words in them could look like code.
     text: readFileSync(core + name, 'utf8').replace(/\/\/.*$/gm, ''),
   }));
 
-/** Stops the lint and the build: what is asked for has another name or another form by now. */
+/** Ends with an error: a header no longer has the name or the form that this script looks for. */
 function fail(message) {
   process.stderr.write(`gen-columns: ${message}\n`);
   process.exit(1);
 }
 
-/** What the pattern captures in the one header where it fits. */
+/** What the pattern captures. It must fit in exactly one header. */
 function only(pattern, what) {
   const found = headers.flatMap(({ name, text }) => {
     const match = pattern.exec(text);
@@ -31,7 +31,7 @@ function only(pattern, what) {
   return { header: found[0].name, captured: found[0].match.slice(1) };
 }
 
-/** The entries of one X-macro list: the arguments of each. */
+/** The arguments of each entry of one X-macro list. */
 function entries(list, item) {
   const { captured } = only(new RegExp(`#define ${list}\\(${item}\\)((?:.*\\\\\\n)*.*)`), list);
   const found = captured[0].matchAll(new RegExp(`${item}\\(([^)]*)\\)`, 'g'));
@@ -40,18 +40,18 @@ function entries(list, item) {
 
 const integer = (text, what) => {
   const value = Number(text);
-  if (!Number.isInteger(value)) fail(`${what}: ${text} is no plain number`);
+  if (!Number.isInteger(value)) fail(`${what}: ${text} is not a plain number`);
   return value;
 };
 
-/** kOrigSrc, of the prefix k: origSrc. */
+/** The name without its prefix: kOrigSrc becomes origSrc. */
 const named = (name, prefix) => {
   if (!name.startsWith(prefix)) fail(`${name} does not begin with ${prefix}`);
   const rest = name.slice(prefix.length);
   return rest[0].toLowerCase() + rest.slice(1);
 };
 
-/** The enumerators of an enum, numbered as C++ does. `count` is no value: it counts the others. */
+/** The enumerators of an enum, numbered as in C++. `count` is left out: it only counts the others. */
 function enumeration(name, prefix = 'k', count = undefined) {
   const pattern = new RegExp(`enum (?:class )?${name} : [\\w:]+ \\{([^}]*)\\}`);
   const { header, captured } = only(pattern, `enum ${name}`);
@@ -78,7 +78,7 @@ function constant(name) {
   return integer(captured[0], name);
 }
 
-/** The constants of the one header that has some with this prefix. */
+/** The constants with this prefix. All are in one header. */
 function constants(prefix) {
   const pattern = `inline constexpr [\\w:]+ (${prefix}[A-Z]\\w*) = (\\d+);`;
   const { header } = only(new RegExp(pattern), `constants ${prefix}…`);
@@ -93,7 +93,7 @@ const scalars = {
 };
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
-/** The offsets of a struct, laid out as every ABI of Linux does, and its size. */
+/** The offsets of a struct's members and its size, by the rules that all Linux ABIs share. */
 function structure(name) {
   const { header, captured } = only(new RegExp(`struct ${name} \\{([^}]*)\\};`), `struct ${name}`);
   const values = [];
@@ -207,7 +207,7 @@ function columnSchema() {
   ];
 }
 
-/** An enum as an object; with `names`, also its names by their numbers. */
+/** An enum as an object. With `names` also a list of its names by number. */
 function enumLines(name, as, { prefix, count, names, doc }) {
   const { header, values } = enumeration(name, prefix, count);
   const lines = object(as, `${doc} \`${name}\` of ${header}.`, values);

@@ -1,5 +1,5 @@
-// Everything that `npm run lint` checks, in one place: formatting, lint, types, documentation, layers,
-// clang-tidy. Runs what is installed; a checker that is missing fails the run, it is not skipped.
+// All checks of `npm run lint`: formatting, lint, types, documentation, layers, clang-tidy. A checker that
+// is not installed fails the run.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -37,7 +37,7 @@ const native = tracked(
 if (fix) {
   process.exit(run('clang-format', 'clang-format', ['-i', ...native]) ? 0 : 1);
 }
-// clang-tidy looks at what changed since the last time: the build of clang-tidy's own folder knows.
+// clang-tidy checks only what changed since the last run: it has its own build folder, and make compares.
 const tidy = 'build-cmake/tidy';
 const configureTidy = [
   ...['-S', '.', '-B', tidy, '-G', 'Unix Makefiles', '--log-level=WARNING', '-DTIDY=ON'],

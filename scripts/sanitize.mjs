@@ -1,6 +1,6 @@
 // Runs the tests of test/kernel and test/lifetime with the addon under AddressSanitizer and
 // UndefinedBehaviorSanitizer, then under ThreadSanitizer: `node scripts/sanitize.mjs [asan|tsan]
-// [part of a path …]`. A finding fails, whatever the test that had it says.
+// [part of a path …]`. A finding fails the run, even if its test passes.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ for (const kind of chosen.length > 0 ? chosen : ['asan', 'tsan']) {
   process.stdout.write(`sanitize: building ${kind}\n`);
   const addon = buildSanitized(kind);
   const reports = mkdtempSync(join(tmpdir(), 'conntrack-sanitize-'));
-  // Tests start node as other users, which report too.
+  // Some tests start node as another user, and this node writes reports too.
   chmodSync(reports, 0o1777);
   const { node, env } = sanitizedNode(kind, addon, reports, false);
   const result = spawnSync(node, ['--import', 'tsx', 'test/run.ts', ...tests], {

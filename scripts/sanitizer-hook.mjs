@@ -1,5 +1,6 @@
-// Loaded first into every node of a run under a sanitizer: what this process starts gets no runtime of
-// a sanitizer, except further node processes, through the program that sanitizer.mjs has made.
+// Every node process of a run under a sanitizer loads this file first. Programs that the process starts
+// then run without the sanitizer. Further node processes get it again: they start through the program
+// that sanitizer.mjs has made.
 const { SANITIZED_NODE: node, SANITIZER_RUNTIME: runtime, LD_PRELOAD: preload } = process.env;
 if (node !== undefined) {
   process.execPath = node;

@@ -7,5 +7,5 @@ export function sanitizedNode(
   leaks: boolean,
 ): { node: string; env: Record<string, string> };
 export function reportsIn(folder: string): string[];
-/** Words before a program that is under ThreadSanitizer. */
+/** The words before a program that runs under ThreadSanitizer. */
 export const fixedLayout: readonly string[];

@@ -1,5 +1,5 @@
 // The addon under sanitizers: builds it with CMake (incrementally, in build-cmake/addon-<kind>) and says how
-// node is started with it. Used by scripts/sanitize.mjs and by the tests.
+// to start node with it. scripts/sanitize.mjs and the tests use it.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -31,17 +31,20 @@ const kinds = {
   },
 };
 
-// Leaks of node itself that no change of ours could remove, each with its reason.
+// Leaks of node itself, each with its reason. No change of this package can remove them.
 const leaksOfNode = [
-  // ExternalWrapper (js_native_api_v8.cc) is deleted by V8's weak callback only, and V8 calls none for
-  // what lives when an isolate ends: 40 bytes per external.
+  // Only V8's weak callback deletes an ExternalWrapper (js_native_api_v8.cc). V8 does not call it for
+  // objects that live until an isolate ends: 40 bytes per external.
   'leak:napi_create_external',
-  // A deferred is freed when its promise is settled, and none can be settled once the environment ends:
-  // 8 bytes per operation that was under way (ConcludeDeferred fails before it frees).
+  // Node frees a deferred when its promise is settled. That is impossible once the environment ends
+  // (ConcludeDeferred fails before it frees): 8 bytes per operation that was not finished.
   'leak:napi_create_promise',
 ];
 
-/** Words before a program: gcc 12's ThreadSanitizer does not know the layouts of memory that more than 28 random bits give. */
+/**
+ * The words before a program that give it a fixed memory layout. With more than 28 random bits the kernel makes
+ * layouts that gcc 12's ThreadSanitizer does not know.
+ */
 export const fixedLayout = ['setarch', process.arch === 'x64' ? 'x86_64' : process.arch, '-R'];
 
 function run(command, args) {
@@ -59,8 +62,8 @@ function run(command, args) {
 }
 
 /**
- * Builds the addon; returns its path. Beside it, without node: the unit tests of the core, and under
- * ThreadSanitizer the program that runs our thread code. One process at a time builds a folder.
+ * Builds the addon and returns its path. Also builds a program that needs no node: the unit tests of the core,
+ * or under ThreadSanitizer the program that runs our thread code. One process at a time builds a folder.
  */
 export function buildSanitized(kind) {
   const folder = join('build-cmake', `addon-${kind}`);
@@ -69,7 +72,7 @@ export function buildSanitized(kind) {
   cmake([
     ...['-S', '.', '-B', folder, `-DSANITIZE=${kinds[kind].sanitize}`],
     '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
-    // Half the time of -O2 -g to build, and the stacks are complete.
+    // This builds in half the time of -O2 -g, and the stacks are complete.
     '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1',
     `-DCMAKE_JS_INC=${join(root, 'node_modules/node-api-headers/include')}`,
   ]);
@@ -78,7 +81,7 @@ export function buildSanitized(kind) {
   return join(root, folder, 'conntrack.node');
 }
 
-/** The runtime of the compiler that CMake takes. */
+/** The runtime of the compiler that CMake uses. */
 function runtimeOf(kind) {
   const compiler = process.env.CXX ?? 'c++';
   const path = run(compiler, [`-print-file-name=${kinds[kind].runtime}`]).trim();
@@ -87,11 +90,11 @@ function runtimeOf(kind) {
 }
 
 /**
- * A program that is node with the sanitizer's runtime, made in the folder `reports`, and its environment.
- * Whatever node starts by `process.execPath` is it again; other programs (a shell, ip, cc) are left
- * alone. Reports go to files in the folder, so that none is lost with the output of a child. Leaks are
- * only looked for where the process ends by itself: process.exit() leaves what V8's heap points to, which
- * the leak check cannot see.
+ * Makes a program in the folder `reports` that is node with the sanitizer's runtime; returns it with its
+ * environment. When node starts `process.execPath`, it starts this program again. Other programs (a shell,
+ * ip, cc) run without the sanitizer. Reports go to files in the folder, so that none is lost with the output
+ * of a child. `leaks` also looks for leaks. Use it only if the process ends by itself: process.exit() keeps
+ * the memory that V8's heap points to, and the leak check cannot see these pointers.
  */
 export function sanitizedNode(kind, addon, reports, leaks) {
   const runtime = runtimeOf(kind);
@@ -112,7 +115,7 @@ export function sanitizedNode(kind, addon, reports, leaks) {
   if (kind === 'asan') {
     const list = join(reports, 'suppressions');
     writeFileSync(list, `${leaksOfNode.join('\n')}\n`);
-    // A small quarantine keeps tests of memory meaningful.
+    // The quarantine is small, so that tests of memory do not measure it.
     env.ASAN_OPTIONS = [
       `detect_leaks=${leaks ? 1 : 0}`,
       ...['exitcode=86', 'detect_stack_use_after_return=1', 'quarantine_size_mb=32', log],
@@ -120,7 +123,7 @@ export function sanitizedNode(kind, addon, reports, leaks) {
     env.UBSAN_OPTIONS = `print_stacktrace=1:exitcode=86:${log}`;
     env.LSAN_OPTIONS = `suppressions=${list}:print_suppressions=0:report_objects=1`;
   } else {
-    // The exit code would count what is none of ours.
+    // Always exit code 0: any other would also count reports about node.
     env.TSAN_OPTIONS = [
       `report_thread_leaks=${leaks ? 1 : 0}`,
       ...['exitcode=0', 'second_deadlock_stack=1', log],

@@ -1,6 +1,6 @@
-// Makes a clone ready: system packages where they are missing, dependencies, native build, dist.
-// Runs before node_modules exists, so it uses Node alone. Does nothing when nothing is to do.
-// `--dev` adds what the tests, the benches and the lint need. Never asks.
+// Makes a clone ready: installs missing system packages and dependencies, builds the addon and dist.
+// Runs before node_modules exists, so it uses only Node. Does nothing if everything is ready.
+// `--dev` adds what the tests, the benches and the lint need. It never asks.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -66,7 +66,7 @@ function hasClangRuntime() {
   });
 }
 
-// What is needed, how to see that it is there, and what the distributions call it.
+// What is needed: how to find it, and its package in Debian, Fedora and Alpine.
 const needs = [
   [() => hasCommand('g++', 'c++'), 'g++', 'gcc-c++', 'g++'],
   [() => hasCommand('make'), 'make', 'make', 'make'],
@@ -162,14 +162,14 @@ function apt(args, mayFail) {
 }
 
 function systemPackages() {
-  // Twice at most: which package holds clang's runtimes is known once clang is installed.
+  // Twice at most: only the installed clang shows which package has its runtimes.
   for (let round = 0; round < 3; round++) {
     const missing = missingPackages();
     if (!missing.any) return;
     const mayInstall =
       distribution() === 'debian' && process.getuid() === 0 && hasCommand('apt-get');
     if (!mayInstall || round === 2) explainPackages(missing);
-    // The runtime's package waits for the round in which clang is there.
+    // The package of the runtimes waits until clang is installed.
     const wanted = missing.debian.filter(
       (name) => hasCommand('clang') || !name.startsWith('libclang-rt-'),
     );
@@ -183,14 +183,14 @@ function systemPackages() {
 }
 
 function npm(args) {
-  // Inside `npm run` the very npm that is running, else the one on the path.
+  // Inside `npm run` the npm that is running, otherwise the one in the PATH.
   const cli = process.env.npm_execpath;
   return cli !== undefined && /npm-cli\.c?js$/.test(cli)
     ? [process.execPath, [cli, ...args]]
     : ['npm', args];
 }
 
-// Whether node_modules is what package-lock.json says, from the lock that npm leaves inside it.
+// Whether node_modules is what package-lock.json asks for: npm leaves a lock in it that says what it has.
 function dependenciesCurrent() {
   let wanted;
   let present;

@@ -1,2 +1,2 @@
-/** Whether a report of ThreadSanitizer, of node with the addon, is of our code. */
+/** Whether a report of ThreadSanitizer, from node with the addon, is about our code. */
 export function isOurs(report: string): boolean;

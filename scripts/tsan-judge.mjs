@@ -1,32 +1,32 @@
-// Whose a report of ThreadSanitizer is, when node runs under it with the addon: ours or node's.
+// Decides whether a report of ThreadSanitizer is about our code or about node's, when node runs with the addon.
 //
 // Node, V8 and the C++ library were built without the sanitizer. It does not see how their code orders
-// things (atomics, futexes), so what two threads of node do may look like a race. And of such code its stacks
-// hold one frame at most: the one that called an interceptor (malloc, memcpy, pthread_…), whose address
-// the interceptor knows. All other frames are of instrumented functions that have not returned: whatever the
-// JS thread does inside node, the frames below are the addon's, because the addon had called node. So a
-// frame of ours somewhere in a stack says nothing. The innermost one that is not the sanitizer's says
-// exactly whose code touched the memory:
+// things (atomics, futexes), so work of two node threads may look like a race. Its stacks have at most one
+// frame of such code: the one that called an interceptor (malloc, memcpy, pthread_…), because the interceptor
+// knows that address. All other frames are instrumented functions that have not returned yet. When the addon
+// has called node, the frames below are the addon's, and node's own work seems to come from them. So one of
+// our frames somewhere in a stack proves nothing. The innermost frame that is not the sanitizer's shows whose
+// code touched the memory:
 //
-//  - A data race is ours when both accesses are, or when one is and the memory (or the descriptor) is ours too:
-//    made by our code, or a variable of ours. Code of ours that races with node's on node's memory cannot
-//    be told from node's own ordering, which nobody sees.
-//  - What lies between the interceptor and us may be a library that only we load. The C and C++ libraries are
-//    node's as well: a frame of theirs is nobody's.
-//  - An access whose stack was lost is ours when a thread of ours made it: those run no code of node but for
-//    one call that rings a bell.
-//  - Of a cycle of locks one that our code took directly makes it ours: the cycle needs it.
+//  - A data race is ours if both accesses are ours. It is also ours if one access and the memory (or the
+//    descriptor) are ours: our code made it, or it is one of our variables. If our code races with node's on
+//    node's memory, the report counts as node's: node may have ordered the two in a way that is not seen.
+//  - The frame next to the interceptor may belong to a library that only we load: it is skipped. The C and C++
+//    libraries are used by node too: their frames do not make an access ours.
+//  - An access whose stack was lost is ours if one of our threads made it. Our threads run no code of node,
+//    except the one call that wakes the JS thread.
+//  - A cycle of locks is ours if our code directly took one of them: without it there is no cycle.
 //  - Anything else (a lock misused, freed memory touched, a thread not joined) belongs to the code that did it.
 //
-// What this lets pass of our own code is found without node, where nothing is let pass:
-// native/test/threads_program.cc.
+// This misses some races of our own code. native/test/threads_program.cc finds them: it runs without node, and
+// every report counts there.
 
 const sanitizer = /^lib(?:tsan|asan|ubsan)\.so/;
 const librariesOfOurs = /^lib(?:netfilter_conntrack|nfnetlink|mnl|ip4tc|ip6tc)\.so/;
 
 /** Modules of the frames of each part of a report, innermost first. `title` is the line before them. */
 function partsOf(report) {
-  // Of a lock that is misused the first stack has no title.
+  // In a report about a misused lock the first stack has no title.
   const parts = [{ title: '', modules: [] }];
   for (const line of report.split('\n')) {
     if (/^ {2}\S/.test(line)) parts.push({ title: line.trim(), modules: [] });
@@ -35,14 +35,14 @@ function partsOf(report) {
   return parts;
 }
 
-/** The module that a line ends with; undefined: code without one (compiled by V8). */
+/** The module at the end of a line; undefined for code without one (compiled by V8). */
 function moduleOf(line) {
   return /\(([^()\s]+)\+0x[0-9a-f]+\)(?: \(BuildId: [0-9a-f]+\))?$/.exec(line.trimEnd())?.[1];
 }
 
 const isAddon = (module) => module?.endsWith('.node') ?? false;
 
-/** Whether the code at the top of a stack is ours; undefined: the stack is lost. */
+/** Whether the code at the top of a stack is ours; undefined if the stack was lost. */
 function ownedByUs({ modules }) {
   const owner = modules.find(
     (module) => module === undefined || !(sanitizer.test(module) || librariesOfOurs.test(module)),
@@ -51,7 +51,7 @@ function ownedByUs({ modules }) {
   return isAddon(owner);
 }
 
-/** Whether a report is of our code. */
+/** Whether a report is about our code. */
 export function isOurs(report) {
   const kind = /^WARNING: ThreadSanitizer: ([^(]*[^( ])/m.exec(report)?.[1] ?? '';
   const parts = partsOf(report);
