@@ -1,5 +1,6 @@
-// createMany(), updateWhere(), deleteWhere() without and with the flows returned, against C programs
-// that do the same in batches: the flows made beforehand there too, the dump part of the time.
+// createMany(), update(), updateWhere(), and deleteWhere() with and without the flows returned, against C
+// programs that do the same in batches. Flows to create are made before the clock starts, on both sides.
+// A dump that finds the flows is part of the time, on both sides.
 import { conntrack, type Flow, type FlowInit, type TupleInit } from '../src/index.js';
 import { Netns } from '../test/support/netns.js';
 import { type BaselineName, runBaseline, shown, taken } from './lib/baseline.js';
@@ -38,7 +39,7 @@ interface Pair {
   program: BaselineName;
   args: readonly (string | number)[];
   before: () => void | Promise<void>;
-  /** What the C program is called; `C, batched` by default. */
+  /** The name of the C program in the results; `C, batched` by default. */
   peer?: string;
   barred?: boolean;
   notes?: string[];
@@ -96,11 +97,11 @@ async function creating(context: BenchContext, size: number): Promise<void> {
     work: async () => (await conntrack.createMany(plain)).created,
     args: ['--count', size],
     barred: false,
-    notes: ['objects with every field of the flow, all of which are checked'],
+    notes: ['the objects have every field of the flow, and every field is checked'],
   });
 }
 
-/** update() of one flow after the other, as a program does that decides for each. */
+/** update() of one flow after the other, as in a program that decides for each flow. */
 async function updating(context: BenchContext, size: number): Promise<void> {
   await refill(size);
   const flows = [...(await conntrack.dump())].slice(0, 10_000);
@@ -131,7 +132,7 @@ async function updating(context: BenchContext, size: number): Promise<void> {
     what: 'update() of flows that were read, one by one',
     ours: 'for (…) await conntrack.update(flow, { mark: 42 })',
     work: each((flow) => conntrack.update(flow, { mark: 42 })),
-    notes: ['reads each flow before it writes, because another may have its tuple; C does not'],
+    notes: ['reads each flow before it writes: another flow may have the tuple by now; C does not'],
   });
   await pair(context, {
     ...common,
@@ -171,7 +172,7 @@ async function changing(context: BenchContext, size: number): Promise<void> {
     program: 'delete_batch',
     before: () => refill(size),
   } as const;
-  // With 1 every entry reports its end, so that C can have the deleted flows back at all.
+  // With 1 every entry reports its end. Without these reports the C program cannot return the deleted flows.
   await Netns.current.withSysctl('net.netfilter.nf_conntrack_events', 1, () =>
     pair(context, {
       ...returning,
@@ -185,7 +186,7 @@ async function changing(context: BenchContext, size: number): Promise<void> {
     args: ['--dump-first'],
     barred: false,
     notes: [
-      'the C program deletes and returns nothing: the kernel reports no end of these entries',
+      'the C program deletes and returns nothing: these entries do not report their end',
     ],
   });
 }

@@ -1,5 +1,5 @@
-// Questions to a million flows in columns, against the same over an array of plain objects, each in a process
-// of its own so that neither pays for the other's heap. The flows are made by real packets, so that they
+// Questions to a million flows in columns, against the same questions to an array of plain objects. Each has
+// its own process, so that neither pays for the heap of the other. Real packets make the flows, so that they
 // have counters.
 import { conntrack } from '../src/index.js';
 import { Netns } from '../test/support/netns.js';
@@ -82,7 +82,7 @@ export const bench: Bench = {
     netns.conntrackSysctls({ acct: 1 });
     netns.setSysctl('net.netfilter.nf_conntrack_udp_timeout', 86_400);
     netns.tracking();
-    // The packets go round the loopback and end there, with no answer.
+    // The packets go through the loopback and are dropped there, without an answer.
     netns.iptables('-A', 'INPUT', '-p', 'udp', '-j', 'DROP');
     for (const size of context.sizes) {
       makeTraffic(context, size);

@@ -1,5 +1,5 @@
-// dumpBatches(): the table in bounded memory, every batch handed to a consumer, against dump() and the C
-// floor. Its memory is measured by the bench `memory`.
+// dumpBatches(): the table in bounded memory, every batch given to a consumer, against dump() and the C
+// floor. The bench `memory` measures its memory.
 import { conntrack } from '../src/index.js';
 import { floor } from './dump.js';
 import { shown } from './lib/baseline.js';

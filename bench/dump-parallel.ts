@@ -1,5 +1,5 @@
-// dump() on several sockets, against the same C floor as one socket has: a table that a status bit splits
-// evenly, and one in which all flows are alike, where it must not cost more than one socket does.
+// dump() on several sockets. A status bit splits the first table evenly: there the C floor with one socket is
+// the opponent. In the second table all flows are alike: there it must not cost more than one socket.
 import { conntrack } from '../src/index.js';
 import { fill } from '../test/support/populate.js';
 import { floor } from './dump.js';

@@ -1,5 +1,5 @@
 // dump(): the whole table to one FlowBatch on one socket, against the least that the kernel allows
-// (a C program that receives and looks at nothing), libnetfilter_conntrack, and what people use.
+// (a C program that receives and looks at nothing), libnetfilter_conntrack, and programs that people use.
 import { conntrack } from '../src/index.js';
 import { runBaseline, shown, taken } from './lib/baseline.js';
 import { type Bench, million } from './lib/bench.js';
@@ -7,7 +7,7 @@ import { contest, type Taken, type Turn, timed } from './lib/contest.js';
 import { installed, runToNull, spawnAndParse } from './lib/peers.js';
 import { eachSize } from './lib/table.js';
 
-/** Runs the floor and holds it to the number of flows that are there. */
+/** Runs the floor, and checks that it saw every flow of the table. */
 export function floor(size: number, ...args: (string | number)[]): Taken {
   const report = runBaseline('dump_floor', ...args);
   if (report.count !== size) throw new Error(`dump_floor saw ${report.count} of ${size} flows`);

@@ -12,7 +12,7 @@ import { installed } from './lib/peers.js';
 import { median, quantile } from './lib/result.js';
 
 const stormSize = 500_000;
-/** Bytes that are asked for; the kernel doubles them. */
+/** The size of the buffer that the C reader asks for, in bytes. The kernel doubles it. */
 const cBuffer = 2 << 20;
 
 /** Makes `count` flows at full speed. */
@@ -41,7 +41,10 @@ async function cStorm(count: number): Promise<ReaderReport> {
   return JSON.parse((await reader.finish()).at(-1)!) as ReaderReport;
 }
 
-/** Until a process has joined a netfilter group: conntrack(8) does not say when it listens. */
+/**
+ * Waits until a process of this namespace has joined a netfilter group: conntrack(8) does not say when it
+ * listens. Nothing else listens at that time.
+ */
 async function listening(): Promise<void> {
   for (;;) {
     const sockets = readFileSync('/proc/self/net/netlink', 'utf8').split('\n').slice(1);
@@ -55,12 +58,12 @@ async function listening(): Promise<void> {
   }
 }
 
-/** Events that `conntrack -E` shows of a storm, before it stops or to its end. */
+/** How many events of a storm `conntrack -E` shows. */
 async function peerStorm(count: number): Promise<number> {
   await using peer = Child.start(['sh', '-c', 'conntrack -E -e NEW 2>/dev/null | wc -l']);
   await listening();
   storm(count);
-  // It ends by itself where it lost events; else it is told to. Its socket is the last of this namespace.
+  // It ends by itself when it has lost events. Otherwise it gets a signal.
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const pids = readFileSync(`/proc/${peer.pid}/task/${peer.pid}/children`, 'utf8').trim();
   for (const pid of pids.split(' ').filter(Boolean)) {
@@ -192,7 +195,7 @@ async function latency(context: BenchContext): Promise<void> {
       ],
       measure: { name, unit: 'ns', value: median(values) },
       bar: { text, kind: 'at most', limit },
-      notes: ['from before the request that makes the flow is sent, so its making is part of it'],
+      notes: ['begins before the request that makes the flow is sent, so it includes this request'],
     });
   }
 }

@@ -1,5 +1,5 @@
-// What `import 'conntrack'` costs a process that does not use it yet: time, libraries, threads. Each turn is
-// a fresh process, without a TypeScript loader, on the built package.
+// What `import 'conntrack'` costs a process that does not use it yet: time, libraries, threads. Each turn
+// imports the built package in a fresh process, without a TypeScript loader.
 import { fileURLToPath } from 'node:url';
 import { run } from '../test/support/process.js';
 import type { Bench } from './lib/bench.js';

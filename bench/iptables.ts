@@ -8,7 +8,7 @@ import { contest, timed } from './lib/contest.js';
 import { installed, runToNull, runWithInput } from './lib/peers.js';
 import { loadRules, tableText } from './lib/ruleset.js';
 
-/** Reads the table and every part of every rule; how many rules there are. */
+/** Reads the table and every part of every rule; returns the number of rules. */
 async function readTyped(tables: Iptables): Promise<number> {
   const table = await tables.read('filter');
   let rules = 0;
@@ -94,7 +94,7 @@ async function editing(context: BenchContext): Promise<void> {
         return taken.value;
       },
     },
-    // Compiled code comes to rest after a few rounds; a process that edits rules lives for months.
+    // V8 has compiled most of the code after a few rounds. A process that edits rules runs for months.
     { rounds: Math.max(context.rounds, 11), warmUp: 4, before: () => loadRules(size) },
   );
   context.report({
@@ -129,7 +129,7 @@ async function restoring(context: BenchContext): Promise<void> {
       ours: () => timed(() => iptables.restore(text)),
       child: () => runWithInput(restore, text),
     },
-    // A warm process: compiled code comes to rest after some dozens of them.
+    // A warm process: V8 has compiled most of the code after some dozens of rounds.
     { rounds: Math.max(context.rounds, 11), warmUp: 40 },
   );
   context.report({

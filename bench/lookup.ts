@@ -11,7 +11,7 @@ const requests = 100_000;
 /** How many lookups the C program sends at once. */
 const depth = 128;
 
-/** Tuples as a caller writes them, of flows picked at random, the same ones on every run. */
+/** The tuples of random flows, as a caller writes them; the same flows on every run. */
 function pickTuples(batch: FlowBatch, count: number): TupleInit[] {
   let state = 0x2545f491;
   const next = (below: number) => {

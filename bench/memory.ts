@@ -1,5 +1,5 @@
 // Memory and the JS thread: what a dump adds to a process, what dumpBatches() needs at most, how long the
-// event loop stands still meanwhile, and whether anything grows over thousands of operations.
+// event loop stands still during a dump, and whether memory grows over thousands of operations.
 import { conntrack } from '../src/index.js';
 import { Netns } from '../test/support/netns.js';
 import type { LeakSample } from './contestants/leak.js';
@@ -15,7 +15,7 @@ const mebibyte = 2 ** 20;
 /** Asks a fresh process once. */
 async function fresh<Answer>(request: object): Promise<Answer> {
   await using contestant = await Contestant.start('memory');
-  // Awaited here: the contestant ends with this block.
+  // Awaited here, because the contestant ends with this block.
   return await contestant.ask<Answer>(request);
 }
 
@@ -119,7 +119,7 @@ async function leaks(context: BenchContext): Promise<void> {
     samples.push(await contestant.ask<LeakSample>(leakRounds / leakSamples));
   }
   await conntrack.flush();
-  // The first third is for caches, pools and compiled code to come to their size.
+  // In the first third, caches, pools and compiled code still grow to their size.
   const rest = samples.slice(leakSamples / 3);
   const half = rest.length / 2;
   const grown = (part: keyof LeakSample) =>

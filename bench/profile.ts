@@ -1,5 +1,5 @@
-// npm run profile [work…]: where the time of a kind of work goes. Each runs in namespaces of its own under
-// perf(1) for some seconds. The terminal shows which programs, libraries and functions cost most; the stacks go
+// npm run profile [work…]: shows where the time of each kind of work goes. Each runs for some seconds under
+// perf(1), in its own namespaces. The terminal shows which libraries and functions cost most. The stacks go
 // to build-bench/profiles, for a viewer of flame graphs (CONTRIBUTING.md).
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ const titles: Record<string, string> = {
   'dump-batches': `dumpBatches() of ${flows.toLocaleString('en-US')} flows`,
   'get-many': `getMany() of ${flows.toLocaleString('en-US')} tuples`,
   'create-many': `createMany() of ${flows.toLocaleString('en-US')} flows, and the flush before it`,
-  'iptables-edit': 'one edit() of a table of 5,000 rules: 300 go, 300 come',
+  'iptables-edit': 'one edit() of a table of 5,000 rules: 300 removed, 300 added',
   'iptables-read': "iptables.read('filter') of 50,000 rules, every match and target",
 };
 
@@ -39,7 +39,7 @@ const folder = fileURLToPath(new URL('../build-bench/profiles/', import.meta.url
 mkdirSync(folder, { recursive: true });
 const data = `${folder}perf.data`;
 
-/** Shares of the samples by what `fields` name, the largest first. */
+/** How the samples are divided among the values of `fields`, the largest share first. */
 function shares(fields: string): string {
   const shown = ['-F', `overhead,${fields}`, '--percent-limit', '0.5'];
   const report = ['perf', 'report', '-i', data, '--stdio', '--no-children', '-g', 'none', ...shown];

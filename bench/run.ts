@@ -1,9 +1,9 @@
 // npm run bench [name…] [--flows N,N] [--pairs N] [--json] [--strict] [--write-docs] [--rewrite-docs] [--list]
-// Runs every bench (or those named) in a process and namespaces of its own and prints what it measured
-// against its bar. --json: everything, for machines. --strict: exit code 1 when a bar is not met.
-// --write-docs: the results go into the pages docs/performance*, their plot, and the README. --rewrite-docs: the same
-// with the results that are there, for a change of how they are shown; measures nothing.
-// `--inside NAME` is how it starts itself for one bench.
+// Runs every bench (or those named), each in its own process and namespaces. Prints what was measured, and
+// whether it meets its bar. --json: prints everything for a program to read. --strict: exit code 1 if a bar is
+// not met. --write-docs: writes the results into the pages docs/performance*, their plot, and the README.
+// --rewrite-docs: writes the stored results again and measures nothing, for a change of the layout.
+// It starts itself with `--inside NAME` for each bench.
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -72,9 +72,10 @@ const pairs = whole(options.pairs, 'pairs', 1, 1000);
 
 const load = async (name: string) => ((await import(`./${name}.js`)) as { bench: Bench }).bench;
 
-/** One bench, in here. Each result is a line of JSON on standard output. */
+/** Runs one bench in this process. Each result is a line of JSON on standard output. */
 async function inside(name: string): Promise<void> {
-  // The one who started us ended: nobody reads on, and the machine's sysctls are put back already.
+  // The process that started this one has ended. Nobody reads the results, and the sysctls of the machine have
+  // their old values again.
   process.stdin.on('end', () => process.exit(1)).resume();
   process.stdin.unref();
   const bench = await load(name);
@@ -91,7 +92,7 @@ async function inside(name: string): Promise<void> {
   process.exit(0);
 }
 
-/** Starts one bench in namespaces of its own; resolves with what it said when it failed. */
+/** Starts one bench in its own namespaces; resolves with the end of its error output if it failed. */
 async function start(
   name: string,
   onResult: (result: Result) => void,
@@ -145,8 +146,8 @@ async function measure(wanted: readonly string[]): Promise<Report> {
   return report;
 }
 
-// A dump costs a walk over the buckets of the whole machine, and a table must be allowed to be as
-// large as the largest one here: both are pinned, and put back when we end, however we end.
+// A dump walks over all buckets of the machine, and the limit of a table must allow the largest size here.
+// Both sysctls have these values during the run. They get their old values back in every case.
 const pinnedBuckets = 1_048_576;
 const largeTable = 200_000;
 

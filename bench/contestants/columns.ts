@@ -1,6 +1,6 @@
-// Asks questions to the flows of the table, as a batch in columns or as an array of plain objects, which is
-// what other libraries give and what toArray() makes. `columns` or `objects` is the argument; a request is
-// the number of a question.
+// Asks questions about the flows of the table. The flows are a batch in columns, or an array of plain objects,
+// as other libraries return and as toArray() makes. The argument is `columns` or `objects`. A request is the
+// number of a question.
 import { conntrack, type FlowBatch, type FlowObject } from '../../src/index.js';
 import { timedSync } from '../lib/contest.js';
 import { serve } from '../lib/contestant.js';
@@ -64,7 +64,7 @@ const questions: Question[] = [
   },
 ];
 
-/** Times a question is asked in one turn: one asking can be shorter than what the clock tells. */
+/** How often one turn asks its question: one answer can take less time than the clock can measure. */
 const times = 5;
 
 const batch = await conntrack.dump();

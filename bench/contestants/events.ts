@@ -1,5 +1,5 @@
-// A consumer of conntrack events in a process of its own. A request opens a stream and begins to read it (or
-// does not, for `slow`); the next one waits for what it has come to.
+// A consumer of conntrack events in its own process. A request opens a stream and starts to read it (except
+// for `slow`). The next request waits for the events and answers with what was measured.
 import { conntrack, type EventStream } from '../../src/index.js';
 import { serve } from '../lib/contestant.js';
 import { memory, resetPeak } from '../lib/process-memory.js';
@@ -15,11 +15,11 @@ export interface Finished {
   received: number;
   lostInKernel: number;
   lostInQueue: number;
-  /** From the opening of the stream to its last event, of all threads of the process. */
+  /** Processor time of all threads of the process, from the opening of the stream to its last event. */
   cpu_ns: number;
-  /** Highest resident memory since the opening, above what it was then. */
+  /** How much more memory than at the opening was resident, at the highest. */
   peakBytes: number;
-  /** CLOCK_MONOTONIC at which each event was there, of `each`, where there are few. */
+  /** For `each` and few events: when each event arrived (CLOCK_MONOTONIC). */
   arrivals: number[];
 }
 
@@ -70,7 +70,7 @@ function open(request: { open: Way; maxEvents?: number }): object {
   return {};
 }
 
-/** Until the stream has heard of all: kept by its thread, or counted as lost. */
+/** Waits until the stream knows of all events: its thread has kept them, or has counted them as lost. */
 async function heard(from: EventStream, count: number): Promise<void> {
   for (;;) {
     const { received: read, lost: missed } = from.stats;

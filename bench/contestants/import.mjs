@@ -1,8 +1,8 @@
-// Imports the module that is its argument, in a process that has imported nothing else, and tells how long
-// that took, which libraries of interest are in the process afterwards, and how many threads came.
+// Imports the module that its argument names, in a process that has imported nothing else. Prints how long that
+// took, which libraries of interest the process has afterwards, and how many threads were added.
 import { readFileSync } from 'node:fs';
 
-// The loader's own first use (it reads files by the thread pool) is not the module's.
+// The first use of the loader has a cost of its own (it reads files with the thread pool). It is not measured.
 await import('data:text/javascript,export default 1');
 await import('./nothing.mjs');
 const threads = () =>

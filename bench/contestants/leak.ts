@@ -1,5 +1,5 @@
-// Hours' worth of use in minutes: every kind of work that holds native memory, sockets or threads, again and
-// again. A request does so many rounds and answers with what is resident, open and running then.
+// Repeats every kind of work that holds native memory, sockets or threads, to show in minutes what hours of use
+// would show. A request is a number of rounds. The answer says what is resident, open and running after them.
 import { readdirSync } from 'node:fs';
 import { Conntrack, iptables } from '../../src/index.js';
 import { serve } from '../lib/contestant.js';
@@ -21,7 +21,7 @@ async function dumps(table: Conntrack): Promise<void> {
   await table.dump({ protocol: 'tcp', dstPort: 443 });
   batch.filter({ protocol: 'udp' }).groupBy('origDstPort');
   batch.top(10, 'timeout').toArray();
-  // Left after the first batch: its thread must go.
+  // The loop ends after the first batch, and the thread of the dump must end too.
   for await (const _ of table.dumpBatches({}, { batchSize: 512 })) break;
   const abort = new AbortController();
   const aborted = table.dump(undefined, { signal: abort.signal });
@@ -82,7 +82,7 @@ await serve<number>(async (rounds): Promise<LeakSample> => {
     await conntrack.close();
     conntrack = Conntrack.open();
   }
-  // What is unreachable goes in two steps: the objects, then what their finalizers hold.
+  // Unreachable memory is freed in two steps: the objects, then what their finalizers hold.
   for (let i = 0; i < 3; i++) {
     globalThis.gc?.();
     await tick();

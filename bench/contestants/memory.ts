@@ -1,5 +1,5 @@
 // Measures what one piece of work does to the memory and to the event loop of a process that has done nothing
-// else. A request says which work and which probe; a process is asked once or twice and thrown away.
+// else. A request names the work and the probe. A process gets one request, and then it ends.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { conntrack } from '../../src/index.js';
 import { serve } from '../lib/contestant.js';
@@ -9,19 +9,19 @@ type Work = 'dump' | 'batches' | 'parse';
 
 type Request =
   | { memory: Work }
-  /** The longest time in which the event loop did nothing else, while the work is done, or for so long. */
+  /** The longest time in which the event loop stood still: during the work, or in so many idle milliseconds. */
   | { stall: Work | number };
 
 export interface MemoryTaken {
   rows: number;
-  /** Above what was resident before: at the highest, and when the work was done with its result held. */
+  /** More than was resident before: at the highest, and after the work, while its result is still held. */
   peakBytes: number;
   heldBytes: number;
 }
 
 export interface StallTaken {
   ns: number;
-  /** Of `setImmediate` after `setImmediate`. */
+  /** The longest gap between two calls of `setImmediate`. */
   longestNs: number;
   /** The same by the histogram of perf_hooks, whose timer has a resolution of 1 ms. */
   delayNs: number;
@@ -42,7 +42,7 @@ async function work(name: Work): Promise<{ rows: number; held: unknown }> {
   return { rows, held: undefined };
 }
 
-/** Collects garbage, so that what was there before is not in the measurement. */
+/** Collects garbage, so that earlier garbage is not in the measurement. */
 function collect(): void {
   if (globalThis.gc === undefined) throw new Error('the bench of memory runs with --expose-gc');
   globalThis.gc();
@@ -64,7 +64,7 @@ async function stallOf(what: Work | number): Promise<StallTaken> {
   let running = true;
   let longest = 0;
   let last = process.hrtime();
-  // Numbers only: a bigint for every turn would bring the garbage collection that is not the dump's.
+  // Numbers only: a bigint in every turn would cause garbage collections that the dump does not cause.
   const probe = () => {
     const [seconds, nanoseconds] = process.hrtime(last);
     const gap = seconds * 1e9 + nanoseconds;
@@ -72,7 +72,7 @@ async function stallOf(what: Work | number): Promise<StallTaken> {
     last = process.hrtime();
     if (running) setImmediate(probe);
   };
-  // Settled, so that compiling the probe is not in the measurement.
+  // The probe runs for a while first, so that its compilation is not in the measurement.
   setImmediate(probe);
   await new Promise((resolve) => setTimeout(resolve, 200));
   longest = 0;
@@ -86,7 +86,7 @@ async function stallOf(what: Work | number): Promise<StallTaken> {
   return { ns, longestNs: longest, delayNs: histogram.max };
 }
 
-// The addon and the code are loaded: that is not what a dump costs.
+// Loads the addon and the code first, because that is no part of the cost of a dump.
 await conntrack.dump({ mark: 0x7fff_fff1 });
 for await (const _ of conntrack.dumpBatches({ mark: 0x7fff_fff1 }));
 

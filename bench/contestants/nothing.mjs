@@ -1,2 +1,2 @@
-// Imports nothing: what the loader needs for its first file is done when this has been imported.
+// Exports nothing. import.mjs imports this file first, so that the loader has done its first work.
 export {};

@@ -1,9 +1,9 @@
-// Does one kind of work again and again for as many milliseconds as a request says, so that a profiler can
-// watch it: profile.ts WORK.
+// Repeats one kind of work for as many milliseconds as a request says, so that a profiler can watch it:
+// profile.ts WORK.
 import { conntrack, iptables } from '../../src/index.js';
 import { serve } from '../lib/contestant.js';
 
-/** Of the chain that is edited, at first. */
+/** The number of rules in the edited chain before the first edit. */
 let length: number | undefined;
 
 const works: Record<string, () => Promise<unknown>> = {
@@ -23,7 +23,7 @@ const works: Record<string, () => Promise<unknown>> = {
       await conntrack.createMany(flows);
     }
   },
-  // Each takes out what the one before it appended, so that the table stays as it is.
+  // Each edit removes what the edit before it appended, so that the table keeps its size.
   'iptables-edit': () =>
     iptables.edit('filter', (table) => {
       const chain = table.chain('FORWARD');

@@ -1,4 +1,4 @@
-// The C baselines: built on first use, run in this namespace, their JSON line read.
+// Builds the C baselines on first use, runs them in this namespace, and reads their line of JSON.
 import { cProgram } from '../../test/support/c-program.js';
 import { run } from '../../test/support/process.js';
 import type { Taken } from './contest.js';
@@ -21,7 +21,7 @@ export function baseline(name: BaselineName): string {
   });
 }
 
-/** Runs a baseline to its end and returns what it said about itself. */
+/** Runs a baseline to its end and returns its report. */
 export function runBaseline(name: BaselineName, ...args: (string | number)[]): BaselineReport {
   const lines = run([baseline(name), ...args.map(String)])
     .trim()
@@ -29,19 +29,19 @@ export function runBaseline(name: BaselineName, ...args: (string | number)[]): B
   return JSON.parse(lines.at(-1)!) as BaselineReport;
 }
 
-/** Every baseline says at least these. */
+/** What baselines report. Those of events have times and counts with other names. */
 export interface BaselineReport {
   program: string;
-  /** Wall time of its work, without its start. */
+  /** Wall time of the work, without the start of the program. */
   ns: number;
   cpu_ns: number;
   count: number;
   [field: string]: unknown;
 }
 
-/** What a baseline measured of itself, for a contest. */
+/** The times that a baseline measured itself, for a contest. */
 export const taken = ({ ns, cpu_ns }: BaselineReport): Taken => ({ value: ns, cpu: cpu_ns });
 
-/** How a baseline is named in reports. */
+/** The command of a baseline, as results show it. */
 export const shown = (name: BaselineName, ...args: (string | number)[]) =>
   [`bench/baseline/${name}`, ...args].join(' ');

@@ -1,12 +1,12 @@
-// What a bench file exports, and what it is given.
+// What a bench file exports, and what it receives.
 import type { Result } from './result.js';
 
 export interface BenchContext {
   /** Numbers of flows to measure with, ascending. */
   sizes: readonly number[];
-  /** Pairs that count, at least five for a judgement. */
+  /** Rounds that count. Fewer than five are too few to judge. */
   rounds: number;
-  /** Hands a result over, as soon as it is there. */
+  /** Passes a result on as soon as it is there. */
   report(result: Omit<Result, 'bench'>): void;
   /** Says on standard error what is being done. */
   say(text: string): void;

@@ -1,5 +1,5 @@
-// Builds the package for the benches (build-bench/dist, so that no one's dist is touched) and says how a
-// process runs on it.
+// Builds the package for the benches (in build-bench/dist, so that dist stays as it is), and says how to run a
+// process with it.
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,7 +36,7 @@ export function buildPackage(): void {
 const hooks = new URL('./dist-hooks.mjs', import.meta.url).href;
 const register = `import { register } from 'node:module'; register(${JSON.stringify(hooks)});`;
 
-/** The words that run a TypeScript file of the benches on the built package. */
+/** The words that run a TypeScript file of the benches with the built package. */
 export function nodeArguments(...flags: string[]): string[] {
   const hook = `data:text/javascript,${encodeURIComponent(register)}`;
   return [process.execPath, '--expose-gc', ...flags, '--import', 'tsx', '--import', hook];

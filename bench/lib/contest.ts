@@ -1,6 +1,6 @@
 // Runs contestants in turns, A B A B …, and keeps every measurement. Knows nothing of netfilter.
 
-/** What a turn measured: nanoseconds of wall time, mostly, and those of all its processors. */
+/** What a turn measured: wall time (mostly), and processor time of all threads, both in nanoseconds. */
 export interface Taken {
   value: number;
   cpu?: number;
@@ -10,16 +10,16 @@ export type Turn = () => number | Taken | Promise<number | Taken>;
 
 export interface Measured {
   values: number[];
-  /** Empty where the contestant did not measure it. */
+  /** Empty if the contestant did not measure it. */
   cpu: number[];
 }
 
 export interface ContestOptions {
   /** Rounds that count; every contestant has one turn in each. */
   rounds: number;
-  /** Rounds before them, whose measurements are thrown away. Default 1. */
+  /** Rounds before them that do not count. Default 1. */
   warmUp?: number;
-  /** Before every turn: what puts things back to how they were. Not measured. */
+  /** Runs before every turn, to restore the state. Not measured. */
   before?: (name: string) => void | Promise<void>;
 }
 
@@ -49,8 +49,9 @@ export async function contest<Name extends string>(
 }
 
 /**
- * Waits until what the last turn left is gone: V8 sweeps, and memory goes back to the system, on the side. Nothing
- * forces a collection: a full one throws away machine code too, and no user's process does that before each call.
+ * Gives V8 time to free what the last turn left, and to return memory to the system, in the background. Nothing
+ * forces a garbage collection: a full one throws away machine code too, and no user's process does that before
+ * each call.
  */
 function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 100));
@@ -62,7 +63,7 @@ function since(began: bigint, before: NodeJS.CpuUsage): Taken {
   return { value, cpu: (user + system) * 1000 };
 }
 
-/** What `work` takes, to the end of its promise where it gives one. */
+/** The time that `work` takes. If it returns a promise, the time ends when the promise settles. */
 export async function timed(work: () => unknown): Promise<Taken> {
   const before = process.cpuUsage();
   const began = process.hrtime.bigint();
@@ -70,7 +71,7 @@ export async function timed(work: () => unknown): Promise<Taken> {
   return since(began, before);
 }
 
-/** What synchronous work takes. */
+/** The time that synchronous work takes. */
 export function timedSync(work: () => void): Taken {
   const before = process.cpuUsage();
   const began = process.hrtime.bigint();

@@ -1,5 +1,5 @@
-// A contestant in a process of its own: a script under bench/contestants that is told what to do by lines of
-// JSON and answers each with one. Both ends are here.
+// A contestant in its own process: a script of bench/contestants. Each request is a line of JSON, and so is each
+// answer. Both ends are here.
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Child } from '../../test/support/process.js';
@@ -44,7 +44,7 @@ export class Contestant implements AsyncDisposable {
   }
 }
 
-/** The end that answers: says that it is ready, then serves requests one by one until there are no more. */
+/** The end that answers: first says that it is ready, then answers requests one by one until there are no more. */
 export async function serve<Request>(work: (request: Request) => unknown): Promise<never> {
   process.stdout.write('{}\n');
   for await (const line of createInterface({ input: process.stdin })) {

@@ -1,5 +1,5 @@
-// A resolve hook of the benches: the package that they import is the built one, as users run it, and not
-// the TypeScript source through tsx, whose output differs (it names every function at run time).
+// A resolve hook of the benches: with it they import the built package, as users do, and not the TypeScript
+// source through tsx. The output of tsx is different: it names every function at run time.
 const source = new URL('../../src/index.', import.meta.url).href;
 const built = new URL('../../build-bench/dist/index.js', import.meta.url).href;
 

@@ -1,6 +1,6 @@
-// Puts the results of a run into the documentation: one table each between the markers of docs/performance.md and
-// of the README, all of them in docs/performance-tables.md, the JSON, the plot. Knows results and text, not how
-// anything was measured.
+// Writes the results of a run into the documentation: a table between the markers of docs/performance.md, another
+// one between those of the README, all results in docs/performance-tables.md, the JSON, and the plot. Knows nothing
+// of how they were measured.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../test/support/process.js';
@@ -16,7 +16,7 @@ export interface Report {
   /** Some results are of earlier runs on the same machine. */
   inParts?: boolean;
   results: Judged[];
-  /** Benches that ended with an error, and what they said. */
+  /** Benches that ended with an error, and that error. */
   failed: { bench: string; error: string }[];
 }
 
@@ -27,7 +27,7 @@ const tablesPage = 'docs/performance-tables.md';
 const dataFile = 'docs/performance.json';
 const readData = () => JSON.parse(readFileSync(path(dataFile), 'utf8')) as Report;
 
-/** Replaces what stands between the markers. */
+/** Replaces what is between the markers. */
 function replace(name: string, lines: readonly string[]): void {
   const page = readFileSync(path(name), 'utf8');
   const from = page.indexOf(begin);
@@ -46,7 +46,7 @@ function reached(result: Judged): string {
   return result.ratio ? ratioText(result.ratio.value) : '';
 }
 
-/** One line per result: what was done, what was reached, the bar, whether it is met. */
+/** One line per result: the work, what was reached, the bar, and whether it is met. */
 function summary(results: readonly Judged[]): string[] {
   const judged = results.filter(({ bar, verdict }) => bar !== undefined && verdict !== '-');
   return [
@@ -60,7 +60,7 @@ function summary(results: readonly Judged[]): string[] {
   ];
 }
 
-/** Of each work the result with the largest size, and every one that does not meet its bar. */
+/** For each work the result with the largest size, and every result that does not meet its bar. */
 function essential(results: readonly Judged[]): Judged[] {
   return results.filter(
     ({ bench, what, size, verdict }) =>
@@ -113,7 +113,7 @@ function dumps(results: readonly Judged[]): string[] {
   ];
 }
 
-/** This run and, of benches that it did not run, what the last one wrote. */
+/** The results of this run, and earlier results of the benches that it did not run. */
 function withEarlier(report: Report): Report {
   if (!existsSync(path(dataFile))) return report;
   const earlier = readData();
@@ -124,7 +124,7 @@ function withEarlier(report: Report): Report {
     describeMachine({ ...earlier.machine, loadBefore: 0 }) !==
     describeMachine({ ...report.machine, loadBefore: 0 })
   ) {
-    throw new Error(`${dataFile} is of another machine: run every bench`);
+    throw new Error(`${dataFile} comes from another machine: run every bench`);
   }
   const order = [...new Set([...earlier.results, ...report.results].map(({ bench }) => bench))];
   const results = [...kept, ...report.results].sort(
@@ -133,14 +133,14 @@ function withEarlier(report: Report): Report {
   return { ...report, results, inParts: true };
 }
 
-/** Writes the pages with the results of this run, and of earlier ones for what it did not measure. */
+/** Writes the pages with the results of this run, and with earlier results of what it did not measure. */
 export async function writeDocs(latest: Report): Promise<void> {
   const report = withEarlier(latest);
   writeFileSync(path(dataFile), `${JSON.stringify(report, undefined, 1)}\n`);
   await rewriteDocs();
 }
 
-/** Writes the pages again, with the results that they have. */
+/** Writes the pages again, from the stored results. */
 export async function rewriteDocs(): Promise<void> {
   const { machine, results, inParts, failed } = readData();
   const how = `\`npm run bench\`${inParts ? ', in parts' : ''}`;
@@ -161,7 +161,7 @@ export async function rewriteDocs(): Promise<void> {
   writeFileSync(path(tablesPage), `${page.join('\n')}\n`);
   const dump = dumps(results);
   if (dump.length > 0) replace('README.md', [on, '', ...dump]);
-  // Tables as the lint wants them.
+  // The lint wants the columns of tables aligned.
   const biome = path('node_modules/@biomejs/biome/bin/biome');
   const pages = ['README.md', 'docs/performance.md', tablesPage].map(path);
   run([process.execPath, biome, 'format', '--write', ...pages]);

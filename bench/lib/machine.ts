@@ -1,4 +1,4 @@
-// What a measurement was taken on.
+// Describes the machine of a measurement.
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
@@ -9,9 +9,9 @@ export interface Machine {
   kernel: string;
   arch: string;
   node: string;
-  /** Of the whole machine, while the benches ran. */
+  /** Of the whole machine, during the run. */
   nfConntrackBuckets: number | undefined;
-  /** Runnable processes averaged over the minute before: other work makes figures worthless. */
+  /** The load average of the minute before the run: other work makes results worthless. */
   loadBefore: number;
   date: string;
 }

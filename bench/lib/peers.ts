@@ -1,5 +1,5 @@
-// Programs that people use for the same work today. Each runs to its end with its output thrown away
-// or parsed; the time is wall time from start to end, process start included, as their users pay it.
+// Programs that people use for the same work today. Each runs to its end, and its output is thrown away
+// or parsed. The time is wall time. It includes the start of the process, because users wait for that too.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -9,7 +9,7 @@ export function installed(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 }
 
-/** Nanoseconds of a program whose output goes to /dev/null. */
+/** The nanoseconds that a program takes with its output to /dev/null. */
 export function runToNull(argv: readonly string[]): number {
   const sink = openSync('/dev/null', 'w');
   const began = process.hrtime.bigint();
@@ -20,7 +20,7 @@ export function runToNull(argv: readonly string[]): number {
   return took;
 }
 
-/** Nanoseconds of a program that reads `input`, as a Node program without this package runs it. */
+/** The nanoseconds that a program takes that reads `input`, started as Node programs without this package do. */
 export function runWithInput(argv: readonly string[], input: string): Promise<number> {
   const began = process.hrtime.bigint();
   return new Promise((resolve, reject) => {
@@ -37,7 +37,7 @@ export function runWithInput(argv: readonly string[], input: string): Promise<nu
 const linePattern =
   /^(\S+)\s+(\d+)\s+(\d+)\s+(?:([A-Z_0-9]+)\s+)?src=(\S+) dst=(\S+) (?:sport=(\d+) dport=(\d+) )?(?:\[UNREPLIED\] )?src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?.*?(?:mark=(\d+))?/;
 
-/** What Node programs do without this package: `conntrack -L` in a child, a pattern on every line. */
+/** What Node programs do without this package: run `conntrack -L` in a child, and match every line. */
 export async function spawnAndParse(): Promise<{ flows: object[]; ns: number }> {
   const began = process.hrtime.bigint();
   const child = spawn('conntrack', ['-L'], { stdio: ['ignore', 'pipe', 'ignore'] });

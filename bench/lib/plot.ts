@@ -18,7 +18,7 @@ function largestDump(results: readonly Judged[]) {
   for (const result of dumps) {
     if (result.size !== size || !/whole table|splits evenly/.test(result.what)) continue;
     for (const [name, value] of Object.entries(result.medians)) {
-      // Some are measured in two benches: the first is the bench of their own.
+      // Some contestants are in two benches. The first of these is their own.
       if (!medians.has(name) && name !== 'one socket') medians.set(name, value);
     }
   }
@@ -69,7 +69,7 @@ function growth(results: readonly Judged[]) {
   };
 }
 
-/** How far from its bar: 1 is the bar itself, less is better. */
+/** The distance of a result from its bar: 1 is the bar itself, less is better. */
 function distance({ bar, value }: Judged): number {
   const { kind, limit } = bar!;
   if (limit === 0) return value === 0 ? 0.1 : 10;

@@ -1,4 +1,4 @@
-// Results as text for a terminal, and the numbers in it for the documentation.
+// Results as text for a terminal. The documentation uses the same form of numbers.
 import { type Contestant, type Judged, median, type Unit } from './result.js';
 
 function significant(value: number): string {
@@ -10,7 +10,7 @@ function significant(value: number): string {
   });
 }
 
-/** A value with the unit that fits its size. */
+/** A value in the unit that fits its size. */
 export function quantity(value: number, unit: Unit): string {
   switch (unit) {
     case 'ns': {
@@ -29,7 +29,7 @@ export function quantity(value: number, unit: Unit): string {
 
 export const ratioText = (value: number) => `${value.toFixed(value < 10 ? 2 : 1)} ×`;
 
-/** Median per flow, where the contestant's time is for all of them. */
+/** The median time per flow, if the unit is time and the result has a size. */
 export function each(result: Judged, contestant: Contestant): string {
   if (contestant.unit !== 'ns' || result.size === undefined) return '';
   return `${quantity(result.medians[contestant.name]! / result.size, 'ns')} each`;
@@ -45,7 +45,7 @@ export function title(result: Judged): string {
   return `${result.bench}: ${result.what}${size}`;
 }
 
-/** What the result says in one line: ratio or value, spread, bar, verdict. */
+/** The result in one line: ratio or value, spread, bar, verdict. */
 function verdictLine(result: Judged): string {
   const parts: string[] = [];
   if (result.measure) {

@@ -15,7 +15,7 @@ export function memory(): Memory {
   return { resident: bytes('VmRSS'), peak: bytes('VmHWM') };
 }
 
-/** Starts to look for the peak again; gives what is resident now. */
+/** Sets the peak back; returns what is resident now. */
 export function resetPeak(): number {
   writeFileSync('/proc/self/clear_refs', '5');
   return memory().resident;

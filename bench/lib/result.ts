@@ -1,12 +1,12 @@
 // What a bench reports: contestants with their measurements, a ratio between two of them, a bar.
 // Pure data and arithmetic; knows neither how it was measured nor how it is shown.
 
-/** What the numbers of a contestant are. `ns`: for the whole work, less is better. */
+/** The unit of a contestant's numbers. `ns`: for the whole work, less is better. */
 export type Unit = 'ns' | 'bytes' | 'count' | 'per-second';
 
 export interface Contestant {
   name: string;
-  /** What was run, as one would type it. */
+  /** The command or the code that was measured. */
   command: string;
   unit: Unit;
   /** One measurement per round, in the order of the rounds. */
@@ -15,9 +15,9 @@ export interface Contestant {
   cpu?: number[];
 }
 
-/** What must hold: `limit` is a ratio where the result has one, else in the unit of `measure`. */
+/** The limit that a result must keep. It is a ratio if the result has one, otherwise it has the unit of `measure`. */
 export interface Bar {
-  /** As docs/performance.md says it: `≤ 1.05 × the C floor`. */
+  /** The text in docs/performance.md: `≤ 1.05 × the C floor`. */
   text: string;
   kind: 'at most' | 'at least';
   limit: number;
@@ -32,9 +32,9 @@ export interface Result {
   /** Flows in the table, or rules. */
   size?: number;
   contestants: Contestant[];
-  /** The first over the second, by name; `inverse` turns times into a ratio of speeds. */
+  /** Names of contestants: the ratio is `a` divided by `b`. `inverse` makes it a ratio of speeds. */
   compare?: { a: string; b: string; inverse?: boolean };
-  /** A single number that is held against the bar instead of a ratio. */
+  /** A single number that is compared with the bar instead of a ratio. */
   measure?: { name: string; unit: Unit; value: number };
   bar?: Bar;
   notes?: string[];
@@ -43,9 +43,9 @@ export interface Result {
 export interface Judged extends Result {
   /** Median by contestant. */
   medians: Record<string, number>;
-  /** Ratio of the medians, with the lowest and highest of the pairs. */
+  /** The ratio of the medians, and the lowest and highest ratio of a pair. */
   ratio?: { value: number; low: number; high: number };
-  /** What was held against the bar. */
+  /** What was compared with the bar. */
   value?: number;
   /** `-`: there is no bar for this size. */
   verdict: 'pass' | 'SHORT' | '-';
@@ -81,7 +81,10 @@ function ratioOf(result: Result): Judged['ratio'] {
   };
 }
 
-/** Medians, ratio and verdict. A bar for one size judges that size alone, or the largest that was run. */
+/**
+ * Medians, ratio and verdict. A bar for one size judges only that size. If all sizes of the run are smaller, it
+ * judges the largest of them.
+ */
 export function judge(result: Result, largest: number | undefined): Judged {
   const medians = Object.fromEntries(
     result.contestants.map((contestant) => [contestant.name, median(contestant.values)]),

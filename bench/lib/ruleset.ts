@@ -1,7 +1,7 @@
 // The iptables rules that a bench works on.
 import { run } from '../../test/support/process.js';
 
-/** The text of a table with rules of the kinds that gateways have. */
+/** The text of a table with typical rules of gateways. */
 export function tableText(rules: number): string {
   const kinds = [
     (a: string) => `-A FORWARD -s ${a} -p tcp -m tcp --dport 443 -j ACCEPT`,
@@ -23,7 +23,7 @@ export function tableText(rules: number): string {
   return `${[...lines, 'COMMIT'].join('\n')}\n`;
 }
 
-/** Puts that many rules into the filter table, in place of what is there. */
+/** Replaces the rules of the filter table with that many. */
 export function loadRules(rules: number): void {
   run(['iptables-legacy-restore', '-w'], { input: tableText(rules) });
 }

@@ -1,11 +1,11 @@
-// The table that a bench works on: the flows of one seed, so that the C baselines know them too.
+// The table that a bench works on. It has the flows of one seed, so that the C baselines know them too.
 import { conntrack } from '../../src/index.js';
 import { fill } from '../../test/support/populate.js';
 import type { BenchContext } from './bench.js';
 
-/** The seed of test/support and of the baselines when they are told nothing else. */
+/** The default seed of test/support and of the baselines. */
 export const seed = 1;
-/** Longer than any bench, so that no flow expires under way. */
+/** Longer than any bench, so that no flow expires before its end. */
 const day = 86_400;
 
 /** IPv4, two thirds TCP and one third UDP, every second flow ASSURED, a quarter marked. */
