@@ -1,9 +1,9 @@
-// How many bytes each host has sent and received, counted when its connections end: only then does the kernel
-// tell. Batches are added up by column, so a storm of ends costs little. What is missing is said: events
-// that were lost, and flows that were made before accounting was on.
+// Counts how many bytes each host has sent and received. It counts when connections end, because only then does
+// the kernel send the counters. It adds up batches by column, so a storm of ends costs little. It also says what
+// is missing: events that were lost, and connections that were made before accounting was on.
 //
-// Run as it is, it counts a little traffic through a NAT gateway in network namespaces of its own; `--here`
-// counts in the namespace that it runs in until it is told to end (SIGINT, SIGTERM).
+// Without options it counts a little traffic through a NAT gateway, in its own network namespaces. `--here`
+// counts in the namespace where it was started, until SIGINT or SIGTERM.
 import { pathToFileURL } from 'node:url';
 import Table from 'cli-table3';
 import { type Conntrack, conntrack, type EventStream } from '../src/index.js';
@@ -18,9 +18,9 @@ export interface HostBytes {
 
 export class HostCounter {
   readonly hosts = new Map<string, HostBytes>();
-  /** Ends of connections that nobody was told of. */
+  /** Ends of connections whose events were lost. */
   lost = 0;
-  /** Connections that ended without having been counted by the kernel. */
+  /** Connections that ended without counters of the kernel. */
   uncounted = 0;
 
   /** Counts until the stream ends. */
@@ -44,7 +44,7 @@ export class HostCounter {
   }
 }
 
-/** Counters are kept by the kernel for connections made after this, their ends reported if it listens. */
+/** The kernel then counts every new connection and reports its end. */
 export async function countHosts(table: Conntrack): Promise<EventStream> {
   await table.configure({ acct: true, events: 1 });
   return table.events({ types: ['destroy'] });
@@ -64,7 +64,7 @@ function print(counter: HostCounter): void {
   process.stdout.write(`${table.toString()}\n`);
   if (counter.lost + counter.uncounted > 0) {
     process.stdout.write(
-      `not in it: ${counter.lost} ends that were lost, ${counter.uncounted} connections without counters\n`,
+      `missing: ${counter.lost} lost ends, ${counter.uncounted} connections without counters\n`,
     );
   }
 }
@@ -89,14 +89,14 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   if (!here) enterSandbox();
   await using lab = here ? null : await GatewayLab.create({ gateway: 'current' });
   const stream = await countHosts(conntrack);
-  // It listens no more, and what it has received is still counted.
+  // Stops listening. What the stream has received is still counted.
   const end = () => stream.close({ drain: true });
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, end);
   const counter = new HostCounter();
   const reading = counter.read(stream);
   if (lab) {
     await traffic(lab);
-    // Nobody waits here for the timeouts of closed connections.
+    // Ends the flows now: closed connections would wait for their timeouts.
     await conntrack.flush();
     await end();
   }

@@ -1,9 +1,9 @@
-// A firewall for a busy gateway: room in the connection table, invalid packets logged and dropped, new
-// connections to named services only, and the rest of them limited. The rules are written as people know
-// them, in iptables syntax; they are checked and typed all the same.
+// A firewall for a busy gateway. It makes room in the connection table. It logs and drops invalid packets,
+// accepts new connections to some services, and limits the rate of other new TCP connections. The rules are
+// in the syntax of iptables, which people know. The package checks them like typed rules.
 //
-// Run as it is, it shows what it makes inside a network namespace of its own; `--here` applies it to the
-// namespace that it runs in.
+// Without options it applies and shows the rules in its own network namespace. `--here` applies them in the
+// namespace where it was started.
 import { pathToFileURL } from 'node:url';
 import { type Conntrack, conntrack, type Iptables, iptables } from '../src/index.js';
 import { enterSandbox } from '../test/support/sandbox.js';
@@ -18,7 +18,7 @@ const forward = [
   '-p tcp --syn -m conntrack --ctstate NEW -j DROP',
 ];
 
-/** The size of the table belongs to the whole host: it is set in the initial namespace only. */
+/** The size of the table belongs to the whole host: only the initial namespace can set it. */
 export async function makeRoom(table: Conntrack): Promise<void> {
   await table.configure({ timeouts: { tcp: { established: 5400 } } });
   try {

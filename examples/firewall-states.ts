@@ -1,8 +1,8 @@
-// A conntrack-aware firewall for a gateway: established traffic is accepted in a chain of its own before
-// anything else is looked at. One commit: no packet ever meets half of it.
+// A conntrack-aware firewall for a gateway: a chain of its own accepts established traffic before the rules for
+// new connections. There is one commit, so no packet ever meets half of the rules.
 //
-// Run as it is, it shows what it makes inside a network namespace of its own; `--here` applies it to the
-// namespace that it runs in.
+// Without options it applies and shows the rules in its own network namespace. `--here` applies them in the
+// namespace where it was started.
 import { pathToFileURL } from 'node:url';
 import { type Iptables, iptables, type RuleInit } from '../src/index.js';
 import { enterSandbox } from '../test/support/sandbox.js';

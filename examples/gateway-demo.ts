@@ -1,5 +1,5 @@
-// The package at work on real traffic: a client, a NAT gateway and a server joined by veth, each in a
-// network namespace of its own; the gateway's table is read, queried, changed, cut and emptied.
+// The package at work on real traffic. A client, a NAT gateway and a server are connected by veth, each in its
+// own network namespace. The demo reads, queries, changes, cuts and empties the table of the gateway.
 import Table from 'cli-table3';
 import { conntrack, type Flow, type FlowBatch, support } from '../src/index.js';
 import { GatewayLab } from '../test/support/netlab.js';
@@ -47,7 +47,7 @@ function print(flows: FlowBatch): void {
 }
 
 {
-  // This process is the gateway: its own table is what `conntrack` opens.
+  // This process is the gateway, so `conntrack` opens the table of the gateway.
   await using lab = await GatewayLab.create({ gateway: 'current', acct: 1, timestamp: 1 });
   const { server, server6, gatewayInside } = lab.addresses;
   const here = support();

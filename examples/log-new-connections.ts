@@ -1,8 +1,8 @@
-// An audit log of new connections, one JSON object a line: when, who, whom, and how it is translated. What
-// could not be logged is logged too, with its number. It runs until it is told to end (SIGINT, SIGTERM).
+// An audit log of new connections, with one JSON object per line: time, source, destination and translation.
+// If events are lost, it logs how many.
 //
-// Run as it is, it logs a little traffic through a NAT gateway in network namespaces of its own; `--here`
-// logs the namespace that it runs in.
+// Without options it logs a little traffic through a NAT gateway, in its own network namespaces. `--here` logs
+// the namespace where it was started, until SIGINT or SIGTERM.
 import { pathToFileURL } from 'node:url';
 import { conntrack, type EventStream, type Flow } from '../src/index.js';
 import { GatewayLab } from '../test/support/netlab.js';
@@ -10,7 +10,7 @@ import { enterSandbox } from '../test/support/sandbox.js';
 
 function line(flow: Flow, timestamp: bigint | undefined): string {
   const { protocol, orig, nat } = flow;
-  // The kernel's own time of the event where it has one (6.14, with nf_conntrack_timestamp).
+  // The time of the event from the kernel, if it sends one (Linux 6.14, with nf_conntrack_timestamp).
   const time = timestamp === undefined ? Date.now() : Number(timestamp / 1_000_000n);
   return JSON.stringify({
     time: new Date(time).toISOString(),
@@ -26,7 +26,7 @@ function line(flow: Flow, timestamp: bigint | undefined): string {
   });
 }
 
-/** Logs until the stream has ended and everything that it had received is logged. */
+/** Logs events until the stream has ended and everything that it received is logged. */
 export async function logNewConnections(
   stream: EventStream,
   write: (line: string) => void,
@@ -61,7 +61,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   await using lab = here ? null : await GatewayLab.create({ gateway: 'current', timestamp: 1 });
   const stream = conntrack.events({ types: ['new'] });
   for (const hint of stream.stats.hints) process.stderr.write(`${hint}\n`);
-  // It listens no more, and what it has received is still logged.
+  // Stops listening. What the stream has received is still logged.
   const end = () => stream.close({ drain: true });
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, end);
   const log = logNewConnections(stream, (text) => process.stdout.write(`${text}\n`));
