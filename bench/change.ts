@@ -185,9 +185,7 @@ async function changing(context: BenchContext, size: number): Promise<void> {
     what: 'deleteWhere(), returning, entries without events',
     args: ['--dump-first'],
     barred: false,
-    notes: [
-      'the C program deletes and returns nothing: these entries do not report their end',
-    ],
+    notes: ['the C program deletes and returns nothing: these entries do not report their end'],
   });
 }
 
