@@ -279,6 +279,7 @@ function numbers() {
       'noNamespaceFile',
       'In place of the id of a namespace: its file has gone.',
     ),
+    ...enumLines('CommitKind', 'commitKind', { doc: 'How the commit of a legacy table ended:' }),
   ];
 }
 

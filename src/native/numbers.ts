@@ -154,3 +154,11 @@ export const messageHeader = {
 
 /** In place of the id of a namespace: its file has gone. */
 export const noNamespaceFile = -2;
+
+/** How the commit of a legacy table ended: `CommitKind` of legacy/commit.h. */
+export const commitKind = {
+  committed: 0,
+  unchanged: 1,
+  changed: 2,
+  countersLost: 3,
+} as const;

@@ -1,14 +1,14 @@
 // The part of the addon's contract that is iptables. Buffers are laid out in native/core/legacy:
 // snapshot.h for what is read, plan.h for what is committed.
 import type { CancelCell, Handle } from './binding.js';
+import type { commitKind } from './numbers.js';
 
 declare const brand: unique symbol;
 /** The xtables lock, held until `xtUnlock` or until the value is collected. */
 export type HeldLock = { readonly [brand]: 'xtables lock' };
 
 export interface RawCommit {
-  /** 0 committed, 1 nothing to do, 2 the table is another one by now, 3 committed without counters. */
-  outcome: 0 | 1 | 2 | 3;
+  outcome: (typeof commitKind)[keyof typeof commitKind];
 }
 
 export interface RawLegacyTable {

@@ -18,13 +18,13 @@
 namespace nf::xt {
 
 struct CommitOutcome {
-  enum Kind : std::uint32_t {
+  enum CommitKind : std::uint32_t {
     kCommitted = 0,
     kUnchanged = 1,     // the table already is as planned; nothing was sent
     kChanged = 2,       // another writer changed the table since the snapshot; nothing was sent
     kCountersLost = 3,  // committed, but the step that restores the counters failed
   };
-  Kind kind = kCommitted;
+  CommitKind kind = kCommitted;
   // What was done, for the caller's statistics and tests.
   std::uint32_t operations = 0;
   std::uint32_t rebuilt = 0;  // chains that were written anew because single edits cost more

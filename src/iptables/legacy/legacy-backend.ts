@@ -1,8 +1,10 @@
 // The legacy tables of a network namespace as a backend: the xtables lock keeps others away, a fingerprint tells
 // whether one came all the same, and a table is committed as a whole.
 import { bounded, fromNative, NetfilterError } from '../../errors.js';
+import { commitKind } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
-import type { Committed, LockOptions, TableBackend } from '../edit/backend.js';
+import type { RawCommit } from '../../native/xtables-binding.js';
+import type { Committed, LockOptions, Outcome, TableBackend } from '../edit/backend.js';
 import { blame, objectsOf } from '../edit/blame.js';
 import type { TableChange } from '../edit/state.js';
 import type { Kind } from '../extensions/define.js';
@@ -19,9 +21,12 @@ import { Snapshot } from './snapshot.js';
 /** errno of a kernel that lacks an extension (ENOENT) or its revision (EPROTOTYPE, EPROTONOSUPPORT). */
 const lackings = new Set(['ENOENT', 'EPROTOTYPE', 'EPROTONOSUPPORT']);
 
-/** What native code says of a commit. */
-const outcomes = ['done', 'unchanged', 'stale', 'done'] as const;
-const withoutCounters = 3;
+const outcomes: Readonly<Record<RawCommit['outcome'], Outcome>> = {
+  [commitKind.committed]: 'done',
+  [commitKind.unchanged]: 'unchanged',
+  [commitKind.changed]: 'stale',
+  [commitKind.countersLost]: 'done',
+};
 
 export class LegacyBackend implements TableBackend {
   readonly tool: string;
@@ -93,7 +98,7 @@ export class LegacyBackend implements TableBackend {
       undefined,
       (binding, handle) => binding.xtCommit(handle, plan, base.bytes),
     );
-    return { outcome: outcomes[outcome], countersLost: outcome === withoutCounters };
+    return { outcome: outcomes[outcome], countersLost: outcome === commitKind.countersLost };
   }
 }
 
