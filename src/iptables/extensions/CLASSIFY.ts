@@ -4,8 +4,8 @@ import { badRange, badType } from '../../errors.js';
 import { refusedType } from '../text/refused.js';
 import type { Known } from './define.js';
 import { both, target } from './define.js';
+import { integer } from './number-values.js';
 import { mapped, u32 } from './stores.js';
-import { integer } from './values.js';
 
 /** A class as tc names it; both parts are hexadecimal in text (`1:10` is major 1, minor 16). */
 export interface TcClass {

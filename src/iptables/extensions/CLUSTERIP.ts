@@ -1,10 +1,12 @@
 // Target CLUSTERIP: hosts share one address, each answering its part of the clients (struct
 // ipt_clusterip_tgt_info). IPv4; gone from Linux 6.3 on, where -m cluster does it.
 import { refused } from '../text/refused.js';
+import { mac } from './address-values.js';
 import type { Known, Store } from './define.js';
 import { ipv4, target } from './define.js';
+import { given, number } from './number-values.js';
 import { bytesOf, coded, flagBit, u16, u32 } from './stores.js';
-import { given, mac, number, oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 /**
  * The rule's `dst` is the shared address. The first rule of it says `new` and all that belongs to it;

@@ -6,8 +6,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { Known, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { given, integer } from './number-values.js';
 import { bit, bitNames, cstring, flagBit, u16, u32 } from './stores.js';
-import { given, integer, namesOf, string } from './values.js';
+import { namesOf, string } from './text-values.js';
 
 export type CtEvent = keyof typeof events;
 

@@ -6,8 +6,8 @@ import { maskPrefix, parseMask, prefixMask } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Draft, Field, Known, Place, Store, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { given, integer, number } from './number-values.js';
 import { be16, be32, bit, mapped, nothing, rawBytes, u16, u32 } from './stores.js';
-import { given, integer, number } from './values.js';
 
 /**
  * mark = hash(what is chosen) % mod + offset. At least one field beside `mod`, `rnd` and `offset`;

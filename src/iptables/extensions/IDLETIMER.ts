@@ -4,8 +4,8 @@ import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { Known } from './define.js';
 import { both, target } from './define.js';
+import { given, number } from './number-values.js';
 import { fixedString, flagBit, u32 } from './stores.js';
-import { given, number } from './values.js';
 
 export interface IdletimerTarget extends Known {
   readonly name: 'IDLETIMER';

@@ -3,8 +3,9 @@ import { badRange } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
 import type { Known, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { given, integer } from './number-values.js';
 import { fixedString, flagBit, mapped, u32 } from './stores.js';
-import { given, integer, string } from './values.js';
+import { string } from './text-values.js';
 
 export interface LedTarget extends Known {
   readonly name: 'LED';

@@ -3,8 +3,9 @@ import { badRange } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
 import type { Known, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { given } from './number-values.js';
 import { coded, cstring, flagBit, u8 } from './stores.js';
-import { given, oneOf, string } from './values.js';
+import { oneOf, string } from './text-values.js';
 
 export type SyslogLevel = (typeof levels)[number];
 

@@ -15,8 +15,8 @@ import {
   portsStore,
   rangeCount,
 } from './nat-range.js';
+import { given } from './number-values.js';
 import type { Range } from './stores.js';
-import { given } from './values.js';
 
 export interface SnatTarget extends Known {
   readonly name: 'SNAT';

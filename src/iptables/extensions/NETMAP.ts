@@ -1,11 +1,11 @@
 // Target NETMAP: maps a whole network, host bits unchanged. Table nat.
 import { applyMask, formatAddress, formatMask, isZero, maskPrefix } from '../text/addresses.js';
+import { network, parseNetwork } from './address-values.js';
 import type { Known, Store } from './define.js';
 import { ipv4, ipv6, target } from './define.js';
 import type { NatLayout } from './nat-range.js';
 import { multiRange, natFlag, natRange1, rangeCount } from './nat-range.js';
 import { address4, bit, inetAddress } from './stores.js';
-import { network, parseNetwork } from './values.js';
 
 export interface NetmapTarget extends Known {
   readonly name: 'NETMAP';

@@ -1,8 +1,9 @@
 // Target NFLOG: packets to user space, to readers of a netlink group (struct xt_nflog_info).
 import type { Known } from './define.js';
 import { both, target } from './define.js';
+import { number } from './number-values.js';
 import { bit, cstring, u16, u32 } from './stores.js';
-import { number, string } from './values.js';
+import { string } from './text-values.js';
 
 export interface NflogTarget extends Known {
   readonly name: 'NFLOG';

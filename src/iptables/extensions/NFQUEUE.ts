@@ -4,9 +4,9 @@ import { badRange } from '../../errors.js';
 import { refused } from '../text/refused.js';
 import type { Known, Place, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { given, number, printRange, range, rangeOf } from './number-values.js';
 import type { Range } from './stores.js';
 import { flagBit, u16 } from './stores.js';
-import { given, number, printRange, range, rangeOf } from './values.js';
 
 export interface NfqueueTarget extends Known {
   readonly name: 'NFQUEUE';

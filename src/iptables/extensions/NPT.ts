@@ -4,10 +4,10 @@
 import { badRange, badType } from '../../errors.js';
 import { formatAddress, isZero, maskPrefix, parseIpv6, parseMask } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
+import { addressBytes } from './address-values.js';
 import type { Field, Known, ValueType } from './define.js';
 import { ipv6, target } from './define.js';
 import { rawBytes, u8 } from './stores.js';
-import { addressBytes } from './values.js';
 
 interface Prefixes extends Known {
   /** What the address has now: `fd00::/48`, at most 64 bits. */

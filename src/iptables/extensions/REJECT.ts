@@ -3,7 +3,7 @@ import { refused } from '../text/refused.js';
 import type { Known, Place } from './define.js';
 import { hasProtocol, ipv4, ipv6, target } from './define.js';
 import { coded, u32 } from './stores.js';
-import { oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 export interface RejectTarget extends Known {
   readonly name: 'REJECT';

@@ -2,8 +2,8 @@
 // nf_synproxy_info).
 import type { Known } from './define.js';
 import { both, target } from './define.js';
+import { given, number } from './number-values.js';
 import { bit, flagBit, u8, u16 } from './stores.js';
-import { given, number } from './values.js';
 
 /**
  * What the server behind would offer in its SYN-ACK; it must be what that server supports. Only in

@@ -3,11 +3,11 @@
 
 import { formatAddress, isZero } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
+import { address, addressBytes } from './address-values.js';
 import { bareWord } from './bare-word.js';
 import type { Known, ValueType } from './define.js';
 import { both, target } from './define.js';
 import { cstring, inetAddress, mapped } from './stores.js';
-import { address, addressBytes } from './values.js';
 
 export interface TeeTarget extends Known {
   readonly name: 'TEE';

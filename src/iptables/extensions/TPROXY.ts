@@ -3,11 +3,12 @@
 import { badRange } from '../../errors.js';
 import type { Family } from '../text/addresses.js';
 import { formatAddress } from '../text/addresses.js';
+import { address, addressBytes } from './address-values.js';
 import type { Known, ValueType } from './define.js';
 import { ipv4, ipv6, target } from './define.js';
+import { mark, number, readPort } from './number-values.js';
 import type { Masked } from './stores.js';
 import { address4, be16, inetAddress, mapped, masked, u32 } from './stores.js';
-import { address, addressBytes, mark, number, readPort } from './values.js';
 
 /** Table mangle, chain PREROUTING, in a rule with `-p tcp` or `-p udp`. */
 export interface TproxyTarget extends Known {

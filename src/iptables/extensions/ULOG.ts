@@ -2,8 +2,9 @@
 // Linux 3.17 on.
 import type { Known } from './define.js';
 import { ipv4, target } from './define.js';
+import { number } from './number-values.js';
 import { cstring, mapped, u32, u64 } from './stores.js';
-import { number, string } from './values.js';
+import { string } from './text-values.js';
 
 export interface UlogTarget extends Known {
   readonly name: 'ULOG';

@@ -1,8 +1,8 @@
 // Two addresses of a payload that are the ends of a range: one address where they are the same.
 import { formatAddress } from '../text/addresses.js';
+import { addressBytes } from './address-values.js';
 import type { Store } from './define.js';
 import type { Range } from './stores.js';
-import { addressBytes } from './values.js';
 
 /** The store of a range that lies in two stores. */
 export function addressRangeStore(

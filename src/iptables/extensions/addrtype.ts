@@ -3,8 +3,9 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place } from './define.js';
 import { both, ipv4, isNot, match } from './define.js';
+import { given } from './number-values.js';
 import { bit, bitNames, flagBit, u16 } from './stores.js';
-import { given, namesOf } from './values.js';
+import { namesOf } from './text-values.js';
 
 export type AddressType = keyof typeof bits;
 

@@ -2,9 +2,9 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
 import { ipv4, ipv6, match } from './define.js';
+import { given, number, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, pair, u32 } from './stores.js';
-import { given, number, range } from './values.js';
 
 /** IPv4 wants `-p ah`; in IPv6 the header is searched for, and only there may the rest be given. */
 export interface AhMatch extends Known {

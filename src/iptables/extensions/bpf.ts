@@ -6,9 +6,9 @@ import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Known, Place, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { integer } from './number-values.js';
 import { onlyFields } from './only-fields.js';
 import { fixedString, i32, littleEndian, mapped, u16 } from './stores.js';
-import { integer } from './values.js';
 
 /** One instruction of classic BPF (struct sock_filter). */
 export interface BpfInstruction {

@@ -2,9 +2,9 @@
 // extension.
 import { badRange } from '../../errors.js';
 import type { ValueType } from './define.js';
+import { integer } from './number-values.js';
 import type { Rate } from './rate.js';
 import { rate as rateType } from './rate.js';
-import { integer } from './values.js';
 
 /** Bytes per second. */
 export interface ByteRate {

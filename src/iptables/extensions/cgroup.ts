@@ -3,8 +3,9 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place } from './define.js';
 import { both, match } from './define.js';
+import { number } from './number-values.js';
 import { bit, fixedString, u32 } from './stores.js';
-import { number, string } from './values.js';
+import { string } from './text-values.js';
 
 /** One of `path` and `cgroup`. */
 export interface CgroupMatch extends Known {

@@ -3,8 +3,8 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { number } from './number-values.js';
 import { bit, u32 } from './stores.js';
-import { number } from './values.js';
 
 export interface ClusterMatch extends Known {
   readonly name: 'cluster';

@@ -2,7 +2,7 @@
 import type { Known } from './define.js';
 import { both, match } from './define.js';
 import { fixedString } from './stores.js';
-import { string } from './values.js';
+import { string } from './text-values.js';
 
 export interface CommentMatch extends Known {
   readonly name: 'comment';

@@ -6,9 +6,10 @@ import { leadingNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, isNot, match } from './define.js';
+import { bigintAt, printRange, rangeOf } from './number-values.js';
 import type { Range } from './stores.js';
 import { coded, u8, u64 } from './stores.js';
-import { bigintAt, oneOf, printRange, rangeOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 /** At least so much, or both ends of a range. */
 export type Amount = bigint | Range<bigint>;

@@ -3,8 +3,8 @@ import { badRange } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
 import type { Codec, Known, Not, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { given, integer } from './number-values.js';
 import { bit, flagBit, u16 } from './stores.js';
-import { given, integer } from './values.js';
 
 export interface ConnlabelMatch extends Known {
   readonly name: 'connlabel';

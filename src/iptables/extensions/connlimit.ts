@@ -4,9 +4,9 @@ import { maskPrefix, prefixMask } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { Known, Store } from './define.js';
 import { both, match } from './define.js';
+import { given, number } from './number-values.js';
 import { bits, prefixLength } from './prefix-length.js';
 import { bit, flagBit, rawBytes, u32 } from './stores.js';
-import { given, number } from './values.js';
 
 /** One of `upto` and `above`. The packet's own flow counts. */
 export interface ConnlimitMatch extends Known {

@@ -7,9 +7,10 @@ import type { Known, Not, Spelling, Store, ValueType } from './define.js';
 import { both, isNot, match } from './define.js';
 import type { Network } from './networks.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
+import { ports, protocol, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { be16, bit, bitNames, mapped, pair, u8, u16, u32 } from './stores.js';
-import { namesOf, oneOf, ports, protocol, range } from './values.js';
+import { namesOf, oneOf } from './text-values.js';
 
 export type CtState = keyof typeof states;
 export type CtStatus = keyof typeof statuses;

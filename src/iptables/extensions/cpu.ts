@@ -1,8 +1,8 @@
 // Match cpu: the CPU that handles the packet (struct xt_cpu_info).
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { number } from './number-values.js';
 import { bit, u32 } from './stores.js';
-import { number } from './values.js';
 
 export interface CpuMatch extends Known {
   readonly name: 'cpu';

@@ -1,10 +1,11 @@
 // Match dccp: ports, types of packets and an option of DCCP (struct xt_dccp_info).
 import type { Known, Not, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { number, ports } from './number-values.js';
 import { portFields } from './range-ports.js';
 import type { Range } from './stores.js';
 import { bit, bitNames, mapped, u8, u16 } from './stores.js';
-import { namesOf, number, ports } from './values.js';
+import { namesOf } from './text-values.js';
 
 export type DccpType = keyof typeof types;
 

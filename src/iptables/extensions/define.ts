@@ -1,5 +1,5 @@
 // What an extension is made of: fields with a text form, a place in the payload and a type. The
-// file that describes one extension needs only this, values.ts and stores.ts. Holds no list.
+// file that describes one extension needs only this, stores.ts and the files of values. Holds no list.
 
 import type { Family } from '../text/addresses.js';
 import type { HostNames, SetNames } from '../text/host-names.js';

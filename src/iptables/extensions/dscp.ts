@@ -2,8 +2,8 @@
 import { badRange } from '../../errors.js';
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { number } from './number-values.js';
 import { bit, u8 } from './stores.js';
-import { number } from './values.js';
 
 export interface DscpMatch extends Known {
   readonly name: 'dscp';

@@ -3,8 +3,8 @@
 import { refused } from '../text/refused.js';
 import type { Known, Store } from './define.js';
 import { hasProtocol, ipv4, target } from './define.js';
+import { number } from './number-values.js';
 import { bit, mapped, u8 } from './stores.js';
-import { number } from './values.js';
 
 /** At least one field. `--ecn-tcp-remove` is `tcpEce: 0, tcpCwr: 0`. */
 export interface EcnTarget extends Known {

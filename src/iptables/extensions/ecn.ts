@@ -2,8 +2,8 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
 import { both, hasProtocol, match } from './define.js';
+import { given, number } from './number-values.js';
 import { bit, nothing, u8 } from './stores.js';
-import { given, number } from './values.js';
 
 /** At least one field; all that are given must hold. */
 export interface EcnMatch extends Known {

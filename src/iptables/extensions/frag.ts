@@ -1,9 +1,9 @@
 // Match frag: the fragment header of IPv6 (struct ip6t_frag).
 import type { Known, Not } from './define.js';
 import { ipv6, match } from './define.js';
+import { given, number, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, pair, u32 } from './stores.js';
-import { given, number, range } from './values.js';
 
 export interface FragMatch extends Known {
   readonly name: 'frag';

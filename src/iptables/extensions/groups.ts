@@ -6,9 +6,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { Codec, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, ipv4, match } from './define.js';
+import { mark, readMark } from './number-values.js';
 import type { Masked } from './stores.js';
 import { bit, masked, u32 } from './stores.js';
-import { mark, readMark } from './values.js';
 
 /**
  * A number, the name that this host has for one, or `{ value, mask }`. What is read holds numbers;

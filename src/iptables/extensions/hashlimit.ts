@@ -14,12 +14,13 @@ import {
 } from './byte-rate.js';
 import type { Codec, Known, Place, Spelling, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { given, integer, number } from './number-values.js';
 import { bits, prefixLength } from './prefix-length.js';
 import { procName } from './proc-name.js';
 import type { Rate, RateUnit } from './rate.js';
 import { periodOf, rateOf } from './rate.js';
 import { bit, bitNames, fixedString, flagBit, mapped, u32, u64 } from './stores.js';
-import { given, integer, namesOf, number } from './values.js';
+import { namesOf } from './text-values.js';
 
 export type HashlimitKey = 'srcip' | 'srcport' | 'dstip' | 'dstport';
 

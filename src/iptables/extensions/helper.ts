@@ -2,7 +2,7 @@
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
 import { bit, fixedString } from './stores.js';
-import { string } from './values.js';
+import { string } from './text-values.js';
 
 export interface HelperMatch extends Known {
   readonly name: 'helper';

@@ -3,8 +3,8 @@
 import { refused } from '../text/refused.js';
 import type { Field, Known } from './define.js';
 import { ipv4, ipv6, target } from './define.js';
+import { number } from './number-values.js';
 import { u8 } from './stores.js';
-import { number } from './values.js';
 
 /** One of `set`, `inc` and `dec`. */
 interface Hops extends Known {

@@ -6,9 +6,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { Not, Store, ValueType } from './define.js';
 import { isNot } from './define.js';
+import { integer, rangeOf } from './number-values.js';
 import type { Range } from './stores.js';
 import { pair, u8 } from './stores.js';
-import { integer, rangeOf } from './values.js';
 
 /** A type with any code, or with one code (the kernel can also hold a range of codes). */
 export type IcmpType = number | { readonly type: number; readonly code: number | Range };

@@ -4,11 +4,12 @@ import { badRange } from '../../errors.js';
 import { formatAddress, parseIpv4, parseIpv6 } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import { addressRangeStore } from './address-range.js';
+import { addressRange } from './address-values.js';
 import type { ArgumentPlace, Known, Not, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { printRange } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, inetAddress } from './stores.js';
-import { addressRange, printRange } from './values.js';
 
 type Addresses = string | Range<string>;
 

@@ -5,9 +5,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { ipv6, match } from './define.js';
+import { integer, number } from './number-values.js';
 import { onlyFields } from './only-fields.js';
 import { bit, u8, u16, u32 } from './stores.js';
-import { integer, number } from './values.js';
 
 /**
  * One option by its type, 0…255, whatever its length; or with one length, 0…254. Pad1 (0) has none, and

@@ -2,8 +2,9 @@
 import { badRange } from '../../errors.js';
 import type { ArgumentPlace, Known, Not, ValueType } from './define.js';
 import { ipv6, match } from './define.js';
+import { given } from './number-values.js';
 import { bit, bitNames, flagBit, mapped, u8 } from './stores.js';
-import { given, namesOf } from './values.js';
+import { namesOf } from './text-values.js';
 
 export type Ipv6Header = keyof typeof bits;
 

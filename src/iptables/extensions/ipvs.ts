@@ -6,8 +6,9 @@ import { refused } from '../text/refused.js';
 import type { Known, Not, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
+import { given, number, readPort } from './number-values.js';
 import { be16, bit, coded, u8 } from './stores.js';
-import { given, number, oneOf, readPort } from './values.js';
+import { oneOf } from './text-values.js';
 
 /** At least one of its fields. */
 export interface IpvsMatch extends Known {

@@ -1,9 +1,9 @@
 // Match length: how long a packet is (struct xt_length_info). The length is that of the network layer.
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, pair, u16 } from './stores.js';
-import { range } from './values.js';
 
 export interface LengthMatch extends Known {
   readonly name: 'length';

@@ -1,10 +1,10 @@
 // Match limit: a token bucket (struct xt_rateinfo). Every commit to the table fills it again.
 import type { Known } from './define.js';
 import { both, match } from './define.js';
+import { number } from './number-values.js';
 import type { Rate } from './rate.js';
 import { rate, rateStore } from './rate.js';
 import { u32 } from './stores.js';
-import { number } from './values.js';
 
 export interface LimitMatch extends Known {
   readonly name: 'limit';

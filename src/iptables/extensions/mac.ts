@@ -1,8 +1,8 @@
 // Match mac: the Ethernet source address (struct xt_mac_info). Chains: PREROUTING, INPUT, FORWARD.
+import { mac as macType } from './address-values.js';
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
 import { bit, mapped, rawBytes } from './stores.js';
-import { mac as macType } from './values.js';
 
 export interface MacMatch extends Known {
   readonly name: 'mac';

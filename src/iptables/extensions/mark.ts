@@ -2,9 +2,9 @@
 // xt_connmark_mtinfo1, one layout).
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { mark as markType } from './number-values.js';
 import type { Masked } from './stores.js';
 import { bit, masked, u32 } from './stores.js';
-import { mark as markType } from './values.js';
 
 export interface MarkMatch extends Known {
   readonly name: 'mark';

@@ -6,9 +6,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused, refusedType } from '../text/refused.js';
 import type { ArgumentPlace, Codec, Draft, Known, Spelling, Store, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { hexNumber, mark, number, readMark } from './number-values.js';
 import type { Masked } from './stores.js';
 import { masked, u8, u32 } from './stores.js';
-import { hexNumber, mark, number, readMark } from './values.js';
 
 /** The new mark is (old & ~mask) ^ value. */
 export interface MarkTarget extends Known {

@@ -3,9 +3,9 @@
 import { wholeNumber } from '../text/addresses.js';
 import type { Known, Not } from './define.js';
 import { ipv6, match } from './define.js';
+import { range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, pair, u8 } from './stores.js';
-import { range } from './values.js';
 
 /** Wants `-p mh`. */
 export interface MhMatch extends Known {

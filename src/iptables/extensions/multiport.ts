@@ -5,9 +5,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { integer, printRange, rangeOf, readPort } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, u8, u16 } from './stores.js';
-import { integer, printRange, rangeOf, readPort } from './values.js';
 
 type Ports = readonly (number | Range)[];
 

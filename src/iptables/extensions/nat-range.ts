@@ -5,11 +5,12 @@ import { badRange, badType } from '../../errors.js';
 import { leadingNumber, wholeNumber } from '../text/addresses.js';
 import { refused, refusedType } from '../text/refused.js';
 import { addressRangeStore } from './address-range.js';
+import { address, addressRange } from './address-values.js';
 import type { ArgumentPlace, Place, Store, ValueType } from './define.js';
 import { unknownProtocol } from './define.js';
+import { integer, ordered, printRange, rangeOf } from './number-values.js';
 import type { Range } from './stores.js';
 import { address4, be16, bit, flagBit, inetAddress, pair, u32 } from './stores.js';
-import { address, addressRange, integer, ordered, printRange, rangeOf } from './values.js';
 
 /** Where NAT maps to: an address, a port, or both. */
 export interface NatRange {

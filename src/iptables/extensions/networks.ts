@@ -12,10 +12,9 @@ import {
   unmapped,
 } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
+import { notAddress } from './address-values.js';
 import type { Codec, Place, Store, ValueType } from './define.js';
-
 import { bytesOf, inetAddress, rawBytes } from './stores.js';
-import { notAddress } from './values.js';
 
 /**
  * `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`. iptables stores `10.0.0.1/32` with another mask than

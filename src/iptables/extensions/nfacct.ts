@@ -3,7 +3,7 @@
 import type { Known } from './define.js';
 import { both, match } from './define.js';
 import { fixedString } from './stores.js';
-import { string } from './values.js';
+import { string } from './text-values.js';
 
 /** Always matches, unless the object has a quota that is used up. */
 export interface NfacctMatch extends Known {

@@ -4,8 +4,8 @@ import { textToBytes } from '../text/encoding.js';
 import { bareWord } from './bare-word.js';
 import type { Known, Not, Store } from './define.js';
 import { ipv4, match } from './define.js';
+import { number } from './number-values.js';
 import { bit, fixedString, u32 } from './stores.js';
-import { number } from './values.js';
 
 /** Wants `-p tcp`. Chains: PREROUTING, INPUT, FORWARD. */
 export interface OsfMatch extends Known {

@@ -3,9 +3,9 @@
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { given, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, nothing, pair, u32 } from './stores.js';
-import { given, range } from './values.js';
 
 export interface OwnerMatch extends Known {
   readonly name: 'owner';

@@ -6,8 +6,8 @@ import { bare } from '../text/words.js';
 import type { Known, Not, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
 import { checkInterface } from './interfaces.js';
+import { given } from './number-values.js';
 import { bit, bytesOf, fixedString, nothing } from './stores.js';
-import { given } from './values.js';
 
 /** At least one field; all that are given must hold. */
 export interface PhysdevMatch extends Known {

@@ -2,7 +2,7 @@
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
 import { bit, coded, u32 } from './stores.js';
-import { oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 export type PacketType = keyof typeof codes;
 

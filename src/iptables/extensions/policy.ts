@@ -16,8 +16,9 @@ import type {
 import { both, isNot, match } from './define.js';
 import type { Network } from './networks.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
+import { given, hexNumber, number } from './number-values.js';
 import { bit, coded, flagBit, littleEndian, u8, u16, u32 } from './stores.js';
-import { given, hexNumber, number, oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 export interface PolicyMatch extends Known {
   readonly name: 'policy';

@@ -2,7 +2,7 @@
 import { badRange } from '../../errors.js';
 import { maskPrefix, parseMask } from '../text/addresses.js';
 import type { Codec, ValueType } from './define.js';
-import { integer } from './values.js';
+import { integer } from './number-values.js';
 
 /** The bits of an address. */
 export const bits = (cx: Pick<Codec, 'family'>) => (cx.family === 'ipv4' ? 32 : 128);

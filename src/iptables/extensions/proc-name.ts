@@ -1,6 +1,6 @@
 // Names of files under /proc/net that the kernel makes for hashlimit and recent. Not an extension.
 import type { ValueType } from './define.js';
-import { string } from './values.js';
+import { string } from './text-values.js';
 
 /**
  * A name that xt_check_proc_name() takes. Longer names iptables cuts, and then means another list.

@@ -2,8 +2,8 @@
 // kernel's own; every commit to the table fills it again.
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { bigNumber } from './number-values.js';
 import { bit, u64 } from './stores.js';
-import { bigNumber } from './values.js';
 
 export interface QuotaMatch extends Known {
   readonly name: 'quota';

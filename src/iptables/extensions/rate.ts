@@ -4,7 +4,7 @@ import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
 import type { Store, ValueType } from './define.js';
 
-import { integer } from './values.js';
+import { integer } from './number-values.js';
 
 export type RateUnit = 'second' | 'minute' | 'hour' | 'day';
 

@@ -6,8 +6,8 @@ import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Draft, Known, Place, Store, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { integer } from './number-values.js';
 import { fixedString, mapped, u8 } from './stores.js';
-import { integer } from './values.js';
 
 export interface RateestTarget extends Known {
   readonly name: 'RATEEST';

@@ -7,8 +7,9 @@ import { bare } from '../text/words.js';
 import { bareWord } from './bare-word.js';
 import type { ArgumentPlace, Known, Not, Spelling, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { given, integer, two } from './number-values.js';
 import { bit, coded, cstring, flagBit, u16, u32 } from './stores.js';
-import { given, integer, oneOf, two } from './values.js';
+import { oneOf } from './text-values.js';
 
 /**
  * `n`: what the first rate is compared with. `[m, n]`: m is what the first rate is subtracted from with

@@ -4,11 +4,12 @@ import { badRange } from '../../errors.js';
 import { formatAddress } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import { bare } from '../text/words.js';
+import { address, addressBytes } from './address-values.js';
 import type { Known, Not, Place, Store } from './define.js';
 import { both, isNot, match } from './define.js';
+import { given, number } from './number-values.js';
 import { procName } from './proc-name.js';
 import { bit, fixedString, flagBit, mapped, nothing, rawBytes, u32 } from './stores.js';
-import { address, addressBytes, given, number } from './values.js';
 
 /** One of `set`, `rcheck`, `update` and `remove`. */
 export interface RecentMatch extends Known {

@@ -2,8 +2,8 @@
 // xt_rpfilter_info)? Tables raw and mangle, chain PREROUTING.
 import type { Known } from './define.js';
 import { both, match } from './define.js';
+import { given } from './number-values.js';
 import { flagBit } from './stores.js';
-import { given } from './values.js';
 
 /** Matches packets that pass the reverse path test. */
 export interface RpfilterMatch extends Known {

@@ -3,11 +3,12 @@
 import { badRange, badType } from '../../errors.js';
 import { formatAddress, parseIpv6 } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
+import { address } from './address-values.js';
 import type { ArgumentPlace, Draft, Known, Not, Store, ValueType } from './define.js';
 import { ipv6, match } from './define.js';
+import { given, number, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, bytesOf, flagBit, pair, u8, u32 } from './stores.js';
-import { address, given, number, range } from './values.js';
 
 export interface RtMatch extends Known {
   readonly name: 'rt';

@@ -4,11 +4,11 @@ import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, isNot, match } from './define.js';
+import { ports } from './number-values.js';
 import { onlyFields } from './only-fields.js';
 import { portFields } from './range-ports.js';
 import type { Range } from './stores.js';
 import { bit, bytesOf, coded, i32, littleEndian, u8, u32 } from './stores.js';
-import { ports } from './values.js';
 
 export type SctpChunkType = keyof typeof types;
 

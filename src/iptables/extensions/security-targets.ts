@@ -4,8 +4,8 @@ import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
 import type { Field, Known } from './define.js';
 import { both, target } from './define.js';
+import { given } from './number-values.js';
 import { fixedString, u8 } from './stores.js';
-import { given } from './values.js';
 
 /** One of `save` and `restore`. Table mangle or security. */
 export interface ConnsecmarkTarget extends Known {

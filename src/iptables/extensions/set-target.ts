@@ -3,10 +3,10 @@
 import { refused } from '../text/refused.js';
 import type { Draft, Known, Place, Store } from './define.js';
 import { both, ipv4, target } from './define.js';
+import { given, number } from './number-values.js';
 import type { SetReference } from './set-reference.js';
 import { noSet, setReference, setStore, setStore0 } from './set-reference.js';
 import { flagBit, u16, u32 } from './stores.js';
-import { given, number } from './values.js';
 
 /** At least one of `addSet`, `delSet` and `mapSet`. Needs `sets`: the names of the kernel's sets. */
 export interface SetTarget extends Known {

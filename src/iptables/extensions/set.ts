@@ -7,8 +7,8 @@ import { refused } from '../text/refused.js';
 import { bare } from '../text/words.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, ipv4, match } from './define.js';
+import { bigNumber, given } from './number-values.js';
 import { bit, flagBit, mapped, u16, u32, u64 } from './stores.js';
-import { bigNumber, given } from './values.js';
 
 /** Which address or port of the packet is looked up in one dimension of the set. */
 export type SetDirection = 'src' | 'dst';

@@ -1,8 +1,9 @@
 // Targets with hardly anything to say: TRACE, AUDIT, CHECKSUM.
 import type { Known } from './define.js';
 import { both, target } from './define.js';
+import { given } from './number-values.js';
 import { coded, flagBit, u8 } from './stores.js';
-import { given, oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 /** Logs every rule that the packet meets from here on. Table raw. */
 export interface TraceTarget extends Known {

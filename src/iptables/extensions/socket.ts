@@ -3,8 +3,8 @@
 import { refused } from '../text/refused.js';
 import type { Known, Place } from './define.js';
 import { both, ipv4, match } from './define.js';
+import { given } from './number-values.js';
 import { flagBit } from './stores.js';
-import { given } from './values.js';
 
 export interface SocketMatch extends Known {
   readonly name: 'socket';

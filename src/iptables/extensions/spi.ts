@@ -2,9 +2,9 @@
 // xt_esp, xt_ipcomp).
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { given, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, pair, u32 } from './stores.js';
-import { given, range } from './values.js';
 
 /** Wants `-p esp`. */
 export interface EspMatch extends Known {

@@ -5,8 +5,8 @@ import { refused } from '../text/refused.js';
 import type { Field, Known, Not, Place, Store, ValueType } from './define.js';
 import { ipv6, isNot, match } from './define.js';
 import { networkField, networkType } from './networks.js';
+import { number } from './number-values.js';
 import { bit, bytesOf, u8, u16 } from './stores.js';
-import { number } from './values.js';
 
 /**
  * The kernel has one number per property: where it is compared in several ways (`hdrLenEq` and

@@ -5,8 +5,9 @@ import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
 import type { Known, Not, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { number } from './number-values.js';
 import { bit, coded, mapped, u16, u32 } from './stores.js';
-import { number, oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 export interface StatisticMatch extends Known {
   readonly name: 'statistic';

@@ -1,5 +1,5 @@
 // Where values lie in a payload: integers of both byte orders, bits, strings, addresses. A store
-// reads and writes, and never judges a value: what is allowed is said in values.ts.
+// reads and writes, and never judges a value: the files of values say what is allowed.
 import { standIns, textAt, textToBytes } from '../text/encoding.js';
 import type { Codec, Store } from './define.js';
 

@@ -5,8 +5,9 @@ import { bytesToText, textToBytes } from '../text/encoding.js';
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { given, number } from './number-values.js';
 import { bit, bytesOf, fixedString, flagBit, mapped, u8, u16 } from './stores.js';
-import { given, number, oneOf } from './values.js';
+import { oneOf } from './text-values.js';
 
 export interface StringMatch extends Known {
   readonly name: 'string';

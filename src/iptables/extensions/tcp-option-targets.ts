@@ -6,8 +6,8 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { Known, Place, Store, ValueType } from './define.js';
 import { both, target } from './define.js';
+import { given, integer, number } from './number-values.js';
 import { u16, u32 } from './stores.js';
-import { given, integer, number } from './values.js';
 
 /**
  * Lowers the maximum segment size that a SYN announces; never raises it. One of `setMss` and

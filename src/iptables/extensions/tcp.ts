@@ -2,9 +2,10 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { number, ports } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, bitNames, pair, u8, u16 } from './stores.js';
-import { namesOf, number, ports } from './values.js';
+import { namesOf } from './text-values.js';
 
 export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG';
 

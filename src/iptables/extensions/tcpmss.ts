@@ -1,9 +1,9 @@
 // Match tcpmss: the maximum segment size that a SYN offers (struct xt_tcpmss_match_info).
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, pair, u16 } from './stores.js';
-import { range } from './values.js';
 
 /** The rule must say `-p tcp`. */
 export interface TcpmssMatch extends Known {

@@ -4,8 +4,9 @@ import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
 import type { Known, Place, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { given, integer } from './number-values.js';
 import { bitNames, flagBit, mapped, u8, u32 } from './stores.js';
-import { given, integer, namesOf } from './values.js';
+import { namesOf } from './text-values.js';
 
 export type Weekday = keyof typeof weekdays;
 

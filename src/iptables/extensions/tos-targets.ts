@@ -6,9 +6,9 @@ import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Place, Spelling, Store, ValueType } from './define.js';
 import { both, ipv4, target } from './define.js';
+import { integer, number } from './number-values.js';
 import type { Masked } from './stores.js';
 import { mapped, masked, u8 } from './stores.js';
-import { integer, number } from './values.js';
 
 export interface TosTarget extends Known {
   readonly name: 'TOS';

@@ -4,9 +4,9 @@ import { badRange, badType } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
 import type { Known, Not, ValueType } from './define.js';
 import { both, ipv4, match } from './define.js';
+import { integer } from './number-values.js';
 import type { Masked } from './stores.js';
 import { bit, masked, u8 } from './stores.js';
-import { integer } from './values.js';
 
 export interface TosMatch extends Known {
   readonly name: 'tos';

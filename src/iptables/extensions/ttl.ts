@@ -3,8 +3,8 @@
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store } from './define.js';
 import { ipv4, ipv6, match } from './define.js';
+import { number } from './number-values.js';
 import { u8 } from './stores.js';
-import { number } from './values.js';
 
 interface Hops extends Known {
   /** Equal to; with `not`: not equal to. 0…255. */

@@ -5,10 +5,10 @@ import { leadingNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 import type { ArgumentPlace, Known, Not, Place, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
+import { integer, ordered, rangeOf } from './number-values.js';
 import { onlyFields } from './only-fields.js';
 import type { Range } from './stores.js';
 import { bit, u8, u32 as word } from './stores.js';
-import { integer, ordered, rangeOf } from './values.js';
 
 /** One step of a location, from left to right. */
 export interface U32Step {

@@ -1,9 +1,9 @@
 // Match udp: ports of UDP (struct xt_udp).
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
+import { ports } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, pair, u16 } from './stores.js';
-import { ports } from './values.js';
 
 export interface UdpMatch extends Known {
   readonly name: 'udp';

@@ -1,11 +1,11 @@
 // What stands before the matches of an entry ↔ typed fields. Reading is done for every rule of a table that is
 // looked at, so words are compared instead of bytes, and what repeats from rule to rule is remembered.
 import { formatIpv6 } from '../../address.js';
+import { formatNetwork, parseNetwork } from '../extensions/address-values.js';
 import type { Not } from '../extensions/define.js';
 import { isNot } from '../extensions/define.js';
 import { ifnamsiz } from '../extensions/interfaces.js';
 import { littleEndian } from '../extensions/stores.js';
-import { formatNetwork, parseNetwork } from '../extensions/values.js';
 import type { HeadDraft, RuleHead } from '../rule/head.js';
 import { protocolOf } from '../rule/head.js';
 import type { Family } from '../text/addresses.js';

@@ -2,9 +2,9 @@
 // destination. Knows no other option.
 
 import { badRange } from '../../errors.js';
+import type { Network } from '../extensions/address-values.js';
+import { formatNetwork } from '../extensions/address-values.js';
 import type { Not } from '../extensions/define.js';
-import type { Network } from '../extensions/values.js';
-import { formatNetwork } from '../extensions/values.js';
 import type { Family } from '../text/addresses.js';
 import {
   applyMask,

@@ -8,8 +8,8 @@ import { check } from '../extensions/codec.js';
 import type { Extension, Kind, Place, UnknownExtension } from '../extensions/define.js';
 import { isNot } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
+import { bigintAt } from '../extensions/number-values.js';
 import type { MaxRevision } from '../extensions/registry.js';
-import { bigintAt } from '../extensions/values.js';
 
 import type { Family } from '../text/addresses.js';
 import { parseIpv6 } from '../text/addresses.js';

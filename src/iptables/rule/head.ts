@@ -1,10 +1,11 @@
 // What stands before the matches of a rule: its type, its checks, its text, and the form by which it is
 // compared. Knows no bytes and no extension.
 import { badType } from '../../errors.js';
+import { formatNetwork, notAddress, parseNetwork } from '../extensions/address-values.js';
 import type { Not, Place } from '../extensions/define.js';
 import { isNot, onlyNot } from '../extensions/define.js';
 import { checkInterface } from '../extensions/interfaces.js';
-import { formatNetwork, notAddress, parseNetwork, protocol } from '../extensions/values.js';
+import { protocol } from '../extensions/number-values.js';
 import type { HostNames } from '../text/host-names.js';
 import { refused } from '../text/refused.js';
 import { bare } from '../text/words.js';
