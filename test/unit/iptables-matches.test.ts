@@ -1,7 +1,8 @@
 // Typed matches without a kernel: what is given is what is read back, what is wrong is refused with its
 // path, and payloads that nobody wrote neither throw nor change.
-import { decode, print, writeFields } from '../../src/iptables/extensions/codec.js';
+import { decode, writeFields } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
+import { print } from '../../src/iptables/extensions/print.js';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Match, RuleInit } from '../../src/iptables/rule/rule.js';
 import { parseRule } from '../../src/iptables/rule/text.js';

@@ -37,6 +37,9 @@ export interface UnknownExtension {
   readonly warning?: string;
 }
 
+/** A typed extension as the machinery sees it. */
+export type Typed = { readonly name: string } & Record<string, unknown>;
+
 /** What a codec may look at outside the bytes. */
 export interface Codec {
   readonly family: Family;

@@ -1,8 +1,7 @@
 // The matches and the target of an entry → their typed forms, remembered from rule to rule. The part before
 // the matches is head-bytes.ts.
-import type { Typed } from '../extensions/codec.js';
 import { decodeAt } from '../extensions/codec.js';
-import type { Extension, Kind, UnknownExtension } from '../extensions/define.js';
+import type { Extension, Kind, Typed, UnknownExtension } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import type { GotoTarget, JumpTarget, Match, RuleContext, Target } from '../rule/types.js';
 import { isVerdict, verdicts } from '../rule/types.js';

@@ -3,9 +3,9 @@
 
 import { copyAt, type Fields, fieldsAt, onlyFields } from '../../checks.js';
 import { badRange, badType } from '../../errors.js';
-import type { Naming, Typed } from '../extensions/codec.js';
-import { check } from '../extensions/codec.js';
-import type { Extension, Kind, Place, UnknownExtension } from '../extensions/define.js';
+import type { Naming } from '../extensions/check.js';
+import { check } from '../extensions/check.js';
+import type { Extension, Kind, Place, Typed, UnknownExtension } from '../extensions/define.js';
 import { isNot } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import { bigintAt } from '../extensions/number-values.js';

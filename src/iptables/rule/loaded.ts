@@ -1,6 +1,5 @@
 // One `-m` or `-j` of a rule's text, and what its options have said so far.
-import type { Typed } from '../extensions/codec.js';
-import type { ArgumentPlace, Draft, Kind, Place } from '../extensions/define.js';
+import type { ArgumentPlace, Draft, Kind, Place, Typed } from '../extensions/define.js';
 import type { Option } from '../extensions/options.js';
 import { optionsOf } from '../extensions/options.js';
 import type { Named } from '../extensions/registry.js';

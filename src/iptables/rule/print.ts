@@ -1,7 +1,6 @@
 // A rule as text and as JSON. Pure; what a rule is made of is not its business.
-import type { Typed } from '../extensions/codec.js';
-import { print } from '../extensions/codec.js';
-import type { Kind } from '../extensions/define.js';
+import type { Kind, Typed } from '../extensions/define.js';
+import { print } from '../extensions/print.js';
 import { bare } from '../text/words.js';
 import { extensionFor } from './check.js';
 import type { RuleHead } from './head.js';

@@ -1,8 +1,7 @@
 // Where rules come from. A source holds rules in a form of its own, and hands out their typed parts. Here also the
 // two sources that need no backend: rules made of typed values, and a rule with one thing changed.
-import type { Typed } from '../extensions/codec.js';
 import { decode, settled } from '../extensions/codec.js';
-import type { Kind, UnknownExtension } from '../extensions/define.js';
+import type { Kind, Typed, UnknownExtension } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import type { CheckedRule } from './check.js';
 import type { Counters, HeadDraft } from './head.js';

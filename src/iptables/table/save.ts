@@ -2,9 +2,8 @@
 // the owner of a container's namespace chooses the names and bytes there.
 import { booleanAt, listAt, optionsAt } from '../../checks.js';
 import { badType, noText, quoted } from '../../errors.js';
-import type { Typed } from '../extensions/codec.js';
-import { rawText } from '../extensions/codec.js';
-import type { Kind } from '../extensions/define.js';
+import type { Kind, Typed } from '../extensions/define.js';
+import { rawText } from '../extensions/print.js';
 import { expand } from '../rule/address-lists.js';
 import { extensionFor } from '../rule/check.js';
 import { RuleParser } from '../rule/parser.js';
