@@ -19,8 +19,13 @@ export interface Rate {
   readonly period?: number;
 }
 
-const seconds: Record<RateUnit, number> = { day: 86400, hour: 3600, minute: 60, second: 1 };
-const units = Object.keys(seconds) as RateUnit[];
+export const secondsOf: Readonly<Record<RateUnit, number>> = {
+  day: 86400,
+  hour: 3600,
+  minute: 60,
+  second: 1,
+};
+const units = Object.keys(secondsOf) as RateUnit[];
 const printed: Record<RateUnit, string> = {
   day: 'day',
   hour: 'hour',
@@ -32,17 +37,17 @@ const printed: Record<RateUnit, string> = {
 export function rateOf(period: number, scale: number): Rate {
   let chosen: RateUnit = 'day';
   for (const unit of units.slice(1)) {
-    const whole = seconds[unit] * scale;
+    const whole = secondsOf[unit] * scale;
     if (period > whole || Math.floor(whole / period) < whole % period) break;
     chosen = unit;
   }
-  const count = Math.floor((seconds[chosen] * scale) / period);
+  const count = Math.floor((secondsOf[chosen] * scale) / period);
   const rate = { count, per: chosen };
   return periodOf(rate, scale) === period ? rate : { ...rate, period };
 }
 
 export function periodOf(rate: Rate, scale: number): number {
-  return rate.period ?? Math.floor((seconds[rate.per] * scale) / rate.count);
+  return rate.period ?? Math.floor((secondsOf[rate.per] * scale) / rate.count);
 }
 
 /** A period in 1/`scale` s. */
@@ -75,7 +80,7 @@ export function rate(scale: number, maxPeriod = 0xffffffff): ValueType<Rate> {
         return { count: whole, per, period: exact };
       }
       if (whole === 0) throw badRange(`${at.path}.count`, 'at least 1', whole);
-      if (whole > seconds[per] * scale) throw refused(at.path, `faster than ${scale} per second`);
+      if (whole > secondsOf[per] * scale) throw refused(at.path, `faster than ${scale} per second`);
       return { count: whole, per };
     },
     parse(text, at) {
@@ -86,7 +91,7 @@ export function rate(scale: number, maxPeriod = 0xffffffff): ValueType<Rate> {
       }
       const count = Number(countText);
       if (count === 0) throw badRange(at.path, 'a rate of at least 1', text);
-      if (Math.floor(count / seconds[per]) > scale) {
+      if (Math.floor(count / secondsOf[per]) > scale) {
         throw refused(at.path, `${text} is faster than ${scale} per second`);
       }
       return { count, per };
