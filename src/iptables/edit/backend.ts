@@ -1,7 +1,7 @@
 // What an edit needs of a backend: legacy tables and nf_tables are the two. Types only.
 import type { Kind } from '../extensions/define.js';
 import type { TableName, TableReading } from '../table/reading.js';
-import type { TableChange } from './state.js';
+import type { TableChange } from './change.js';
 
 /**
  * `done`: the table is what was wanted. `unchanged`: it was that already. `stale`: nothing was changed, for the table

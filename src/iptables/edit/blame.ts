@@ -1,8 +1,8 @@
 // Which rules an error is about: told beside the error, so that a caller who knows where a rule came from
 // can say so. Also what the kernel looks up by name when it takes a rule.
 import { NetfilterError } from '../../errors.js';
-import type { NewItem, TableChange } from './state.js';
-import { initOf } from './state.js';
+import type { NewItem, TableChange } from './change.js';
+import { initOf } from './change.js';
 
 type About = (rule: NewItem) => boolean;
 

@@ -10,9 +10,10 @@ import { parseChecked } from '../rule/text.js';
 import type { Policy } from '../table/reading.js';
 import { noChain } from '../table/table.js';
 import { refused } from '../text/refused.js';
+import type { ChainState, ItemCounters, NewItem } from './change.js';
+import { initOf, newItem } from './change.js';
 import { checkPlace, noFiltering } from './place.js';
-import type { ChainState, EditState, ItemCounters, NewItem } from './state.js';
-import { initOf, newItem } from './state.js';
+import type { EditState } from './state.js';
 
 /** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
 export type RuleInput = RuleInit | Rule | string;

@@ -8,9 +8,9 @@ import { type TypedChain, TypedReading } from '../table/typed-reading.js';
 import type { Family } from '../text/addresses.js';
 import { textToBytes } from '../text/encoding.js';
 import { culprit } from './blame.js';
+import type { ChainState, Item } from './change.js';
 import { perform } from './perform.js';
 import { located, readSave, type Section } from './restore-text.js';
-import type { ChainState, Item } from './state.js';
 import { beginEdit } from './table-edit.js';
 
 /** How a text for iptables-restore is read. */

@@ -3,10 +3,11 @@ import { badRange, quoted } from '../../errors.js';
 import { usesSets } from '../rule/check.js';
 import { refused } from '../text/refused.js';
 import { blame } from './blame.js';
+import type { ChainState, NewItem } from './change.js';
+import { initOf, newItem } from './change.js';
 import type { Prepared, Section, Work } from './restore-text.js';
 import { at } from './restore-text.js';
-import type { ChainState, EditState, NewItem } from './state.js';
-import { initOf, newItem } from './state.js';
+import type { EditState } from './state.js';
 import type { TableEdit } from './table-edit.js';
 
 /** A table, and what the text makes of it. */

@@ -18,8 +18,8 @@ import { systemNames } from '../text/host-names.js';
 import { breathe } from '../text/pauses.js';
 import { refused } from '../text/refused.js';
 import { linesOf, splitWords } from '../text/words.js';
+import type { Line } from './change.js';
 import { checkPlace } from './place.js';
-import type { Line } from './state.js';
 
 /** A rule of the text, ready to be put into a table. */
 export interface Prepared {

@@ -6,7 +6,7 @@ import { registry } from '../extensions/index.js';
 import { checkChainName } from '../rule/check.js';
 import type { TableName, TableReading } from '../table/reading.js';
 import { ChainEdit } from './chain-edit.js';
-import type { ChainState } from './state.js';
+import type { ChainState } from './change.js';
 import { EditState } from './state.js';
 
 /**

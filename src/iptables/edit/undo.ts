@@ -4,7 +4,8 @@
 import { Rule } from '../rule/rule.js';
 import type { ReadChain, TableReading } from '../table/reading.js';
 import { chainKeys, RulePool } from '../table/rule-pool.js';
-import { type ChainState, type EditState, type Item, newItem } from './state.js';
+import { type ChainState, type Item, newItem } from './change.js';
+import type { EditState } from './state.js';
 
 const same = (a: readonly string[], b: readonly string[]) =>
   a.length === b.length && a.every((key, index) => key === b[index]);

@@ -1,5 +1,5 @@
 // What an edit made of a legacy table → the plan for native code: each rule that is new or changed as bytes.
-import type { ChangedItem, Item, NewItem, TableChange } from '../edit/state.js';
+import type { ChangedItem, Item, NewItem, TableChange } from '../edit/change.js';
 
 import type { MaxRevision } from '../extensions/registry.js';
 import { checkRule } from '../rule/check.js';

@@ -6,7 +6,7 @@ import type { Session } from '../../native/session.js';
 import type { RawCommit } from '../../native/xtables-binding.js';
 import type { Committed, LockOptions, Outcome, TableBackend } from '../edit/backend.js';
 import { blame, objectsOf } from '../edit/blame.js';
-import type { TableChange } from '../edit/state.js';
+import type { TableChange } from '../edit/change.js';
 import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';

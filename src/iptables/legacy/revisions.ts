@@ -2,7 +2,7 @@
 import { unsupported } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import { blame } from '../edit/blame.js';
-import type { NewItem } from '../edit/state.js';
+import type { NewItem } from '../edit/change.js';
 import type { Kind } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import type { MaxRevision } from '../extensions/registry.js';

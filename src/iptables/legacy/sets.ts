@@ -2,7 +2,7 @@
 import { quoted } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import { blame } from '../edit/blame.js';
-import type { NewItem } from '../edit/state.js';
+import type { NewItem } from '../edit/change.js';
 import { usesSets } from '../rule/check.js';
 import type { Family } from '../text/addresses.js';
 import type { SetNames } from '../text/host-names.js';
