@@ -1,5 +1,5 @@
-// Which of the two backends of iptables a host uses: the legacy tables of ip_tables, nf_tables by way
-// of iptables-nft, both, or none. And which of them an instance works on: the choice is made here alone.
+// Which of the two backends of iptables a host uses: the legacy tables of ip_tables, nf_tables with iptables-nft,
+// both, or none. Chooses the backend of an instance, too. No other file does that.
 import { otherBackend } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { TableBackend } from './edit/backend.js';
@@ -21,9 +21,9 @@ export interface BackendReport {
   readonly backend: Backend;
   /** One sentence for each thing that was found. */
   readonly reasons: readonly string[];
-  /** The legacy tables that the namespace has; empty where they cannot be listed. */
+  /** The legacy tables that the namespace has; empty if they cannot be listed. */
   readonly legacy: readonly LegacyTable[];
-  /** What there is in nf_tables. */
+  /** What nf_tables has. */
   readonly nft: NftTables;
 }
 
@@ -34,13 +34,13 @@ export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']
   if (inLegacy && inNft) return 'mixed';
   if (inLegacy) return 'legacy';
   if (inNft) return 'nft';
-  // Nobody has rules: whose empty tables there are tells which tool was used.
+  // No backend has rules. The empty tables show which tool was used.
   if (legacy.length > 0 && nft.tables.length === 0) return 'legacy';
   if (nft.tables.length > 0 && legacy.length === 0) return 'nft';
   return 'none';
 }
 
-/** Looks. Makes nothing. */
+/** Looks, and creates nothing. */
 async function detect(session: Session, family: Family): Promise<BackendReport> {
   const legacy = await lookAtLegacy(session, family);
   const nft = await lookAtNft(session, family);
@@ -52,25 +52,25 @@ async function detect(session: Session, family: Family): Promise<BackendReport> 
   };
 }
 
-/** The backends that there are. */
+/** The backends by name. */
 const backends = {
   legacy: (session: Session, family: Family): TableBackend => new LegacyBackend(session, family),
 };
 type BackendName = keyof typeof backends;
 
-/** What an instance was told to use. `auto`: whatever the rules are in. */
+/** The backend that the caller asked for. `auto`: the one that has the rules. */
 export type AskedBackend = 'auto' | BackendName;
 
 /**
- * The backend for what was found, of an instance that was not told which to use. Refuses where it would see
- * none of the rules; warns where it would not see all.
+ * The backend of an instance whose caller asked for `auto`. Refuses if the instance would see none of the rules.
+ * Warns if it would not see all of them.
  */
 function choose({ backend, reasons, nft }: BackendReport, family: Family): BackendName {
   const tool = toolOf(family);
   if (backend === 'nft') throw otherBackend(`${tool} legacy tables`, reasons);
   if (backend === 'unknown' && nft.tables.some((table) => table.used)) {
     process.emitWarning(
-      `${tool}: this network namespace has rules in nf_tables, and whether it has legacy ones cannot be told; only legacy ones are seen here (${reasons.join('; ')})`,
+      `${tool}: this network namespace has rules in nf_tables, and it is not known whether it has legacy ones; only the legacy ones are seen here (${reasons.join('; ')})`,
       { code: 'NETFILTER_MIXED_BACKENDS' },
     );
   }
@@ -83,7 +83,7 @@ function choose({ backend, reasons, nft }: BackendReport, family: Family): Backe
   return 'legacy';
 }
 
-/** The backend of one instance: chosen when it is first needed. */
+/** The backend of one instance, chosen at the first use. */
 export class BackendChoice {
   readonly #session: Session;
   readonly #family: Family;
@@ -101,7 +101,7 @@ export class BackendChoice {
     return detect(this.#session, this.#family);
   }
 
-  /** Refuses or warns, once, where this backend is not the whole truth. */
+  /** Refuses or warns if this backend does not have all rules. The warning comes once. */
   async chosen(): Promise<TableBackend> {
     return this.#of(this.#asked === 'auto' ? await this.#lookOnce() : this.#asked);
   }
@@ -114,7 +114,7 @@ export class BackendChoice {
 
   #lookOnce(): Promise<BackendName> {
     this.#looked ??= this.report().then((report) => {
-      // Rules may come to one side or the other later: only what is settled is kept.
+      // The other backend may get rules later. So these two results are not kept.
       if (report.backend === 'nft' || report.backend === 'none') this.#looked = undefined;
       return choose(report, this.#family);
     });

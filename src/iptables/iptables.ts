@@ -1,5 +1,5 @@
-// Iptables: the tables of one address family in one network namespace. Checks arguments, and
-// says which part does the work.
+// Iptables: the tables of one address family in one network namespace. Checks the arguments, and calls the part that
+// does the work.
 
 import { booleanAt, familyAt, integerAt, oneOf, optionsAt, signalAt } from '../checks.js';
 import type { Family } from '../constants.js';
@@ -40,22 +40,22 @@ import { textToBytes } from './text/encoding.js';
 function warnCountersLost(tool: string, tables: readonly string[]): void {
   if (tables.length === 0) return;
   process.emitWarning(
-    `${tool}: the new rules of ${tables.join(', ')} are in place, but another writer without the xtables lock came before the counters could be put back: those of the whole table begin at zero`,
+    `${tool}: the new rules of ${tables.join(', ')} are in place, but another writer, which did not take the xtables lock, changed the table before the old counters could be restored: all counters of the table begin at zero`,
     { code: 'NETFILTER_COUNTERS_LOST' },
   );
 }
 
 /**
- * The iptables rules of one family in one network namespace. Reading needs CAP_NET_ADMIN, changing
- * CAP_NET_RAW too, both in the user namespace that owns the network namespace. Changing also needs the
- * lock file, `/run/xtables.lock` or the one that the variable XTABLES_LOCKFILE names: iptables makes it for
- * root alone, so that another user either is let open it (`chmod a+r`), or names another file, which every
- * writer of these tables must then use.
+ * The iptables rules of one family in one network namespace. Reading needs CAP_NET_ADMIN, changing CAP_NET_RAW too,
+ * both in the user namespace that owns the network namespace. Changing also needs the lock file, `/run/xtables.lock`
+ * or the one that the variable XTABLES_LOCKFILE names: iptables makes it for root alone. Let other users open it
+ * (`chmod a+r`), or name another file; then every writer of these tables must use that file.
  *
- * What is the same for all operations is not repeated below. The first use loads the addon: it fails with an
- * {@link UnsupportedError} elsewhere than on Linux (`ERR_NETFILTER_UNSUPPORTED_PLATFORM`), and with a
- * {@link NetfilterError} where the addon cannot be loaded (`ERR_NETFILTER_ADDON`). Operations on rules fail with a
- * {@link LibraryError} where libip4tc or libip6tc is missing. What a signal ends rejects with the signal's reason.
+ * This is the same for all operations, and not repeated below. The first use loads the addon: it fails with an
+ * {@link UnsupportedError} on other systems than Linux (`ERR_NETFILTER_UNSUPPORTED_PLATFORM`), and with a
+ * {@link NetfilterError} if the addon cannot be loaded (`ERR_NETFILTER_ADDON`). Operations on rules fail with a
+ * {@link LibraryError} if libip4tc or libip6tc is missing. An operation that a signal ends rejects with the signal's
+ * reason.
  */
 export class Iptables implements Disposable, AsyncDisposable {
   /** The family whose packets pass these tables. */
@@ -64,7 +64,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   readonly #asked: AskedBackend;
   #choice: BackendChoice | undefined;
   readonly #pending = new Set<PendingEdit<unknown>>();
-  /** Edits under way. */
+  /** Edits that have not ended yet. */
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = sharedController();
 
@@ -75,18 +75,18 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens the tables of a namespace. Nothing is read or made yet. A `netns` that is `undefined` is refused:
-   * what was to name a namespace must not open the rules of this process's.
-   * @throws {NetfilterError} ENOENT where there is no such namespace, EPERM where it may not be entered
+   * Opens the tables of a namespace. It reads and creates nothing yet. A `netns` that is `undefined` is refused: a
+   * setting that is missing must not open the namespace of this process.
+   * @throws {NetfilterError} ENOENT if there is no such namespace, EPERM if this process may not enter it
    * @throws {UnsupportedError} `ERR_NETFILTER_UNSUPPORTED` for the backend `'nft'`
-   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {TypeError | RangeError} for wrong options
    * @example
    * import { Iptables } from 'conntrack';
    * await using tables = Iptables.open({ family: 'ipv6', backend: 'legacy' });
    * console.log((await tables.read('filter')).chains.size);
    */
   static open(options: IptablesOptions = {}): Iptables {
-    // A namespace that is undefined is a setting that is missing: the rules of the host are not meant.
+    // An undefined namespace is a setting that is missing. The caller does not mean the rules of the host.
     const given = optionsAt(options, 'options', openFields, ['netns']);
     const { netns, backend = 'auto' } = given;
     const family = given.family === undefined ? 'ipv4' : familyAt(given.family, 'options.family');
@@ -105,7 +105,7 @@ export class Iptables implements Disposable, AsyncDisposable {
     return new Iptables(new Session({ netns: null, receiveBuffer: null }), family, 'auto');
   }
 
-  /** Runs what takes the lock: close() ends its waiting, and waits for the rest of it. */
+  /** Runs work that takes the lock. close() ends its waiting for the lock, and waits until the work has ended. */
   async #locked<T>(
     options: Record<string, unknown>,
     work: (backend: TableBackend, lock: LockOptions) => Promise<T>,
@@ -131,7 +131,7 @@ export class Iptables implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Made at the first use, as all that works on rules. */
+  /** Made at the first use, as everything that works on rules. */
   get #backend(): BackendChoice {
     this.#choice ??= new BackendChoice(this.#session, this.family, this.#asked);
     return this.#choice;
@@ -142,7 +142,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Where the rules of this namespace are. Makes nothing; looks anew at every call.
+   * Where the rules of this namespace are. Creates nothing, and looks again at every call.
    * @throws {NetfilterError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
    */
@@ -151,7 +151,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The same with everything that it follows from.
+   * The same, with everything that was found.
    * @throws {NetfilterError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
    */
@@ -161,9 +161,9 @@ export class Iptables implements Disposable, AsyncDisposable {
 
   /**
    * Names of the legacy tables that the namespace has, in the kernel's order.
-   * @throws {UnsupportedError} ERR_NETFILTER_OTHER_BACKEND where all rules are in nf_tables
-   * @throws {XtablesError} EACCES where the list is not open to this process: only root of the namespace, and
-   * who has CAP_DAC_READ_SEARCH, may read it
+   * @throws {UnsupportedError} ERR_NETFILTER_OTHER_BACKEND if all rules are in nf_tables
+   * @throws {XtablesError} EACCES if this process may not read the list: only root of the namespace, and processes
+   *   with CAP_DAC_READ_SEARCH, may read it
    * @throws {ClosedError} after `close()`
    */
   async tables(): Promise<TableName[]> {
@@ -171,12 +171,12 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads a table; default `filter`. One that the namespace does not have is read as what a new one would
-   * hold, and is not made. (A process that may not read the list of tables, see {@link Iptables.tables},
-   * cannot know; then the kernel makes the table, as it does for `iptables -L`.)
-   * @throws {XtablesError} EPERM without CAP_NET_ADMIN, ENOENT where the kernel has no such table
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
-   * @throws {TypeError | RangeError} for what is no name of a table, and for options that are wrong
+   * Reads a table; default `filter`. A table that the namespace does not have is read as a new one would be, and is
+   * not made. (A process that may not read the list of tables, see {@link Iptables.tables}, cannot know this. Then
+   * the kernel makes the table, as it does for `iptables -L`.)
+   * @throws {XtablesError} EPERM without CAP_NET_ADMIN, ENOENT if the kernel has no such table
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
+   * @throws {TypeError | RangeError} for a wrong name of a table, and for wrong options
    * @throws {ClosedError} after `close()`
    * @example
    * import { iptables } from 'conntrack';
@@ -194,22 +194,22 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Changes a table in one atomic commit: takes the xtables lock, reads the table, calls `edit`, commits
-   * what it did, and returns what it returned. The function is called again (at most three times in all)
-   * when a writer that takes no lock changed the table meanwhile: it should do nothing but edit.
+   * Changes a table in one atomic commit: takes the xtables lock, reads the table, calls `edit`, commits what that
+   * did, and returns what it returned. The function is called again (at most three times in all) if a writer without
+   * the lock changed the table meanwhile. So it should do nothing but edit.
    *
-   * Counters of rules that stay are kept exactly. Those of rules that are moved, and of policies, lose
-   * what comes between the reading and the commit, some milliseconds. Any commit refills the `limit`,
-   * `quota` and `statistic` matches of the table: put many changes into one edit.
+   * Rules that stay keep their exact counters. Rules that are moved, and policies, lose what they count between the
+   * reading and the commit: some milliseconds. Every commit refills the `limit`, `quota` and `statistic` matches of
+   * the table, so put many changes into one edit.
    *
    * A table that the namespace does not have is made, with its hooks, and stays.
-   * @throws {XtablesError} EPERM without CAP_NET_ADMIN and CAP_NET_RAW, what the kernel says of the rules, and
-   *   `ERR_NETFILTER_TABLE_CHANGED` where another writer came first three times in a row
-   * @throws {XtablesLockError} ETIMEDOUT where the lock could not be taken in time, EACCES where the lock file may not
-   *   be opened
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
-   * @throws {TypeError} for a function that goes on after it has returned, and for options that are wrong
-   * @throws what the function throws: nothing is changed then
+   * @throws {XtablesError} EPERM without CAP_NET_ADMIN and CAP_NET_RAW, what the kernel says about the rules, and
+   *   `ERR_NETFILTER_TABLE_CHANGED` if another writer came first three times in a row
+   * @throws {XtablesLockError} ETIMEDOUT if the lock was not free in time, EACCES if this process may not open the
+   *   lock file
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
+   * @throws {TypeError} for a function that goes on after it has returned, and for wrong options
+   * @throws what the function throws: then nothing is changed
    * @throws {ClosedError} after `close()`
    * @example
    * import { iptables } from 'conntrack';
@@ -256,8 +256,8 @@ export class Iptables implements Disposable, AsyncDisposable {
     delay: number | undefined,
   ): Promise<T | PendingEdit<T>> {
     const { backend, table, lock } = where;
-    // Read before others may go on: only then is the table what this edit made of it. The edit is in place by
-    // then, so that a failure here is no failure of the edit.
+    // Reads the table before other writers may go on, so it is still what this edit made. The edit is in place
+    // already: if this reading fails, the edit has not failed.
     const after =
       delay === undefined ? undefined : () => backend.read(table).catch(() => undefined);
     const done = await runEdit({ ...where, signal: lock.signal }, edit, after);
@@ -289,16 +289,15 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The tables as iptables-save writes them: those that the namespace has, or the ones that are named.
-   * `counters` puts `[packets:bytes]` before every rule (the policies always have theirs).
+   * The tables as iptables-save writes them: all that the namespace has, or those that are named. `counters` puts
+   * `[packets:bytes]` before every rule (the policies always have theirs).
    *
-   * The text goes through a file in UTF-8 unchanged. A match or target with bytes that are not UTF-8 is
-   * written as its bytes in hexadecimal (`--raw-payload`), which only this package reads. With
-   * `as: 'bytes'` it is what iptables-save writes, byte for byte, for iptables-restore too: write it to the
-   * file as it is.
-   * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, where no text would be
-   *   read back as what is there: a line break in a comment, white space in a chain's name …
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
+   * You can write the text to a file in UTF-8 and read it back unchanged. A match or target with bytes that are not
+   * UTF-8 is written in hexadecimal (`--raw-payload`), which only this package reads. With `as: 'bytes'` the result
+   * has the bytes that iptables-save writes, which iptables-restore reads too. Write them to the file as they are.
+   * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, if no text reads back as the same: a
+   *   line break in a comment, white space in a chain's name …
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
    * @throws {TypeError | RangeError} for options that are wrong
    * @throws {ClosedError} after `close()`
    * @example
@@ -326,18 +325,17 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Puts tables in place from iptables-save's text, as iptables-restore does, each in one atomic commit.
-   * Unlike it, nothing is changed unless the whole text is right. Errors name the line.
+   * Puts tables in place from a text of iptables-save, as iptables-restore does, each in one atomic commit. Unlike
+   * iptables-restore, it changes nothing unless the whole text is right. Errors name the line.
    *
-   * Tables of the text lose what they hold, unless `noflush`; other tables are left alone. `counters`
-   * takes over the counters of the text. `test` checks against the tables and what the kernel has, and
-   * changes nothing.
+   * Tables of the text lose what they hold, unless `noflush` is set. Other tables stay as they are. `counters` takes
+   * over the counters of the text. `test` checks the text against the tables and the kernel, and changes nothing.
    *
-   * Give a file as the bytes that it holds: `restore(await readFile(path))`. Bytes that are not UTF-8 are
-   * kept then; a string has them as lone surrogates U+DC80…U+DCFF.
-   * @throws {TypeError | RangeError} for a text or an option that is wrong; of a text it names the line
+   * Give a file as the bytes that it holds: `restore(await readFile(path))`. This keeps bytes that are not UTF-8. A
+   * string has them as lone surrogates U+DC80…U+DCFF.
+   * @throws {TypeError | RangeError} for a wrong text or option; for a text it names the line
    * @throws {XtablesError | XtablesLockError} as `edit`
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` where all rules are in nf_tables
+   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
    * @throws {ClosedError} after `close()`
    * @example
    * import { iptables } from 'conntrack';
@@ -347,7 +345,7 @@ export class Iptables implements Disposable, AsyncDisposable {
     if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
       throw badType('text', 'a string or a Uint8Array', text);
     }
-    // Undefined, these two would change tables, or more of them, than was meant.
+    // If these two were undefined, the call would change more than the caller meant.
     const given = optionsAt(options, 'options', restoreFields, ['noflush', 'test']);
     const flags: RestoreOptions = {};
     for (const key of ['counters', 'noflush', 'test'] as const) {
@@ -361,8 +359,8 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * What rules count, while it happens: reads the tables again and again, and tells each rule (and each
-   * policy) whose counters moved. Ends when `signal` aborts or the instance is closed.
+   * Follows the counters of rules: reads the tables again and again, and yields each rule (and each policy) whose
+   * counters moved. Ends when `signal` aborts or the instance is closed.
    * @throws {TypeError | RangeError} for options that are wrong
    * @throws {XtablesError} from the iterator, as `read` and `tables`
    * @example
@@ -390,18 +388,18 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends what is under way. Edits with `revertAfter` that are not confirmed are taken back first. A closed instance
+   * Ends all operations. Edits with `revertAfter` that are not confirmed are taken back first. A closed instance
    * stays closed, also a default one.
    */
   async close(): Promise<void> {
     this.#closing.abort(closedError(this.#tool));
-    // A commit that has begun is finished; only then is known what there is to take back.
+    // A commit that has begun is finished. Only then is it known which edits must be taken back.
     await Promise.allSettled(this.#running);
     await Promise.allSettled([...this.#pending].map((pending) => pending.revert()));
     await this.#session.close();
   }
 
-  /** Closes the instance, for `using`; does not wait for what is under way. */
+  /** Closes the instance, for `using`; does not wait for operations to end. */
   [Symbol.dispose](): void {
     void this.close();
   }
@@ -412,7 +410,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 }
 
-/** The IPv4 tables of this process's network namespace. Opened when it is first used, and closed for good by `close()`. */
+/** The IPv4 tables of this process's network namespace. Opened at the first use; `close()` closes them for good. */
 export const iptables: Iptables = Iptables.own('ipv4');
 /** The IPv6 tables of this process's network namespace. */
 export const ip6tables: Iptables = Iptables.own('ipv6');

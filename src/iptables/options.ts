@@ -1,4 +1,4 @@
-// What callers give to an Iptables: the options, and the checks of arguments that are more than a type.
+// What callers give to an Iptables: the options, and the checks of arguments that need more than a type.
 import { listAt, stringAt } from '../checks.js';
 import type { Family } from '../constants.js';
 import { badType } from '../errors.js';
@@ -8,17 +8,17 @@ import type { TableName } from './table/table.js';
 /** Which tables to open. */
 export interface IptablesOptions {
   /**
-   * Network namespace: a name under /run/netns, a path, or the pid of a process in it. Entering another
-   * one needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process. `undefined`
-   * is refused.
+   * Network namespace: a name under /run/netns, a path, or the pid of a process in it. To enter another one, a
+   * process needs CAP_SYS_ADMIN in the user namespace that owns it. Default: that of this process. `undefined` is
+   * refused.
    */
   netns?: string | number;
   /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
   family?: Family | undefined;
   /**
-   * `'auto'` (default) looks where the rules of this namespace are: refuses to work on legacy tables
-   * while all rules are in nf_tables, and warns while there are rules in both. `'legacy'` does not look.
-   * `'nft'` is not supported yet: rules of iptables-nft cannot be read or changed.
+   * `'auto'` (default) looks where the rules of this namespace are. It refuses to work on legacy tables if all rules
+   * are in nf_tables, and warns if both have rules. `'legacy'` does not look. `'nft'` is not supported yet: rules of
+   * iptables-nft cannot be read or changed.
    */
   backend?: 'auto' | 'legacy' | 'nft' | undefined;
 }
@@ -26,17 +26,18 @@ export interface IptablesOptions {
 /** How long to wait for the xtables lock. */
 export interface LockWait {
   /**
-   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once,
-   * Infinity waits for ever. Default 10000. Too late is an XtablesLockError that says who holds it.
+   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once, Infinity waits
+   * without a limit. Default 10000. After this time the call rejects with an XtablesLockError that says who holds the
+   * lock.
    */
   lockTimeout?: number | undefined;
   /** Ends the waiting. A commit that has begun is finished. */
   signal?: AbortSignal | undefined;
 }
 
-/** Which tables to save, and what of them. */
+/** Which tables to save, and whether with counters. */
 export interface SaveOptions {
-  /** Default: those that the namespace has. `undefined` is refused. */
+  /** Default: all that the namespace has. `undefined` is refused. */
   tables?: readonly TableName[];
   /** The counters of every rule, before it. Default false. */
   counters?: boolean | undefined;
@@ -46,7 +47,7 @@ export interface SaveOptions {
 
 /** Options of `save`. */
 export interface SaveAsOptions<As extends 'text' | 'bytes' = 'text' | 'bytes'> extends SaveOptions {
-  /** A text that goes through a file in UTF-8 unchanged, or the bytes of iptables-save. Default `'text'`. */
+  /** A text that a file in UTF-8 keeps unchanged, or the bytes of iptables-save. Default `'text'`. */
   as?: As | undefined;
 }
 
@@ -59,10 +60,10 @@ export interface ReadOptions {
 /** How an edit waits for the lock, and whether it takes itself back. */
 export interface EditOptions extends LockWait {
   /**
-   * Milliseconds until the old table is put back, unless `confirm()` is called on what `edit` then
-   * resolves to. The timer lives in this process, keeps it alive and dies with it: after a crash, a kill
-   * or a reboot of the host nobody puts the old table back. Where the new rules may cut off those who
-   * would mend them, let another process watch over it.
+   * Milliseconds until the old table is put back, unless `confirm()` is called on the result of `edit`. The timer
+   * lives in this process and keeps it alive. If the process crashes or is killed, or the host reboots, nothing puts
+   * the old table back. If the new rules could cut off the people who would repair them, let another process watch
+   * this one.
    */
   revertAfter?: number | undefined;
 }
@@ -74,7 +75,7 @@ export const watchFields = new Set(['interval', 'tables', 'signal']);
 export const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
 export const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
 export const defaultLockTimeout = 10_000;
-/** What a timer can wait: more would fire at once. */
+/** The longest time of a timer. A longer one would fire at once. */
 export const longestDelay = 2 ** 31 - 1;
 
 export function tableAt(value: unknown, path: string): string {
@@ -88,7 +89,7 @@ export function tablesAt(value: unknown): string[] {
   return names.map((name, index) => tableAt(name, `options.tables[${index}]`));
 }
 
-/** Refuses a function that goes on after it has returned: the lock is held, and the commit comes next. */
+/** Refuses a function that goes on after it has returned: the commit comes directly after it. */
 export function editAt<T>(edit: (table: TableEdit) => T): (table: TableEdit) => T {
   if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
   if (goesOn.has(tagOf(edit))) throw goingOn();
@@ -104,7 +105,7 @@ export function editAt<T>(edit: (table: TableEdit) => T): (table: TableEdit) => 
 }
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
-/** Functions whose work is done after they have returned, or never: a generator begins at its first `next()`. */
+/** Functions that do their work after they have returned, or never: a generator begins at its first `next()`. */
 const goesOn = new Set(
   ['AsyncFunction', 'GeneratorFunction', 'AsyncGeneratorFunction'].map((tag) => `[object ${tag}]`),
 );

@@ -65,7 +65,7 @@ test('sets, chains, targets and extensions that are not there', async () => {
   await refuses(
     ipt,
     RangeError,
-    /^line 2: -j INPUT: it is a built-in chain, nothing can go there; the line: /,
+    /^line 2: -j INPUT: it is a built-in chain, no rule can jump to it; the line: /,
     filter('-A FORWARD -j INPUT'),
   );
   await refuses(

@@ -150,7 +150,7 @@ test('a text that is wrong anywhere changes nothing, and the line is named', asy
     ],
     [/^line 2: :mine: .* no built-in chain/, '*filter\n:mine ACCEPT [0:0]\nCOMMIT\n'],
     [/^line 3: :a: the chain is in the text already/, '*filter\n:a -\n:a -\nCOMMIT\n'],
-    [/^line 2: -L: no command/, '*filter\n-L INPUT\nCOMMIT\n'],
+    [/^line 2: -L: not allowed in such a text/, '*filter\n-L INPUT\nCOMMIT\n'],
     [/^line 2: chain LOG: it is a target/, '*filter\n-N LOG\nCOMMIT\n'],
     [
       /^line 2: -D INPUT: there is no such rule/,

@@ -72,7 +72,7 @@ const refused: [string, RegExp, object, (string | undefined)?, Family?][] = [
   ['ULOG', /target\.nlgroup: /, { nlgroup: 0 }],
   [
     'SNPT',
-    /bits behind its prefix/,
+    /bits after its prefix/,
     { srcPfx: 'fd00::1/64', dstPfx: 'fd00::/64' },
     undefined,
     'ipv6',

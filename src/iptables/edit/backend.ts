@@ -1,11 +1,11 @@
-// What an edit needs of a backend: legacy tables and nf_tables are the two. Types only.
+// What an edit needs from a backend. Types only.
 import type { Kind } from '../extensions/define.js';
 import type { TableName, TableReading } from '../table/reading.js';
 import type { TableChange } from './change.js';
 
 /**
- * `done`: the table is what was wanted. `unchanged`: it was that already. `stale`: nothing was changed, for the table
- * is another one than the one that was read.
+ * `done`: the table is now as wanted. `unchanged`: it was so already. `stale`: nothing was changed, because the table
+ * differs from the one that was read.
  */
 export type Outcome = 'done' | 'unchanged' | 'stale';
 
@@ -17,7 +17,7 @@ export interface Committed {
 
 /** How long to wait for other writers. */
 export interface LockOptions {
-  /** Milliseconds; Infinity: without an end. */
+  /** Milliseconds; Infinity: without a limit. */
   readonly timeout: number;
   /** Ends the waiting. */
   readonly signal: AbortSignal | undefined;
@@ -27,15 +27,15 @@ export interface LockOptions {
 export interface TableBackend {
   /** `iptables` or `ip6tables`: begins the operations in errors. */
   readonly tool: string;
-  /** Names of the tables that there are. Makes none. */
+  /** Names of the tables that exist. Creates none. */
   tables(): Promise<TableName[]>;
   read(table: TableName, signal?: AbortSignal): Promise<TableReading>;
-  /** Makes the table what the change says, in one atomic step. Never throws after that has happened. */
+  /** Commits the change in one atomic step. Never throws after the step has succeeded. */
   commit(change: TableChange): Promise<Committed>;
-  /** Throws what a commit would refuse, as far as that can be known without it. */
+  /** Throws what a commit would throw, as far as this can be known without a commit. */
   check(change: TableChange): Promise<void>;
-  /** Whether the kernel has a match or target of that name, known to this package or not. */
+  /** Whether the kernel has a match or target with this name. This package need not know it. */
   supports(kind: Kind, name: string): Promise<boolean>;
-  /** Does work while other writers that keep to the rules wait. */
+  /** Does the work while all writers that take the lock wait. */
   locked<T>(options: LockOptions, work: () => Promise<T>): Promise<T>;
 }

@@ -1,5 +1,5 @@
-// Which rules an error is about: told beside the error, so that a caller who knows where a rule came from
-// can say so. Also what the kernel looks up by name when it takes a rule.
+// Which rules an error is about. This is kept beside the error, so a caller who knows the line of a rule can name it.
+// Also lists the objects that the kernel looks up by name when it takes a rule.
 import { NetfilterError } from '../../errors.js';
 import type { NewItem, TableChange } from './change.js';
 import { initOf } from './change.js';
@@ -8,17 +8,17 @@ type About = (rule: NewItem) => boolean;
 
 const blamed = new WeakMap<object, About>();
 
-/** The error, remembered to be about the rules for which `about` says so. */
+/** Notes that the error is about the rules for which `about` returns true. Returns the error. */
 export function blame<E extends Error>(error: E, about: About): E {
   blamed.set(error, about);
   return error;
 }
 
-/** The first of an edit's new rules that an error is about, where that is known. */
+/** The first new rule of an edit that an error is about, if that is known. */
 export function culprit(error: unknown, change: TableChange): NewItem | undefined {
   if (!(error instanceof Error)) return undefined;
   const about = blamed.get(error);
-  // As native code writes it: a colon, or nothing, is behind the name.
+  // As native code writes it: after the name comes a colon or nothing.
   const detail = error instanceof NetfilterError ? (error.detail ?? '') : '';
   const named = /^rule (\d+) of chain (.*)/s.exec(detail);
   for (const { chain, index, item } of change.newRules()) {
@@ -30,7 +30,7 @@ export function culprit(error: unknown, change: TableChange): NewItem | undefine
   return undefined;
 }
 
-/** Objects of the namespace that a rule names, which must be there when the kernel takes it. */
+/** Objects of the namespace that a rule names. They must exist when the kernel takes the rule. */
 export function objectsOf(item: NewItem): string[] {
   const found: string[] = [];
   const { target, matches = [] } = initOf(item);

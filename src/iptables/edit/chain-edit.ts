@@ -1,5 +1,5 @@
-// What a caller does to one chain inside `edit`: recorded, committed as a whole afterwards. Checks what
-// iptables refuses and the library behind it would not; knows no system call.
+// What a caller does to one chain inside `edit`. Records it; the commit comes later, as a whole. Refuses what
+// iptables refuses and its library would take. Knows no system call.
 
 import { booleanAt, listAt, optionsAt } from '../../checks.js';
 import { badRange, badType, TableError } from '../../errors.js';
@@ -18,11 +18,11 @@ import type { EditState } from './state.js';
 /** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
 export type RuleInput = RuleInit | Rule | string;
 
-/** What the new rule takes over from the old one. */
+/** Whether the new rule takes over the counters of the old one. */
 export interface ReplaceOptions {
   /**
-   * The new rule goes on counting where the old one stands at the moment of the commit. Otherwise its
-   * counters are those of `rule.counters`, or zero, as with `iptables -R`.
+   * The new rule goes on with the counters that the old one has at the commit. Otherwise its counters are
+   * `rule.counters`, or zero, as with `iptables -R`.
    */
   keepCounters?: boolean | undefined;
 }
@@ -30,8 +30,8 @@ export interface ReplaceOptions {
 const replaceFields = new Set(['keepCounters']);
 
 /**
- * A chain inside `edit`. Rules are counted from 0, as in an array. After the edit its methods throw a TypeError, and after
- * the chain was deleted a {@link TableError} (`ERR_NETFILTER_NO_CHAIN`).
+ * A chain inside `edit`. Rules are counted from 0, as in an array. After the edit its methods throw a TypeError.
+ * After the chain was deleted they throw a {@link TableError} (`ERR_NETFILTER_NO_CHAIN`).
  */
 export class ChainEdit {
   readonly #state: EditState;
@@ -55,7 +55,7 @@ export class ChainEdit {
   get length(): number {
     return this.#state.length(this.#chain);
   }
-  /** The rules as they are now, with what this edit has done so far. */
+  /** The rules as they are now, with the changes of this edit so far. */
   get rules(): readonly Rule[] {
     this.#check();
     return Array.from({ length: this.length }, (_, index) => this.#state.rule(this.#chain, index));
@@ -81,7 +81,7 @@ export class ChainEdit {
   }
 
   /**
-   * Adds a rule (or the rules that a text with lists means) before the one at `index`; default 0.
+   * Adds a rule (or the rules that a text with lists means) before the rule at `index`; default 0.
    * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table
    * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index above the number of rules
    */
@@ -93,7 +93,7 @@ export class ChainEdit {
   }
 
   /**
-   * Puts a rule in the place of another.
+   * Replaces a rule by another one.
    * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table
    * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
    */
@@ -104,7 +104,8 @@ export class ChainEdit {
     const keepCounters =
       given.keepCounters !== undefined && booleanAt(given.keepCounters, 'options.keepCounters');
     const made = this.#make([rule]);
-    if (made.length !== 1) throw refused('rule', `it means ${made.length} rules, one is replaced`);
+    if (made.length !== 1)
+      throw refused('rule', `it means ${made.length} rules, but only one is replaced`);
     const [item] = made as [NewItem];
     const counters = keepCounters ? this.#countersAt(index) : undefined;
     this.#state.splice(this.#chain, index, 1, [
@@ -121,9 +122,9 @@ export class ChainEdit {
   }
 
   /**
-   * Deletes the rule at an index, or the first rule that says the same as the given one (typed values
-   * are compared; counters do not count). A text that means several rules deletes each of them.
-   * @returns whether there was such a rule; of several, whether all were there
+   * Deletes the rule at an index, or the first rule that means the same as the given one (compares typed values,
+   * without counters). A text that means several rules deletes each of them.
+   * @returns whether there was such a rule; for several rules, whether all were there
    * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
    */
   delete(rule: number | RuleInput): boolean {
@@ -142,16 +143,16 @@ export class ChainEdit {
   }
 
   /**
-   * Deletes every rule for which the function says so. Returns how many these were. Rules that the function adds
+   * Deletes every rule for which the function returns true. Returns how many it deleted. Rules that the function adds
    * at the end of this chain stay.
-   * @throws {TypeError} when the function changes anything else of this chain, or is no function
+   * @throws {TypeError} if the function changes anything else of this chain, or is not a function
    */
   deleteWhere(unwanted: (rule: Rule, index: number) => boolean): number {
     if (typeof unwanted !== 'function') throw badType('unwanted', 'a function', unwanted);
     this.#check();
     const before = [...this.#state.items(this.#chain)];
     const gone = this.rules.map((rule, index) => Boolean(unwanted(rule, index)));
-    // What the function itself has added at the end stays; anything else makes the indexes mean others.
+    // Rules that the function has added at the end stay. After any other change the indexes would mean other rules.
     const items = this.#state.items(this.#chain);
     if (before.some((item, index) => items[index] !== item)) {
       throw new TypeError(
@@ -164,7 +165,7 @@ export class ChainEdit {
   }
 
   /**
-   * Where the first rule that says the same stands, or -1: `iptables -C`, by typed values.
+   * The index of the first rule that means the same, or -1. As `iptables -C`, but compares typed values.
    * @throws {TypeError | RangeError} for a rule that is wrong, and for a text that means several
    */
   indexOf(rule: RuleInput): number {
@@ -175,7 +176,7 @@ export class ChainEdit {
   }
 
   /**
-   * Whether there is a rule that says the same.
+   * Whether there is a rule that means the same.
    * @throws {TypeError | RangeError} as `indexOf`
    */
   has(rule: RuleInput): boolean {
@@ -183,7 +184,7 @@ export class ChainEdit {
   }
 
   /**
-   * Moves a rule to another place in the chain, with its counters. `to` counts without that rule.
+   * Moves a rule to another place in the chain, with its counters. `to` is the index after the rule was taken out.
    * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
    */
   move(from: number, to: number): this {
@@ -203,7 +204,7 @@ export class ChainEdit {
   }
 
   /**
-   * Sets the counters of one rule to zero, or those of all and of the policy.
+   * Sets the counters of one rule to zero, or of all rules and the policy.
    * @throws {TableError} `ERR_NETFILTER_NO_RULE` for an index without a rule
    */
   zero(index?: number): this {
@@ -222,7 +223,8 @@ export class ChainEdit {
   policy(): Policy | undefined;
   /**
    * Sets the policy of a built-in chain. Its counters stay, unless new ones are given.
-   * @throws {RangeError} for a chain that is not built in, for what is no policy, and for DROP in the table nat
+   * @throws {RangeError} for a chain that is not built in, for a value that is not a policy, and for DROP in the
+   *   table nat
    */
   policy(policy: Policy, counters?: Counters): this;
   policy(policy?: Policy, counters?: Counters): Policy | undefined | this {
@@ -254,7 +256,7 @@ export class ChainEdit {
     }
   }
 
-  /** Checks rules, and what depends on where they go. */
+  /** Checks rules, also for the chain and table that they go to. */
   #make(rules: readonly RuleInput[]): NewItem[] {
     const items: NewItem[] = [];
     const { name: table } = this.#state.base;
@@ -282,7 +284,7 @@ export class ChainEdit {
     const { rules } = this.#state.base;
     const head = emptyHead();
     for (let index = 0; index < this.length; index++) {
-      // Addresses, interfaces and protocol first: most rules differ there, and need no more decoding.
+      // Compares addresses, interfaces and protocol first. Most rules differ in these, and then need no more decoding.
       const found = this.#state.item(this.#chain, index);
       if (typeof found === 'number') {
         rules.head(found, head);

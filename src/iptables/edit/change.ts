@@ -1,5 +1,5 @@
-// What an edit makes of a table, as a backend commits it: its chains, and of each rule whether it was read, was
-// read and then changed, or is new. Types, and how a new rule is made and read.
+// The result of an edit, which a backend commits: the chains, and for each rule whether it was read, was read and
+// then changed, or is new. Types, and two functions for new rules.
 import type { CheckedRule } from '../rule/check.js';
 import type { Counters } from '../rule/head.js';
 import type { Rule } from '../rule/rule.js';
@@ -12,55 +12,55 @@ export interface Line {
   readonly text: string;
 }
 
-/** What a caller gave: a rule that was read somewhere, as it is, or fields that were checked. */
+/** What a caller gave: a rule that was read somewhere and is unchanged, or checked fields. */
 export type Given =
   | { readonly rule: Rule }
   | { readonly init: RuleInit; readonly checked: CheckedRule };
 
-/** Counters of a rule: those that one of the rules that were read has at the commit, or these. */
+/** The counters of a rule: these, or those that the rule `of` of the reading has at the commit. */
 export type ItemCounters = { readonly of: number } | Readonly<Counters>;
 
-/** One of the rules that were read, with a change. */
+/** A rule of the reading, with a change. */
 export interface ChangedItem {
   readonly base: number;
-  /** The chain that it leads to now, after that was renamed. */
+  /** The new name of the chain that it leads to, if that was renamed. */
   readonly chain: string | undefined;
   readonly counters: ItemCounters;
 }
 
-/** A rule that was not there. */
+/** A rule that is not in the reading. */
 export interface NewItem {
   readonly given: Given;
   readonly chain: string | undefined;
-  /** Absent: those of the rule that was given. */
+  /** Absent: those of the given rule. */
   readonly counters: ItemCounters | undefined;
-  /** Where it stands in the text that it came from. */
+  /** Its line in the text that it came from. */
   readonly line: Line | undefined;
 }
 
-/** The index of a rule that was read and stays as it is, or another rule. */
+/** The index of a rule of the reading that stays as it is, or a changed or new rule. */
 export type Item = number | ChangedItem | NewItem;
 
-/** A chain as an edit leaves it. */
+/** A chain after the edit. */
 export interface ChainState {
   name: string;
   readonly builtin: boolean;
   /** Its name when the table was read; absent for a new one. */
   readonly was: string | undefined;
   policy: Policy | undefined;
-  /** New counters of the policy; without them it keeps what it has. */
+  /** New counters of the policy; without them it keeps its counters. */
   counters: Readonly<Counters> | undefined;
-  /** The rules that were read, as long as nothing was changed. */
+  /** The rules of the reading. They count as long as `items` is absent. */
   readonly first: number;
   readonly count: number;
   items: Item[] | undefined;
 }
 
-/** What a backend commits: the table as it is to be, made of the one that was read. */
+/** What a backend commits: the new table, based on the one that was read. */
 export interface TableChange {
   readonly base: TableReading;
   readonly chains: ReadonlyMap<string, Readonly<ChainState>>;
-  /** The new rules among them, with where they stand. */
+  /** The new rules in the chains, with their places. */
   newRules(): Iterable<{
     readonly chain: ChainState;
     readonly index: number;
@@ -68,12 +68,12 @@ export interface TableChange {
   }>;
 }
 
-/** A rule that was not there; its counters are those that it was given. */
+/** Makes a new rule. Its counters are those of the given rule. */
 export function newItem(given: Given, line?: Line): NewItem {
   return { given, chain: undefined, counters: undefined, line };
 }
 
-/** What a new rule says. */
+/** The fields of a new rule. */
 export function initOf({ given }: NewItem): RuleInit | Rule {
   return 'rule' in given ? given.rule : given.init;
 }

@@ -1,4 +1,4 @@
-// A text for iptables-restore as tables, without a kernel: its lines are done on empty tables. Pure.
+// Turns a text for iptables-restore into tables, without a kernel: carries out its lines on empty tables. Pure.
 import { familyAt, optionsAt } from '../../checks.js';
 import { badType } from '../../errors.js';
 import type { TypedRule } from '../rule/source.js';
@@ -13,7 +13,7 @@ import { perform } from './perform.js';
 import { located, readSave, type Section } from './restore-text.js';
 import { beginEdit } from './table-edit.js';
 
-/** How a text for iptables-restore is read. */
+/** How to read a text for iptables-restore. */
 export interface ParseSaveOptions {
   /** `'ipv6'` for a text of ip6tables. Default `'ipv4'`. */
   family?: Family | undefined;
@@ -28,7 +28,7 @@ const builtins: Record<string, readonly string[]> = {
   security: ['INPUT', 'FORWARD', 'OUTPUT'],
 };
 
-/** The built-in chains of a table. Of one that a module registers they are those to which the text gives a policy. */
+/** The built-in chains of a table. In a table of another module they are the chains that have a policy in the text. */
 function builtinChains(name: TableName, sections: readonly Section[]): string[] {
   if (Object.hasOwn(builtins, name)) return [...builtins[name]!];
   const found = new Set<string>();
@@ -40,10 +40,10 @@ function builtinChains(name: TableName, sections: readonly Section[]): string[] 
   return [...found];
 }
 
-/** A rule of a text, which is new in its table. */
+/** A rule of a text. It is always new in its table. */
 function typedRule(item: Item): TypedRule {
   if (typeof item !== 'object' || !('given' in item) || !('checked' in item.given)) {
-    throw new TypeError('a rule that was read stands in a text');
+    throw new TypeError('a rule of a text was read from a table');
   }
   const { chain, counters, given, line } = item;
   const checked = { ...given.checked };
@@ -62,13 +62,13 @@ const byName = (a: ChainState, b: ChainState) =>
   Buffer.compare(textToBytes(a.name), textToBytes(b.name));
 
 /**
- * The tables that a text for iptables-restore makes, in the order of the text: what a restore of it would put in
- * place of everything that they hold. Every rule knows its line (`rule.line`). Counters are taken where they stand
- * in the text. Pure: needs no kernel and no privileges. Whether the kernel has the extensions, sets and helpers
- * that rules name is not asked.
+ * The tables that a text for iptables-restore makes, in the order of the text: a restore of the text would replace
+ * the tables of the kernel by these. Every rule knows its line (`rule.line`). Counters are taken from the text if it
+ * has them. Pure: needs no kernel and no privileges. Does not check whether the kernel has the extensions, sets and
+ * helpers that rules name.
  *
- * Give a file as the bytes that it holds: bytes that are not UTF-8 are kept then.
- * @throws {RangeError | TypeError} that names the line, for everything that `restore()` refuses
+ * Give a file as the bytes that it holds: this keeps bytes that are not UTF-8.
+ * @throws {RangeError | TypeError} for everything that `restore()` refuses; names the line
  * @example
  * import { parseSave } from 'conntrack';
  * const tables = parseSave('*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n');

@@ -1,8 +1,8 @@
-// An edit that takes itself back unless it is confirmed in time: for callers that may lock
-// themselves out by it. Knows the timer and who may still decide; how to take back is revert.ts.
+// An edit that is taken back unless it is confirmed in time, for callers that could lock themselves out with it.
+// Knows the timer, and whether the caller can still decide. undo.ts knows how to take an edit back.
 import { tableReverted } from '../../errors.js';
 
-/** What became of an edit with `revertAfter`. */
+/** How an edit with `revertAfter` ended. */
 export type EditFate =
   | {
       /** The edit stays. */
@@ -11,32 +11,32 @@ export type EditFate =
   | {
       /** The old table is back. */
       readonly kind: 'reverted';
-      /** Others had changed the table meanwhile: their changes are still there. */
+      /** Others had changed the table meanwhile. Their changes are still there. */
       readonly merged: boolean;
     };
 
-/** @internal What a PendingEdit needs of its maker. */
+/** @internal What a PendingEdit needs from its maker. */
 export interface Reverter {
   operation: string;
   /** Puts the old table back; returns whether others had changed it meanwhile. */
   revert(): Promise<boolean>;
-  /** Told when the fate is known, or when it is known to be unknown. */
+  /** Called when the fate is known, or when it will stay unknown. */
   settled(): void;
 }
 
-/** Tries to put the table back before it gives up, and the pause between them. */
+/** How often it tries to put the table back, and the pause between two tries. */
 const tries = 10;
 const pauseMs = 1000;
 
-/** An edit that is in place, and that is taken back after a while unless `confirm()` is called. */
+/** An edit that is in place, and is taken back after a time unless `confirm()` is called. */
 export class PendingEdit<T> {
   /** What the edit function returned. */
   readonly value: T;
   /** When the old table comes back. */
   readonly deadline: Date;
   /**
-   * How it ended. Rejects when the old table could not be put back (after ten tries; a process warning
-   * says so as well).
+   * How the edit ended. Rejects if the old table could not be put back in ten tries. Then there is a process warning,
+   * too.
    */
   readonly fate: Promise<EditFate>;
   readonly #reverter: Reverter;
@@ -52,15 +52,15 @@ export class PendingEdit<T> {
     this.fate = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    // Nobody has to look at it.
+    // The caller need not look at it.
     this.fate.catch(() => {});
-    // Holds the process: it must not end by itself while it owes the old table.
+    // The timer keeps the process alive: the process must not end by itself before the old table is back.
     this.#timer = setTimeout(() => void this.revert().catch(() => {}), delayMs);
   }
 
   /**
    * Keeps the edit.
-   * @throws {XtablesError} `ERR_NETFILTER_REVERTED` when it has been taken back, or is being so
+   * @throws {XtablesError} `ERR_NETFILTER_REVERTED` if it was taken back, or is being taken back
    */
   confirm(): void {
     if (this.#state === 'reverting') throw tableReverted(this.#reverter.operation);
@@ -72,8 +72,8 @@ export class PendingEdit<T> {
   }
 
   /**
-   * Takes the edit back now. Does nothing to one that was confirmed.
-   * @throws {XtablesError | XtablesLockError} when the old table could not be put back in ten tries
+   * Takes the edit back now. Does nothing if it was confirmed.
+   * @throws {XtablesError | XtablesLockError} if the old table could not be put back in ten tries
    */
   revert(): Promise<EditFate> {
     if (this.#state !== 'pending') return this.fate;

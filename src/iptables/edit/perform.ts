@@ -1,4 +1,4 @@
-// The lines of a text for iptables-restore, done on a table that is being edited. Asks nothing of the kernel.
+// Carries out the lines of a text for iptables-restore on a table that is being edited. Does not ask the kernel.
 import { badRange, quoted } from '../../errors.js';
 import { usesSets } from '../rule/check.js';
 import { refused } from '../text/refused.js';
@@ -10,14 +10,14 @@ import { at } from './restore-text.js';
 import type { EditState } from './state.js';
 import type { TableEdit } from './table-edit.js';
 
-/** A table, and what the text makes of it. */
+/** A table, and its state after the lines so far. */
 export interface Target {
   readonly edit: TableEdit;
   readonly state: EditState;
   readonly noflush: boolean;
 }
 
-/** A rule of the text as a rule of the edit, which takes down the sets that it names. */
+/** Makes a rule of the text a rule of the edit. Notes the sets that the rule names. */
 function itemOf({ init, checked, line }: Prepared, { state }: Target): NewItem {
   return usesSets(init) ? { ...state.make(init, 'rule'), line } : newItem({ init, checked }, line);
 }
@@ -38,7 +38,7 @@ function addRules(work: Work & { do: 'rules' }, target: Target): void {
   }
   const isInsert = work.command.letter === 'I';
   if (index > length + (isInsert ? 1 : 0)) throw noRule(word, index, chain, length);
-  // Each at the same place, as iptables does it: the last one comes to stand first.
+  // All go to the same place, as iptables does it. So the last one comes first.
   const items = work.rules.map((rule) => itemOf(rule, target)).reverse();
   state.splice(chain, index - 1, isInsert ? 0 : 1, items);
 }
@@ -107,7 +107,7 @@ function declareChain(
     if (!noflush) throw refused(path, 'the chain is in the text already');
     edit.chain(name).flush();
   } else if (policy !== undefined) {
-    // Also DROP in the table nat, which -P refuses: the kernel may hold it, and then it is saved.
+    // Takes DROP in the table nat too, which -P refuses: the kernel may hold it, and then iptables-save writes it.
     chain.policy = policy;
     chain.counters = counters;
   }
@@ -120,10 +120,10 @@ function step(work: Work, target: Target): void {
   else findRules(work, target);
 }
 
-/** Of a refusal, where the rule leads that leads to nothing: a target may be meant, which the kernel has. */
+/** For a refusal, the name of the missing chain. The kernel may have a target of that name. */
 export const nowhere = new WeakMap<object, string>();
 
-/** Does a section's lines, beginning with an empty table unless that is to stay. */
+/** Carries out the lines of a section. Empties the table first, unless it must stay. */
 export function perform(section: Section, target: Target): void {
   const { edit, state, noflush } = target;
   if (!noflush) edit.clear();
@@ -133,7 +133,7 @@ export function perform(section: Section, target: Target): void {
   const { item, to } = found;
   const word = initOf(item).target?.name === 'goto' ? '-g' : '-j';
   const reason = state.chains.has(to)
-    ? 'it is a built-in chain, nothing can go there'
+    ? 'it is a built-in chain, no rule can jump to it'
     : `table ${edit.name} has no such chain`;
   const error = blame(refused(`${word} ${to}`, reason), (each) => each === item);
   if (word === '-j' && !state.chains.has(to)) nowhere.set(error, to);

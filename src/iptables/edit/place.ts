@@ -1,10 +1,10 @@
-// What iptables refuses because of the chain and the table that a rule goes to. Knows nothing of what is there.
+// What iptables refuses because of the chain and the table of a rule. Does not know what the table holds.
 import type { Rule } from '../rule/rule.js';
 import type { RuleInit } from '../rule/types.js';
 import { refused } from '../text/refused.js';
 
 export function noFiltering(path: string): RangeError {
-  return refused(path, 'the table nat is not for filtering, DROP has no place in it');
+  return refused(path, 'the table nat is not for filtering, DROP is not allowed in it');
 }
 
 /** xshared.c, do_parse. */

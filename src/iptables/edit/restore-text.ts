@@ -1,5 +1,5 @@
-// The text of iptables-restore → what each table is to become: every line is read and checked, its rules
-// are checked, before anything is asked of the kernel. Changes nothing.
+// The text of iptables-restore → the work for each table. Reads and checks every line and every rule before the
+// kernel is asked. Changes nothing.
 import type { Family } from '../../constants.js';
 import { quoted } from '../../errors.js';
 import type { ParsedRule, RuleSpec } from '../rule/address-lists.js';
@@ -47,15 +47,15 @@ export interface Step {
 
 export interface Section {
   readonly table: string;
-  /** The one with `*`. */
+  /** The line with `*`. */
   readonly line: Line;
   readonly steps: Step[];
 }
 
-/** Errors that name a line already. */
+/** Errors that already name a line. */
 const told = new WeakSet<object>();
 
-/** The same error, saying where it was. */
+/** The same error. Its message then names the line. */
 export function located(line: Line, error: unknown): unknown {
   if (!(error instanceof Error) || told.has(error)) return error;
   told.add(error);
@@ -75,10 +75,10 @@ export function at<T>(line: Line, work: () => T): T {
 
 /** The kernel's XT_MAX_TABLE_SIZE, in bytes: no table of rules can be larger. */
 const largestTable = 512 * 1024 * 1024;
-/** Lines, or rules of one line, that are worked on before others may run. */
+/** How many lines, or rules of one line, are read before others may run. */
 const stretch = 128;
 
-/** What becomes of the counters in the text; `taken`: policies must have them. */
+/** What happens to the counters in the text; `taken`: policies must have them. */
 type Counting = 'taken' | 'if given' | 'ignored';
 
 const wholeCounters = /^\[(\d{1,20}):(\d{1,20})\]$/;
@@ -88,7 +88,7 @@ function counters(packets: string, bytes: string): Counters {
   return { packets: BigInt(packets), bytes: BigInt(bytes) };
 }
 
-/** `:CHAIN POLICY [packets:bytes]`, restore's do_restore: it knows no quotes. */
+/** `:CHAIN POLICY [packets:bytes]`, as in iptables-restore. Such a line cannot have quotes. */
 function chainLine(text: string, counting: Counting): Work {
   const [name = '', policy, count = ''] = text.split(/[ \t]+/);
   if (name === '') throw refused(':', 'the name of a chain is missing');
@@ -96,7 +96,7 @@ function chainLine(text: string, counting: Counting): Work {
   if (textToBytes(name).length > maxNameLength) {
     throw refused(path, `the name of a chain has at most ${maxNameLength} bytes`);
   }
-  // What -j could not name.
+  // -j could not name such a chain.
   if (/[\v\f\r\0]/.test(name)) throw refused(path, 'a chain name holds no white space');
   if (isVerdict(name)) throw refused(path, 'it is a verdict');
   if (policy === undefined) throw refused(path, 'the policy is missing');
@@ -114,7 +114,7 @@ function chainLine(text: string, counting: Counting): Work {
 
 const none: Counters = { packets: 0n, bytes: 0n };
 
-/** What a rule's sets are is asked when the text is put in place. */
+/** Accepts every set. The kernel is asked for sets when the text is put in place. */
 const anySets = { indexOf: () => 0, nameOf: () => undefined };
 
 /** Reads the lines of one text. */
@@ -123,7 +123,7 @@ class RestoreReader {
   readonly #counting: Counting;
   readonly sections: Section[] = [];
   #section: Section | undefined;
-  /** Chains that the text has declared for the table; they may have the name of a target. */
+  /** Chains that the text has declared for the table. They may have the name of a target. */
   #chains = new Set<string>();
   #bytes = 0;
   #parsing: ParseOptions & { names: typeof systemNames };
@@ -145,7 +145,7 @@ class RestoreReader {
     };
   }
 
-  /** Answers a long work, which pauses at each step. */
+  /** Reads a line. Returns the rest of the work if it is long; that pauses at each step. */
   line(line: Line): Iterable<void> | undefined {
     const { text } = line;
     if (text === '' || text.startsWith('#')) return undefined;
@@ -184,7 +184,7 @@ class RestoreReader {
 
   #command(line: Line, section: Section): Iterable<void> | undefined {
     let { text } = line;
-    if (text.includes('\0')) throw refused('line', 'a NUL byte cannot stand in it');
+    if (text.includes('\0')) throw refused('line', 'must not have a NUL byte');
     let given: Counters | undefined;
     if (text.startsWith('[')) {
       const found = leadingCounters.exec(text);
@@ -200,7 +200,7 @@ class RestoreReader {
     const { command, rule } = parsed;
     if (command === undefined) return undefined;
     if (rule === undefined) {
-      // For the other family: a rule is not added there, everything else is done.
+      // The line is for the other family: its rule is not added, but every other command is carried out.
       if (
         'ACIR'.includes(command.letter) ||
         (command.letter === 'D' && command.index === undefined)
@@ -211,7 +211,7 @@ class RestoreReader {
     }
     const count = countRules(rule);
     if (command.letter === 'R' && count !== 1) {
-      throw refused(command.word, `the text means ${count} rules, one is replaced`);
+      throw refused(command.word, `the text means ${count} rules, but only one is replaced`);
     }
     const rules = this.#rules(section, line, command);
     if (count > stretch) return this.#many(rule, line, rules, command.chain!);
@@ -226,7 +226,7 @@ class RestoreReader {
     }
   }
 
-  /** Where the rules of a line go: those that are appended, to the ones before them. */
+  /** The list for the rules of a line. Rules that are appended join the rules of the line before. */
   #rules({ steps }: Section, line: Line, command: Command): Prepared[] {
     const last = steps.at(-1)?.work;
     const chain = command.chain!;
@@ -253,7 +253,7 @@ class RestoreReader {
   }
 }
 
-/** Reads the whole text, with pauses; every rule in it is checked. */
+/** Reads the whole text and checks every rule in it, with pauses. */
 function* reading(
   text: string | Uint8Array,
   family: Family,

@@ -1,5 +1,5 @@
-// restore(): what a text wants is done on the tables as they are, and committed, one commit for each table.
-// Every refusal names the line. What the text says is restore-text.ts, what its lines do is perform.ts.
+// restore(): carries out a text on the present tables, and commits each table once. Every refusal names the line.
+// restore-text.ts reads the text, perform.ts carries out its lines.
 import type { Family } from '../../constants.js';
 import { NetfilterError } from '../../errors.js';
 import type { LockOptions, TableBackend } from './backend.js';
@@ -10,17 +10,17 @@ import { editLocked } from './run.js';
 import type { EditState } from './state.js';
 import { beginEdit, type TableEdit } from './table-edit.js';
 
-/** How a text is put in place. */
+/** How to put a text in place. */
 export interface RestoreOptions {
-  /** Take over the counters that stand in the text. Without it all counters begin at zero. */
+  /** Take over the counters of the text. Without this all counters begin at zero. */
   counters?: boolean | undefined;
-  /** Keep what is in the tables: chains of the text are emptied, everything else stays. `undefined` is refused. */
+  /** Keep what the tables hold: only the chains that the text declares are emptied. `undefined` is refused. */
   noflush?: boolean;
-  /** Check the text against the tables and what the kernel has, and change nothing. `undefined` is refused. */
+  /** Check the text against the tables and the kernel, and change nothing. `undefined` is refused. */
   test?: boolean;
 }
 
-/** The error with the line that it is about, and whether the kernel knows a target that nobody else does. */
+/** Adds the line that the error is about. For a target that is not known here, says whether the kernel has it. */
 async function explained(
   backend: TableBackend,
   section: Section,
@@ -34,13 +34,13 @@ async function explained(
   if (to !== undefined) {
     const has = await backend.supports('target', to).catch(() => false);
     error.message += has
-      ? ', and this package no such target; the kernel has one (its bytes can be given by --raw-payload)'
+      ? ', and this package has no such target; the kernel has one (give its bytes with --raw-payload)'
       : ', and neither this package nor the kernel has a target of that name';
   }
   return line === undefined ? error : located(line, error);
 }
 
-/** Whether the kernel took offence at what the text says: not at who asks, or when, or for how much. */
+/** Whether the text is the reason of the refusal, and not privileges, the time or the amount. */
 function isRefusal(error: Error): boolean {
   if (error instanceof TypeError || error instanceof RangeError) return true;
   return error instanceof NetfilterError && refusals.has(error.code);
@@ -64,7 +64,7 @@ class Restore {
     perform(section, { edit, state, noflush: this.#options.noflush === true });
   }
 
-  /** Does every section on the tables as they are, and changes nothing. */
+  /** Tries every section on the present tables, and changes nothing. */
   async rehearse(sections: readonly Section[]): Promise<void> {
     const backend = this.#backend;
     const tables = new Map<string, ReturnType<typeof beginEdit>>();
@@ -84,7 +84,7 @@ class Restore {
     }
   }
 
-  /** Commits one section; whether its counters were lost. */
+  /** Commits one section. Returns whether its counters were lost. */
   async commit(section: Section, signal: AbortSignal | undefined): Promise<boolean> {
     const backend = this.#backend;
     let last: EditState | undefined;
@@ -103,9 +103,8 @@ class Restore {
 }
 
 /**
- * Puts the text into the kernel: one commit for each table, in the order of the text. Nothing is
- * committed unless all of the text is right. Returns the tables whose new rules are in place without
- * their counters.
+ * Puts the text into the kernel: one commit for each table, in the order of the text. Commits nothing unless the
+ * whole text is right. Returns the tables whose new rules are in place without their counters.
  */
 export async function restoreText(
   backend: TableBackend,

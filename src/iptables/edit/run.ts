@@ -1,5 +1,6 @@
-// One edit from beginning to end: read, the caller's function, commit; again when another writer came in
-// between. Knows what to do in which order, not what an edit is, nor how a backend keeps others away.
+// One edit from beginning to end: read, the caller's function, commit. Starts again if another writer changed the
+// table in between. Knows the order of these steps, but not what an edit does, and not how a backend keeps others
+// away.
 import { tableChanged } from '../../errors.js';
 import type { TableName, TableReading } from '../table/reading.js';
 import type { LockOptions, TableBackend } from './backend.js';
@@ -14,14 +15,14 @@ export interface EditRun {
 
 export interface EditDone<T> {
   readonly value: T;
-  /** What the edit was made on. */
+  /** The table that the edit changed, as it was read. */
   readonly before: TableReading;
   /** False: there was nothing to do. */
   readonly committed: boolean;
   readonly countersLost: boolean;
 }
 
-/** Another writer that comes in between more often than this is at war with us. */
+/** How often an edit is tried. A writer that comes in between more often does not stop. */
 export const attempts = 3;
 
 /** Changes a table that was just read; may be called several times. */
@@ -39,7 +40,7 @@ export async function runEdit<T, R = undefined>(
   });
 }
 
-/** The same while other writers wait already. */
+/** The same, for a caller that has the lock already. */
 export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<EditDone<T>> {
   const { backend, table, signal } = run;
   for (let attempt = 1; attempt <= attempts; attempt++) {

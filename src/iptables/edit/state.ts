@@ -1,5 +1,5 @@
-// The table of an edit that goes on: changes its chains and rules, and keeps count of references. Knows no
-// syntax, no bytes and no system call.
+// The table during an edit: changes chains and rules, and counts references to chains. Knows no syntax, no bytes and
+// no system call.
 import { badRange } from '../../errors.js';
 import { checkRule } from '../rule/check.js';
 import type { Counters } from '../rule/head.js';
@@ -48,7 +48,7 @@ export class EditState implements TableChange {
     this.#read = new Array(base.ruleCount);
   }
 
-  /** How rules are checked that come into this table. */
+  /** How to check rules that are put into this table. */
   options(path: string): RuleOptions {
     const { family, name: table } = this.base;
     return { family, table, sets: this.#sets, path };
@@ -72,7 +72,7 @@ export class EditState implements TableChange {
     return chain.items === undefined ? chain.first + index : chain.items[index]!;
   }
 
-  /** The chain's rules, to be changed. */
+  /** The chain's rules as a list that can be changed. */
   items(chain: ChainState): Item[] {
     if (chain.items === undefined) {
       const items: Item[] = new Array(chain.count);
@@ -86,7 +86,7 @@ export class EditState implements TableChange {
     return this.view(this.item(chain, index));
   }
 
-  /** The rule as it will be; its counters as far as they are known now. */
+  /** The rule after the edit. Its counters are those that are known now. */
   view(item: Item): Rule {
     if (typeof item === 'number') {
       this.#read[item] ??= Rule.at(this.base.rules, item);
@@ -119,7 +119,7 @@ export class EditState implements TableChange {
     return this.base.rules.counters(counters.of);
   }
 
-  /** A rule that a caller gives. Its fields are checked, unless it was read and stays as it is. */
+  /** A rule that a caller gives. Checks its fields, unless the rule was read and can be written unchanged. */
   make(given: RuleInit | Rule, path: string): NewItem {
     if (Rule.isRule(given) && this.base.takes(given)) return newItem({ rule: given });
     const init = Rule.isRule(given) ? given.with() : given;
@@ -182,7 +182,7 @@ export class EditState implements TableChange {
     this.chains.delete(name);
   }
 
-  /** Renames a chain and redirects every jump to it; all of these rules keep their counters. */
+  /** Renames a chain and redirects every jump to it. All of these rules keep their counters. */
   renameChain(from: ChainState, name: string): void {
     const old = from.name;
     this.items(from);
@@ -219,7 +219,7 @@ export class EditState implements TableChange {
         : { ...item, counters: noCounters };
   }
 
-  /** Every new rule, with where it stands. */
+  /** Every new rule, with its place. */
   *newRules(): Generator<{ chain: ChainState; index: number; item: NewItem }> {
     for (const chain of this.chains.values()) {
       if (chain.items === undefined) continue;
@@ -229,7 +229,7 @@ export class EditState implements TableChange {
     }
   }
 
-  /** A rule that jumps to where nothing can jump, which no order of operations can make right. */
+  /** A rule that jumps to a chain that does not exist, or is built in. No order of operations could commit it. */
   dangling(): { chain: ChainState; index: number; item: NewItem; to: string } | undefined {
     for (const [to, count] of this.references) {
       const target = this.chains.get(to);
@@ -253,7 +253,7 @@ export class EditState implements TableChange {
     throw badRange(path, `a chain of table ${this.base.name}`, to);
   }
 
-  /** Whether there is anything to commit. */
+  /** Whether the edit has changed anything. */
   get isChanged(): boolean {
     const { base } = this;
     if (this.chains.size !== base.chains.length) return true;

@@ -1,5 +1,5 @@
-// What a caller does to a table inside `edit`. Chains are chain-edit.ts, what becomes of it is
-// edit-state.ts; knows no system call.
+// What a caller does to a table inside `edit`. chain-edit.ts does the same for chains, state.ts holds the result.
+// Knows no system call.
 import type { Family } from '../../constants.js';
 import { TableError, type TableErrorCode } from '../../errors.js';
 import { registry } from '../extensions/index.js';
@@ -10,7 +10,7 @@ import type { ChainState } from './change.js';
 import { EditState } from './state.js';
 
 /**
- * A table inside `edit`. It can be used until the function that it was given to returns: later, everything but its name
+ * A table inside `edit`. It can be used until the function of the caller returns. After that everything but its name
  * and family throws a TypeError.
  */
 export class TableEdit {
@@ -51,8 +51,8 @@ export class TableEdit {
 
   /**
    * Makes a chain, as `iptables -N` does.
-   * @throws {TableError} `ERR_NETFILTER_CHAIN_EXISTS` for a name that is taken, `ERR_NETFILTER_CHAIN_NAME`
-   *   for one that is longer than 28 bytes, or no name for a chain
+   * @throws {TableError} `ERR_NETFILTER_CHAIN_EXISTS` for a name that is taken, `ERR_NETFILTER_CHAIN_NAME` for one
+   *   that is longer than 28 bytes or not allowed for a chain
    */
   newChain(name: string): ChainEdit {
     this.#check();
@@ -62,7 +62,7 @@ export class TableEdit {
 
   /**
    * Renames a chain and redirects the rules that jump to it. Counters stay.
-   * @throws {TableError} `ERR_NETFILTER_NO_CHAIN`, `ERR_NETFILTER_CHAIN_BUILTIN`, and what `newChain` says
+   * @throws {TableError} `ERR_NETFILTER_NO_CHAIN`, `ERR_NETFILTER_CHAIN_BUILTIN`, and those of `newChain`
    */
   renameChain(name: string, to: string): ChainEdit {
     this.#check();
@@ -152,7 +152,7 @@ function not(code: Short<TableErrorCode>, name: string, reason: string): TableEr
   return new TableError(`ERR_NETFILTER_${code}`, `chain ${name}: ${reason}`);
 }
 
-/** The state that an edit begins with, and what the caller gets of it. */
+/** The first state of an edit, and the object for the caller. */
 export function beginEdit(base: TableReading): { state: EditState; edit: TableEdit } {
   const state = new EditState(base);
   return { state, edit: new TableEdit(state) };

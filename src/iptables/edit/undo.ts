@@ -1,5 +1,5 @@
-// Taking an edit back: from the table before, the table after it and the table now, the table that
-// somebody who only undoes this edit would make. Pure: reads three readings, changes an edit's state.
+// Takes an edit back: from the table before the edit, the table after it and the present table, makes the present
+// table without this edit. Pure: takes three readings, and changes the state of an edit.
 
 import { Rule } from '../rule/rule.js';
 import type { ReadChain, TableReading } from '../table/reading.js';
@@ -10,7 +10,10 @@ import type { EditState } from './state.js';
 const same = (a: readonly string[], b: readonly string[]) =>
   a.length === b.length && a.every((key, index) => key === b[index]);
 
-/** More pairs of equal rules than this are not all looked at: a chain may hold one rule ten thousand times. */
+/**
+ * If there are more pairs of equal rules than this, not all are looked at: a chain may hold one rule ten thousand
+ * times.
+ */
 const mostPairs = 1_000_000;
 
 interface Pair {
@@ -20,8 +23,8 @@ interface Pair {
 }
 
 /**
- * Where the elements of one list are in the other: as many as possible, in their order (Hunt and Szymanski).
- * Of both lists the index in the other.
+ * Pairs as many equal elements of two lists as possible, in their order (Hunt and Szymanski). Returns for each
+ * element of either list its index in the other one.
  */
 function align(a: readonly string[], b: readonly string[]): [forth: Places, back: Places] {
   const [forth, back]: [Places, Places] = [[], []];
@@ -43,13 +46,13 @@ function align(a: readonly string[], b: readonly string[]): [forth: Places, back
   let pairs = 0;
   for (let i = head; i < endA; i++) pairs += places.get(a[i]!)?.length ?? 0;
   const met = new Map<string, number>();
-  /** By length, less one, the sequence of pairs that ends soonest. */
+  /** For each length - 1, the sequence of pairs whose end in `b` comes first. */
   const best: Pair[] = [];
   for (let i = head; i < endA; i++) {
     const key = a[i]!;
     let candidates = places.get(key) ?? [];
     if (pairs > mostPairs) {
-      // The first with the first, the second with the second …
+      // Pairs the first with the first, the second with the second …
       const nth = met.get(key) ?? 0;
       met.set(key, nth + 1);
       candidates = candidates.slice(nth, nth + 1);
@@ -74,16 +77,16 @@ type Places = (number | undefined)[];
 /** A rule of the table without the edit. */
 export interface Placed {
   readonly key: string;
-  /** Where it stood in its chain before the edit, if that is known. */
+  /** Its index in the chain before the edit, if that is known. */
   readonly was: number | undefined;
-  /** Where it stands in the chain now, if it is there. */
+  /** Its index in the chain now, if it is there. */
   readonly now: number | undefined;
 }
 
 /**
- * The rules of a chain without the edit: what the edit added goes, what it took away comes back behind
- * the rule that it stood behind, and what others did since stays. Of equal rules those are meant that stand
- * where the edit was.
+ * The rules of a chain without the edit. Rules that the edit added go. Rules that it removed come back after the rule
+ * that was before them. Later changes of others stay. If several rules are equal, it takes those at the place of the
+ * edit.
  */
 export function undoRules(
   before: readonly string[],
@@ -136,20 +139,20 @@ interface Link {
   next: Link | undefined;
 }
 
-/** Rules in an order, with a place for each that comes back: looked up, not searched for. */
+/** Rules in order. Looks up the place of a rule that comes back, without a search. */
 class Sequence {
   #first: Link | undefined;
   #last: Link | undefined;
-  /** By where the rule was before the edit. */
+  /** By the index of the rule before the edit. */
   readonly #known: (Link | undefined)[] = [];
-  /** Of the rules that were not there before the edit the last one of each content. */
+  /** The last rule of each content, among the rules that were not there before the edit. */
   readonly #newcomers = new Map<string, Link>();
 
   append(rule: Placed): void {
     this.insert(rule, this.#last);
   }
 
-  /** Behind a rule, or before all. */
+  /** Inserts after a rule, or before all rules. */
   insert(rule: Placed, behind: Link | undefined): void {
     const link: Link = { rule, next: behind === undefined ? this.#first : behind.next };
     if (behind === undefined) this.#first = link;
@@ -159,7 +162,7 @@ class Sequence {
     else this.#known[rule.was] = link;
   }
 
-  /** The rule that stood there before the edit. */
+  /** The rule that had this index before the edit. */
   standing(was: number): Link | undefined {
     return this.#known[was];
   }
@@ -175,7 +178,7 @@ class Sequence {
   }
 }
 
-/** Takes one of a key, where there is one left. */
+/** Takes one of a key, if there is one left. */
 function takeOne(counted: Map<string, number>, key: string): boolean {
   const left = counted.get(key) ?? 0;
   if (left > 0) counted.set(key, left - 1);
@@ -191,8 +194,8 @@ function counts(more: readonly string[], less: readonly string[]): Map<string, n
 }
 
 /**
- * Turns `state`, which begins as the table now, into the table without the edit.
- * Returns whether others had changed the table since.
+ * Turns `state`, which begins as the present table, into the table without the edit. Returns whether others have
+ * changed the table since the edit.
  */
 export function undoEdit(state: EditState, before: TableReading, after: TableReading): boolean {
   const now = state.base;
@@ -201,12 +204,12 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
     new Map(reading.chains.map((chain) => [chain.name, chain]));
   const [was, is, then] = [byName(before), byName(after), byName(now)];
 
-  // The chains first: rules may jump to each of them.
+  // First the chains: rules may jump to each of them.
   const wanted: { chain: ChainState; rules: Placed[] }[] = [];
   const want = (name: string, rules: Placed[]) => {
     wanted.push({ chain: state.chains.get(name) ?? state.addChain(name), rules });
   };
-  /** Chains that are there only if a rule leads to them. */
+  /** Chains that are made only if a rule leads to them. */
   const spare = new Map<string, Placed[]>();
   for (const name of new Set([...was.keys(), ...then.keys()])) {
     const rules = undoRules(
@@ -215,7 +218,7 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
       chainKeys(now, then.get(name)),
     );
     const made = is.has(name) && !was.has(name);
-    // One that others deleted since stays away, unless it was the edit that did.
+    // A chain that others deleted after the edit stays deleted. A chain that the edit deleted comes back.
     if (!then.has(name) && is.has(name)) {
       const keys = chainKeys(before, was.get(name));
       spare.set(
@@ -237,7 +240,7 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
   }
   const pool = new RulePool(now);
   const first = (chains: ReadonlyMap<string, ReadChain>, name: string) => chains.get(name)?.first;
-  // What stays where it is, before anything else is handed out.
+  // First the rules that keep their place. The others are given out after them.
   for (const { chain, rules } of wanted) {
     for (const { now } of rules) if (now !== undefined) pool.keep(first(then, chain.name)! + now);
   }
@@ -269,7 +272,7 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
   return merged;
 }
 
-/** Of each rule that leads to a chain, by its content, the name of that chain. */
+/** For each rule that leads to a chain: its content, and the name of the chain. */
 function* jumps(reading: TableReading): Generator<[string, string]> {
   const names = new Set(reading.chains.map(({ name }) => name));
   for (const chain of reading.chains) {

@@ -1,5 +1,5 @@
-// Target CLUSTERIP: hosts share one address, each answering its part of the clients (struct
-// ipt_clusterip_tgt_info). IPv4; gone from Linux 6.3 on, where -m cluster does it.
+// Target CLUSTERIP: hosts share one address, and each answers a part of the clients (struct ipt_clusterip_tgt_info).
+// IPv4. Linux 6.3 and later do not have it; -m cluster does the same.
 import { refused } from '../text/refused.js';
 import { mac } from './address-values.js';
 import type { Known, Store } from './define.js';
@@ -9,19 +9,19 @@ import { bytesOf, coded, flagBit, u16, u32 } from './stores.js';
 import { oneOf } from './text-values.js';
 
 /**
- * The rule's `dst` is the shared address. The first rule of it says `new` and all that belongs to it;
- * others have no field at all.
+ * The rule's `dst` is the shared address. The first rule for an address has `new` and all other fields. Further rules
+ * have no field.
  */
 export interface ClusteripTarget extends Known {
   readonly name: 'CLUSTERIP';
   readonly new?: true;
-  /** What decides which host answers. */
+  /** Which parts of the packet decide which host answers. */
   readonly hashmode?: keyof typeof modes;
   /** The Ethernet address that the hosts share: a multicast address. */
   readonly clustermac?: string;
   /** How many hosts there are, 0…16. */
   readonly totalNodes?: number;
-  /** Which of them this one is, 0…16 (from 1 on). */
+  /** The number of this host, 0…16 (the first is 1). */
   readonly localNode?: number;
   /** The seed of the hash, 32 bits; 0 unless given. */
   readonly hashInit?: number;
@@ -36,7 +36,7 @@ const modes = {
 
 const isNew = flagBit(0, 1, 32);
 
-/** The other fields are there exactly where the rule is the first one. */
+/** Only the first rule has the other fields. */
 function ofNew<T>(store: Store<T>): Store<T> {
   return {
     read: (payload, cx) => (isNew.read(payload, cx) ? store.read(payload, cx) : undefined),
@@ -86,7 +86,7 @@ export const CLUSTERIP = target<ClusteripTarget>({
       options: ['local-node'],
       type: number(16),
       store: {
-        // More than one local node, which the kernel could hold and iptables cannot say, stays raw.
+        // The kernel could hold more than one local node, but iptables has no option for it. Such a payload stays raw.
         read: ofNew(u16(14)).read,
         write(payload, node, cx) {
           u16(12).write(payload, 1, cx);

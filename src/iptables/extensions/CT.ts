@@ -1,5 +1,5 @@
-// Target CT, and its other spelling NOTRACK: how connection tracking treats the packet's flow (struct
-// xt_ct_target_info, xt_ct_target_info_v1). Table raw. Also the old kernel target NOTRACK.
+// Target CT, and its other name NOTRACK: how connection tracking treats the packet's flow (struct xt_ct_target_info,
+// xt_ct_target_info_v1). Table raw. Also the old kernel target NOTRACK.
 
 import { badRange } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
@@ -26,7 +26,7 @@ export interface CtTarget extends Known {
   readonly ctevents?: readonly CtEvent[];
   /** Only these events are sent for its expectations. */
   readonly expevents?: readonly 'new'[];
-  /** The zone for both directions, 0…65535, or `mark`: the packet's mark is the zone. */
+  /** The zone for both directions, 0…65535. `mark`: the packet's mark is the zone. */
   readonly zone?: Zone;
   /** The zone of the original direction. Revision 2. */
   readonly zoneOrig?: Zone;
@@ -35,12 +35,12 @@ export interface CtTarget extends Known {
 }
 export type Zone = number | 'mark';
 
-/** The kernel's own target NOTRACK of old; iptables writes CT for it. */
+/** The old target NOTRACK of the kernel. iptables writes CT instead. */
 export interface NotrackTarget extends Known {
   readonly name: 'NOTRACK';
 }
 
-// Bits are IPCT_*; the order is that of printing.
+// The bits are IPCT_*, in the order of printing.
 const events = {
   new: 1,
   related: 2,
@@ -68,7 +68,7 @@ const zone: ValueType<Zone> = {
   print: String,
 };
 
-/** The zone where the direction bits are as wanted; `flags` is a u16 at 0, the zone one at 2. */
+/** The zone, if `wanted` accepts the direction bits. `flags` is a u16 at 0, the zone a u16 at 2. */
 function zoneStore(directions: number, wanted: (bits: number) => boolean) {
   return {
     read(payload: DataView, cx: Parameters<ReturnType<typeof u16>['read']>[1]): Zone | undefined {
@@ -100,7 +100,7 @@ function CT(revision: 0 | 1 | 2) {
     // `-j NOTRACK` has no options.
     unsaid: ({ name: _, revision: __, alias, notrack: ___, ...value }) =>
       alias !== undefined && Object.keys(value).length > 0,
-    // One zone for each direction is the zone; 0 is what there is without one.
+    // Equal zones for both directions are one zone. Zone 0 is the same as no zone.
     meaning({ zone, zoneOrig, zoneReply, ...rest }) {
       const whole = zone ?? (zoneReply === undefined ? undefined : zoneOrig);
       if (whole !== undefined) return whole === 0 ? rest : { ...rest, zone: whole };
@@ -141,7 +141,7 @@ function CT(revision: 0 | 1 | 2) {
         store: zoneStore(flag.orig, (bits) => (bits & flag.orig) !== 0),
         print(value, _, __, typed) {
           if (value === 0) return '';
-          // Both directions are one zone again.
+          // Both directions together are one zone.
           return `--zone${typed.zoneReply === undefined ? '-orig' : ''} ${value}`;
         },
       },
@@ -182,7 +182,7 @@ function CT(revision: 0 | 1 | 2) {
       if (!hasTimeout && value.timeout !== undefined) {
         throw refused(at.path, 'timeout needs revision 1');
       }
-      // xt_ct_tg_check(): a helper is found by the protocol of the rule.
+      // xt_ct_tg_check() finds a helper by the protocol of the rule.
       if (value.helper !== undefined && (at.protocol === 0 || at.protocolInverted)) {
         throw refused(at.path, 'helper needs a rule with -p');
       }

@@ -1,4 +1,4 @@
-// Target HMARK: a mark computed from what identifies the packet's flow, to spread flows over routes
+// Target HMARK: computes a mark from the parts of the packet that identify its flow, to spread flows over routes
 // (struct xt_hmark_info).
 
 import { badRange } from '../../errors.js';
@@ -10,27 +10,27 @@ import { given, integer, number } from './number-values.js';
 import { be16, be32, bit, mapped, nothing, rawBytes, u16, u32 } from './stores.js';
 
 /**
- * mark = hash(what is chosen) % mod + offset. At least one field beside `mod`, `rnd` and `offset`;
+ * mark = hash(chosen parts) % mod + offset. Needs at least one field other than `mod`, `rnd` and `offset`.
  * `--hmark-tuple src,sport` chooses all bits of those fields.
  */
 export interface HmarkTarget extends Known {
   readonly name: 'HMARK';
   /**
-   * Leading bits of the source address that count. `--hmark-tuple src` fills the kernel's whole 128
-   * bits, which IPv4 shows as 128: it means and prints the same as 32.
+   * Leading bits of the source address that count. `--hmark-tuple src` fills all 128 bits of the kernel's field, so
+   * IPv4 shows 128. That means and prints the same as 32.
    */
   readonly srcPrefix?: number;
   /** Leading bits of the destination address that count. */
   readonly dstPrefix?: number;
-  /** Bits of the source port that count, 0…0xffff. Not beside `spiMask`. */
+  /** Bits of the source port that count, 0…0xffff. Not together with `spiMask`. */
   readonly sportMask?: number;
-  /** Bits of the destination port that count. Not beside `spiMask`. */
+  /** Bits of the destination port that count. Not together with `spiMask`. */
   readonly dportMask?: number;
-  /** Bits of the SPI of ESP and AH that count, 32 of them. */
+  /** Bits of the SPI of ESP and AH that count, 32 bits. */
   readonly spiMask?: number;
-  /** Bits that are set in the source port, 0…0xffff. Not beside `spi`. */
+  /** Bits that are set in the source port, 0…0xffff. Not together with `spi`. */
   readonly sport?: number;
-  /** Bits that are set in the destination port. Not beside `spi`. */
+  /** Bits that are set in the destination port. Not together with `spi`. */
   readonly dport?: number;
   /** Bits that are set in the SPI. */
   readonly spi?: number;
@@ -38,11 +38,11 @@ export interface HmarkTarget extends Known {
   readonly protoMask?: number;
   /** The seed of the hash, 32 bits. */
   readonly rnd: number;
-  /** How many different marks there are, from 1 on. */
+  /** How many different marks there are, at least 1. */
   readonly mod: number;
   /** The lowest mark; 0 unless given. */
   readonly offset?: number;
-  /** The addresses and ports are those of the flow's original direction. */
+  /** Use the addresses and ports of the flow's original direction. */
   readonly ct?: true;
 }
 
@@ -83,7 +83,7 @@ const prefixType: ValueType<number> = {
   check: (given_, at) => integer(given_, at, 0, 128),
   parse(text, at) {
     const mask = parseMask(text, at.family);
-    // iptables 1.8.9 silently reads a mask that is no prefix as all bits (measured).
+    // iptables 1.8.9 silently reads a mask that is not a prefix as all bits (measured).
     const length = mask && maskPrefix(mask);
     if (length === undefined)
       throw badRange(at.path, 'a prefix length, or a mask that is one', text);
@@ -102,7 +102,7 @@ function prefix(name: 'srcPrefix' | 'dstPrefix', option: string, at: number) {
   return value(name, option, prefixType, store);
 }
 
-/** What `--hmark-tuple` knows, in the order in which iptables compares: any beginning will do. */
+/** The names of `--hmark-tuple`, in the order in which iptables compares. Any beginning of a name is enough. */
 const tuple = {
   src: { srcPrefix: 128 },
   dst: { dstPrefix: 128 },
@@ -126,9 +126,9 @@ function chooseTuple(text: string, at: ArgumentPlace, draft: Draft<HmarkTarget>)
       );
     }
     for (const [key, bits] of Object.entries(found[1])) {
-      // iptables refuses it only after the tuple; before it, what was said is lost.
+      // iptables refuses it only after the tuple. Before the tuple the option has no effect.
       if (draft[key] !== undefined && draft[key] !== bits) {
-        throw refused(at.path, `${found[0]} is said in another way already`);
+        throw refused(at.path, `${found[0]} was given in another way already`);
       }
       draft[key] = bits;
     }
@@ -145,7 +145,7 @@ function check(given_: HmarkTarget, at: Place): void {
   if (spiMask !== undefined && portMasks !== undefined) {
     throw refused(at.path, 'spiMask cannot be used together with sportMask and dportMask');
   }
-  // hmark_tg_check(): they lie in the same bytes.
+  // hmark_tg_check(): both are in the same bytes.
   if (spi !== undefined && ports !== undefined) {
     throw refused(at.path, 'spi cannot be used together with sport and dport');
   }

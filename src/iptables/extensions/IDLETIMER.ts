@@ -1,4 +1,4 @@
-// Target IDLETIMER: tells user space when no packet has come for a time (struct idletimer_tg_info,
+// Target IDLETIMER: reports to user space when no packet has come for a time (struct idletimer_tg_info,
 // idletimer_tg_info_v1).
 import { refused } from '../text/refused.js';
 import { bareWord } from './bare-word.js';
@@ -11,13 +11,13 @@ export interface IdletimerTarget extends Known {
   readonly name: 'IDLETIMER';
   /** Seconds, 1…2147482. */
   readonly timeout: number;
-  /** Names the timer: a file under /sys/class/xt_idletimer/timers, at most 27 bytes. */
+  /** The name of the timer, at most 27 bytes. It is a file under /sys/class/xt_idletimer/timers. */
   readonly label: string;
   /** The timer also runs while the machine sleeps. Revision 1. */
   readonly alarm?: true;
 }
 
-// idletimer_tg_helper(): milliseconds of it must fit in an int.
+// idletimer_tg_helper(): the time in milliseconds must fit in an int.
 const longest = Math.floor(0x7fffffff / 1000) - 1;
 const absent = { read: () => undefined, write: () => void 0 };
 

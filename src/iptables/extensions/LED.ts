@@ -9,16 +9,19 @@ import { string } from './text-values.js';
 
 export interface LedTarget extends Known {
   readonly name: 'LED';
-  /** The LED's trigger is `netfilter-` and this: at most 16 bytes. */
+  /** The LED's trigger is `netfilter-` and this text, at most 16 bytes. */
   readonly triggerId: string;
-  /** Milliseconds until it goes out again, or `inf`: never. 0, at once, unless given. */
+  /** Milliseconds until it goes out again; `inf`: never. 0, at once, unless given. */
   readonly delay?: number | 'inf';
   /** Goes out for a moment on each packet while it is lit. */
   readonly alwaysBlink?: true;
 }
 
 const prefix = 'netfilter-';
-/** What stands for `inf`; iptables-save prints it as -1, with a sign also others, and does not read that. */
+/**
+ * The value of `inf`. iptables-save prints it as -1, and other large values with a sign too. iptables cannot read
+ * these.
+ */
 const infinite = 0xffffffff;
 
 const delay: ValueType<number | 'inf'> = {

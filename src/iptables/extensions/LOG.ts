@@ -1,4 +1,4 @@
-// Target LOG: a line in the kernel's log, then on to the next rule (struct xt_log_info).
+// Target LOG: writes a line to the kernel's log; the packet goes on to the next rule (struct xt_log_info).
 import { badRange } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
 import type { Known, ValueType } from './define.js';
@@ -11,7 +11,7 @@ export type SyslogLevel = (typeof levels)[number];
 
 export interface LogTarget extends Known {
   readonly name: 'LOG';
-  /** At most 29 bytes; iptables cuts longer ones, the typed form refuses them. */
+  /** At most 29 bytes. iptables cuts longer ones, the typed form refuses them. */
   readonly prefix?: string;
   /** `warning` unless given. */
   readonly level?: SyslogLevel;

@@ -22,7 +22,7 @@ export interface SnatTarget extends Known {
   readonly name: 'SNAT';
   /** The new source. */
   readonly toSource: NatRange;
-  /** Choose the port at random, from a hash. */
+  /** Choose the port from a random hash. */
   readonly random?: true;
   /** Choose the port fully at random. */
   readonly randomFully?: true;

@@ -1,4 +1,4 @@
-// Target NETMAP: maps a whole network, host bits unchanged. Table nat.
+// Target NETMAP: maps a whole network, and keeps the host bits. Table nat.
 import { applyMask, formatAddress, formatMask, isZero, maskPrefix } from '../text/addresses.js';
 import { network, parseNetwork } from './address-values.js';
 import type { Known, Store } from './define.js';
@@ -9,7 +9,7 @@ import { address4, bit, inetAddress } from './stores.js';
 
 export interface NetmapTarget extends Known {
   readonly name: 'NETMAP';
-  /** The network that takes the place of the other, `10.1.0.0/16`. */
+  /** The new network, `10.1.0.0/16`. */
   readonly to: string;
 }
 
@@ -60,7 +60,7 @@ function NETMAP(family: 'ipv4' | 'ipv6', layout: NatLayout) {
         options: ['to'],
         type: {
           ...network,
-          // Unlike in other options the length of a whole address is printed.
+          // Unlike other options, this one prints the length of a whole address.
           print: (text) => (text.includes('/') ? text : `${text}/${family === 'ipv4' ? 32 : 128}`),
         },
         store: networkStore(layout),

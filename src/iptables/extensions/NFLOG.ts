@@ -1,4 +1,4 @@
-// Target NFLOG: packets to user space, to readers of a netlink group (struct xt_nflog_info).
+// Target NFLOG: sends packets to user space, to the readers of a netlink group (struct xt_nflog_info).
 import type { Known } from './define.js';
 import { both, target } from './define.js';
 import { number } from './number-values.js';
@@ -7,13 +7,13 @@ import { string } from './text-values.js';
 
 export interface NflogTarget extends Known {
   readonly name: 'NFLOG';
-  /** At most 63 bytes; iptables cuts longer ones, the typed form refuses them. */
+  /** At most 63 bytes. iptables cuts longer ones, the typed form refuses them. */
   readonly prefix?: string;
   /** The netlink group, 0…65535; 0 unless given. */
   readonly group?: number;
   /** Bytes of each packet that are copied (Linux 4.8 and later); the whole packet unless given. */
   readonly size?: number;
-  /** The predecessor of `size`, which the kernel keeps and never uses. Not beside `size`. */
+  /** The predecessor of `size`. The kernel keeps it and never uses it. Not together with `size`. */
   readonly range?: number;
   /** Packets that wait in the kernel before they are sent, 0…65535; 0 (the kernel's choice) unless given. */
   readonly threshold?: number;

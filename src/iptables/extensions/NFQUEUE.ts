@@ -10,9 +10,9 @@ import { flagBit, u16 } from './stores.js';
 
 export interface NfqueueTarget extends Known {
   readonly name: 'NFQUEUE';
-  /** The queue, 0…65535; 0 unless given. Not beside `balance`. */
+  /** The queue, 0…65535; 0 unless given. Not together with `balance`. */
   readonly num?: number;
-  /** Several queues, from the first to the last, between which flows are spread. Revision 1. */
+  /** Several queues, from the first to the last. Flows are spread over them. Revision 1. */
   readonly balance?: Range;
   /** Let packets pass while no program listens, instead of dropping them. Revision 2. */
   readonly bypass?: true;
@@ -28,7 +28,7 @@ const queues = range({ max: 65535 });
 
 function enough({ from, to }: Range, at: Place): Range {
   if (from >= to) throw refused(at.path, `the range ${from}…${to} is not from lower to higher`);
-  // The number of queues is stored in 16 bits; nfqueue_tg_check() refuses what 65536 becomes.
+  // The number of queues is stored in 16 bits; 65536 becomes 0, which nfqueue_tg_check() refuses.
   if (to - from === 65535) throw refused(at.path, 'at most 65535 queues');
   return { from, to };
 }

@@ -10,9 +10,9 @@ import { ipv6, target } from './define.js';
 import { rawBytes, u8 } from './stores.js';
 
 interface Prefixes extends Known {
-  /** What the address has now: `fd00::/48`, at most 64 bits. */
+  /** The present prefix of the address: `fd00::/48`, at most 64 bits. */
   readonly srcPfx: string;
-  /** What it gets, at most 64 bits. */
+  /** The new prefix, at most 64 bits. */
   readonly dstPfx: string;
 }
 /** Source addresses. Table mangle, in INPUT and POSTROUTING. */
@@ -40,7 +40,7 @@ const prefix: ValueType<string> = {
     // ip6t_npt_checkentry() refuses both.
     if (length > longest) throw refused(at.path, `${value} has more than ${longest} bits`);
     if (!isZero(address.map((byte, n) => byte & ~mask![n]!))) {
-      throw refused(at.path, `${value} has bits behind its prefix`);
+      throw refused(at.path, `${value} has bits after its prefix`);
     }
     return `${formatAddress(address)}/${length}`;
   },
@@ -71,7 +71,7 @@ const shared = {
   revision: 0,
   families: ipv6,
   size: 40,
-  // The rest is the kernel's: what changes the checksum.
+  // The kernel uses the rest to correct the checksum.
   userSize: 34,
   tables: ['mangle'],
   fields: { srcPfx: field('src-pfx', 0, 32), dstPfx: field('dst-pfx', 16, 33) },

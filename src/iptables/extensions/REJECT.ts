@@ -1,4 +1,4 @@
-// Target REJECT: drop and answer (struct ipt_reject_info, ip6t_reject_info). Table filter.
+// Target REJECT: drops the packet and sends an answer (struct ipt_reject_info, ip6t_reject_info). Table filter.
 import { refused } from '../text/refused.js';
 import type { Known, Place } from './define.js';
 import { hasProtocol, ipv4, ipv6, target } from './define.js';

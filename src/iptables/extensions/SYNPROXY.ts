@@ -6,14 +6,14 @@ import { given, number } from './number-values.js';
 import { bit, flagBit, u8, u16 } from './stores.js';
 
 /**
- * What the server behind would offer in its SYN-ACK; it must be what that server supports. Only in
- * INPUT and FORWARD, in a rule with `-p tcp`.
+ * The options that the protected server would offer in its SYN-ACK. The server must support them. Only in INPUT and
+ * FORWARD, in a rule with `-p tcp`.
  */
 export interface SynproxyTarget extends Known {
   readonly name: 'SYNPROXY';
   /** Selective acknowledgements. */
   readonly sackPerm?: true;
-  /** Time stamps; also what the cookie keeps the other options in. */
+  /** Time stamps. The cookie also uses them to keep the other options. */
   readonly timestamp?: true;
   /** The window scale: a shift, 0…255 (TCP means at most 14). */
   readonly wscale?: number;
@@ -35,7 +35,7 @@ export const SYNPROXY = target<SynproxyTarget>({
   fields: {
     sackPerm: { options: ['sack-perm'], type: given, store: flagBit(0, option.sackPerm) },
     timestamp: { options: ['timestamp'], type: given, store: flagBit(0, option.timestamp) },
-    // iptables 1.8.9 cuts larger numbers of both to what fits.
+    // iptables 1.8.9 cuts larger numbers of both options to the size of the field.
     wscale: {
       options: ['wscale'],
       type: number(255),

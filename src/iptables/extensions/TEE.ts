@@ -1,5 +1,5 @@
-// Target TEE: a copy of the packet to another host of the link (struct xt_tee_tginfo). Revision 0 is
-// that of the xtables-addons, before the kernel had it; no iptables of today writes it.
+// Target TEE: a copy of the packet to another host of the link (struct xt_tee_tginfo). Revision 0 is from the
+// xtables-addons, before the kernel had TEE. Present releases of iptables do not write it.
 
 import { formatAddress, isZero } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
@@ -13,7 +13,7 @@ export interface TeeTarget extends Known {
   readonly name: 'TEE';
   /** The host that gets the copy, on a link of this one. */
   readonly gateway: string;
-  /** The interface to look for it, at most 15 bytes. Revision 1. */
+  /** The interface to that host, at most 15 bytes. Revision 1. */
   readonly oif?: string;
 }
 

@@ -15,9 +15,9 @@ export interface TproxyTarget extends Known {
   readonly name: 'TPROXY';
   /** The port of the socket, 0…65535; 0: the packet's own destination port. */
   readonly onPort: number;
-  /** The address of the socket; unless given, the one that the packet's interface has. */
+  /** The address of the socket; unless given, that of the packet's interface. */
   readonly onIp?: string;
-  /** The mark that the packet gets: (old & ~mask) ^ value. No bit of it unless given. */
+  /** The mark that the packet gets: (old & ~mask) ^ value. Unless given, no bit changes. */
   readonly mark?: Masked;
 }
 

@@ -1,5 +1,5 @@
-// Target ULOG: packets to user space, before NFLOG was there (struct ipt_ulog_info). IPv4; gone from
-// Linux 3.17 on.
+// Target ULOG: sends packets to user space, the predecessor of NFLOG (struct ipt_ulog_info). IPv4. Linux 3.17 and
+// later do not have it.
 import type { Known } from './define.js';
 import { ipv4, target } from './define.js';
 import { number } from './number-values.js';
@@ -8,7 +8,7 @@ import { string } from './text-values.js';
 
 export interface UlogTarget extends Known {
   readonly name: 'ULOG';
-  /** At most 31 bytes; iptables cuts longer ones, the typed form refuses them. */
+  /** At most 31 bytes. iptables cuts longer ones, the typed form refuses them. */
   readonly prefix?: string;
   /** The netlink group, 1…32; 1 unless given. */
   readonly nlgroup?: number;
@@ -18,7 +18,7 @@ export interface UlogTarget extends Known {
   readonly qthreshold?: number;
 }
 
-/** A size_t that text and typed form hold in 32 bits. */
+/** A size_t in the payload, 32 bits in text and typed form. */
 const size = (at: number) =>
   mapped(
     u64(at),
@@ -40,7 +40,7 @@ export const ULOG = target<UlogTarget>({
     nlgroup: {
       options: ['ulog-nlgroup'],
       type: number(32, 1),
-      // One bit of 32; more of them stay raw.
+      // One bit of 32. A payload with several bits stays raw.
       store: mapped(
         u32(0),
         (bits) => (bits === 0 ? undefined : 32 - Math.clz32(bits)),

@@ -1,10 +1,10 @@
-// Two addresses of a payload that are the ends of a range: one address where they are the same.
+// Two addresses of a payload that are the ends of a range. If they are equal, the value is one address.
 import { formatAddress } from '../text/addresses.js';
 import { addressBytes } from './address-values.js';
 import type { Store } from './define.js';
 import type { Range } from './stores.js';
 
-/** The store of a range that lies in two stores. */
+/** The store of a range, made of the stores of its two ends. */
 export function addressRangeStore(
   low: Store<Uint8Array>,
   high: Store<Uint8Array>,

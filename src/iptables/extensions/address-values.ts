@@ -1,5 +1,5 @@
-// Values of rule options that are addresses: what is allowed, how text is read and printed, as iptables 1.8.9
-// does it. Knows nothing of where a value lies in bytes.
+// Values of rule options that are addresses: what is allowed, how text is read and printed, as iptables 1.8.9 does
+// it. Does not know the place of a value in bytes.
 
 import { badRange, badType } from '../../errors.js';
 import type { Family } from '../text/addresses.js';
@@ -25,7 +25,7 @@ export interface Network {
   readonly mask: Uint8Array;
 }
 
-/** `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.255.0` of one family; host bits are cut. */
+/** `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.255.0` of one family. Cuts host bits. */
 export function parseNetwork(given: string, family: Family): Network | undefined {
   const text = family === 'ipv4' ? unmapped(given) : given;
   const cut = text.indexOf('/');
@@ -45,7 +45,7 @@ export function formatNetwork(network: Network): string {
 
 const familyWord = { ipv4: 'an IPv4', ipv6: 'an IPv6' } as const;
 
-/** An address without mask. Names are not resolved: the message says so. */
+/** An address without a mask. Names are not resolved; the message says so. */
 export const address: ValueType<string> = {
   arity: 1,
   check(value, at) {
@@ -62,7 +62,7 @@ export function notAddress(value: string, at: Place, what: string): RangeError {
   return badRange(at.path, `${familyWord[at.family]} ${what} (host names are not resolved)`, value);
 }
 
-/** One address or the two ends of a range, `-` between in text. */
+/** One address or the two ends of a range; in text with `-` between them. */
 export const addressRange: ValueType<string | Range<string>> = {
   arity: 1,
   check(value, at) {
@@ -81,8 +81,8 @@ export const addressRange: ValueType<string | Range<string>> = {
 };
 
 /**
- * An address with a prefix length, as options of extensions take it. iptables 1.8.9 silently reads
- * a mask that is no prefix as one host here (measured); that is refused instead.
+ * An address with a prefix length, as options of extensions take it. Refuses a mask that is not a prefix: iptables
+ * 1.8.9 silently reads it as one host here (measured).
  */
 export const network: ValueType<string> = {
   arity: 1,
@@ -98,12 +98,12 @@ export const network: ValueType<string> = {
   print: (value) => value,
 };
 
-/** The bytes of a typed address, which a check has let through. */
+/** The bytes of a typed address that was checked. */
 export function addressBytes(text: string): Uint8Array {
   return (parseIpv4(text) ?? parseIpv6(text))!;
 }
 
-/** An Ethernet address; text takes one or two digits between colons. */
+/** An Ethernet address. Text may have one or two digits between colons. */
 export const mac: ValueType<string> = {
   arity: 1,
   check(value, at) {

@@ -1,5 +1,5 @@
-// Match addrtype: what kind of address the routing table sees (struct xt_addrtype_info_v1; revision 0
-// in old IPv4 rules).
+// Match addrtype: the type of an address in the routing table (struct xt_addrtype_info_v1; revision 0 in old IPv4
+// rules).
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place } from './define.js';
 import { both, ipv4, isNot, match } from './define.js';
@@ -38,7 +38,7 @@ const source = { options: ['src-type'], type, store: bitNames(u16(0), bits), def
 const destination = { options: ['dst-type'], type, store: bitNames(u16(2), bits), default: [] };
 const never = { type: given, store: { read: () => undefined, write: () => void 0 } };
 
-// addrtype_mt_checkentry_v1() in xt_addrtype.c: what IPv6 routing does not have.
+// IPv6 routing does not have these: addrtype_mt_checkentry_v1() in xt_addrtype.c.
 const notInIpv6: AddressType[] = ['BROADCAST', 'BLACKHOLE', 'PROHIBIT', 'THROW', 'NAT', 'XRESOLVE'];
 
 function check(value: AddrtypeMatch, at: Place): void {

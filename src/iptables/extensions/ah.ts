@@ -1,4 +1,4 @@
-// Match ah: the authentication header (struct ipt_ah in IPv4; struct ip6t_ah, which sees more, in IPv6).
+// Match ah: the authentication header (struct ipt_ah in IPv4; struct ip6t_ah, which has more fields, in IPv6).
 import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
 import { ipv4, ipv6, match } from './define.js';
@@ -6,12 +6,12 @@ import { given, number, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, pair, u32 } from './stores.js';
 
-/** IPv4 wants `-p ah`; in IPv6 the header is searched for, and only there may the rest be given. */
+/** IPv4 needs `-p ah`. IPv6 searches for the header. Only IPv6 has the fields after the first. */
 export interface AhMatch extends Known {
   readonly name: 'ah';
-  /** Security parameter index or indexes, 32 bits. All of them unless given. */
+  /** Security parameter index or a range of them, 32 bits; all unless given. */
   readonly ahspi?: Not<number | Range>;
-  /** Length of the header in bytes; 0 (negated or not) says nothing to the kernel. IPv6. */
+  /** Length of the header in bytes. 0 (negated or not) has no effect in the kernel. IPv6. */
   readonly ahlen?: Not<number>;
   /** The reserved field must be zero. IPv6. */
   readonly ahres?: true;

@@ -1,10 +1,10 @@
-// Strings that iptables prints without quotes although they may hold anything. Not an extension.
+// Strings that iptables prints without quotes, although they may have any characters. Not an extension.
 import type { ValueType } from './define.js';
 import { string } from './text-values.js';
 
 /**
- * A name that iptables-save prints as it is. With white space or a double quote in it that reads back as
- * something else: such names are printed in quotes here.
+ * A name that iptables-save prints without quotes. If it has white space or a double quote, that reads back as
+ * something else. So this puts such names in quotes.
  */
 export function bareWord(max: number): ValueType<string> {
   return string({ max, min: 1, bare: true });

@@ -1,5 +1,5 @@
-// Match bpf: a program of the classic Berkeley packet filter, or a pinned one of the kernel's own machine
-// (struct xt_bpf_info, xt_bpf_info_v1).
+// Match bpf: a program of the classic Berkeley packet filter, or a pinned eBPF program (struct xt_bpf_info,
+// xt_bpf_info_v1).
 
 import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
@@ -14,9 +14,9 @@ import { fixedString, i32, littleEndian, mapped, u16 } from './stores.js';
 export interface BpfInstruction {
   /** 16 bits. */
   readonly code: number;
-  /** How far to jump where a condition holds, 0…255. */
+  /** How far to jump if a condition holds, 0…255. */
   readonly jt: number;
-  /** How far to jump where it does not, 0…255. */
+  /** How far to jump if it does not hold, 0…255. */
   readonly jf: number;
   /** 32 bits. */
   readonly k: number;
@@ -25,13 +25,13 @@ export interface BpfInstruction {
 /** One of `bytecode` and `objectPinned`. */
 export interface BpfMatch extends Known {
   readonly name: 'bpf';
-  /** 1…64 instructions, which see the packet from its IP header on. The kernel verifies them. */
+  /** 1…64 instructions. They see the packet from its IP header on. The kernel verifies them. */
   readonly bytecode?: readonly BpfInstruction[];
   /** The path of a program of type socket filter in a mounted BPF file system. Revision 1. */
   readonly objectPinned?: string;
   /**
-   * Beside `objectPinned`: the descriptor that iptables had open for the path. Linux 4.15 and later use
-   * the path only and keep this; earlier kernels use this only.
+   * Together with `objectPinned`: the descriptor that iptables had open for the path. Linux 4.15 and later use only
+   * the path, and keep this number. Earlier kernels use only this number.
    */
   readonly objectFd?: number;
 }
@@ -128,7 +128,7 @@ function programStore(count: Store<number>, at: number): Store<readonly BpfInstr
   };
 }
 
-/** Only where the payload says that it has this kind. */
+/** A store that exists only if the payload has this kind of program. */
 function when<T>(mode: number, store: Store<T>): Store<T> {
   return {
     ...store,
@@ -165,7 +165,7 @@ export const bpf1 = match<BpfMatch>({
   families: both,
   size: 528,
   userSize: 520,
-  // Beside a path the descriptor is not looked at.
+  // Together with a path the descriptor is not used.
   meaning({ objectFd, ...rest }) {
     const used = objectFd !== undefined && rest.objectPinned === undefined;
     return used ? { ...rest, objectFd } : rest;
@@ -180,7 +180,7 @@ export const bpf1 = match<BpfMatch>({
     objectPinned: {
       options: ['object-pinned'],
       type: path,
-      // An empty path is what no text can say.
+      // No text can express an empty path.
       store: when(
         modes.pinned,
         mapped(

@@ -9,11 +9,11 @@ import { rate as rateType } from './rate.js';
 /** Bytes per second. */
 export interface ByteRate {
   /**
-   * 0…68719476719, below 16 as if 0. The kernel holds a reciprocal: the lower the rate, the more
-   * exactly. What is read is a rate with the same reciprocal.
+   * 0…68719476719; a rate below 16 counts as 0. The kernel holds a reciprocal, which is more exact for lower rates. A
+   * rate that was read is one with the same reciprocal.
    */
   readonly bytes: number;
-  /** That reciprocal, where `bytes` does not give exactly this one. */
+  /** That reciprocal, if `bytes` does not give exactly this one. */
   readonly cost?: number;
 }
 
@@ -21,18 +21,18 @@ export interface ByteRate {
 export const maxCost = 0xffffffff;
 /** XT_HASHLIMIT_BYTE_SHIFT. */
 const byteUnit = 16;
-/** Above, the cost would be 0, which iptables-save cannot print (it divides by it). */
+/** With a higher rate the cost would be 0. iptables-save cannot print that (it divides by the cost). */
 const maxBytes = (maxCost - 1) * byteUnit + byteUnit - 1;
 
 export const costOf = ({ bytes, cost }: ByteRate) =>
   cost ?? Math.floor(maxCost / (Math.floor(bytes / byteUnit) + 1));
 
-/** The bytes per second that a cost stands for. */
+/** The bytes per second of a cost. */
 export function bytesOfCost(cost: number): number {
   return (Math.floor(maxCost / cost) - 1) * byteUnit;
 }
 
-/** As iptables shows it: of the rates with this cost one that is whole in mb or kb, up to 32 bits. */
+/** As iptables shows it: of the rates with this cost, a whole number of mb or kb, up to 32 bits. */
 export function byteRateOf(cost: number): ByteRate {
   const least = bytesOfCost(cost);
   for (const [, unit] of least > maxCost ? [] : suffixes) {
@@ -50,8 +50,8 @@ const suffixes = [
 ] as const;
 
 /**
- * A rate (`exact`) only in a unit that divides it and within 32 bits, a burst in the largest one that
- * it reaches.
+ * A rate (`exact`) has a unit only if the unit divides it and it has at most 32 bits. A burst has the largest unit
+ * that it reaches.
  */
 export function formatBytes(bytes: number, exact: boolean): string {
   for (const [suffix, unit] of suffixes) {
@@ -78,7 +78,7 @@ export function packetOrByteRate(scale: number, periodMax: number): ValueType<Ra
     parse(text, at) {
       const found = /^(\d+)([km]?)b\/s(?:e(?:c(?:o(?:n(?:d)?)?)?)?)?$/.exec(text);
       if (found === null) {
-        // Other letters iptables ignores, or takes for bytes and for nothing: 1gb/s is 1 byte there.
+        // iptables ignores other letters, or reads them as bytes: 1gb/s is 1 byte.
         return packets.parse(text, at);
       }
       const unit = { '': 1, k: 1024, m: 1048576 }[found[2]!]!;

@@ -1,4 +1,4 @@
-// Checks the typed form of one extension, as its description says it. Knows no bytes and no text.
+// Checks the typed form of one extension, as its description says. Knows no bytes and no text.
 import { refused, refusedType } from '../text/refused.js';
 import type { AnyField, Extension, Place, Typed } from './define.js';
 import { hasProtocol, isNot, onlyNot } from './define.js';
@@ -11,7 +11,7 @@ function checkField(field: AnyField, given: unknown, at: Place): unknown {
   return { not: checkValue(field, given.not, inner) };
 }
 
-/** Checks a value, and that its check has looked at all of it: what it did not read would be lost. */
+/** Checks a value, and that the check has read all of it. Parts that it did not read would be lost. */
 function checkValue(field: AnyField, given: unknown, at: Place): unknown {
   if (typeof given !== 'object' || given === null) return field.type.check(given, at);
   const looks: Look[] = [];
@@ -21,7 +21,7 @@ function checkValue(field: AnyField, given: unknown, at: Place): unknown {
     if (lost === undefined) continue;
     throw refusedType(
       `${at.path}${rest}.${lost}`,
-      'there is no such field, or not beside the others',
+      'there is no such field, or it is not allowed with the others',
     );
   }
   return checked;
@@ -53,10 +53,10 @@ function watched(value: unknown, rest: string, looks: Look[]): unknown {
   });
 }
 
-/** How a field is called in messages: by its path, or by its option where text is being read. */
+/** The name of a field in messages: its path, or its option if the rule is text. */
 export type Naming = (field: string | undefined) => string;
 
-/** The place of a field: what it is called is put together only for a message. One serves all fields of a part. */
+/** The place of a field. Its name is made only for a message. One object serves all fields of a part. */
 class FieldPlace implements Place {
   readonly family: Place['family'];
   readonly names: Place['names'];
@@ -80,7 +80,7 @@ class FieldPlace implements Place {
   }
 }
 
-/** Checks a typed form and answers the canonical one. */
+/** Checks a typed form. Returns the canonical one. */
 export function check(
   extension: Extension,
   given: Readonly<Record<string, unknown>>,
@@ -128,7 +128,7 @@ function noField(extension: Extension, key: string, naming: Naming): TypeError {
   );
 }
 
-/** What may not, and what must stand beside a field. */
+/** Checks the fields that a field excludes or requires. */
 function checkCompany(
   field: AnyField,
   given: Readonly<Record<string, unknown>>,
@@ -144,7 +144,7 @@ function checkCompany(
   }
 }
 
-// xt_check_match() and xt_check_target(): an extension bound to a protocol.
+// As xt_check_match() and xt_check_target() do: some extensions need a protocol.
 function checkProtocol(extension: Extension, at: Place): void {
   const allowed = extension.protocols!;
   if (hasProtocol(at, allowed)) return;

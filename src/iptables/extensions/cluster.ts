@@ -1,4 +1,4 @@
-// Match cluster: the share of a node in a load-sharing cluster, by a hash of the flow's source (struct
+// Match cluster: the part of a node in a cluster that shares its load, by a hash of the flow's source (struct
 // xt_cluster_match_info).
 import { refused } from '../text/refused.js';
 import type { Known, Not } from './define.js';
@@ -9,8 +9,8 @@ import { bit, u32 } from './stores.js';
 export interface ClusterMatch extends Known {
   readonly name: 'cluster';
   /**
-   * The nodes that this host answers for, bit 0 for node 1. Text also takes `--cluster-local-node`
-   * with the number of one node.
+   * The nodes for which this host answers; bit 0 is node 1. Text also takes `--cluster-local-node` with the number of
+   * one node.
    */
   readonly localNodemask: Not<number>;
   /** How many nodes the cluster has, 1…32. */
@@ -29,7 +29,7 @@ export const cluster = match<ClusterMatch>({
   fields: {
     localNodemask: {
       options: ['cluster-local-nodemask'],
-      // iptables 1.8.9 reads no mask above 32, so that it refuses most of what it saved itself.
+      // iptables 1.8.9 reads no mask above 32. So it refuses most of the masks that it saves.
       type: number(0xffffffff, 1, hex8),
       store: u32(4),
       invert: bit(12, 1, 32),
@@ -60,7 +60,7 @@ export const cluster = match<ClusterMatch>({
   check({ localNodemask: given, totalNodes }, at) {
     const mask = typeof given === 'number' ? given : given.not;
     if (mask >= 2 ** totalNodes) {
-      throw refused(at.path, `localNodemask speaks of nodes above totalNodes ${totalNodes}`);
+      throw refused(at.path, `localNodemask has nodes above totalNodes ${totalNodes}`);
     }
   },
 });

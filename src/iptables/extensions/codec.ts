@@ -1,10 +1,10 @@
-// Bytes ↔ typed form of one extension, as its description says it. registry.ts knows which extensions there are.
+// Bytes ↔ typed form of one extension, as its description says. registry.ts knows which extensions exist.
 import { check, type Naming } from './check.js';
 import type { Codec, Extension, Typed, UnknownExtension } from './define.js';
 import { isNot, unknownProtocol } from './define.js';
 import { scratch } from './stores.js';
 
-/** Small values of fields: numbers, strings, arrays and plain objects of them. */
+/** Whether two values of fields are equal: numbers, strings, arrays and plain objects of them. */
 export function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -41,7 +41,7 @@ function readFields(extension: Extension, payload: DataView, cx: Codec, newest: 
   return typed;
 }
 
-/** Writes a checked typed form over a zeroed payload. */
+/** Writes a checked typed form into a zeroed payload. */
 export function writeFields(
   extension: Extension,
   typed: Typed,
@@ -64,7 +64,7 @@ export function writeFields(
   }
 }
 
-/** Clears what stands behind the NUL of fixed strings: the kernel may keep old bytes there. */
+/** Clears the bytes after the NUL of fixed strings: the kernel may keep old bytes there. */
 function cleanStrings(extension: Extension, payload: Uint8Array): void {
   for (const field of extension.fields) {
     for (const [at, length] of field.store.strings ?? []) {
@@ -75,7 +75,7 @@ function cleanStrings(extension: Extension, payload: Uint8Array): void {
   }
 }
 
-/** The payload as it counts in comparisons: what the kernel looks at, strings up to their NUL. */
+/** The payload for comparisons: only the bytes that the kernel looks at, strings up to their NUL. */
 export function comparable(extension: Extension, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(payload.subarray(0, extension.userSize));
   cleanStrings(extension, bytes);
@@ -90,7 +90,7 @@ function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
 
 export const maxSize = scratch.size;
 const outputView = new DataView(scratch.output.buffer);
-/** By their length: a store that reads beyond its extension fails, as it does in a payload. */
+/** By their length. So a store that reads beyond its extension fails, as it does in a payload. */
 const inputViews = new Map<number, DataView>();
 
 function inputView(size: number): DataView {
@@ -102,7 +102,7 @@ function inputView(size: number): DataView {
   return view;
 }
 
-/** Reads a payload; the raw form where the description does not reproduce the bytes. */
+/** Reads a payload. Returns the raw form if the description does not reproduce the bytes. */
 export function decode(
   extension: Extension,
   payload: Uint8Array,
@@ -113,7 +113,7 @@ export function decode(
   return decodeAt(extension, bytes, 0, bytes.length, cx, newest);
 }
 
-/** @internal The same for a payload that lies between other bytes. */
+/** @internal The same, for a payload inside other bytes. */
 export function decodeAt(
   extension: Extension,
   bytes: Buffer,
@@ -124,7 +124,7 @@ export function decodeAt(
 ): Typed | UnknownExtension {
   const { size, userSize } = extension;
   const raw = (warning: string): UnknownExtension => {
-    const data = new Uint8Array(bytes.subarray(from, to)); // a copy: slice() of a Buffer is none
+    const data = new Uint8Array(bytes.subarray(from, to)); // a copy: slice() of a Buffer does not make one
     const { name, revision } = extension;
     return Object.freeze({ name: 'raw', extension: name, revision, data, warning });
   };
@@ -148,11 +148,11 @@ export function decodeAt(
     }
   }
   const refusal = refusalOf(extension, typed, cx);
-  if (refusal !== undefined) return raw(`holds what no text can say: ${refusal}`);
+  if (refusal !== undefined) return raw(`no text can express it: ${refusal}`);
   return deepFreeze(typed);
 }
 
-/** A typed form as it is read again once it was written: `60/minute` becomes `1/second`. */
+/** A typed form as it will be after it was written and read back: `60/minute` becomes `1/second`. */
 export function settled(
   extension: Extension,
   typed: Typed,
@@ -166,7 +166,7 @@ export function settled(
 
 const fieldName: Naming = (field) => field ?? 'it';
 
-/** Why what was read could not be written again: a table can hold more than iptables takes. */
+/** Why a payload that was read could not be written again: a table can hold more than iptables takes. */
 function refusalOf(extension: Extension, typed: Typed, cx: Codec): string | undefined {
   const { family, names, sets } = cx;
   const protocol = unknownProtocol;

@@ -1,4 +1,4 @@
-// Match comment: matches always, carries a text (struct xt_comment_info).
+// Match comment: always matches, and holds a text (struct xt_comment_info).
 import type { Known } from './define.js';
 import { both, match } from './define.js';
 import { fixedString } from './stores.js';
@@ -6,7 +6,7 @@ import { string } from './text-values.js';
 
 export interface CommentMatch extends Known {
   readonly name: 'comment';
-  /** At most 255 bytes of UTF-8; iptables cuts longer ones, the typed form refuses them. */
+  /** At most 255 bytes of UTF-8. iptables cuts longer ones, the typed form refuses them. */
   readonly comment: string;
 }
 

@@ -11,7 +11,7 @@ import type { Range } from './stores.js';
 import { coded, u8, u64 } from './stores.js';
 import { oneOf } from './text-values.js';
 
-/** At least so much, or both ends of a range. */
+/** At least this amount, or both ends of a range. */
 export type Amount = bigint | Range<bigint>;
 
 export interface ConnbytesMatch extends Known {
@@ -19,7 +19,7 @@ export interface ConnbytesMatch extends Known {
   /** Packets, bytes, or bytes per packet, as `mode` says. */
   readonly connbytes: Not<Amount>;
   readonly mode: 'packets' | 'bytes' | 'avgpkt';
-  /** Whose packets count. */
+  /** The direction whose packets count. */
   readonly dir: 'original' | 'reply' | 'both';
 }
 
@@ -67,7 +67,7 @@ function whole(text: string): bigint | undefined {
     : number.value;
 }
 
-/** `from` behind `to` is what negates: connbytes_mt() in xt_connbytes.c. */
+/** The negation is a `from` above `to`: connbytes_mt() in xt_connbytes.c. */
 const inverted: Store<boolean> = {
   read: (payload, cx) => u64(0).read(payload, cx)! > u64(8).read(payload, cx)!,
   write(payload, not, cx) {
@@ -121,7 +121,7 @@ export const connbytes = match<ConnbytesMatch>({
     if (!isNot(connbytes)) return;
     const value = connbytes.not as Amount;
     const { from, to } = typeof value === 'bigint' ? { from: value, to: max } : value;
-    // The payload has no other sign of the negation.
+    // The payload cannot show the negation in another way.
     if (from === to) throw refused(at.path, 'the kernel cannot negate a single amount');
   },
 });

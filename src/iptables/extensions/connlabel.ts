@@ -9,15 +9,15 @@ import { bit, flagBit, u16 } from './stores.js';
 export interface ConnlabelMatch extends Known {
   readonly name: 'connlabel';
   /**
-   * The bit of the label, 0…127, or its name in `/etc/xtables/connlabel.conf`. What is read holds the
-   * bit; text shows the name.
+   * The bit of the label, 0…127, or its name in `/etc/xtables/connlabel.conf`. A match that was read has the bit;
+   * text shows the name.
    */
   readonly label: Not<number | string>;
-  /** Sets the label if it is not set yet, and matches if that was possible. */
+  /** Sets the label if it is not set yet. Matches if that was possible. */
   readonly set?: true;
 }
 
-/** XT_CONNLABEL_MAXBIT: the kernel refuses others. */
+/** XT_CONNLABEL_MAXBIT: the kernel refuses higher ones. */
 const maxBit = 127;
 
 function named(text: string, path: string, cx: Codec): number {

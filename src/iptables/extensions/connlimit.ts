@@ -11,13 +11,13 @@ import { bit, flagBit, rawBytes, u32 } from './stores.js';
 /** One of `upto` and `above`. The packet's own flow counts. */
 export interface ConnlimitMatch extends Known {
   readonly name: 'connlimit';
-  /** At most so many flows. */
+  /** At most this number of flows. */
   readonly upto?: number;
-  /** More than so many flows. */
+  /** More than this number of flows. */
   readonly above?: number;
   /**
-   * Hosts with this prefix length in common are counted together: 0…32, IPv6 0…128. Each host alone
-   * unless given.
+   * Hosts that share a prefix of this length are counted together: 0…32, IPv6 0…128. Unless given, each host is
+   * counted alone.
    */
   readonly mask?: number;
   /** Count by destination; by source unless given. */
@@ -25,8 +25,8 @@ export interface ConnlimitMatch extends Known {
 }
 
 /**
- * XT_CONNLIMIT_INVERT set is `upto`: the kernel's own words are "above, or not". The number
- * lies behind the mask.
+ * With XT_CONNLIMIT_INVERT it is `upto`: the kernel itself has only "above" and "not above". The number comes after
+ * the mask.
  */
 function limit(upto: boolean): Store<number> {
   const inverted = bit(20, 1, 32);
@@ -55,7 +55,7 @@ export const connlimit = match<ConnlimitMatch>({
     mask: {
       options: ['connlimit-mask'],
       type: prefixLength,
-      // Without the option all 16 bytes of the union are set, in IPv4 too; with it only the first 4.
+      // Without the option all 16 bytes of the union are set, in IPv4 too. With it only the first 4 are set.
       store: {
         read(payload, cx) {
           const mask = whole.read(payload, cx)!;
@@ -94,7 +94,7 @@ export const connlimit = match<ConnlimitMatch>({
       parse: () => undefined,
     },
   ],
-  // What `mask` overwrites where it is given.
+  // `mask` overwrites this if it is given.
   always: (payload, cx) => whole.write(payload, everyBit, cx),
   check(value, at) {
     if ((value.upto ?? value.above) === undefined) throw refused(at.path, 'needs upto or above');

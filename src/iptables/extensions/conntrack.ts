@@ -1,5 +1,5 @@
-// Match conntrack, and its other spelling `state`: what connection tracking knows of the packet's flow
-// (struct xt_conntrack_mtinfo1, 2, 3).
+// Match conntrack, and its other name `state`: what connection tracking knows about the packet's flow (struct
+// xt_conntrack_mtinfo1, 2, 3).
 
 import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
@@ -15,10 +15,10 @@ import { namesOf, oneOf } from './text-values.js';
 export type CtState = keyof typeof states;
 export type CtStatus = keyof typeof statuses;
 
-/** At least one field must be given; all that are given must hold. */
+/** At least one field must be given. All given fields must hold. */
 export interface ConntrackMatch extends Known {
   readonly name: 'conntrack';
-  /** Written and shown as `-m state --state`: the same kernel match, told apart by one bit. */
+  /** Written and shown as `-m state --state`. It is the same match in the kernel; one bit tells them apart. */
   readonly alias?: 'state';
   /** In any of these states. */
   readonly ctstate?: Not<readonly CtState[]>;
@@ -39,11 +39,11 @@ export interface ConntrackMatch extends Known {
   readonly ctstatus?: Not<readonly CtStatus[]>;
   /** Seconds until the flow expires. */
   readonly ctexpire?: Not<number | Range>;
-  /** Which direction the packet travels. */
+  /** The direction of the packet. */
   readonly ctdir?: 'ORIGINAL' | 'REPLY';
 }
 
-// XT_CONNTRACK_STATE_*; the order is that of printing.
+// XT_CONNTRACK_STATE_*, in the order of printing.
 const states = {
   INVALID: 1,
   NEW: 8,
@@ -90,7 +90,7 @@ function portStore(revision: number, index: number): Store<number | Range> {
   const one = be16(138 + 2 * index);
   return {
     read: one.read,
-    // What is a range here was refused by `check`.
+    // `check` has refused ranges.
     write: (payload, value, cx) => one.write(payload, value as number, cx),
   };
 }
@@ -108,7 +108,7 @@ const protocolType: ValueType<number | string> = {
   ...protocol,
   check(value, at) {
     const checked = protocol.check(value, at);
-    // The kernel's field holds the number, and the number is what is shown.
+    // The kernel's field holds the number, so the number is shown.
     return typeof checked === 'number' ? checked : at.names.protocolNumber(checked)!;
   },
   parse: (text, at) => protocol.parse(text.toLowerCase(), at),

@@ -9,7 +9,7 @@ import { namesOf } from './text-values.js';
 
 export type DccpType = keyof typeof types;
 
-/** Wants `-p dccp`. */
+/** Needs `-p dccp`. */
 export interface DccpMatch extends Known {
   readonly name: 'dccp';
   /** Source port or ports. */
@@ -18,7 +18,7 @@ export interface DccpMatch extends Known {
   readonly dport?: Not<number | Range>;
   /** `INVALID`: the types that are reserved. */
   readonly dccpTypes?: Not<readonly DccpType[]>;
-  /** An option that is there, 1…255. */
+  /** An option that the header must have, 1…255. */
   readonly dccpOption?: Not<number>;
 }
 
@@ -36,7 +36,7 @@ const types = {
   INVALID: 0xfc00,
 } as const;
 
-// Resolved with getaddrinfo upstream: decimal, and names of any protocol.
+// iptables resolves these ports with getaddrinfo: decimal numbers, and names of any protocol.
 const port = ports(undefined, true, true);
 const typeList: ValueType<readonly DccpType[]> = namesOf(Object.keys(types) as DccpType[], {
   anyCase: true,
@@ -58,7 +58,7 @@ export const dccp = match<DccpMatch>({
         ...typeList,
         parse: (text, at) => typeList.check(typeList.parse(text, at), at),
       },
-      // No type at all is what no text can say.
+      // No text can express an empty list of types.
       store: mapped(
         bitNames(u16(12), types),
         (list) => (list.length > 0 ? list : undefined),

@@ -1,5 +1,5 @@
-// Target ECN: takes explicit congestion notification out of packets, or sets its bits (struct
-// ipt_ECN_info). IPv4, table mangle.
+// Target ECN: removes explicit congestion notification from packets, or sets its bits (struct ipt_ECN_info). IPv4,
+// table mangle.
 import { refused } from '../text/refused.js';
 import type { Known, Store } from './define.js';
 import { hasProtocol, ipv4, target } from './define.js';
@@ -9,9 +9,9 @@ import { bit, mapped, u8 } from './stores.js';
 /** At least one field. `--ecn-tcp-remove` is `tcpEce: 0, tcpCwr: 0`. */
 export interface EcnTarget extends Known {
   readonly name: 'ECN';
-  /** The bit ECE of the TCP header, 0 or 1; the rule must say `-p tcp`. */
+  /** The bit ECE of the TCP header, 0 or 1. Needs `-p tcp`. */
   readonly tcpEce?: number;
-  /** The bit CWR of the TCP header, 0 or 1; the rule must say `-p tcp`. */
+  /** The bit CWR of the TCP header, 0 or 1. Needs `-p tcp`. */
   readonly tcpCwr?: number;
   /** The codepoint of the IPv4 header, 0…3. */
   readonly ipEct?: number;

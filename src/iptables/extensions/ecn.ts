@@ -5,12 +5,12 @@ import { both, hasProtocol, match } from './define.js';
 import { given, number } from './number-values.js';
 import { bit, nothing, u8 } from './stores.js';
 
-/** At least one field; all that are given must hold. */
+/** At least one field. All given fields must hold. */
 export interface EcnMatch extends Known {
   readonly name: 'ecn';
-  /** TCP flag ECE; the rule must say `-p tcp`. */
+  /** TCP flag ECE. Needs `-p tcp`. */
   readonly tcpEce?: Not<true>;
-  /** TCP flag CWR; the rule must say `-p tcp`. */
+  /** TCP flag CWR. Needs `-p tcp`. */
   readonly tcpCwr?: Not<true>;
   /** The ECT codepoint of the IP header, 0…3. */
   readonly ipEct?: Not<number>;

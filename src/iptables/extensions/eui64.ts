@@ -1,5 +1,5 @@
-// Match eui64: the interface part of the IPv6 source address comes from the Ethernet source address (the
-// payload is an int that nobody looks at). Chains: PREROUTING, INPUT, FORWARD.
+// Match eui64: the interface part of the IPv6 source address comes from the Ethernet source address (the payload is
+// an int without a use). Chains: PREROUTING, INPUT, FORWARD.
 import type { Known } from './define.js';
 import { ipv6, match } from './define.js';
 

@@ -7,15 +7,15 @@ import { bit, flagBit, pair, u32 } from './stores.js';
 
 export interface FragMatch extends Known {
   readonly name: 'frag';
-  /** Identification or identifications, 32 bits. */
+  /** Identification or a range of them, 32 bits. */
   readonly fragid?: Not<number | Range>;
-  /** Kept by the kernel and not looked at: the header is always 8 bytes. */
+  /** The kernel keeps it and does not use it: the header is always 8 bytes. */
   readonly fraglen?: Not<number>;
   /** The reserved fields must be zero. */
   readonly fragres?: true;
   /** Only the first fragment. */
   readonly fragfirst?: true;
-  /** Only fragments that others follow. */
+  /** Only fragments that are not the last one. */
   readonly fragmore?: true;
   /** Only the last fragment. */
   readonly fraglast?: true;
@@ -60,7 +60,7 @@ export const frag = match<FragMatch>({
       excludes: ['fragmore'],
     },
   },
-  // All of them is what the kernel compares with where the option is not given.
+  // Without the option the kernel compares with the full range.
   meaning({ fragid: range, ...rest }) {
     const isAll =
       typeof range === 'object' && 'from' in range && range.from === 0 && range.to === most;

@@ -1,4 +1,4 @@
-// Matches devgroup and realm: numbers that iproute2 has names for, with a mask (struct xt_devgroup_info,
+// Matches devgroup and realm: numbers with a mask, for which iproute2 has names (struct xt_devgroup_info,
 // xt_realm_info).
 
 import { badRange } from '../../errors.js';
@@ -10,10 +10,7 @@ import { mark, readMark } from './number-values.js';
 import type { Masked } from './stores.js';
 import { bit, masked, u32 } from './stores.js';
 
-/**
- * A number, the name that this host has for one, or `{ value, mask }`. What is read holds numbers;
- * text shows names.
- */
+/** A number, a name of this host, or `{ value, mask }`. A match that was read has numbers; text shows names. */
 export type Group = Masked | string;
 
 /** At least one field. */
@@ -64,7 +61,7 @@ function group(names: Names): ValueType<Group> {
   return {
     arity: 1,
     check: (value, at) => (typeof value === 'string' ? look(value, at) : numbers.check(value, at)),
-    // A name has no mask.
+    // A name cannot have a mask.
     parse: (text, at) =>
       wholeNumber(text.split('/')[0]!, 0xffffffff) === undefined
         ? look(text, at)

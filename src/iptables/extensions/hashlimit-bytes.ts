@@ -1,4 +1,5 @@
-// The payload of match hashlimit (struct xt_hashlimit_mtinfo1, 2, 3): where each revision has what. Judges no value.
+// The payload of match hashlimit (struct xt_hashlimit_mtinfo1, 2, 3): the place of each field in each revision. Does
+// not check values.
 
 import type { ByteRate } from './byte-rate.js';
 import { byteRateOf, bytesOfCost, costOf, isByteRate, maxCost } from './byte-rate.js';
@@ -30,13 +31,13 @@ const defaultBurst = 5;
 const byteExpire = 15000;
 const byteBurstExpire = 60000;
 
-/** Where revision n has what; the parts in the middle are alike. */
+/** The places of the fields in one revision. The fields in the middle have the same order in all revisions. */
 interface Layout {
   readonly nameSize: number;
   readonly avg: number;
   readonly burst: number;
   readonly wide: boolean;
-  /** mode, size, max, gc_interval, expire follow each other, but for revision 1 mode stands first. */
+  /** mode, size, max, gc_interval and expire follow each other. Only in revision 1 mode comes earlier. */
   readonly mode: number;
   readonly size: number;
   readonly masks: number;
@@ -86,7 +87,7 @@ export const layouts: Record<1 | 2 | 3, Layout> = {
   },
 };
 
-/** 64 bits as a number; what does not fit makes the extension raw. */
+/** 64 bits as a number. A larger value makes the extension raw. */
 const safe64 = (at: number): Store<number> =>
   mapped(
     u64(at),
@@ -94,7 +95,7 @@ const safe64 = (at: number): Store<number> =>
     (value) => BigInt(value),
   );
 
-/** 0 is "not given". */
+/** 0 means "not given". */
 const orNothing = (store: Store<number>): Store<number> =>
   mapped(
     store,
@@ -135,7 +136,7 @@ export function storesOf(layout: Layout) {
       mode.write(payload, mode.read(payload, cx)! | kind, cx);
       avg.write(payload, bytes ? costOf(value) : periodOf(value, scale), cx);
       burst.write(payload, bytes ? 0 : defaultBurst, cx);
-      // By the unit that was asked for, not by the one that is shown.
+      // The unit that the caller gave, which may be another one than the unit that is shown.
       expire.write(payload, bytes ? byteExpire : secondsOf[value.per] * 1000, cx);
     },
   });
@@ -189,7 +190,7 @@ export function storesOf(layout: Layout) {
   };
 }
 
-/** The length of a prefix; absent where it is that of a whole address. */
+/** The length of a prefix; absent if it covers a whole address. */
 function maskStore(at: number): Store<number> {
   return {
     read(payload, cx) {
@@ -200,7 +201,7 @@ function maskStore(at: number): Store<number> {
   };
 }
 
-/** The bit, with an interval of 1 second that may then be overwritten. */
+/** The bit. Also writes an interval of 1 second, which the next field may overwrite. */
 function rateMatchStore(mode: number, interval: number): Store<true> {
   const rateMatch = flagBit(mode, flag.rateMatch, 32);
   return {
@@ -212,7 +213,7 @@ function rateMatchStore(mode: number, interval: number): Store<true> {
   };
 }
 
-/** 1 second where rate-match has no interval; 0 without rate-match. */
+/** 1 second if rate-match has no interval, 0 without rate-match. */
 function intervalStore(mode: number, at: number): Store<number> {
   const rateMatch = bit(mode, flag.rateMatch, 32);
   return {

@@ -31,18 +31,18 @@ export interface HashlimitMatch extends Known {
   /** Matches what exceeds the rate. */
   readonly above?: Rate | ByteRate;
   /**
-   * What the bucket holds: packets (5 unless given, at most 1000000; 10000 in revision 1), or with a
-   * byte rate bytes, at least those of a second (rounded up to seconds; one unless given).
+   * What the bucket holds. Packets: 5 unless given, at most 1000000 (10000 in revision 1). With a byte rate, bytes:
+   * at least those of one second, rounded up to whole seconds; one second unless given.
    */
   readonly burst?: number;
-  /** What has a bucket of its own; one for all packets unless given. */
+  /** The values for which packets get different buckets. One bucket for all packets unless given. */
   readonly mode?: readonly HashlimitKey[];
   /**
-   * The name of the table of buckets in /proc/net/ipt_hashlimit, at most 254 bytes (15 in revision 1).
-   * Rules with one name share it, and the settings of the first one.
+   * The name of the table of buckets in /proc/net/ipt_hashlimit, at most 254 bytes (15 in revision 1). Rules with the
+   * same name share the table, with the settings of the first rule.
    */
   readonly htableName: string;
-  /** Sources with this prefix length in common share a bucket; 32, IPv6 128, unless given. */
+  /** Sources that share a prefix of this length share a bucket; 32, IPv6 128, unless given. */
   readonly srcmask?: number;
   /** The same for destinations. */
   readonly dstmask?: number;
@@ -53,25 +53,25 @@ export interface HashlimitMatch extends Known {
   /** Milliseconds between clean-ups, 1000 unless given. */
   readonly htableGcinterval?: number;
   /**
-   * Milliseconds until an entry goes that is not used: the unit of the rate unless given; with a byte
-   * rate 15000, with a burst too 60000.
+   * Milliseconds until an unused entry is removed. Unless given: the unit of the rate; with a byte rate 15000; with a
+   * byte rate and a burst 60000.
    */
   readonly htableExpire?: number;
   /**
-   * Counts packets per interval instead of filling a bucket. Revision 3, Linux 4.14. What is read has
-   * the count as one per second, whatever `rateInterval` is.
+   * Counts packets per interval instead of filling a bucket. Revision 3, Linux 4.14. A match that was read has the
+   * count as a rate per second, even with another `rateInterval`.
    */
   readonly rateMatch?: true;
   /** Seconds of that interval; the unit of the rate unless given. */
   readonly rateInterval?: number;
 }
 
-/** A number, with `k`, `kb`, `m`, `mb` or `b` behind it. */
+/** A number, which `k`, `kb`, `m`, `mb` or `b` may follow. */
 const burstType = (max: number): ValueType<number> => ({
   ...number(maxCost, 1),
   check(value, at) {
     if (typeof value !== 'number') throw badType(at.path, 'a number', value);
-    // Whether it is packets or bytes is known to `check` of the extension.
+    // Only `check` of the extension knows whether this is packets or bytes.
     return integer(value, at, 1, Math.max(max, Number.MAX_SAFE_INTEGER));
   },
   parse(text, at) {
@@ -111,9 +111,9 @@ function hashlimit(revision: 1 | 2 | 3) {
     families: both,
     size: layout.userSize + 8,
     userSize: layout.userSize,
-    // Rates between those that texts have, and less than a byte, which iptables-save prints as 0.
+    // No text can express such a rate. iptables-save prints a rate below one byte as 0.
     unsaid: ({ upto, above }) => isUnsaid(upto) || isUnsaid(above),
-    // Looked at where the interval is what limits.
+    // The interval matters only with rate-match.
     meaning({ rateInterval, ...rest }) {
       return rest.rateMatch && rateInterval !== undefined ? { ...rest, rateInterval } : rest;
     },
@@ -247,8 +247,8 @@ function checkTogether(value: HashlimitMatch, at: Place, maxBurst: number): void
 }
 
 /**
- * With rate-match the payload holds the count as if it were per second, the unit as interval. The
- * value is the canonical one, which is still being made.
+ * With rate-match the payload holds the count as a rate per second, and the unit as the interval. Changes `value`,
+ * which is the canonical form that `check` is making.
  */
 function countPerInterval(value: HashlimitMatch): void {
   const own = value as { -readonly [K in keyof HashlimitMatch]: HashlimitMatch[K] };

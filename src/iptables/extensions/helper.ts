@@ -7,8 +7,7 @@ import { string } from './text-values.js';
 export interface HelperMatch extends Known {
   readonly name: 'helper';
   /**
-   * The name of the helper (`ftp`, or `ftp-2121` for one on another port), at most 29 bytes. The empty
-   * string: any helper.
+   * The name of the helper (`ftp`, or `ftp-2121` on another port), at most 29 bytes. The empty string: any helper.
    */
   readonly helper: Not<string>;
 }
@@ -21,7 +20,7 @@ export const helper = match<HelperMatch>({
   fields: {
     helper: {
       options: ['helper'],
-      // iptables cuts a longer name, which then means another helper.
+      // iptables cuts a longer name. Then it means another helper.
       type: string({ max: 29 }),
       store: fixedString(4, 30),
       invert: bit(0, 1, 32),

@@ -10,9 +10,9 @@ import { u8 } from './stores.js';
 interface Hops extends Known {
   /** Sets it: 0…255. */
   readonly set?: number;
-  /** Adds 1…255, up to 255. Dangerous: what keeps packets from circling is lost. */
+  /** Adds 1…255, up to 255. Dangerous: packets in a routing loop then never end. */
   readonly inc?: number;
-  /** Takes off 1…255, down to 0. */
+  /** Subtracts 1…255, down to 0. */
   readonly dec?: number;
 }
 export interface TtlTarget extends Hops {

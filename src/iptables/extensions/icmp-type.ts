@@ -1,5 +1,4 @@
-// The value that the matches icmp and icmp6 share: a type with a code or a range of codes. Not an
-// extension itself.
+// The value of the matches icmp and icmp6: a type with a code or a range of codes. Not an extension itself.
 
 import { badRange, badType } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
@@ -13,7 +12,7 @@ import { pair, u8 } from './stores.js';
 /** A type with any code, or with one code (the kernel can also hold a range of codes). */
 export type IcmpType = number | { readonly type: number; readonly code: number | Range };
 
-/** Names in text: type alone, or type and code. */
+/** Names in text: a type, or a type and a code. */
 export type IcmpNames = Readonly<Record<string, readonly [type: number, code?: number]>>;
 
 const anyCode: Range = { from: 0, to: 255 };
@@ -32,13 +31,13 @@ export const icmpStore: Store<IcmpType> = {
   },
 };
 
-/** iptables has no text for a range of codes, and shows its first. */
+/** Whether there is a range of codes. iptables has no text for it, and shows the first code. */
 export function hasCodeRange(given: Not<IcmpType>): boolean {
   const value = isNot(given) ? given.not : given;
   return typeof value === 'object' && typeof value.code === 'object';
 }
 
-/** Reads names by any unambiguous beginning, without regard to case. */
+/** Reads names by any unambiguous beginning, in upper or lower case. */
 export function icmpType(names: IcmpNames, what: string): ValueType<IcmpType> {
   return {
     arity: 1,

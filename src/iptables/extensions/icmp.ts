@@ -78,7 +78,7 @@ export const icmp = match<IcmpMatch>({
       required: true,
     },
   },
-  // icmp_type_code_match() looks at no code where the type is 255.
+  // icmp_type_code_match() ignores the code if the type is 255.
   meaning({ icmpType, ...rest }) {
     const value = isNot(icmpType) ? icmpType.not : icmpType;
     if (typeof value === 'number' || value.type !== anyType) return { ...rest, icmpType };

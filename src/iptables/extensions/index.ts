@@ -1,5 +1,5 @@
-// The list of extensions: each is described in its own file. What is not listed here stays raw. How to
-// add one: README.md in this folder.
+// The list of extensions: each is described in its own file. An extension that is not listed here stays raw.
+// README.md in this folder says how to add one.
 
 import { addrtype0, addrtype1 } from './addrtype.js';
 import { ah4, ah6 } from './ah.js';

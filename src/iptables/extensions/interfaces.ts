@@ -12,10 +12,10 @@ export function checkInterface(value: unknown, at: Place): string {
   if (typeof value !== 'string') throw badType(at.path, 'a string', value);
   const length = textToBytes(value).length;
   if (length === 0 || length >= ifnamsiz) throw badRange(at.path, 'a name of 1…15 bytes', value);
-  // White space iptables takes with a warning, and then prints a rule that cannot be read back.
-  if (/[\n\0]/.test(value)) throw refused(at.path, 'a line break or NUL cannot stand in it');
+  // iptables takes white space with a warning. Then it prints a rule that cannot be read back.
+  if (/[\n\0]/.test(value)) throw refused(at.path, 'must not have a line break or NUL');
   if (hasLoneSurrogates(value)) {
-    throw refused(at.path, 'half of a surrogate pair cannot stand in it');
+    throw refused(at.path, 'must not have half of a surrogate pair');
   }
   return value;
 }

@@ -1,4 +1,4 @@
-// Match iprange: addresses from one to another (struct xt_iprange_mtinfo).
+// Match iprange: ranges of addresses (struct xt_iprange_mtinfo).
 
 import { badRange } from '../../errors.js';
 import { formatAddress, parseIpv4, parseIpv6 } from '../text/addresses.js';

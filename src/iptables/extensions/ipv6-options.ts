@@ -10,8 +10,8 @@ import { onlyFields } from './only-fields.js';
 import { bit, u8, u16, u32 } from './stores.js';
 
 /**
- * One option by its type, 0…255, whatever its length; or with one length, 0…254. Pad1 (0) has none, and
- * the last of 16 options cannot be given one.
+ * An option by its type, 0…255, with any length; or with one length, 0…254. Pad1 (0) has no length, and the last of
+ * 16 options cannot have one.
  */
 export type Ipv6Option = number | { readonly type: number; readonly length: number };
 
@@ -43,7 +43,7 @@ function enough(list: readonly Ipv6Option[], path: string): readonly Ipv6Option[
   return list;
 }
 
-/** What iptables refuses, though the kernel would take it: no text can say it. */
+/** Why no text can express a list. iptables refuses it, although the kernel would take it. */
 function unsayable(list: readonly Ipv6Option[]): string | undefined {
   const lengths = list.map((each) => typeof each !== 'number');
   if (lengths[slots - 1]) return `option ${slots} cannot have a length`;

@@ -10,7 +10,7 @@ export type Ipv6Header = keyof typeof bits;
 
 export interface Ipv6headerMatch extends Known {
   readonly name: 'ipv6header';
-  /** Exactly these headers, or with `soft` at least these. `protocol`: what a header chain ends in. */
+  /** Exactly these headers, or with `soft` at least these. `protocol`: the header at the end of the chain. */
   readonly header: Not<readonly Ipv6Header[]>;
   /** Further headers may be there. */
   readonly soft?: true;
@@ -52,10 +52,10 @@ function find<T>(table: Readonly<Record<string, T>>, key: string | number | unde
   return key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** Its own names and numbers, else a protocol of the host with such a number. */
+/** The names and numbers of this match, else a protocol of the host with one of these numbers. */
 function headerOf(text: string, at: ArgumentPlace): Ipv6Header | undefined {
   const own = names.find((name) => name === text) ?? find(short, text) ?? find(numbers, text);
-  // `all` is a protocol to -p only.
+  // Only -p knows `all` as a protocol.
   return own ?? (text === 'all' ? undefined : find(numbers, at.names.protocolNumber(text)));
 }
 
@@ -82,7 +82,7 @@ export const ipv6header = match<Ipv6headerMatch>({
       options: ['header'],
       required: true,
       type,
-      // None at all is what no text can say.
+      // No text can express an empty list.
       store: mapped(
         bitNames(u8(0), bits),
         (chosen) => (chosen.length > 0 ? chosen : undefined),

@@ -1,4 +1,4 @@
-// Match ipvs: what IPVS, the load balancer, knows of a packet's connection (struct xt_ipvs_mtinfo).
+// Match ipvs: what IPVS, the load balancer, knows about a packet's connection (struct xt_ipvs_mtinfo).
 
 import { badRange } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
@@ -13,7 +13,7 @@ import { oneOf } from './text-values.js';
 /** At least one of its fields. */
 export interface IpvsMatch extends Known {
   readonly name: 'ipvs';
-  /** The packet belongs to a connection of IPVS. All others imply it. */
+  /** The packet belongs to a connection of IPVS. All other fields imply this. */
   readonly ipvs?: Not<true>;
   /** Protocol of the virtual service, 0…255. */
   readonly vproto?: Not<number>;
@@ -22,7 +22,7 @@ export interface IpvsMatch extends Known {
   /** Port of the virtual service. */
   readonly vport?: Not<number>;
   readonly vdir?: 'ORIGINAL' | 'REPLY';
-  /** How IPVS forwards: routed directly, tunnelled, or with addresses changed. */
+  /** How IPVS forwards: direct routing, a tunnel, or changed addresses. */
   readonly vmethod?: Not<'GATE' | 'IPIP' | 'MASQ'>;
   /** Virtual port of the controlling connection: 21 for the data of FTP. */
   readonly vportctl?: Not<number>;
@@ -76,7 +76,7 @@ export const ipvs = match<IpvsMatch>({
   unsaid: hasOddMask,
   meaning: hostsBare,
   fields: {
-    // Only where it stands alone: then it has no bit but its own.
+    // Only if no other field is given. Then no other bit is set.
     ipvs: {
       options: ['ipvs'],
       type: given,
@@ -114,7 +114,7 @@ export const ipvs = match<IpvsMatch>({
     }
     const others = keys.some((key) => key !== 'ipvs' && value[key] !== undefined);
     if (others && value.ipvs !== undefined) {
-      throw refused(at.path, 'ipvs stands alone: the others imply it');
+      throw refused(at.path, 'ipvs stands alone: all other fields imply it');
     }
   },
 });

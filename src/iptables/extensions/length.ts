@@ -1,4 +1,4 @@
-// Match length: how long a packet is (struct xt_length_info). The length is that of the network layer.
+// Match length: the length of a packet (struct xt_length_info). The length is that of the network layer.
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
 import { range } from './number-values.js';

@@ -1,4 +1,4 @@
-// Match limit: a token bucket (struct xt_rateinfo). Every commit to the table fills it again.
+// Match limit: a token bucket (struct xt_rateinfo). Every commit to the table refills it.
 import type { Known } from './define.js';
 import { both, match } from './define.js';
 import { number } from './number-values.js';
@@ -24,7 +24,7 @@ export const limit = match<LimitMatch>({
   families: both,
   size: 40,
   userSize: 8,
-  // A period between those that texts have.
+  // No text can express such a period.
   unsaid: ({ rate }) => rate?.period !== undefined,
   fields: {
     rate: {
@@ -37,7 +37,7 @@ export const limit = match<LimitMatch>({
     },
     burst: {
       options: ['limit-burst'],
-      // 0 passes iptables' parser and is refused by the kernel (ERANGE).
+      // iptables' parser takes 0, and the kernel refuses it (ERANGE).
       type: number(10000, 1),
       store: u32(4),
       default: 5,

@@ -17,11 +17,11 @@ export interface MarkTarget extends Known {
   readonly setXmark: Masked;
 }
 
-/** Which bits go from one mark to the other. */
+/** The bits that are copied from one mark to the other. */
 export interface MarkMasks {
-  /** Of the flow's mark; all unless given. */
+  /** Bits of the flow's mark; all unless given. */
   readonly ctmask?: number;
-  /** Of the packet's mark; all unless given. */
+  /** Bits of the packet's mark; all unless given. */
   readonly nfmask?: number;
 }
 
@@ -34,7 +34,7 @@ export interface ConnmarkTarget extends Known {
   readonly saveMark?: MarkMasks;
   /** Flow mark → packet mark. */
   readonly restoreMark?: MarkMasks;
-  /** Beside `setXmark` only: a mask that the kernel keeps and does not use (`--set-mark --mask`). */
+  /** Only together with `setXmark`: a mask that the kernel keeps and does not use (`--set-mark --mask`). */
   readonly nfmask?: number;
   /** Shift the result by 1…31 bits. */
   readonly leftShiftMark?: number;
@@ -51,7 +51,7 @@ function bits(text: string, at: ArgumentPlace): number {
 
 const reduce = (value: number, mask: number): Masked => (mask === all ? value : { value, mask });
 
-/** `--set-mark`, `--and-mark`, `--or-mark`, `--xor-mark`: ways to say setXmark. */
+/** `--set-mark`, `--and-mark`, `--or-mark`, `--xor-mark`: other ways to write setXmark. */
 const spellings: Spelling<{ readonly setXmark?: Masked }>[] = [
   { option: 'set-xmark', field: 'setXmark', parse: (text, at) => readMark(text, at.path) },
   {
@@ -158,7 +158,7 @@ function shift(direction: 0 | 1, option: string) {
       read(payload, cx) {
         const same = u8(12).read(payload, cx) === direction;
         const count = u8(13).read(payload, cx)!;
-        // No shift is "left by 0": nothing to show.
+        // "Left by 0" means no shift, so there is nothing to show.
         return same && (direction === 1 || count > 0) ? count : undefined;
       },
       write(payload, count, cx) {
@@ -175,7 +175,7 @@ const noShift = {
   store: { read: () => undefined, write: () => void 0 } satisfies Store<number>,
 };
 
-// What the options have said so far. Upstream they write into one struct in the order of the text: a
+// The values of the options so far. In iptables the options write into one struct, in the order of the text. So a
 // setter after a mask replaces the mask.
 interface Scratch {
   value: number;
@@ -232,7 +232,7 @@ function CONNMARK(revision: 1 | 2) {
     revision,
     families: both,
     size: 16,
-    // The kernel looks at no nfmask where it sets a value, and a shift by nothing is none.
+    // The kernel ignores nfmask if it sets a value. A shift by 0 is no shift.
     meaning({ nfmask, leftShiftMark, rightShiftMark, ...rest }) {
       return {
         ...rest,

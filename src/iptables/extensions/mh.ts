@@ -7,14 +7,14 @@ import { range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, pair, u8 } from './stores.js';
 
-/** Wants `-p mh`. */
+/** Needs `-p mh`. */
 export interface MhMatch extends Known {
   readonly name: 'mh';
   /** Type or types of the message, 0…255. */
   readonly mhType?: Not<number | Range>;
 }
 
-// The order decides what an abbreviation means.
+// The order decides which name an abbreviation means.
 const names: readonly (readonly [string, number])[] = [
   ['binding-refresh-request', 0],
   ['brr', 0],

@@ -1,4 +1,4 @@
-// Match multiport: up to 15 ports, a range takes two (struct xt_multiport, xt_multiport_v1).
+// Match multiport: up to 15 ports. A range counts as two (struct xt_multiport, xt_multiport_v1).
 
 import { badRange, badType } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
@@ -51,7 +51,7 @@ function portList(ranges: boolean): ValueType<Ports> {
       return enough(list, at, ranges);
     },
     parse(text, at) {
-      // iptables looks at the -p that came before.
+      // iptables looks only at a -p before this option.
       if (at.protocolInverted || !protocols.includes(at.protocol)) {
         throw refused(at.path, 'needs -p tcp, udp, udplite, sctp or dccp before it');
       }
@@ -75,7 +75,7 @@ function onePort(text: string, all: string, at: ArgumentPlace): number {
   return port;
 }
 
-/** The list of one kind: absent where the payload holds another kind. */
+/** The list of one kind; absent if the payload holds another kind. */
 function portStore(kind: number, ranges: boolean): Store<Ports> {
   return {
     read(payload, cx) {

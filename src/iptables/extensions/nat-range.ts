@@ -12,13 +12,13 @@ import { integer, ordered, printRange, rangeOf } from './number-values.js';
 import type { Range } from './stores.js';
 import { address4, be16, bit, flagBit, inetAddress, pair, u32 } from './stores.js';
 
-/** Where NAT maps to: an address, a port, or both. */
+/** The new values of NAT: an address, a port, or both. */
 export interface NatRange {
-  /** One address, or those from the first to the last one. */
+  /** One address, or a range from the first to the last one. */
   readonly address?: string | Range<string>;
-  /** One port, or those from the first to the last one. The rule must name a protocol with ports. */
+  /** One port, or a range from the first to the last one. The rule must name a protocol with ports. */
   readonly port?: number | Range;
-  /** DNAT: the port of the original range that becomes the first one (`--to a:2000-3000/1000`). */
+  /** DNAT: the original port that becomes the first port of the range (`--to a:2000-3000/1000`). */
   readonly base?: number;
 }
 
@@ -34,7 +34,7 @@ export const natFlag = {
 } as const;
 
 export interface NatLayout {
-  /** Of the payload. */
+  /** Bytes of the payload. */
   readonly size: number;
   readonly flags: number;
   /** First and last address: `0` IPv4 in 4 bytes, else the union of 16. */
@@ -46,7 +46,7 @@ export interface NatLayout {
   readonly base?: number;
 }
 
-/** struct nf_nat_ipv4_multi_range_compat with one range: its count stands first. */
+/** struct nf_nat_ipv4_multi_range_compat with one range. The count of ranges comes first. */
 export const multiRange: NatLayout = {
   size: 24,
   flags: 4,
@@ -76,7 +76,7 @@ export function rangeCount(layout: NatLayout) {
   };
 }
 
-/** An option without argument that is one flag of the range. */
+/** An option without an argument: one flag of the range. */
 export const natOption = (layout: NatLayout, mask: number) => flagBit(layout.flags, mask, 32);
 
 export function addressesStore(layout: NatLayout): Store<string | Range<string>> {
@@ -84,7 +84,7 @@ export function addressesStore(layout: NatLayout): Store<string | Range<string>>
   return addressRangeStore(make(layout.low), make(layout.high));
 }
 
-/** The ports alone: what MASQUERADE and REDIRECT have. */
+/** Only the ports, as MASQUERADE and REDIRECT have them. */
 export function portsStore(layout: NatLayout): Store<number | Range> {
   const flag = bit(layout.flags, natFlag.ports, 32);
   const ports = pair(be16(layout.lowPort), be16(layout.highPort));
@@ -127,7 +127,7 @@ export function natStore(layout: NatLayout): Store<NatRange> {
   };
 }
 
-// TCP, UDP, SCTP, DCCP; in IPv4 iptables also lets ICMP pass (the id counts as port).
+// TCP, UDP, SCTP, DCCP; in IPv4 iptables also takes ICMP (its id counts as the port).
 export function needPorts(at: Place): void {
   const allowed = at.family === 'ipv4' ? [6, 17, 132, 33, 1] : [6, 17, 132, 33];
   if (at.protocol !== unknownProtocol && !allowed.includes(at.protocol)) {
@@ -145,7 +145,7 @@ export function parsePorts(
   const bad = () => badRange(at.path, 'a port, a service or two ports with - between', text);
   const first = leadingNumber(text);
   if (first === undefined) {
-    // Names of services may hold a dash, so there is no range of names.
+    // Names of services may have a dash, so there is no range of names.
     const service = at.names.servicePort(text);
     if (service === undefined) throw bad();
     return { port: service };
@@ -172,7 +172,7 @@ function checkPorts(value: unknown, at: Place): number | Range {
   return ordered(low, high, at);
 }
 
-/** Ports alone. */
+/** Only ports. */
 export const natPorts: ValueType<number | Range> = {
   arity: 1,
   check(value, at) {
@@ -183,7 +183,7 @@ export const natPorts: ValueType<number | Range> = {
   print: (value) => printRange(value, '-'),
 };
 
-/** `[address[-address]][:ports]`, IPv6 in brackets where ports follow. */
+/** `[address[-address]][:ports]`, IPv6 in brackets if ports follow. */
 export function natRange(withBase: boolean): ValueType<NatRange> {
   return {
     arity: 1,
@@ -236,7 +236,7 @@ export function natRange(withBase: boolean): ValueType<NatRange> {
       if (cx.family === 'ipv6' && text !== '') text = `[${text}]`;
       const ports = natPorts.print(value.port, cx);
       if (value.base === undefined) return `${text}:${ports}`;
-      // iptables wants a range before the base, and prints one port where both ends are the same.
+      // iptables requires a range before the base, but prints one port if both ends are equal.
       const range = typeof value.port === 'number' ? `${ports}-${ports}` : ports;
       return `${text}:${range}/${value.base}`;
     },

@@ -1,5 +1,5 @@
-// An address with a mask in two nf_inet_addr unions, as conntrack and connlimit's relatives have it.
-// Unlike -s and -d, host bits stay as given. Not an extension.
+// An address with a mask in two nf_inet_addr unions, as conntrack and policy have it. Unlike -s and -d, it keeps host
+// bits. Not an extension.
 
 import { badType } from '../../errors.js';
 import {
@@ -48,13 +48,13 @@ export function hostsBare<T>(value: T, cx: Pick<Codec, 'family'>): T {
   return bare(value) as T;
 }
 
-/** Is there a mask that is no prefix? iptables reads it as a whole address. */
+/** Whether there is a mask that is not a prefix. iptables reads it as a whole address. */
 export function hasOddMask(value: unknown): boolean {
   if (typeof value === 'string') return /\/.*[.:]/.test(value);
   return typeof value === 'object' && value !== null && Object.values(value).some(hasOddMask);
 }
 
-/** The union of an address at `address`, of its mask at `mask`. */
+/** An address in the union at `address`, its mask in the union at `mask`. */
 export function networkField(address: number, mask: number): Store<Network> {
   const addressStore = inetAddress(address);
   const maskStore = rawBytes(mask, 16);
@@ -82,7 +82,7 @@ export const networkType: ValueType<Network> = {
   },
   parse(text, at) {
     const value = networkType.check(text, at);
-    // iptables 1.8.9 silently takes such a mask for a whole address here (measured).
+    // iptables 1.8.9 silently reads such a mask as a whole address here (measured).
     const mask = parse(value, at)!.mask;
     if (maskPrefix(mask) === undefined) throw refused(at.path, `the mask of ${text} is no prefix`);
     return value;

@@ -1,11 +1,11 @@
-// Match nfacct: counts packets in an accounting object (struct xt_nfacct_match_info; revision 1 differs in
-// the layout of 32-bit programs only).
+// Match nfacct: counts packets in an accounting object (struct xt_nfacct_match_info; revision 1 differs only in the
+// layout of 32-bit programs).
 import type { Known } from './define.js';
 import { both, match } from './define.js';
 import { fixedString } from './stores.js';
 import { string } from './text-values.js';
 
-/** Always matches, unless the object has a quota that is used up. */
+/** Always matches, unless the object has a quota and all of it is used. */
 export interface NfacctMatch extends Known {
   readonly name: 'nfacct';
   /** The object's name, at most 31 bytes. It must exist when the rule is loaded. */

@@ -1,5 +1,5 @@
 // Values of rule options that are numbers, and options without a value: what is allowed, how text is read and
-// printed, as iptables 1.8.9 does it. Knows nothing of where a value lies in bytes.
+// printed, as iptables 1.8.9 does it. Does not know the place of a value in bytes.
 
 import { fieldsAt } from '../../checks.js';
 import { badRange, badType } from '../../errors.js';
@@ -16,7 +16,7 @@ export function integer(value: unknown, at: Place, min: number, max: number): nu
   return value;
 }
 
-/** A field that is only there or not: an option without argument. */
+/** A field that is given or not: an option without an argument. */
 export const given: ValueType<true> = {
   arity: 0,
   check(value, at) {
@@ -47,7 +47,7 @@ export function number(
   };
 }
 
-/** A big integer, or its decimal digits, as which it comes through JSON. */
+/** A big integer, or its decimal digits, which JSON has instead. */
 export function bigintAt(value: unknown, path: string, expected = 'a bigint'): bigint {
   if (typeof value === 'bigint') return value;
   if (typeof value !== 'string' || !/^\d{1,20}$/.test(value)) throw badType(path, expected, value);
@@ -79,18 +79,18 @@ export interface RangeOptions {
   min?: number;
   /** Between the two ends: `:` unless given. */
   separator?: string;
-  /** One end may be left out in text: 0 and `max` then (`:80`, `1024:`). */
+  /** One end may be left out in text. Then it is 0 or `max` (`:80`, `1024:`). */
   open?: boolean;
-  /** One part of the text; a number of C unless given. */
+  /** Reads one part of the text; a number as C reads it unless given. */
   read?: (text: string, at: ArgumentPlace) => number | undefined;
   /** For messages. */
   what?: string;
   /**
-   * Taken from high to low as well, as iptables 1.8.9 takes, saves and restores it for some options:
-   * such a range matches nothing, and real dumps have it.
+   * Also takes a range from high to low, which matches nothing. For some options iptables 1.8.9 takes, saves and
+   * restores it, and real dumps have it.
    */
   reversed?: boolean;
-  /** Of a typed value that is no number: `a port`; `a number` unless given. */
+  /** The word for one value in messages: `a port`; `a number` unless given. */
   one?: string;
 }
 
@@ -124,7 +124,7 @@ export function range(options: RangeOptions): ValueType<number | Range> {
   };
 }
 
-/** One number where both ends are the same. */
+/** A range, or one number if both ends are equal. */
 export function ordered(from: number, to: number, at: Place, reversed = false): number | Range {
   if (from > to && !reversed) throw refused(at.path, `the range ${from}…${to} is reversed`);
   return from === to ? from : { from, to };
@@ -139,10 +139,10 @@ export function printRange<T extends number | string | bigint>(
 
 const rangeFields = new Set(['from', 'to']);
 
-/** The ends of `{ from, to }`, not looked at yet. An array would be a list, and no list can stand there. */
+/** The ends of `{ from, to }`, not checked yet. An array would be a list, which is not allowed here. */
 export function rangeOf(value: unknown, at: Place, one: string): Range<unknown> {
   if (Array.isArray(value)) {
-    throw badType(at.path, `${one} or { from, to } (a list cannot stand here)`, value);
+    throw badType(at.path, `${one} or { from, to } (a list is not allowed here)`, value);
   }
   const { from, to } = fieldsAt(value, at.path, rangeFields, `${one} or { from, to }`);
   return { from, to };
@@ -155,9 +155,8 @@ export function two(value: unknown, at: Place, expected: string): [unknown, unkn
 }
 
 /**
- * A port: a number of C, else a service. `protocol` chooses whose services count, and may be the
- * rule's own (`'rule'`). Extensions whose numbers are decimal only (those that upstream resolves
- * with getaddrinfo) say so.
+ * A port: a number as C reads it, else a service. `protocol` is the protocol of the service. `decimalOnly` is for
+ * extensions that read only decimal numbers (iptables resolves these with getaddrinfo).
  */
 export function readPort(
   text: string,
@@ -174,7 +173,7 @@ export function readPort(
   return at.names.servicePort(text, protocol);
 }
 
-/** `22`, `{ from: 22, to: 80 }`; text also service names of `protocol`. */
+/** `22`, `{ from: 22, to: 80 }`; in text also service names of `protocol`. */
 export function ports(
   protocol?: string,
   decimalOnly = false,
@@ -227,7 +226,7 @@ export function readMark(text: string, path: string): Masked {
 /** A 32-bit number printed in hexadecimal. */
 export const hexNumber = (max = 0xffffffff): ValueType<number> => number(max, 0, hex);
 
-/** The protocols, by name where the host has one. */
+/** The protocol as a name or number. */
 export const protocol: ValueType<number | string> = {
   arity: 1,
   check(value, at) {

@@ -1,18 +1,18 @@
-// The options of an extension as the parser of rules sees them: each reads its argument into a
-// draft of the typed form. Derived from the description; decides nothing about words or order.
+// The options of an extension as the parser of rules sees them: each reads its argument into a draft of the typed
+// form. Made from the description. Knows nothing about words and their order.
 import { refused } from '../text/refused.js';
 import type { Alias, AnyField, ArgumentPlace, Draft, Extension, Spelling } from './define.js';
 
 type AnyDraft = Draft<Record<string, unknown>>;
 
-/** One option; several names may lead to it. */
+/** One option, which may have several names. */
 export interface Option {
-  /** Without dashes; all mean the same. */
+  /** The names without dashes. All mean the same. */
   readonly names: readonly string[];
   readonly arity: 0 | 1;
   readonly invertible: boolean;
   readonly repeat: boolean;
-  /** Options that cannot stand beside it. */
+  /** Options that are not allowed together with it. */
   readonly excludes: readonly string[];
   /** The field that it sets, for messages. */
   readonly field: string | undefined;

@@ -7,14 +7,14 @@ import { ipv4, match } from './define.js';
 import { number } from './number-values.js';
 import { bit, fixedString, u32 } from './stores.js';
 
-/** Wants `-p tcp`. Chains: PREROUTING, INPUT, FORWARD. */
+/** Needs `-p tcp`. Chains: PREROUTING, INPUT, FORWARD. */
 export interface OsfMatch extends Known {
   readonly name: 'osf';
-  /** What the fingerprint calls the system, at most 31 bytes: `Linux`, `unknown`. */
+  /** The name of the system in the fingerprint, at most 31 bytes: `Linux`, `unknown`. */
   readonly genre: Not<string>;
-  /** 0: the TTL must fit exactly (as in a LAN); 1: it may be lower; 2: it is not looked at. */
+  /** 0: the TTL must fit exactly (as in a LAN); 1: it may be lower; 2: it does not matter. */
   readonly ttl?: number;
-  /** What goes to the kernel's log. 0: all matched and unknown; 1: only the first; 2: all known. */
+  /** What is written to the kernel's log. 0: all matched and unknown; 1: only the first; 2: all known. */
   readonly log?: number;
 }
 

@@ -9,11 +9,11 @@ import { bit, flagBit, nothing, pair, u32 } from './stores.js';
 
 export interface OwnerMatch extends Known {
   readonly name: 'owner';
-  /** The socket has a file behind it (kernel threads' sockets have none). */
+  /** The socket has a file (sockets of kernel threads have none). */
   readonly socketExists?: Not<true>;
-  /** User id or ids of the file. */
+  /** User id of the file, or a range of ids. */
   readonly uidOwner?: Not<number | Range>;
-  /** Group id or ids of the file. */
+  /** Group id of the file, or a range of ids. */
   readonly gidOwner?: Not<number | Range>;
   /** `gidOwner` also looks at supplementary groups (Linux 5.1 and later). */
   readonly supplGroups?: true;

@@ -9,16 +9,16 @@ import { checkInterface } from './interfaces.js';
 import { given } from './number-values.js';
 import { bit, bytesOf, fixedString, nothing } from './stores.js';
 
-/** At least one field; all that are given must hold. */
+/** At least one field. All given fields must hold. */
 export interface PhysdevMatch extends Known {
   readonly name: 'physdev';
-  /** The packet came in by a port of a bridge. */
+  /** The packet came in through a port of a bridge. */
   readonly isIn?: Not<true>;
-  /** The port it came in by; `+` at the end: any name that begins so. */
+  /** The port through which it came in; `+` at the end: any name with this beginning. */
   readonly in?: Not<string>;
-  /** The packet will leave by a port of a bridge. FORWARD and POSTROUTING only. */
+  /** The packet will leave through a port of a bridge. FORWARD and POSTROUTING only. */
   readonly isOut?: Not<true>;
-  /** The port it will leave by. FORWARD and POSTROUTING only. */
+  /** The port through which it will leave. FORWARD and POSTROUTING only. */
   readonly out?: Not<string>;
   /** The packet is bridged, not routed. */
   readonly isBridged?: Not<true>;
@@ -35,7 +35,7 @@ const name: ValueType<string> = {
   print: bare,
 };
 
-/** A name with the mask of the bytes that count: the NUL of an exact name, not the `+`. */
+/** A name, with a mask of the bytes that count: with the NUL of an exact name, without the `+`. */
 function device(at: number): Store<string> {
   const text = fixedString(at, 16);
   return {

@@ -1,4 +1,4 @@
-// Match pkttype: whom the link layer sent the packet to (struct xt_pkttype_info).
+// Match pkttype: the receiver of the packet in the link layer (struct xt_pkttype_info).
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
 import { bit, coded, u32 } from './stores.js';
@@ -9,8 +9,8 @@ export type PacketType = keyof typeof codes;
 export interface PkttypeMatch extends Known {
   readonly name: 'pkttype';
   /**
-   * `unicast`: to this host; `broadcast`, `multicast`; `otherhost`: to somebody else (seen in
-   * promiscuous mode). Text also takes `host`, `bcast` and `mcast`.
+   * `unicast`: to this host; `broadcast`, `multicast`; `otherhost`: to another host (seen in promiscuous mode). Text
+   * also takes `host`, `bcast` and `mcast`.
    */
   readonly pktType: Not<PacketType>;
 }

@@ -22,22 +22,25 @@ import { oneOf } from './text-values.js';
 
 export interface PolicyMatch extends Known {
   readonly name: 'policy';
-  /** `in`: what was applied on the way in; `out`: what will be on the way out. */
+  /** `in`: the policy that was applied on the way in; `out`: the one for the way out. */
   readonly dir: 'in' | 'out';
   /** `ipsec` unless given; `none`: no policy at all. */
   readonly pol?: 'ipsec' | 'none';
-  /** All elements, in order; else one of the policy's elements must fit the only one given. */
+  /**
+   * All elements must fit, in order. Without it only one element may be given, and any element of the policy may fit
+   * it.
+   */
   readonly strict?: true;
   /** At most 4; more than one needs `strict`. */
   readonly elements?: readonly PolicyElement[];
 }
 
-/** One transformation of a policy. Everything that is given must hold. */
+/** One transformation of a policy. All given fields must hold. */
 export interface PolicyElement {
   readonly reqid?: Not<number>;
   /**
-   * As iptables has it: the number in host byte order, where the kernel compares in network order. On
-   * little-endian machines 0x5 therefore fits the SPI 0x05000000.
+   * As in iptables: the number in host byte order. The kernel compares in network order, so on little-endian machines
+   * 0x5 fits the SPI 0x05000000.
    */
   readonly spi?: Not<number>;
   readonly proto?: Not<'ah' | 'esp' | 'ipcomp'>;
@@ -58,7 +61,7 @@ const flag = { in: 1, out: 2, none: 4, strict: 8 } as const;
 interface Part<T> {
   readonly option: string;
   readonly type: ValueType<T>;
-  /** The store within the element that begins at `start`. */
+  /** The store in the element that begins at `start`. */
   store(start: number): Store<T>;
   /** The place in the bit field of struct xt_policy_spec. */
   readonly position: number;
@@ -67,7 +70,7 @@ interface Part<T> {
 const protocols = { ah: 51, esp: 50, ipcomp: 108 } as const;
 const protocolName = oneOf(['ah', 'esp', 'ipcomp']);
 
-// In the order of printing.
+// The order is that of printing.
 const parts = {
   reqid: {
     option: 'reqid',
@@ -161,7 +164,7 @@ const elementsType: ValueType<readonly PolicyElement[]> = {
   print: () => '',
 };
 
-/** How many elements count; without any condition iptables writes one that is empty. */
+/** How many elements there are. Without any condition iptables writes an empty one. */
 const count = u16(flagsAt + 2);
 const none = bit(flagsAt, flag.none, 16);
 
@@ -206,7 +209,7 @@ function writeElement(payload: DataView, index: number, element: PolicyElement, 
   }
 }
 
-/** Elements while options are being read. */
+/** The elements while options are read. */
 type Building = Record<string, unknown>[];
 
 function readPart(key: Key) {
@@ -301,8 +304,8 @@ export const policy = match<PolicyMatch>({
   check(value, at) {
     const list = value.elements ?? [];
     if (value.pol === 'none') {
-      if (value.strict) throw refused(at.path, 'strict cannot stand beside pol none');
-      if (list.length > 0) throw refused(at.path, 'elements cannot stand beside pol none');
+      if (value.strict) throw refused(at.path, 'strict cannot be used together with pol none');
+      if (list.length > 0) throw refused(at.path, 'elements cannot be used together with pol none');
       return;
     }
     if (list.length > 1 && !value.strict) {

@@ -1,4 +1,4 @@
-// Prefix lengths of addresses, as connlimit and hashlimit group by them. Not an extension.
+// Prefix lengths of addresses, by which connlimit and hashlimit group. Not an extension.
 import { badRange } from '../../errors.js';
 import { maskPrefix, parseMask } from '../text/addresses.js';
 import type { Codec, ValueType } from './define.js';
@@ -7,7 +7,7 @@ import { integer } from './number-values.js';
 /** The bits of an address. */
 export const bits = (cx: Pick<Codec, 'family'>) => (cx.family === 'ipv4' ? 32 : 128);
 
-/** A length, in text also as a mask. */
+/** A length; in text also a mask. */
 export const prefixLength: ValueType<number> = {
   arity: 1,
   check: (value, at) => integer(value, at, 0, bits(at)),

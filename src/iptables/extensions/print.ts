@@ -1,4 +1,4 @@
-// The text of one extension, as its description says it.
+// Writes the text of one extension, as its description says.
 import { same, writeFields } from './codec.js';
 import type { Codec, Extension, Typed } from './define.js';
 import { isNot } from './define.js';
@@ -42,7 +42,7 @@ function printFields(
     }
     const option = field.options?.[0];
     if (option === undefined) continue;
-    // Negated, a default says that nothing matches; iptables-save 1.8.9 loses that, later ones do not.
+    // A negated default matches nothing. iptables-save 1.8.9 does not print it, later releases do.
     if (!not && field.default !== undefined && same(value, field.default)) continue;
     text += `${not ? ' !' : ''} --${option}`;
     if (field.type.arity === 1) text += ` ${field.type.print(value, cx)}`;

@@ -2,9 +2,7 @@
 import type { ValueType } from './define.js';
 import { string } from './text-values.js';
 
-/**
- * A name that xt_check_proc_name() takes. Longer names iptables cuts, and then means another list.
- */
+/** A name that xt_check_proc_name() takes. iptables cuts longer names, and then means another list. */
 export const procName = (max: number): ValueType<string> =>
   string({
     max,

@@ -1,5 +1,5 @@
-// Match quota: matches until so many bytes have passed (struct xt_quota_info). What is left is the
-// kernel's own; every commit to the table fills it again.
+// Match quota: matches until this number of bytes has passed (struct xt_quota_info). Only the kernel knows the rest;
+// every commit to the table refills it.
 import type { Known, Not } from './define.js';
 import { both, match } from './define.js';
 import { bigNumber } from './number-values.js';

@@ -3,7 +3,9 @@ import type { Store, ValueType } from './define.js';
 import type { Range } from './stores.js';
 import { pair, u16 } from './stores.js';
 
-/** What of a payload says whether a field is given, and whether it is negated; `mask` is the bit of the field. */
+/**
+ * The bits of a payload that say whether a field is given, and whether it is negated. `mask` is the bit of the field.
+ */
 type Given = (mask: number) => { present: Store<boolean>; invert: Store<boolean> };
 
 export const portFields = (type: ValueType<number | Range>, given: Given) =>

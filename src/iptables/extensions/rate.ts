@@ -13,8 +13,8 @@ export interface Rate {
   readonly count: number;
   readonly per: RateUnit;
   /**
-   * The period that the kernel holds, in its own unit (1/10000 s in limit). Only where count and per
-   * do not give exactly this one, in what other programs than iptables wrote.
+   * The period that the kernel holds, in its own unit (1/10000 s in limit). Only if `count` and `per` do not give
+   * exactly this period: then another program than iptables wrote the rule.
    */
   readonly period?: number;
 }
@@ -33,7 +33,7 @@ const printed: Record<RateUnit, string> = {
   second: 'sec',
 };
 
-/** The unit and count that iptables shows for a period: the finest unit that loses little. */
+/** The unit and count that iptables shows for a period: the smallest unit that loses little. */
 export function rateOf(period: number, scale: number): Rate {
   let chosen: RateUnit = 'day';
   for (const unit of units.slice(1)) {
@@ -62,8 +62,7 @@ export function rateStore(store: Store<number>, scale: number): Store<Rate> {
 }
 
 /**
- * `count[/unit]`, the unit by any beginning of its name. The period fits in 32 bits unless
- * `maxPeriod` says otherwise.
+ * `count[/unit]`, with any beginning of the unit's name. The period must fit in 32 bits, unless `maxPeriod` is given.
  */
 export function rate(scale: number, maxPeriod = 0xffffffff): ValueType<Rate> {
   return {

@@ -1,4 +1,4 @@
-// Target RATEEST: measures the rate of the packets that meet it, for the match rateest (struct
+// Target RATEEST: measures the rate of the packets that reach it, for the match rateest (struct
 // xt_rateest_target_info).
 
 import { badRange } from '../../errors.js';
@@ -11,13 +11,13 @@ import { fixedString, mapped, u8 } from './stores.js';
 
 export interface RateestTarget extends Known {
   readonly name: 'RATEEST';
-  /** Names the estimator, at most 15 bytes; rules that share a name must say the same. */
+  /** The name of the estimator, at most 15 bytes. Rules with the same name must have the same values. */
   readonly estimator: string;
   /** How often it measures, in milliseconds: 250, 500, 1000, 2000, 4000 or 8000. */
   readonly interval: number;
   /**
-   * How slowly the average follows, 1…30: it forgets 1/2^n of itself in each interval. Text gives a time
-   * instead, and reads back the interval times 2^n.
+   * How slowly the average follows, 1…30: it forgets 1/2^n of itself in each interval. Text has a time instead, and
+   * shows the interval times 2^n.
    */
   readonly ewmaLog: number;
 }
@@ -33,7 +33,7 @@ const interval: ValueType<number> = {
       throw badRange(at.path, `one of ${intervals.join(', ')}`, value);
     return exact;
   },
-  // Text gives it to `finish` as it was written: the average depends on it, not on what it becomes.
+  // Text gives it to `finish` as it was written: the average depends on this value, not on the rounded one.
   parse: (text, at) => microseconds(text, at),
   print: (value) => printTime(value * 1000),
 };
@@ -75,8 +75,7 @@ function printTime(time: number): string {
   return time >= 1e3 ? `${(time / 1e3).toFixed(1)}ms` : `${time}us`;
 }
 
-// The interval is rounded up to one that the kernel has; n is the largest whose average still settles
-// within the time given.
+// Rounds the interval up to one that the kernel has. n is the largest whose average still settles in the given time.
 function finish(draft: Draft<RateestTarget>, at: Place): void {
   const { interval: every, ewmaLog: within } = draft;
   if (every === undefined || within === undefined) return;
@@ -87,12 +86,12 @@ function finish(draft: Draft<RateestTarget>, at: Place): void {
   while (log <= maxLog && every / -Math.log(1 - 1 / 2 ** log) <= within) log++;
   log--;
   if (log < 1 || log >= maxLog) {
-    throw refused(at.path, 'the time of the average does not fit to the interval');
+    throw refused(at.path, 'the time of the average does not fit the interval');
   }
   draft.ewmaLog = log;
 }
 
-// The kernel refuses others; iptables prints something undefined for them.
+// The kernel refuses other values. iptables prints something undefined for them.
 function known(value: number | undefined): number {
   if (value === undefined) throw new Error('its times are out of range');
   return value;
@@ -134,7 +133,7 @@ export const RATEEST = target<RateestTarget>({
         (log: number) => log,
       ),
       print(log, _, __, typed) {
-        // 32 bits of microseconds, as iptables computes it.
+        // Microseconds in 32 bits, as iptables computes them.
         const time = ((typed.interval as number) * 1000 * 2 ** log) % 2 ** 32;
         return `--rateest-ewmalog ${printTime(time)}`;
       },

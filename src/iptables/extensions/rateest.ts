@@ -12,19 +12,19 @@ import { bit, coded, cstring, flagBit, u16, u32 } from './stores.js';
 import { oneOf } from './text-values.js';
 
 /**
- * `n`: what the first rate is compared with. `[m, n]`: m is what the first rate is subtracted from with
- * `delta`, and n then what it is compared with, or what the second rate is subtracted from.
+ * `n`: the first rate is compared with n. `[m, n]`, with `delta`: m minus the first rate is compared with n, or with
+ * n minus the second rate.
  */
 export type RateestLimit = number | readonly [first: number, second: number];
 
-/** With `bps` or `pps` or both. */
+/** Needs `bps` or `pps` or both. */
 export interface RateestMatch extends Known {
   readonly name: 'rateest';
-  /** The estimator whose rate is compared, at most 15 bytes. A rule must have made it already. */
+  /** The estimator whose rate is compared, at most 15 bytes. A rule must have created it already. */
   readonly rateest1: string;
-  /** Compare with this one's rate; else with `bps` and `pps`. */
+  /** Compare with the rate of this estimator; else with `bps` and `pps`. */
   readonly rateest2?: string;
-  /** Compare what is left of the numbers in `bps` and `pps` once the rates are subtracted, at least 0. */
+  /** Compare the numbers in `bps` and `pps` minus the rates, at least 0. */
   readonly delta?: true;
   /** Lower, greater or equal. */
   readonly compare: Not<'lt' | 'gt' | 'eq'>;
@@ -59,7 +59,7 @@ function readRate(text: string, at: ArgumentPlace): number {
   return rate;
 }
 
-/** As C's %.0f rounds: a half goes to the even number. */
+/** Rounds as C's %.0f does: a half goes to the even number. */
 function rounded(value: number): number {
   const whole = Math.floor(value);
   if (value - whole === 0.5) return whole % 2 === 0 ? whole : whole + 1;
@@ -87,7 +87,7 @@ const limit: ValueType<RateestLimit> = {
     const other = integer(second, { ...at, path: `${at.path}[1]` }, 0, most);
     return one === 0 ? other : [one, other];
   },
-  // Text gives the two numbers with two options, see below.
+  // In text two options give the two numbers, see below.
   parse(text, at) {
     throw badType(at.path, 'two options', text);
   },
@@ -123,7 +123,7 @@ const rateest2: Store<string> = {
   },
 };
 
-/** `--rateest-bps1`, `--rateest-pps2` …: the number may be missing, and is 0 then. */
+/** `--rateest-bps1`, `--rateest-pps2` …: the number may be missing. Then it is 0. */
 function amount(kind: 'bps' | 'pps', slot: 0 | 1): Spelling<RateestMatch> {
   return {
     option: `rateest-${kind}${slot + 1}`,
@@ -142,7 +142,7 @@ function amount(kind: 'bps' | 'pps', slot: 0 | 1): Spelling<RateestMatch> {
   };
 }
 
-/** iptables prints it once for each of bps and pps, though it does not read that: here it may come twice. */
+/** iptables prints it once for bps and once for pps, but does not read it twice. This package does. */
 function comparison(how: 'lt' | 'gt' | 'eq'): Spelling<RateestMatch> {
   return {
     option: `rateest-${how}`,
@@ -185,7 +185,8 @@ export const rateest = match<RateestMatch>({
   families: both,
   size: 72,
   userSize: 56,
-  // Without `delta` the first number is not looked at, and with a second estimator none is.
+  // Without `delta` the first number has no effect. With a second estimator, and without `delta`, no number has an
+  // effect.
   meaning(value) {
     if (value.delta) return value;
     const used = (limit: RateestLimit) =>

@@ -18,16 +18,16 @@ export interface RecentMatch extends Known {
   readonly set?: Not<true>;
   /** Matches if the address is on the list. */
   readonly rcheck?: Not<true>;
-  /** The same, and notes that it was seen. */
+  /** The same, and notes that it was seen now. */
   readonly update?: Not<true>;
-  /** Matches if the address is on the list, and takes it off. */
+  /** Matches if the address is on the list, and removes it. */
   readonly remove?: Not<true>;
-  /** Only if it was seen within so many seconds, at least 1. With `rcheck` and `update`. */
+  /** Only if it was seen within this number of seconds, at least 1. With `rcheck` and `update`. */
   readonly seconds?: number;
-  /** Takes older addresses off the list. Needs `seconds`. */
+  /** Removes older addresses from the list. Needs `seconds`. */
   readonly reap?: true;
   /**
-   * Only if it was seen so often, 1…65535 (older kernels: up to the module's `ip_pkt_list_tot`). With
+   * Only if it was seen at least this often, 1…65535 (older kernels: up to the module's `ip_pkt_list_tot`). With
    * `rcheck` and `update`.
    */
   readonly hitcount?: number;
@@ -35,7 +35,7 @@ export interface RecentMatch extends Known {
   readonly rttl?: true;
   /** The name of the list (`--name`), at most 199 bytes; `DEFAULT` unless given. */
   readonly list?: string;
-  /** The bits of the address that count, all unless given. Revision 1. */
+  /** The bits of the address that count; all unless given. Revision 1. */
   readonly mask?: string;
   /** The destination's address instead of the source's. */
   readonly rdest?: true;
@@ -54,7 +54,7 @@ const operation = (name: (typeof operations)[number]) => ({
   excludes: operations.filter((each) => each !== name),
 });
 
-/** 0 is "not given". */
+/** 0 means "not given". */
 const orNothing = (store: Store<number>): Store<number> =>
   mapped(
     store,
@@ -68,7 +68,7 @@ const fullMask = {
 } as const;
 const whole = rawBytes(212, 16);
 const everyBit = new Uint8Array(16).fill(255);
-/** Without the option all 16 bytes of the union are set, in IPv4 too; with it only the first 4. */
+/** Without the option all 16 bytes of the union are set, in IPv4 too. With it only the first 4 are set. */
 const maskStore: Store<string> = {
   read(payload, cx) {
     const mask = whole.read(payload, cx)!;
@@ -83,8 +83,8 @@ const maskStore: Store<string> = {
 };
 
 /**
- * iptables copies the name over its default and leaves the rest of that behind the NUL (`SSH\0ULT`),
- * at least since 1.4.11. Its -C and -D compare all 200 bytes, so that is what they must find.
+ * iptables copies the name over its default, and leaves the rest of the default after the NUL (`SSH\0ULT`), at least
+ * since 1.4.11. Its -C and -D compare all 200 bytes, so this writes the same rest.
  */
 const listStore: Store<string> = (() => {
   const text = fixedString(10, 200);
@@ -146,7 +146,7 @@ function recent(revision: 0 | 1) {
     },
     spellings: [
       {
-        // The last one of --rsource and --rdest counts.
+        // If both --rsource and --rdest are given, the last one counts.
         option: 'rsource',
         arity: 0,
         parse(_, __, draft) {
@@ -171,7 +171,7 @@ function recent(revision: 0 | 1) {
       for (const name of operations) {
         if (value[name] !== undefined) words.push(`${isNot(value[name]) ? '! ' : ''}--${name}`);
       }
-      // iptables-save prints it with a sign, which cannot be read back.
+      // iptables-save prints it with a sign, and cannot read that back.
       if (value.seconds !== undefined) words.push(`--seconds ${value.seconds}`);
       if (value.reap) words.push('--reap');
       if (value.hitcount !== undefined) words.push(`--hitcount ${value.hitcount}`);

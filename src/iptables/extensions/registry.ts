@@ -1,5 +1,5 @@
-// Which extensions there are: look-up by what the kernel says (family, kind, name, revision) and by
-// what text says (name, alias). Filled once from the lists of index.ts.
+// The known extensions: finds them by family, kind, name and revision, as the kernel has them, and by name or alias,
+// as text has them. Filled once from the lists of index.ts.
 import type { Family } from '../text/addresses.js';
 import { maxSize } from './codec.js';
 import type { Alias, Extension, Kind } from './define.js';
@@ -9,7 +9,7 @@ export type MaxRevision = (kind: Kind, name: string) => number | undefined;
 
 export interface Named {
   readonly extension: Extension;
-  /** Set where the name is an alias: its options count, and its preset goes into the typed form. */
+  /** Set if the name is an alias. Then its options count, and its preset goes into the typed form. */
   readonly alias: Alias<Record<string, unknown>> | undefined;
 }
 
@@ -25,7 +25,7 @@ function byName<T>(): ByName<T> {
 export class Registry {
   /** Newest first. */
   readonly #revisions = byName<Extension[]>();
-  /** Other names: what they really are. */
+  /** Other names, with the real name of each. */
   readonly #others = byName<string>();
 
   constructor(extensions: readonly Extension[]) {
@@ -73,7 +73,7 @@ export class Registry {
     return { extension, alias: extension.alias?.name === name ? extension.alias : undefined };
   }
 
-  /** Is the name taken by an extension, so that no chain may have it? */
+  /** Whether an extension has the name. Then no chain may have it. */
   has(family: Family, kind: Kind, name: string): boolean {
     return this.#revisions[family][kind].has(name) || this.#others[family][kind].has(name);
   }

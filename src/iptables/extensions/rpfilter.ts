@@ -1,5 +1,5 @@
-// Match rpfilter: would an answer leave by the interface that the packet came from (struct
-// xt_rpfilter_info)? Tables raw and mangle, chain PREROUTING.
+// Match rpfilter: whether an answer would leave through the interface of the packet (struct xt_rpfilter_info). Tables
+// raw and mangle, chain PREROUTING.
 import type { Known } from './define.js';
 import { both, match } from './define.js';
 import { given } from './number-values.js';
@@ -8,7 +8,7 @@ import { flagBit } from './stores.js';
 /** Matches packets that pass the reverse path test. */
 export interface RpfilterMatch extends Known {
   readonly name: 'rpfilter';
-  /** Any interface will do. */
+  /** Any interface is enough. */
   readonly loose?: true;
   /** The packet's mark counts in the look-up. */
   readonly validmark?: true;

@@ -12,7 +12,7 @@ import { bit, bytesOf, flagBit, pair, u8, u32 } from './stores.js';
 
 export interface RtMatch extends Known {
   readonly name: 'rt';
-  /** Type of the header, 32 bits in the rule though 8 in packets. */
+  /** Type of the header, 32 bits in the rule and 8 in packets. */
   readonly rtType?: Not<number>;
   /** How many hops are left. */
   readonly rtSegsleft?: Not<number | Range>;
@@ -22,7 +22,7 @@ export interface RtMatch extends Known {
   readonly rt0Res?: true;
   /** Addresses that a header of type 0 must have, 1…16 of them. Needs `rtType: 0`. */
   readonly rt0Addrs?: readonly string[];
-  /** Other addresses may stand between those of `rt0Addrs`. */
+  /** Other addresses may be between those of `rt0Addrs`. */
   readonly rt0NotStrict?: true;
 }
 
@@ -70,7 +70,7 @@ const addressesStore: Store<readonly string[]> = {
   },
 };
 
-/** iptables wants what an option builds on before it. */
+/** iptables requires --rt-type 0 before the option. */
 function typeZeroBefore(draft: Draft<RtMatch>, at: ArgumentPlace): void {
   if (draft.rtType !== 0) throw refused(at.path, 'needs --rt-type 0 before it');
 }
@@ -118,7 +118,7 @@ export const rt = match<RtMatch>({
       print: () => '--rt-0-not-strict',
     },
   },
-  // All of them is what the kernel compares with where the option is not given.
+  // Without the option the kernel compares with the full range.
   meaning({ rtSegsleft: range, ...rest }) {
     const isAll =
       typeof range === 'object' && 'from' in range && range.from === 0 && range.to === most;

@@ -13,22 +13,22 @@ import { bit, bytesOf, coded, i32, littleEndian, u8, u32 } from './stores.js';
 export type SctpChunkType = keyof typeof types;
 
 /**
- * A chunk, or a chunk with flags, which iptables has letters for: `B` means that the flag B is set, `b`
- * that it is not. DATA has I, U, B, E; ABORT and SHUTDOWN_COMPLETE have T.
+ * A chunk, or a chunk with flags. Flags are letters, as in iptables: `B` means that the flag B is set, `b` that it is
+ * not. DATA has I, U, B, E; ABORT and SHUTDOWN_COMPLETE have T.
  */
 export type SctpChunk = SctpChunkType | { readonly type: SctpChunkType; readonly flags: string };
 
 export interface SctpChunks {
-  /** Any of them is there, all of them are, or only they are. */
+  /** The packet has any of the chunks, all of them, or only these. */
   readonly match: 'any' | 'all' | 'only';
   /**
-   * `ALL` stands for all 256 types, an empty list for none. Four chunks can have flags; the order matters
-   * to the bytes only, and only among these.
+   * `ALL` means all 256 types, an empty list means none. Four chunks can have flags. The order of these four changes
+   * only the bytes.
    */
   readonly chunks: 'ALL' | readonly SctpChunk[];
 }
 
-/** Wants `-p sctp`. */
+/** Needs `-p sctp`. */
 export interface SctpMatch extends Known {
   readonly name: 'sctp';
   /** Source port or ports. */
@@ -65,8 +65,8 @@ const types = {
 const names = Object.keys(types) as SctpChunkType[];
 
 /**
- * The letters of flags, from bit 3 or bit 0 down. I_DATA's are left out: iptables writes them for another
- * chunk and prints none.
+ * The letters of flags, from bit 3 or bit 0 down. I_DATA has none here: iptables writes its flags for another chunk,
+ * and prints none.
  */
 const letters: Partial<Record<SctpChunkType, string>> = {
   DATA: 'IUBE',
@@ -81,7 +81,7 @@ interface Flags {
   mask: number;
 }
 
-/** `Be` → bits and mask. A capital counts where both are given, as in iptables. */
+/** `Be` → bits and mask. If both are given, the capital counts, as in iptables. */
 function flagsOf(type: SctpChunkType, text: string, path: string): Flags {
   const known = letters[type] ?? '';
   const flags = { set: 0, mask: 0 };
@@ -114,7 +114,7 @@ function flagText(type: SctpChunkType, flags: Flags): string {
 
 const typeOf = (chunk: SctpChunk) => (typeof chunk === 'string' ? chunk : chunk.type);
 
-/** By number, those with flags in the order given. */
+/** Sorts by number. Chunks with flags keep the given order. */
 function order(flags: ReadonlyMap<SctpChunkType, Flags>, plain: ReadonlySet<SctpChunkType>) {
   const flagged = [...flags].map(([type, each]) => ({ type, flags: flagText(type, each) }));
   const list: SctpChunk[] = [];
@@ -223,7 +223,7 @@ const mode = coded(u32(264), modes);
 const slotAt = (slot: number) => 268 + 3 * slot;
 const count = i32(280);
 
-/** The byte of the map that holds a type: it is an array of 32-bit words. */
+/** The byte of the map that holds a type. The map is an array of 32-bit words. */
 const byteOf = (type: number) => mapAt + (littleEndian ? type >> 3 : (type >> 3) ^ 3);
 
 const store: Store<SctpChunks> = {
@@ -276,7 +276,7 @@ export const sctp = match<SctpMatch>({
   families: both,
   size: 296,
   protocols: [132],
-  // Chunks with flags lie in the order in which they were given, which means nothing.
+  // Chunks with flags keep the order in which they were given. The order has no effect.
   meaning(value) {
     const { chunkTypes, ...rest } = value;
     if (chunkTypes === undefined) return value;

@@ -10,9 +10,9 @@ import { fixedString, u8 } from './stores.js';
 /** One of `save` and `restore`. Table mangle or security. */
 export interface ConnsecmarkTarget extends Known {
   readonly name: 'CONNSECMARK';
-  /** Packet → flow, where the flow has none. */
+  /** Packet → flow, if the flow has none. */
   readonly save?: true;
-  /** Flow → packet, where the packet has none. */
+  /** Flow → packet, if the packet has none. */
   readonly restore?: true;
 }
 
@@ -45,7 +45,7 @@ export const CONNSECMARK = target<ConnsecmarkTarget>({
   },
 });
 
-/** Marks packets for SELinux, which must be the kernel's. Table mangle or security. */
+/** Marks packets for SELinux, which the kernel must use. Table mangle or security. */
 export interface SecmarkTarget extends Known {
   readonly name: 'SECMARK';
   /** The SELinux context, at most 255 bytes: `system_u:object_r:http_packet_t:s0`. */
@@ -71,7 +71,7 @@ function SECMARK(revision: 0 | 1) {
         options: ['selctx'],
         required: true,
         type: bareWord(255),
-        // … and at 4 of revision 0, behind the padding of the mode: no content, as behind a NUL.
+        // … and at 4 of revision 0, in the padding after the mode. It is ignored, as bytes after a NUL.
         store: { ...selctx, strings: revision === 1 ? strings : [...strings, [1, 7]] },
       },
     },

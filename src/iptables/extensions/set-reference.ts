@@ -1,5 +1,5 @@
-// A set (ipset) with the packet's fields that are looked up in it, as the target SET and the match set
-// hold it (struct xt_set_info, xt_set_info_v0). Rules hold the set's index. Not an extension.
+// A set (ipset), with the packet's fields that are looked up in it, as the target SET holds it (struct xt_set_info,
+// xt_set_info_v0). Rules hold the set's index. Not an extension.
 
 import { badRange, badType } from '../../errors.js';
 import { refused, refusedType } from '../text/refused.js';
@@ -11,7 +11,7 @@ import { u8, u16, u32 } from './stores.js';
 /** One of the packet's two sides. */
 export type SetSide = 'src' | 'dst';
 
-/** A set by name, and which side of the packet each dimension of it looks at. */
+/** A set by name, and the side of the packet for each of its dimensions. */
 export interface SetReference {
   /** The name of a set that exists, at most 31 bytes. */
   readonly set: string;
@@ -104,21 +104,21 @@ export function setStore(at: number): Store<SetReference> {
       count.write(payload, flags.length, cx);
       let mask = 0;
       for (const [n, side] of flags.entries()) if (side === 'src') mask |= 1 << (n + 1);
-      // A payload read with more than 6 dimensions does not come out as it went in, and stays raw.
+      // A payload with more than 6 dimensions does not read and write back to the same bytes. So it stays raw.
       bits.write(payload, mask & 0xff, cx);
     },
   };
 }
 
 /**
- * struct xt_set_info_v0: index u16, then a u32 for each dimension, ended by 0. What the kernel makes of
- * it when the rule is loaded (xt_set.c, compat_flags()) it leaves behind the sixth, which is always 0.
+ * struct xt_set_info_v0: index u16, then a u32 for each dimension, and 0 at the end. When the rule is loaded, the
+ * kernel writes its own form of them (xt_set.c, compat_flags()) after the sixth, which is always 0.
  */
 export function setStore0(at: number): Store<SetReference> {
   const index = u16(at);
   const flag = (n: number) => u32(at + 4 + 4 * n);
   return {
-    // The kernel's own two bytes follow the sixth: content ends before, as behind a string's NUL.
+    // The kernel's own two bytes follow the sixth. They are ignored, as bytes after the NUL of a string.
     strings: [[at + 4 + 4 * (dimensions - 1), 8]],
     read(payload, cx) {
       const id = index.read(payload, cx)!;

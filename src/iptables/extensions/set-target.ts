@@ -1,5 +1,5 @@
-// Target SET: puts the packet's addresses and ports into sets (ipset), takes them out, or takes marks
-// from an entry (struct xt_set_info_target_v0 … v3).
+// Target SET: adds the packet's addresses and ports to sets (ipset), removes them, or copies marks from an entry
+// (struct xt_set_info_target_v0 … v3).
 import { refused } from '../text/refused.js';
 import type { Draft, Known, Place, Store } from './define.js';
 import { both, ipv4, target } from './define.js';
@@ -13,15 +13,15 @@ export interface SetTarget extends Known {
   readonly name: 'SET';
   /** Adds an entry. */
   readonly addSet?: SetReference;
-  /** With `addSet`: an entry that is already there starts its timeout again. Revision 2. */
+  /** With `addSet`: an entry that exists already starts its timeout again. Revision 2. */
   readonly exist?: true;
-  /** With `addSet`: seconds, 0…4294967294 (0: it never ends); the set's own unless given. Revision 2. */
+  /** With `addSet`: seconds, 0…4294967294 (0: it never ends); the timeout of the set unless given. Revision 2. */
   readonly timeout?: number;
   /** Removes an entry. */
   readonly delSet?: SetReference;
   /**
-   * Looks up an entry of a set with `skbinfo` and gives the packet what it says; with one of the three
-   * below. Revision 3, table mangle.
+   * Looks up an entry of a set with `skbinfo`, and gives the packet its values; needs one of the three fields below.
+   * Revision 3, table mangle.
    */
   readonly mapSet?: SetReference;
   /** The packet's mark. */
@@ -44,7 +44,7 @@ interface Layout {
   readonly add: Store<SetReference>;
   readonly del: Store<SetReference>;
   readonly map?: Store<SetReference>;
-  /** Where the indexes lie, for the slots that stay empty. */
+  /** The offsets of the indexes, to mark empty slots. */
   readonly indexes: readonly number[];
   readonly flags?: number;
   readonly timeout?: number;

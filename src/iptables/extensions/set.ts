@@ -19,17 +19,17 @@ export interface SetMatch extends Known {
   readonly matchSet: Not<string>;
   /** One to six, as many as the set's type has dimensions. */
   readonly flags: readonly SetDirection[];
-  /** An element with `nomatch` counts as one that matches. Revision 2. */
+  /** An element with `nomatch` counts as a match. Revision 2. */
   readonly returnNomatch?: true;
-  /** The counters of the element are left alone (`! --update-counters`). Revision 3. */
+  /** The counters of the element do not change (`! --update-counters`). Revision 3. */
   readonly updateCounters?: false;
-  /** Those of the element in the member of a list of sets (`! --update-subcounters`). Revision 3. */
+  /** The same for the element in a member of a list of sets (`! --update-subcounters`). Revision 3. */
   readonly updateSubcounters?: false;
-  /** The element's packet counter before this packet; one of the three. Revision 3. */
+  /** The element's packet counter before this packet; only one of these three. Revision 3. */
   readonly packetsEq?: Not<bigint>;
   readonly packetsLt?: bigint;
   readonly packetsGt?: bigint;
-  /** The element's byte counter before this packet; one of the three. Revision 3. */
+  /** The element's byte counter before this packet; only one of these three. Revision 3. */
   readonly bytesEq?: Not<bigint>;
   readonly bytesLt?: bigint;
   readonly bytesGt?: bigint;
@@ -86,7 +86,7 @@ const nameStore: Store<string> = {
   read(payload, cx) {
     const index = u16(0).read(payload, cx)!;
     const name = cx.sets?.nameOf(index);
-    // Without its set the match stays raw: any other name would be another rule.
+    // Without the name of its set the match stays raw: another name would mean another rule.
     if (name === undefined) throw new Error(`no name is known for the set with index ${index}`);
     return name;
   },
@@ -94,8 +94,8 @@ const nameStore: Store<string> = {
 };
 
 /**
- * struct xt_set_info: `dim` at 2, and in `flags` at 3 one bit for each dimension from bit 1 on (set for
- * src), bit 0 negating.
+ * struct xt_set_info: `dim` at 2, `flags` at 3. From bit 1 on, each dimension has one bit (set for src). Bit 0
+ * negates.
  */
 const directionStore: Store<readonly SetDirection[]> = {
   read(payload) {
@@ -112,9 +112,9 @@ const directionStore: Store<readonly SetDirection[]> = {
   },
 };
 
-// struct xt_set_info_v0: after the index six words, one for each dimension (IPSET_SRC 1, IPSET_DST 2;
-// in the first one IPSET_MATCH_INV 4), in whose sum the kernel then notes dim at 28 and flags at 29 in
-// the manner of revision 1 (xt_set.c, compat_flags()).
+// struct xt_set_info_v0: after the index come six words, one for each dimension (IPSET_SRC 1, IPSET_DST 2; in the
+// first one IPSET_MATCH_INV 4). From them the kernel writes dim at 28 and flags at 29, in the form of revision 1
+// (xt_set.c, compat_flags()).
 const negated0: Store<boolean> = {
   read: (payload, cx) => (u32(4).read(payload, cx)! & 4) !== 0,
   write(payload, not, cx) {
@@ -145,7 +145,7 @@ const directionStore0: Store<readonly SetDirection[]> = {
   },
 };
 
-/** A counter condition: its operator at `op`, its value at `value`. */
+/** A condition for a counter: its operator is at `op`, its value at `value`. */
 function counter(op: number, value: number, code: number, also?: number): Store<bigint> {
   return {
     read(payload, cx) {
@@ -159,7 +159,7 @@ function counter(op: number, value: number, code: number, also?: number): Store<
   };
 }
 
-/** A bit that is `false` where it is set. */
+/** A bit: `false` if it is set, absent if it is not. */
 const unless = (mask: number): Store<false> =>
   mapped(
     flagBit(40, mask, 32),
@@ -193,7 +193,7 @@ const size = { 0: 32, 1: 8, 2: 8, 3: 48, 4: 48 } as const;
 
 function set(revision: 0 | 1 | 2 | 3 | 4) {
   const counts = revision >= 3;
-  // Revision 3 has the operator before the value, 4 behind it.
+  // Revision 3 has the operator before the value, revision 4 after it.
   const place = (start: number) =>
     revision === 3 ? ([start, start + 8] as const) : ([start + 8, start] as const);
   const count = bigNumber();
@@ -273,7 +273,7 @@ function set(revision: 0 | 1 | 2 | 3 | 4) {
           draft.flags = directions.parse(words, at);
         },
       },
-      // Without `!` they ask for what is done anyway.
+      // Without `!` these options change nothing.
       ...(counts
         ? (['update-counters', 'update-subcounters'] as const).map((option) => ({
             option,
@@ -287,7 +287,7 @@ function set(revision: 0 | 1 | 2 | 3 | 4) {
         : []),
     ],
     check(value: SetMatch, at: Place) {
-      // set_match_v0_checkentry() in xt_set.c leaves no room for the sixth.
+      // set_match_v0_checkentry() in xt_set.c has no room for the sixth.
       if (revision === 0 && value.flags.length === maxDimensions) {
         throw refused(at.path, 'the flags of revision 0 are five at most');
       }

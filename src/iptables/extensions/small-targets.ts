@@ -1,11 +1,11 @@
-// Targets with hardly anything to say: TRACE, AUDIT, CHECKSUM.
+// Targets with few fields: TRACE, AUDIT, CHECKSUM.
 import type { Known } from './define.js';
 import { both, target } from './define.js';
 import { given } from './number-values.js';
 import { coded, flagBit, u8 } from './stores.js';
 import { oneOf } from './text-values.js';
 
-/** Logs every rule that the packet meets from here on. Table raw. */
+/** Logs every rule that the packet matches from here on. Table raw. */
 export interface TraceTarget extends Known {
   readonly name: 'TRACE';
 }
@@ -22,7 +22,7 @@ export const TRACE = target<TraceTarget>({
 /** Writes a record of the packet to the audit log; decides nothing (struct xt_audit_info). */
 export interface AuditTarget extends Known {
   readonly name: 'AUDIT';
-  /** What the record says that happens to the packet. */
+  /** What happens to the packet, for the record. */
   readonly type: keyof typeof types;
 }
 
@@ -44,7 +44,7 @@ export const AUDIT = target<AuditTarget>({
   },
 });
 
-/** Table mangle; the kernel advises to use it with `-p udp` only (struct xt_CHECKSUM_info). */
+/** Table mangle. The kernel advises to use it only with `-p udp` (struct xt_CHECKSUM_info). */
 export interface ChecksumTarget extends Known {
   readonly name: 'CHECKSUM';
   /** Computes a checksum that was left to the network card. */

@@ -1,5 +1,5 @@
-// Match socket: is there an open socket for the packet (struct xt_socket_mtinfo1, 2, 3; revision 0 has
-// no payload)? Chains PREROUTING and INPUT.
+// Match socket: whether there is an open socket for the packet (struct xt_socket_mtinfo1, 2, 3; revision 0 has no
+// payload). Chains PREROUTING and INPUT.
 import { refused } from '../text/refused.js';
 import type { Known, Place } from './define.js';
 import { both, ipv4, match } from './define.js';

@@ -6,17 +6,17 @@ import { given, range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, flagBit, pair, u32 } from './stores.js';
 
-/** Wants `-p esp`. */
+/** Needs `-p esp`. */
 export interface EspMatch extends Known {
   readonly name: 'esp';
-  /** Security parameter index or indexes, 32 bits. All of them unless given. */
+  /** Security parameter index or a range of them, 32 bits; all unless given. */
   readonly espspi?: Not<number | Range>;
 }
 
-/** Wants `-p ipcomp`. */
+/** Needs `-p ipcomp`. */
 export interface IpcompMatch extends Known {
   readonly name: 'ipcomp';
-  /** Index or indexes of the compression association; text that gives none means 0, as in iptables. */
+  /** Index of the compression association, or a range. A text without it means 0, as in iptables. */
   readonly ipcompspi: Not<number | Range>;
   /** The reserved field must be zero. */
   readonly compres?: true;

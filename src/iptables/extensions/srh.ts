@@ -9,8 +9,8 @@ import { number } from './number-values.js';
 import { bit, bytesOf, u8, u16 } from './stores.js';
 
 /**
- * The kernel has one number per property: where it is compared in several ways (`hdrLenEq` and
- * `hdrLenGt`), all must give the same.
+ * The kernel has one number for each property. If it is compared in several ways (`hdrLenEq` and `hdrLenGt`), all
+ * must give the same number.
  */
 export interface SrhMatch extends Known {
   readonly name: 'srh';
@@ -30,7 +30,7 @@ export interface SrhMatch extends Known {
   readonly lastEntryLt?: Not<number>;
   /** 16 bits; the kernel compares them with the header's in the byte order of this host. */
   readonly tag?: Not<number>;
-  /** The previous segment: an address or network. Revision 1, as the next two. */
+  /** The previous segment: an address or network. Revision 1, as the next two fields. */
   readonly psid?: Not<string>;
   /** The next segment. */
   readonly nsid?: Not<string>;
@@ -57,7 +57,7 @@ function checkShared(value: SrhMatch, at: Place): void {
   }
 }
 
-/** Always with a prefix length in text. */
+/** Text always has a prefix length. */
 const segment: ValueType<string> = {
   ...networkType,
   check(value, at) {
@@ -75,7 +75,7 @@ function segmentStore(address: number, mask: number): Store<string> {
     ...store,
     read(payload, cx) {
       const bits = bytesOf(payload, mask, 16);
-      // iptables prints something else for such a mask.
+      // iptables prints such a mask as something else.
       if (maskPrefix(bits) === undefined)
         throw new Error(`the mask ${formatMask(bits)} is no prefix`);
       if (maskPrefix(bits) === 128) return formatAddress(bytesOf(payload, address, 16));

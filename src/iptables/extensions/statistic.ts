@@ -1,5 +1,5 @@
-// Match statistic: some packets, at random or every nth (struct xt_statistic_info). Every commit to the
-// table starts the counting anew.
+// Match statistic: some packets, at random or every nth (struct xt_statistic_info). After every commit to the table
+// the counting starts again.
 
 import { badRange, badType } from '../../errors.js';
 import { refused } from '../text/refused.js';
@@ -15,9 +15,9 @@ export interface StatisticMatch extends Known {
   readonly mode: 'random' | 'nth';
   /** 0…1, in steps of 2⁻³¹. */
   readonly probability?: Not<number>;
-  /** One of so many packets, at least 1. */
+  /** One of this number of packets, at least 1. */
   readonly every?: Not<number>;
-  /** Which of them: 0…every - 1. */
+  /** The index of the packet: 0…every - 1. */
   readonly packet?: number;
 }
 
@@ -39,7 +39,7 @@ const probability: ValueType<number> = {
     }
     return probability.check(Number(text), at);
   },
-  // 11 digits, a tie going to the even one as in C (toFixed() would round it up).
+  // 11 digits. A tie goes to the even digit, as in C (toFixed() would round it up).
   print(value) {
     const exact = BigInt(Math.round(value * one)) * 10n ** 11n;
     const whole = exact / BigInt(one);
@@ -50,7 +50,7 @@ const probability: ValueType<number> = {
   },
 };
 
-/** u.nth.count: where the kernel's counter begins. iptables writes it and does not compare it. */
+/** u.nth.count: the first value of the kernel's counter. iptables writes it and does not compare it. */
 const initialCount = u32(12);
 const countAt = { packet: 8, end: 16 };
 
@@ -80,7 +80,7 @@ export const statistic = match<StatisticMatch>({
           u16(0).read(payload, cx) === 0 ? u32(4).read(payload, cx)! / one : undefined,
         write(payload, value, cx) {
           u32(4).write(payload, Math.round(value * one), cx);
-          // What iptables leaves there: it computes the count of `nth` in both modes.
+          // As iptables does: it computes the count of `nth` in both modes.
           initialCount.write(payload, Math.round(value * one), cx);
         },
       },
@@ -103,8 +103,8 @@ export const statistic = match<StatisticMatch>({
       type: number(0xffffffff),
       store: nth({
         read: u32(8).read,
-        // statistic_mt() counts from `count` to `every` and only looks at that: `packet` itself is
-        // for listings. `every` lies there already.
+        // statistic_mt() counts from `count` to `every` and uses only these: `packet` itself is for listings. The
+        // payload has `every` already.
         write(payload, packet, cx) {
           u32(8).write(payload, packet, cx);
           initialCount.write(payload, u32(4).read(payload, cx)! - packet, cx);
@@ -112,7 +112,7 @@ export const statistic = match<StatisticMatch>({
       }),
     },
   },
-  // Mode random looks at the probability only.
+  // Mode random uses only the probability.
   clean(payload) {
     if (payload[0] === 0 && payload[1] === 0) payload.fill(0, countAt.packet, countAt.end);
   },

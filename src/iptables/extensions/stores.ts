@@ -1,9 +1,9 @@
-// Where values lie in a payload: integers of both byte orders, bits, strings, addresses. A store
-// reads and writes, and never judges a value: the files of values say what is allowed.
+// The places of values in a payload: integers of both byte orders, bits, strings, addresses. A store reads and
+// writes, and never checks a value: the files of values say what is allowed.
 import { standIns, textAt, textToBytes } from '../text/encoding.js';
 import type { Codec, Store } from './define.js';
 
-/** The byte order of this host, which the kernel uses for everything but network fields. */
+/** The byte order of this host. The kernel uses it for everything but network fields. */
 export const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 type Width = 8 | 16 | 32;
@@ -56,7 +56,7 @@ export const be32 = (at: number): Store<number> => ({
   write: (payload, value) => payload.setUint32(at, value, false),
 });
 
-/** A value and its upper end: `n` where both are equal, else `{ from, to }`. */
+/** Two values, the ends of a range: `n` if they are equal, else `{ from, to }`. */
 export function pair(low: Store<number>, high: Store<number>): Store<number | Range> {
   return {
     read(payload, cx) {
@@ -78,7 +78,7 @@ export interface Range<T = number> {
   readonly to: T;
 }
 
-/** A value with a mask: `n` where all bits count, else `{ value, mask }`. */
+/** A value with a mask: `n` if all bits count, else `{ value, mask }`. */
 export function masked(value: Store<number>, mask: Store<number>, all = 0xffffffff): Store<Masked> {
   return {
     read(payload, cx) {
@@ -95,7 +95,7 @@ export function masked(value: Store<number>, mask: Store<number>, all = 0xffffff
 
 export type Masked = number | { readonly value: number; readonly mask: number };
 
-/** One bit (or several that go together) of an integer. */
+/** One bit of an integer, or several that belong together. */
 export function bit(at: number, mask: number, width: Width = 8): Store<boolean> {
   return {
     read: (payload) => (readUint(payload, at, width) & mask) !== 0,
@@ -106,7 +106,7 @@ export function bit(at: number, mask: number, width: Width = 8): Store<boolean> 
   };
 }
 
-/** A bit as an option without argument: `true` where it is set, absent where not. */
+/** A bit as an option without an argument: `true` if it is set, absent if it is not. */
 export function flagBit(at: number, mask: number, width: Width = 8): Store<true> {
   const store = bit(at, mask, width);
   return {
@@ -115,12 +115,12 @@ export function flagBit(at: number, mask: number, width: Width = 8): Store<true>
   };
 }
 
-/** No bytes of its own: `present` and `invert` bits say all. */
+/** Has no bytes: the bits of `present` and `invert` are enough. */
 export const nothing: Store<true> = { read: () => true, write() {} };
 
 /**
- * A bit mask as a list of names, in the order given. Bits without a name make the extension raw:
- * what is written back then differs from what was read.
+ * A bit mask as a list of names, in the given order. Bits without a name make the extension raw, because the bytes
+ * that would be written differ from those that were read.
  */
 export function bitNames<N extends string>(
   store: Store<number>,
@@ -140,7 +140,7 @@ export function bitNames<N extends string>(
   };
 }
 
-/** A number that stands for a name. A number without a name makes the extension raw. */
+/** A number that means a name. A number without a name makes the extension raw. */
 export function coded<N extends string>(
   store: Store<number>,
   codes: Readonly<Record<N, number>>,
@@ -168,7 +168,7 @@ export function bytesOf(payload: DataView, at: number, length: number): Uint8Arr
   return new Uint8Array(payload.buffer, payload.byteOffset + at, length);
 }
 
-/** A NUL-terminated string in a fixed field; absent where empty. Bytes are kept as UTF-8 text. */
+/** A NUL-terminated string in a fixed field; absent if it is empty. The bytes become UTF-8 text. */
 export function cstring(at: number, length: number): Store<string> {
   const store = fixedString(at, length);
   return {
@@ -177,7 +177,7 @@ export function cstring(at: number, length: number): Store<string> {
   };
 }
 
-/** The same, where the empty string is a value. */
+/** The same, but the empty string is a value. */
 export function fixedString(at: number, length: number): Store<string> {
   return {
     strings: [[at, length]],
@@ -198,8 +198,8 @@ export function fixedString(at: number, length: number): Store<string> {
 }
 
 /**
- * @internal Memory for payloads that are looked at for a moment. To read them where they lie would take views that
- * cost more than the reading.
+ * @internal Memory for payloads that are read once. To read them in place would need views, which cost more than the
+ *   reading.
  */
 export const scratch = {
   size: 4112, // holds the largest: cgroup revision 1 with a path of PATH_MAX bytes
@@ -207,7 +207,7 @@ export const scratch = {
   output: Buffer.from(new ArrayBuffer(4112)),
 };
 
-/** All of the memory that a payload lies in. */
+/** The whole memory of a payload. */
 function bufferOf(payload: DataView): Buffer {
   const { buffer } = payload;
   if (buffer === scratch.input.buffer) return scratch.input;
@@ -229,7 +229,7 @@ export function inetAddress(at: number): Store<Uint8Array> {
   };
 }
 
-/** A store of one type seen as another. */
+/** A store of one type as a store of another type. */
 export function mapped<A, B>(
   store: Store<A>,
   to: (value: A, cx: Codec) => B | undefined,

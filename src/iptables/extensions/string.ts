@@ -12,17 +12,17 @@ import { oneOf } from './text-values.js';
 export interface StringMatch extends Known {
   readonly name: 'string';
   /**
-   * What to look for, 1…128 bytes, any of them. Bytes that are not UTF-8 stand as lone surrogates
-   * U+DC80…U+DCFF. Text writes `--hex-string` where a byte cannot be printed.
+   * The pattern, 1…128 bytes of any value. Bytes that are not UTF-8 are lone surrogates U+DC80…U+DCFF. Text has
+   * `--hex-string` if a byte cannot be printed.
    */
   readonly string: Not<string>;
   /** Boyer-Moore or Knuth-Morris-Pratt. Boyer-Moore misses patterns that cross fragments of a packet. */
   readonly algo: 'bm' | 'kmp';
-  /** Where the search begins, in bytes from the IP header on; 0 unless given. */
+  /** Where the search begins, in bytes from the start of the IP header; 0 unless given. */
   readonly from?: number;
-  /** Where it ends, 65535 unless given. */
+  /** Where it ends; 65535 unless given. */
   readonly to?: number;
-  /** Letters match in either case. */
+  /** Letters match in upper and lower case. */
   readonly icase?: true;
 }
 
@@ -36,10 +36,9 @@ function checkPattern(bytes: Uint8Array, at: Place, text: string): string {
 }
 
 /**
- * The argument of --hex-string: plain text with |hex digits| in it, a blank between pairs or behind
- * the first bar, a backslash before what is to be taken literally. A bar right behind a closing bar
- * is a plain character, which is how iptables reads it. (iptables 1.8.9 reads at most 127 bytes so,
- * although it writes 128.)
+ * The argument of --hex-string: plain text with |hex digits| in it. A blank may be between pairs or after the first
+ * bar. A backslash makes the next character plain. A bar directly after a closing bar is a plain character, as
+ * iptables reads it. (iptables 1.8.9 reads at most 127 bytes in this way, although it writes 128.)
  */
 function readHexString(text: string, at: Place): string {
   const source = textToBytes(text);
@@ -113,7 +112,7 @@ export const string = match<StringMatch>({
         const bytes = textToBytes(value);
         const plain = bytes.every((byte) => byte >= 0x20 && byte <= 0x7e);
         const bang = not ? '! ' : '';
-        // A backslash at the end would hide the closing quote from old parsers.
+        // For old parsers, a backslash at the end would escape the closing quote.
         if (plain && !value.endsWith('\\')) return `${bang}--string ${pattern.print(value, cx)}`;
         return `${bang}--hex-string "|${Buffer.from(bytes).toString('hex')}|"`;
       },
@@ -121,7 +120,7 @@ export const string = match<StringMatch>({
     algo: {
       options: ['algo'],
       type: oneOf(['bm', 'kmp']),
-      // Others make the extension raw: they could not be checked.
+      // Other values make the extension raw: they could not be checked.
       store: mapped(
         fixedString(4, 16),
         (name) => (name === 'bm' || name === 'kmp' ? name : undefined),
@@ -144,6 +143,6 @@ export const string = match<StringMatch>({
   ],
   check(value, at) {
     // string_mt_check() in xt_string.c.
-    if ((value.from ?? 0) > (value.to ?? 65535)) throw refused(at.path, 'from is behind to');
+    if ((value.from ?? 0) > (value.to ?? 65535)) throw refused(at.path, 'from is greater than to');
   },
 });

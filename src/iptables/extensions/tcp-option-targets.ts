@@ -10,22 +10,21 @@ import { given, integer, number } from './number-values.js';
 import { u16, u32 } from './stores.js';
 
 /**
- * Lowers the maximum segment size that a SYN announces; never raises it. One of `setMss` and
- * `clampMssToPmtu`. The kernel wants `-p tcp` and a match on the SYN flag (`tcp` with `syn` or
- * `tcpFlags`) in the rule.
+ * Lowers the maximum segment size that a SYN announces; never raises it. Needs one of `setMss` and `clampMssToPmtu`.
+ * The kernel requires `-p tcp` and a match on the SYN flag (`tcp` with `tcpFlags`) in the rule.
  */
 export interface TcpmssTarget extends Known {
   readonly name: 'TCPMSS';
-  /** Bytes, as IP can carry: at most 65515 in IPv4, 65495 in IPv6. */
+  /** Bytes: at most 65515 in IPv4, 65495 in IPv6, which is all that IP can carry. */
   readonly setMss?: number;
-  /** The path MTU less the headers. Only in FORWARD, OUTPUT and POSTROUTING. */
+  /** The path MTU minus the headers. Only in FORWARD, OUTPUT and POSTROUTING. */
   readonly clampMssToPmtu?: true;
 }
 
 /** XT_TCPMSS_CLAMP_PMTU. */
 const clamp = 0xffff;
 const mss = u16(0);
-// 65535 less the IP and the TCP header.
+// 65535 minus the IP and the TCP header.
 const mssOf = (at: Place) => number(at.family === 'ipv4' ? 65515 : 65495);
 
 export const TCPMSS = target<TcpmssTarget>({
@@ -72,8 +71,8 @@ export const TCPMSS = target<TcpmssTarget>({
 export interface TcpoptstripTarget extends Known {
   readonly name: 'TCPOPTSTRIP';
   /**
-   * Kinds of options, 0…255, in ascending order; text also takes names (`mss`, `timestamp` …), and
-   * neither 0 (the end of all options) nor 1 (the no-op).
+   * Kinds of options, 0…255, in ascending order. Text also takes names (`mss`, `timestamp` …), but not 0 (the end of
+   * all options) and 1 (the no-op).
    */
   readonly stripOptions?: readonly number[];
 }
@@ -105,7 +104,7 @@ const kindList: ValueType<readonly number[]> = {
       }
       return kind;
     });
-    if (new Set(list).size < list.length) throw refused(at.path, `${text} says one kind twice`);
+    if (new Set(list).size < list.length) throw refused(at.path, `${text} has one kind twice`);
     return list.sort((a, b) => a - b);
   },
   print: (list) => list.join(','),

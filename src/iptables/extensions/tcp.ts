@@ -10,9 +10,9 @@ import { namesOf } from './text-values.js';
 export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG';
 
 export interface TcpFlags {
-  /** The flags that are looked at. */
+  /** The flags that are checked. */
   readonly mask: readonly TcpFlag[];
-  /** Those of them that must be set, the others not. */
+  /** The flags of `mask` that must be set. The others must not be set. */
   readonly set: readonly TcpFlag[];
 }
 
@@ -103,7 +103,7 @@ export const tcp = match<TcpMatch>({
       },
       invert: bit(11, 4),
       default: { mask: [], set: [] },
-      // iptables-save loses flags that must be set and are not looked at: such a rule matches nothing.
+      // iptables-save does not print flags that must be set and are not in the mask. Such a rule matches nothing.
       print: (value, not, cx) =>
         value.mask.length > 0 || value.set.length > 0 || not
           ? `${not ? '! ' : ''}--tcp-flags ${flags.print(value, cx)}`

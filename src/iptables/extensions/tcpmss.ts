@@ -5,7 +5,7 @@ import { range } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, pair, u16 } from './stores.js';
 
-/** The rule must say `-p tcp`. */
+/** Needs `-p tcp`. */
 export interface TcpmssMatch extends Known {
   readonly name: 'tcpmss';
   /** Bytes, 0…65535, or both ends of a range. */

@@ -1,5 +1,5 @@
-// Values of rule options that are strings or names: what is allowed, how text is read and printed, as iptables
-// 1.8.9 does it. Knows nothing of where a value lies in bytes.
+// Values of rule options that are strings or names: what is allowed, how text is read and printed, as iptables 1.8.9
+// does it. Does not know the place of a value in bytes.
 
 import { badRange, badType } from '../../errors.js';
 import { bytesToText, hasLoneSurrogates, textToBytes } from '../text/encoding.js';
@@ -8,18 +8,18 @@ import { bare, quote } from '../text/words.js';
 import type { ValueType } from './define.js';
 
 export interface StringOptions {
-  /** Bytes (UTF-8) that fit. */
+  /** The most bytes (UTF-8). */
   max: number;
   min?: number;
-  /** What iptables does with a longer text: refuses it, or cuts it (LOG's prefix, measured). */
+  /** How iptables handles a longer text: it refuses it, or cuts it (LOG's prefix, measured). */
   longer?: 'refuse' | 'cut';
-  /** Refuses further texts: answers the reason. */
+  /** Refuses more texts: returns the reason. */
   unless?: (text: string) => string | undefined;
-  /** iptables-save prints it without quotes, whatever it holds: here only where that reads back. */
+  /** iptables-save always prints it without quotes. This package does so only if that reads back. */
   bare?: boolean;
 }
 
-/** A string that ends in NUL in the payload. Printed in quotes where iptables does so. */
+/** A string that ends with a NUL in the payload. Printed in quotes if iptables does so. */
 export function string(options: StringOptions): ValueType<string> {
   const { max, min = 0 } = options;
   const check = (value: unknown, path: string): string => {
@@ -28,11 +28,11 @@ export function string(options: StringOptions): ValueType<string> {
     if (length < min || length > max) {
       throw badRange(path, `a string of ${min}…${max} bytes`, value);
     }
-    if (value.includes('\0')) throw refused(path, 'a NUL byte cannot stand in it');
-    // A save file could not be read back, and the next line would be taken for a command.
-    if (value.includes('\n')) throw refused(path, 'a line break cannot stand in it');
+    if (value.includes('\0')) throw refused(path, 'must not have a NUL byte');
+    // A saved text could not be read back: the next line would look like a command.
+    if (value.includes('\n')) throw refused(path, 'must not have a line break');
     if (hasLoneSurrogates(value)) {
-      throw refused(path, 'half of a surrogate pair cannot stand in it');
+      throw refused(path, 'must not have half of a surrogate pair');
     }
     const reason = options.unless?.(value);
     if (reason !== undefined) throw refused(path, reason);
@@ -50,7 +50,7 @@ export function string(options: StringOptions): ValueType<string> {
   };
 }
 
-/** One of some names. In text iptables compares most of them without regard to case. */
+/** One of several names. In text iptables takes most of them in upper and lower case. */
 export function oneOf<const N extends string>(
   names: readonly N[],
   options: { anyCase?: boolean; also?: Readonly<Record<string, N>>; prefix?: boolean } = {},
@@ -80,18 +80,18 @@ export function oneOf<const N extends string>(
   };
 }
 
-/** Some of some names: text with commas. The canonical order is that of `names`, without doubles. */
+/** A list of names, in text with commas. The canonical list has the order of `names`, and no name twice. */
 export function namesOf<const N extends string>(
   names: readonly N[],
   options: {
     anyCase?: boolean;
-    /** Names that stand for several. */
+    /** Names that mean several names. */
     groups?: Readonly<Record<string, readonly N[]>>;
     /** Empty parts (`a,`) are skipped instead of refused. */
     lenient?: boolean;
-    /** Any beginning of a name will do; the first that fits counts. */
+    /** Any beginning of a name is enough; the first name that fits counts. */
     prefix?: boolean;
-    /** May the list be empty? */
+    /** Whether the list may be empty. */
     empty?: boolean;
     print?: (value: readonly N[]) => string;
   } = {},

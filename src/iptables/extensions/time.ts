@@ -10,12 +10,12 @@ import { namesOf } from './text-values.js';
 
 export type Weekday = keyof typeof weekdays;
 
-/** All conditions that are given must hold. */
+/** All given fields must hold. */
 export interface TimeMatch extends Known {
   readonly name: 'time';
   /** From `hh:mm[:ss]` on; 00:00:00 unless given. */
   readonly timeStart?: string;
-  /** Until `hh:mm[:ss]`; 23:59:59 unless given. Before `timeStart`: across midnight. */
+  /** Until `hh:mm[:ss]`; 23:59:59 unless given. If it is before `timeStart`, the time goes across midnight. */
   readonly timeStop?: string;
   /** Days of the month, 1…31; all unless given. */
   readonly monthdays?: readonly number[];
@@ -23,15 +23,13 @@ export interface TimeMatch extends Known {
   readonly weekdays?: readonly Weekday[];
   /** From `YYYY[-MM[-DD[Thh[:mm[:ss]]]]]` on. */
   readonly dateStart?: string;
-  /**
-   * Until then. Where iptables is not told it writes 2038-01-19T03:14:07: the rule ends to match there.
-   */
+  /** Until then. Unless given, iptables writes 2038-01-19T03:14:07: after that the rule does not match. */
   readonly dateStop?: string;
-  /** In the time zone of the kernel (set at boot) instead of UTC. Does not know daylight saving. */
+  /** In the time zone of the kernel (set at boot) instead of UTC. The kernel does not know daylight saving. */
   readonly kerneltz?: true;
   /**
-   * A time that crosses midnight belongs to the day on which it began; else each of both days is
-   * looked at by itself.
+   * A time that crosses midnight belongs to the day on which it began. Without this, each part belongs to its own
+   * day.
    */
   readonly contiguous?: true;
 }
@@ -67,7 +65,7 @@ function readDate(text: string): number | undefined {
   const [hours, minutes, seconds] = [part(4, 0), part(5, 0), part(6, 0)];
   if (year < 1970 || year > 2038 || hours > 23 || minutes > 59 || seconds > 59) return undefined;
   const date = new Date(Date.UTC(year, month - 1, day, hours, minutes, seconds));
-  // Not a day of the calendar: iptables would take 30 February for 1 March.
+  // Refuses a day that does not exist. iptables reads 30 February as 1 March.
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
   return date.getTime() / 1000;
 }
@@ -110,7 +108,7 @@ const clockStore = (at: number): Store<string> =>
 const dateStore = (at: number): Store<string> =>
   mapped(u32(at), formatDate, (text) => readDate(text)!);
 
-/** The parts of a list; a comma may stand at its end. */
+/** The parts of a list. It may end with a comma. */
 const parts = (text: string) => text.replace(/,$/, '').split(',');
 
 function readMonthdays(text: string, at: Place): number[] {
@@ -143,7 +141,7 @@ const monthdaysStore: Store<readonly number[]> = {
   read(payload, cx) {
     const bits = u32(16).read(payload, cx)!;
     const days = allMonthdays.filter((day) => bits & (1 << day));
-    // No day at all stays raw: it is a rule that never matches.
+    // Without any day the rule never matches. It stays raw.
     return days.length === 0 ? undefined : days;
   },
   write(payload, days, cx) {
@@ -155,7 +153,7 @@ const monthdaysStore: Store<readonly number[]> = {
 const weekdayList = namesOf(weekdayNames);
 const weekdaysType: ValueType<readonly Weekday[]> = {
   ...weekdayList,
-  // By number (1 is Monday), or any beginning of the English name of two letters and more.
+  // Reads numbers (1 is Monday), and English names or at least their first two letters.
   parse(text, at) {
     const chosen = parts(text).map((part) => {
       const index = /^[1-7]$/.test(part)
@@ -175,7 +173,7 @@ const weekdaysStore: Store<readonly Weekday[]> = mapped(
   (days) => days,
 );
 
-/** `! --monthdays`, `! --weekdays`: the payload knows only the days that match. */
+/** `! --monthdays`, `! --weekdays`: the payload has only the days that match. */
 function without<T>(all: readonly T[], days: readonly T[], at: Place): T[] {
   const rest = all.filter((day) => !days.includes(day));
   if (rest.length === 0) throw refused(at.path, 'no day is left');
@@ -240,7 +238,7 @@ export const time = match<TimeMatch>({
       },
     },
     {
-      // An old name, which iptables takes with a warning.
+      // An old name. iptables takes it with a warning.
       option: 'localtz',
       arity: 0,
       excludes: ['utc'],
@@ -266,7 +264,7 @@ export const time = match<TimeMatch>({
     if (value.monthdays !== undefined) words.push(`--monthdays ${value.monthdays.join(',')}`);
     if (value.weekdays !== undefined) words.push(`--weekdays ${value.weekdays.join(',')}`);
     if (value.dateStart !== undefined) words.push(`--datestart ${value.dateStart}`);
-    // 1970-01-01 as well, which iptables-save leaves out: such a rule matches nothing.
+    // Also prints 1970-01-01, which iptables-save leaves out. Such a rule matches nothing.
     if (value.dateStop !== undefined) words.push(`--datestop ${value.dateStop}`);
     if (value.kerneltz) words.push('--kerneltz');
     if (value.contiguous) words.push('--contiguous');

@@ -17,7 +17,7 @@ export interface TosTarget extends Known {
 }
 
 const all = 0xff;
-/** The bits that names set: not the two upper ones of the precedence (iptables 1.8.9). */
+/** The bits that names set: without the two upper bits of the precedence (iptables 1.8.9). */
 const namedBits = 0x3f;
 const names: Readonly<Record<string, number>> = {
   'minimize-delay': 0x10,
@@ -86,7 +86,7 @@ const operations: readonly Spelling<TosTarget>[] = [
   { option: 'xor-tos', field: 'setTos', parse: (text, at) => reduce(bits(text, at), 0) },
 ];
 
-/** Revision 0 has no mask; its type lets no other than 255 through. */
+/** Revision 0 has no mask. Its type takes only the mask 255. */
 const wholeByte: Store<Masked> = mapped(
   u8(0),
   (value): Masked => value,

@@ -11,14 +11,13 @@ import { bit, masked, u8 } from './stores.js';
 export interface TosMatch extends Known {
   readonly name: 'tos';
   /**
-   * The whole octet, or `{ value, mask }`, 0…255 each. Text also takes `Minimize-Delay` (0x10),
-   * `Maximize-Throughput` (0x08), `Maximize-Reliability` (0x04), `Minimize-Cost` (0x02) and
-   * `Normal-Service` (0), all with mask 0x3f.
+   * The whole byte, or `{ value, mask }`, 0…255 each. Text also takes `Minimize-Delay` (0x10), `Maximize-Throughput`
+   * (0x08), `Maximize-Reliability` (0x04), `Minimize-Cost` (0x02) and `Normal-Service` (0), all with mask 0x3f.
    */
   readonly tos: Not<Masked>;
 }
 
-/** The names of TOS values; what they mean together with a mask is the extension's affair. */
+/** The names of TOS values. Each extension knows the mask for them. */
 export const tosNames: Readonly<Record<string, number>> = {
   'minimize-delay': 0x10,
   'maximize-throughput': 0x08,
@@ -26,7 +25,7 @@ export const tosNames: Readonly<Record<string, number>> = {
   'minimize-cost': 0x02,
   'normal-service': 0,
 };
-/** The bits that a name speaks of. */
+/** The mask of a name. */
 const namedMask = 0x3f;
 const octet = (value: number) => `0x${value.toString(16).padStart(2, '0')}`;
 
@@ -82,7 +81,7 @@ export const tos0 = match<TosMatch>({
       options: ['tos'],
       type: {
         ...type,
-        // No mask lies in this payload. Names stand for the value alone, as the old match had it.
+        // This payload has no mask. A name means only the value, as in the old match.
         check: (value, at) => integer(value, at, 0, 255),
         parse(text, at) {
           const parsed = type.parse(text, at);

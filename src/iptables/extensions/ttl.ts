@@ -1,5 +1,5 @@
-// Matches ttl (IPv4) and hl (IPv6): how many hops a packet may still take (struct ipt_ttl_info, struct
-// ip6t_hl_info, one layout).
+// Matches ttl (IPv4) and hl (IPv6): how many more hops a packet may take (struct ipt_ttl_info, struct ip6t_hl_info,
+// one layout).
 import { refused } from '../text/refused.js';
 import type { Known, Not, Place, Store } from './define.js';
 import { ipv4, ipv6, match } from './define.js';
@@ -28,7 +28,7 @@ export interface HlMatch extends Hops {
 /** IPT_TTL_EQ, _NE, _LT, _GT; byte 0. */
 const mode = { eq: 0, ne: 1, lt: 2, gt: 3 } as const;
 
-/** The value where the payload compares in one of these ways. */
+/** The value, if the payload compares in one of these ways. */
 function hops(...modes: readonly number[]): Store<number> {
   return {
     read: (payload) => (modes.includes(payload.getUint8(0)) ? payload.getUint8(1) : undefined),

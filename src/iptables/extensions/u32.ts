@@ -13,16 +13,16 @@ import { bit, u8, u32 as word } from './stores.js';
 /** One step of a location, from left to right. */
 export interface U32Step {
   /**
-   * `&`: keeps these bits; `<<`, `>>`: shifts by 0…31; `@`: the number so far is added to where the next 4
-   * bytes are read, and this is how far behind that they lie.
+   * `&`: keeps these bits; `<<`, `>>`: shifts by 0…31; `@`: moves the place of reading on by the number so far, and
+   * reads the next 4 bytes at this offset from there.
    */
   readonly operator: '&' | '<<' | '>>' | '@';
   readonly number: number;
 }
 
-/** One comparison: 4 bytes of the packet in network order, what is done with them, what they may be. */
+/** One comparison: 4 bytes of the packet in network order, the steps on them, and the values that they may have. */
 export interface U32Test {
-  /** Where the first 4 bytes are, counted from the IP header. */
+  /** The place of the first 4 bytes, counted from the IP header. */
   readonly offset: number;
   /** At most 9. */
   readonly steps?: readonly U32Step[];
@@ -66,7 +66,7 @@ function checkValue(value: unknown, at: Place): number | Range {
   const ends = rangeOf(value, at, 'a number');
   const low = integer(ends.from, { ...at, path: `${at.path}.from` }, 0, most);
   const high = integer(ends.to, { ...at, path: `${at.path}.to` }, 0, most);
-  // From high to low as well: iptables 1.8.9 takes, saves and restores it.
+  // Also takes a range from high to low: iptables 1.8.9 takes, saves and restores it.
   return ordered(low, high, at, true);
 }
 

@@ -13,7 +13,7 @@ export interface UdpMatch extends Known {
   readonly dport?: Not<number | Range>;
 }
 
-// Resolved with getaddrinfo upstream: decimal, and names of any protocol.
+// iptables resolves these ports with getaddrinfo: decimal numbers, and names of any protocol.
 const type = ports(undefined, true, true);
 const any: Range = { from: 0, to: 65535 };
 

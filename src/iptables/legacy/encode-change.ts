@@ -1,4 +1,4 @@
-// What an edit made of a legacy table → the plan for native code: each rule that is new or changed as bytes.
+// The change of a legacy table → the plan for native code. Writes the bytes of each new or changed rule.
 import type { ChangedItem, Item, NewItem, TableChange } from '../edit/change.js';
 
 import type { MaxRevision } from '../extensions/registry.js';
@@ -14,10 +14,10 @@ import type { NewEntry } from './revisions.js';
 import { bytesOf, encodeChecked, redirected } from './rule-bytes.js';
 import type { Snapshot } from './snapshot.js';
 
-/** What new rules are written with. */
+/** What the bytes of new rules depend on. */
 export interface Encoding {
   readonly sets: SetNames;
-  /** Where the kernel lacks the newest revision of an extension. */
+  /** Given if the kernel does not have the newest revision of an extension. */
   readonly maxRevision?: MaxRevision | undefined;
 }
 
@@ -37,7 +37,7 @@ export function encodeGiven(
   return encodeChecked(checked, context);
 }
 
-/** The bytes with other counters: those of a rule are put in by native code, at the commit. */
+/** The bytes with other counters. Native code puts in the counters of a rule of the reading, at the commit. */
 function withCounters(
   entry: PortableEntry,
   counters: Readonly<Counters>,

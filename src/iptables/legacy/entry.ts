@@ -1,5 +1,5 @@
-// The kernel's ipt_entry and ip6t_entry (64-bit layout, host byte order): offsets, counters, and where matches
-// and target lie. Knows no extension and no field of a rule.
+// The kernel's ipt_entry and ip6t_entry (64-bit layout, host byte order): offsets, counters, and the places of
+// matches and target. Knows no extension and no field of a rule.
 import { littleEndian } from '../extensions/stores.js';
 import type { Counters } from '../rule/head.js';
 import { noCounters } from '../rule/head.js';
@@ -8,9 +8,9 @@ import { bytesToText, textToBytes } from '../text/encoding.js';
 import { refused } from '../text/refused.js';
 
 /**
- * The bytes of one rule: an `ipt_entry` or `ip6t_entry` of a 64-bit kernel with matches, target and
- * counters, except that a standard target's header holds the verdict or the chain by name (`""`: no
- * target) and its verdict is 0.
+ * The bytes of one rule: an `ipt_entry` or `ip6t_entry` of a 64-bit kernel with matches, target and counters. One
+ * thing differs: the header of a standard target has the name of the verdict or chain (`""`: no target), and its
+ * verdict is 0.
  */
 export type PortableEntry = Uint8Array;
 
@@ -30,14 +30,14 @@ export interface Layout {
   invflags: number;
   targetOffset: number;
   nextOffset: number;
-  /** What the kernel notes in an entry by itself; the counters follow. */
+  /** The kernel's own note in an entry; the counters follow. */
   comefrom: number;
   counters: number;
   /** IPT_F_GOTO, IP6T_F_GOTO. */
   goto: number;
   /** IPT_F_FRAG; IPv6 has none. */
   frag: number;
-  /** IP6T_F_PROTO: must be set for the protocol to count; IPv4 has none. */
+  /** IP6T_F_PROTO: without it the kernel ignores the protocol; IPv4 has none. */
   protoFlag: number;
 }
 
@@ -85,7 +85,7 @@ export const countersSize = 16;
 /** A standard target, whose name is a verdict or a chain: its header and eight bytes. */
 export const standardSize = 40;
 
-/** `layouts[family]`, where it is asked for once for each of very many rules. */
+/** `layouts[family]`, for code that runs once for each of very many rules. */
 export function layoutOf(family: Family): Layout {
   return family === 'ipv4' ? layouts.ipv4 : layouts.ipv6;
 }
@@ -93,7 +93,7 @@ export function layoutOf(family: Family): Layout {
 /** XT_INV_*, the same in both families. */
 export const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40, known: 0x7b };
 
-/** Of the 32-byte header of matches and targets. */
+/** Offsets in the 32-byte header of matches and targets. */
 export const extensionHeader = { size: 32, name: 2, nameLength: 29, revision: 31 };
 
 export function viewOf(bytes: Uint8Array): DataView {
@@ -109,7 +109,7 @@ export function readUint16(bytes: Uint8Array, at: number): number {
 /** The counters of the entry that begins at `from`, frozen. */
 export function readCounters(entry: DataView, family: Family, from = 0): Counters {
   const at = from + layoutOf(family).counters;
-  // Bytes in any order: this asks only whether all are zero.
+  // The byte order does not matter: this only checks whether all are zero.
   const packets = entry.getInt32(at) | entry.getInt32(at + 4);
   if ((packets | entry.getInt32(at + 8) | entry.getInt32(at + 12)) === 0) return noCounters;
   return Object.freeze({
@@ -132,7 +132,7 @@ export interface ExtensionBytes {
   payload: Uint8Array;
 }
 
-/** Where the match or target at `at` ends. Throws where that is behind `end`. */
+/** Where the match or target at `at` ends. Throws if this is after `end`. */
 export function partEnd(bytes: Uint8Array, at: number, end: number): number {
   const size = end - at < extensionHeader.size ? 0 : readUint16(bytes, at);
   if (size < extensionHeader.size || at + size > end) {
@@ -143,12 +143,12 @@ export function partEnd(bytes: Uint8Array, at: number, end: number): number {
   return at + size;
 }
 
-/** Throws where the sizes in an entry do not fit together. */
+/** Throws if the sizes in an entry do not fit together. */
 export function checkEntry(entry: Uint8Array, family: Family): void {
   entryParts(entry, family);
 }
 
-/** Where each match ends, and where the target begins; it ends with the entry. */
+/** Where each match ends, and where the target begins. The target ends with the entry. */
 function entryParts(entry: Uint8Array, family: Family): { ends: number[]; target: number } {
   const layout = layouts[family];
   const target = readUint16(entry, layout.targetOffset);
@@ -179,7 +179,7 @@ function extensionAt(entry: Uint8Array, at: number, end: number): ExtensionBytes
   };
 }
 
-/** The matches and the target of an entry. Throws where sizes do not fit together. */
+/** The matches and the target of an entry. Throws if sizes do not fit together. */
 export function splitEntry(
   entry: Uint8Array,
   family: Family,
@@ -194,7 +194,7 @@ export function splitEntry(
   return { matches, target: extensionAt(entry, target, entry.length) };
 }
 
-/** What stands in one part of an entry that is put together: its bytes, or who writes them. */
+/** The content of one part of a new entry: its bytes, or a function that writes them. */
 export interface PartBytes {
   name: string;
   revision: number;
@@ -234,13 +234,13 @@ function writePart(entry: Uint8Array, view: DataView, at: number, part: PartByte
   return at + size;
 }
 
-// Memory of its own for each entry costs more than all that is written into it: entries that are made one
-// after the other lie in one piece, which lives as long as one of them.
+// To allocate memory for each entry costs more than to write the entry. So entries that are made one after the other
+// share one piece of memory, which lives as long as one of them.
 const slabSize = 16 * 1024;
 let slab = new ArrayBuffer(0);
 let used = 0;
 
-/** Zeros that nobody else has. */
+/** Zeroed bytes that no other code has. */
 function freshBytes(size: number): Uint8Array {
   if (size > slabSize / 8) return new Uint8Array(size);
   if (used + size > slab.byteLength) {
@@ -257,7 +257,7 @@ function nameBytes(name: string): Uint8Array {
   let bytes = knownNames.get(name);
   if (bytes === undefined) {
     bytes = textToBytes(name);
-    // Names of chains, which jumps bear, are without number.
+    // Jumps have names of chains, and there can be any number of them.
     if (knownNames.size < 256) knownNames.set(name, bytes);
   }
   return bytes;

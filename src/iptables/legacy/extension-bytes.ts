@@ -1,5 +1,5 @@
-// The matches and the target of an entry → their typed forms, remembered from rule to rule. The part before
-// the matches is head-bytes.ts.
+// The matches and the target of an entry → their typed forms. Remembers them from rule to rule. head-bytes.ts reads
+// the part before the matches.
 import { decodeAt } from '../extensions/codec.js';
 import type { Extension, Kind, Typed, UnknownExtension } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
@@ -16,12 +16,12 @@ export interface Parts {
 
 /** How entries are read. */
 export interface EntryContext extends RuleContext {
-  /** Tells a jump from an unknown target of the same size. Without it a guess by size is made. */
+  /** Tells a jump from an unknown target of the same size. Without it the size decides. */
   readonly isChain: ((name: string) => boolean) | undefined;
 }
 
-// Extensions repeat from rule to rule: their bytes, header included, lead straight to the frozen typed
-// form. What depends on the host (sets) is never remembered, nor what stays raw.
+// Extensions repeat from rule to rule. So their bytes, header included, are the key of the frozen typed form.
+// Extensions that depend on the host (sets) are never remembered, and raw ones neither.
 type Remembered = Map<string, Typed>;
 const remembered: Record<Family, Record<Kind, Remembered>> = {
   ipv4: { match: new Map(), target: new Map() },
@@ -44,7 +44,7 @@ interface Known {
   newest: boolean;
 }
 
-/** By the name and the revision as they stand in a header: what is known only, so that it ends. */
+/** By the bytes of name and revision in a header. Has only known extensions, so it cannot grow without a limit. */
 const known: Record<Family, Record<Kind, Map<string, Known>>> = {
   ipv4: { match: new Map(), target: new Map() },
   ipv6: { match: new Map(), target: new Map() },
@@ -58,7 +58,7 @@ function knownAt(kind: Kind, entry: Buffer, at: number, family: Family): Known |
   const extension = registry.find(family, kind, name, entry[at + 31]!);
   if (extension === undefined) return undefined;
   const found: Known = { extension, newest: registry.newest(family, kind, name) === extension };
-  // Behind the NUL there may be anything in an entry that a caller made.
+  // In an entry that a caller made, there may be any bytes after the NUL.
   if (headerSaysOnly(entry, at, name)) known[family][kind].set(header, found);
   return found;
 }
@@ -77,7 +77,7 @@ function readExtension(
 ): Typed | UnknownExtension {
   const { family } = options;
   const cache = remembered[family][kind];
-  // Large ones, mostly comments, hardly repeat: the key would cost more than it saves.
+  // Large ones are usually comments, which hardly repeat. The key would cost more than it saves.
   const key = end - at <= rememberedSize ? entry.toString('latin1', at, end) : undefined;
   const before = key === undefined ? undefined : cache.get(key);
   if (before !== undefined) return before;
@@ -125,13 +125,13 @@ function targetAt(
 
 const noMatches: readonly Match[] = Object.freeze([]);
 
-/** Reads what stands after the head, of an entry whose sizes fit together. */
+/** Reads the part after the head, of an entry whose sizes fit together. */
 export function readParts(raw: Uint8Array, options: EntryContext): Parts {
   const entry = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
   return { matches: readMatches(entry, 0, options), target: readTarget(entry, 0, options) };
 }
 
-/** The matches of the entry that begins at `at`, whose sizes are known to fit together. */
+/** The matches of the entry that begins at `at`. Its sizes must fit together. */
 export function readMatches(bytes: Buffer, at: number, options: EntryContext): readonly Match[] {
   const { size, targetOffset } = layouts[options.family];
   const end = at + readUint16(bytes, at + targetOffset);
@@ -154,7 +154,7 @@ export function readTarget(bytes: Buffer, at: number, options: EntryContext): Ta
   return targetAt(bytes, at + flags, from, end, options);
 }
 
-/** The raw form, whose bytes can be changed; everything else is frozen. */
+/** Whether it is the raw form. A caller can change its bytes; everything else is frozen. */
 export function hasRaw(each: Match | Target): boolean {
   return each.name === 'raw';
 }

@@ -1,5 +1,5 @@
-// What stands before the matches of an entry ↔ typed fields. Reading is done for every rule of a table that is
-// looked at, so words are compared instead of bytes, and what repeats from rule to rule is remembered.
+// The head of an entry (the part before the matches) ↔ typed fields. Every rule of a table is read, so this compares
+// words instead of bytes, and remembers what repeats from rule to rule.
 import { formatIpv6 } from '../../address.js';
 import { formatNetwork, parseNetwork } from '../extensions/address-values.js';
 import type { Not } from '../extensions/define.js';
@@ -18,8 +18,8 @@ function not<T>(value: T, inverted: boolean): Not<T> {
   return inverted ? Object.freeze({ not: value }) : value;
 }
 
-// The two halves of IPv4 addresses, as they come: rules have many addresses, and most begin alike. Each by
-// its first byte, then by its second.
+// The text of the two halves of IPv4 addresses, made when it is needed: rules have many addresses, and most begin
+// alike. By the first byte, then by the second.
 type Halves = (string[] | undefined)[];
 const firstHalves: Halves = new Array(256).fill(undefined); // `10.0`
 const lastHalves: Halves = new Array(256).fill(undefined); // `.1.2`
@@ -48,11 +48,11 @@ function networkText(view: DataView, at: number, maskAt: number, length: 4 | 16)
   });
 }
 
-/** No address that matches every packet. */
+/** The negated network of all addresses: matches no packet. */
 const noIpv4: Not<string> = Object.freeze({ not: '0.0.0.0/0' });
 const noIpv6: Not<string> = Object.freeze({ not: '::/0' });
 
-// The order of bytes in a word does not matter to what is asked of it here.
+// The byte order of the words does not matter here.
 function readIpv4(view: DataView, at: number, inverted: boolean): Not<string> | undefined {
   const mask = view.getInt32(at + 8);
   if (mask === -1) return not(ipv4Text(view, at), inverted);
@@ -73,7 +73,7 @@ function readIpv6(view: DataView, at: number, inverted: boolean): Not<string> | 
   return not(text, inverted);
 }
 
-/** An address with bits that its mask cuts: the kernel finds no packet for it. */
+/** Whether an address has bits outside its mask. Such an address matches no packet in the kernel. */
 function hasHostBits(view: DataView, at: number, length: number): boolean {
   let cut = view.getInt32(at) & ~view.getInt32(at + 2 * length);
   for (let word = at + 4; word < at + length; word += 4) {
@@ -86,7 +86,7 @@ function hasHostBits(view: DataView, at: number, length: number): boolean {
 interface Interface {
   /** `undefined`: any. */
   readonly text: string | undefined;
-  /** Written again, it gives the same mask and, as far as that goes, the same name. */
+  /** The text gives the same mask again, and the same bytes of the name under the mask. */
   readonly exact: boolean;
   /** Its eight words. */
   readonly words: Int32Array;
@@ -94,7 +94,7 @@ interface Interface {
 
 const anyInterface: Interface = { text: undefined, exact: true, words: new Int32Array(8) };
 
-// Each in the place that its words lead to; another one takes the place.
+// The index is a hash of the words. A new one replaces the old one at its index.
 const placeBits = 8;
 const interfaces: Interface[] = new Array(1 << placeBits).fill(anyInterface);
 
@@ -153,17 +153,17 @@ const plus = 0x2b;
 
 function isExact(name: Buffer, mask: Buffer): boolean {
   if (mask[0] === 0) return mask.every((byte) => byte === 0);
-  // The mask covers the name and its NUL, or only the name, where any continuation fits.
+  // The mask covers the name and its NUL, or only the name. Then any longer name fits.
   let length = 0;
   while (length < ifnamsiz && mask[length] === 0xff) length++;
   for (let i = length; i < ifnamsiz; i++) if (mask[i] !== 0) return false;
   const end = nulIn(name, length);
-  // `eth+` whose `+` is part of the name would be written as a name that goes on.
+  // `eth+` whose `+` is part of the name would be written as the beginning of a name.
   if (end === length - 1) return end > 0 && name[end - 1] !== plus;
   return end === length && length < ifnamsiz - 1;
 }
 
-/** No interface is one that is not "any". */
+/** The negation of "any": no interface. */
 const noInterface: Not<string> = Object.freeze({ not: '+' });
 
 function interfaceField(found: Interface, inverted: boolean): Not<string> | undefined {
@@ -172,8 +172,8 @@ function interfaceField(found: Interface, inverted: boolean): Not<string> | unde
 }
 
 /**
- * Reads what stands before the matches, of the entry that begins at `from`, into all fields of `head`.
- * Answers what no field can say, where there is such a thing.
+ * Reads the head of the entry that begins at `from` into all fields of `head`. Returns what no field can express, if
+ * there is such a thing.
  */
 export function readHead(
   view: DataView,
@@ -227,7 +227,7 @@ function plainOf(value: Not<string>): string {
   return typeof value === 'string' ? value : value.not;
 }
 
-/** Address and mask; the mask lies two addresses further on. */
+/** Address and mask. The mask comes two addresses later. */
 function writeNetwork(
   entry: Uint8Array,
   at: number,
@@ -290,9 +290,9 @@ export function writeHead(
 }
 
 /**
- * What the kernel looks at before the matches, of a rule whose fields do not say it: addresses, names of interfaces
- * as far as their masks go, protocol, flags. Without what has no effect: the flag of -g in a rule that does not jump,
- * and IPv6's flag of `-p all`.
+ * What the kernel looks at in the head, for a rule whose fields cannot express it: addresses, the bytes of interface
+ * names under their masks, protocol, flags. Leaves out what has no effect: the flag of -g in a rule that does not
+ * jump, and IPv6's flag of `-p all`.
  */
 export function headContent(entry: Uint8Array, family: Family, isGoto: boolean): Uint8Array {
   const layout = layouts[family];

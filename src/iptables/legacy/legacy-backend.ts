@@ -1,5 +1,5 @@
-// The legacy tables of a network namespace as a backend: the xtables lock keeps others away, a fingerprint tells
-// whether one came all the same, and a table is committed as a whole.
+// The legacy tables of a network namespace as a backend. The xtables lock keeps other writers away. A fingerprint
+// shows whether one came nevertheless. A table is committed as a whole.
 import { bounded, fromNative, NetfilterError } from '../../errors.js';
 import { commitKind } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
@@ -18,7 +18,7 @@ import { olderRevisions, probe } from './revisions.js';
 import { resolveSets } from './sets.js';
 import { Snapshot } from './snapshot.js';
 
-/** errno of a kernel that lacks an extension (ENOENT) or its revision (EPROTOTYPE, EPROTONOSUPPORT). */
+/** errno of a kernel without an extension (ENOENT) or without its revision (EPROTOTYPE, EPROTONOSUPPORT). */
 const lackings = new Set(['ENOENT', 'EPROTOTYPE', 'EPROTONOSUPPORT']);
 
 const outcomes: Readonly<Record<RawCommit['outcome'], Outcome>> = {
@@ -50,7 +50,7 @@ export class LegacyBackend implements TableBackend {
     const buffer = await this.#session.run(operation, signal, (binding, handle) =>
       binding.xtRead(handle, familyNumber(this.#family), table),
     );
-    // Reading cannot be cut short; a caller that has given up meanwhile is told so all the same.
+    // A reading cannot be stopped. A caller that aborted meanwhile still gets the signal's reason.
     signal?.throwIfAborted();
     return new Snapshot(buffer);
   }
@@ -102,7 +102,7 @@ export class LegacyBackend implements TableBackend {
   }
 }
 
-/** The kernel's ENOENT, where it knows all extensions: what a rule names is not there. */
+/** The kernel's ENOENT, if it has all extensions: an object that a rule names does not exist. */
 function objectMissing(error: NetfilterError, change: TableChange): NetfilterError {
   const naming = [...change.newRules()].filter(({ item }) => objectsOf(item).length > 0);
   if (naming.length === 0) return error;
@@ -110,7 +110,7 @@ function objectMissing(error: NetfilterError, change: TableChange): NetfilterErr
     return `${objectsOf(item).join(' or ')} (rule ${index} of chain ${chain.name})`;
   });
   const more =
-    naming.length > some.length ? ` or what ${naming.length - some.length} others name` : '';
+    naming.length > some.length ? ` or what ${naming.length - some.length} other rules name` : '';
   const detail = bounded(`there is no such object: ${some.join(', or ')}${more}`);
   const failure = { kind: 'xtables', errno: 2, operation: error.operation, detail } as const;
   const items = new Set(naming.map(({ item }) => item));

@@ -1,5 +1,5 @@
-// The xtables lock, as iptables takes it, for one edit. Edits of this process queue up here first, so
-// that only one of them asks the kernel, in the order in which they came.
+// The xtables lock, as iptables takes it, for one edit. Edits of this process wait in a queue first. So only one of
+// them at a time waits for the file, in the order of the calls.
 import { fromNative } from '../../errors.js';
 import { call } from '../../native/load.js';
 import type { Session } from '../../native/session.js';
@@ -9,12 +9,12 @@ const operation = 'iptables lock';
 const etimedout = 110;
 const usualPath = '/run/xtables.lock';
 
-/** The file that iptables locks: a matter of the mount namespace, not of the network namespace. */
+/** The file that iptables locks. It depends on the mount namespace, not on the network namespace. */
 export function lockPath(): string {
   return process.env.XTABLES_LOCKFILE || usualPath;
 }
 
-/** By path, what the next edit has to wait for. */
+/** By path, the promise that the next edit must wait for. */
 const queues = new Map<string, Promise<void>>();
 
 /** Waits for `before` no longer than the options allow. */
@@ -40,8 +40,8 @@ async function turn(before: Promise<void>, path: string, options: LockOptions): 
 }
 
 /**
- * Runs `work` while this process holds the lock. Rejects with an XtablesLockError when it is not to be
- * had in time, and with the signal's reason when that aborts first.
+ * Runs `work` while this process holds the lock. Rejects with an XtablesLockError if the lock is not free in time,
+ * and with the signal's reason if the signal aborts first.
  */
 export async function withLock<T>(
   session: Session,
@@ -60,7 +60,7 @@ export async function withLock<T>(
   queues.set(path, tail);
   try {
     if (before !== undefined) await turn(before, path, options);
-    // What the queue took is gone from the time for the file; without a limit it stays negative.
+    // The time in the queue counts too. Without a limit the timeout is negative.
     const left = Math.max(0, options.timeout - (performance.now() - started));
     const lock = await session.run(operation, options.signal, (binding, _, cell) =>
       binding.xtLock(cell, path, options.timeout === Infinity ? -1 : Math.ceil(left)),
@@ -68,7 +68,7 @@ export async function withLock<T>(
     try {
       return await work();
     } finally {
-      // Not through the session: the lock has to go even when that was closed meanwhile.
+      // Not through the session: the lock must be released even if the session was closed meanwhile.
       call((binding) => binding.xtUnlock(lock));
     }
   } finally {

@@ -13,11 +13,11 @@ export interface LegacyTable extends BackendTable {
 
 export interface LegacyLook {
   readonly tables: readonly LegacyTable[];
-  /** The list of tables where this process may not read it. Nothing was looked at then. */
+  /** The file with the list of tables, if this process may not read it. Then no table was looked at. */
   readonly unlisted: string | undefined;
 }
 
-/** Looks at the tables that there are. Makes none, and loads no module. */
+/** Looks at the tables that exist. Creates none, and loads no module. */
 export async function lookAtLegacy(session: Session, family: Family): Promise<LegacyLook> {
   try {
     const tables = await session.run(

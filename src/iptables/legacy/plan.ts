@@ -1,5 +1,4 @@
-// The table that an edit wants, written for native code (native/core/legacy/plan.h). Writes bytes;
-// decides nothing.
+// Writes the table that an edit wants for native code (native/core/legacy/plan.h). Writes bytes; decides nothing.
 
 import { AF_INET, AF_INET6 } from '../../constants.js';
 import { littleEndian } from '../extensions/stores.js';
@@ -13,14 +12,14 @@ const runSize = 16;
 const none = 0xffffffff;
 const kinds = { keep: 0, keepZeroed: 1, entry: 2 };
 
-/** A rule that is not one of the snapshot's as it is. */
+/** A rule that is new or changed. */
 export interface PlannedEntry {
   /** Portable bytes with counters. */
   readonly entry: Uint8Array;
-  /** The snapshot's rule whose counters, as they are at the commit, it takes over. */
+  /** The rule of the snapshot whose counters it takes over, with their values at the commit. */
   readonly countersOf?: number | undefined;
 }
-/** One rule of the snapshot (by its index), the same with its counters set to zero, or a new one. */
+/** One rule of the snapshot (by its index), the same with counters of zero, or a new one. */
 export type PlannedRule = number | { readonly zeroed: number } | PlannedEntry;
 
 export interface PlannedChain {
@@ -28,13 +27,13 @@ export interface PlannedChain {
   /** Hook number + 1 of a built-in chain, else 0. */
   hook: number;
   policy: 'ACCEPT' | 'DROP' | undefined;
-  /** The policy's new counters; without them it keeps what it has. */
+  /** The policy's new counters; without them it keeps its counters. */
   counters?: { packets: bigint; bytes: bigint } | undefined;
-  /** Rules one by one, or a run of the snapshot's rules. */
+  /** Single rules, or a run of the snapshot's rules. */
   rules: readonly PlannedRule[] | { first: number; count: number };
 }
 
-/** How many rules from `at` on are neighbours in the snapshot too, as `index` says where they are. */
+/** How many rules from `at` on follow each other in the snapshot too. `index` gives their place there. */
 function neighbours(
   rules: readonly PlannedRule[],
   at: number,
@@ -50,7 +49,7 @@ const kept = (rule: PlannedRule) => (typeof rule === 'number' ? rule : undefined
 const zeroed = (rule: PlannedRule) =>
   typeof rule === 'object' && 'zeroed' in rule ? rule.zeroed : undefined;
 
-/** Four numbers for each run: rules in their order, neighbours of the snapshot together. */
+/** Four numbers for each run of rules, in order. Rules that follow each other in the snapshot are one run. */
 function runsOf(rules: PlannedChain['rules'], add: (entry: Uint8Array) => number): number[] {
   if ('first' in rules) return [kinds.keep, rules.first, rules.count, 0];
   const runs: number[] = [];

@@ -1,4 +1,4 @@
-// Which extensions and revisions the kernel has, of those that new rules use.
+// Which of the extensions and revisions of new rules the kernel has.
 import { unsupported } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import { blame } from '../edit/blame.js';
@@ -26,7 +26,7 @@ function extensionsOf(family: Family, entries: Iterable<PortableEntry>): Used[] 
   for (const entry of entries) {
     const { matches, target } = splitEntry(entry, family);
     for (const match of matches) add('match', match);
-    // A standard target has the name of a chain or of nothing: the kernel knows those itself.
+    // A standard target has the name of a chain or no name. The kernel needs no extension for it.
     if (registry.has(family, 'target', target.name) || target.payload.length !== 8) {
       add('target', target);
     }
@@ -63,9 +63,9 @@ export interface NewEntry {
 }
 
 /**
- * The newest revisions that the kernel takes, for extensions that it does not take as they were written.
- * `undefined`: it takes all of them.
- * @throws {UnsupportedError} where it takes none
+ * The newest revisions that the kernel takes, for extensions whose revision it does not take. `undefined`: it takes
+ * all of them.
+ * @throws {UnsupportedError} for an extension that it takes in no revision
  */
 export async function olderRevisions(
   session: Session,
@@ -82,7 +82,7 @@ export async function olderRevisions(
   const limits = new Map<string, number>();
   for (const each of missing) {
     const { kind, name, revision } = each;
-    // Bytes that the caller gave cannot be written in another revision.
+    // The bytes of a caller cannot be written in another revision.
     const typed = registry.find(family, kind, name, revision) !== undefined;
     const older = (typed ? registry.revisions(family, kind, name) : [])
       .map((other) => other.revision)

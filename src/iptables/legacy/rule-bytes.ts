@@ -22,7 +22,7 @@ import type { EntryContext } from './extension-bytes.js';
 import { writeHead } from './head-bytes.js';
 import { EntryRules, SingleEntry } from './rule-sources.js';
 
-/** The rule that an entry's portable bytes hold. Throws where it is not one entry. */
+/** The rule in the portable bytes of an entry. Throws if the bytes are not exactly one entry. */
 export function decodeRule(raw: PortableEntry, options: Partial<EntryContext> = {}): Rule {
   const { family = 'ipv4', names = systemNames, sets, isChain } = options;
   const { size, nextOffset } = layouts[family];
@@ -33,7 +33,7 @@ export function decodeRule(raw: PortableEntry, options: Partial<EntryContext> = 
   return Rule.at(new SingleEntry(raw, { family, names, sets, isChain }), 0);
 }
 
-/** The bytes of a rule that checkRule() has let through with the same options. */
+/** The bytes of a rule that checkRule() accepted with the same options. */
 export function encodeChecked(checked: CheckedRule, context: RuleContext): PortableEntry {
   const { family, names } = context;
   const part = (each: CheckedRule['matches'][number]): PartBytes => {
@@ -63,10 +63,10 @@ export function encodeChecked(checked: CheckedRule, context: RuleContext): Porta
   return entry;
 }
 
-/** A verdict or a jump: its name says it all. */
+/** A verdict or a jump. Its name is everything. */
 const standard = (name: string): PartBytes => ({ name, revision: 0, size: 8, write() {} });
 
-/** The bytes of a rule that lies in bytes somewhere, as it is now; they may be those themselves. */
+/** The bytes of a rule that was read from bytes, with its present values. May return the original bytes. */
 export function bytesOf(source: RuleSource, index: number): PortableEntry | undefined {
   if (source instanceof EntryRules) return source.entry(index);
   if (!(source instanceof ChangedRule)) return undefined;
@@ -83,7 +83,7 @@ export function liesInBytes(source: RuleSource): boolean {
   return source instanceof EntryRules;
 }
 
-/** The same rule, leading to another chain. */
+/** The same rule, but it leads to another chain. */
 export function redirected(
   bytes: PortableEntry,
   family: RuleContext['family'],
@@ -97,7 +97,7 @@ export function redirected(
   return entry;
 }
 
-/** The portable bytes of a rule. One that lies in bytes of the same family is answered as it was read. */
+/** The portable bytes of a rule. A rule that was read from bytes of the same family is returned as it was read. */
 export function encodeRule(given: RuleInit | Rule, options: RuleOptions = {}): PortableEntry {
   const isRule = Rule.isRule(given);
   const { names = systemNames, sets, family = isRule ? given.family : 'ipv4' } = options;

@@ -1,5 +1,4 @@
-// Where the bytes of rules lie: one entry of its own, or a whole table, whose rules share what is the
-// same in them. Hands out typed parts.
+// The bytes of rules: a single entry, or a whole table, whose rules share equal parts. Gives out typed parts.
 import type { Counters, HeadDraft } from '../rule/head.js';
 import { emptyHead } from '../rule/head.js';
 import { meaningKey } from '../rule/key.js';
@@ -10,7 +9,7 @@ import { type PortableEntry, readCounters, viewOf } from './entry.js';
 import { type EntryContext, hasRaw, readMatches, readTarget } from './extension-bytes.js';
 import { headContent, readHead } from './head-bytes.js';
 
-/** Rules that lie in bytes. */
+/** Rules that are bytes. */
 export abstract class EntryRules implements RuleSource {
   readonly context: EntryContext;
   readonly #view: DataView;
@@ -22,7 +21,7 @@ export abstract class EntryRules implements RuleSource {
 
   /** Where a rule begins. */
   protected abstract offset(index: number): number;
-  /** The bytes of a rule: what is written back. */
+  /** The bytes of a rule, as they are written back. */
   abstract entry(index: number): PortableEntry;
   abstract matches(index: number): readonly Match[];
   abstract target(index: number): Target | undefined;
@@ -49,7 +48,7 @@ export abstract class EntryRules implements RuleSource {
   }
 }
 
-/** One entry alone, whose sizes are known to fit together. */
+/** A single entry. Its sizes must fit together. */
 export class SingleEntry extends EntryRules {
   readonly #entry: PortableEntry;
   readonly #bytes: Buffer;
@@ -78,12 +77,12 @@ export class SingleEntry extends EntryRules {
   }
 }
 
-/** The bytes of all rules of a table, and which of them are the same. */
+/** The bytes of all rules of a table, and which parts of them are equal. */
 export interface TableBytes {
   readonly bytes: Uint8Array;
   /**
-   * Of each rule two numbers, that of its matches and that of its target: rules with the same number have
-   * the same bytes there. Numbers are given from 0 in the order of the rules.
+   * Two numbers for each rule: one for its matches, one for its target. Rules with the same number have equal bytes
+   * there. Numbers begin at 0, in the order of the rules.
    */
   readonly parts: Uint32Array;
   /** How many different lists of matches there are. */
@@ -92,11 +91,11 @@ export interface TableBytes {
   readonly targets: number;
   /** Where the bytes of a rule begin. */
   offset(index: number): number;
-  /** The portable bytes of a rule: a view that nobody may change. */
+  /** The portable bytes of a rule. This is a view: do not change it. */
   entry(index: number): PortableEntry;
 }
 
-/** The rules of a table: each different list of matches, each different target is decoded once. */
+/** The rules of a table. Decodes each different list of matches and each different target once. */
 export class TableEntries extends EntryRules {
   readonly #bytes: Buffer;
   readonly #table: TableBytes;
@@ -105,7 +104,7 @@ export class TableEntries extends EntryRules {
   readonly #matches: (readonly Match[] | undefined)[];
   /** `null`: no target. */
   readonly #targets: (Target | null | undefined)[];
-  /** By rule: raw extensions hold bytes that a caller can change, no two rules share those. */
+  /** By rule. Raw extensions have bytes that a caller can change, so two rules must not share them. */
   readonly #rawMatches = new Map<number, readonly Match[]>();
   readonly #rawTargets = new Map<number, Target>();
 

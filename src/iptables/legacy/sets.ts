@@ -1,4 +1,4 @@
-// IP sets that rules name: rules hold the kernel's index of them, which only the kernel knows.
+// IP sets that rules name. Rules hold the index of a set, which only the kernel knows.
 import { quoted } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import { blame } from '../edit/blame.js';
@@ -10,7 +10,7 @@ import { systemNames } from '../text/host-names.js';
 import { refused } from '../text/refused.js';
 import { encodeChecked } from './rule-bytes.js';
 
-/** NFPROTO_* of a set that may stand in the rules of a family; 0: a set without addresses. */
+/** NFPROTO_* of the sets that rules of a family may name; 0: a set without addresses. */
 const setFamilies = { ipv4: 2, ipv6: 10 };
 
 /** The sets that a new rule names. */
@@ -28,7 +28,7 @@ function setsOf({ given }: NewItem, family: Family): Set<string> {
 
 /**
  * Asks the kernel for the sets that new rules name.
- * @throws {RangeError} where there is none of that name, or one of the other family
+ * @throws {RangeError} if there is no set of that name, or it is of the other family
  */
 export async function resolveSets(
   session: Session,

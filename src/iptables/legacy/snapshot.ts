@@ -1,5 +1,4 @@
-// A legacy table as native code read it (native/core/legacy/snapshot.h): views into one buffer that needs no
-// native handle.
+// A legacy table as native code read it (native/core/legacy/snapshot.h): views of one buffer, without a native handle.
 import { AF_INET6, type Family } from '../../constants.js';
 import { littleEndian } from '../extensions/stores.js';
 import { usesSets } from '../rule/check.js';
@@ -12,7 +11,7 @@ import { countersSize, extensionHeader, layouts, readUint16, standardSize } from
 import { liesInBytes } from './rule-bytes.js';
 import { type TableBytes, TableEntries } from './rule-sources.js';
 
-/** Offsets in bytes, of snapshot.h. */
+/** Offsets in bytes, from snapshot.h. */
 const header = {
   magic: 0,
   family: 4,
@@ -132,12 +131,12 @@ export class Snapshot implements TableReading, TableBytes {
     return this.#rules;
   }
 
-  /** What lies in bytes of this family. The index of a set is one of its own namespace. */
+  /** Takes rules that are bytes of this family, but none with sets: each namespace has its own indexes. */
   takes(rule: Rule): boolean {
     return rule.family === this.family && !usesSets(rule) && liesInBytes(Rule.placeOf(rule).source);
   }
 
-  /** All bytes but the counters and what the kernel notes before them by itself. */
+  /** All bytes but the counters and the kernel's own note before them. */
   content(rule: number): string {
     const { size, comefrom } = layouts[this.family];
     const entry = this.entry(rule);

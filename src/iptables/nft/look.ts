@@ -1,22 +1,21 @@
-// What iptables-nft has in nf_tables: tables and chains that look as it makes them.
+// What iptables-nft has in nf_tables: the tables and chains that look as iptables-nft makes them.
 import type { Session } from '../../native/session.js';
 import type { RawNft, RawNftChain } from '../../native/xtables-binding.js';
 import type { BackendTable } from '../table/backend-table.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
 
-/** What there is in nf_tables. */
+/** What nf_tables has. */
 export interface NftTables {
   /** The kernel has nf_tables. */
   readonly available: boolean;
   /** Tables with chains as iptables-nft makes them. */
   readonly tables: readonly BackendTable[];
-  /** Other tables of this family: of the nft tool, firewalld and the like. */
+  /** Other tables of this family: from the nft tool, firewalld and the like. */
   readonly foreign: readonly string[];
 }
 
-// What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities as it and older
-// releases have them.
+// What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities of this and older releases.
 const hooks: Record<string, number> = {
   PREROUTING: 0,
   INPUT: 1,
@@ -52,7 +51,7 @@ function sort(raw: RawNft): NftTables {
   return { available: raw.available, tables, foreign };
 }
 
-/** Looks. Makes nothing. */
+/** Looks, and creates nothing. */
 export async function lookAtNft(session: Session, family: Family): Promise<NftTables> {
   return sort(
     await session.run('nf_tables look', undefined, (binding, handle, cell) =>

@@ -1,5 +1,5 @@
-// Lists of addresses in a rule's text: what each part means, and the rule for each pair of a source and a
-// destination. Knows no other option.
+// Lists of addresses in a rule's text: reads each part, and makes a rule for each pair of a source and a destination.
+// Knows no other option.
 
 import { badRange } from '../../errors.js';
 import type { Network } from '../extensions/address-values.js';
@@ -20,36 +20,36 @@ import type { RuleHead } from './head.js';
 import type { RuleInit } from './types.js';
 
 /**
- * The most rules that one text may mean: two lists multiply, and `-s` with 1,500 addresses beside `-d` with
- * as many would take more memory than a process has.
+ * The most rules that one text may mean. Two lists multiply: `-s` and `-d` with 1,500 addresses each would need more
+ * memory than a process has.
  */
 export const mostRules = 262_144;
 
-/** What `-s` or `-d` has said. */
+/** The argument of `-s` or `-d`. */
 export interface Addresses {
   readonly parts: readonly string[];
   readonly inverted: boolean;
-  /** How messages call it. */
+  /** Its name in messages. */
   readonly path: string;
 }
 
-/** A rule whose addresses have yet to be put in. */
+/** A rule without its addresses. */
 export interface RuleSpec {
   readonly family: Family;
-  /** What all of its rules have in common. */
+  /** What is the same in all of its rules. */
   readonly base: RuleInit;
   readonly checked: CheckedRule;
   readonly sources: Addresses | undefined;
   readonly destinations: Addresses | undefined;
 }
 
-/** A rule that was read, and what its checks have made of it, ready to be written. */
+/** A rule that was read from text, and the result of its checks. */
 export interface ParsedRule {
   readonly init: RuleInit;
   readonly checked: CheckedRule;
 }
 
-/** One address or network: nothing where it says nothing. */
+/** One address or network; nothing if it matches everything. */
 interface Said {
   readonly value: Not<string>;
 }
@@ -57,7 +57,7 @@ interface Said {
 type Ends = readonly (Said | undefined)[];
 const anywhere: Ends = [undefined];
 
-/** How many rules a text means. Refuses what has no meaning, and too many. */
+/** How many rules a text means. Refuses lists without a meaning, and too many rules. */
 export function countRules({ sources, destinations }: RuleSpec): number {
   const count = (sources?.parts.length ?? 1) * (destinations?.parts.length ?? 1);
   if (count > 1 && (sources?.inverted || destinations?.inverted)) {
@@ -81,7 +81,7 @@ function* said(given: Addresses | undefined, family: Family): Generator<Said | u
   for (const part of given.parts) {
     const network = readNetwork(part, given.path, family);
     const { inverted } = given;
-    // A /0 that is not negated says nothing: the kernel's entry cannot hold it either.
+    // A /0 without `!` matches everything. The kernel's entry cannot hold it either.
     if (!inverted && isZero(network.mask)) {
       yield undefined;
     } else {
@@ -101,7 +101,7 @@ function readNetwork(given: string, path: string, family: Family): Network {
     const parsed = parseMask(text.slice(cut + 1), family);
     if (parsed === undefined) throw badRange(path, 'a mask or prefix length after /', given);
     mask = parsed;
-    // The name does not count then, it may be anything: `any/0`.
+    // Then the address does not matter. It may be any word: `any/0`.
     if (isZero(mask)) return { address: new Uint8Array(length), mask };
   }
   const host = cut < 0 ? text : text.slice(0, cut);
@@ -115,7 +115,7 @@ function readNetwork(given: string, path: string, family: Family): Network {
 
 const full = { ipv4: prefixMask(32, 'ipv4'), ipv6: prefixMask(128, 'ipv6') };
 
-/** The rule for one pair; `own`: nobody else gets the common parts, they may be written to. */
+/** The rule for one pair. `own`: no other rule shares the common parts, so they may be changed. */
 function ruleFor(
   { base, checked }: RuleSpec,
   src: Said | undefined,
@@ -151,7 +151,7 @@ export function expand(spec: RuleSpec): ParsedRule[] {
   return rules;
 }
 
-/** The same one by one, with a pause (`undefined`) now and then, where the caller can let others run. */
+/** The same, one by one. Yields `undefined` now and then: there the caller can let others run. */
 export function* expandSlowly(spec: RuleSpec): Generator<ParsedRule | undefined> {
   const { sources, destinations, family } = spec;
   countRules(spec);

@@ -1,5 +1,5 @@
-// Checks of a whole typed rule, before anything is written: every refusal names the field, or the option
-// where the rule came as text. Writes no bytes.
+// Checks a whole typed rule before anything is written. Every refusal names the field, or the option if the rule came
+// as text. Writes no bytes.
 
 import { copyAt, type Fields, fieldsAt, onlyFields } from '../../checks.js';
 import { badRange, badType } from '../../errors.js';
@@ -49,7 +49,7 @@ export function extensionFor(
   );
 }
 
-/** How messages call the parts of a rule; text has its own. */
+/** The names of a rule's parts in messages. Rules from text have other names. */
 export interface RuleNaming {
   path: string;
   part(kind: Kind, index: number, given: Typed): Naming;
@@ -91,7 +91,7 @@ function checkRaw(given: UnknownExtension, path: string): UnknownExtension {
   return { name: 'raw', extension, revision, data };
 }
 
-/** Bytes, or their hexadecimal digits, as which they come through JSON. */
+/** Bytes, or their hexadecimal digits, which JSON has instead. */
 function bytesAt(given: unknown, path: string): Uint8Array {
   if (given instanceof Uint8Array) return given;
   if (typeof given !== 'string' || !/^(?:[0-9a-f]{2})*$/i.test(given)) {
@@ -100,10 +100,10 @@ function bytesAt(given: unknown, path: string): Uint8Array {
   return Uint8Array.from(Buffer.from(given, 'hex'));
 }
 
-// What nearly all are called.
+// Nearly all names look so.
 const plainName = /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$/;
 
-/** A name that `-j` takes for a chain. The CLI's rules; libiptc itself would take more. */
+/** A name that `-j` takes for a chain. These are the rules of the iptables command; libiptc takes more names. */
 export function checkChainName(name: unknown, path: string): string {
   if (typeof name !== 'string') throw badType(path, 'a string', name);
   if (plainName.test(name)) return name;
@@ -143,7 +143,7 @@ function checkPart(
   return { extension, typed: check(extension, typed, place, naming) };
 }
 
-/** The family of a typed rule: that of its addresses, else IPv4, if IPv4 takes it. */
+/** The family of a typed rule: that of its addresses; without addresses IPv4, if IPv4 takes the rule. */
 export function familyOf(rule: RuleInit, path = 'rule'): Family {
   for (const given of [rule.src, rule.dst]) {
     const text = isNot(given) ? given.not : given;
@@ -153,7 +153,7 @@ export function familyOf(rule: RuleInit, path = 'rule'): Family {
     checkRule(rule, { family: 'ipv4', path });
     return 'ipv4';
   } catch (error) {
-    // icmp6, REJECT with icmp6-…, addresses inside matches: only IPv6 takes them.
+    // Only IPv6 takes icmp6, REJECT with icmp6-…, and IPv6 addresses inside matches.
     try {
       checkRule(rule, { family: 'ipv6', path });
       return 'ipv6';
@@ -163,7 +163,7 @@ export function familyOf(rule: RuleInit, path = 'rule'): Family {
   }
 }
 
-/** Checks a rule that takeRule() has copied, or that was made here, without writing it. */
+/** Checks a rule that takeRule() has copied, or that this package made. Does not write it. */
 export function checkRule(
   given: RuleInit,
   options: RuleOptions = {},
@@ -232,15 +232,15 @@ const ruleKeys = new Set([
 function checkKeys(given: RuleInit & { inexact?: unknown }, path: string): void {
   if (given.inexact !== undefined) {
     throw new TypeError(
-      `${path}.inexact: the rule that this is a copy of holds ${String(given.inexact)}, which the copy has not; use the rule itself, or say anew what it shall match`,
+      `${path}.inexact: the rule that this is a copy of holds ${String(given.inexact)}, and the copy does not have that; use the rule itself, or leave out inexact and say what the new rule must match`,
     );
   }
   onlyFields(given as Fields, ruleKeys, path);
 }
 
 /**
- * A copy of a rule from outside with everything in it, each field read once: it is what is checked, used
- * and kept. Refuses `undefined`, unknown fields and objects of a class, which would all widen it.
+ * Copies a rule of the caller with everything in it, and reads each field once. Only the copy is checked, used and
+ * kept. Refuses `undefined`, unknown fields and objects of a class: with these the rule would match more.
  */
 export function takeRule(given: unknown, path: string): RuleInit {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -303,7 +303,7 @@ function checkCounter(given: unknown, path: string): bigint {
   return value;
 }
 
-/** Whether a rule names sets of the kernel: it holds their indexes then. */
+/** Whether a rule names sets of the kernel. Then it holds their indexes. */
 export function usesSets(init: RuleInit): boolean {
   return init.target?.name === 'SET' || (init.matches ?? []).some((match) => match.name === 'set');
 }

@@ -1,11 +1,11 @@
-// The commands of a line of iptables-restore (-A, -I, -P …): which words belong to them, as iptables 1.8.9
-// takes them. Knows neither rules nor tables.
+// The commands of a line of iptables-restore (-A, -I, -P …): which words belong to them, as iptables 1.8.9 reads
+// them. Knows no rules and no tables.
 
 import { quoted } from '../../errors.js';
 import { wholeNumber } from '../text/addresses.js';
 import { refused } from '../text/refused.js';
 
-/** The commands that may stand in a text for iptables-restore. */
+/** The commands that a text for iptables-restore may have. */
 export type CommandLetter = 'A' | 'C' | 'D' | 'I' | 'R' | 'F' | 'Z' | 'N' | 'X' | 'E' | 'P';
 
 export interface Command {
@@ -22,16 +22,16 @@ export interface Command {
 
 /** The words around a command. */
 export interface CommandWords {
-  /** What stands in the same word: `-AINPUT`, `--append=INPUT`. */
+  /** The rest of the same word: `-AINPUT`, `--append=INPUT`. */
   readonly attached: string | undefined;
   next(): string | undefined;
-  /** The next word, left where it is. */
+  /** The next word, without taking it. */
   peek(): string | undefined;
 }
 
 const withChain = 'ACDIRNEP';
 const perhapsChain = 'FZX';
-/** Options that getopt gives what is attached to their letter. */
+/** Options that take the rest of their word as the argument, as getopt does. */
 export const takesAttached = `${withChain}${perhapsChain}LStMhwW`;
 
 const elsewhere: Record<string, string> = {
@@ -48,7 +48,7 @@ const elsewhere: Record<string, string> = {
   '0': 'it says how to print',
 };
 
-/** Reads a command from where it stands. Refuses a second one. */
+/** Reads a command and the words that belong to it. Refuses a second command. */
 export function readCommand(
   letter: string,
   word: string,
@@ -56,7 +56,7 @@ export function readCommand(
   before: Command | undefined,
 ): Command {
   const has = Object.hasOwn(elsewhere, letter) ? elsewhere[letter] : undefined;
-  if (has !== undefined) throw refused(word, `no command that may stand in such a text: ${has}`);
+  if (has !== undefined) throw refused(word, `not allowed in such a text: ${has}`);
   if (before !== undefined) throw refused(word, `cannot be used together with ${before.word}`);
   // xs_has_arg() of iptables.
   const further = () => {
@@ -85,7 +85,7 @@ export function readCommand(
 function ruleNumber(text: string, word: string): number {
   const number = wholeNumber(text, 0x7fffffff);
   if (number === undefined || number < 1) {
-    throw refused(word, `${quoted(text)} is not the number of a rule, which text counts from 1`);
+    throw refused(word, `${quoted(text)} is not the number of a rule; text counts rules from 1`);
   }
   return number;
 }

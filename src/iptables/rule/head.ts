@@ -1,5 +1,5 @@
-// What stands before the matches of a rule: its type, its checks, its text, and the form by which it is
-// compared. Knows no bytes and no extension.
+// The head of a rule (the part before its matches): its type, its checks, its text, and the form for comparisons.
+// Knows no bytes and no extension.
 import { badType } from '../../errors.js';
 import { formatNetwork, notAddress, parseNetwork } from '../extensions/address-values.js';
 import type { Not, Place } from '../extensions/define.js';
@@ -18,29 +18,29 @@ export interface Counters {
   readonly bytes: bigint;
 }
 
-/** Of most rules of a table that was just made. */
+/** The counters of most rules in a new table. */
 export const noCounters: Counters = Object.freeze({ packets: 0n, bytes: 0n });
 
-/** What a rule says before its matches. */
+/** The head of a rule: the fields before its matches. */
 export interface RuleHead {
   /**
-   * `tcp`, or a number. Absent: any. IPv6 also knows `all`, which `-p all` sets: any, but the packet
-   * must have a transport header that the kernel can find.
+   * `tcp`, or a number. Absent: any. IPv6 also has `all`, which `-p all` sets: any, but the kernel must find a
+   * transport header in the packet.
    */
   readonly protocol?: Not<string | number>;
-  /** `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`, a mask in dotted form; bits beyond it are cut. */
+  /** `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`, a mask in dotted form; bits outside the mask are cut. */
   readonly src?: Not<string>;
   /** As `src`. */
   readonly dst?: Not<string>;
-  /** Incoming interface, at most 15 bytes; a `+` at the end means any that begins so. */
+  /** Incoming interface, at most 15 bytes; a `+` at the end means any name with this beginning. */
   readonly in?: Not<string>;
   /** Outgoing interface. */
   readonly out?: Not<string>;
-  /** Second and further fragments (`{ not: true }`: heads and whole packets). IPv4 only. */
+  /** Second and further fragments (`{ not: true }`: first fragments and whole packets). IPv4 only. */
   readonly fragment?: Not<true>;
 }
 
-/** A head whose fields may be there without a value. */
+/** A head whose fields may be `undefined`. */
 export type ReadHead = { readonly [K in keyof RuleHead]?: RuleHead[K] | undefined };
 
 /** All fields of a head, to be filled. */
@@ -55,10 +55,10 @@ export const emptyHead = (): HeadDraft => ({
   fragment: undefined,
 });
 
-/** A network that says nothing, unless it is negated. */
+/** Networks that match everything, unless they are negated. */
 const anywhere = new Set<unknown>(['0.0.0.0/0', '::/0']);
 
-/** Checks what stands before the matches; answers the canonical form. */
+/** Checks the head. Returns the canonical form. */
 export function checkHead(given: RuleHead, place: Place): RuleHead {
   const head: { -readonly [K in keyof RuleHead]: RuleHead[K] } = {};
   const each = <T>(key: keyof RuleHead, check: (value: unknown, at: Place) => T) => {
@@ -103,7 +103,7 @@ export function checkHead(given: RuleHead, place: Place): RuleHead {
   return head;
 }
 
-/** The protocol by the name under which it is printed, where it has one. */
+/** The protocol by the name that is printed, if it has one. */
 function namedProtocol(given: Not<string | number>, names: HostNames): Not<string | number> {
   const { number, inverted } = protocolOf({ protocol: given }, names);
   const name = names.protocolName(number) ?? number;
@@ -138,8 +138,8 @@ export function printHead(head: RuleHead): string {
   };
   put('-s', head.src, printNetwork);
   put('-d', head.dst, printNetwork);
-  // `+` alone matches every interface: its mask is empty and iptables-save leaves it out. Negated it
-  // matches none, which iptables-save forgets, and the rule it writes matches everything.
+  // `+` alone matches every interface: its mask is empty, and iptables-save leaves it out. Negated it matches no
+  // interface. iptables-save leaves that out too, and the rule that it writes matches everything.
   put('-i', head.in, (name) => (name === '+' && !isNot(head.in) ? '' : bare(name)));
   put('-o', head.out, (name) => (name === '+' && !isNot(head.out) ? '' : bare(name)));
   put('-p', head.protocol, (name) => (name === 'all' ? '' : name));
@@ -147,14 +147,14 @@ export function printHead(head: RuleHead): string {
   return text;
 }
 
-/** iptables-save always writes the mask of an address; everything else is in its form already. */
+/** iptables-save always writes the mask of an address; everything else has its form already. */
 function printNetwork(text: string): string {
   if (text.includes('/')) return text;
   return text.includes(':') ? `${text}/128` : `${text}/32`;
 }
 
 /**
- * The head as it counts in comparisons: without what has no effect. That is `-i +`, which any interface fits, and
+ * The head for comparisons, without the parts that have no effect. These are `-i +`, which matches any interface, and
  * IPv6's `-p all`, which iptables-save does not show (it only makes the kernel look for a header).
  */
 export function headMeaning(head: ReadHead, names: HostNames): readonly unknown[] {
@@ -167,11 +167,11 @@ export function headMeaning(head: ReadHead, names: HostNames): readonly unknown[
 }
 
 const sameField = (a: unknown, b: unknown) => a === b || (isNot(a) && isNot(b) && a.not === b.not);
-/** A field that says nothing counts as absent. */
+/** A field without an effect counts as absent. */
 const said = (value: RuleHead[keyof RuleHead]) =>
   value === '+' || value === 'all' ? undefined : value;
 
-/** Whether two heads say the same, for rules of one host: a name that one of them has, the other has too. */
+/** Whether two heads mean the same, for rules of one host: both use the same names. */
 export function sameHead(a: ReadHead, b: ReadHead): boolean {
   return (
     sameField(a.src, b.src) &&

@@ -1,4 +1,5 @@
-// What two rules have in common exactly when they say the same. Knows no bytes: rules of any source compare.
+// The key of a rule. Two rules have the same key exactly if they mean the same. Knows no bytes, so it compares rules
+// of any source.
 import type { Kind } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import type { ReadHead } from './head.js';
@@ -6,7 +7,7 @@ import { headMeaning } from './head.js';
 import { hex } from './print.js';
 import type { Match, RuleContext, Target } from './types.js';
 
-/** The form by which an extension is compared, whatever its revision. */
+/** The form of an extension for comparisons. It does not depend on the revision. */
 function meaningOf(
   kind: Kind,
   each: { readonly name: string; readonly revision?: number | undefined },
@@ -30,8 +31,8 @@ const bigintAsText = (_: string, value: unknown) =>
   typeof value === 'bigint' ? `${value}n` : value;
 
 /**
- * The key of a rule: of typed values where the package knows the extension, of bytes where not. Unlike
- * iptables' `-D` and `-C` it holds all of helper and connlabel. `rest`: what the rule holds that no field says.
+ * The key of a rule. It has typed values if the package knows the extension, else bytes. Unlike iptables' `-D` and
+ * `-C` it covers all of helper and connlabel. `rest`: what the rule holds and no field can express.
  */
 export function meaningKey(
   head: ReadHead,

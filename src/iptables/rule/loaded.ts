@@ -1,4 +1,4 @@
-// One `-m` or `-j` of a rule's text, and what its options have said so far.
+// One `-m` or `-j` of a rule's text, with the options that were read so far.
 import type { ArgumentPlace, Draft, Kind, Place, Typed } from '../extensions/define.js';
 import type { Option } from '../extensions/options.js';
 import { optionsOf } from '../extensions/options.js';
@@ -10,22 +10,22 @@ import { ownerOf } from './option-table.js';
 export interface OptionWords {
   /** The option as it was written. */
   readonly word: string;
-  /** What stands in the same word: `--dport=80`. */
+  /** The rest of the same word: `--dport=80`. */
   readonly attached: string | undefined;
   /** A `!` came before it. */
   readonly inverted: boolean;
   next(): string | undefined;
-  /** The next word, left where it is. */
+  /** The next word, without taking it. */
   peek(): string | undefined;
 }
 
 export class Loaded {
   readonly kind: Kind;
-  /** As the text called it. */
+  /** The name in the text. */
   readonly name: string;
   readonly #named: Named;
   readonly #draft: Draft<Record<string, unknown>> = {};
-  /** Options given so far, by their first name, as written. */
+  /** The options so far: their first names, and how they were written. */
   readonly #used = new Map<string, string>();
   /** Fields, and the options that set them. */
   readonly #setBy: Record<string, string> = {};
@@ -40,7 +40,7 @@ export class Loaded {
     return ownerOf(this.#named);
   }
 
-  /** How messages call it. */
+  /** Its name in messages. */
   get lead(): string {
     return `${this.kind === 'match' ? '-m' : '-j'} ${this.name}`;
   }
@@ -49,7 +49,7 @@ export class Loaded {
     return optionsOf(this.#named.alias ?? this.#named.extension);
   }
 
-  /** How messages call a field: by the option that has set it. */
+  /** The name of a field in messages: the option that has set it. */
   fieldName(field: string | undefined): string {
     const option = this.#options.find((each) => each.field === field && field !== undefined);
     if (option === undefined) return this.lead;
@@ -83,7 +83,7 @@ export class Loaded {
     option.apply(this.#draft, text, at);
   }
 
-  /** Refuses an option that was given already, or that cannot stand beside another. */
+  /** Refuses an option that was given already, or that excludes another one. */
   #checkUse(option: Option, path: string): void {
     if (this.#used.size === 0) return;
     if (this.#used.has(option.names[0]!) && !option.repeat) {
@@ -99,7 +99,7 @@ export class Loaded {
     }
   }
 
-  /** The typed form of all that was said. */
+  /** The typed form of all options. */
   finish(at: Place): Typed {
     const { alias, extension } = this.#named;
     if (alias !== undefined) alias.finish?.(this.#draft, at);

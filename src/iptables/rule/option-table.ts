@@ -5,7 +5,7 @@ import type { Option } from '../extensions/options.js';
 import { optionsOf } from '../extensions/options.js';
 import type { Named } from '../extensions/registry.js';
 
-/** iptables' own options: long name → the short one; the ones of a rule first. */
+/** iptables' own options: long name → short name. First the options of a rule. */
 const ruleOptions: Record<string, string> = {
   source: 's',
   destination: 'd',
@@ -48,7 +48,7 @@ const otherOptions: Record<string, string> = {
   modprobe: 'M',
 };
 const baseOptions = new Map(Object.entries({ ...ruleOptions, ...otherOptions }));
-/** Whether a letter is an option of iptables, one of a rule or another. */
+/** Whether a letter is an option of iptables, in a rule or elsewhere. */
 export const isOption = (letter: string): boolean => [...baseOptions.values()].includes(letter);
 /** Short options that take an argument. */
 export const withArgument = new Set(['s', 'd', 'p', 'i', 'o', 'j', 'm', 'g', 'c']);
@@ -59,7 +59,7 @@ export const inRule = new Set(Object.values(ruleOptions));
 export interface Meaning {
   base?: string;
   option?: Option;
-  /** Whose option it is: a match of that name (its latest instance), or the target. */
+  /** The owner of the option: a match of that name (its latest instance), or the target. */
   owner?: string;
   kind?: Kind;
 }
@@ -94,19 +94,22 @@ function meaningsFor({ extension, alias }: Named, kind: Kind): Meanings {
   return meanings;
 }
 
-/** The options that a text can use at some point of it. */
+/** The options that are known at some point of a text. */
 export class OptionTable {
-  /** Of extensions, the latest loaded first, as libxtables merges them. */
+  /** The options of extensions. The latest extension comes first, as libxtables merges them. */
   readonly #meanings: Meanings[] = [];
 
-  /** Adds the options of an extension; a second instance of a match adds none: the first one's mean it then. */
+  /**
+   * Adds the options of an extension. A second instance of a match adds none: the same options then mean the new
+   * instance.
+   */
   add(named: Named, kind: Kind): void {
     const owner = ownerOf(named);
     const again = this.#meanings.some((each) => each.owner === owner && each.kind === kind);
     if (!again) this.#meanings.unshift(meaningsFor(named, kind));
   }
 
-  /** getopt_long: an exact name first, else the only thing that begins so. */
+  /** As getopt_long does: an exact name first, else the only name with this beginning. */
   lookUp(name: string): Meaning | { ambiguous: string[] } | undefined {
     const base = baseOptions.get(name);
     if (base !== undefined) return { base };

@@ -1,5 +1,5 @@
-// The words of one rule → its typed form, with the order of evaluation, the abbreviations and the
-// refusals of iptables 1.8.9 (getopt_long with options that grow as -m and -j load extensions).
+// The words of one rule → its typed form, with the order of evaluation, the abbreviations and the refusals of
+// iptables 1.8.9 (getopt_long, whose options become more when -m and -j load extensions).
 
 import { badRange, quoted } from '../../errors.js';
 import type { Kind, Not, Place, UnknownExtension } from '../extensions/define.js';
@@ -25,11 +25,11 @@ export type ParseOptions = Omit<RuleOptions, 'path'>;
 
 /** A line of a text for iptables-restore, which has a command among its words. */
 export interface ParsedLine {
-  /** Absent where the line is for the other family and says so before its command. */
+  /** Absent if the line is for the other family and says this before its command. */
   readonly command: Command | undefined;
-  /** What the command is about; none where it is for the other family, or about chains. */
+  /** The rule of the command; none if the line is for the other family, or the command is about chains. */
   readonly rule: RuleSpec | undefined;
-  /** What `-c` said. */
+  /** The counters of `-c`. */
   readonly counters: Counters | undefined;
 }
 
@@ -50,7 +50,7 @@ export class RuleParser {
   #sources: Addresses | undefined;
   #destinations: Addresses | undefined;
   #counters: Counters | undefined;
-  /** Whether commands may stand among the words. */
+  /** Whether the words may have a command. */
   #isLine = false;
   #command: Command | undefined;
   #otherFamily = false;
@@ -68,15 +68,15 @@ export class RuleParser {
   }
 
   /**
-   * The words are a line for iptables-restore, the command anywhere among them. `counters` are those that
-   * stand before the line.
+   * The words are a line for iptables-restore, with the command anywhere among them. `counters`: those before the
+   * line.
    */
   parseLine(counters?: Counters): ParsedLine {
     this.#isLine = true;
     this.#counters = counters;
     this.#read();
     const command = this.#command;
-    // What came before counts: iptables does what a command on chains says, and forgets the rule.
+    // The words before it count: iptables executes a command on chains, and forgets the rule.
     if (this.#otherFamily) return { command, rule: undefined, counters: this.#counters };
     if (command === undefined) throw refused('line', 'a command is missing');
     const { letter, word, index } = command;
@@ -84,7 +84,7 @@ export class RuleParser {
     if (this.#counters !== undefined && !'AIRP'.includes(letter)) {
       throw refused(word, 'has no counters');
     }
-    if (!isRule && this.#saysRule()) throw refused(word, 'no rule can stand beside it');
+    if (!isRule && this.#saysRule()) throw refused(word, 'cannot be used together with a rule');
     const rule = isRule ? this.#finish() : undefined;
     return { command, rule, counters: this.#counters };
   }
@@ -136,7 +136,7 @@ export class RuleParser {
         return;
       }
       if (withArgument.has(letter)) {
-        throw refused(`rule: -${letter}`, `a blank must stand between it and ${rest}`);
+        throw refused(`rule: -${letter}`, `a blank is needed between it and ${rest}`);
       }
       this.#base(letter, `-${letter}`, undefined);
       if (this.#otherFamily) return;
@@ -168,7 +168,7 @@ export class RuleParser {
     return `not an option of a rule${loaded.length ? ` nor of ${loaded.join(', ')}` : ''} (options of a match come after its -m)`;
   }
 
-  /** `-p tcp --dport`: an option that nobody knows loads the match of the protocol, once. */
+  /** `-p tcp --dport`: an unknown option loads the match of the protocol, once. */
   #loadImplicit(): boolean {
     if (this.#protocolText === undefined || this.#implicitLoaded) return false;
     const number = wholeNumber(this.#protocolText, 255);
@@ -192,14 +192,14 @@ export class RuleParser {
     return loaded;
   }
 
-  /** The match or target that an option is about: of several matches of that name the latest. */
+  /** The match or target of an option. If several matches have the name, it is the latest. */
   #instance({ owner, kind }: Meaning): Loaded {
     if (kind === 'target') return this.#target as Loaded;
     for (let i = this.#matches.length - 1; i > 0; i--) {
       const each = this.#matches[i]!;
       if (each instanceof Loaded && each.owner === owner) return each;
     }
-    // An option has a meaning only after its match was loaded: none of the later ones is it.
+    // An option has a meaning only after its match was loaded. The loop has seen all other matches, so this is it.
     return this.#matches[0] as Loaded;
   }
 
@@ -280,7 +280,7 @@ export class RuleParser {
     }
   }
 
-  /** What is no part of a rule: the command, and what iptables takes beside it. */
+  /** Options that are not part of a rule: the command, and what iptables allows beside it. */
   #commandOption(letter: string, word: string, attached: string | undefined): void {
     if (this.#inverted) throw refused(word, 'cannot be negated');
     if (letter === 'v') return; // it only makes iptables print
@@ -342,7 +342,7 @@ export class RuleParser {
       this.#target = letter === 'j' ? { name: 'jump', chain: name } : { name: 'goto', chain: name };
   }
 
-  /** `--raw-payload REVISION:HEX`, this package's own way to write what it has no text for. */
+  /** `--raw-payload REVISION:HEX`, this package's own way to write an extension that has no other text. */
   #raw(name: string, path: string): UnknownExtension | undefined {
     if (this.#words[this.#at] !== '--raw-payload') return undefined;
     this.#at++;
@@ -397,7 +397,7 @@ export class RuleParser {
   }
 }
 
-/** The option of a target that is no extension. */
+/** The option of a target that is not an extension. */
 function wordsOf(target: Target | undefined): string {
   if (target?.name === 'jump') return `-j ${target.chain}`;
   if (target?.name === 'goto') return `-g ${target.chain}`;

@@ -1,4 +1,4 @@
-// A rule as text and as JSON. Pure; what a rule is made of is not its business.
+// A rule as text and as JSON. Pure. Does not know where the parts of a rule come from.
 import type { Kind, Typed } from '../extensions/define.js';
 import { print } from '../extensions/print.js';
 import { bare } from '../text/words.js';

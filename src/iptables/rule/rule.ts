@@ -1,5 +1,4 @@
-// One rule as it was read: an object with the fields that it has. Where they come from is its source's
-// business.
+// One rule as it was read: an object with the fields that it has. Its source knows where they come from.
 import { badType } from '../../errors.js';
 import type { Family } from '../text/addresses.js';
 import { systemNames } from '../text/host-names.js';
@@ -16,14 +15,13 @@ export type { Family } from '../text/addresses.js';
 export type { Counters } from './head.js';
 export type * from './types.js';
 
-/** Where the head of a rule is read to: a rule itself gets only the fields that it has. */
+/** Takes the head of a rule while it is read. The rule itself gets only the fields that it has. */
 let heading: ReturnType<typeof emptyHead> | undefined;
 
 /**
- * A rule as it was read. Its fields are properties of its own, and only those that it has: a copy of any
- * kind (`{ ...rule }`, `Object.assign`, `structuredClone`, JSON) says what the rule says, and is taken
- * where a rule is given. It is frozen, and so are its matches and its target. `sameRule()` compares
- * rules without their counters.
+ * A rule as it was read. Its fields are own properties, and a field without a value does not exist. So every copy (`{
+ * ...rule }`, `Object.assign`, `structuredClone`, JSON) means the same as the rule, and can be given instead of a
+ * rule. The rule, its matches and its target are frozen. `sameRule()` compares rules without their counters.
  */
 export class Rule implements RuleInit {
   /** The protocol by name or number; absent: any. */
@@ -32,9 +30,9 @@ export class Rule implements RuleInit {
   declare readonly src?: NonNullable<RuleHead['src']>;
   /** The destination network, as iptables-save writes it. */
   declare readonly dst?: NonNullable<RuleHead['dst']>;
-  /** Incoming interface; a `+` at the end means any that begins so. */
+  /** Incoming interface; a `+` at the end means any name with this beginning. */
   declare readonly in?: NonNullable<RuleHead['in']>;
-  /** Outgoing interface; a `+` at the end means any that begins so. */
+  /** Outgoing interface; a `+` at the end means any name with this beginning. */
   declare readonly out?: NonNullable<RuleHead['out']>;
   /** Second and further fragments. IPv4 only. */
   declare readonly fragment?: NonNullable<RuleHead['fragment']>;
@@ -44,9 +42,9 @@ export class Rule implements RuleInit {
   declare readonly target?: Target;
   /** As they were when the rule was read. */
   declare readonly counters: Counters;
-  /** What the rule holds and no field can say. Such a rule can be kept and moved, a copy of it is refused. */
+  /** What the rule holds and no field can express. Such a rule can be kept and moved, but a copy of it is refused. */
   declare readonly inexact?: string;
-  // A rule of a table is a place in it and what is read there: there may be very many.
+  // A rule is only a place in its source, because a table may have very many rules.
   readonly #source: RuleSource;
   readonly #index: number;
 
@@ -54,7 +52,7 @@ export class Rule implements RuleInit {
     this.#source = source;
     this.#index = index;
     const draft = this as { -readonly [K in keyof RuleInit | 'inexact']?: Rule[K] };
-    // First what every rule has: the fewer ways lead to an object of a shape, the faster it is made.
+    // First the fields that every rule has: objects are made faster if they get their fields in fewer different orders.
     draft.matches = source.matches(index);
     draft.counters = source.counters(index);
     const target = source.target(index);
@@ -88,7 +86,9 @@ export class Rule implements RuleInit {
     return { source: whole.#source, index: whole.#index };
   }
 
-  /** A copy that took over the prototype (lodash) has the fields only: what else a rule tells is made from them. */
+  /**
+   * A copy with the prototype of a rule (lodash) has only the fields. Everything else of the rule is made from them.
+   */
   static #whole(rule: Rule): Rule {
     return #source in rule ? rule : makeRule(givenRule(rule, 'rule') as RuleInit);
   }
@@ -98,13 +98,13 @@ export class Rule implements RuleInit {
     return Rule.placeOf(this).source.context.family;
   }
 
-  /** Where it stands in the text that it was read from, counted from 1; `undefined` for a rule of the kernel. */
+  /** Its line in the text that it was read from, counted from 1; `undefined` for a rule of the kernel. */
   get line(): number | undefined {
     const { source, index } = Rule.placeOf(this);
     return source.line?.(index);
   }
 
-  /** The parts of this rule that stay raw or would not be written back as they are, and why. Mostly empty. */
+  /** The parts of this rule that stay raw or would not be written back unchanged, and why. Usually empty. */
   get warnings(): readonly string[] {
     const found: string[] = [];
     for (const each of [...this.matches, this.target]) {
@@ -113,15 +113,17 @@ export class Rule implements RuleInit {
       }
     }
     if (this.inexact !== undefined) {
-      found.push(`the part before the matches holds more than iptables can say: ${this.inexact}`);
+      found.push(
+        `the part before the matches holds more than iptables can express: ${this.inexact}`,
+      );
     }
     return found;
   }
 
   /**
-   * A copy with other fields: `rule.with({ target: { name: 'DROP' } })`, the same as
-   * `{ ...rule, target: { name: 'DROP' } }`, but refuses fields that a rule does not have. The copy has the counters
-   * of the rule, unless others are given.
+   * A copy with other fields: `rule.with({ target: { name: 'DROP' } })`, the same as `{ ...rule, target: { name:
+   * 'DROP' } }`, but it refuses fields that a rule does not have. The copy has the counters of the rule, unless you
+   * give others.
    * @throws {TypeError} for a field that no rule has, or that is `undefined`
    */
   with(change: RuleInit = {}): RuleInit {
@@ -141,7 +143,7 @@ export class Rule implements RuleInit {
 
   /**
    * The text of the rule as iptables-save writes it, from the first option on.
-   * @throws {TypeError | RangeError} for a copy that has the prototype and is no whole rule
+   * @throws {TypeError | RangeError} for a copy that has the prototype of a rule and is not a whole rule
    */
   toString(): string {
     const rule = Rule.#whole(this);
@@ -149,20 +151,20 @@ export class Rule implements RuleInit {
   }
 
   /**
-   * The fields, with what JSON does not have as text: 64-bit numbers in decimal, bytes in hexadecimal. It
-   * is taken again where a rule is given.
+   * The fields. What JSON cannot have is text: 64-bit numbers in decimal, bytes in hexadecimal. The result can be
+   * given instead of a rule.
    */
   toJSON(): Record<string, unknown> {
     return jsonForm({ ...this }) as Record<string, unknown>;
   }
 }
 
-/** A rule that a caller gives: one that was read, or a copy of what stands in an object, all of it checked by name. */
+/** A rule that a caller gives: one that was read, or a copy of the caller's object, with every name checked. */
 export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule {
   if (Rule.isRule(given)) return given;
   if (!(given instanceof Rule)) return takeRule(given, path);
-  // A copy that took over the prototype (lodash) says what its own fields say. Without the fields that every rule has
-  // it is no copy: it would match everything.
+  // A copy with the prototype of a rule (lodash) means what its own fields mean. Without the fields that every rule
+  // has it is not a copy: it would match everything.
   const isCopy =
     Object.getPrototypeOf(given) === Rule.prototype &&
     Object.hasOwn(given, 'matches') &&
@@ -171,7 +173,10 @@ export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule
   return takeRule({ ...(given as RuleInit) }, path);
 }
 
-/** The rule that fields say, as it would be read from a table. Its family, unless given, is that of its addresses. */
+/**
+ * The rule that the fields describe, as it would be read from a table. Its family, unless given, is that of its
+ * addresses.
+ */
 export function makeRule(given: RuleInit, options: RuleOptions = {}): Rule {
   const family = options.family ?? familyOf(given, options.path);
   const context: RuleContext = { family, names: options.names ?? systemNames, sets: options.sets };
@@ -181,7 +186,7 @@ export function makeRule(given: RuleInit, options: RuleOptions = {}): Rule {
 
 const keys = new WeakMap<Rule, string>();
 
-/** What two rules have in common exactly when they say the same. Counters do not count. */
+/** The key of a rule. Two rules have the same key exactly if they mean the same. Counters are not part of it. */
 export function ruleKey(rule: Rule): string {
   let key = keys.get(rule);
   if (key === undefined) {

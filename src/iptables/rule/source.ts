@@ -1,5 +1,5 @@
-// Where rules come from. A source holds rules in a form of its own, and hands out their typed parts. Here also the
-// two sources that need no backend: rules made of typed values, and a rule with one thing changed.
+// Where rules come from. A source holds rules in its own form, and gives out their typed parts. Also has the two
+// sources that need no backend: rules made of typed values, and a rule with one change.
 import { decode, settled } from '../extensions/codec.js';
 import type { Kind, Typed, UnknownExtension } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
@@ -10,21 +10,21 @@ import { meaningKey } from './key.js';
 import type { Match, RuleContext, Target } from './types.js';
 import { isVerdict } from './types.js';
 
-/** Rules by their index. What it hands out is frozen, and does not change. */
+/** Rules by their index. What it gives out is frozen, and does not change. */
 export interface RuleSource {
   readonly context: RuleContext;
-  /** Fills all fields of `into`. Answers what the rule holds there and no field can say, if anything. */
+  /** Fills all fields of `into`. Returns what the head holds and no field can express, if there is such a thing. */
   head(index: number, into: HeadDraft): string | undefined;
   matches(index: number): readonly Match[];
   target(index: number): Target | undefined;
   counters(index: number): Readonly<Counters>;
-  /** Equal for two rules of any sources exactly when they say the same. Counters do not matter. */
+  /** Equal for two rules of any sources exactly if they mean the same. Counters are not part of it. */
   key(index: number): string;
   /** The line of the text that the rule comes from. */
   line?(index: number): number | undefined;
 }
 
-/** A rule after every check, with where it comes from. */
+/** A rule after every check, and its line in a text. */
 export interface TypedRule {
   readonly checked: CheckedRule;
   readonly line?: number | undefined;
@@ -32,7 +32,7 @@ export interface TypedRule {
 
 const noMatches: readonly Match[] = Object.freeze([]);
 
-/** Rules made of typed values: they say what they will say when they are read again. */
+/** Rules made of typed values. Each looks as it will look when it is read back. */
 export class TypedRules implements RuleSource {
   readonly context: RuleContext;
   readonly #rules: readonly TypedRule[];
@@ -85,7 +85,7 @@ export class TypedRules implements RuleSource {
       const isNewest = registry.newest(family, kind, extension.name) === extension;
       return settled(extension, typed, context, isNewest);
     }
-    // Bytes that the package can read are read.
+    // Reads the bytes if the package knows the extension.
     const { extension: name, revision, data } = each;
     const newest = registry.newest(family, kind, name);
     const known = registry.find(family, kind, name, revision);
@@ -115,11 +115,11 @@ function frozen<T>(value: T): T {
 /** What is different about a rule that was read. */
 export interface RuleChange {
   readonly counters: Readonly<Counters>;
-  /** The chain that it leads to, where that has another name now. */
+  /** The chain that the rule leads to, if that has another name now. */
   readonly chain: string | undefined;
 }
 
-/** One rule of another source with other counters, or leading to a chain that has another name now. */
+/** One rule of another source, with other counters, or with the new name of the chain that it leads to. */
 export class ChangedRule implements RuleSource {
   readonly context: RuleContext;
   readonly source: RuleSource;
@@ -158,7 +158,7 @@ export class ChangedRule implements RuleSource {
     if (this.chain === undefined) return key;
     const head = emptyHead();
     const inexact = this.source.head(this.index, head);
-    // What no field says stands in the other key only.
+    // What no field can express is only in the key of the other source.
     if (inexact !== undefined) return `${key} to ${JSON.stringify(this.chain)}`;
     return meaningKey(head, this.matches(), this.target(), this.context);
   }

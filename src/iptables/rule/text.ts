@@ -1,5 +1,5 @@
-// iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, reads at most the host's
-// files of names. The words are text/words.ts, their meaning is parser.ts.
+// iptables syntax ↔ typed rules. Pure: needs no kernel and no privileges, and reads only the host's files of names.
+// text/words.ts splits the words, parser.ts gives them a meaning.
 
 import { familyAt, optionsAt, stringAt } from '../../checks.js';
 import { badType } from '../../errors.js';
@@ -43,12 +43,12 @@ function ruleOptions(given: unknown, names: ReadonlySet<string>): RuleOptions {
   return taken;
 }
 
-/** XT_TABLE_MAXNAMELEN less its NUL. */
+/** XT_TABLE_MAXNAMELEN without its NUL. */
 const maxTableBytes = 31;
-/** It begins messages: longer ones nobody reads. */
+/** A path is the beginning of messages. A longer one is not readable. */
 const maxPathBytes = 256;
 
-// As objects of all keys: one that is added to an interface and not here does not compile.
+// Objects of all keys. If somebody adds a method to an interface and not here, this does not compile.
 const nameMethods = Object.keys({
   protocolNumber: true,
   protocolName: true,
@@ -80,11 +80,11 @@ function functionAt(value: unknown, path: string): unknown {
 }
 
 /**
- * Every rule that a text means: lists of addresses (`-s a,b -d c,d`) make one rule for each pair, in
- * iptables' order. Refuses what iptables 1.8.9 refuses, naming the option; does not resolve host
- * names. `-A CHAIN` and the like are no part of a rule.
+ * Every rule that a text means: lists of addresses (`-s a,b -d c,d`) make one rule for each pair, in iptables' order.
+ * Refuses what iptables 1.8.9 refuses, and names the option. Does not resolve host names. `-A CHAIN` and the like are
+ * not part of a rule.
  * @throws {RangeError} with the option and the reason
- * @throws {TypeError} where `text` is no string, or an option does not exist or has the wrong kind
+ * @throws {TypeError} if `text` is not a string, or an option does not exist or has the wrong type
  * @example
  * import { parseRules } from 'conntrack';
  * console.log(parseRules('-s 10.0.0.1,10.0.0.2 -j DROP').length);
@@ -93,19 +93,19 @@ export function parseRules(text: string, options: ParseOptions = {}): RuleInit[]
   return parseChecked(text, ruleOptions(options, parseNames)).map(({ init }) => init);
 }
 
-/** The same, with what the checks have made of each rule. */
+/** The same, with the result of the checks of each rule. */
 export function parseChecked(text: string, options: ParseOptions): ParsedRule[] {
   if (typeof text !== 'string') throw badType('rule', 'a string', text);
-  if (text.includes('\0')) throw refused('rule', 'a NUL byte cannot stand in it');
+  if (text.includes('\0')) throw refused('rule', 'must not have a NUL byte');
   return expand(
     new RuleParser(splitWords(text), { ...options, names: options.names ?? systemNames }).parse(),
   );
 }
 
 /**
- * The one rule that a text means; see `parseRules` for texts with lists.
- * @throws {RangeError} with the option and the reason, and where the text means several rules
- * @throws {TypeError} where `text` is no string, or an option does not exist or has the wrong kind
+ * The only rule that a text means; see `parseRules` for texts with lists.
+ * @throws {RangeError} with the option and the reason, and if the text means several rules
+ * @throws {TypeError} if `text` is not a string, or an option does not exist or has the wrong type
  * @example
  * import { parseRule } from 'conntrack';
  * const rule = parseRule('-p tcp --dport 22 -m conntrack --ctstate NEW -j DROP');
@@ -124,7 +124,7 @@ export function parseRule(text: string, options: ParseOptions = {}): RuleInit {
 /**
  * The text of a rule as iptables-save 1.8.9 writes it, from the first option on. The family of a typed
  * rule is that of its addresses, else IPv4, unless `family` says so.
- * @throws {TypeError | RangeError} with the path of the field, and for what is no option
+ * @throws {TypeError | RangeError} with the path of the field, and for an unknown option
  * @example
  * import { formatRule } from 'conntrack';
  * const text = formatRule({ protocol: 'tcp', matches: [{ name: 'tcp', dport: 22 }], target: { name: 'DROP' } });
@@ -134,7 +134,7 @@ export function formatRule(rule: RuleInit | Rule, options: RuleOptions = {}): st
   const taken = ruleOptions(options, formatNames);
   const given = givenRule(rule, taken.path ?? 'rule');
   if (Rule.isRule(given)) return given.toString();
-  // As it would be read back: what iptables would store is what is shown (60/minute becomes 1/sec).
+  // As it would be read back. This shows what iptables would store (60/minute becomes 1/sec).
   return makeRule(given, taken).toString();
 }
 
@@ -145,9 +145,10 @@ function wholeRule(given: RuleInit, path: string, family: Family, other: Rule | 
 }
 
 /**
- * Do two rules say the same? Counters do not count. Copies of rules and rules that were made by hand are taken as
- * well. Such a rule has the family of a rule that was read, if that family takes it, else the one of its addresses.
- * @throws {TypeError | RangeError} for what is no rule, with the path of the field (from `a` or `b`)
+ * Whether two rules mean the same, without their counters. Also takes copies of rules, and rules that were made by
+ * hand. If the other rule was read, such a rule has the family of that rule, if the family takes it; else the family
+ * of its addresses.
+ * @throws {TypeError | RangeError} for a value that is not a rule, with the path of the field (from `a` or `b`)
  */
 export function sameRule(a: Rule | RuleInit, b: Rule | RuleInit): boolean {
   const [left, right] = [givenRule(a, 'a'), givenRule(b, 'b')];

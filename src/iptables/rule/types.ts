@@ -7,19 +7,19 @@ import type { Family } from '../text/addresses.js';
 import type { HostNames, SetNames } from '../text/host-names.js';
 import type { Counters, RuleHead } from './head.js';
 
-/** A verdict: the rule ends the walk (RETURN: the walk of this chain). */
+/** A verdict: the rule ends the walk through the table (RETURN: through this chain). */
 export interface VerdictTarget {
   /** The verdict: NF_ACCEPT, NF_DROP, NF_QUEUE, or the end of this chain. */
   readonly name: 'ACCEPT' | 'DROP' | 'QUEUE' | 'RETURN';
 }
-/** `-j CHAIN`: to a chain of the same table, and back at its end. */
+/** `-j CHAIN`: goes to a chain of the same table, and comes back at its end. */
 export interface JumpTarget {
   /** Tells it from other targets. */
   readonly name: 'jump';
   /** The name of the chain, at most 28 bytes. */
   readonly chain: string;
 }
-/** `-g CHAIN`: the same without coming back here. */
+/** `-g CHAIN`: the same, but does not come back here. */
 export interface GotoTarget {
   /** Tells it from other targets. */
   readonly name: 'goto';
@@ -32,7 +32,7 @@ export type Match = KnownMatch | UnknownExtension;
 /** What a rule does, told apart by `name`; what the package does not know is `'raw'`. */
 export type Target = VerdictTarget | JumpTarget | GotoTarget | KnownTarget | UnknownExtension;
 
-/** Those of a union that have this name. A type with several names is narrowed to it. */
+/** The members of a union that have this name. A type with several names is narrowed to the name. */
 type Named<U, N> = U extends { readonly name: infer M }
   ? N extends M
     ? [M] extends [N]
@@ -41,25 +41,25 @@ type Named<U, N> = U extends { readonly name: infer M }
     : never
   : never;
 
-/** One match by its name: `MatchOf<'tcp'>` has the fields of `-m tcp`, and `MatchOf<'raw'>` is what is not known. */
+/** One match by its name: `MatchOf<'tcp'>` has the fields of `-m tcp`, and `MatchOf<'raw'>` is an unknown match. */
 export type MatchOf<Name extends Match['name']> = Named<Match, Name>;
 /** One target by its name: `TargetOf<'DNAT'>`, `TargetOf<'jump'>`, `TargetOf<'DROP'>`. */
 export type TargetOf<Name extends Target['name']> = Named<Target, Name>;
 
 /**
- * A rule as it is given. What is left out matches anything; no target: the rule only counts.
- * A field that is `undefined` is refused: what was to narrow the rule would let it match everything.
+ * A rule as a caller gives it. A field that is left out matches anything. Without a target the rule only counts. A
+ * field that is `undefined` is refused: without it the rule would match more than the caller meant.
  */
 export interface RuleInit extends RuleHead {
   /** The conditions after the head, in this order in the rule. */
   readonly matches?: readonly Match[];
   /** What the rule does; without one it only counts. */
   readonly target?: Target;
-  /** Where the counters begin; zero unless given. */
+  /** The first values of the counters; zero unless given. */
   readonly counters?: Counters;
 }
 
-/** What the meaning and the text of a rule depend on. */
+/** The context that decides what a rule means and how it is written. */
 export interface RuleContext {
   readonly family: Family;
   readonly names: HostNames;
@@ -70,22 +70,22 @@ export interface RuleContext {
 export interface RuleOptions {
   /** `ipv4` unless given. */
   family?: Family | undefined;
-  /** The names that numbers have. Those of this host unless given. */
+  /** The names of numbers. Those of this host unless given. */
   names?: HostNames | undefined;
   /** The IP sets of the kernel. Without them a rule names a set by its index only. */
   sets?: SetNames | undefined;
-  /** What the kernel takes; without it the newest revision that the package knows is meant. */
+  /** The newest revisions that the kernel takes; unless given, the newest that the package knows. */
   maxRevision?: MaxRevision | undefined;
-  /** Refuses extensions that the kernel takes only in other tables. */
+  /** The table of the rule. Refuses extensions that the kernel takes only in other tables. */
   table?: string | undefined;
-  /** Begins the paths in messages, at most 256 bytes; `rule` unless given. */
+  /** The beginning of the paths in messages, at most 256 bytes; `rule` unless given. */
   path?: string | undefined;
-  /** Tells a chain that has the name of a target, which iptables-restore lets be made, from the target. */
+  /** Whether a name is a chain. A chain can have the name of a target: iptables-restore allows that. */
   isChain?: ((name: string) => boolean) | undefined;
 }
 
 export const verdicts = ['ACCEPT', 'DROP', 'QUEUE', 'RETURN'] as const;
-/** XT_EXTENSION_MAXNAMELEN less its NUL. */
+/** XT_EXTENSION_MAXNAMELEN without its NUL. */
 export const maxNameLength = 28;
 
 export function isVerdict(name: string): name is (typeof verdicts)[number] {

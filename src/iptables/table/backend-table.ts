@@ -1,4 +1,4 @@
-// What is told of a table without reading its rules.
+// What is known about a table without reading its rules.
 
 /** A table of one of the two backends. */
 export interface BackendTable {
@@ -6,6 +6,6 @@ export interface BackendTable {
   readonly table: string;
   /** How many rules it has. */
   readonly rules: number;
-  /** Whether it decides on anything: it has rules, a policy DROP, or (legacy) chains that are not built in. */
+  /** Whether the table is in use: it has rules, a policy DROP, or (legacy) chains that are not built in. */
   readonly used: boolean;
 }

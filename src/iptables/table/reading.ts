@@ -1,4 +1,4 @@
-// One reading of a table. Every backend hands it out, and tables, edits and comparisons stand on it. Types only.
+// One reading of a table. Every backend makes it, and tables, edits and comparisons use it. Types only.
 import type { Counters } from '../rule/head.js';
 import type { Rule } from '../rule/rule.js';
 import type { RuleSource } from '../rule/source.js';
@@ -10,7 +10,7 @@ export type TableName = 'filter' | 'nat' | 'mangle' | 'raw' | 'security' | (stri
 /** What happens to a packet at the end of a built-in chain. */
 export type Policy = 'ACCEPT' | 'DROP';
 
-/** One chain of a reading; its rules are neighbours among the rules of the table. */
+/** One chain of a reading. Its rules follow each other in the rules of the table. */
 export interface ReadChain {
   readonly name: string;
   /** One of the table's own chains, which packets enter from a hook. */
@@ -22,7 +22,7 @@ export interface ReadChain {
   readonly count: number;
   /** Rules of the table that jump or go to it. */
   readonly references: number;
-  /** What its policy has decided on. */
+  /** The packets and bytes that reached its policy. */
   readonly counters: Counters;
 }
 
@@ -35,20 +35,20 @@ export interface TableReading {
   /** The built-in chains in the order of their hooks, then the others by name. */
   readonly chains: readonly ReadChain[];
   readonly ruleCount: number;
-  /** The same for two readings of one backend exactly when everything but counters is the same. */
+  /** Equal for two readings of one backend exactly if everything but the counters is equal. */
   readonly fingerprint: string;
   /** Names of the IP sets that its rules use, by the kernel's index. */
   readonly sets: ReadonlyMap<number, string>;
   readonly rules: RuleSource;
-  /** Whether a rule that was read somewhere can be written into this table as it was read. */
+  /** Whether a rule that was read somewhere can be written into this table unchanged. */
   takes(rule: Rule): boolean;
   /**
-   * What a rule is, as a key that costs little. It is the same for two rules in readings of one backend when
-   * they are written the same; rules that say the same in other ways may differ. Counters do not count.
+   * A cheap key of what a rule is. Two rules in readings of one backend have the same key if they are written the
+   * same. Rules that mean the same but are written differently can have different keys. Counters are not part of it.
    */
   content(index: number): string;
   /** The chain that a rule jumps or goes to. Costs little. */
   leadsTo(index: number): string | undefined;
-  /** Whether a rule's counters stand where those of a rule in another reading of the same backend stand. */
+  /** Whether a rule has the same counters as a rule in another reading of the same backend. */
   sameCounters(index: number, other: TableReading, otherIndex: number): boolean;
 }

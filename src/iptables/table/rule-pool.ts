@@ -1,19 +1,19 @@
-// Rules of a reading told apart by their content, and handed out by it, each once.
+// Finds rules of a reading by their content, and gives out each rule once.
 import type { ReadChain, TableReading } from './reading.js';
 
-/** The keys of a chain's rules in their order; none of a chain that is not there. */
+/** The keys of a chain's rules, in order; none if there is no chain. */
 export function chainKeys(reading: TableReading, chain: ReadChain | undefined): string[] {
   if (chain === undefined) return [];
   return Array.from({ length: chain.count }, (_, index) => reading.content(chain.first + index));
 }
 
-/** Indexes in their order, and how many of them are handed out. */
+/** Indexes in order, and how many of them were given out. */
 interface Places {
   indexes: number[];
   next: number;
 }
 
-/** Hands out the rules of a reading by their content, each once. */
+/** Gives out the rules of a reading by their content, each once. */
 export class RulePool {
   readonly #byChain = new Map<string, Map<string, Places>>();
   readonly #all = new Map<string, Places>();
@@ -33,12 +33,12 @@ export class RulePool {
     }
   }
 
-  /** That rule is not handed out any more. */
+  /** Never gives out this rule. */
   keep(index: number): void {
     this.#used.add(index);
   }
 
-  /** The next rule of that content, in that chain or anywhere; `undefined` when all are handed out. */
+  /** The next rule with this content, in this chain or anywhere; `undefined` if all were given out. */
   take(key: string, chain?: string): number | undefined {
     const places = (chain === undefined ? this.#all : this.#byChain.get(chain))?.get(key);
     while (places !== undefined && places.next < places.indexes.length) {

@@ -1,5 +1,5 @@
-// A table as iptables-save writes it. Formats; reads nothing. What no text would be read back as is refused:
-// the owner of a container's namespace chooses the names and bytes there.
+// A table as iptables-save writes it. Formats; reads nothing. Refuses a rule whose text would read back as another
+// one: the owner of a container's namespace chooses the names and bytes in it.
 import { booleanAt, listAt, optionsAt } from '../../checks.js';
 import { badType, noText, quoted } from '../../errors.js';
 import type { Kind, Typed } from '../extensions/define.js';
@@ -16,7 +16,7 @@ import { bare, splitWords } from '../text/words.js';
 import type { Chain } from './table.js';
 import { Table } from './table.js';
 
-/** Rules formatted at a stretch: the JS thread is busy for a few milliseconds at most. */
+/** How many rules are formatted without a pause: the JS thread is busy for a few milliseconds at most. */
 const stretch = 256;
 
 /** Now, as C's ctime() writes it. */
@@ -25,16 +25,16 @@ function moment(): string {
   return `${day} ${month} ${date!.replace(/^0/, ' ')} ${time} ${year}`;
 }
 
-/** Text in which every word means itself: nothing is escaped or empty, and all of it is text. */
+/** Text in which every word means itself: no escapes, no empty words, and only characters. */
 const clear = /^[^"\\\p{Cc}\p{Cs}]*(?:"[^"\\\p{Cc}\p{Cs}]+"[^"\\\p{Cc}\p{Cs}]*)*$/u;
 const stray = /[\ud800-\udfff]/u;
 
 interface Format {
   /** The counters of every rule, before it. */
   readonly counters: boolean;
-  /** The text may hold what is not UTF-8. */
+  /** The text may have bytes that are not UTF-8. */
   readonly asBytes: boolean;
-  /** Says when it was made. */
+  /** The text says when it was made. */
   readonly dated: boolean;
 }
 
@@ -59,7 +59,7 @@ class Saver {
     throw noText(this.#operation, `${what}: ${why}`);
   }
 
-  /** The line with a colon knows no quotes; `-A` and `-j` do. */
+  /** The line with a colon cannot have quotes; `-A` and `-j` can. */
   chain({ name, counters, policy }: Chain): void {
     const what = `chain ${quoted(name)}`;
     if (/[ \t\n\v\f\r]/.test(name)) this.#refuse(what, 'white space ends a name');
@@ -78,7 +78,7 @@ class Saver {
     this.lines.push(text === '' ? lead : `${lead} ${text}`);
   }
 
-  /** The text of a rule, after it was read back and found to be the same. */
+  /** The text of a rule. Reads it back first, and compares. */
   #careful(rule: Rule, given: string, what: string): string {
     let text = given;
     if (rule.inexact !== undefined) this.#refuse(what, `it holds ${rule.inexact}`);
@@ -114,14 +114,14 @@ class Saver {
   }
 }
 
-/** The text of a rule, matches and target with bytes that are not UTF-8 as bytes. */
+/** The text of a rule. Matches and targets that are not UTF-8 are written as bytes. */
 function withBytes(rule: Rule): string {
   const { context } = Rule.placeOf(rule).source;
   const { matches, target } = rule;
   const part = (kind: Kind, given: Match | Target) => {
     const [some, only] = kind === 'match' ? [[given as Match], undefined] : [[], given as Target];
     const text = printRule({}, some, only, context);
-    // What is no extension of the package has no bytes to show instead.
+    // Only an extension of the package has bytes to show instead.
     const isTyped = !['raw', 'jump', 'goto'].includes(given.name);
     if (!stray.test(text) || !isTyped) return text;
     const typed = given as Typed;
@@ -163,18 +163,17 @@ export async function saveTable(table: Table, format: Format): Promise<string> {
   }
 }
 
-/** What a text has of tables. */
+/** Whether a text of tables has counters. */
 export interface FormatSaveOptions {
   /** The counters of every rule, before it. Default false. */
   counters?: boolean | undefined;
 }
 
 /**
- * Tables as iptables-save writes them: what `save()` gives, of tables that were read or that a text says
+ * Tables as iptables-save writes them: the text of `save()`, for tables that were read or that a text describes
  * ({@link parseSave}). Pure.
- * @throws {TypeError} for what is no table
- * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, where no text would be read back as
- *   what is there
+ * @throws {TypeError} for a value that is not a table
+ * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, if no text reads back as the same
  * @example
  * import { formatSave, parseSave } from 'conntrack';
  * const tables = parseSave('*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n');

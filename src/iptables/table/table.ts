@@ -18,13 +18,13 @@ export class Chain {
   readonly builtin: boolean;
   /** What happens to a packet at the end of a built-in chain; `undefined` for any other chain. */
   readonly policy: Policy | undefined;
-  /** What the policy has decided on; `undefined` for a chain that is not built in. */
+  /** The packets and bytes that reached the policy; `undefined` for a chain that is not built in. */
   readonly counters: Counters | undefined;
   /** Rules of the table that jump or go to this chain. */
   readonly references: number;
   /** The number of rules. */
   readonly length: number;
-  /** In their order, counted from 0; decoded when they are first asked for. */
+  /** In order, counted from 0. Decoded at the first access. */
   declare readonly rules: readonly Rule[];
   readonly #read: ReadChain;
   readonly #source: RuleSource;
@@ -65,7 +65,7 @@ export class Chain {
     return jsonForm({ ...this }) as Record<string, unknown>;
   }
 
-  /** What `console.log` shows: the rules too, which are decoded for it. */
+  /** What `console.log` shows: the rules too. It decodes them. */
   [Symbol.for('nodejs.util.inspect.custom')](
     depth: number,
     options: object,
@@ -75,7 +75,7 @@ export class Chain {
   }
 }
 
-// A property of the chain itself, so that a copy of a chain has its rules.
+// A property of the chain itself. So a copy of a chain has its rules.
 const rulesOf: PropertyDescriptor = {
   get(this: Chain) {
     return Chain.rulesOf(this);
@@ -97,13 +97,13 @@ export class Table {
   /** The family whose packets pass it. */
   readonly family: Family;
   /**
-   * Whether the namespace has this table. One that it does not have is read as what a new one would
-   * hold (empty chains, ACCEPT): reading never makes the kernel register a table.
+   * Whether the namespace has this table. A table that it does not have is read as a new one would be (empty chains,
+   * ACCEPT): reading never makes the kernel register a table.
    */
   readonly registered: boolean;
   /** The built-in chains in the order of their hooks, then the others by name. */
   readonly chains: ReadonlyMap<string, Chain>;
-  /** The same for two readings exactly when everything but counters is the same. */
+  /** Equal for two readings exactly if everything but the counters is equal. */
   declare readonly fingerprint: string;
   readonly #reading: TableReading;
 
@@ -147,7 +147,7 @@ export function noChain(name: unknown, table: string, names: Iterable<string>): 
   return new TableError('ERR_NETFILTER_NO_CHAIN', message);
 }
 
-// Made when it is asked for, where that costs something.
+// Made at the access, because making it costs time in some backends.
 const fingerprintOf: PropertyDescriptor = {
   get(this: Table) {
     return Table.readingOf(this).fingerprint;

@@ -1,4 +1,4 @@
-// A table of typed rules, which no kernel has: what a text says, for one.
+// A table of typed rules that is in no kernel: for example the table that a text describes.
 import { createHash } from 'node:crypto';
 import type { Counters } from '../rule/head.js';
 import { noCounters } from '../rule/head.js';
@@ -54,7 +54,7 @@ export class TypedReading implements TableReading {
     });
   }
 
-  /** Made when it is asked for: it takes every rule's key. */
+  /** Made at the access, because it needs the key of every rule. */
   get fingerprint(): string {
     if (this.#fingerprint === undefined) {
       const hash = createHash('sha256');
@@ -67,7 +67,7 @@ export class TypedReading implements TableReading {
     return this.#fingerprint;
   }
 
-  /** None: what is written is typed. */
+  /** No rule fits: rules of this table are always written from their typed form. */
   takes(): boolean {
     return false;
   }

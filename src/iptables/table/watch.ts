@@ -1,5 +1,5 @@
-// Rule counters over time: counters have no events, so tables are read again and again, and what moved is
-// told. Knows how two readings are compared; iterates.
+// Rule counters over time. Counters have no events, so this reads the tables again and again, compares the readings,
+// and yields what moved.
 import { LinkedSignal } from '../../linked-signal.js';
 import type { Counters } from '../rule/head.js';
 import { Rule } from '../rule/rule.js';
@@ -10,7 +10,7 @@ import { RulePool } from './rule-pool.js';
 export interface WatchOptions {
   /** Milliseconds between two readings (at least 10). Default 1000. */
   interval?: number | undefined;
-  /** Which tables; default: those that the namespace has, looked up at every reading. `undefined` is refused. */
+  /** Which tables; default: all that the namespace has, looked up at every reading. `undefined` is refused. */
   tables?: readonly string[];
   /** Ends the iteration. */
   signal?: AbortSignal | undefined;
@@ -22,7 +22,7 @@ export interface RuleHits {
   readonly table: string;
   /** The name of the chain. */
   readonly chain: string;
-  /** Where the rule stands in its chain, from 0; `undefined` for the policy. */
+  /** The index of the rule in its chain, from 0; `undefined` for the policy. */
   readonly index: number | undefined;
   /** `undefined` for the policy. */
   readonly rule: Rule | undefined;
@@ -30,11 +30,11 @@ export interface RuleHits {
   readonly packets: bigint;
   /** Bytes since the reading before. */
   readonly bytes: bigint;
-  /** What its counters stand at. */
+  /** The present values of its counters. */
   readonly total: Counters;
   /**
-   * There is nothing to compare with: the rule is new, or its counters were set back. `packets` and
-   * `bytes` then are all that it shows.
+   * There is nothing to compare with: the rule is new, or its counters were reset. Then `packets` and `bytes` are the
+   * whole counters.
    */
   readonly reset: boolean;
   /** When the reading was made. */
@@ -48,7 +48,7 @@ function difference(now: Counters, then: Counters | undefined): Counters & { res
   return { packets: now.packets - then.packets, bytes: now.bytes - then.bytes, reset: false };
 }
 
-/** For each rule now its index in the reading before, by its bytes; first in the same chain. */
+/** For each rule, its index in the reading before. Compares bytes, and looks in the same chain first. */
 function matchRules(
   before: TableReading,
   now: TableReading,
@@ -72,7 +72,7 @@ function matchRules(
   return (index) => pairs.get(index);
 }
 
-/** What moved between two readings of a table; without an earlier one everything that was counted. */
+/** What moved between two readings of a table. Without an earlier reading: all counters. */
 export function* compare(
   before: TableReading | undefined,
   now: TableReading,
@@ -100,10 +100,10 @@ export function* compare(
   }
 }
 
-/** Waits, or until the signal aborts. */
+/** Waits for this time, or until the signal aborts. */
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    // Aborted by the one who was told of the last hit: no event will come.
+    // The caller aborted while it handled the last hit. No event will come.
     if (signal.aborted) return resolve();
     const end = () => {
       clearTimeout(timer);
@@ -138,7 +138,7 @@ export async function* watchRules(
         const now = await backend.read(table, signal);
         const before = last.get(table);
         last.set(table, now);
-        // What was counted before the first reading is no news; a table that comes later began at zero.
+        // Counters from before the first reading are not reported. A table that comes later began at zero.
         if (before !== undefined || !first) yield* compare(before, now, new Date());
       }
     } catch (error) {

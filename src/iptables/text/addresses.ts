@@ -4,7 +4,7 @@ import type { Family } from '../../constants.js';
 
 export type { Family };
 
-/** C's strtoul with base 0 over the start of a text: the value and what is left, or nothing. */
+/** C's strtoul with base 0 over the start of a text: the value and the rest of the text, or nothing. */
 export function leadingNumber(text: string): { value: bigint; rest: string } | undefined {
   const match = /^[ \t\n\v\f\r]*\+?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)/.exec(text);
   if (match === null) return undefined;
@@ -28,7 +28,7 @@ function plainNumber(text: string): number {
 
 /** A whole text that is one number of C (decimal, 0x…, 0…), in `0 … max`. */
 export function wholeNumber(text: string, max: number): number | undefined {
-  // Nearly all are plain, and the general way goes through big integers.
+  // Nearly all texts are plain, and the general way needs big integers.
   const plain = plainNumber(text);
   if (plain >= 0) return plain <= max ? plain : undefined;
   const number = leadingNumber(text);
@@ -43,7 +43,7 @@ export function parseIpv4(text: string, shorthand = false): Uint8Array | undefin
   if (shorthand && parts.length === 1) {
     const whole = wholeNumber(text, 0xffffffff);
     if (whole === undefined) return undefined;
-    // One number is the first byte when it fits in one, else the address itself (measured).
+    // A single number is the first byte if it fits in a byte, else the whole address (measured).
     if (whole <= 255) return Uint8Array.of(whole, 0, 0, 0);
     return Uint8Array.of(whole >>> 24, (whole >>> 16) & 255, (whole >>> 8) & 255, whole & 255);
   }
@@ -71,9 +71,9 @@ export function parseIpv6(text: string): Uint8Array | undefined {
 }
 
 /**
- * The IPv4 address or network of an IPv4-mapped one: a server of both families reports 10.0.0.1 as
- * `::ffff:10.0.0.1`. Anything else stays as it is. It is for rules of IPv4 only: in a rule of IPv6 the address
- * matches packets that carry it.
+ * The IPv4 address or network of an IPv4-mapped one: a server of both families reports 10.0.0.1 as `::ffff:10.0.0.1`.
+ * Anything else stays as it is. Only for rules of IPv4: in a rule of IPv6 a mapped address matches packets that carry
+ * it.
  */
 export function unmapped(text: string): string {
   if (!text.includes(':')) return text;
@@ -83,7 +83,7 @@ export function unmapped(text: string): string {
   if (bytes === undefined || !isMapped) return text;
   const address = formatAddress(bytes.subarray(12));
   if (cut < 0) return address;
-  // A prefix of less than 96 bits holds more than IPv4. A mask of IPv4 does not belong to an address of IPv6.
+  // A prefix of less than 96 bits covers more than IPv4. An IPv6 address cannot have a mask of IPv4.
   const length = wholeNumber(text.slice(cut + 1), 128);
   return length === undefined || length < 96 ? text : `${address}/${length - 96}`;
 }
@@ -127,7 +127,7 @@ export function prefixMask(length: number, family: Family): Uint8Array {
   return mask;
 }
 
-/** The prefix length of a mask, `undefined` where it is no prefix. */
+/** The prefix length of a mask, `undefined` if it is not a prefix. */
 export function maskPrefix(mask: Uint8Array): number | undefined {
   let length = 0;
   while (length < mask.length * 8 && mask[length >> 3]! & (0x80 >> (length & 7))) length++;
@@ -155,7 +155,7 @@ export function applyMask(address: Uint8Array, mask: Uint8Array): Uint8Array {
   return masked;
 }
 
-/** `/24`, or the dotted mask where it is no prefix. */
+/** `/24`, or the dotted mask if it is not a prefix. */
 export function formatMask(mask: Uint8Array): string {
   return String(maskPrefix(mask) ?? formatAddress(mask));
 }

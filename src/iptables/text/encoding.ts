@@ -1,4 +1,4 @@
-// Text and the kernel's bytes: names there need not be UTF-8, and nothing of them may be lost. Pure.
+// Text ↔ the kernel's bytes. Names in the kernel may be other bytes than UTF-8, and no byte may be lost. Pure.
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -11,12 +11,11 @@ function decodeOrNothing(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Bytes of the kernel as text. Not every string there is UTF-8: a byte that is not part of a
- * character becomes a lone surrogate U+DC80…U+DCFF, which `textToBytes` turns back, so that nothing
- * is lost.
+ * Bytes of the kernel as text. Not all of them are UTF-8: a byte that is not part of a character becomes a lone
+ * surrogate U+DC80…U+DCFF. `textToBytes` turns it back, so nothing is lost.
  */
 export function bytesToText(bytes: Uint8Array): string {
-  // Most are short and plain: faster than a decoder.
+  // Most are short and plain. This is faster than a decoder.
   if (bytes.length <= 32) {
     let text = '';
     let at = 0;
@@ -36,14 +35,14 @@ export function bytesToText(bytes: Uint8Array): string {
   return text;
 }
 
-/** How many bytes the UTF-8 character at `at` has; 0 where none is. */
+/** How many bytes the UTF-8 character at `at` has; 0 if there is none. */
 function characterAt(bytes: Uint8Array, at: number): number {
   const lead = bytes[at];
   if (lead === undefined) return 0;
   if (lead < 0x80) return 1;
   const length = lead >= 0xc2 && lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
   if (lead < 0xc2 || lead > 0xf4 || at + length > bytes.length) return 0;
-  // Neither longer forms than needed, nor surrogates, nor beyond U+10FFFF.
+  // No forms that are longer than needed, no surrogates, nothing above U+10FFFF.
   const second = bytes[at + 1]!;
   const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
   const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
@@ -63,7 +62,7 @@ export const standIns = /[\udc80-\udcff]/;
 
 /** Text to bytes: UTF-8, and lone surrogates U+DC80…U+DCFF as the bytes that they stand for. */
 export function textToBytes(text: string): Uint8Array {
-  // Most are short and plain: faster than an encoder.
+  // Most are short and plain. This is faster than an encoder.
   if (text.length <= 64) {
     const bytes = new Uint8Array(text.length);
     let at = 0;
@@ -75,7 +74,7 @@ export function textToBytes(text: string): Uint8Array {
     if (at === text.length) return bytes;
   }
   if (!standIns.test(text)) return encoder.encode(text);
-  // No longer than three bytes for each code unit.
+  // A code unit needs at most three bytes.
   const bytes = new Uint8Array(3 * text.length);
   let end = 0;
   for (let at = 0; at < text.length; ) {
@@ -87,7 +86,7 @@ export function textToBytes(text: string): Uint8Array {
   return bytes.slice(0, end);
 }
 
-/** Where the next lone U+DC80…U+DCFF is, else the end. */
+/** The place of the next lone U+DC80…U+DCFF, else the end. */
 function nextStandIn(text: string, from: number): number {
   for (let at = from; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -103,7 +102,7 @@ function nextStandIn(text: string, from: number): number {
 
 const strays = /[\ud800-\udc7f\udd00-\udfff]/u;
 
-/** Whether a text holds halves of surrogate pairs that stand for no byte: they would be changed. */
+/** Whether a text has halves of surrogate pairs that stand for no byte. Writing would change them. */
 export function hasLoneSurrogates(text: string): boolean {
   return strays.test(text);
 }

@@ -1,4 +1,4 @@
-// How the kernel and the command line call the two families.
+// The names of the two families for the kernel and on the command line.
 import { AF_INET, AF_INET6 } from '../../constants.js';
 import type { Family } from './addresses.js';
 

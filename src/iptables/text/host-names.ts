@@ -1,8 +1,8 @@
-// Names that the host gives to numbers: protocols, services, users, groups, connlabels, realms,
-// device groups. Read lazily from the files that iptables reads; never asks DNS or NSS modules.
+// Names that the host gives to numbers: protocols, services, users, groups, connlabels, realms, device groups. Reads
+// the files that iptables reads, each at its first use. Never asks DNS or NSS modules.
 import { readFileSync } from 'node:fs';
 
-/** Names of the host. Every look-up is synchronous and answers `undefined` for what is not listed. */
+/** Names of the host. Every look-up is synchronous and answers `undefined` for a name or number that is not listed. */
 export interface HostNames {
   /** `tcp` → 6. The names that iptables has built in come first, then `/etc/protocols`. */
   protocolNumber(name: string): number | undefined;
@@ -28,7 +28,7 @@ export interface HostNames {
   deviceGroupName(id: number): string | undefined;
 }
 
-/** Sets of the kernel (ipset): rules hold their index. Given by the caller, who asks the kernel. */
+/** Sets of the kernel (ipset): rules hold their index. The caller gives them, and asks the kernel for them. */
 export interface SetNames {
   /** The kernel's index of the set with this name; `undefined`: there is none. */
   indexOf(name: string): number | undefined;
@@ -36,8 +36,8 @@ export interface SetNames {
   nameOf(index: number): string | undefined;
 }
 
-// The table of libxtables, which it searches before the host's file. The order decides which name
-// a number gets; IPPROTO_ICMPV6 is printed `ipv6-icmp`, IPPROTO_MH by the host's file (measured).
+// The table of libxtables. It searches this table before the host's file. The order decides which name a number gets;
+// IPPROTO_ICMPV6 is printed `ipv6-icmp`, IPPROTO_MH by the host's file (measured).
 const builtinNumbers: Record<string, number> = {
   tcp: 6,
   sctp: 132,
@@ -75,8 +75,8 @@ function pairs(text: string | undefined, order: 'number first' | 'name first'): 
 }
 
 /**
- * connlabel.conf as libnetfilter_conntrack reads it: what it does not take for a name (letters, digits,
- * `-` and blanks) and what is there already is skipped (measured).
+ * connlabel.conf as libnetfilter_conntrack reads it: it skips other names than those of letters, digits, `-` and
+ * blanks, and names and bits that it knows already (measured).
  */
 function labels(text: string | undefined): Pairs {
   const byName = new Map<string, number>();

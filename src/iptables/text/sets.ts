@@ -1,5 +1,5 @@
-// IP sets by name and index, for rules that refer to them. A reading knows the sets that its rules use; a name
-// that is new gets a stand-in index, for the kernel is asked when the rule is committed.
+// IP sets by name and index, for rules that refer to them. A reading knows the sets that its rules use. A new name
+// gets a stand-in index, because the kernel is asked when the rule is committed.
 import type { SetNames } from './host-names.js';
 
 /** The kernel's mark for "no set". */

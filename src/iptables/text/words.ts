@@ -1,5 +1,5 @@
-// The words of a rule's text: quoting as iptables-restore reads and iptables-save writes it, and the lines
-// of such a text. Knows no option and no table.
+// The words of a rule's text, with the quoting that iptables-restore reads and iptables-save writes, and the lines of
+// such a text. Knows no option and no table.
 
 import { quoted } from '../../errors.js';
 import { textAt } from './encoding.js';
@@ -11,7 +11,7 @@ const newline = 0x0a;
 const carriageReturn = 0x0d;
 const doubleQuote = 0x22;
 
-/** Splits as iptables-restore does: blanks between words, double quotes, backslash inside them. */
+/** Splits as iptables-restore does: blanks between words, double quotes, a backslash inside double quotes. */
 export function splitWords(text: string): string[] {
   return text.includes('"') ? wordsWithQuotes(text) : plainWords(text);
 }
@@ -41,7 +41,7 @@ function wordsWithQuotes(text: string): string[] {
     if (code === doubleQuote) {
       const end = closingQuote(text, at + 1);
       const inside = text.slice(at + 1, end);
-      // A closing quote ends the word, also an empty one.
+      // A closing quote ends the word, even an empty one.
       words.push(word + (inside.includes('\\') ? inside.replace(/\\(.)/gs, '$1') : inside));
       word = '';
       at = end + 1;
@@ -79,8 +79,8 @@ export function quote(text: string): string {
 }
 
 /**
- * One argument that iptables-save writes as it is: in quotes where it would be read as something else,
- * which iptables-save fails to see.
+ * One argument that iptables-save writes without quotes. Puts it in quotes if it would be read as something else;
+ * iptables-save does not.
  */
 export function bare(text: string): string {
   if (/^[^ \t\n\v\f\r"]+$/.test(text)) return text;
