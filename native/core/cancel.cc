@@ -7,7 +7,7 @@ namespace nf {
 
 bool wait_readable(int fd, const Cancel* cancel, int limit) {
   const int stop = cancel == nullptr ? -1 : cancel->fd();
-  // Nothing would wake a sleep without descriptors: it is short then.
+  // Nothing can wake a sleep without descriptors, so it is short.
   const bool blind = fd < 0 || (cancel != nullptr && stop < 0);
   if (blind && (limit < 0 || limit > kBlindSleep)) limit = kBlindSleep;
   pollfd waits[2] = {{fd, POLLIN, 0}, {stop, POLLIN, 0}};

@@ -1,5 +1,5 @@
-// A flag that one thread raises and another, possibly asleep in poll(), sees at once; and a wake-up
-// that can be taken back.
+// A Cancel is a flag. One thread raises it, and another thread sees it at once, even while it
+// sleeps in poll(). A Signal is a wake-up that can be taken back.
 #pragma once
 
 #include <sys/eventfd.h>
@@ -13,8 +13,8 @@
 
 namespace nf {
 
-// How long to sleep where a wake-up has no descriptor (the process is out of them): the flag is
-// then looked at this often.
+// How long to sleep if a wake-up has no descriptor, because the process has none left. The flag is
+// looked at this often then.
 inline constexpr int kBlindSleep = 50;  // milliseconds
 
 class Cancel {
@@ -31,19 +31,19 @@ class Cancel {
     return raised_.load(std::memory_order_acquire);
   }
 
-  // Readable once raised, and always after that. Made by the first that has to wait: most work
-  // never does, and a descriptor per operation would last until the garbage collector looks. -1
-  // when the process is out of descriptors: sleep for kBlindSleep only.
+  // Readable once raised, and always after that. The first thread that has to wait makes it: most
+  // work never waits, and a descriptor per operation would stay open until the garbage collector
+  // runs. -1 if the process is out of descriptors: sleep for kBlindSleep only.
   int fd() const {
     const std::lock_guard lock(mutex_);
     if (!wake_.valid()) {
       wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-      // The flag may have come up before there was anything to write to.
+      // The flag may have been raised before there was a descriptor to write to.
       if (raised()) write_wake();
     }
     return wake_.get();
   }
-  // Gives the descriptor back, when nobody waits any more; the flag stays.
+  // Closes the descriptor once nobody waits any more. The flag stays.
   void retire() {
     const std::lock_guard lock(mutex_);
     wake_.reset();
@@ -58,19 +58,19 @@ class Cancel {
   }
 
   std::atomic<bool> raised_{false};
-  mutable std::mutex mutex_;  // of wake_: never closed while it is written to
+  mutable std::mutex mutex_;  // guards wake_: never closed while it is written to
   mutable Fd wake_;
 };
 
-// Sleeps until `fd` is readable (true), or until `cancel` (may be null) is raised or something else
-// ends the sleep (false): the caller looks again. Where either has no descriptor (`fd` is -1, or
-// the Cancel could make none) the sleep is kBlindSleep at most.
+// Sleeps until `fd` is readable (true). Returns false if `cancel` (may be null) is raised or
+// something else ends the sleep: the caller looks again. If either has no descriptor (`fd` is -1,
+// or the Cancel could make none), the sleep lasts kBlindSleep at most.
 bool wait_readable(int fd, const Cancel* cancel);
-// The same for at most `limit` milliseconds, -1: without a limit.
+// The same, but for `limit` milliseconds at most. -1 means no limit.
 bool wait_readable(int fd, const Cancel* cancel, int limit);
 
-// Raised by one thread, waited for in poll() and lowered by another. As with a Cancel its
-// descriptor is made by the first that waits, and the system may have none left.
+// One thread raises it. Another thread waits for it in poll() and lowers it. As with a Cancel, the
+// first thread that waits makes the descriptor, and the system may have none left.
 class Signal {
  public:
   void raise() {
@@ -87,7 +87,7 @@ class Signal {
     if (wake_.valid()) [[maybe_unused]]
       const auto read = ::read(wake_.get(), &count, sizeof count);
   }
-  // Readable while raised. -1 when the process is out of descriptors: sleep for kBlindSleep only.
+  // Readable while raised. -1 if the process is out of descriptors: sleep for kBlindSleep only.
   int fd() {
     const std::lock_guard lock(mutex_);
     if (!wake_.valid()) {
@@ -96,7 +96,7 @@ class Signal {
     }
     return wake_.get();
   }
-  // Gives the descriptor back, when nobody waits any more.
+  // Closes the descriptor once nobody waits any more.
   void retire() {
     const std::lock_guard lock(mutex_);
     wake_.reset();
@@ -109,7 +109,7 @@ class Signal {
       const auto written = ::write(wake_.get(), &one, sizeof one);
   }
 
-  std::mutex mutex_;  // of all below
+  std::mutex mutex_;  // guards all below
   bool raised_ = false;
   Fd wake_;
 };

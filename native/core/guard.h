@@ -1,7 +1,7 @@
-// Where memory that runs out becomes an Error. The containers and strings of std throw when they
-// get none; inside the core that unwinds as any return does, and nothing else throws there. A
-// caller that enters the core from where an exception would end the process (a thread's first
-// function, a callback from C) goes in through here.
+// Turns lack of memory into an Error. The containers and strings of std throw if they get no
+// memory, and nothing else in the core throws. Inside the core the exception unwinds as any return
+// does. Callers that an exception must not leave come in through here: a thread's first function, a
+// callback from C.
 #pragma once
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 namespace nf {
 
-// What is told where there is no memory, not even for that: `operation` is a literal.
+// The error if there is no memory, not even for the error itself: `operation` is a literal.
 inline Error out_of_memory(const char* operation, ErrorKind kind = ErrorKind::kNetlink) noexcept {
   Error error;
   error.code = ENOMEM;

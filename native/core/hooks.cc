@@ -26,9 +26,9 @@ bool named(const Hook& hook) {
 
 }  // namespace
 
-// Those that look a packet's flow up; the hooks that confirm flows are registered together with
-// them. Their names begin as those of other hooks do: ipv4_conntrack_defrag, which TPROXY and the
-// match socket register, tracks nothing (nf_conntrack_proto.c, nf_conntrack_bridge.c,
+// Tracking hooks look up a packet's flow. The hooks that confirm flows are registered together with
+// them. Other hooks have names that begin alike: ipv4_conntrack_defrag, which TPROXY and the match
+// `socket` register, tracks nothing (nf_conntrack_proto.c, nf_conntrack_bridge.c,
 // nf_defrag_ipv4.c).
 HookUse use_of(const Hook& hook) {
   constexpr std::string_view tracking[] = {"ipv4_conntrack_in", "ipv4_conntrack_local",

@@ -1,7 +1,7 @@
-// The system libraries as typed function tables, loaded at run time so that importing the addon
-// never fails for want of one. Process-global state (with its reason): the tables are loaded once
-// for the whole process, in statics that are never destroyed, because a library can be loaded only
-// once anyway.
+// The system libraries as typed function tables, loaded at run time, so that the addon can be
+// imported even if one is missing. Process-global state (with its reason): the tables are loaded
+// once for the whole process, in statics that are never destroyed, because a library can be loaded
+// only once anyway.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ class Library {
 
   bool loaded() const { return handle_ != nullptr; }
   const std::string& soname() const { return soname_; }
-  // The file that was found, or the loader's words why none was.
+  // The file that was found, or the loader's reason why none was.
   const std::string& detail() const { return detail_; }
   void* symbol(const char* name) const;
 
@@ -29,7 +29,7 @@ class Library {
   std::string detail_;
 };
 
-// What support() tells of a library.
+// What support() reports about a library.
 struct LibraryState {
   std::string soname;
   bool found = false;

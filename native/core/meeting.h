@@ -1,6 +1,6 @@
-// Where threads meet. A build for the thread sanitizer (NF_CANARIES) has a data race in each of
-// these places, which the environment variable CANARY switches on by name or with `all`: the tests
-// show by it that a race there would be found. In every other build there is nothing.
+// The places where threads meet. A build for the thread sanitizer (NF_CANARIES) has a data race in
+// each of them. The environment variable CANARY switches them on, by name or with `all`. The tests
+// use this to show that a race there would be found. Other builds have nothing of it.
 #pragma once
 
 #ifdef NF_CANARIES

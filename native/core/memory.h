@@ -1,8 +1,8 @@
-// Memory of batches and tables, zeroed. What is large comes straight from the kernel: pages cost
-// nothing until they are touched, growing moves page tables and not bytes, and what is handed to
-// JavaScript is returned to the system at once. What is small, as for a single event, comes from
-// the heap: mapping and unmapping a page costs more than all else that an event takes, and stops
-// the other processors.
+// Zeroed memory for batches and tables. Large memory comes straight from the kernel: pages cost
+// nothing until they are touched, growing moves page tables and not bytes, and what JavaScript
+// releases goes back to the system at once. Small memory, as for a single event, comes from the
+// heap: mapping and unmapping a page costs more than everything else for an event, and stops the
+// other processors.
 #pragma once
 
 #include <sys/mman.h>
@@ -38,8 +38,8 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
   ~Memory() { reset(); }
 
-  // Keeps what is there as far as it fits. False when the system has no memory: then nothing has
-  // changed.
+  // Keeps what is there as far as it fits. False if the system has no memory: nothing has changed
+  // then.
   bool resize(std::size_t size) {
     if (size >= kLeastMapped) size = round_to_page(size);
     if (size == size_) return true;
@@ -75,7 +75,7 @@ class Memory {
   std::size_t size() const { return size_; }
 
  private:
-  // Below glibc's own threshold (M_MMAP_THRESHOLD), beyond which its heap maps as well.
+  // Below glibc's own threshold (M_MMAP_THRESHOLD), above which its heap maps pages as well.
   static constexpr std::size_t kLeastMapped = std::size_t{64} << 10;
   static bool is_mapped(std::size_t size) { return size >= kLeastMapped; }
   static void* allocate(std::size_t size) {

@@ -18,11 +18,11 @@ class Netns {
   // A file that names a namespace: /run/netns/NAME, /proc/PID/ns/net.
   static Result<Netns> at(const std::string& path);
 
-  // Moves the calling thread into the namespace; nothing happens when it is there already. A
-  // reference that was given up is a cancelled operation.
+  // Moves the calling thread into the namespace. Does nothing if it is there already. If the
+  // reference was given up, the operation counts as cancelled.
   Result<void> enter(const char* operation) const;
   bool holds_calling_thread() const;
-  // What tells this namespace from every other that exists at the same time; empty after reset().
+  // A key that no other namespace has at the same time. Empty after reset().
   std::string key() const;
   // Whether enter() has ever moved the calling thread: it keeps that namespace alive until it ends.
   static bool calling_thread_moved();

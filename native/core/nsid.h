@@ -1,5 +1,6 @@
-// The ids that network namespaces have in the namespace of the calling thread (`ip netns set`):
-// what the kernel marks messages of other namespaces with. A namespace without one is not heard.
+// The ids that network namespaces have in the namespace of the calling thread (`ip netns set`). The
+// kernel marks messages of other namespaces with them. Events of a namespace without an id do not
+// arrive.
 #pragma once
 
 #include <cstdint>

@@ -14,11 +14,11 @@ namespace nf {
 enum class ErrorKind { kNetlink, kXtables, kLock, kLibrary, kUnsupported, kCancelled };
 
 struct Error {
-  int code = 0;           // errno, positive; 0 where no system call failed
+  int code = 0;           // errno, positive; 0 if no system call failed
   std::string operation;  // "conntrack dump", "iptables commit" …
   std::string detail;     // the kernel's extended-ack text, a library's message
   ErrorKind kind = ErrorKind::kNetlink;
-  const char* literal = nullptr;  // the operation where there was no memory for a string
+  const char* literal = nullptr;  // the operation, if there was no memory for a string
 
   const char* operation_name() const { return literal != nullptr ? literal : operation.c_str(); }
 };
@@ -31,7 +31,7 @@ inline Error fail(int code, std::string operation, std::string detail = {},
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  // Not explicit: `return value;` and `return error;` are how they are used.
+  // Not explicit, so that `return value;` and `return error;` work.
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 

@@ -1,5 +1,5 @@
 // Copies past the caches: for memory that is written once, in whole lines, and not read soon. The
-// lines of the target need not be fetched first, and what the caches hold stays there.
+// lines of the target are not fetched first, and what the caches hold stays there.
 #pragma once
 
 #include <cstddef>

@@ -17,7 +17,7 @@ struct Start {
   std::function<void()> run;
 };
 
-// noexcept: an exception that came here must not be taken for the end of the thread.
+// noexcept: an exception that gets here must not look like the end of the thread.
 void* enter(void* data) noexcept {
   const std::unique_ptr<Start> start(static_cast<Start*>(data));
   ::pthread_setname_np(::pthread_self(), start->name.c_str());
@@ -35,8 +35,8 @@ Result<Thread> Thread::start(const char* name, std::function<void()> run) {
     return {};
   });
   if (!made) return made.error();
-  // A signal that a fault of the thread itself raises must reach its handler (a crash reporter's);
-  // SIGPROF is a profiler's way to look at every thread.
+  // A signal that a fault of the thread itself raises must reach its handler (a crash reporter's).
+  // A profiler uses SIGPROF to look at every thread.
   sigset_t blocked;
   sigset_t before;
   ::sigfillset(&blocked);
@@ -48,7 +48,7 @@ Result<Thread> Thread::start(const char* name, std::function<void()> run) {
   const int code = ::pthread_create(&id, nullptr, enter, start.get());
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (code != 0) return fail(code, "thread start", name);
-  static_cast<void>(start.release());  // the thread's
+  static_cast<void>(start.release());  // the thread owns it now
   NF_MEETING(thread);
   return Thread(id);
 }

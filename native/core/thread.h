@@ -1,5 +1,5 @@
-// Threads of our own. Where the system has no more threads (a limit of processes, a cgroup's
-// pids.max) or no memory for one, that is an Error here and no exception.
+// Threads of our own. If the system has no more threads (a limit of processes, a cgroup's pids.max)
+// or no memory for one, that is an Error here and no exception.
 #pragma once
 
 #include <pthread.h>
@@ -15,11 +15,11 @@ class Thread {
  public:
   Thread() = default;
   // `name` shows in ps and top, 15 bytes at most. The thread takes no signals that the process
-  // handles: they stay with the threads of the application. `run` lets no exception out: it would
-  // end the process.
+  // handles: they stay with the threads of the application. `run` must not throw: that would end
+  // the process.
   static Result<Thread> start(const char* name, std::function<void()> run);
-  // Runs `work` on a thread made for it and waits: for what changes the thread's network namespace.
-  // The errors are those of the work and of the start.
+  // Runs `work` on a thread made for it and waits. This is for work that changes the thread's
+  // network namespace. The errors are those of the work and of the start.
   static Result<void> run_to_end(const char* name, const std::function<Result<void>()>& work);
 
   Thread(Thread&& other) noexcept

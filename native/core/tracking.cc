@@ -29,7 +29,7 @@ void report_hooks(const std::vector<Hook>& hooks, TrackingReport& report) {
     const HookUse use = use_of(hook);
     if (use == HookUse::kOther) continue;
     HookReport& part = use == HookUse::kTracking ? report.tracking : report.nat;
-    // A bridge that tracks does so by itself: here the family is that of the hook, and no more.
+    // A bridge tracks by itself, so its hook says nothing about another family.
     Verdict& verdict = hook.family == NFPROTO_IPV4   ? part.ipv4
                        : hook.family == NFPROTO_IPV6 ? part.ipv6
                                                      : part.bridge;

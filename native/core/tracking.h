@@ -1,7 +1,7 @@
 // Does the kernel track connections, and translate addresses, in this network namespace? It
-// registers its hooks for each family on its own, when a rule asks for them. Where the kernel lists
-// its hooks the answer is certain; where it does not, the rules are looked through for what asks.
-// Reading changes nothing, and creates no table.
+// registers its hooks for each family separately, when a rule asks for them. If the kernel lists
+// its hooks, the answer is certain. If not, the rules are searched for those that ask. Reading
+// changes nothing, and creates no table.
 #pragma once
 
 #include "core/cancel.h"

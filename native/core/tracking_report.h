@@ -1,5 +1,5 @@
-// What is known of tracking and translation in a network namespace. It is filled by those who look
-// at the kernel's hooks, at the legacy tables and at nf_tables.
+// What is known about tracking and translation in a network namespace. The code that looks at the
+// kernel's hooks, at the legacy tables and at nf_tables fills it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct HookReport {
 };
 
 struct TrackingReport {
-  bool from_hooks = false;  // the kernel was asked; else rules were read
+  bool from_hooks = false;  // the kernel was asked; otherwise rules were read
   HookReport tracking;
   HookReport nat;
   std::vector<std::string> unknown;  // what could not be looked at, and why

@@ -16,7 +16,7 @@ Result<void> WorkPool::run(std::function<void()> work, std::shared_ptr<Cancel> c
   NF_MEETING(pool);
   return guarded("thread start", [&]() -> Result<void> {
     Works added;
-    added.push_back({std::move(work), std::move(cancel)});  // nothing has changed where this fails
+    added.push_back({std::move(work), std::move(cancel)});  // nothing has changed if this fails
     const std::lock_guard lock(mutex_);
     if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
     reap_locked();
@@ -25,7 +25,7 @@ Result<void> WorkPool::run(std::function<void()> work, std::shared_ptr<Cancel> c
       work_available_.notify_one();
     } else if (pool_size_ < kMaxPool) {
       auto started = add_pool_thread();
-      // Where there are others, one of them comes to it.
+      // If the pool has other threads, one of them takes the work.
       if (!started && pool_size_ == 0) {
         waiting_.pop_back();
         return started;
@@ -35,8 +35,8 @@ Result<void> WorkPool::run(std::function<void()> work, std::shared_ptr<Cancel> c
   });
 }
 
-// With the mutex held. Keeps room for the thread in both lists: neither its start nor its end may
-// fail afterwards.
+// The caller holds the mutex. Keeps room for the thread in both lists, so that neither its start
+// nor its end can fail afterwards.
 Result<void> WorkPool::add_thread(const char* name, std::function<void()> run) {
   return guarded("thread start", [&]() -> Result<void> {
     threads_.reserve(threads_.size() + 1);
@@ -48,7 +48,7 @@ Result<void> WorkPool::add_thread(const char* name, std::function<void()> run) {
   });
 }
 
-// With the mutex held.
+// The caller holds the mutex.
 Result<void> WorkPool::add_pool_thread() {
   auto added = add_thread("conntrack-pool", [this] { pool_thread(); });
   if (added) pool_size_++;
@@ -56,7 +56,7 @@ Result<void> WorkPool::add_pool_thread() {
 }
 
 void WorkPool::pool_thread() {
-  // A thread stays for the next piece of work a while: a loop of awaited lookups keeps one.
+  // A thread waits so long for the next piece of work: a loop of awaited lookups keeps one thread.
   constexpr auto kLinger = std::chrono::milliseconds(500);
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -71,7 +71,7 @@ void WorkPool::pool_thread() {
     NF_MEETING(pool);
     perform(work);
     lock.lock();
-    // What waits goes to a new thread; where the system has none, this one takes it.
+    // Waiting work goes to a new thread. If the system has none, this thread takes it.
     if (Netns::calling_thread_moved() &&
         (closing_ || waiting_.size() <= pool_idle_ || add_pool_thread().ok())) {
       break;
@@ -81,7 +81,7 @@ void WorkPool::pool_thread() {
   finished_.push_back(::pthread_self());
 }
 
-// Runs the work and lets go of all that it holds, before anybody can learn that the thread is done.
+// Runs the work and frees all that it holds, before anybody can learn that the thread is done.
 void WorkPool::perform(Works::iterator work) {
   work->run();
   work->run = nullptr;
@@ -99,7 +99,7 @@ Result<void> WorkPool::run_alone(std::function<void()> work, std::shared_ptr<Can
     const std::lock_guard lock(mutex_);
     if (closing_) return fail(ECANCELED, "thread start", {}, ErrorKind::kCancelled);
     reap_locked();
-    // The thread cannot come to take it away before this ends: it needs the mutex for that.
+    // The thread cannot remove it before this ends, because it needs the mutex for that.
     auto started = add_thread("conntrack-alone", [this, at] {
       perform(at);
       const std::lock_guard ended(mutex_);
@@ -115,7 +115,7 @@ void WorkPool::reap() {
   reap_locked();
 }
 
-// Called with the mutex held: a finished thread needs it no more.
+// The caller holds the mutex: a finished thread needs it no more.
 void WorkPool::reap_locked() {
   for (const auto id : finished_) {
     const auto found = std::find_if(threads_.begin(), threads_.end(),

@@ -1,4 +1,4 @@
-// Reading arguments by raw calls, each with its status looked at.
+// Reads arguments by raw calls, and checks the status of each call.
 #include "napi/arguments.h"
 
 namespace nf::js {

@@ -1,7 +1,7 @@
-// Reading what JavaScript passed. src/native/binding.ts says what that is and TypeScript checks it,
-// so a value of another kind is a mistake of this package: a TypeError, pending when these return
-// (some default then), never a crash. The conversions of node-addon-api end the process on an empty
-// value.
+// Reads what JavaScript passed. src/native/binding.ts says what that is and TypeScript checks it,
+// so a value of another kind is a mistake of this package. It gives a TypeError, never a crash: the
+// exception is pending when these functions return some default. The conversions of node-addon-api
+// would end the process on an empty value.
 #pragma once
 
 #include <napi.h>
@@ -13,12 +13,11 @@
 
 namespace nf::js {
 
-// Whether an argument was of another kind than was read, or the environment is ending: the function
-// returns at once.
+// Whether an argument had another kind than was read, or the environment is ending. The caller must
+// return at once then.
 bool bad_arguments(Napi::Env env);
 
-// Nothing when an exception is pending already: throwing a second one ends the process in
-// node-addon-api.
+// Does nothing if an exception is pending already: in node-addon-api a second one ends the process.
 void throw_type_error(Napi::Env env, const char* text);
 void throw_range_error(Napi::Env env, const char* text);
 void throw_error(Napi::Env env, const char* text);
@@ -32,7 +31,7 @@ bool flag_of(const Napi::Value& value);
 std::string text_of(const Napi::Value& value);
 std::vector<Napi::Value> items_of(const Napi::Value& array);
 std::vector<std::string> texts_of(const Napi::Value& array);
-// A property of an object; undefined where it is none.
+// A property of an object. Undefined if the value is no object.
 Napi::Value field_of(const Napi::Value& object, const char* name);
 
 // Views into a Uint8Array and a Uint32Array; valid during the call.

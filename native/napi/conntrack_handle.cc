@@ -33,7 +33,7 @@ Napi::Value open_handle(const Napi::CallbackInfo& info) {
   }
   auto handle = std::make_shared<Handle>(std::move(*netns), buffer);
   if (named) {
-    // Whether the namespace may be entered shows now and not with the first operation.
+    // This shows now, and not in the first operation, whether the namespace may be entered.
     if (auto opened = handle->open_sync("conntrack open"); !opened) {
       throw_failure(env, opened.error());
       return env.Undefined();
@@ -47,7 +47,7 @@ Napi::Value close_handle(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// ctTable(handle) → what tells the handle's table from others, as text
+// ctTable(handle) → a text that tells the handle's table from others
 Napi::Value table_of(const Napi::CallbackInfo& info) {
   const auto handle = handle_of(info);
   if (handle == nullptr) return info.Env().Undefined();
@@ -84,7 +84,7 @@ Result<void> Handle::open_sync(const char* operation) {
   if (wanted.holds_calling_thread()) {
     socket = Socket::open(operation);
   } else {
-    // The calling thread is one of Node's: another namespace is entered on a thread made for that.
+    // The calling thread belongs to Node: another namespace is entered on a thread made for that.
     auto done = Thread::run_to_end("conntrack-open", [&]() -> Result<void> {
       if (auto entered = wanted.enter(operation); !entered) return entered;
       socket = Socket::open(operation);

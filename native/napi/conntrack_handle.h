@@ -23,7 +23,7 @@ class Handle {
     free_.reserve(kFree);  // giving back comes after the work: it must not fail then
   }
 
-  // A reference of the caller's own; an empty one, which nobody can enter, after close().
+  // A reference that belongs to the caller. After close() it is empty, and nobody can enter it.
   Netns netns() const;
   // A socket in the handle's namespace for the calling pooled thread, which may change namespace.
   Result<Socket> open_socket(const char* operation) const;
@@ -31,9 +31,9 @@ class Handle {
   Result<void> open_sync(const char* operation);
   // A command socket: one that was given back, or a new one.
   Result<Socket> take(const char* operation);
-  // Only after every answer has been read; a socket on which something failed is dropped instead.
+  // Only after every answer has been read. If something failed on a socket, drop it instead.
   void give_back(Socket socket);
-  // Gives back all descriptors but those of work under way, which close with it.
+  // Closes all descriptors except those of work under way, which close when it ends.
   void close();
 
   // For getSync, on the JS thread only.

@@ -188,7 +188,7 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
                 if (!done) return done.error();
                 return ct::BulkStats{};
               }
-              // An empty predicate that says it is a filter is a mistake somewhere above: refused.
+              // A filter without criteria is a mistake of the caller: refused.
               if (filter->empty()) return fail(22, "conntrack flush", "empty filter");
               auto flushed = ct::flush_in_kernel(sockets.command, *filter, *cancel);
               if (!flushed) return flushed.error();

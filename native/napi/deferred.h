@@ -1,5 +1,5 @@
-// A promise that native code settles. Raw handles only: destroying one does nothing, on whichever
-// thread that happens (rule 5 of environment.h), and every call may fail (rule 6).
+// A promise that native code settles. It has raw handles only: destroying one does nothing, on any
+// thread (rule 5 of environment.h), and every call may fail (rule 6).
 #pragma once
 
 #include <napi.h>
@@ -10,7 +10,7 @@ namespace nf::js {
 
 class Deferred {
  public:
-  // Nothing when the environment is ending.
+  // Returns nothing if the environment is ending.
   static std::optional<Deferred> make(Napi::Env env) {
     Deferred made;
     if (napi_create_promise(env, &made.deferred_, &made.promise_) != napi_ok) return std::nullopt;
@@ -20,8 +20,8 @@ class Deferred {
   // Valid in the call that made it.
   Napi::Value promise(Napi::Env env) const { return {env, promise_}; }
 
-  // Settles it, once. Where making the value failed, the pending exception is the reason to reject:
-  // it would otherwise make every later call of the same turn fail.
+  // Settles it, once. If making the value failed, the pending exception is the reason to reject.
+  // Otherwise it would make every later call of the same turn fail.
   void resolve(Napi::Env env, const Napi::Value& value) {
     bool thrown = false;
     if (napi_is_exception_pending(env, &thrown) != napi_ok) return;

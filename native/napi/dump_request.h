@@ -17,8 +17,8 @@ struct DumpOptions {
   int parallel = 1;  // 0: decide by the table
 };
 
-// A packed filter (Uint32Array) or null; null pointer with an exception pending when it is
-// malformed.
+// A packed filter (Uint32Array) or null. If it is malformed, this is a null pointer, and an
+// exception is pending.
 std::shared_ptr<ct::Filter> filter_of(const Napi::Value& value);
 // { filter, table, zeroCounters, parallel }
 bool read_dump_options(const Napi::Value& value, DumpOptions& out);

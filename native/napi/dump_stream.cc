@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kOperation = "conntrack dump";
 constexpr std::size_t kReadyBatches = 2;
-// Bytes of batches that nobody may be reading any more.
+// The most bytes in batches that perhaps nobody reads any more.
 constexpr std::size_t kHeld = std::size_t{8} << 20;
 
 class DumpStream final : public Pull, public ct::RowSink {
@@ -79,7 +79,7 @@ class DumpStream final : public Pull, public ct::RowSink {
     return true;
   }
 
-  // A dump that was cancelled ends with that error, never with what would look like its whole.
+  // A cancelled dump ends with that error, so that nobody takes it for a whole dump.
   Taken take(Napi::Env env) override {
     NF_MEETING(dump_stream);
     std::optional<Ready> ready;
@@ -104,7 +104,8 @@ class DumpStream final : public Pull, public ct::RowSink {
   static Error cancelled() { return fail(ECANCELED, kOperation, {}, ErrorKind::kCancelled); }
 
   // Batches that the reader is done with stay until a garbage collection, and V8 sees no reason for
-  // one: they would add up to the whole table. A reader that keeps them is asked ever less often.
+  // one. They would add up to the whole table. If a reader keeps its batches, V8 is asked less and
+  // less often.
   void bound_memory(Napi::Env env) {
     const std::size_t held = bytes_held_by_buffers();
     others_ = std::min(others_, held);
@@ -128,11 +129,11 @@ class DumpStream final : public Pull, public ct::RowSink {
   ct::DumpStats stats_;
 
   std::mutex mutex_;
-  std::deque<Ready> ready_;  // the mutex's
-  Signal room_;              // the thread waits for it without the mutex, and alone retires it
+  std::deque<Ready> ready_;  // guarded by the mutex
+  Signal room_;              // the thread waits for it without the mutex; nobody else retires it
 
   // The JS thread only.
-  std::size_t others_ = bytes_held_by_buffers();  // at most, of what is held
+  std::size_t others_ = bytes_held_by_buffers();  // upper limit, in bytes held by others
   std::size_t limit_ = kHeld;
 };
 

@@ -21,9 +21,9 @@
 //  7. A pooled thread that was moved into another network namespace is not used again
 //     (work_pool.h).
 //  8. No exception leaves native code. What the JS thread calls goes through export_function. What
-//     a thread runs, and what settles a promise, catches its own exceptions. The memory for telling
-//     of the end is allocated before the work begins, so every promise is settled, however little
-//     memory is left then.
+//     a thread runs, and what settles a promise, catches its own exceptions. The memory for
+//     reporting the end is allocated before the work begins, so every promise is settled, however
+//     little memory is left then.
 //  9. process.exit() of the main thread runs no hook, so threads run on while exit() destroys
 //     statics. Therefore statics are never destroyed (core/library.h), and the addon is never
 //     unmapped: it is linked with -z nodelete. (Node closes an addon when the last worker that
@@ -43,15 +43,15 @@
 
 namespace nf::js {
 
-// What the JS thread shall do when something has ended: a list of one, so that posting it takes no
-// memory. It must let no exception out.
+// What the JS thread must do when something has ended. It is a list of one, so that posting it
+// takes no memory. It must not throw.
 using Settlement = std::list<std::function<void(Napi::Env)>>;
 
 class Environment {
  public:
   static Environment& of(Napi::Env env);
-  // Called once, when the addon is loaded into an environment. False, and usually an exception
-  // pending, when the environment is ending.
+  // Called once, when the addon is loaded into an environment. If the environment is ending, it
+  // returns false, and usually an exception is pending.
   static bool install(Napi::Env env);
 
   // JS thread. Keeps the loop alive until `release`.
@@ -76,11 +76,11 @@ class Environment {
   using Bell = Napi::TypedThreadSafeFunction<Environment, void, &Environment::ring>;
 
   // JS thread only.
-  napi_env env_ = nullptr;  // Node does not look at it where it is asked for; Deno refuses none
+  napi_env env_ = nullptr;  // for calls in which Node ignores it, and Deno wants it
   Bell bell_;
   std::size_t retained_ = 0;
 
-  std::mutex mutex_;  // of all that follows but the pool
+  std::mutex mutex_;  // guards all below except the pool
   Settlement settled_;
   bool rung_ = false;
   bool closing_ = false;

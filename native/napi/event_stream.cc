@@ -37,11 +37,11 @@ class EventStream final : public Pull {
         socket_(std::move(socket)),
         state_(socket_.state()),
         queue_(options_.max_events) {
-    closers_.reserve(2);  // closing must not fail, nor draining before it
+    closers_.reserve(2);  // neither closing nor draining before it may fail
   }
 
-  // JS thread. Ends the stream; the promise settles when its socket is closed. `drain`: what was
-  // received until now can still be taken, and is all in the queue when the promise settles.
+  // JS thread. Ends the stream. The promise settles when its socket is closed. `drain`: everything
+  // received until now can still be taken, and is in the queue when the promise settles.
   Napi::Value close(Napi::Env env, bool drain) {
     if (drain) {
       queue_.drain();
@@ -51,7 +51,7 @@ class EventStream final : public Pull {
     }
     control_.end();
     settle(env);
-    // The stream ends also where there is no memory to tell of it to a second who asks.
+    // If there is no memory to notify a second caller, the stream ends anyway.
     if (closers_.size() == closers_.capacity()) closers_.reserve(closers_.size() + 1);
     auto deferred = Deferred::make(env);
     if (!deferred.has_value()) return {};
@@ -90,7 +90,7 @@ class EventStream final : public Pull {
     control_.retire();
   }
 
-  // The JS thread, all of it from here.
+  // Only the JS thread calls what follows.
   Taken take(Napi::Env env) override {
     if (closed_) return given(env.Null());
     ct::EventSegment segment;

@@ -112,7 +112,7 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
-  // Null only is all of them: a mistake must not empty the list.
+  // Only null means all of them, so that a mistake cannot empty the list.
   const std::string helper = info[1].IsNull() ? std::string() : text_of(info[1]);
   if (bad_arguments(env)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();

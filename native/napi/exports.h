@@ -1,5 +1,5 @@
-// What JavaScript may call: each function entered so that no exception of C++ leaves it (rule 8 of
-// environment.h), and so thrown as any other failure.
+// What JavaScript may call. No C++ exception leaves these functions (rule 8 of environment.h): it
+// is thrown as any other failure.
 #pragma once
 
 #include <napi.h>
@@ -24,7 +24,7 @@ Napi::Value enter(const Napi::CallbackInfo& info) noexcept {
   }
 }
 
-// `operation` is what fails where there is no memory for the call itself. Both are literals.
+// `operation` names the failure if there is no memory for the call itself. Both are literals.
 template <Exported function, ErrorKind kind = ErrorKind::kNetlink>
 void export_function(Napi::Object exports, const char* name, const char* operation) {
   void* data = const_cast<char*>(operation);

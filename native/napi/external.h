@@ -1,6 +1,6 @@
-// Native objects as opaque JavaScript values: type-tagged, so that a value of another kind is never
-// taken for one of these, and freed by the garbage collector at the latest. The finalizer may run
-// after the environment's teardown: destroying a T must not touch the Environment.
+// Native objects as opaque JavaScript values. They have a type tag, so that a value of another kind
+// is never taken for one of these. The garbage collector frees them at the latest. The finalizer
+// may run after the environment's teardown: destroying a T must not touch the Environment.
 #pragma once
 
 #include <napi.h>
@@ -12,14 +12,14 @@
 
 namespace nf::js {
 
-// All kinds that there are, here alone: two kinds with the same tag would be taken for each other.
+// The only list of kinds: two kinds with the same tag would be taken for each other.
 enum class Kind : std::uint64_t { kHandle = 1, kCancel, kDumpStream, kEventStream, kXtablesLock };
 
 inline napi_type_tag tag_of(Kind kind) {
   return {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e00 | static_cast<std::uint64_t>(kind)};
 }
 
-// Empty, and an exception pending or the environment ending, when it cannot be made.
+// Empty if it cannot be made: an exception is pending, or the environment is ending.
 template <typename T>
 Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, Kind kind) {
   auto box = std::make_unique<std::shared_ptr<T>>(std::move(shared));
@@ -28,7 +28,7 @@ Napi::Value wrap(Napi::Env env, std::shared_ptr<T> shared, Kind kind) {
     delete static_cast<std::shared_ptr<T>*>(data);
   };
   if (napi_create_external(env, box.get(), finalize, nullptr, &value) != napi_ok) return {};
-  static_cast<void>(box.release());  // the finalizer's
+  static_cast<void>(box.release());  // the finalizer owns it now
   const napi_type_tag tag = tag_of(kind);
   if (napi_type_tag_object(env, value, &tag) != napi_ok) return {};
   return {env, value};

@@ -29,7 +29,7 @@ Napi::Value to_failure(Napi::Env env, const Error& error) {
   failure.Set("errno", error.code);
   failure.Set("operation", error.operation_name());
   failure.Set("kind", kind_name(error.kind));
-  // By raw calls: Set() makes a std::string of a Napi::String, which takes memory.
+  // Raw calls, because Set() makes a std::string of a Napi::String, which takes memory.
   napi_value detail = nullptr;
   if (!error.detail.empty() &&
       napi_create_string_utf8(env, error.detail.data(), error.detail.size(), &detail) == napi_ok) {

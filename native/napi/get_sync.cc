@@ -1,5 +1,5 @@
-// getSync: one lookup on the JS thread, its row written straight into memory that JavaScript owns,
-// so that a lookup makes no object in native code.
+// getSync: one lookup on the JS thread. The row is written straight into memory that JavaScript
+// owns, so that a lookup makes no object in native code.
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/lookup_row.h"
 #include "napi/conntrack.h"
@@ -42,7 +42,7 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
   auto found = ct::look_up_one(handle->sync, tuple, handle->sync_request,
                                {handle->sync_buffer.get(), kReceiveLength}, row);
   if (!found) {
-    handle->sync = Socket();  // whatever is still under way on it is not for the next lookup
+    handle->sync = Socket();  // an answer that is still to come must not reach the next lookup
     throw_failure(env, found.error());
     return env.Undefined();
   }

@@ -16,7 +16,7 @@
 
 namespace nf::js {
 
-// What failed where memory ran out before anything more exact could be told. A literal.
+// The operation to report if memory ran out before anything more exact was known. A literal.
 struct Label {
   const char* operation;
   ErrorKind kind = ErrorKind::kNetlink;
@@ -61,7 +61,8 @@ Napi::Value promise(Napi::Env env, Label label, std::shared_ptr<Cancel> cancel,
   std::function<void()> task = [state, settlement, &environment, label, work = std::move(work),
                                 cancel]() mutable {
     state->result.emplace(guarded(label.operation, label.kind, work));
-    // What the work held is gone, descriptors included, before JavaScript learns that it is done.
+    // Everything that the work held, descriptors included, is gone before JavaScript learns that it
+    // is done.
     work = nullptr;
     if (cancel != nullptr) cancel->retire();
     environment.post(std::move(*settlement));

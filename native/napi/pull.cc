@@ -10,7 +10,7 @@
 namespace nf::js {
 
 Result<void> Pull::start() {
-  // Rule 8: what tells of the end is made before the thread is.
+  // Rule 8: what reports the end is made before the thread.
   auto end = std::make_shared<Settlement>();
   end->emplace_back([self = shared_from_this()](Napi::Env env) { self->conclude(env); });
   auto started =
@@ -37,8 +37,8 @@ void Pull::ring() {
   environment_.post(std::move(told));
 }
 
-// Has the thread ring. The bell is made here, so that ringing takes no memory. It does not keep the
-// Pull alive, which holds it.
+// Makes the thread ring. The bell is made here, so that ringing takes no memory. The Pull holds the
+// bell, and the bell does not keep the Pull alive.
 void Pull::arm() {
   const std::lock_guard lock(bell_mutex_);
   if (wanted_.load()) return;
@@ -70,7 +70,7 @@ Napi::Value Pull::next(Napi::Env env) {
   return pending;
 }
 
-// As take(), and the end: its error once, null from then on.
+// As take(), and then the end: its error once, null from then on.
 Pull::Taken Pull::look(Napi::Env env) {
   auto taken = take(env);
   if (!taken || taken->has_value() || !finished_) return taken;
@@ -82,7 +82,7 @@ void Pull::settle(Napi::Env env) {
   if (!waiter_.has_value()) return;
   NF_MEETING(pull);
   auto ready = guarded(operation_, [&]() -> Taken {
-    arm();  // before the look: what is made after it rings
+    arm();  // before the look: whatever is made after it rings
     return look(env);
   });
   if (ready && !ready->has_value()) return;

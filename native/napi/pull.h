@@ -1,10 +1,10 @@
-// What JavaScript pulls from a native thread: the thread produces, `next()` gives what there is or
-// waits for it, and the end is told once, after all descriptors are closed.
+// What JavaScript pulls from a native thread. The thread produces values. `next()` gives one or
+// waits for one. The end is reported once, after all descriptors are closed.
 //
-// Lifetime: the thread keeps the Pull alive while it runs, JavaScript's value (a Puller) keeps it
-// otherwise. The finalizer of that value raises the Cancel and does nothing else (it may run after
-// the environment's teardown, when the thread has been joined already). What ends the thread: the
-// end of what it produces, an error, the Cancel.
+// Lifetime: the thread keeps the Pull alive while it runs. JavaScript's value (a Puller) keeps it
+// alive otherwise. The finalizer of that value only raises the Cancel (it may run after the
+// environment's teardown, when the thread has been joined already). The thread ends when it has
+// nothing more to produce, after an error, or when the Cancel is raised.
 #pragma once
 
 #include <napi.h>
@@ -29,7 +29,7 @@ class Pull : public std::enable_shared_from_this<Pull> {
 
   // The JS thread.
   Result<void> start();  // once
-  // What there is, null at the end, or a promise of one of them. Throws an error of the thread.
+  // A value, null at the end, or a promise of one of them. Throws an error of the thread.
   Napi::Value next(Napi::Env env);
   bool awaited() const { return waiter_.has_value(); }
   // Whether it keeps the event loop alive, until it has ended at the latest.
@@ -45,27 +45,27 @@ class Pull : public std::enable_shared_from_this<Pull> {
   Pull(Environment& environment, const char* operation, std::shared_ptr<Cancel> stop, Keeps keeps)
       : environment_(environment), operation_(operation), stop_(std::move(stop)), keeps_(keeps) {}
 
-  // The thread: all of its work, then all of its descriptors, `stop` among them.
+  // The thread: does all of its work, then closes all of its descriptors, `stop` among them.
   virtual Result<void> produce() = 0;
   virtual void close_descriptors() = 0;
-  // The thread, after it made something that take() gives. Takes no memory. Posts only where
-  // somebody waits: in a storm most calls cost one look at a flag.
+  // The thread calls it after it made something that take() gives. Takes no memory. It posts only
+  // if somebody waits: in a storm most calls cost one look at a flag.
   void ring();
 
   // The JS thread.
   using Taken = Result<std::optional<Napi::Value>>;
   static Taken nothing() { return std::optional<Napi::Value>(); }
   static Taken given(Napi::Value value) { return std::optional<Napi::Value>(value); }
-  // The next value; nothing where there is none yet, or no more.
+  // The next value. Nothing if there is none yet, or no more.
   virtual Taken take(Napi::Env env) = 0;
   // The thread has ended, and the pending next() knows it.
   virtual void ended(Napi::Env /*env*/) {}
-  // Answers the pending next() where take() gives something now.
+  // Answers the pending next() if take() gives something now.
   void settle(Napi::Env env);
   bool finished() const { return finished_; }
   bool failed() const { return error_.has_value(); }
 
-  // Never in a destructor: it may be gone by then.
+  // Never in a destructor: the environment may be gone by then.
   Environment& environment() { return environment_; }
   const std::shared_ptr<Cancel>& stop() const { return stop_; }
 
@@ -88,13 +88,13 @@ class Pull : public std::enable_shared_from_this<Pull> {
 
   // The JS thread only.
   std::optional<Deferred> waiter_;
-  std::optional<Error> error_;  // until it is told
+  std::optional<Error> error_;  // until it is reported
   bool held_ = false;
   bool finished_ = false;
 };
 
-// The value that JavaScript holds: when it goes, the thread ends. A Stream is a Pull with the
-// constants `kKind` and `kRefusal`, the text for what is none.
+// The value that JavaScript holds. When it is collected, the thread ends. A Stream is a Pull with
+// the constants `kKind` and `kRefusal`, the error text for a value of another kind.
 template <typename Stream>
 class Puller {
  public:
@@ -108,10 +108,10 @@ class Puller {
   std::shared_ptr<Stream> stream_;
 };
 
-// Starts it and makes its value. Undefined, and an exception pending, where that fails.
+// Starts it and makes its value. If that fails, this is undefined, and an exception is pending.
 template <typename Stream>
 Napi::Value open_puller(Napi::Env env, std::shared_ptr<Stream> stream) {
-  // From here on the thread ends with it, whatever fails.
+  // From here on the end of `puller` ends the thread, whatever fails.
   auto puller = std::make_shared<Puller<Stream>>(stream);
   if (auto started = stream->start(); !started) {
     throw_failure(env, started.error());

@@ -12,7 +12,7 @@ namespace {
 
 std::atomic<std::size_t> held_bytes{0};
 
-// What an ArrayBuffer holds: gone when the garbage collector has found the buffer unused.
+// The memory of an ArrayBuffer. It is freed when the garbage collector finds the buffer unused.
 struct Held {
   explicit Held(std::shared_ptr<Memory> what) : memory(std::move(what)) {
     held_bytes += memory->size();
@@ -42,8 +42,8 @@ Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size) {
     const napi_status status =
         napi_create_external_arraybuffer(env, held->data(), size, release, box, &buffer);
     if (status == napi_ok) return {env, buffer};
-    // Node calls the finalizer of some failures (too large a buffer), at once or later. `held`
-    // keeps the memory for the copy; the box is ours only where nothing was tried.
+    // After some failures (too large a buffer) Node calls the finalizer, at once or later. `held`
+    // keeps the memory for the copy. The box is still ours only if Node tried nothing.
     if (status == napi_no_external_buffers_allowed || status == napi_pending_exception) delete box;
     if (status != napi_no_external_buffers_allowed) return {};
   }

@@ -13,10 +13,10 @@
 
 namespace nf::js {
 
-// The memory becomes an ArrayBuffer without a copy (with one where the engine allows no external
+// The memory becomes an ArrayBuffer without a copy (with one if the engine allows no external
 // memory). Size 0 becomes undefined. Empty when the environment is ending.
 Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size);
-// The memory of all buffers made by it that no one has collected yet, in this process.
+// The memory of all buffers made by to_array_buffer and not yet collected, in this process.
 std::size_t bytes_held_by_buffers();
 // Tells V8 that it is time to look for buffers that are not used any more.
 void ask_for_collection(Napi::Env env);

@@ -20,7 +20,7 @@
 namespace nf::js {
 namespace {
 
-// Longer waits than a year are as long as that: their sum with the clock must not overflow.
+// A wait longer than a year is cut to a year: its sum with the clock must not overflow.
 constexpr std::int64_t kLongestWait = std::int64_t{366} * 24 * 3600 * 1000;
 
 // Null (and an exception pending) when the number is no family.
@@ -31,7 +31,7 @@ const xt::Layout* layout_argument(const Napi::Value& value) {
   return bad_arguments(value.Env()) ? nullptr : layout;
 }
 
-// Work of a Result<T>() in the namespace of the handle, as a promise.
+// Runs work that gives a Result<T> in the namespace of the handle, as a promise.
 template <typename T, typename Work, typename Convert>
 Napi::Value in_namespace(const Napi::CallbackInfo& info, const char* operation, Work work,
                          Convert convert, std::shared_ptr<Cancel> cancel = nullptr) {
@@ -71,7 +71,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 
 // xtCommit(handle, plan: Uint8Array, base: Uint8Array) → { outcome }
 Napi::Value commit(const Napi::CallbackInfo& info) {
-  // A copy: the caller may do with its array what it likes meanwhile.
+  // A copy, because the caller may change its array meanwhile.
   const auto bytes = bytes_of(info[1]);
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   auto parsed = xt::Plan::parse({bytes.begin(), bytes.end()});
@@ -79,11 +79,11 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
     throw_failure(info.Env(), parsed.error());
     return info.Env().Undefined();
   }
-  // Copied too: a holder of a view of it may write to it.
+  // Copied too, because somebody with a view of it may write to it.
   const auto base = bytes_of(info[2]);
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   auto seen = std::make_shared<xt::SeenTable>();
-  // Where there is no memory for it the table is read again.
+  // If there is no memory for it, the table is read again.
   if (!base.empty() && seen->memory.resize(base.size())) {
     std::memcpy(seen->memory.data(), base.data(), base.size());
     seen->size = base.size();
@@ -98,7 +98,7 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
       });
 }
 
-// The lock as JavaScript holds it: until it lets go, or the value is collected.
+// The lock as JavaScript holds it, until it unlocks or the value is collected.
 struct HeldLock {
   Fd fd;
 };

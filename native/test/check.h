@@ -1,5 +1,5 @@
-// A test runner in a page: TEST(name) registers a function, CHECK and CHECK_EQUAL count what does
-// not hold and go on. `core_tests [part of a name …]` runs those that match.
+// A small test runner. TEST(name) registers a function. CHECK and CHECK_EQUAL count what fails and
+// go on. `core_tests [part of a name …]` runs the tests that match.
 #pragma once
 
 #include <iostream>

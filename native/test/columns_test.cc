@@ -1,5 +1,4 @@
-// Rows into columns and back: growth, both families, rare attributes, copying, merging, taking
-// away.
+// Rows into columns and back: growth, both families, rare attributes, copying, merging, removing.
 #include <arpa/inet.h>
 
 #include "core/conntrack/columns.h"
@@ -70,7 +69,7 @@ TEST(rows_that_come_in_blocks_are_the_same_rows) {
     CHECK(one_by_one.append(row));
     if (block.full()) CHECK(blocks.append(block));
     CHECK(blocks.stage(row, block));
-    // A block may go at any time, also an empty one.
+    // A block may be appended at any time, even an empty one.
     for (int times = i % 100 == 50 ? 2 : 0; times > 0; times--) CHECK(blocks.append(block));
   }
   CHECK(blocks.append(block));

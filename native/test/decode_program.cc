@@ -1,5 +1,5 @@
-// Decodes netlink messages given in hex, one a line (nlmsghdr included), as a dump does: parser,
-// filter, columns. Tests feed it the very bytes that another parser had, and damaged ones.
+// Decodes netlink messages given in hex, one per line (nlmsghdr included), as a dump does: parser,
+// filter, columns. Tests give it the same bytes as another parser, and damaged ones.
 // decode_program [filter word]…   words as schema/filter_words.h packs them, in decimal
 // Standard output, host order: u32 lines, then a byte per line (0 undecodable, 1 outside the
 // filter, 2 a row), then u64 rows, capacity, rows without counters, and the sizes of arena,
@@ -48,7 +48,7 @@ class Decoder {
 
   void line(const std::string& hex) {
     if (hex.size() % 2 != 0) die("half a byte");
-    // A block of exactly that size, so that reading past its end is seen by the sanitizer.
+    // A block of exactly that size, so that the sanitizer sees a read past its end.
     const std::size_t size = hex.size() / 2;
     const auto bytes = std::make_unique<std::uint8_t[]>(size);
     for (std::size_t i = 0; i < size; i++) {

@@ -1,5 +1,5 @@
-// Flows that several parts of a dump have: found where they are the same, left where only their ids
-// are.
+// Flows that several parts of a dump have are found. Flows that only have the same id are left
+// alone.
 #include "core/conntrack/dump/doubles.h"
 
 #include "test/check.h"
@@ -49,11 +49,11 @@ TEST(flows_of_two_parts_are_found_and_equal_ids_are_not_enough) {
     if (i % 100 == 0) {  // the same flow
       expected[1].push_back(static_cast<std::uint32_t>(parts[1].columns.size()));
       add(1, flow(i, i * 2654435761U));
-    } else if (i % 100 == 1) {  // another that has its id
+    } else if (i % 100 == 1) {  // another flow with its id
       add(1, flow(i + kRows, i * 2654435761U));
     } else if (i % 100 == 2) {  // the same tuple in another zone
       add(2, flow(i, i * 2654435761U, 9));
-    } else if (i % 100 == 3) {  // of no earlier part
+    } else if (i % 100 == 3) {  // a flow of no earlier part
       add(2, flow(i + 2 * kRows, i * 2654435761U + 1));
     }
     if (i % 250 == 0) {  // in all three, or in the first and the last

@@ -1,5 +1,5 @@
-// Messages of an event socket into runs: what is an event, what the filter leaves, and when a run
-// is handed over.
+// How messages of an event socket become runs: what is an event, what passes the filter, and when a
+// run is handed over.
 #include "core/conntrack/events/event_decoder.h"
 
 #include "core/conntrack/schema/filter_words.h"
@@ -13,7 +13,7 @@ using test::filter_of;
 using test::kDeleteType;
 using test::kNewType;
 
-// Notes what it is given. Views end with the call, so it copies.
+// Records what it is given. It copies, because views are valid only during the call.
 struct Recorder final : EventSink {
   struct Seen {
     int type;
@@ -73,7 +73,7 @@ TEST(what_is_no_event_or_no_flow_is_counted) {
   decoder.flush(recorder);
   CHECK_EQUAL(recorder.undecodable, 4U);
   CHECK_EQUAL(recorder.seen.size(), 0U);
-  // They are told once.
+  // They are reported once.
   decoder.flush(recorder);
   CHECK_EQUAL(recorder.runs.size(), 1U);
 }
@@ -91,7 +91,7 @@ TEST(events_outside_the_filter_are_counted_and_leave_no_gap) {
     const bool inside = filter == &port_443;
     CHECK_EQUAL(recorder.seen.size(), inside ? 50U : 0U);
     CHECK_EQUAL(recorder.filtered, inside ? 0U : 50U);
-    // What is outside fills no run.
+    // Events outside the filter fill no run.
     CHECK_EQUAL(recorder.runs.size(), inside ? 2U : 1U);
   }
 }
@@ -109,7 +109,7 @@ TEST(a_run_is_handed_over_when_it_is_full_and_at_the_end) {
   for (std::size_t i = 0; i < recorder.seen.size(); i++) {
     CHECK_EQUAL(recorder.seen[i].last, i);
   }
-  // Nothing is left that would be handed over again.
+  // Nothing is left to hand over again.
   const std::size_t runs = recorder.runs.size();
   decoder.flush(recorder);
   CHECK_EQUAL(recorder.runs.size(), runs);
@@ -123,7 +123,7 @@ TEST(messages_of_expectations_are_handed_over_whole) {
   Event event(test::kExpectDeleteType, 0);
   event.payload = {2, 0, 0, 0, 9};
   for (int i = 0; i < 40; i++) decoder.add(event.view(), 4, recorder);
-  decoder.add(Event().view(), 4, recorder);  // a flow's
+  decoder.add(Event().view(), 4, recorder);  // a message of flows
   decoder.flush(recorder);
   CHECK_EQUAL(recorder.seen.size(), 40U);
   CHECK_EQUAL(recorder.undecodable, 1U);

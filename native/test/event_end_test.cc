@@ -1,5 +1,5 @@
-// The end of an event socket: what came before can be read, and nothing is added to it, by the
-// kernel or by another process.
+// The end of an event socket: what came before can be read, and neither the kernel nor another
+// process can add to it.
 #include <errno.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -48,13 +48,13 @@ void test_end() {
   if (!events.ok() || !other.ok()) return;
   EventQueue queue(100);
   const std::uint32_t port = port_of(*events);
-  // Both ways lead into the socket, and wait there.
+  // Both kinds of messages reach the socket, and wait there.
   CHECK_EQUAL(forge(*other, port, 0), 0);
   for (int group = NFNLGRP_CONNTRACK_NEW; group <= NFNLGRP_CONNTRACK_DESTROY; group++) {
     CHECK_EQUAL(forge(*other, 0, 1U << (group - 1)), 0);
   }
   events->leave();
-  // To a port that takes nothing, to groups that nobody is in.
+  // The port takes nothing any more, and nobody is in the groups.
   CHECK_EQUAL(forge(*other, port, 0), ECONNREFUSED);
   for (int group = NFNLGRP_CONNTRACK_NEW; group <= NFNLGRP_CONNTRACK_DESTROY; group++) {
     forge(*other, 0, 1U << (group - 1));
@@ -63,7 +63,7 @@ void test_end() {
   CHECK(before.ok() && *before == 4);
   auto after = events->receive(queue, EventSocket::kBatch);
   CHECK(after.ok() && *after == 0);
-  // They were not the kernel's.
+  // They did not come from the kernel.
   CHECK_EQUAL(queue.counts().kept, 0U);
   CHECK_EQUAL(queue.counts().undecodable, 0U);
 }

@@ -1,7 +1,7 @@
-// Event filters as BPF programs, run by a small interpreter with the kernel's rules
-// (net/core/filter.c): over random flows and filters a program passes what Filter::matches passes,
-// and nothing else where it says that it is exact; whatever is cut off or bent, it ends within the
-// datagram. The kernel's own interpreter is in the tests against the real kernel.
+// Event filters as BPF programs. A small interpreter with the kernel's rules (net/core/filter.c)
+// runs them over random flows. A program passes what Filter::matches passes. If it says that it is
+// exact, it passes nothing else. It reads only the datagram, even if that is cut or changed. The
+// tests against the real kernel use the kernel's own interpreter.
 #include "core/conntrack/filter/event_filter.h"
 
 #include <random>
@@ -105,7 +105,7 @@ class Interpreter {
     for (std::size_t i = 0; i < size; i++) a_ = a_ << 8 | data_[at + i];
     return true;
   }
-  // nla_find: within [at, end), 0 when there is none.
+  // nla_find: searches [at, end), 0 if there is none.
   std::uint32_t find(std::uint32_t at, std::uint32_t type, std::size_t end) const {
     if (data_.size() < 4 || at > data_.size() - 4) return 0;
     while (at + 4 <= end) {
@@ -323,7 +323,7 @@ TEST(an_empty_filter_makes_no_program_and_a_large_one_is_not_exact) {
   CHECK(!partial.exact);
 }
 
-// Of a long list the ends are tested in the kernel, all of it in Filter::matches.
+// The kernel tests only the ends of a long list. Filter::matches tests all of it.
 TEST(a_long_list_of_ports_or_addresses_passes_more_but_never_less) {
   constexpr auto op = [](FilterOp value) { return static_cast<std::uint32_t>(value); };
   std::vector<std::uint32_t> ports = {op(FilterOp::port), 1, 300};
@@ -352,7 +352,7 @@ TEST(a_long_list_of_ports_or_addresses_passes_more_but_never_less) {
   }
 }
 
-// What no kernel sends must reach the reader, who counts it.
+// A message that no kernel sends must reach the reader, which counts it.
 TEST(a_message_without_tuples_is_passed) {
   const std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(FilterOp::port), 0, 1, 5, 5};
   auto filter = Filter::compile(words);

@@ -105,7 +105,7 @@ TEST(events_outside_the_filter_take_no_room) {
   CHECK(adds_up(queue, 3));
 }
 
-// Between two runs of one read as well as between two reads.
+// Works between two runs of one read as well as between two reads.
 TEST(discarding_empties_and_counts) {
   EventQueue queue(2);
   add(queue, 3);

@@ -12,8 +12,8 @@ namespace nf::test {
 
 using FilterWords = std::vector<std::uint32_t>;
 
-// An address condition with one prefix. `address` is as packets have it; `bits` are those of the
-// family.
+// An address condition with one prefix. `address` is as packets have it. `bits` is the length of
+// the prefix, up to 32 or 128.
 inline FilterWords prefix(std::uint32_t side, int family, const std::uint32_t (&address)[4],
                           std::uint32_t bits) {
   const bool v6 = family == AF_INET6;
@@ -32,7 +32,7 @@ inline FilterWords prefix(std::uint32_t side, int family, const std::uint32_t (&
   return words;
 }
 
-// The one after the other.
+// Both, one after the other.
 inline FilterWords joined(FilterWords first, const FilterWords& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;

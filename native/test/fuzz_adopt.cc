@@ -1,6 +1,6 @@
-// Fuzzes snapshots that come back from JavaScript: whatever was done to one, it is refused, or
-// holds the very rules that were read. Input: a byte for the family, two for the size, then what is
-// laid over an intact snapshot by exclusive or.
+// Fuzzes snapshots that come back from JavaScript. Whatever was done to one, it is refused, or it
+// holds exactly the rules that were read. Input: a byte for the family, two for the size, then what
+// is combined with an intact snapshot by exclusive or.
 #include "test/tables.h"
 
 using namespace nf::test;

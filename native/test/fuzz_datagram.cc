@@ -5,7 +5,7 @@
 #include "core/netlink/socket.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // Aligned as a receive buffer is, and of exact size.
+  // Aligned like a receive buffer, and of exact size.
   const std::unique_ptr<std::uint8_t[]> copy(new std::uint8_t[size == 0 ? 1 : size]);
   if (size > 0) std::memcpy(copy.get(), data, size);
   nf::MessageWalker walker(copy.get(), size);

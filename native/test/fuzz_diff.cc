@@ -1,6 +1,6 @@
-// Fuzzes the operations that turn one chain into another: run on a model, they make what is wanted,
-// and what stays is never touched. Input: where the old rules begin, how many there are, then a
-// byte for each wanted rule: new, or which old one, zeroed or not.
+// Fuzzes the operations that turn one chain into another. Run on a model, they make what is wanted,
+// and never touch what stays. Input: where the old rules begin, how many there are, then a byte for
+// each wanted rule: new, or which old one, zeroed or not.
 #include "core/legacy/diff.h"
 #include "test/tables.h"
 
@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     wanted.push_back(rule);
   }
   const ChainDiff diff = diff_chain(wanted, first, count);
-  // An old rule is its index; one that was written is its place among the wanted, from 1000.
+  // An old rule is its index. A written rule is its place among the wanted rules, plus 1000.
   constexpr std::uint32_t kWritten = 1000;
   std::vector<std::uint32_t> live;
   std::vector<bool> zeroed;

@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   builder.begin(0x101, 0, 1, plan.family);
   nf::ct::append_kernel_filter(*filter, plan, {.status = 4, .status_mask = 4}, builder);
   builder.end();
-  // What is sent is well-formed: the kernel refuses a request that is not.
+  // What is sent must be well-formed: the kernel refuses other requests.
   nf::AttributeCursor cursor(builder.data() + NLMSG_HDRLEN + 4, builder.size() - NLMSG_HDRLEN - 4);
   for (nf::Attribute a; cursor.next(a);) {
   }

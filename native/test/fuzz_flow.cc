@@ -1,6 +1,6 @@
-// Fuzzes the packed fields of a flow to write, through libnetfilter_conntrack's builder: bad fields
-// are an error, never the end of the process, and what is built names its tuples (a request without
-// one would mean the whole table).
+// Fuzzes the packed fields of a flow to write, through libnetfilter_conntrack's builder. Bad fields
+// are an error, and never end the process. What is built names its tuples: a request without one
+// would mean the whole table.
 #include "core/conntrack/request/flow_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

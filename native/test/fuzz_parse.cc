@@ -1,4 +1,4 @@
-// Fuzzes the way of a received message: parser, filter, columns and what is made of them again.
+// Fuzzes the path of a received message: parser, filter, columns, and what is read back from them.
 #include <cstdlib>
 #include <vector>
 
@@ -39,7 +39,7 @@ void run(const std::uint8_t* data, std::size_t size) {
   for (const auto& filter : filters) static_cast<void>(filter.matches(row));
   Columns columns;
   if (!columns.append(row) || !columns.append(row)) std::abort();
-  // What was kept of the message is all that there was in it.
+  // The batch has kept everything that was in the message.
   if (!test::same_row(columns.read(1), row)) std::abort();
   columns.merge(0, row);
   Columns copy;

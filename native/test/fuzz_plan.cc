@@ -1,4 +1,4 @@
-// Fuzzes plans: what passes both checks names rules that there are, and entries inside the plan.
+// Fuzzes plans: one that passes both checks names only existing rules, and entries inside the plan.
 #include "core/legacy/diff.h"
 #include "test/tables.h"
 

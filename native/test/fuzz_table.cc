@@ -1,6 +1,6 @@
-// Fuzzes tables as the kernel sends them: what parses can be walked, adopted back, and is what was
-// sent; what only counts finds the same in it. Input: a byte for the family, an ipt_getinfo, then
-// the entries.
+// Fuzzes tables as the kernel sends them. What parses can be walked and adopted again, and is what
+// was sent. The code that only counts finds the same in it. Input: a byte for the family, an
+// ipt_getinfo, then the entries.
 #include "core/legacy/look.h"
 #include "core/legacy/tracking.h"
 #include "test/tables.h"
@@ -9,7 +9,7 @@ using namespace nf::test;
 
 namespace {
 
-// What the holder of a snapshot reads of it. The sanitizer watches.
+// Reads what the holder of a snapshot reads of it. The sanitizer watches.
 std::size_t walk(const Snapshot& table) {
   std::size_t seen = 0;
   for (std::uint32_t i = 0; i < table.chain_count(); i++) {
@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     __builtin_trap();
   }
   walk(*table);
-  // What was read comes back from JavaScript as it was, and is taken.
+  // The snapshot comes back from JavaScript unchanged, and is accepted.
   nf::Memory copy;
   const std::size_t whole = table->size();
   if (!copy.resize(whole)) return 0;

@@ -41,7 +41,7 @@ TEST(hook_of_short_attributes_is_empty) {
 }
 
 // The names of Linux 5.14 to 6.18 (nf_conntrack_proto.c, nf_conntrack_bridge.c, nf_nat_proto.c),
-// and those that stand beside them in the list.
+// and other names from the same list.
 TEST(hooks_are_told_apart_by_name) {
   for (const char* name :
        {"ipv4_conntrack_in", "ipv4_conntrack_local", "ipv6_conntrack_in", "ipv6_conntrack_local",

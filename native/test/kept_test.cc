@@ -1,5 +1,5 @@
-// What the kernel may drop in silence: what is asked for and has to be looked at, and what is
-// missed in a flow. Kernels differ in what they drop, so each is shown here without one.
+// What the kernel may drop without an error: what of a request has to be checked, and what a flow
+// lacks. Kernels differ in what they drop, so each case is shown here without one.
 #include "core/conntrack/change/kept.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ const Bytes kAdjust(12, 1);
 
 struct Case {
   Bytes fields;
-  std::uint64_t needs;  // presence bits, without which it is missed
+  std::uint64_t needs;  // presence bits: a flow without them lacks it
   int code;
   std::string_view names;  // what the text begins with
 };
@@ -98,7 +98,7 @@ TEST(kept_a_timeout_that_a_kernel_cut_is_missed) {
   CHECK_EQUAL(missing_of(asked, &row).code, 0);
   row.timeout--;
   CHECK_EQUAL(missing_of(asked, &row).code, EOPNOTSUPP);
-  // An offloaded flow tells none.
+  // An offloaded flow reports none.
   row.presence = 0;
   CHECK_EQUAL(missing_of(asked, &row).code, 0);
 }

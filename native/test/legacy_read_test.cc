@@ -1,5 +1,5 @@
-// Tests of the raw reader of legacy tables: damaged blobs, and a kernel that is played here, whose
-// table changes while it is read. And of what is told of a table: its numbers, and what its rules
+// Tests of the raw reader of legacy tables: damaged blobs, and a played kernel whose table changes
+// while it is read. And tests of what is reported about a table: its numbers, and what its rules
 // ask for.
 #include <errno.h>
 #include <sched.h>
@@ -24,8 +24,8 @@ using namespace nf::test;
 
 namespace {
 
-// What the played kernel answers: one table after the other, each for one reading of its size. The
-// last one stays.
+// What the played kernel answers: one table after the other, each for one reading of its size. It
+// keeps the last one.
 struct PlayedTable {
   Blob blob;
   int refusal = 0;  // errno of the request for its entries
@@ -37,7 +37,7 @@ struct Played {
   std::function<void()> before_entries;
 };
 Played* played = nullptr;
-int asked = 0;  // socket options, while nothing is played
+int asked = 0;  // socket options, while no kernel is played
 
 }  // namespace
 
@@ -61,7 +61,7 @@ extern "C" int getsockopt(int fd, int level, int option, void* value, socklen_t*
   if (played->before_entries) played->before_entries();
   const PlayedTable& table = played->tables.front();
   if (table.refusal != 0) return refuse(table.refusal);
-  // As the kernel: the size must be the one that the table has.
+  // Like the kernel: the size must be that of the table.
   const auto* request = static_cast<const ipt_get_entries*>(value);
   if (request->size != table.blob.bytes.size()) return refuse(EAGAIN);
   CHECK_EQUAL(*size, kRequestSize + request->size);
@@ -90,7 +90,7 @@ bool is_blob(const RawTable& raw, const Blob& blob) {
          std::memcmp(&raw.info, &blob.info, sizeof raw.info) == 0;
 }
 
-// A table of the same size whose chain INPUT has one rule less, and its other chain one more.
+// A table of the same size. Its chain INPUT has one rule less, and its other chain one more.
 Blob moved_rule(const Blob& blob) {
   Blob moved = blob;
   const std::size_t rule = load16(&blob.bytes[kIpv4.next_offset]);
@@ -119,13 +119,13 @@ void check_count(const Layout& layout) {
   CHECK_EQUAL(look.chains, 2U);
   CHECK(look.own_chains && look.drops);
 
-  // Cut anywhere it is no table any more.
+  // If it is cut anywhere, it is no table any more.
   for (std::size_t size = 0; size < blob.bytes.size(); size++) {
     TableLook none;
     const Bytes cut(blob.bytes.begin(), blob.bytes.begin() + static_cast<std::ptrdiff_t>(size));
     CHECK(count_table(layout, blob.info, cut, none) != nullptr);
   }
-  // The numbers of the kernel are held against the entries.
+  // The numbers of the kernel are compared with the entries.
   const auto refused = [&](auto change) {
     Blob other = blob;
     change(other.info);
@@ -141,7 +141,7 @@ void check_count(const Layout& layout) {
   CHECK(!refused([](ipt_getinfo& info) { info.hook_entry[NF_INET_FORWARD] = 8; }));
 }
 
-// Whatever is damaged: refused, or counted as the snapshot has it. The sanitizer watches the rest.
+// A damaged table is refused, or counted as the snapshot has it. The sanitizer watches the rest.
 void check_damage(const Layout& layout) {
   const Blob blob = make_blob(layout);
   std::mt19937 engine(3);
@@ -238,7 +238,7 @@ TEST(legacy_fetch_growing) {
                       blob.bytes.begin() + load16(&blob.bytes[kIpv4.next_offset]));
   larger.info.num_entries++;
   larger.info.size = static_cast<std::uint32_t>(larger.bytes.size());
-  // It grows after its size was told, and the kernel says EAGAIN.
+  // The table grows after its size was read, and the kernel answers EAGAIN.
   Played growing{{{blob, 0}, {larger, 0}}, 0, 0, {}};
   growing.before_entries = [&] {
     if (growing.tables.size() > 1) growing.tables.pop_front();
@@ -292,7 +292,7 @@ TEST(legacy_fetch_gives_up) {
   CHECK_EQUAL(cancelled.entries, 3);
 }
 
-// To ask for a table by name makes it. So nothing is asked where nothing is registered.
+// Asking for a table by name makes it. So nothing is asked if nothing is registered.
 TEST(legacy_look_asks_for_nothing) {
   std::thread([] {
     if (::unshare(CLONE_NEWNET) != 0) {

@@ -113,7 +113,7 @@ class FlowMessage {
     builder.close_nest(info);
   }
 
-  // What follows the nlmsghdr, on the heap in its exact size: a read beyond it is seen by ASan.
+  // What follows the nlmsghdr, on the heap in its exact size, so that ASan sees a read beyond it.
   std::vector<std::uint8_t> payload() {
     builder.end();
     return {builder.data() + NLMSG_HDRLEN, builder.data() + builder.size()};

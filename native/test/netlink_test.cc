@@ -1,5 +1,5 @@
-// Attributes, messages and acknowledgements: what is built reads back, and what is malformed is
-// noticed and nothing beyond its end is read.
+// Attributes, messages and acknowledgements: what is built reads back. What is malformed is
+// noticed, and nothing beyond its end is read.
 #include <errno.h>
 
 #include "core/netlink/message.h"

@@ -1,5 +1,5 @@
-// Tests of reading nf_tables: each kind of object, whole and damaged, and what a script answers in
-// place of the kernel: a list that changes, a refusal, bytes that are no attributes.
+// Tests of reading nf_tables: each kind of object, whole and damaged. A script answers in place of
+// the kernel: with a list that changes, a refusal, and bytes that are no attributes.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -34,7 +34,7 @@ void nest(MessageBuilder& builder, std::uint16_t type,
   builder.close_nest(at);
 }
 
-// An expression with what `fill` makes of its data.
+// An expression whose data `fill` makes.
 void expression(MessageBuilder& builder, std::uint16_t type, const char* name,
                 const std::function<void(MessageBuilder&)>& fill = {}) {
   nest(builder, type, [&](MessageBuilder& one) {
@@ -77,8 +77,8 @@ std::vector<std::string> names_of(const nft::Expressions& expressions, bool& int
   return names;
 }
 
-// Every prefix of the attributes, cut in the middle of one, is refused or read; never out of bounds
-// (the sanitizer watches).
+// Every prefix of the attributes that cuts one in the middle is refused or read, never out of
+// bounds (the sanitizer watches).
 template <typename Kind>
 void check_cut(const Bytes& whole) {
   for (std::size_t size = 0; size < whole.size(); size++) {
@@ -205,7 +205,7 @@ TEST(nft_expressions) {
   CHECK((names_of(out.expressions, intact) == Found{"ct", "nat"}) && intact);
   check_cut<nft::Rule>(bytes);
 
-  // One alone stands before a list.
+  // A single expression comes before a list.
   const Bytes both = made([&](MessageBuilder& b) {
     b.string(NFTA_SET_TABLE, "mine");
     nest(b, 18, list);
@@ -311,7 +311,7 @@ TEST(nft_tracking_that_cannot_be_told) {
   CHECK(scan(absent).unknown.empty());
   CHECK_EQUAL(absent.asked.size(), 1U);
 
-  // A kernel without objects; the rest is told.
+  // A kernel without objects. The rest is reported.
   FakeNft older;
   older.refusals[NFT_MSG_GETOBJ] = EINVAL;
   older.objects[NFT_MSG_GETRULE] = {

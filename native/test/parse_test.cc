@@ -1,5 +1,5 @@
-// The decoder: every attribute of a flow reads back, and a message that is cut, changed or
-// incomplete is refused without a byte read beyond its end (seen by ASan).
+// The decoder: every attribute of a flow reads back. A message that is cut, changed or incomplete
+// is refused, and no byte beyond its end is read (ASan would see it).
 #include <arpa/inet.h>
 
 #include <cstring>
@@ -91,7 +91,7 @@ TEST(directional_zones_and_rare_attributes_are_kept) {
   const auto help = message.builder.open_nest(CTA_HELP);
   message.builder.string(CTA_HELP_NAME, "ftp");
   message.builder.close_nest(help);
-  message.builder.u32(200, 1);  // of a kernel to come
+  message.builder.u32(200, 1);  // of a later kernel
   Row row{};
   const auto payload = message.payload();
   CHECK(test::parse(payload, row));
@@ -129,7 +129,7 @@ TEST(attributes_that_are_too_short_are_refused) {
     Row row{};
     CHECK(!test::parse(message.payload(), row));
   }
-  // Padding that has the number of CTA_STATUS is none.
+  // Padding that has the number of CTA_STATUS is no status.
   auto message = tcp_flow();
   message.builder.bytes(CTA_STATUS, nullptr, 0);
   Row row{};
@@ -184,7 +184,7 @@ TEST(every_truncation_is_survived) {
   CHECK(test::parse(whole, row));
   for (std::size_t size = 0; size < whole.size(); size++) {
     const std::vector<std::uint8_t> part(whole.begin(), whole.begin() + static_cast<long>(size));
-    test::parse(part, row);  // true where the cut is between attributes; ASan is the judge
+    test::parse(part, row);  // true if the cut is between attributes; ASan is the judge
   }
 }
 

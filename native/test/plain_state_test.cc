@@ -1,5 +1,5 @@
-// The state of common fields: the same bytes as those that libnetfilter_conntrack makes of the same
-// fields, for random fields; and everything else left to it.
+// The state of common fields: for random fields the bytes are those that libnetfilter_conntrack
+// makes of them. Everything else is left to the library.
 #include "core/conntrack/request/plain_state.h"
 
 #include <netinet/in.h>
@@ -121,7 +121,7 @@ bool by_library(std::span<const std::uint8_t> fields, MessageBuilder& message) {
 }
 
 TEST(plain_state_is_what_the_library_makes) {
-  if (!require_nfct("test")) return;  // core.test.ts runs where it is
+  if (!require_nfct("test")) return;  // the environment of core.test.ts has it
   Maker maker(1);
   for (int i = 0; i < 20000; i++) {
     const Fields fields = maker.make();
@@ -143,12 +143,12 @@ TEST(what_is_not_plain_is_left_alone) {
   const std::uint8_t bytes[16] = {};
   for (std::uint16_t i = 0; i < static_cast<std::uint16_t>(Field::count); i++) {
     const auto field = static_cast<Field>(i);
-    // Fields of tuples are flow_tuples.h's to check.
+    // flow_tuples.h checks the fields of tuples.
     if (field < Field::zone || field == Field::origZone || field == Field::replyZone) continue;
-    // Of a size that no field has.
+    // A size that no field has.
     Fields wrong = maker.make();
     refused(wrong.bytes(field, bytes, 3).packed());
-    // Those that the library writes and this does not, at their size.
+    // Fields that only the library writes, in their right size.
     if (field < Field::sctpVtagOrig && field != Field::markMask) continue;
     for (const std::size_t size : {1, 2, 4, 8, 12, 16}) {
       Fields other = maker.make();
@@ -175,7 +175,7 @@ TEST(fields_that_end_too_early_have_no_plain_state) {
   for (int i = 0; i < 500; i++) {
     const Fields fields = maker.make();
     const auto& packed = fields.packed();
-    // A copy of its own size, so that a read behind it is seen.
+    // A copy of exactly that size, so that the sanitizer sees a read behind it.
     const std::vector<std::uint8_t> part(
         packed.begin(), packed.begin() + maker.below(static_cast<std::uint32_t>(packed.size())));
     MessageBuilder message;

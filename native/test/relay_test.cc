@@ -1,5 +1,5 @@
-// Datagrams between two threads: all, in order, whole; and neither side waits for one that has
-// gone.
+// Datagrams between two threads: all arrive, in order and whole. No thread waits for one that has
+// ended.
 #include "core/netlink/relay.h"
 
 #include <numeric>
@@ -68,7 +68,7 @@ TEST(a_reader_that_stops_lets_the_sender_go) {
     const std::size_t sent = send(relay, 5000);
     reader->join();
     CHECK_EQUAL(received, limit);
-    // Behind what was read there are sixteen buffers, and no more after the end.
+    // The sender is at most sixteen buffers ahead of the reader, and sends no more after the end.
     CHECK(sent >= limit && sent <= limit + 16);
   }
 }

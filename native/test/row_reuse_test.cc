@@ -1,4 +1,4 @@
-// A row that was used before: a message gives the same row, whatever was read into it.
+// A row that was used before: a message gives the same row, whatever was read into it earlier.
 #include "core/conntrack/decode/parse.h"
 
 #include <arpa/inet.h>
@@ -76,7 +76,7 @@ std::vector<FlowMessage> kinds(int number) {
   return all;
 }
 
-// Rows are used again for the next message: what it leaves out must not show.
+// Rows are used again for the next message. Old values must not show in it.
 TEST(a_used_row_reads_as_a_new_one) {
   std::mt19937 random(1);
   Row used{};

@@ -1,4 +1,4 @@
-// Whether two rows say the same, for tests: everything that a reader of a batch could see.
+// Whether two rows are the same, for tests: everything that a reader of a batch could see.
 #pragma once
 
 #include <cstring>

@@ -15,7 +15,7 @@ struct Case {
   Function function;
 };
 
-// Registrations run before main, in no order across files: not a namespace-scope object.
+// Registrations run before main, in no order across files. So this is no object at namespace scope.
 std::vector<Case>& cases() {
   static std::vector<Case> list;
   return list;
@@ -23,7 +23,7 @@ std::vector<Case>& cases() {
 
 int failures = 0;
 
-// A test that never ends says so by its name. All of them together take a few seconds.
+// If a test does not end, its name is printed. All of them together take a few seconds.
 constexpr unsigned kSecondsOfATest = 120;
 const char* current = "";
 
@@ -56,7 +56,7 @@ void report(const char* file, int line, std::string_view what) {
 int run(int count, char** parts) {
   int passed = 0;
   int failed = 0;
-  // What was reported before a test that does not end is not lost with it.
+  // What was reported before a test that does not end must not be lost.
   std::cout << std::unitbuf;
   ::signal(SIGALRM, does_not_end);
   for (const auto& [name, function] : cases()) {

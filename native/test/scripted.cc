@@ -19,7 +19,7 @@ namespace {
 using nf::test::Bytes;
 using nf::test::Line;
 
-std::atomic<std::int64_t> skipped{0};  // seconds: waiting for a silent script takes none
+std::atomic<std::int64_t> skipped{0};  // seconds: waiting for a silent script takes no time
 
 Line* line_of(int fd) {
   const auto found = nf::test::lines.find(fd);

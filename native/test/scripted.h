@@ -1,6 +1,6 @@
-// A stand-in for the kernel on a socket: what is sent on it a script answers. The calls are this
-// program's own (scripted.cc; the linker takes them before those of the C library); sockets that no
-// script belongs to go to the kernel.
+// A stand-in for the kernel on a socket: a script answers what is sent on it. The calls are this
+// program's own (scripted.cc): the linker takes them before those of the C library. Sockets without
+// a script go to the kernel.
 #pragma once
 
 #include <deque>
@@ -19,7 +19,7 @@ namespace nf::test {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// What answers a socket: the datagrams that follow what was sent.
+// Answers a socket: with the datagrams that follow what was sent.
 class Script {
  public:
   virtual ~Script() = default;
@@ -37,7 +37,7 @@ struct Line {
 // The sockets that have a script.
 extern std::map<int, Line> lines;
 
-// A socket that the script answers, while it lives.
+// A socket that the script answers as long as this lives.
 struct Scripted {
   explicit Scripted(Script& script) {
     auto opened = Socket::open("test");
@@ -52,7 +52,7 @@ struct Scripted {
 };
 
 struct FakeFlow {
-  std::uint8_t last = 2;  // byte of its address, by which it is known
+  std::uint8_t last = 2;  // last byte of its address, which identifies it
   std::uint32_t id = 1;
   std::uint32_t status = IPS_CONFIRMED;
   std::uint64_t packets = 10;
@@ -63,28 +63,28 @@ struct FakeFlow {
 inline constexpr std::uint16_t kNewMessage = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 inline constexpr std::uint16_t kDeleteMessage = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 
-// A table, and what is asked of it by tuple.
+// A table that answers dumps, and requests that name a tuple.
 class FakeTable final : public Script {
  public:
   std::vector<FakeFlow> flows;
   bool echo = false;
-  // Looked at before a request is answered: what happens to the table meanwhile, or an errno.
+  // Called before a request is answered. It may change the table, or return an errno.
   std::function<int(std::uint16_t type, std::uint8_t last)> before;
-  // Looked at after the dump has been answered.
+  // Called after the dump has been answered.
   std::function<void()> after_dump;
   // Changes the datagrams of a dump.
   std::function<void(std::deque<Bytes>&)> garble;
   // Changes the message of a flow that was asked for by tuple.
   std::function<void(Bytes&)> garble_one;
   std::vector<std::pair<std::uint16_t, std::uint8_t>> seen;
-  std::vector<std::optional<std::uint32_t>> deleted_ids;  // that deletions named
-  std::vector<std::uint32_t> statuses;                    // that updates asked for
+  std::vector<std::optional<std::uint32_t>> deleted_ids;  // named by deletions
+  std::vector<std::uint32_t> statuses;                    // asked for by updates
 
   void request(const MessageView& message) override {
     const nlmsghdr& header = *message.header;
     const std::uint16_t verb = header.nlmsg_type & 0xff;
     if ((header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) return dump(header.nlmsg_seq);
-    // How many flows there are is not told.
+    // It does not say how many flows there are.
     if (verb == IPCTNL_MSG_CT_GET_STATS) return acknowledge(header, EOPNOTSUPP);
     const Request asked = request_of(message);
     const std::uint8_t last = asked.last;
@@ -206,7 +206,7 @@ inline Bytes change_of(ct::Field field, std::uint32_t value) {
   std::memcpy(&bytes[4], &value, sizeof value);
   return bytes;
 }
-// One that adds status bits.
+// A change that adds status bits.
 inline Bytes status_change(std::uint32_t bits) { return change_of(ct::Field::status, bits); }
 
 }  // namespace nf::test

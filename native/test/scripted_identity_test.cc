@@ -1,6 +1,6 @@
-// Whom a request meets when the table changes between a reading and what follows from it: the
-// successor of a flow is not the flow, as far as `start` and id tell. And what an answer is that
-// makes no sense: not "there is none".
+// Which flow a request reaches if the table changes between a reading and what follows from it. As
+// far as `start` and id tell, the successor of a flow is not that flow. And an answer that makes no
+// sense does not mean "there is none".
 #include <errno.h>
 
 #include "core/conntrack/change/bulk.h"
@@ -37,7 +37,7 @@ PackedTuple tuple_of_flow(std::uint8_t last) {
   return pack_tuple(columns.read(0));
 }
 
-// As TypeScript packs a Flow that was read where timestamps are on.
+// As TypeScript packs a Flow that was read with timestamps on.
 PackedTuple name_of(const FakeFlow& flow) {
   PackedTuple tuple = tuple_of_flow(flow.last);
   tuple.id = flow.id;
@@ -49,7 +49,7 @@ PackedTuple name_of(const FakeFlow& flow) {
   return tuple;
 }
 
-// Puts `successor` in the place of the flow with its address, once, before requests of this kind.
+// Once, before a request of this kind, puts `successor` in the place of the flow with its address.
 auto replaces(FakeTable& table, std::uint16_t before, const FakeFlow& successor) {
   return [&table, before, successor, over = false](std::uint16_t verb, std::uint8_t last) mutable {
     if (verb != before || last != successor.last || over) return 0;
@@ -63,7 +63,7 @@ auto replaces(FakeTable& table, std::uint16_t before, const FakeFlow& successor)
 
 struct Deleted {
   std::vector<int> codes;
-  std::vector<std::optional<std::uint32_t>> ids;  // that the requests named
+  std::vector<std::optional<std::uint32_t>> ids;  // named by the requests
   std::size_t left = 0;
 };
 Deleted delete_one(FakeTable& table, const FakeFlow& meant) {
@@ -82,7 +82,7 @@ TEST(scripted_delete_of_the_flow_that_is_meant) {
   CHECK(deleted.codes == std::vector<int>{0});
   CHECK_EQUAL(deleted.left, 1U);
   CHECK(deleted.ids.size() == 1 && deleted.ids[0] == 7U);
-  // Where there are no timestamps, the id goes with the request and nothing is read.
+  // Without timestamps, the request has the id, and nothing is read.
   FakeTable plain;
   const FakeFlow other{2, 7};
   plain.flows = {other};
@@ -101,7 +101,7 @@ TEST(scripted_delete_leaves_a_successor_with_the_same_id_alone) {
   CHECK(deleted.codes == std::vector<int>{ENOENT});
   CHECK_EQUAL(deleted.left, 1U);
   CHECK(deleted.ids.empty());
-  // A kernel that tells no start any more: it cannot be said to be the one.
+  // The kernel reports no start any more: nobody can say whether it is the same flow.
   successor.start = 0;
   table.flows = {successor};
   CHECK(delete_one(table, flow).ids.empty());
@@ -117,12 +117,12 @@ TEST(scripted_delete_leaves_a_successor_with_another_id_alone) {
     const Deleted deleted = delete_one(table, flow);
     CHECK(deleted.codes == std::vector<int>{ENOENT});
     CHECK_EQUAL(deleted.left, 1U);
-    // What is deleted is what was read.
+    // The deletion names the flow that was read.
     for (const auto& id : deleted.ids) CHECK(id == 7U);
   }
 }
 
-// The start alone was given: the id that is sent is the one that was read with it.
+// Only the start was given: the request has the id that was read with it.
 TEST(scripted_delete_by_start_sends_the_id_that_was_read) {
   FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 0, kStart};
   PackedTuple tuple = name_of(flow);
@@ -138,8 +138,8 @@ TEST(scripted_delete_by_start_sends_the_id_that_was_read) {
   CHECK_EQUAL(table.flows.size(), 1U);
 }
 
-// Of many: each reading is followed by its deletions before the next one, and outcomes keep their
-// places.
+// With many flows, each reading is followed by its deletions before the next reading. Outcomes keep
+// their places.
 TEST(scripted_delete_of_many_reads_a_window_and_deletes_it) {
   FakeTable table;
   std::vector<PackedTuple> tuples;
@@ -178,12 +178,12 @@ Bulk delete_marked(FakeTable& table, std::uint32_t mark, Columns* deleted) {
   return bulk;
 }
 
-// Between the dump and the reading: what took the tuple is deleted if it matches, and only then.
+// Another flow takes the tuple between the dump and the reading. It is deleted only if it matches.
 TEST(scripted_delete_where_leaves_a_successor_that_does_not_match_alone) {
   for (const std::uint32_t mark : {1U, 2U}) {
     FakeTable table;
     table.flows = {{2, 7, IPS_CONFIRMED, 1, 1}, {3, 8, IPS_CONFIRMED, 1, 1}};
-    // The same id: only what it is now tells.
+    // The id is the same: only the mark differs.
     table.before = replaces(table, IPCTNL_MSG_CT_GET, {3, 8, IPS_CONFIRMED, 1, mark});
     Columns columns;
     Bulk bulk = delete_marked(table, 1, &columns);
@@ -195,7 +195,7 @@ TEST(scripted_delete_where_leaves_a_successor_that_does_not_match_alone) {
   }
 }
 
-// Between the reading and the deletion: the request has the id that was read in the same window.
+// The tuple is taken after the reading: the request has the id that was read in the same window.
 TEST(scripted_delete_where_sends_the_id_that_was_read) {
   FakeTable table;
   table.flows = {{2, 7, IPS_CONFIRMED, 1, 1}};
@@ -230,7 +230,7 @@ TEST(scripted_change_leaves_a_successor_alone) {
   CHECK(done.ok() && *done);
 }
 
-// The kernel refuses a status without a bit that came up since the flow was read.
+// The kernel refuses a status that lacks a bit which was set since the flow was read.
 TEST(scripted_change_reads_a_busy_flow_again) {
   for (const unsigned busy : {1U, 3U, 4U}) {
     FakeTable table;
@@ -254,7 +254,7 @@ TEST(scripted_change_reads_a_busy_flow_again) {
     }
     CHECK_EQUAL(table.count(IPCTNL_MSG_CT_GET), std::min<std::size_t>(busy + 1U, 4));
   }
-  // What is no status is not tried again: it would be refused again.
+  // Another change than a status is not tried again: the kernel would refuse it again.
   FakeTable table;
   table.flows = {{2, 7}};
   table.before = [](std::uint16_t verb, std::uint8_t) {
@@ -275,7 +275,7 @@ void put(Bytes& packed, Field field, std::uint32_t value, std::size_t size) {
   std::memcpy(&packed[at + sizeof header], &value, size);
 }
 
-// Flows to make, with more seconds than the flow has that the table answers with.
+// Flows to make. They ask for more seconds than the flow in the table's answer has.
 Bytes flows_with_a_long_timeout(std::initializer_list<std::uint8_t> lasts) {
   Bytes packed;
   for (const std::uint8_t last : lasts) {
@@ -297,7 +297,7 @@ Bytes flows_with_a_long_timeout(std::initializer_list<std::uint8_t> lasts) {
 
 struct Written {
   std::vector<int> codes;
-  std::vector<std::optional<std::uint32_t>> ids;  // that deletions named
+  std::vector<std::optional<std::uint32_t>> ids;  // named by deletions
   std::vector<std::pair<std::uint32_t, std::string>> texts;
 };
 Written write(FakeTable& table, WriteVerb verb, std::initializer_list<std::uint8_t> lasts) {
@@ -320,7 +320,7 @@ auto makes_flows(FakeTable& table) {
   };
 }
 
-// What the kernel took and did not keep goes again, and nothing else with it.
+// If the kernel took a flow and did not keep all of it, this flow is deleted, and nothing else.
 TEST(scripted_create_that_was_not_kept_is_undone_by_the_id_that_was_read) {
   FakeTable table;
   table.before = makes_flows(table);
@@ -340,14 +340,14 @@ TEST(scripted_create_that_was_not_kept_is_undone_by_the_id_that_was_read) {
   CHECK(late.ids == (std::vector<std::optional<std::uint32_t>>{7U, 8U}));
   CHECK(raced.flows.size() == 1 && raced.flows[0].id == 99);
 
-  // An update is told of, and takes no flow away.
+  // A failed update is reported, and deletes no flow.
   FakeTable updated;
   updated.flows = {{2, 7}};
   CHECK(write(updated, WriteVerb::kUpdate, {2}).codes == std::vector<int>{EOPNOTSUPP});
   CHECK(updated.deleted_ids.empty());
 }
 
-// A message whose attributes are noise: it is there, and nobody can tell what it is.
+// A message whose attributes are noise: there is a flow, and nobody can tell what it is.
 void noise(Bytes& datagram) {
   for (std::size_t i = NLMSG_HDRLEN + sizeof(nfgenmsg); i < datagram.size(); i++) {
     datagram[i] = 0xff;
@@ -380,7 +380,7 @@ TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
   auto changed = change_flow(scripted.socket, nullptr, meant, status_change(IPS_ASSURED));
   CHECK(!changed.ok() && changed.error().code == EBADMSG);
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_DELETE) + table.count(IPCTNL_MSG_CT_NEW), 0U);
-  // What was made, and cannot be looked at, is not called right, nor taken away.
+  // A flow that was made and cannot be read is not called right, and not deleted.
   FakeTable blind;
   blind.before = makes_flows(blind);
   blind.garble_one = noise;
@@ -388,7 +388,7 @@ TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
   CHECK(unseen.codes == std::vector<int>{EBADMSG});
   CHECK(unseen.texts.size() == 1 && unseen.texts[0].second.starts_with("written, but "));
   CHECK_EQUAL(blind.flows.size(), 1U);
-  // By filter: what cannot be read is left alone, and counted.
+  // By filter: a flow that cannot be read is left alone, and counted.
   Columns columns;
   Bulk bulk = delete_marked(table, 1, &columns);
   if (!bulk.result.ok()) return;
@@ -411,7 +411,7 @@ class Torn final : public Script {
                     0};
     std::memcpy(bytes.data(), &header, sizeof header);
     answers->push_back(bytes);
-    // The end, as if all were well.
+    // The end, as if nothing were wrong.
     Bytes end(NLMSG_HDRLEN + sizeof(nlmsgerr));
     const nlmsgerr good{0, *message.header};
     header.nlmsg_len = static_cast<std::uint32_t>(end.size());
@@ -422,7 +422,7 @@ class Torn final : public Script {
   }
 };
 
-// Every reading ends with it: to wait for what was in it would take its whole time.
+// It ends every reading: waiting for what was in it would take the whole timeout.
 TEST(scripted_datagram_that_breaks_off_ends_every_reading) {
   Torn torn;
   Scripted scripted(torn);
@@ -440,7 +440,7 @@ TEST(scripted_datagram_that_breaks_off_ends_every_reading) {
   auto walked = walk(
       third.socket, request, nullptr, "test", [] {}, [](std::uint8_t, AttributeCursor) {});
   CHECK(!walked.ok() && walked.error().code == EBADMSG);
-  if (!kernel_version().at_least(5, 8)) return;  // nothing is asked then
+  if (!kernel_version().at_least(5, 8)) return;  // older kernels are not asked
   Scripted fourth(torn);
   const Filter filter = test::filter_of(
       std::vector<std::uint32_t>{static_cast<std::uint32_t>(FilterOp::mark), 1, 0xffffffff});

@@ -1,4 +1,4 @@
-// What the core makes of answers that the real kernel hardly ever gives, or never twice: a stand-in
+// How the core handles answers that the real kernel hardly ever gives, or never twice: a stand-in
 // (scripted.h) answers in place of the kernel.
 #include <errno.h>
 
@@ -31,7 +31,7 @@ Result<BulkStats> update_all(FakeTable& table, std::uint32_t bits) {
   return change_all(table, status_change(bits));
 }
 
-// The kernel refuses a status without a bit that came up meanwhile.
+// The kernel refuses a status that lacks a bit which was set meanwhile.
 TEST(scripted_update_reads_a_busy_flow_again) {
   FakeTable table;
   table.flows = {{2, 1, IPS_CONFIRMED, 1}, {3, 2, IPS_CONFIRMED, 1}};
@@ -46,7 +46,7 @@ TEST(scripted_update_reads_a_busy_flow_again) {
   if (!done.ok()) return;
   CHECK_EQUAL(done->done, 2U);
   CHECK_EQUAL(done->refused, 0U);
-  // The second attempt has the bit that came up, and what was asked for.
+  // The second attempt has the new bit, and what was asked for.
   CHECK(!table.statuses.empty() &&
         table.statuses.back() == (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 3U);
@@ -67,7 +67,8 @@ TEST(scripted_update_gives_a_busy_flow_up_after_three_attempts) {
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 3U);
 }
 
-// What took the tuple of a busy flow is read again as any match is, and changed as what it is now.
+// Another flow took the tuple of a busy flow. It is read again as any match is, and changed as it
+// is now.
 TEST(scripted_update_takes_the_successor_of_a_busy_flow_for_what_it_is) {
   FakeTable table;
   table.flows = {{2, 1, IPS_CONFIRMED, 1}};
@@ -86,7 +87,7 @@ TEST(scripted_update_takes_the_successor_of_a_busy_flow_for_what_it_is) {
         table.statuses.back() == (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
 }
 
-// What is no status would be refused again.
+// The kernel would refuse another change than a status again.
 TEST(scripted_update_of_no_status_is_tried_once) {
   FakeTable table;
   table.flows = {{2, 1}, {3, 2}};
@@ -102,14 +103,14 @@ TEST(scripted_update_of_no_status_is_tried_once) {
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 2U);
 }
 
-// A flow that did not keep what the kernel took, or cannot be looked at, is not done.
+// A flow is not done if it did not keep what the kernel took, or cannot be read.
 TEST(scripted_update_that_was_not_kept_counts_as_refused) {
   for (const bool readable : {true, false}) {
     FakeTable table;
     table.flows = {{2, 1}, {3, 2}};
     std::size_t readings = 0;
     table.garble_one = [&](Bytes& datagram) {
-      // Of each flow, the reading before the change is whole.
+      // The first reading of each flow, before the change, is whole.
       if (readable || readings++ % 2 == 0) return;
       std::fill(datagram.begin() + NLMSG_HDRLEN + sizeof(nfgenmsg), datagram.end(), 0xff);
     };
@@ -124,13 +125,13 @@ TEST(scripted_update_that_was_not_kept_counts_as_refused) {
   }
 }
 
-// Nothing is begun after a cancellation, and the outcome of what was sent is told.
+// Nothing begins after a cancellation. The outcome of what was sent is reported.
 TEST(scripted_update_that_is_cancelled_ends_with_its_window) {
   FakeTable table;
   for (std::uint8_t i = 0; i < 50; i++) {
     table.flows.push_back({static_cast<std::uint8_t>(i + 1), i + 1U});
   }
-  // All in one datagram, as the kernel does it.
+  // All flows in one datagram, as the kernel sends them.
   table.garble = [](std::deque<Bytes>& datagrams) {
     Bytes& first = datagrams.front();
     for (std::size_t i = 1; i + 1 < datagrams.size(); i++) {
@@ -147,13 +148,13 @@ TEST(scripted_update_that_is_cancelled_ends_with_its_window) {
   CHECK(done.ok());
   if (!done.ok()) return;
   CHECK(done->cancelled);
-  // Sixteen by sixteen.
+  // Two windows of sixteen.
   CHECK_EQUAL(done->done, 32U);
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 32U);
 }
 
-// The last counts of a deleted flow: of the report where there is one, else of a reading right
-// before.
+// The last counts of a deleted flow: from the report if there is one, otherwise from a reading
+// right before.
 TEST(scripted_delete_reads_before_it_deletes) {
   for (const bool echo : {false, true}) {
     FakeTable table;
@@ -163,7 +164,7 @@ TEST(scripted_delete_reads_before_it_deletes) {
     table.after_dump = [&] {
       for (FakeFlow& flow : table.flows) flow.packets = 70;
     };
-    // And between the reading and the deletion, which only the report has.
+    // And between the reading and the deletion: only the report has these.
     table.before = [&](std::uint16_t verb, std::uint8_t) {
       if (verb == IPCTNL_MSG_CT_DELETE) {
         for (FakeFlow& flow : table.flows) flow.packets = 75;
@@ -185,8 +186,8 @@ TEST(scripted_delete_reads_before_it_deletes) {
   }
 }
 
-// Zeroing names the tuple: another flow that took it meanwhile is zeroed, and so belongs into the
-// result, beside the one that the dump showed.
+// Zeroing names the tuple. If another flow took it meanwhile, that one is zeroed. So it belongs
+// into the result, beside the flow that the dump showed.
 TEST(scripted_zeroing_tells_a_flow_from_its_successor) {
   FakeTable table;
   table.flows = {{2, 1, IPS_CONFIRMED, 10}, {3, 2, IPS_CONFIRMED, 10}};
@@ -249,7 +250,8 @@ FakeTable three_flows() {
 TEST(scripted_dump_counts_what_it_cannot_read) {
   FakeTable table = three_flows();
   table.garble = [](std::deque<Bytes>& datagrams) {
-    // Not a message behind the first; a message that says to be longer than it is.
+    // Behind the first message, bytes that are none. And a message that claims to be longer than it
+    // is.
     datagrams[0].insert(datagrams[0].end(), {1, 2, 3});
     datagrams[1][0] = 0xff;
     datagrams[1][1] = 0xff;
@@ -306,7 +308,7 @@ TEST(scripted_truncated_datagram_is_an_error) {
   CHECK(!dumped.result.ok() && dumped.result.error().code == EMSGSIZE);
 }
 
-// An answer that never comes: every kind of exchange gives up.
+// If an answer never comes, every kind of exchange gives up.
 TEST(scripted_silence_times_out) {
   class Silent final : public Script {
     void request(const MessageView&) override {}
@@ -323,7 +325,7 @@ TEST(scripted_silence_times_out) {
   Bytes buffer(kReceiveLength);
   auto one = look_up_one(scripted.socket, tuple, builder, buffer, row);
   CHECK(!one.ok() && one.error().code == ETIMEDOUT);
-  // A cancelled one ends as such, at once.
+  // A cancelled lookup ends as such, at once.
   Cancel cancel;
   cancel.raise();
   auto cancelled = look_up(scripted.socket, &cancel, std::span(&tuple, 1));

@@ -1,5 +1,5 @@
 // Writes what the fuzzers begin with: whole messages, so that they need not find out what a tuple
-// is. seeds FOLDER
+// is. Usage: seeds FOLDER
 #include <filesystem>
 #include <fstream>
 

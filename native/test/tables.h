@@ -33,7 +33,7 @@ inline Bytes entry(const Layout& layout, std::uint32_t source, const std::string
   std::memset(&bytes[layout.family == AF_INET ? 8 : 32], source == 0 ? 0 : 0xff,
               layout.family == AF_INET ? 4 : 16);
   if (layout.family == AF_INET6) {
-    // Behind the address: the other words of it are zero, so its mask is that of a host.
+    // The other words of the address are zero, so its mask is that of a host.
     std::memset(&bytes[4], 0, 12);
   }
   put16(layout.target_offset, layout.entry_size + match);
@@ -58,7 +58,7 @@ class PlanBuilder {
     header_.fingerprint = fingerprint;
     std::memcpy(header_.name, table.data(), table.size());
   }
-  // Every chain of the snapshot, to be changed by `chain`.
+  // Adds every chain of the snapshot. `chain` then selects one to change.
   PlanBuilder& all(const Snapshot& snapshot) {
     for (std::uint32_t i = 0; i < snapshot.chain_count(); i++) {
       const ChainRecord& record = snapshot.chain(i);
@@ -145,7 +145,7 @@ class PlanBuilder {
   std::size_t at_ = 0;
 };
 
-// A blob as the kernel sends it: INPUT with two rules, a chain of the user's with one.
+// A blob as the kernel sends it: INPUT with two rules, a user's chain with one.
 struct Blob {
   ipt_getinfo info{};
   Bytes bytes;

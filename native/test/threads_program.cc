@@ -1,9 +1,10 @@
-// All thread code of the core at work, in a program without Node: built with ThreadSanitizer, every
-// frame of every thread is instrumented. Dumps, streams and commits are real ones, in the network
-// namespace that it is started in: `threads_program FLOWS NETNS [scenario …]`, FLOWS being how many
-// flows the table has at least and NETNS the path of another namespace. Prints a line for each
-// scenario, and ends with 1 when something was not as it should be. With CANARY (core/meeting.h) a
-// race is in it.
+// Runs all thread code of the core in a program without Node. If it is built with ThreadSanitizer,
+// every frame of every thread is instrumented. Dumps, streams and commits are real ones, in the
+// network namespace in which the program is started.
+//   threads_program FLOWS NETNS [scenario …]
+// FLOWS is how many flows the table has at least. NETNS is the path of another namespace. The
+// program prints a line for each scenario, and ends with 1 if something was wrong. With CANARY
+// (core/meeting.h) it has a race.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sched.h>
@@ -58,7 +59,7 @@ const ct::Filter& everything() {
   return *filter;
 }
 
-// `count` threads at the same work.
+// Runs the same work on `count` threads.
 template <typename Work>
 void at_once(int count, Work work) {
   std::vector<Thread> threads;
@@ -69,7 +70,6 @@ void at_once(int count, Work work) {
 }
 
 // --- threads, flags, wake-ups
-// ------------------------------------------------------------------------
 
 void test_threads() {
   for (int round = 0; round < 200; round++) {
@@ -101,7 +101,7 @@ void test_cancel() {
     for (int i = 0; i < 5; i++) signal.raise();
     cancel.raise();
     cancel.raise();
-    signal.raise();  // the other one may have retired it
+    signal.raise();  // the other thread may have retired it
     waiter->join();
     check(cancel.raised() && seen <= 6, "a flag stays up");
   }
@@ -145,7 +145,6 @@ void test_library() {
 }
 
 // --- dumps
-// -------------------------------------------------------------------------------------------
 
 Result<Socket> open_socket(const char* operation) { return Socket::open(operation); }
 
@@ -163,7 +162,7 @@ void test_dumps() {
     if (good(whole, "dump")) check(whole->columns.size() >= flows, "every flow");
     if (parallel > 1 && whole.ok()) check(whole->stats.sockets > 1, "several sockets");
   }
-  // Cancelled at any moment, by another thread.
+  // Another thread cancels at any moment.
   for (int round = 0; round < 10; round++) {
     Cancel cancel;
     auto dumper = Thread::start("dumper", [&] {
@@ -177,7 +176,6 @@ void test_dumps() {
 }
 
 // --- events
-// ------------------------------------------------------------------------------------------
 
 // Each datagram makes a flow, which is an event.
 void send_datagrams(std::uint16_t from, int count) {
@@ -194,7 +192,7 @@ void send_datagrams(std::uint16_t from, int count) {
 
 enum class End : std::uint8_t { kDiscard, kDrain, kAbandon };
 
-// A stream as the addon uses it: a thread that reads, somebody who takes, and an end.
+// A stream as the addon uses it: one thread reads, another takes, and then it ends.
 void follow(bool reliable, End end, std::uint16_t from) {
   constexpr int kDatagrams = 300;
   ct::EventRequest request;
@@ -258,7 +256,6 @@ void test_events() {
 }
 
 // --- pools
-// -------------------------------------------------------------------------------------------
 
 ct::PackedTuple absent_tuple(int i) {
   ct::PackedTuple tuple{};
@@ -284,8 +281,8 @@ Result<void> look_up_nothing(const Netns* netns, const Cancel* cancel, int i) {
   return {};
 }
 
-// What an environment does: work for pooled threads and for one of its own, in two namespaces, and
-// an end in the middle of it all.
+// What an environment does: work for pooled threads and for threads of its own, in two namespaces,
+// and an end in the middle of all that.
 void test_pool() {
   auto other = Netns::at(elsewhere);
   if (!good(other, "the other namespace")) return;
@@ -322,7 +319,6 @@ void test_pool() {
 }
 
 // --- iptables
-// ----------------------------------------------------------------------------------------
 
 // Sets the policy of INPUT, through libiptc, and keeps every rule.
 Result<xt::CommitOutcome> set_policy(std::uint32_t policy) {
@@ -353,7 +349,7 @@ Result<xt::CommitOutcome> set_policy(std::uint32_t policy) {
   return xt::commit_plan(*plan, {});
 }
 
-// Two threads, each with a table of its own: what libiptc shares is the mutex's to keep apart.
+// Two threads, each with a table of its own: the mutex protects what libiptc shares.
 void test_iptables() {
   const std::string path =
       std::filesystem::temp_directory_path() / ("threads_program." + std::to_string(::getpid()));

@@ -65,7 +65,7 @@ TEST(long_values_are_cut_and_broken_bytes_are_told) {
   const std::string line =
       lead() + "nftables message 0 flags 0 sequence 3 family 0 {5=" + hex + "... (40 bytes)}\n";
   CHECK_EQUAL(trace::describe("sent", message.data(), message.size()), line);
-  // A rest that is no message.
+  // Trailing bytes that are no message.
   std::string bytes(reinterpret_cast<const char*>(message.data()), message.size());
   bytes += "xxxx";
   CHECK_EQUAL(trace::describe("sent", bytes.data(), bytes.size()),

@@ -53,7 +53,7 @@ class Random {
 
 // --- without a kernel ---
 
-// Two rules have the same number exactly where they have the same bytes.
+// Two rules have the same number exactly if they have the same bytes.
 void check_parts(const Snapshot& table) {
   const Layout& layout = table.layout();
   const auto* base = reinterpret_cast<const std::uint8_t*>(&table.header());
@@ -99,7 +99,7 @@ void test_parse(const Layout& layout) {
             nullptr &&
         view.target_name == "CHAIN");
 
-  // Counters and the note of the hooks are no content; everything else is.
+  // Counters and the note of the hooks are no content. Everything else is.
   for (std::size_t i = 0; i < blob.bytes.size(); i++) {
     Blob other = blob;
     other.bytes[i] ^= 1;
@@ -111,7 +111,7 @@ void test_parse(const Layout& layout) {
       start += load16(&blob.bytes[start + layout.next_offset]);
     }
     const std::size_t at = i - start;
-    // What stands behind the NUL of a name is no content.
+    // Bytes behind the NUL of a name are no content.
     const std::size_t target = load16(&blob.bytes[start + layout.target_offset]);
     const std::size_t match = target == layout.entry_size ? target : layout.entry_size;
     const bool tail = (at > target + 2 && at < target + 31) ||
@@ -123,7 +123,7 @@ void test_parse(const Layout& layout) {
     if (!closing) CHECK((changed->header().fingerprint != table->header().fingerprint) == content);
   }
 
-  // Damage of every kind: refused or read, never out of bounds (the sanitizer watches).
+  // Damage of every kind is refused or read, never out of bounds (the sanitizer watches).
   Random random(1);
   for (int round = 0; round < 20000; round++) {
     Blob other = blob;
@@ -137,14 +137,14 @@ void test_parse(const Layout& layout) {
     other.info.size = static_cast<std::uint32_t>(other.bytes.size());
     (void)parse_table(layout, "filter", other.info, other.bytes);
   }
-  // A rule less than the kernel counts is a reading that must not be written back.
+  // A reading with fewer rules than the kernel counts must not be written back.
   Blob fewer = blob;
   fewer.info.num_entries++;
   CHECK(!parse_table(layout, "filter", fewer.info, fewer.bytes).ok());
 }
 
-// A snapshot that comes back: accepted as it was, whatever else is done to it never out of bounds
-// (the sanitizer watches), and never with other rules.
+// A snapshot that comes back is accepted if it is unchanged. Whatever else is done to it, it is
+// never read out of bounds (the sanitizer watches), and never has other rules.
 void test_adopt(const Layout& layout) {
   const Blob blob = make_blob(layout);
   auto table = parse_table(layout, "filter", blob.info, blob.bytes);
@@ -319,7 +319,7 @@ TableLook counted_by(const Iptc& iptc, const char* table) {
   return look;
 }
 
-// A look at the one table that there is, against libiptc.
+// Compares a look at the only table with libiptc.
 void check_look(const Layout& layout) {
   auto looks = look_at_tables(layout, nullptr);
   if (!GOOD(looks)) return;
@@ -346,7 +346,7 @@ void test_kernel(const Layout& layout) {
   CHECK(registered_tables(layout)->empty());
   CHECK(!read(layout, "nothing").ok());
 
-  // A first commit registers the table; what was read before is what it finds.
+  // The first commit registers the table, and finds what was read before.
   PlanBuilder first(layout, "filter", empty->header().fingerprint);
   first.all(*empty).chain("A").add(entry(layout, 1, "DROP", {5, 500}, "first"));
   first.chain("INPUT")
@@ -365,14 +365,14 @@ void test_kernel(const Layout& layout) {
   CHECK(load_counters(rule + layout.counters).bytes == 500);
   CHECK(same_content(layout, rule, entry(layout, 1, "DROP", {}, "first").data()));
 
-  // The same plan again: the table is another one by now.
+  // The same plan again: the table has changed by now.
   auto stale = first.commit();
   CHECK(GOOD(stale) && stale->kind == CommitOutcome::kChanged);
   PlanBuilder same(layout, "filter", one->header().fingerprint);
   auto unchanged = same.all(*one).commit();
   CHECK(GOOD(unchanged) && unchanged->kind == CommitOutcome::kUnchanged);
 
-  // Moved to another chain with its counters; the old chain goes; one rule is zeroed.
+  // A rule moves to another chain with its counters, its old chain goes, and one rule is zeroed.
   PlanBuilder second(layout, "filter", one->header().fingerprint);
   second.all(*one).chain("A").remove();
   const std::uint32_t moved = one->find("A")->first;
@@ -385,7 +385,7 @@ void test_kernel(const Layout& layout) {
   CHECK(load_counters(two->rule(two->find("OUTPUT")->first) + layout.counters).packets == 5);
   CHECK(load_counters(two->rule(two->find("INPUT")->first) + layout.counters).packets == 0);
 
-  // Refusals: of libiptc, of the plan, of the kernel.
+  // Refusals by libiptc, by the plan and by the kernel.
   const auto refuse = [&](PlanBuilder& plan, int code, int line) {
     auto refused = plan.commit();
     if (refused.ok() || refused.error().code != code) {
@@ -429,7 +429,7 @@ void test_kernel(const Layout& layout) {
         if (random() % 2 == 0 && next < order.size()) {
           const std::uint32_t index = order[next++];
           const std::uint8_t* bytes = base->rule(index);
-          // A user chain may come before it is reached again: loops are not the subject here.
+          // A jump between user chains could close a loop: loops are not the subject here.
           EntryView view;
           view_entry(layout, bytes, load16(bytes + layout.next_offset), view);
           if (user && view.target_name[0] == 'U') continue;
@@ -515,7 +515,7 @@ void test_lock() {
     auto third = take_lock(path, std::nullopt, cancel);
     CHECK(!third.ok() && third.error().kind == ErrorKind::kCancelled);
     raiser.join();
-    // Removed and made again by somebody: the name counts.
+    // Somebody removes the file and makes it again: the name counts.
     ::unlink(path.c_str());
     const Cancel fresh;
     CHECK(take_lock(path, std::chrono::milliseconds(0), fresh).ok());

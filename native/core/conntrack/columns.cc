@@ -13,7 +13,7 @@ namespace {
 
 static_assert(RowBlock::kRows % kCacheLine == 0);
 
-// An arena of that size is not in a nearby cache when it is read.
+// An arena of this size does not stay in a nearby cache until it is read.
 constexpr std::size_t kLargerThanCaches = std::size_t{32} << 20;
 
 std::size_t round_rows(std::size_t rows) {
@@ -89,7 +89,7 @@ bool Columns::write_extra(const Row& row, std::size_t at_row) {
   return extra_.append(&end, sizeof end);
 }
 
-// What does not go into the arena as it is. Leaves nothing behind where it fails.
+// Writes what does not go into the arena unchanged. Leaves nothing behind if it fails.
 bool Columns::write_aside(const Row& row, std::size_t at_row, RowForm& form) {
   form.set_presence(row.presence);
   const std::size_t extra = extra_.size();
@@ -143,7 +143,7 @@ bool Columns::append(RowBlock& block) {
   top_group_ = std::max(top_group_, block.top_group);
   without_counters_ += block.without_counters;
   size_ += block.used;
-  // What the next rows leave out must read as 0; the columns of the first group are always written.
+  // What the next rows leave out must read as 0. The columns of the first group are always written.
   std::memset(block.bytes + RowBlock::kRows * bytes_through_group(0), 0,
               RowBlock::kRows * (bytes_through_group(block.top_group) - bytes_through_group(0)));
   block.used = 0;
@@ -173,7 +173,8 @@ void Columns::pop() {
     const std::size_t size = kColumnInfo[i].size;
     std::memset(at(static_cast<Column>(i)) + size_ * size, 0, size);
   }
-  // IPv6 addresses that nothing points to any more stay behind: unseen, and freed with the batch.
+  // IPv6 addresses that nothing points to any more stay: nobody sees them, and the batch frees
+  // them.
   if (extra_index_.size() == 0) return;
   std::uint32_t last[2] = {};
   std::memcpy(last, extra_index_.data() + extra_index_.size() - sizeof last, sizeof last);

@@ -18,9 +18,10 @@ struct RowForm;
 inline constexpr Column kAddressColumns[] = {Column::origSrc, Column::origDst, Column::replySrc,
                                              Column::replyDst};
 
-// Up to 64 rows on their way into a batch, laid out as a batch of that capacity. A batch has a
-// memory page under way for each of its columns; written row by row, each row costs as many misses
-// of cache and TLB. The block stays in the nearest cache, and goes to the columns a line at a time.
+// Up to 64 rows on their way into a batch, laid out as a batch of that capacity. A batch is written
+// in as many memory pages at once as it has columns. Written row by row, each row would cost as
+// many cache and TLB misses. The block stays in the nearest cache, and is copied to the columns one
+// line at a time.
 struct RowBlock {
   static constexpr std::size_t kRows = 64;
   alignas(64) std::uint8_t bytes[kRows * bytes_before(Column::count)] = {};
@@ -33,7 +34,7 @@ struct RowBlock {
 
 class Columns {
  public:
-  // Room for `rows` (rounded up to a multiple of 64); grows when that was too little.
+  // Room for `rows` (rounded up to a multiple of 64). It grows if that is too little.
   explicit Columns(std::size_t rows = 0) : wanted_(rows) {}
   Columns(Columns&&) noexcept = default;
   Columns& operator=(Columns&&) noexcept = default;
@@ -46,7 +47,7 @@ class Columns {
   bool append(RowBlock& block);
   // A row of another batch.
   bool append_from(const Columns& other, std::size_t row);
-  // All rows of another batch but those in `skip` (ascending).
+  // All rows of another batch except those in `skip` (ascending).
   bool absorb(const Columns& other, const std::vector<std::uint32_t>& skip);
 
   std::size_t size() const { return size_; }
@@ -61,7 +62,7 @@ class Columns {
   // Copies into an arena of the right size when much more was reserved than used.
   void compact();
 
-  // A row as it was parsed. Views into the batch: it lives until the batch changes.
+  // A row as it was parsed. It has views into the batch: it is valid until the batch changes.
   Row read(std::size_t row) const;
   // One value, for a scan of many rows.
   template <typename T>
@@ -76,10 +77,10 @@ class Columns {
   // Finds an attribute of the row in the side buffer.
   bool extra(std::size_t row, std::uint16_t type, Attribute& out) const;
 
-  // Merges a newer reading of the same flow into its row: what that carries (counters, state …)
-  // replaces what was there, what it leaves out stays. Tuples and rare attributes stay.
+  // Merges a newer reading of the same flow into its row. What the reading has (counters, state …)
+  // replaces what was there. What it leaves out stays. Tuples and rare attributes stay.
   void merge(std::size_t row, const Row& with);
-  // Takes the last row away again.
+  // Removes the last row.
   void pop();
 
   Memory take_arena() { return std::move(arena_); }

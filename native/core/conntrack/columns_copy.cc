@@ -1,4 +1,4 @@
-// Rows of one batch into another.
+// Copies rows of one batch into another.
 #include <sys/socket.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What a batch has of a row.
+// Reads rows of a batch.
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
@@ -38,8 +38,8 @@ Row Columns::read(std::size_t at) const {
   Row row{};
   row.nsid = -1;
   row.family = get<std::uint8_t>(Column::family, at);
-  // What the columns do not have is read again from what was kept of the message: by the parser.
-  // The columns come after it, as a message may have an attribute twice.
+  // What the columns do not have is parsed again from the attributes that the batch kept of the
+  // message. The columns are read after that, because a message may have an attribute twice.
   Attribute kept[Row::kMaxExtra];
   int count = 0;
   if (const std::uint8_t* begin = extra_of(at)) {

@@ -1,4 +1,4 @@
-// Single rows into memory of the caller's.
+// Writes single rows into the caller's memory.
 #include "core/conntrack/lookup_row.h"
 
 #include <arpa/inet.h>
@@ -25,7 +25,7 @@ std::size_t store_lookup(const Row& row, std::uint8_t* arena, std::size_t capaci
   for (int i = 0; i < row.extra_count; i++) {
     const Attribute& a = row.extra[i];
     const std::size_t size = align4(kAttributeHeader + a.size);
-    if (used + size > extra.size()) break;  // cannot be: a message is smaller than the buffer
+    if (used + size > extra.size()) break;  // never: a message is smaller than the buffer
     const std::uint16_t header[2] = {static_cast<std::uint16_t>(a.size + kAttributeHeader), a.type};
     std::memcpy(extra.data() + used, header, sizeof header);
     std::memcpy(extra.data() + used + kAttributeHeader, a.data, a.size);

@@ -1,4 +1,4 @@
-// A row that is looked up alone, written into memory of the caller's: no batch is made for it.
+// Writes a row that is looked up alone into the caller's memory, without a batch.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // What is read of a flow: its attributes, one decoded message, and the columns that hold many. This
-// is the one list of both: C++ uses it directly, TypeScript through the file that
+// is the only list of attributes and columns. C++ uses it directly. TypeScript uses the file that
 // scripts/gen-columns.mjs generates from it. The names are the same on both sides.
 #pragma once
 
@@ -78,7 +78,8 @@ union Address {
 };
 
 // One decoded conntrack message, on the stack between parser, filter and columns. Views point into
-// the receive buffer, or into the batch that the row was read from, and live as long as that does.
+// the receive buffer, or into the batch that the row was read from. They are valid as long as that
+// is.
 struct Row {
   // At most: helper, labels, secctx, two seqadj, synproxy, master, protoinfo, two tuples with a
   // zone, and a few attributes that this build does not know.
@@ -113,7 +114,8 @@ struct Row {
 
   bool have(std::uint64_t bits) const { return (presence & bits) == bits; }
   bool ipv6() const { return family == 10; }
-  // Attributes that did not fit into `extra` make the row undecodable; never dropped unseen.
+  // An attribute that does not fit into `extra` makes the row undecodable, so that none is lost
+  // unseen.
   bool keep(const Attribute& attribute) {
     if (extra_count == kMaxExtra) return false;
     extra[extra_count++] = attribute;
@@ -121,12 +123,12 @@ struct Row {
   }
 };
 
-// COLUMN(name, C++ type, group, when, value). A batch is one arena; column k of a batch with
-// capacity `c` begins at c times the sum of the sizes before it. `c` is a multiple of 64, so every
-// column is aligned. Groups come in the order in which they are left off the end of an arena when
-// no row has them. `when` says which rows have the value: those with an attribute, or a When. Where
-// it is left out, the column has 0; those of group 0 have whatever a Row has. `value` is where a
-// value is in a Row, or in a RowForm (row_form.h): it is read and written there.
+// COLUMN(name, C++ type, group, when, value). A batch is one arena. In a batch with capacity `c`,
+// column k begins at c times the sum of the sizes before it. `c` is a multiple of 64, so every
+// column is aligned. The last groups are left off the end of an arena if no row has them. `when`
+// says which rows have the value: those with an attribute, or a When. In other rows the column is
+// 0, but the columns of group 0 have whatever a Row has. `value` is the place of the value in a
+// Row, or in a RowForm (row_form.h): it is read and written there.
 #define NF_COLUMNS(COLUMN)                                                      \
   COLUMN(presence, std::uint32_t, 0, When::kAlways, form.presence[0])           \
   COLUMN(id, std::uint32_t, 0, has::id, row.id)                                 \
@@ -188,7 +190,7 @@ inline constexpr ColumnInfo kColumnInfo[] = {
 
 inline constexpr std::size_t kColumnCount = static_cast<std::size_t>(Column::count);
 
-// Summed up here: a loop over a column that is known is not always undone by the compiler.
+// The sums are made once, here: the compiler does not always fold a loop up to a known column.
 inline constexpr std::array<std::size_t, kColumnCount + 1> kBytesBefore = [] {
   std::array<std::size_t, kColumnCount + 1> sums{};
   for (std::size_t i = 0; i < kColumnCount; i++) sums[i + 1] = sums[i] + kColumnInfo[i].size;

@@ -1,5 +1,5 @@
-// A row as columns hold it. The one place that goes through the list of columns with a Row in hand:
-// writing one, reading one, and merging one into another.
+// A row as columns hold it. Only this file goes through the list of columns with a Row: to write
+// one, to read one, and to merge one into another.
 #pragma once
 
 #include <cstddef>
@@ -41,14 +41,14 @@ struct Holds {
   }
 };
 
-// Attributes that name a flow: every reading of the same flow has them alike.
+// Attributes that name a flow: they are the same in every reading of that flow.
 inline constexpr std::uint64_t kNaming = has::id | has::zone | has::orig | has::reply |
                                          has::origPorts | has::replyPorts | has::origIcmp |
                                          has::replyIcmp;
 
 namespace detail {
 
-// Of what names the flow and what no attribute stands for: 0.
+// 0 for attributes that name the flow, and for a When.
 constexpr std::uint64_t merged(std::uint64_t attribute) { return attribute & ~kNaming; }
 constexpr std::uint64_t merged(When) { return 0; }
 
@@ -65,8 +65,8 @@ constexpr std::uint64_t merged_attributes() {
 // Attributes that have a column and do not name the flow: what a newer reading replaces.
 inline constexpr std::uint64_t kMerged = detail::merged_attributes();
 
-// Writes everything but rare attributes into an arena of `capacity` rows that is all zero there.
-// Returns the highest group written.
+// Writes everything except rare attributes into row `at` of an arena of `capacity` rows. That row
+// must be all zero. Returns the highest group written.
 inline int write_row(const Row& row, const RowForm& form, std::uint8_t* arena, std::size_t capacity,
                      std::size_t at) {
   const Holds holds{row.presence, row.event_type != 0};
@@ -83,7 +83,7 @@ inline int write_row(const Row& row, const RowForm& form, std::uint8_t* arena, s
   return top;
 }
 
-// The way back. What the row does not have is left as it is.
+// The reverse of write_row. What the row does not have is left as it is.
 inline void read_row(const std::uint8_t* arena, std::size_t capacity, std::size_t at, Row& row,
                      RowForm& form) {
   const auto get = [&]<typename T>(Column column, T& to) {
@@ -100,7 +100,7 @@ inline void read_row(const std::uint8_t* arena, std::size_t capacity, std::size_
 #undef COLUMN
 }
 
-// Replaces what a newer reading of the same flow has, but not what names the flow, nor presence.
+// Replaces what a newer reading of the same flow has. Keeps what names the flow, and presence.
 // Returns the highest group written.
 inline int merge_row(const Row& row, std::uint8_t* arena, std::size_t capacity, std::size_t at) {
   const RowForm form;

@@ -1,4 +1,4 @@
-// A tuple of a flow as its parts: views into memory of the caller's.
+// The parts of a flow's tuple, as views into the caller's memory.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Tuple {
   bool given() const { return !src.empty() || !dst.empty(); }
 };
 
-// One direction of a row; views it.
+// One direction of a row, as views of it.
 inline Tuple tuple_of(const Row& row, Direction direction) {
   const bool orig = direction == kOrig;
   const Side src = orig ? kOrigSrc : kReplySrc;

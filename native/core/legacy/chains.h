@@ -29,17 +29,17 @@ struct ChainEnd {
   Counters counters;            // of the policy
 };
 
-// What the last entry of a chain says: it is no rule, but a policy, or the return of a chain of the
-// user. Null, or what is wrong with it.
+// Reads the last entry of a chain. It is no rule, but a policy, or the return of a user's chain.
+// Null, or what is wrong with it.
 const char* read_end(const Layout& layout, const ipt_getinfo& info, std::uint32_t hook,
                      const std::uint8_t* blob, std::size_t at, const EntryView& view,
                      ChainEnd& out);
 
 // Calls, in the order of the blob,
-//   visitor.entry(at, view)  for every entry, before anything is made of it
+//   visitor.entry(at, view)  for every entry, before anything else is done with it
 //   visitor.chain(head)      when a chain begins
 //   visitor.rule(at, view)   for every rule of it
-//   visitor.end(end)         when it has ended
+//   visitor.end(end)         when the chain has ended
 // until something is wrong. Null, or what that is. `blob` is what the kernel sent for `info`.
 template <typename Visitor>
 const char* walk_chains(const Layout& layout, const ipt_getinfo& info,

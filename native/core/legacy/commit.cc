@@ -29,8 +29,8 @@ std::string explain(int code) {
   }
 }
 
-// What the plan was made on. To read it again would take a third of a commit; whether the kernel
-// still holds it shows in what libiptc reads.
+// The snapshot that the plan was made on. Reading it again would take a third of a commit. What
+// libiptc reads shows whether the kernel still has it.
 Result<Snapshot> base_of(const Plan& plan, SeenTable seen, const ReadOptions& options) {
   Snapshot base;
   if (Snapshot::adopt(plan.layout(), plan.table(), std::move(seen.memory), seen.size, base) ==
@@ -69,8 +69,8 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
   IptcSession<Iptc> session(iptc, layout, table);
   if (auto opened = session.open(); !opened) return opened.error();
   if (!session.matches(*base)) {
-    // Another writer came in between, or libiptc cannot parse the table; the difference shows in a
-    // second reading.
+    // Another writer came in between, or libiptc cannot parse the table. A second reading shows
+    // which.
     auto again = read_table(layout, table, options);
     if (!again) return again.error();
     if (again->header().fingerprint == base->header().fingerprint) {
@@ -88,7 +88,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
     return outcome;
   }
   if (code == EAGAIN) {
-    // The kernel counts other entries than libiptc read: nothing was replaced.
+    // The kernel has another number of entries than libiptc read, so it replaced nothing.
     outcome.kind = CommitOutcome::kChanged;
     return outcome;
   }
@@ -107,7 +107,8 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
           outcome.kind = CommitOutcome::kCountersLost;
           return outcome;
         case Shows::kNothing:
-          // Refused, or undone by the other writer: the next attempt tells.
+          // The kernel refused the edit, or the other writer undid it: the next attempt shows
+          // which.
           outcome.kind = CommitOutcome::kChanged;
           return outcome;
         case Shows::kPart:

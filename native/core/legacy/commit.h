@@ -1,7 +1,7 @@
-// Writing a table: one commit through libiptc that turns the snapshot into the plan. Verifies first
-// that what libiptc reads is what the plan was made on, rule by rule.
+// Writes a table: one commit through libiptc turns the snapshot into the plan. First it verifies,
+// rule by rule, that libiptc reads the table that the plan was made on.
 //
-// What libiptc 1.8.9 gets wrong is handled here, each where it is done:
+// libiptc 1.8.9 has errors. The code that meets one handles it:
 //  - every commit loses the policy counters: they are set explicitly
 //  - renaming a chain can end in a null pointer: a renamed chain is a new one with the old rules
 //  - chain names of 29 to 31 bytes are cut: refused (plan.cc)
@@ -27,18 +27,17 @@ struct CommitOutcome {
   CommitKind kind = kCommitted;
   // What was done, for the caller's statistics and tests.
   std::uint32_t operations = 0;
-  std::uint32_t rebuilt = 0;  // chains that were written anew because single edits cost more
+  std::uint32_t rebuilt = 0;  // chains written again as a whole, because single edits cost more
 };
 
-// What the plan was made on, as it was read: the bytes of a snapshot. May be empty, then the table
-// is read again.
+// The snapshot that the plan was made on, as bytes. It may be empty: the table is read again then.
 struct SeenTable {
   Memory memory;
   std::size_t size = 0;
 };
 
-// In the network namespace of the calling thread, which should hold the xtables lock. Registers the
-// table if it is not there.
+// Works in the network namespace of the calling thread, which should hold the xtables lock.
+// Registers the table if it is not there.
 Result<CommitOutcome> commit_plan(const Plan& plan, SeenTable seen);
 
 }  // namespace nf::xt

@@ -54,7 +54,7 @@ Shows shows_edit(const Contents& before, const Contents& after, const Contents& 
   };
   for (const auto& [key, unused] : after) look(key);
   for (const auto& [key, unused] : before) look(key);
-  // What only moves rules leaves no trace here.
+  // An edit that only moves rules leaves no trace here.
   if (!differs) return Shows::kPart;
   if (all) return Shows::kAll;
   return nothing ? Shows::kNothing : Shows::kPart;

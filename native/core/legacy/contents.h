@@ -1,5 +1,5 @@
-// What a table holds, each thing with how often: rules by chain and content, chains by policy.
-// Tells whether an edit is in a table that somebody else has changed as well.
+// What a table holds, and how often: rules by chain and content, chains by policy. Shows whether an
+// edit is in a table that somebody else has changed too.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ void count_rule(Contents& contents, std::string_view chain, const Layout& layout
                 const std::uint8_t* entry);
 Contents contents_of(const Snapshot& snapshot);
 
-// Whether a table that another writer has changed as well still shows an edit that turned `before`
-// into `after`: all of what it added and took away, or nothing of it. Neither, and nobody can tell.
+// An edit turned `before` into `after`, and another writer changed the table too. Does the table
+// show all that the edit added and removed, or nothing of it? With kPart nobody can tell.
 enum class Shows { kAll, kNothing, kPart };
 Shows shows_edit(const Contents& before, const Contents& after, const Contents& now);
 

@@ -14,15 +14,15 @@
 namespace nf::xt {
 namespace {
 
-// More new rules than this are not tried out: each attempt is a commit, and the lock is held
-// meanwhile.
+// If there are more new rules than this, nothing is tried: each attempt is a commit, and the lock
+// is held meanwhile.
 constexpr std::size_t kMostRules = 20000;
 
 // A rule of the table that is tried.
 struct Trial {
   std::uint32_t chain = 0;   // in the plan
   std::uint32_t index = 0;   // in that chain
-  std::uint32_t number = 0;  // among the new rules, from 1; 0 of the skeleton
+  std::uint32_t number = 0;  // among the new rules, from 1; 0 in the skeleton
   std::vector<std::uint8_t> bytes;
 };
 
@@ -36,7 +36,7 @@ bool names_objects(const Layout& layout, const std::uint8_t* entry, const EntryV
   return found;
 }
 
-// A rule without matches that goes to a chain: which hooks reach a chain is all that counts of it.
+// A rule without matches that jumps to a chain: it only matters which hooks reach a chain.
 std::vector<std::uint8_t> bare_jump(const Layout& layout, std::string_view chain) {
   std::vector<std::uint8_t> bytes(layout.entry_size + kStandardSize);
   const auto put = [&](std::size_t at, std::size_t value) {
@@ -79,7 +79,7 @@ std::vector<Trial> make_trials(const Plan& plan, const Snapshot& base, std::uint
   return trials;
 }
 
-// Commits the skeleton with the first `count` new rules, and answers the errno.
+// Commits the skeleton with the first `count` new rules, and returns the errno.
 template <typename Iptc>
 int attempt(const Iptc& iptc, const Plan& plan, const std::vector<Trial>& trials,
             std::uint32_t count) {
@@ -89,7 +89,7 @@ int attempt(const Iptc& iptc, const Plan& plan, const std::vector<Trial>& trials
   int code = 0;
   for (std::uint32_t i = 0; i < plan.chain_count(); i++) {
     const PlanChain& chain = plan.chain(i);
-    // There already, from the attempt before, or now.
+    // The chain may exist from an earlier attempt.
     if (chain.hook == 0) (void)iptc.create_chain(chain.name, handle);
     if (iptc.flush_entries(chain.name, handle) == 0) code = errno;
   }
@@ -114,7 +114,7 @@ std::optional<Culprit> search(const Iptc& iptc, const Plan& plan, const Snapshot
   if (count == 0 || count > kMostRules) return std::nullopt;
   if (attempt(iptc, plan, trials, 0) != 0) return std::nullopt;
   if (attempt(iptc, plan, trials, count) != code) return std::nullopt;
-  // The fewest new rules with which it is refused: that many make the last of them the culprit.
+  // Looks for the smallest number of new rules that is refused: the last of them is the culprit.
   std::uint32_t good = 0;
   std::uint32_t bad = count;
   while (bad - good > 1) {
@@ -139,8 +139,8 @@ std::optional<Culprit> search(const Iptc& iptc, const Plan& plan, const Snapshot
 
 std::optional<Culprit> find_culprit(const Plan& plan, const Snapshot& base, int code) {
   std::optional<Culprit> found;
-  // A thread that ends with its namespace. Where there is none to be had, or no memory, the culprit
-  // stays unknown: the refusal is told without it.
+  // The thread ends, and the namespace with it. If the system has no thread or no memory, the
+  // culprit stays unknown, and the refusal is reported without it.
   const auto looked = Thread::run_to_end("xt-culprit", [&]() -> Result<void> {
     if (::unshare(CLONE_NEWNET) != 0) return {};
     found = plan.layout().family == AF_INET ? search(iptc4(), plan, base, code)

@@ -1,5 +1,6 @@
-// Which new rule the kernel refuses: it answers for a whole table with one errno. Tried in a
-// network namespace that exists for this only, so that nothing of the real one is touched.
+// Finds the new rule that the kernel refuses: the kernel gives one errno for a whole table. The
+// rules are tried in a network namespace that exists for this only, so nothing in the real one is
+// touched.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@ struct Culprit {
   std::uint32_t index = 0;  // in the chain as planned
 };
 
-// The first new rule with which the kernel refuses the table with `code`; none where that cannot be
-// told: without CAP_SYS_ADMIN, or because the refusal has to do with what only the real namespace
-// has. The caller holds iptc_mutex().
+// The first new rule with which the kernel refuses the table with `code`. None if nobody can tell:
+// without CAP_SYS_ADMIN, or if the refusal depends on what only the real namespace has. The caller
+// holds iptc_mutex().
 std::optional<Culprit> find_culprit(const Plan& plan, const Snapshot& base, int code);
 
 }  // namespace nf::xt

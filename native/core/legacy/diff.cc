@@ -49,7 +49,7 @@ ChainDiff diff_chain(const std::vector<PlanRule>& wanted, std::uint32_t first,
                      std::uint32_t count) {
   ChainDiff diff;
   const std::vector<bool> stays = staying(wanted, first, count);
-  std::uint32_t live = count;  // length of the chain as it goes
+  std::uint32_t live = count;  // length of the chain after the operations so far
   std::uint32_t at = 0;
   std::uint32_t old = first;
   std::uint32_t zeroed = 0;
@@ -58,7 +58,7 @@ ChainDiff diff_chain(const std::vector<PlanRule>& wanted, std::uint32_t first,
   const auto walk = [&](std::uint32_t index) {
     diff.steps += std::min(index, live - std::min(index, live));
   };
-  // Turns the old rules [old, until) into the wanted [from, to), which all are new here.
+  // Turns the old rules [old, until) into the wanted rules [from, to), which are all new.
   const auto gap = [&](std::uint32_t until, std::uint32_t from, std::uint32_t to) {
     for (; old < until && from < to; old++, from++, at++) {
       diff.operations.push_back({ChainOperation::kReplace, at, from});
@@ -92,7 +92,7 @@ ChainDiff diff_chain(const std::vector<PlanRule>& wanted, std::uint32_t first,
   if (zeroed != 0 && !diff.zero_all) {
     for (std::uint32_t i = 0; i < wanted.size(); i++) {
       if (!stays[i] || !wanted[i].zeroed) continue;
-      // After all of the above the wanted index is the index in the chain.
+      // After all operations above, the wanted index is the index in the chain.
       diff.operations.push_back({ChainOperation::kZero, i, i});
       diff.steps += i;
     }

@@ -1,5 +1,5 @@
-// From the rules that a chain has to those that it shall have: which stay where they are (and so
-// keep their counters exactly), and the operations by index for the rest. Pure; knows nothing of
+// How to turn the rules of a chain into the wanted ones: which rules stay where they are (and so
+// keep their counters exactly), and the operations by index for the rest. Pure: knows nothing of
 // bytes.
 #pragma once
 
@@ -12,8 +12,8 @@ namespace nf::xt {
 
 struct ChainOperation {
   enum Kind : std::uint8_t { kInsert, kReplace, kDelete, kZero } kind;
-  std::uint32_t at = 0;    // 0-based, in the chain as the operations before have left it
-  std::uint32_t rule = 0;  // index into the wanted rules; of a deletion, of the old rules
+  std::uint32_t at = 0;    // 0-based, in the chain after the earlier operations
+  std::uint32_t rule = 0;  // index into the wanted rules, for a deletion into the old rules
 };
 
 struct ChainDiff {

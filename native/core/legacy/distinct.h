@@ -1,5 +1,5 @@
 // Numbers the different contents of byte ranges in one buffer. Rules repeat their matches and their
-// targets: a reader then decodes each once. Bytes are compared, hashes only find them.
+// targets, so a reader decodes each only once. Hashes find candidates, and then bytes are compared.
 #pragma once
 
 #include <cstddef>

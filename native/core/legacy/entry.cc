@@ -26,8 +26,9 @@
 namespace nf::xt {
 namespace {
 
-// Payload bytes before the kernel's own: `.usersize` of each extension in the kernel's source.
-// Sorted by name and revision for the binary search; no match is called like a target here.
+// How many bytes of the payload come before the kernel's own: `.usersize` of each extension in the
+// kernel's source. Sorted by name and revision for the binary search. No match here has the name of
+// a target.
 struct PrivateTail {
   std::string_view name;
   std::uint8_t revision;
@@ -164,7 +165,7 @@ bool same_content(const Layout& layout, const std::uint8_t* a, const std::uint8_
   if (view_entry(layout, a, load16(a + layout.next_offset), left) != nullptr) return false;
   if (view_entry(layout, b, load16(b + layout.next_offset), right) != nullptr) return false;
   bool same = true;
-  // Both have the same sizes so far; a part whose size differs ends the comparison before the next.
+  // Both have the same sizes so far. A part with another size ends the comparison before the next.
   for_each_part(layout, a, left, [&](const Part& part) {
     if (!same) return;
     const std::uint8_t* other = b + part.offset;
@@ -172,7 +173,7 @@ bool same_content(const Layout& layout, const std::uint8_t* a, const std::uint8_
            std::memcmp(a + part.offset + 2, other + 2, part.name.size() + 1) == 0 &&
            std::memcmp(a + part.offset + kHeader, other + kHeader, public_size(part)) == 0;
   });
-  // What a target leaves over before the next rule.
+  // The bytes between the target and the next rule.
   const std::size_t end = left.target + left.target_size;
   return same && std::memcmp(a + end, b + end, left.size - end) == 0;
 }
@@ -203,7 +204,7 @@ const char* bad_chain_name(std::string_view name) {
   if (name.empty()) return "is empty";
   if (name.size() > kMaxChainName) return "is longer than 28 bytes";
   if (is_verdict(name)) return "is a verdict";
-  // iptables-restore could not read back white space. Whatever else it takes in a line with a
+  // iptables-restore could not read white space back. It takes everything else in a line with a
   // colon.
   if (name.find_first_of(" \t\n\v\f\r") != std::string_view::npos) return "contains white space";
   return nullptr;

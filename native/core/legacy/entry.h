@@ -1,10 +1,10 @@
-// One rule as bytes: bounds-checked walk, which bytes are content and which are the kernel's own,
-// the portable form. Knows the framing of an entry, not what its extensions mean.
+// One rule as bytes: a bounds-checked walk, the portable form, and which bytes are content and
+// which are the kernel's own. Knows the framing of an entry, not what its extensions mean.
 //
-// The portable form of an entry is the kernel's bytes, except that the name field of a *standard*
-// target holds the verdict or the chain ("ACCEPT", "DROP", "QUEUE", "RETURN", a chain, "" for none)
-// and its verdict is 0: offsets mean nothing outside the blob that they come from, and libiptc
-// takes entries in just this form.
+// The portable form of an entry is the kernel's bytes, with two differences. The name field of a
+// *standard* target holds the verdict or the chain ("ACCEPT", "DROP", "QUEUE", "RETURN", a chain,
+// "" for none), and its verdict is 0. Offsets mean nothing outside the blob that they come from,
+// and libiptc takes entries in this form.
 #pragma once
 
 #include <cstddef>
@@ -74,19 +74,20 @@ void for_each_part(const Layout& layout, const std::uint8_t* data, const EntryVi
 // everything that has no such tail.
 std::size_t public_size(const Part& part);
 
-// Clears what stands behind the NUL of every name. The kernel writes a name and its NUL only
-// (x_tables.c, xt_obj_to_user); the rest is what was in the reader's memory.
+// Clears the bytes behind the NUL of every name. The kernel writes a name and its NUL only
+// (x_tables.c, xt_obj_to_user). The rest is what was in the reader's memory.
 void clear_name_tails(const Layout& layout, std::uint8_t* data, const EntryView& view);
 
-// What an entry that view_entry accepted is.
+// The view of an entry that view_entry accepted.
 EntryView view_of(const Layout& layout, const std::uint8_t* data);
 
-// The content of a portable entry with clear name tails is everything but its counters, `comefrom`
-// (the kernel's note of the hooks that reach the rule) and the private tails. In three pieces: what
-// stands before `comefrom`, the matches, the target with what it leaves over before the next rule.
+// The content of a portable entry with clear name tails is everything except its counters,
+// `comefrom` (the kernel's note of the hooks that reach the rule) and the private tails. It has
+// three pieces: the bytes before `comefrom`, the matches, and the target with the bytes up to the
+// next rule.
 Digest hash_matches(const Layout& layout, const std::uint8_t* data, const EntryView& view);
 Digest hash_target(const std::uint8_t* data, const EntryView& view);
-// All of it.
+// Hashes all three pieces.
 void hash_entry(const Layout& layout, const std::uint8_t* data, const EntryView& view,
                 Fingerprint& hash);
 // Whether two portable entries have the same content in that sense; name tails do not matter.
@@ -97,7 +98,7 @@ void collect_sets(const std::uint8_t* data, const Part& part, std::vector<std::u
 
 // Whether this name, as the target of a portable entry, is a verdict.
 bool is_verdict(std::string_view name);
-// A chain name that can be written to the kernel and read back; otherwise what is wrong with it.
+// Null if a chain name can be written to the kernel and read back, otherwise what is wrong with it.
 const char* bad_chain_name(std::string_view name);
 
 }  // namespace nf::xt

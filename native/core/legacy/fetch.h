@@ -1,5 +1,5 @@
-// Bringing a legacy table out of the kernel: one socket option says how large it is, another one
-// gives its entries. Everybody who reads tables reads them here; libiptc is not involved.
+// Reads a legacy table from the kernel: one socket option gives its size, another one its entries.
+// Everything that reads tables does so here. libiptc is not involved.
 #pragma once
 
 #include <cstddef>
@@ -15,17 +15,17 @@
 
 namespace nf::xt {
 
-// What stands before the entries in the memory for them.
+// The bytes before the entries in their memory.
 inline constexpr std::size_t kRequestSize = offsetof(ipt_get_entries, entrytable);
 
-// Whether so many entries can be in so many bytes.
+// Whether so many entries fit into so many bytes.
 inline bool is_plausible(const Layout& layout, const ipt_getinfo& info) {
   return info.num_entries <= info.size / layout.entry_size;
 }
 inline constexpr const char* kTooManyEntries = "more entries than the table has room for";
 
 // Makes room for a table of `info.size` bytes: kRequestSize bytes, and behind these the entries.
-// nullptr where there is no memory. What it gave before is void when it is called again.
+// nullptr if there is no memory. A second call makes the earlier pointer invalid.
 using MakeRoom = std::function<std::uint8_t*(const ipt_getinfo& info)>;
 
 // An error of reading this table.
@@ -33,15 +33,16 @@ Error read_error(const Layout& layout, const std::string& table, int code, std::
 
 struct FetchOptions {
   const Cancel* cancel = nullptr;  // ends the attempts
-  // The kernel refuses entries of another size than was told. A table of the same size may still
-  // have its chains elsewhere. With this the table is asked once more, and both are of the same
-  // moment. Reading a small table takes some microseconds longer.
+  // The kernel refuses entries if their size is not the one that it gave before. A changed table of
+  // the same size may still have its chains elsewhere. If this is set, the kernel is asked once
+  // more, so that both answers are of the same moment. For a small table it takes some microseconds
+  // longer.
   bool confirmed = false;
 };
 
-// Fetches a table in the network namespace of the calling thread. The kernel makes a table that is
-// not there, and loads its module: where nothing may be made, ask for registered tables only.
-// EAGAIN where the table changed each time.
+// Fetches a table in the network namespace of the calling thread. If the table is not there, the
+// kernel makes it and loads its module. A caller that may not make one asks for registered tables
+// only. EAGAIN if the table changed each time.
 Result<ipt_getinfo> fetch_table(const Layout& layout, const std::string& table,
                                 const FetchOptions& options, const MakeRoom& make_room);
 

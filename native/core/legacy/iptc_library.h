@@ -1,5 +1,5 @@
 // libip4tc and libip6tc as typed function tables with the same names, so that one piece of code
-// serves both. Only what a commit needs; reading does without (snapshot.h).
+// serves both. Only what a commit needs: reading a table does not use them (snapshot.h).
 #pragma once
 
 // First: it puts the C library's and the kernel's headers in an order in which both fit.

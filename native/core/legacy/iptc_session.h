@@ -1,5 +1,5 @@
-// A handle of libiptc at work: what it reads is compared with a snapshot, and brought from there to
-// a plan. One template for both libraries, which differ in their names only.
+// A session with libiptc. It compares what libiptc reads with a snapshot, and then changes it into
+// a plan. One template serves both libraries, which differ only in their names.
 #pragma once
 
 #include <errno.h>
@@ -21,9 +21,10 @@
 
 namespace nf::xt {
 
-// libiptc finds a rule by walking the list from the nearer end. Beyond this many steps per rule of
-// the chain, writing the chain anew is cheaper by far; below it, single edits are preferred even
-// where they cost more, because only a rule that stays keeps the packets that it counts meanwhile.
+// libiptc finds a rule by walking the list from the nearer end. With more steps per rule of the
+// chain than this, it is far cheaper to write the whole chain again. With fewer, single edits are
+// preferred even if they cost more, because only a rule that stays keeps the packets that it counts
+// meanwhile.
 inline constexpr std::uint64_t kStepsPerRule = 400;
 
 // An error of writing this table.
@@ -47,16 +48,15 @@ class IptcSession {
   IptcSession& operator=(const IptcSession&) = delete;
 
   Result<void> open() {
-    // init() takes a stale EAGAIN for a reason to start over.
+    // If errno is an old EAGAIN, init() starts over.
     errno = 0;
     handle_ = iptc_.init(table_.c_str());
-    // Where there was no memory for a rule or a chain, it leaves that out and says that all is
-    // well.
+    // If init() has no memory for a rule or a chain, it leaves that out and reports success.
     if (handle_ == nullptr || errno == ENOMEM) return commit_error(layout_, table_, errno);
     return {};
   }
 
-  // Whether libiptc's view is the snapshot, rule by rule; remembers the counters that it read.
+  // Compares libiptc's view with the snapshot, rule by rule. Remembers the counters that it read.
   bool matches(const Snapshot& snapshot) {
     std::uint32_t chains = 0;
     for (const char* name = iptc_.first_chain(handle_); name != nullptr;
@@ -92,7 +92,7 @@ class IptcSession {
     return true;
   }
 
-  // Brings the handle from the snapshot, which it matches, to the plan.
+  // Changes the handle from the snapshot, which it matches, to the plan.
   Result<void> apply(const Snapshot& base, const Plan& plan, CommitOutcome& outcome) {
     std::unordered_map<std::string_view, std::uint32_t> have;
     for (std::uint32_t i = 0; i < base.chain_count(); i++) {
@@ -106,11 +106,12 @@ class IptcSession {
         wanted[found->second] = true;
         continue;
       }
-      // All new chains before any rule: a rule may jump to each of them.
+      // All new chains come before any rule, because a rule may jump to each of them.
       outcome.operations++;
       if (iptc_.create_chain(chain.name, handle_) == 0) return failed("create", chain.name);
     }
-    // All rules of the chains that go, before any of these goes: they may refer to one another.
+    // The rules of all chains to remove go before the first of these chains: they may refer to one
+    // another.
     for (std::uint32_t i = 0; i < base.chain_count(); i++) {
       if (wanted[i] || base.chain(i).count == 0) continue;
       outcome.operations++;
@@ -134,8 +135,9 @@ class IptcSession {
     }
     outcome.operations += policy_changes(base, plan, have);
     if (outcome.operations == 0) return {};
-    // Every commit of libiptc 1.8.9 sets the policy counters to what was counted since init; set to
-    // what init read they lose that little instead of all. (1.8.11 keeps both; this does no harm.)
+    // Every commit of libiptc 1.8.9 sets the policy counters to what was counted since init. If
+    // they are set to what init read, only that little is lost instead of all. (1.8.11 keeps both:
+    // there this does no harm.)
     for (std::uint32_t i = 0; i < plan.chain_count(); i++) {
       const PlanChain& chain = plan.chain(i);
       if (chain.hook == 0) continue;
@@ -154,7 +156,7 @@ class IptcSession {
     return {};
   }
 
-  // What the handle holds, with what apply() did to it.
+  // What the handle holds, including the changes of apply().
   Contents contents() {
     Contents contents;
     std::vector<std::string> names;
@@ -197,8 +199,7 @@ class IptcSession {
     const std::size_t target = load16(raw + layout_.target_offset);
     if (target_name == nullptr || target + kHeader > size) return false;
     scratch_.assign(raw, raw + size);
-    // The verdict of a jump is an offset, and its name empty, once the kernel or a commit has seen
-    // it.
+    // Once the kernel or a commit has seen a jump, its verdict is an offset, and its name is empty.
     if (raw[target + 2] == 0 && size >= target + kStandardSize) {
       store32(&scratch_[target + kHeader], 0);
     }
@@ -210,7 +211,7 @@ class IptcSession {
     return true;
   }
 
-  // What libiptc keeps of a rule against its portable form.
+  // Compares libiptc's form of a rule with its portable form.
   bool same_rule(const std::uint8_t* raw, const char* target_name, const std::uint8_t* wanted) {
     if (load16(raw + layout_.next_offset) != load16(wanted + layout_.next_offset) ||
         load16(raw + layout_.target_offset) != load16(wanted + layout_.target_offset)) {
@@ -281,7 +282,7 @@ class IptcSession {
       if (done == 0) return failed_rule(verb, operation.at, chain.name);
     }
     if (diff.zero_all) {
-      // Leaves alone what was inserted or replaced: its counters are set, not mapped.
+      // Leaves inserted and replaced rules alone: their counters are set, not mapped.
       outcome.operations++;
       if (iptc_.zero_entries(chain.name, handle_) == 0) return failed("zero", chain.name);
     }

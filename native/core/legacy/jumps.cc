@@ -1,4 +1,4 @@
-// Naming where rules lead.
+// Names the chains that rules lead to.
 #include "core/legacy/jumps.h"
 
 namespace nf::xt {
@@ -15,7 +15,7 @@ const char* Jumps::name_target(std::uint8_t* blob, std::size_t at) {
   std::uint8_t* target = blob + at + load16(blob + at + layout_.target_offset);
   if (target[2] != '\0') {
     if (has_chain_called(target)) {
-      // libiptc would take the target for a jump as soon as it writes the rule elsewhere.
+      // libiptc would take the target for a jump once it writes the rule to another place.
       not_writable_ = kNamesake;
     }
     return nullptr;
@@ -36,7 +36,7 @@ const char* Jumps::name_target(std::uint8_t* blob, std::size_t at) {
   } else if (static_cast<std::size_t>(verdict) != at + load16(blob + at + layout_.next_offset)) {
     Chain* chain = chain_at(static_cast<std::size_t>(verdict));
     if (chain == nullptr) return "a rule jumps into the middle of a chain";
-    // libiptc would compile a jump behind the built-in chain's first bytes.
+    // libiptc would compile a jump to a place behind the first bytes of the built-in chain.
     if (chain->hook != 0) not_writable_ = kBuiltinJump;
     chain->references++;
     name = chain->name();
@@ -47,7 +47,8 @@ const char* Jumps::name_target(std::uint8_t* blob, std::size_t at) {
   return nullptr;
 }
 
-// Whether a chain has the name of this extension. Asked for every rule, of few different names.
+// Whether a chain has the name of this extension. Every rule asks, but there are few different
+// names.
 bool Jumps::has_chain_called(const std::uint8_t* target) {
   const auto* text = reinterpret_cast<const char*>(target + 2);
   const std::string_view name(text, ::strnlen(text, kNameSize));

@@ -41,11 +41,11 @@ class Jumps {
   // The chains stay where they are as long as this is used; their references are counted here.
   Jumps(const Layout& layout, std::vector<Chain>& chains);
 
-  // Puts the target of the rule at `at` into portable form, where it is a standard target. Null, or
+  // Puts the target of the rule at `at` into portable form, if it is a standard target. Null, or
   // what is wrong.
   const char* name_target(std::uint8_t* blob, std::size_t at);
 
-  // What stands against writing back the targets that were named.
+  // Why the targets that were named cannot be written back, if there is a reason.
   Writable not_writable() const { return not_writable_; }
 
  private:

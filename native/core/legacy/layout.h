@@ -72,7 +72,8 @@ inline constexpr std::size_t kChainNameSize = XT_TABLE_MAXNAMELEN;  // libiptc's
 inline constexpr std::size_t kMaxChainName = 28;
 static_assert(kHeader == 32 && kStandardSize == 40 && kErrorSize == 64 && kNameSize == 29);
 
-// Loads and stores: nothing in a table blob is trusted to be aligned or of the type that it says.
+// Loads and stores. Nothing in a table blob can be trusted to be aligned, or to be of the type that
+// it says.
 inline std::uint16_t load16(const std::uint8_t* at) {
   std::uint16_t value = 0;
   std::memcpy(&value, at, sizeof value);

@@ -1,5 +1,5 @@
-// What was found of libip4tc and libip6tc, for support(). Apart from iptc_library.h so that a file
-// which asks needs none of libiptc's headers.
+// What was found of libip4tc and libip6tc, for support(). This is not in iptc_library.h, so that a
+// caller needs none of libiptc's headers.
 #pragma once
 
 #include "core/library.h"

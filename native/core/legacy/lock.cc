@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr const char* kOperation = "iptables lock";
-// iptables holds the lock for a few milliseconds; a restore of a large table for some hundred.
+// iptables holds the lock for a few milliseconds, a restore of a large table for a few hundred.
 constexpr milliseconds kFirstPause{1};
 constexpr milliseconds kLongestPause{25};
 
@@ -29,8 +29,8 @@ Error trouble(int code, const std::string& detail) {
   return fail(code, kOperation, detail, ErrorKind::kLock);
 }
 
-// Whether the path still names the file that is locked: a program that removed it locks another one
-// now.
+// Whether the path still names the locked file. If a program has removed it, other programs lock
+// another file now.
 bool still_there(int fd, const std::string& path) {
   struct stat locked {};
   struct stat named {};
@@ -38,7 +38,7 @@ bool still_there(int fd, const std::string& path) {
   return locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
 }
 
-// What the path names, where that is no file that iptables could open and wait for as well.
+// Null if iptables could open this file and wait for it too. Otherwise what it is.
 const char* not_a_file(mode_t mode) {
   switch (mode & S_IFMT) {
     case S_IFREG:
@@ -57,8 +57,8 @@ const char* not_a_file(mode_t mode) {
   }
 }
 
-// As iptables opens it (xshared.c, xtables_lock), but never handed to a child process, and never
-// waiting: a FIFO without a writer would hold the thread in open() for ever.
+// Opens the file as iptables does (xshared.c, xtables_lock), but never passes it to a child
+// process, and never waits: a FIFO without a writer would hold the thread in open() without end.
 Result<Fd> open_lock_file(const std::string& path) {
   Fd fd(::open(path.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600));
   const int code = errno;
@@ -106,7 +106,7 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
   const Clock::time_point deadline = timeout ? Clock::now() + *timeout : Clock::time_point::max();
   milliseconds pause = kFirstPause;
   for (bool replaced = false;; replaced = true) {
-    // A program may replace the file again and again: the wait ends all the same.
+    // A program may replace the file again and again. The wait ends anyway.
     if (replaced && timeout && Clock::now() >= deadline) {
       return trouble(ETIMEDOUT, path + " is replaced again and again");
     }

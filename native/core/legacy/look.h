@@ -1,5 +1,5 @@
-// How much the legacy tables of a network namespace hold, without reading their rules into memory
-// that lasts: what the choice of a backend needs.
+// How much the legacy tables of a network namespace hold: what the choice of a backend needs. Their
+// rules are not kept in memory.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace nf::xt {
 struct TableLook {
   std::string name;
   std::uint32_t rules = 0;   // without policies
-  std::uint32_t chains = 0;  // built in and not
+  std::uint32_t chains = 0;  // built-in and other chains
   bool own_chains = false;   // one of them is not built in
   bool drops = false;        // a policy is DROP
 };
@@ -26,7 +26,7 @@ const char* count_table(const Layout& layout, const ipt_getinfo& info,
                         std::span<const std::uint8_t> blob, TableLook& out);
 
 // Every table that the network namespace of the calling thread has, in the kernel's order. Makes no
-// table, and loads no module. EACCES as registered_tables() has it.
+// table, and loads no module. EACCES as in registered_tables().
 Result<std::vector<TableLook>> look_at_tables(const Layout& layout, const Cancel* cancel);
 
 }  // namespace nf::xt

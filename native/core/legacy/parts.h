@@ -1,5 +1,5 @@
-// Which of the different match lists and targets of a table each rule has, while it is read: each
-// is looked at once, however many rules have it.
+// Numbers the different match lists and targets of a table while it is read, and notes which ones
+// each rule has. Each is looked at once, however many rules have it.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ class Parts {
   explicit Parts(const Layout& layout) : layout_(layout) {}
 
   // Adds the rule at `at`, in portable form, to the hash as hash_entry() does. `sets` (may be null)
-  // gets the indexes of IP sets that parts which are new refer to.
+  // gets the indexes of the IP sets that new parts refer to.
   RuleParts add(const std::uint8_t* blob, std::size_t at, Fingerprint& hash,
                 std::vector<std::uint16_t>* sets);
 

@@ -83,7 +83,7 @@ Result<void> Plan::check(const Snapshot& base) const {
       }
       hooks++;
     } else if (const char* why = bad_chain_name(name); why != nullptr) {
-      // A name that the kernel already has can stay, also where another program made it.
+      // A name that the kernel already has can stay, even if another program made it.
       const ChainRecord* old = base.find(name);
       if (old == nullptr || old->hook != 0) {
         return malformed("chain name " + std::string(name) + " " + why);

@@ -1,6 +1,6 @@
-// The table that an edit wants, as the caller hands it over: every chain, and of every rule either
-// which one of the snapshot it is or its new bytes. Bounds-checked before anything reads it; knows
-// nothing of libiptc.
+// The table that an edit wants, as the caller passes it. It has every chain, and for every rule
+// either its number in the snapshot or its new bytes. The bounds are checked before anything reads
+// it. Knows nothing of libiptc.
 //
 // The buffer, in host byte order (written by src/iptables/plan.ts):
 //   PlanHeader, PlanChain × chain_count, PlanRun × run_count, then the new entries in portable form
@@ -32,7 +32,7 @@ static_assert(sizeof(PlanHeader) == 64);
 
 struct PlanChain {
   char name[kChainNameSize];
-  std::uint32_t hook;          // as in the snapshot; 0 of a chain that is not built in
+  std::uint32_t hook;          // as in the snapshot; 0 for a chain that is not built in
   std::uint32_t policy;        // Policy
   std::uint32_t set_counters;  // 1: the policy gets `counters`; 0: it keeps its own
   std::uint32_t first;         // its first run
@@ -59,9 +59,9 @@ static_assert(sizeof(PlanRun) == 16);
 // One rule of the wanted table.
 struct PlanRule {
   std::uint32_t base = kNone;           // the snapshot's rule that it is
-  bool zeroed = false;                  // of a kept rule
-  const std::uint8_t* bytes = nullptr;  // of a new one
-  std::uint32_t counters_of = kNone;    // the snapshot's rule whose counters a new one takes over
+  bool zeroed = false;                  // for a kept rule
+  const std::uint8_t* bytes = nullptr;  // for a new rule
+  std::uint32_t counters_of = kNone;    // the snapshot's rule whose counters a new rule takes over
 };
 
 class Plan {
@@ -76,11 +76,11 @@ class Plan {
   const PlanChain& chain(std::uint32_t index) const {
     return reinterpret_cast<const PlanChain*>(bytes_.data() + sizeof(PlanHeader))[index];
   }
-  // The rules that a chain shall have. `rules` of the snapshot bounds the references to it.
+  // The rules that a chain must have.
   std::vector<PlanRule> rules(const PlanChain& chain) const;
   // True when the chain keeps `count` rules from `first` on and nothing else.
   bool keeps(const PlanChain& chain, std::uint32_t first, std::uint32_t count) const;
-  // Checks the references to the snapshot, and that the two fit: an Error of the caller's making.
+  // Checks the references to the snapshot, and that the two fit. An Error is the caller's mistake.
   Result<void> check(const Snapshot& base) const;
 
  private:

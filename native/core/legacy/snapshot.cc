@@ -16,10 +16,10 @@
 namespace nf::xt {
 namespace {
 
-// From here on, the two megabytes that huge pages may waste are little.
+// From this size on, the two megabytes that huge pages may waste are little.
 constexpr std::uint32_t kLargeTable = 4U << 20;
 
-// The hooks of the kernel's own tables, for what a table would hold if it were registered.
+// The hooks of the kernel's own tables: they say what a table would hold if it were registered.
 struct KnownTable {
   std::string_view name;
   std::uint32_t hooks;  // bit per hook number
@@ -75,7 +75,7 @@ class SnapshotReader {
     sort_chains();
     for (std::size_t i = 1; i < chains_.size(); i++) {
       if (chains_[i].name() == chains_[i - 1].name()) {
-        // What older tools made of two names that share their first 29 bytes.
+        // Older tools made this of two names that share their first 29 bytes.
         return broken("two chains have the same name");
       }
     }
@@ -106,17 +106,18 @@ class SnapshotReader {
 
   std::uint8_t* blob() const { return memory_.data() + blob_; }
 
-  // Room for the blob, behind that for the header, the rule offsets and the request.
+  // Makes room for the blob, and behind it for the header, the rule offsets and the request.
   bool make_room(const ipt_getinfo& info) {
     request_ = align8(sizeof(SnapshotHeader) + std::size_t{info.num_entries} * 4);
     blob_ = request_ + kRequestSize;
     if (!memory_.resize(blob_ + info.size)) return false;
-    // Half of what a large table's pages cost is to bring them in one by one. A wish, no need.
+    // Half of the cost of a large table's pages is to map them one by one. This may fail without
+    // harm.
     if (info.size >= kLargeTable) ::madvise(memory_.data(), memory_.size(), MADV_HUGEPAGE);
     return true;
   }
 
-  // Brings the blob into memory.
+  // Reads the blob into memory.
   Result<void> fetch() {
     auto info = fetch_table(layout_, table_, {}, [&](const ipt_getinfo& wanted) {
       return make_room(wanted) ? memory_.data() + request_ : nullptr;
@@ -160,7 +161,7 @@ class SnapshotReader {
     }
   };
 
-  // In the order in which libiptc gives them, which is also that of iptables-save.
+  // Sorts the chains as libiptc gives them, which is also the order of iptables-save.
   void sort_chains() {
     std::stable_sort(chains_.begin(), chains_.end(), [](const Chain& a, const Chain& b) {
       if ((a.hook == 0) != (b.hook == 0)) return a.hook != 0;
@@ -252,7 +253,8 @@ class SnapshotReader {
     for (const std::uint16_t index : indexes) {
       auto name = lookup->by_index(index);
       if (!name) return name.error();
-      // A rule holds a reference to its set, so the name is missing only if the rule just went.
+      // A rule holds a reference to its set, so the name is missing only if the rule was just
+      // deleted.
       if (name->empty()) continue;
       SetRecord record{};
       record.index = index;
@@ -281,8 +283,8 @@ Result<Snapshot> read_table(const Layout& layout, const std::string& table,
   if (!options.create) {
     auto names = registered_tables(layout);
     if (!names) {
-      // The list is open to root alone, the table to a process with the capability: asked for by
-      // name, it is read, and made where it was not there.
+      // Only root may read the list, but a process with the capability may read the table. So the
+      // table is asked for by its name, and made if it is not there.
       if (names.error().code != EACCES) return names.error();
       return reader.read(options);
     }

@@ -1,6 +1,6 @@
-// Reading a table: two socket options bring the kernel's blob, one bounds-checked pass turns it
+// Reads a table. Two socket options give the kernel's blob, and one bounds-checked pass turns it
 // into a buffer that needs no native handle. libiptc is not involved: it ends the process on bytes
-// that it does not expect, drops what it cannot parse without a word, and costs an allocation per
+// that it does not expect, drops without an error what it cannot parse, and costs an allocation per
 // rule.
 //
 // The buffer, in host byte order (TypeScript reads it as it is, src/iptables/snapshot.ts):
@@ -61,8 +61,8 @@ enum Writable : std::uint32_t {
 
 struct ChainRecord {
   char name[kChainNameSize];
-  std::uint32_t hook;    // hook number + 1 of a built-in chain, 0 of any other
-  std::uint32_t policy;  // Policy; kPolicyNone of a chain that is not built in
+  std::uint32_t hook;    // hook number + 1 of a built-in chain, 0 for any other
+  std::uint32_t policy;  // Policy; kPolicyNone for a chain that is not built in
   std::uint32_t first;   // index of its first rule
   std::uint32_t count;
   std::uint32_t references;  // rules that jump or go to it
@@ -104,8 +104,9 @@ class Snapshot {
   // Not nullptr: why libiptc would change the meaning of this table if it wrote it back.
   const char* not_writable() const;
 
-  // Takes a registered table's snapshot that was out of sight: `size` bytes of `memory`. Null, or
-  // why it cannot be used; everything that is read of it later has been checked, its hash too.
+  // Takes back the snapshot of a registered table from JavaScript: `size` bytes of `memory`. Null,
+  // or why it cannot be used. Everything that is read of it later has been checked, and its hash
+  // too.
   static const char* adopt(const Layout& layout, std::string_view table, Memory memory,
                            std::size_t size, Snapshot& out);
 
@@ -120,8 +121,8 @@ class Snapshot {
 };
 
 struct ReadOptions {
-  // Registers the table when it is not there (with its hooks; it stays until the namespace ends).
-  // Otherwise such a table is read as what a new one would hold.
+  // Registers the table if it is not there (with its hooks; it stays until the namespace ends).
+  // Otherwise the snapshot has what a new table would hold.
   bool create = false;
   // Resolves the names of IP sets.
   bool sets = true;

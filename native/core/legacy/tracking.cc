@@ -14,7 +14,7 @@
 namespace nf::xt {
 namespace {
 
-// As nft has the families.
+// As nft names the families.
 const char* family_name(const Layout& layout) { return layout.family == AF_INET ? "ip" : "ip6"; }
 std::uint8_t number_of(const Layout& layout) { return static_cast<std::uint8_t>(layout.family); }
 std::string reason(const Layout& layout, const std::string& table, std::string_view what) {
@@ -30,7 +30,7 @@ void scan_family(const Layout& layout, const Cancel* cancel, TrackingReport& rep
     return;
   }
   for (const std::string& table : *tables) {
-    // The table registers the hooks that translate, without a rule (iptable_nat.c:
+    // Even without a rule, the table registers the hooks that translate (iptable_nat.c:
     // ipt_nat_register_lookups). It does not register those that track.
     if (table == "nat") {
       mark_found(report.nat, number_of(layout), std::string(family_name(layout)) + " nat: table");

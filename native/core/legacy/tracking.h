@@ -1,4 +1,4 @@
-// What the legacy tables say of connection tracking and translation, where the kernel does not list
+// What the legacy tables say about connection tracking and translation, if the kernel does not list
 // its hooks.
 #pragma once
 

@@ -38,7 +38,7 @@ struct Attribute {
     std::memcpy(&value, data, sizeof value);
     return be64toh(value);
   }
-  // Up to the NUL, or to the end where there is none.
+  // Up to the NUL, or to the end if there is none.
   std::string_view text() const {
     const auto* text = reinterpret_cast<const char*>(data);
     return {text, ::strnlen(text, size)};

@@ -44,15 +44,15 @@ class DumpAnswer {
     return DumpStep::kMore;
   }
 
-  // Whether the end stands in a datagram, without reading anything else of it.
+  // Whether a datagram has the end of the dump. Reads nothing else of it.
   bool ends(std::span<const std::uint8_t> bytes) const;
 
-  // After the end: errno of a refusal, 0 of a dump that came to its end.
+  // After the end: the errno of a refusal, or 0 for a complete dump.
   int code() const { return end_.code; }
   const std::string& text() const { return end_.text; }
-  // What was walked changed meanwhile: something may be missing, or be there twice.
+  // The kernel's list changed during the dump: something may be missing or be there twice.
   bool interrupted() const { return interrupted_; }
-  // Bytes that are no message came, since this was asked last.
+  // Whether bytes that are no message have come since the last call.
   bool take_malformed() {
     const bool was = malformed_;
     malformed_ = false;
@@ -71,9 +71,9 @@ class DumpAnswer {
   bool malformed_ = false;
 };
 
-// Sends a dump request, whose sequence number that is, and reads its answer to the end on the
-// calling thread. The refusal of the kernel is not an error here: the answer has it. Bytes that are
-// no message are (EBADMSG): nobody knows what was in them.
+// Sends a dump request that has this sequence number, and reads its answer to the end on the
+// calling thread. A refusal by the kernel is not an error here: it is in the answer. Bytes that are
+// no message are an error (EBADMSG): nobody knows what was in them.
 template <typename Each>
 Result<DumpAnswer> dump(Socket& socket, const MessageBuilder& request, std::uint32_t sequence,
                         const Cancel* cancel, const char* operation, const Each& each) {

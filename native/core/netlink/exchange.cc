@@ -51,9 +51,9 @@ Result<void> Exchange::receive(const OnMessage& on_message, const OnError& on_er
   if (auto sent = socket_.send(batch_.data(), batch_.size(), operation_); !sent) {
     return sent.error();
   }
-  // Without the capability the kernel refuses the datagram as a whole, by one error for its first
-  // message (nfnetlink_rcv). A first message that is refused by itself looks the same, but then the
-  // answers to the others are there as well, for the kernel works while it is being sent to.
+  // Without the capability the kernel refuses the whole datagram with one error for its first
+  // message (nfnetlink_rcv). If it refuses only the first message, the error looks the same. But
+  // then the answers to the others are there too, because the kernel works during the send.
   bool first_refused = false;
   std::string why;
   for (;;) {
@@ -62,7 +62,7 @@ Result<void> Exchange::receive(const OnMessage& on_message, const OnError& on_er
     if (!received) return received.error();
     MessageWalker walker(buffer_.get(), *received);
     for (MessageView message; walker.next(message);) {
-      // Of an earlier batch, or an event: beyond the last.
+      // An answer to an earlier batch, or an event, has an index beyond the last.
       const std::size_t index = message.header->nlmsg_seq - first_;
       if (message.header->nlmsg_type == NLMSG_ERROR) {
         if (index >= count_) continue;

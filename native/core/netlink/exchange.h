@@ -1,6 +1,6 @@
-// Requests in batches on one socket: many messages in one send, the acknowledgement asked for on
-// the last only, answers and errors matched by sequence number. Knows nothing of what the messages
-// mean.
+// Requests in batches on one socket: many messages in one send. Only the last asks for an
+// acknowledgement. Answers and errors are matched by sequence number. Knows nothing of what the
+// messages mean.
 #pragma once
 
 #include <cstdint>
@@ -18,28 +18,28 @@ class Exchange {
   // `operation` names errors and must outlive the exchange (a literal).
   Exchange(Socket& socket, const Cancel* cancel, const char* operation);
 
-  // Messages that one send may carry so that all answers, at most `answers` datagrams each, fit
-  // into the receive buffer whatever happens: an answer lost is an outcome unknown.
+  // How many messages one send may have, so that all answers, at most `answers` datagrams each,
+  // always fit into the receive buffer. If an answer is lost, nobody knows the outcome.
   std::size_t window(std::size_t answers) const;
 
-  // The messages of the next send. Each is begun with a sequence number of `next`; nothing else is
-  // asked of the socket until they are sent.
+  // The messages of the next send. Each begins with a sequence number of `next`. Nothing else is
+  // sent on the socket until they are sent.
   MessageBuilder& batch() { return batch_; }
   std::uint32_t next();
-  // Messages so far.
+  // How many messages there are so far.
   std::size_t count() const { return count_; }
   // Forgets them.
   void clear();
 
-  // Sends the batch and receives until the last message is acknowledged or refused; the next batch
-  // begins then. `index` counts the messages from 0. `on_message` gets everything that is no
-  // acknowledgement (of an event, which has no sequence number, the index is kNoIndex), `on_error`
-  // each refusal.
+  // Sends the batch and receives until the last message is acknowledged or refused. Then the next
+  // batch begins. `index` counts the messages from 0. `on_message` gets everything that is no
+  // acknowledgement. An event has no sequence number: its index is kNoIndex. `on_error` gets each
+  // refusal.
   static constexpr std::size_t kNoIndex = ~std::size_t{0};
   using OnMessage = std::function<void(std::size_t index, const MessageView&)>;
   using OnError = std::function<void(std::size_t index, int code, const std::string& text)>;
   Result<void> run(const OnMessage& on_message, const OnError& on_error);
-  // The same where no answer but a refusal is wanted.
+  // The same for callers that want no answer but a refusal.
   Result<void> run(const OnError& on_error);
 
  private:
@@ -54,14 +54,14 @@ class Exchange {
   std::size_t count_ = 0;
 };
 
-// The refusal of a single request: code 0 where there was none.
+// The refusal of a single request. Code 0: there was none.
 struct Refusal {
   int code = 0;
   std::string text;
 };
 
-// One request, made by `build(message, sequence)`, and its answers; the refusal of the kernel is no
-// error here.
+// Sends one request, made by `build(message, sequence)`, and receives its answers. A refusal by the
+// kernel is no error here.
 template <typename Build>
 Result<Refusal> request(Exchange& exchange, const Build& build,
                         const std::function<void(const MessageView&)>& on_message = {}) {

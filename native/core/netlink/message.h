@@ -34,12 +34,12 @@ class MessageBuilder {
     append(&generic, sizeof generic);
     count_++;
   }
-  // Ends the message: its length is known now. More may be appended, and the end said again.
+  // Ends the message: its length is written now. More may be appended before another call of this.
   void end() {
     const auto length = static_cast<std::uint32_t>(size_ - start_);
     std::memcpy(&bytes_[start_], &length, sizeof length);
   }
-  // Attributes made elsewhere, aligned as they are.
+  // Attributes made elsewhere, already aligned.
   void raw(const std::vector<std::uint8_t>& attributes) {
     append(attributes.data(), attributes.size());
   }
@@ -105,8 +105,8 @@ class MessageBuilder {
   void append(const void* data, std::size_t size) {
     if (size > 0) std::memcpy(&bytes_[grow(align4(size))], data, size);
   }
-  // Makes room for `size` bytes, a multiple of four of which the last four may be padding: these
-  // are zero. Returns where the room begins.
+  // Makes room for `size` bytes, a multiple of four. The last four may be padding, so they are
+  // zero. Returns where the room begins.
   std::size_t grow(std::size_t size) {
     const std::size_t at = size_;
     if (bytes_.size() - at < size) bytes_.resize(at + size + bytes_.size() + kFirstRoom);
@@ -116,7 +116,7 @@ class MessageBuilder {
   }
 
   static constexpr std::size_t kFirstRoom = 256;
-  std::vector<std::uint8_t> bytes_;  // more than is used: to grow a vector byte by byte costs more
+  std::vector<std::uint8_t> bytes_;  // has spare room: growing a vector byte by byte costs more
   std::size_t size_ = 0;
   std::size_t start_ = 0;
   std::size_t count_ = 0;

@@ -1,6 +1,6 @@
-// Datagrams from the thread that receives them to the thread that reads them, in order, through a
-// few buffers. A side wakes the other only when half of the buffers wait for it: a wake-up costs as
-// much as the decoding of a datagram. Knows nothing of netlink but the size of a datagram.
+// Passes datagrams from the receiving thread to the reading thread, in order, through a few
+// buffers. A thread wakes the other only when half of the buffers wait for it: a wake-up costs as
+// much as decoding a datagram. Knows nothing of netlink but the size of a datagram.
 #pragma once
 
 #include <condition_variable>
@@ -17,18 +17,18 @@ class Relay {
   // Each buffer takes `length` bytes.
   explicit Relay(std::size_t length);
 
-  // The receiving thread: a free buffer, after waiting for one; empty when the reader has stopped.
+  // Receiving thread: waits for a free buffer. Empty if the reader has stopped.
   std::span<std::uint8_t> free_buffer();
-  // The first `size` bytes of it are a datagram.
+  // The first `size` bytes of that buffer are a datagram.
   void pass(std::size_t size);
-  // No more will come.
+  // No more datagrams will come.
   void close();
 
-  // The reading thread: the next datagram; empty after the last.
+  // Reading thread: waits for the next datagram. Empty after the last.
   std::span<const std::uint8_t> next();
-  // It has been read.
+  // The reader is done with that datagram.
   void release();
-  // No more is wanted.
+  // The reader wants no more.
   void stop();
 
  private:
@@ -37,7 +37,7 @@ class Relay {
 
   const std::size_t length_;
   const std::unique_ptr<std::uint8_t[]> bytes_;
-  std::mutex mutex_;  // of all that follows
+  std::mutex mutex_;  // guards all that follows
   std::condition_variable freed_;
   std::condition_variable filled_;
   std::size_t sizes_[kBuffers] = {};

@@ -27,7 +27,7 @@ Result<Socket> Socket::open(const char* operation, int protocol) {
     return fail(errno, operation);
   }
   socket.port_ = address.nl_pid;
-  // Both only improve errors: their text, and that a refused request is not sent back whole.
+  // Both only improve errors: these have a text, and do not repeat the whole refused request.
   socket.set_option(NETLINK_EXT_ACK, 1);
   socket.set_option(NETLINK_CAP_ACK, 1);
   return socket;
@@ -140,7 +140,8 @@ Acknowledgement read_acknowledgement(const MessageView& message) {
     return result;
   }
   std::memcpy(&code, message.payload, sizeof code);
-  // The kernel's errors end at 4095 (MAX_ERRNO); what is beyond is no code, and has no negative.
+  // The kernel's errors end at 4095 (MAX_ERRNO). Anything beyond is no code, and may have no
+  // negative.
   constexpr std::int32_t kMaxErrno = 4095;
   result.code = code >= 0 ? 0 : code >= -kMaxErrno ? -code : EBADMSG;
   if ((message.header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return result;
@@ -149,7 +150,7 @@ Acknowledgement read_acknowledgement(const MessageView& message) {
     if (message.size < sizeof(nlmsgerr)) return result;
     skip = sizeof(nlmsgerr);
     if ((message.header->nlmsg_flags & NLM_F_CAPPED) == 0) {
-      // The refused request follows its header, whole.
+      // The whole refused request follows the error code.
       nlmsghdr refused{};
       std::memcpy(&refused, message.payload + sizeof code, sizeof refused);
       if (refused.nlmsg_len < sizeof refused) return result;

@@ -1,6 +1,6 @@
-// A NETLINK_NETFILTER socket: opened in the network namespace of the calling thread, which it keeps
-// for life; receiving that a Cancel interrupts; walking the messages of a datagram; the kernel's
-// errors with their extended-ack text. Knows nothing of conntrack.
+// A NETLINK_NETFILTER socket. It is opened in the network namespace of the calling thread, and
+// stays in it. A Cancel interrupts receiving. Also here: the walk over the messages of a datagram,
+// and the kernel's errors with their extended-ack text. Knows nothing of conntrack.
 #pragma once
 
 #include <linux/netlink.h>
@@ -22,8 +22,8 @@ namespace nf {
 // builds it as large as the largest receive length that the socket has seen.
 inline constexpr std::size_t kReceiveLength = 32768;
 
-// How long an answer is waited for. The kernel answers while it is being asked (nfnetlink_rcv), so
-// what is not there by then was lost, and nobody would ever wake the waiter.
+// How long to wait for an answer. The kernel answers during the send (nfnetlink_rcv). So an answer
+// that is not there by then is lost, and nothing would ever wake the waiter.
 inline constexpr std::chrono::seconds kAnswerWait{10};
 
 class Socket {
@@ -44,7 +44,8 @@ class Socket {
 
   Result<void> send(const void* data, std::size_t size, const char* operation);
   // One datagram. Waits until there is one, `cancel` is raised (kind kCancelled) or kAnswerWait has
-  // passed (ETIMEDOUT). A truncated datagram is EMSGSIZE: never half a chunk taken for a whole.
+  // passed (ETIMEDOUT). A truncated datagram is EMSGSIZE, so that half a chunk never passes for a
+  // whole one.
   Result<std::size_t> receive(std::span<std::uint8_t> buffer, const Cancel* cancel,
                               const char* operation);
   // Whether a datagram is there now.
@@ -67,7 +68,7 @@ class MessageWalker {
  public:
   MessageWalker(const std::uint8_t* data, std::size_t size) : at_(data), left_(size) {}
   bool next(MessageView& out);
-  // False when bytes were left that are no message.
+  // False if bytes were left that are no message.
   bool intact() const { return intact_; }
 
  private:

@@ -18,14 +18,14 @@ namespace nf::trace {
 namespace {
 
 constexpr std::string_view kSection = "conntrack";
-// A value that is longer is told by its begin and its size.
+// A longer value is shown by its begin and its size.
 constexpr std::size_t kMostBytes = 32;
 // The kernel's nests are not deeper than five.
 constexpr int kMostNests = 8;
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
-// Whether a pattern, in which `*` stands for anything, fits the whole of a text in small letters.
+// Whether a pattern, in which `*` stands for anything, fits a whole text in small letters.
 bool fits(std::string_view pattern, std::string_view text) {
   if (pattern.empty()) return text.empty();
   if (pattern[0] == '*') {
@@ -183,7 +183,7 @@ void tell(std::string_view way, int socket, const void* data, std::size_t size) 
   std::string lead(way);
   lead += " on " + std::to_string(socket) + ':';
   const std::string text = describe(lead, data, size);
-  // In one piece, so that lines of several threads do not mix; what is not taken is lost.
+  // One write, so that lines of several threads do not mix. What it does not take is lost.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 

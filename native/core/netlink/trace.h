@@ -1,5 +1,5 @@
-// Every message sent and received, told on standard error, where NODE_DEBUG names conntrack: the
-// first thing that a bug report needs. Where it does not, it costs one branch for a datagram.
+// Prints every message that is sent or received to standard error, if NODE_DEBUG names conntrack: a
+// bug report needs this first. Otherwise it costs one branch for a datagram.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +16,12 @@ bool wanted();
 // not count, `*` stands for anything.
 bool names_conntrack(std::string_view list);
 
-// The messages of a datagram, a line each: type, flags, sequence, errno, attributes. Bytes that are
-// no message are told as such. Attributes are numbers, as the kernel's headers have them, with what
-// they hold: other attributes in braces, or up to 32 bytes in hexadecimal.
+// The messages of a datagram, one per line: type, flags, sequence, errno, attributes. Bytes that
+// are no message get a line too. An attribute is the number from the kernel's headers and what it
+// holds: other attributes in braces, or up to 32 bytes in hexadecimal.
 std::string describe(std::string_view way, const void* data, std::size_t size);
 
-// Tells of a datagram on standard error; `socket` is its descriptor.
+// Prints a datagram to standard error. `socket` is its descriptor.
 void tell(std::string_view way, int socket, const void* data, std::size_t size);
 
 inline void sent(int socket, const void* data, std::size_t size) {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kReadings = 8;
 
-// True when the list stayed as it was while it was read.
+// True if the list stayed as it was while it was read.
 Result<bool> read_once(Socket& socket, const WalkRequest& wanted, const Cancel* cancel,
                        const char* operation,
                        const std::function<void(std::uint8_t, AttributeCursor)>& each) {

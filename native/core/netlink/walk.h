@@ -1,5 +1,5 @@
-// One dump request and all of its answers, read again from the start while the kernel says that
-// what it walked has changed meanwhile. Knows nothing of what the messages mean.
+// Sends one dump request and reads all of its answers. Starts again as long as the kernel says that
+// its list has changed meanwhile. Knows nothing of what the messages mean.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct WalkRequest {
   std::function<void(MessageBuilder&)> attributes;
 };
 
-// `restart` is called before each reading, `each` gets every message: its family, its attributes.
-// A refusal of the kernel is the error; EAGAIN when the list changed in every reading.
+// Calls `restart` before each reading, and `each` for every message, with its family and its
+// attributes. A refusal by the kernel is the error. EAGAIN if the list changed in every reading.
 Result<void> walk(Socket& socket, const WalkRequest& request, const Cancel* cancel,
                   const char* operation, const std::function<void()>& restart,
                   const std::function<void(std::uint8_t family, AttributeCursor)>& each);

@@ -19,7 +19,7 @@ Result<Look> look_at_nft(std::uint8_t family, const Cancel* cancel) {
   Look look;
   auto socket = Socket::open(kOperation);
   if (!socket) {
-    // No netfilter netlink, no nf_tables.
+    // Without netlink for netfilter there is no nf_tables.
     if (socket.error().code == EPROTONOSUPPORT) return look;
     return socket.error();
   }

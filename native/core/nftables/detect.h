@@ -17,7 +17,7 @@ struct BaseChainLook {
   std::uint32_t hook = 0;
   std::int32_t priority = 0;
   bool drops = false;       // its policy is drop
-  std::uint32_t rules = 0;  // what the kernel counts as its use: rules
+  std::uint32_t rules = 0;  // the kernel's use count: its rules
 };
 
 struct Look {

@@ -19,7 +19,7 @@ enum : std::uint16_t {
 };
 constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
 
-// False where the attribute is too short for a number.
+// False if the attribute is too short for a number.
 bool read(const Attribute& attribute, std::uint32_t& out) {
   if (attribute.size < sizeof out) return false;
   out = attribute.be32();

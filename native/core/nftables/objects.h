@@ -1,6 +1,6 @@
 // The objects of nf_tables in the network namespace of a socket: tables, chains, rules, sets and
-// stateful objects, as views of the kernel's messages. Knows what an attribute is called, and
-// nothing of what an object is good for.
+// stateful objects, as views of the kernel's messages. Knows the names of attributes, not what an
+// object is for.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ class Expressions {
   void set_one(const Attribute& one) { one_ = one; }
   void set_list(const Attribute& list) { list_ = list; }
 
-  // False where they are malformed: then those that came before were visited.
+  // False if they are malformed: those before the malformed one were visited then.
   bool each(const std::function<void(const Expression&)>& visit) const;
 
  private:
@@ -76,7 +76,7 @@ struct Object {
   std::uint32_t type = 0;  // NFT_OBJECT_*
 };
 
-// One object from the attributes of its message; false where they are malformed.
+// One object from the attributes of its message; false if they are malformed.
 bool parse(AttributeCursor attributes, Table& out);
 bool parse(AttributeCursor attributes, Chain& out);
 bool parse(AttributeCursor attributes, Rule& out);
@@ -96,7 +96,7 @@ class Reader {
       : socket_(socket), cancel_(cancel), operation_(operation) {}
 
   // `family` is one of NFPROTO_*, NFPROTO_UNSPEC for all. `restart` is called before each reading:
-  // a list that changed while it was read is read again. EBADMSG where a message is malformed.
+  // a list that changed while it was read is read again. EBADMSG if a message is malformed.
   template <typename Kind>
   Result<void> each(std::uint8_t family, const std::function<void()>& restart,
                     const std::function<void(const Kind&)>& visit) {

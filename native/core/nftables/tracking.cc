@@ -44,8 +44,8 @@ const char* family_name(std::uint8_t family) {
   }
 }
 
-// nft_objref.c leads to these: each registers hooks when it is made, used by a rule or not
-// (nft_ct.c, nft_connlimit.c, nft_synproxy.c).
+// nft_objref.c leads to these objects. Each registers hooks when it is made, whether a rule uses it
+// or not (nft_ct.c, nft_connlimit.c, nft_synproxy.c).
 const char* tracking_object(std::uint32_t type) {
   switch (type) {
     case 3:
@@ -69,7 +69,7 @@ class NftScan {
       : reader_(socket, cancel, kOperation), report_(report) {}
 
   void run() {
-    // A refusal of the first is one of all: what comes after is not asked.
+    // If the kernel refuses the first list, it refuses all: the others are not asked for.
     if (!each<Table>([this](const Table& table) {
           if (table.dormant) dormant_.push_back({table.family, std::string(table.name)});
         })) {
@@ -107,7 +107,7 @@ class NftScan {
         },
         visit);
     if (walked) return true;
-    // What the kernel has not asks for nothing.
+    // A kind of object that the kernel lacks asks for nothing.
     if (!is_absent(walked.error())) unknown(walked.error().code);
     return false;
   }
@@ -125,8 +125,8 @@ class NftScan {
     mark_found(use, hooks, std::move(reason));
   }
 
-  // A base chain of type nat registers the hooks that translate, empty as it may be
-  // (nft_chain_nat.c), unless its table sleeps; it does not register those that track.
+  // Even an empty base chain of type nat registers the hooks that translate (nft_chain_nat.c),
+  // unless its table is dormant. It does not register those that track.
   void chain(const Chain& chain) {
     const bool sleeps = std::ranges::any_of(dormant_, [&](const Dormant& table) {
       return table.family == chain.family && table.name == chain.table;

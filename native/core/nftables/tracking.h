@@ -1,4 +1,4 @@
-// What nf_tables says of connection tracking and translation, where the kernel does not list its
+// What nf_tables says about connection tracking and translation, if the kernel does not list its
 // hooks.
 #pragma once
 

@@ -1,5 +1,5 @@
-// What ip_tables and ip6_tables are called, and the socket options by which both answer for their
-// extensions. What a table's bytes look like is no matter of this folder.
+// The names of ip_tables and ip6_tables, and the socket options by which both tell about their
+// extensions. This folder knows nothing of a table's bytes.
 #pragma once
 
 #include <arpa/inet.h>

@@ -25,8 +25,8 @@ Result<bool> RevisionProbe::has(const RevisionQuery& query) const {
   socklen_t size = sizeof request;
   const int option = query.target ? family_->revision_target : family_->revision_match;
   if (::getsockopt(fd_.get(), family_->level, option, &request, &size) >= 0) return true;
-  // x_tables.c, xt_find_revision: EPROTONOSUPPORT has the name but not the revision, ENOENT
-  // neither.
+  // x_tables.c, xt_find_revision: with EPROTONOSUPPORT the kernel has the name but not the
+  // revision, with ENOENT neither.
   if (errno == EPROTONOSUPPORT || errno == ENOENT) return false;
   return fail(errno, std::string(family_->tool) + " extension probe", query.name,
               ErrorKind::kXtables);

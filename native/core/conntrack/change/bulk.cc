@@ -1,4 +1,4 @@
-// Delete and update by filter.
+// Deleting and updating by filter.
 #include "core/conntrack/change/bulk.h"
 
 #include <errno.h>
@@ -19,9 +19,9 @@ namespace {
 constexpr std::uint16_t kDelete = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 
 // A sink that collects the matches of a chunk and works on them when the chunk ends. What a dump
-// showed may be long ago: the kernel builds a chunk ahead, and one that few flows match takes the
-// walk over the whole table. So each flow is read again right before it is changed, a few at a
-// time, and what does not match any more is left alone.
+// shows may be old: the kernel builds one chunk ahead, and if few flows match, a chunk takes the
+// walk over the whole table. So each flow is read again right before it is changed, a few flows at
+// a time. A flow that does not match any more is left alone.
 class ChunkSink : public RowSink {
  public:
   bool add(const Row& row) final {
@@ -44,14 +44,14 @@ class ChunkSink : public RowSink {
   std::optional<Error> error;
 
  protected:
-  // Flows of the smallest size that fit into one datagram.
+  // So many flows of the smallest size fit into one datagram.
   static constexpr std::size_t kChunkRows = 256;
-  // Flows between whose reading and whose change nothing else is done: some fifty microseconds.
-  // More would save little, as what a send costs is shared by then.
+  // So many flows are read and then changed, with nothing else in between: it takes some fifty
+  // microseconds. More would save little, because enough flows share the cost of a send by then.
   static constexpr std::size_t kWindow = 16;
 
-  // What is sent is answered at once, so a cancellation is looked at between two windows only: the
-  // outcome of what was sent is known.
+  // The kernel answers at once, so a cancellation is looked at only between two windows. The
+  // outcome of all that was sent is known then.
   ChunkSink(Socket& socket, const Filter& filter, const Cancel& cancel, const char* operation)
       : exchange_(socket, nullptr, operation),
         operation_(operation),
@@ -61,15 +61,15 @@ class ChunkSink : public RowSink {
     chunk_.reserve(kChunkRows);
   }
 
-  // On the flows of `tuples_`; false with `error` set to end it all.
+  // Works on the flows of `tuples_`. False, with `error` set, ends the whole operation.
   virtual bool work() = 0;
   bool stop(Error why) {
     if (!error) error = std::move(why);
     return false;
   }
 
-  // Reads the flows of `tuples_`, and leaves those there that still match, with the ids that they
-  // have now; `keep` is called for each of these, in order.
+  // Reads the flows of `tuples_` again. Those that still match stay there, with the ids that they
+  // have now. `keep` is called for each of these, in order.
   template <typename Keep>
   bool read(const Keep& keep) {
     std::size_t kept = 0;
@@ -88,7 +88,7 @@ class ChunkSink : public RowSink {
       keep(*row);
     });
     if (!done) return stop(done.error());
-    // Without an id the flow could be replaced by another one unnoticed.
+    // Without an id, nobody would notice that another flow has replaced this one.
     if (without_id) {
       return stop(fail(ENOTSUP, operation_, "the kernel gave no id", ErrorKind::kUnsupported));
     }
@@ -108,10 +108,9 @@ class ChunkSink : public RowSink {
   const std::size_t window_;
 };
 
-// Deletes what the dump shows, and keeps what was deleted where that is asked for: as it was read
-// directly before, and with what the kernel reports of its end (NLM_F_ECHO, the final counters with
-// it) if the flow was made while events were wanted (nf_conntrack_ecache.c,
-// nf_ct_ecache_ext_add).
+// Deletes what the dump shows, and keeps the deleted flows if the caller wants them. A kept flow is
+// as it was read directly before. If it was made while events were wanted, the kernel also reports
+// its end (NLM_F_ECHO), with the final counters (nf_conntrack_ecache.c, nf_ct_ecache_ext_add).
 class DeleteSink final : public ChunkSink {
  public:
   DeleteSink(Socket& socket, const Filter& filter, const Cancel& cancel, Columns* deleted)
@@ -171,7 +170,7 @@ class DeleteSink final : public ChunkSink {
   }
 
   Columns* deleted_;
-  Columns read_;  // the flows of `tuples_`, where they are to be given back
+  Columns read_;  // the flows of `tuples_`, if the caller wants them
   std::vector<bool> failed_;
   std::vector<bool> echoed_;
   Row row_;
@@ -184,8 +183,8 @@ class UpdateSink final : public ChunkSink {
       : ChunkSink(socket, filter, cancel, "conntrack update"), change_(fields) {}
 
  private:
-  // A flow whose seen_reply or assured bit came up since it was read refuses the older status
-  // (EBUSY): it is read again and tried again.
+  // The kernel refuses an older status (EBUSY) if the flow's seen_reply or assured bit was set
+  // since it was read. Such a flow is read again and tried again.
   static constexpr int kAttempts = 3;
 
   bool work() override {
@@ -197,7 +196,7 @@ class UpdateSink final : public ChunkSink {
     return true;
   }
 
-  // Leaves those in `tuples_` that are to be tried again.
+  // Leaves in `tuples_` the flows to try again.
   bool send(bool again) {
     for (std::size_t i = 0; i < tuples_.size(); i++) {
       auto built = change_.append(tuples_[i], status_[i], exchange_.next(), exchange_.batch());
@@ -227,7 +226,7 @@ class UpdateSink final : public ChunkSink {
     return true;
   }
 
-  // What the kernel took and did not keep counts as refused.
+  // A change that the kernel accepted and did not keep counts as refused.
   bool look_again() {
     auto done = read_flows(exchange_, TupleVerb::kGet, tuples_, [&](std::size_t, const Row* row) {
       const Missing missing = missing_of(change_.asked(), row);
@@ -246,7 +245,7 @@ class UpdateSink final : public ChunkSink {
   std::vector<std::uint32_t> status_;
 };
 
-// The rest of the table is not worked on after a cancellation or an error; what was done is told.
+// A cancellation or an error ends the work on the table. What was done until then is reported.
 Result<BulkStats> run(Socket& socket, const Filter& filter, const Cancel& cancel, ChunkSink& sink) {
   DumpRequest request;
   request.filter = &filter;

@@ -1,4 +1,4 @@
-// Reading, changing, and reading again what the kernel may have dropped.
+// Reads a flow, changes it, and reads again what the kernel may have dropped.
 #include "core/conntrack/change/change.h"
 
 #include <errno.h>
@@ -11,8 +11,9 @@ namespace nf::ct {
 namespace {
 
 constexpr const char* kOperation = "conntrack update";
-// A flow whose seen_reply or assured bit came up since it was read refuses the older status
-// (EBUSY): it is read and tried again. These bits never go down, so that ends.
+// The kernel refuses an older status (EBUSY) if the flow's seen_reply or assured bit was set since
+// it was read. Such a flow is read and tried again. The kernel never clears these bits, so this
+// ends.
 constexpr int kAttempts = 4;
 
 class OneChange {
@@ -52,8 +53,8 @@ class OneChange {
   }
 
  private:
-  // `each` has the flow, nullptr where the answer cannot be read, and is not called where there is
-  // no such flow.
+  // `each` gets the flow, or nullptr if the answer cannot be read. It is not called if there is no
+  // such flow.
   template <typename Each>
   Result<bool> read(const Each& each) {
     bool found = false;
@@ -93,8 +94,8 @@ class OneChange {
 
 Change::Change(std::span<const std::uint8_t> fields) : fields_(fields), asked_(asked_of(fields)) {
   has_status_ = find_u32(fields, Field::status, status_);
-  // The kernel itself says when a flow that is there has no room for labels, and labels may be
-  // taken away.
+  // For an existing flow the kernel itself reports that there is no room for labels. And a change
+  // may also remove labels.
   asked_.labels = false;
 }
 

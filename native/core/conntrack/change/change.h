@@ -1,4 +1,4 @@
-// Changing one flow that is there: the request, and the operation that is sure of whom it changes.
+// Changes one existing flow: the request, and the operation that makes sure which flow it changes.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ class Change {
  public:
   explicit Change(std::span<const std::uint8_t> fields);
 
-  // Status bits are added to those that the flow has: who asks for any must have read the flow.
+  // Status bits are added to those that the flow has, so a caller that sets any must have read it.
   bool has_status() const { return has_status_; }
   const Asked& asked() const { return asked_; }
   // Appends the request; `status` is what the flow has.
@@ -34,8 +34,9 @@ class Change {
   std::map<std::uint32_t, std::vector<std::uint8_t>> attributes_;  // by family and protocol
 };
 
-// Changes the flow with this tuple; false: there is none, or (where the tuple has an id or a start)
-// it is another one. It is read first only where that decides something: id, start, status bits.
+// Changes the flow with this tuple. False: there is no such flow, or the tuple has an id or a start
+// and the flow has another. The flow is read first only if that decides something: an id, a start
+// or status bits.
 Result<bool> change_flow(Socket& socket, const Cancel* cancel, const PackedTuple& tuple,
                          std::span<const std::uint8_t> fields);
 

@@ -1,10 +1,11 @@
-// Emptying the table, whole or by the kernel's own filter.
+// Empties the table, as a whole or by the kernel's own filter.
 //
 // A DELETE without a tuple is a flush (ctnetlink_del_conntrack), and a kernel that does not know a
-// filter attribute flushes everything. What makes a filtered flush safe is an empty CTA_FILTER in
-// the request: from 6.12 on (1ef7f50ccc6e) it is accepted and the other criteria hold; from 5.8
-// to 6.11 the request is refused with EOPNOTSUPP and nothing is deleted; before 5.8 the attribute
-// is unknown, so nothing is ever sent there. Two probes without side effects tell the three apart.
+// filter attribute flushes everything. An empty CTA_FILTER in the request makes a filtered flush
+// safe. From 6.12 on (1ef7f50ccc6e) the kernel accepts it and applies the other criteria. From 5.8
+// to 6.11 it refuses the request with EOPNOTSUPP and deletes nothing. Before 5.8 it does not know
+// the attribute, so nothing is ever sent there. Two probes without side effects tell the three
+// cases apart.
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -22,8 +23,8 @@ constexpr std::uint16_t kFilterOrigFlags = 1;  // CTA_FILTER_ORIG_FLAGS
 constexpr std::uint16_t kFilterReplyFlags = 2;
 constexpr std::uint32_t kNoSuchFlag = 1U << 31;
 
-// A dump with a filter flag that does not exist is refused from 5.8 on and an ordinary dump before;
-// that dump is read to its end.
+// From 5.8 on the kernel refuses a dump with a filter flag that does not exist. Before, it is an
+// ordinary dump, which is read to its end.
 Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
   MessageBuilder message;
   const std::uint32_t sequence = socket.next_sequence();
@@ -39,8 +40,8 @@ Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
   return answer->code() != 0;
 }
 
-// CTA_MARK_MASK without CTA_MARK is refused with EINVAL by the filter code that 6.12 made flushes
-// use; before, the CTA_FILTER itself is refused with EOPNOTSUPP. Nothing is deleted either way.
+// From 6.12 on a flush uses the filter code, which refuses CTA_MARK_MASK without CTA_MARK with
+// EINVAL. Before, the kernel refuses CTA_FILTER itself with EOPNOTSUPP. Neither deletes anything.
 Result<bool> flushes_by_filter(Socket& socket, const Cancel& cancel) {
   Exchange exchange(socket, &cancel, kOperation);
   auto refusal = request(exchange, [](MessageBuilder& message, std::uint32_t sequence) {
@@ -54,7 +55,8 @@ Result<bool> flushes_by_filter(Socket& socket, const Cancel& cancel) {
   return refusal->code == EINVAL;
 }
 
-// Criteria whose meaning in a flush is the filter's own, on every kernel that passes both probes.
+// Whether all criteria mean the same in a flush as in the filter, on every kernel that passes both
+// probes.
 bool only_simple_criteria(const Filter& filter, const KernelFilter& plan) {
   constexpr std::uint32_t simple = kUseFamily | kUseMark | kUseStatus | kUseZone;
   if (plan.used == 0 || (plan.used & ~simple) != 0) return false;
@@ -65,7 +67,7 @@ bool only_simple_criteria(const Filter& filter, const KernelFilter& plan) {
   const bool icmp = filter.icmp_type[0] || filter.icmp_type[1] || filter.icmp_code[0] ||
                     filter.icmp_code[1] || filter.icmp_id[0] || filter.icmp_id[1];
   if (sides || icmp || filter.protocol_count != 0) return false;
-  // In the kernel a zone may also be that of one direction: those flows have zone 0 here.
+  // The kernel also compares the zone of a single direction: those flows have zone 0 here.
   return !filter.zone && !filter.tuple_zone[0] && !filter.tuple_zone[1] && !filter.state &&
          !filter.label && !filter.helper && !filter.nat;
 }
@@ -96,7 +98,7 @@ Result<bool> flush_in_kernel(Socket& socket, const Filter& filter, const Cancel&
 
   Exchange exchange(socket, &cancel, kOperation);
   auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
-    // Version 1, or the family is ignored (5.3 and later).
+    // With version 0 the kernel ignores the family (5.3 and later).
     message.begin(kDeleteType, NLM_F_REQUEST, sequence, plan.family, 1);
     append_kernel_filter(filter, plan, Split{}, message);
     message.close_nest(message.open_nest(kFilter));

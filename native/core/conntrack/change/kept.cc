@@ -1,4 +1,4 @@
-// What was asked for, and how much of that a flow has.
+// What a request asks for, and how much of it a flow has.
 #include "core/conntrack/change/kept.h"
 
 #include <errno.h>
@@ -17,9 +17,9 @@ bool any(std::span<const std::uint8_t> bytes) {
   return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
 }
 
-// INT_MAX jiffies of 1000 Hz: every kernel holds these (__nf_ct_set_timeout).
+// INT_MAX jiffies at 1000 Hz, in seconds: every kernel can hold these (__nf_ct_set_timeout).
 constexpr std::uint32_t kLongestAnywhere = 2147483;
-// Seconds that may pass until a flow that was just written is read.
+// So many seconds may pass until a flow that was just written is read.
 constexpr std::uint32_t kReadLater = 60;
 
 }  // namespace
@@ -81,7 +81,7 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
   if (find_u32(fields, Field::timeout, timeout) && timeout > kLongestAnywhere) {
     asked.timeout = timeout;
   }
-  // These two have a tracker wherever there is connection tracking.
+  // Every kernel that tracks connections has a tracker for these two.
   if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) asked.ports = false;
   if (protocol == IPPROTO_DCCP && state) asked.dccp = true;
   asked.scaled = flags && scale && (asked.flags[0] & asked.flags[1]) == 0;

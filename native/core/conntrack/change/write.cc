@@ -15,8 +15,8 @@
 namespace nf::ct {
 namespace {
 
-// Fills batches by `append()` until it returns false, and records each outcome. `after(base)`
-// follows each batch, whose first item has the index `base`.
+// Fills batches by `append()` until it returns false, and records each outcome. Calls `after(base)`
+// after each batch: `base` is the index of its first item.
 template <typename Append, typename After>
 Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* operation,
                          std::size_t window, WriteOutcome& outcome, const Append& append,
@@ -44,7 +44,7 @@ Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* o
   return {};
 }
 
-// A flow that is written with something that the kernel may drop in silence.
+// A flow that is written with something that the kernel may drop without an error.
 struct Doubtful {
   std::size_t index;  // in the outcome
   PackedTuple tuple;
@@ -91,7 +91,8 @@ class Writing {
 
   Error bad() const { return fail(EINVAL, name_of(verb_), "packed flow"); }
 
-  // The kernel takes scales of a flow that has them both ways: it gets both flags for a moment.
+  // The kernel takes scales only if the flow has the flag both ways: it gets both flags for a
+  // moment.
   static void give_scales(std::span<std::uint8_t> fields) {
     FieldCursor cursor(fields);
     for (PackedField field; cursor.next(field);) {
@@ -110,8 +111,8 @@ class Writing {
     }
   }
 
-  // Of the flows that were written: takes the flags back that only made room for scales, and reads
-  // what may have been dropped. A flow that was made without all that it was to have goes again.
+  // For the flows that were written: takes back the flags that only made room for scales, and reads
+  // what may have been dropped. A new flow that lacks something is deleted again.
   Result<void> settle() {
     std::erase_if(doubtful_, [&](const Doubtful& one) { return outcome_.codes[one.index] != 0; });
     const std::size_t window = exchange_.window(2);
@@ -124,7 +125,7 @@ class Writing {
     return {};
   }
 
-  // Sends what `append` makes of each, and gives it the outcome if that is bad.
+  // Sends what `append` makes of each flow. A failure becomes the outcome of that flow.
   template <typename Append>
   Result<void> send(std::span<const Doubtful> flows, const Append& append) {
     std::vector<std::size_t> indexes;
@@ -176,7 +177,7 @@ class Writing {
       const Missing missing = missing_of(read[i].asked, row);
       if (missing.code == 0) return;
       outcome_.refuse(read[i].index, missing.code, missing.text);
-      // Right or not: what nobody could look at stays.
+      // Nobody could read the flow, so nobody knows whether it is right: it stays.
       if (row == nullptr) return;
       read[i].tuple.id = row->id;
       read[i].tuple.flags |= kTupleHasId;
@@ -212,7 +213,7 @@ Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb
 Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
                                   std::span<const PackedTuple> tuples) {
   constexpr const char* operation = "conntrack delete";
-  // Flows between whose reading and whose deletion nothing else is done.
+  // So many flows are read and then deleted, with nothing else in between.
   constexpr std::size_t window = 16;
   const bool reads = std::ranges::any_of(
       tuples, [](const PackedTuple& tuple) { return (tuple.flags & kTupleHasStart) != 0; });
@@ -232,7 +233,8 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     if (!done) return done.error();
     return outcome;
   }
-  // The kernel compares the id of a deletion and not the start: it is read directly before.
+  // For a deletion the kernel compares the id, but not the start. So the start is read directly
+  // before.
   outcome.codes.assign(tuples.size(), ENOENT);
   const std::size_t step = std::min(window, exchange.window(2));
   for (std::size_t at = 0; at < tuples.size(); at += step) {

@@ -1,4 +1,4 @@
-// Creating, updating and deleting flows in pipelined batches, each with its own outcome.
+// Creates, updates and deletes flows in pipelined batches. Each flow has its own outcome.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@ namespace nf::ct {
 
 struct WriteOutcome {
   std::vector<std::int32_t> codes;                           // errno per flow, 0: done
-  std::vector<std::pair<std::uint32_t, std::string>> texts;  // extended-ack text where there is one
+  std::vector<std::pair<std::uint32_t, std::string>> texts;  // extended-ack text, if there is one
 
   void refuse(std::size_t index, int code, const std::string& text);
 };
 
-// `packed`: per flow a u32 size, then that many bytes of fields; changed where a write takes more
-// than one request. What the kernel would drop in silence (kept.h) is refused: such a flow is not
-// made, or has been changed in all else.
+// `packed`: per flow a u32 size, then that many bytes of fields. They are changed if a write takes
+// more than one request. What the kernel would drop without an error (kept.h) counts as refused: a
+// new flow is not made, an updated flow has all other changes.
 Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb verb,
                                  std::span<std::uint8_t> packed);
 

@@ -40,7 +40,7 @@ bool parse_ip(const Attribute& nest, Direction direction, Row& row) {
         break;
     }
   }
-  // Both addresses, of one family: half a tuple is no flow.
+  // A tuple needs both addresses, of one family.
   if (!cursor.intact() || (seen != 3U && seen != 12U)) return false;
   return seen == (row.ipv6() ? 12U : 3U);
 }
@@ -194,7 +194,8 @@ bool parse_help(const Attribute& nest, Row& row) {
   return cursor.intact() && row.keep(nest);
 }
 
-// Flows made through ctnetlink all carry the extension, empty: that is no state, and not kept.
+// Flows made through ctnetlink all have the extension, but empty: that is no state, and is not
+// kept.
 bool parse_synproxy(const Attribute& nest, Row& row) {
   bool used = false;
   for (std::uint16_t i = 0; i < nest.size; i++) {
@@ -333,7 +334,7 @@ bool parse(const std::uint8_t* payload, std::size_t size, Row& row) {
   for (Attribute a; cursor.next(a);) {
     if (!parse_attribute(a, row)) return false;
   }
-  // Whatever else is missing, a flow has both its tuples.
+  // Whatever else is missing, a flow has both tuples.
   return cursor.intact() && row.have(has::orig | has::reply);
 }
 

@@ -1,5 +1,5 @@
-// Decoding of one ctnetlink message into a Row: one forward pass, every length checked, a malformed
-// message is a false return and never more than that.
+// Decodes one ctnetlink message into a Row, in one forward pass that checks every length. A
+// malformed message gives false and does no other harm.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace nf::ct {
 // `payload` is what follows the nlmsghdr: nfgenmsg and attributes.
 bool parse(const std::uint8_t* payload, std::size_t size, Row& row);
 
-// One attribute of a flow's message; also one that a batch has kept as it came.
+// One attribute of a flow's message, or one that a batch has kept unchanged.
 bool parse_attribute(const Attribute& attribute, Row& row);
 
 // Reads a tuple nest into one direction of the row. Also used for a master tuple and expectations.

@@ -1,5 +1,5 @@
-// Finding flows that several parts of a dump have: by id through sieves, so that of a million rows
-// few are looked at twice; then by tuple and zone.
+// Finds flows that several parts of a dump have. Sieves of ids come first, so that only a few of a
+// million rows are looked at twice. Then tuple and zone decide.
 #include "core/conntrack/dump/doubles.h"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ void collect(const Columns& columns, std::size_t part, const IdSieve& ids,
   }
 }
 
-// CTA_ID is a 32-bit hash: among a million flows some hundred share one. Tuple and zone decide.
+// CTA_ID is a 32-bit hash: among a million flows about a hundred share one. Tuple and zone decide.
 bool same_flow(const Columns& a, std::size_t a_row, const Columns& b, std::size_t b_row) {
   const PackedTuple first = pack_tuple(a.read(a_row));
   const PackedTuple second = pack_tuple(b.read(b_row));

@@ -1,5 +1,5 @@
-// Flows that two parts of a dump both have: one that changed sides of a split while the parts were
-// read. Knows columns, not how they were read.
+// Flows that two parts of a dump both have, because they changed sides of a split while the parts
+// were read. Knows columns, not how they were read.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace nf::ct {
 
-// A set of CTA_IDs, roughly: what is not in it was not added; what is in it perhaps was.
+// A rough set of CTA_IDs. An id that is not in it was not added. An id that is in it perhaps was.
 class IdSieve {
  public:
   // Holds `ids` with few false answers (about one in thirty). Without ids: holds nothing.
@@ -21,7 +21,7 @@ class IdSieve {
     words_[slot / 64] |= std::uint64_t{1} << (slot % 64);
   }
   void add_all(const Columns& columns);
-  // Another of the same size.
+  // Adds another sieve of the same size.
   void add_all(const IdSieve& other);
   bool may_have(std::uint32_t id) const {
     const std::uint32_t slot = slot_of(id);
@@ -40,7 +40,7 @@ struct DumpPart {
   IdSieve ids{};  // of its rows, all parts' of one size; the last part needs none
 };
 
-// For each part its rows, ascending, whose flow an earlier part has as well. Adds to the sieves.
+// For each part: the rows, ascending, whose flow an earlier part has too. Adds to the sieves.
 std::vector<std::vector<std::uint32_t>> find_doubles(std::span<DumpPart> parts);
 
 }  // namespace nf::ct

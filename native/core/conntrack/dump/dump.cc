@@ -1,8 +1,8 @@
 // One dump on one socket.
 //
-// nlmsg_flags NLM_F_DUMP_INTR is not looked at: ctnetlink never sets it (no sequence is kept for
-// its table), so there is nothing it could tell. What a dump guarantees is said in the
-// documentation of `dump`: a flow that lives through it all is there at least once.
+// The flag NLM_F_DUMP_INTR is ignored. ctnetlink never sets it, because it keeps no sequence for
+// its table. The documentation of `dump` says what a dump guarantees: a flow that lives through all
+// of it is there at least once.
 #include "core/conntrack/dump/dump.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ class RowReader {
   DumpStep datagram(std::span<const std::uint8_t> bytes) {
     const DumpStep step =
         answer_.datagram(bytes, [&](const MessageView& message) { return add(message); });
-    // Bytes that are no message: what was in them is unknown, so it is counted.
+    // Nobody knows what was in bytes that are no message, so they are counted.
     if (answer_.take_malformed()) stats_.undecodable++;
     if (step == DumpStep::kStopped) return step;
     return sink_.end_of_chunk() ? step : DumpStep::kStopped;
@@ -69,12 +69,12 @@ class RowReader {
   Row row_;
 };
 
-// As many datagrams are decoded by the thread that receives them (6,000 rows or so): what is left
-// then is worth a second thread, probably.
+// The receiving thread decodes so many datagrams itself (6,000 rows or so). If there are more, the
+// rest is probably worth a second thread.
 constexpr unsigned kAlone = 64;
 constexpr unsigned kAll = ~0U;
 
-// Receives and reads on the calling thread, at most so many datagrams.
+// Receives and reads on the calling thread, at most `most` datagrams.
 Result<DumpStep> read_alone(Socket& socket, RowReader& reader, const Cancel& cancel,
                             unsigned most) {
   const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
@@ -87,7 +87,7 @@ Result<DumpStep> read_alone(Socket& socket, RowReader& reader, const Cancel& can
   return step;
 }
 
-// Receives while another thread reads. Nothing where the system has no thread.
+// Receives while another thread reads. Returns nothing if the system has no thread.
 std::optional<Result<DumpStep>> read_beside(Socket& socket, RowReader& reader,
                                             const Cancel& cancel) {
   Relay relay(kReceiveLength);
@@ -102,7 +102,7 @@ std::optional<Result<DumpStep>> read_beside(Socket& socket, RowReader& reader,
         relay.release();
       }
     });
-    // Nothing is taken any more, whatever ended it: the other side must not wait for room.
+    // Whatever ended it, nothing more is taken: the other side must not wait for room.
     relay.stop();
   };
   auto thread = Thread::start("ct-decode", decode);
@@ -126,7 +126,7 @@ std::optional<Result<DumpStep>> read_beside(Socket& socket, RowReader& reader,
   return read;
 }
 
-// The calling thread reads what is small; of a large table it only receives.
+// The calling thread reads a small table itself. For a large table it only receives.
 Result<DumpStep> read_ahead(Socket& socket, RowReader& reader, const Cancel& cancel) {
   if (std::thread::hardware_concurrency() > 1) {
     auto begun = read_alone(socket, reader, cancel, kAlone);
@@ -188,7 +188,8 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
       return fail(ENOMEM, kOperation);
     }
     const int code = reader.answer().code();
-    // A kernel that refuses the pre-filter gets the plain request; the rows are tested here anyway.
+    // If a kernel refuses the pre-filter, it gets the plain request. The rows are tested here
+    // anyway.
     const bool refused = code == EOPNOTSUPP || code == EINVAL;
     if (refused && plan.used != 0 && !request.split.any() && stats.messages == 0) {
       plan = KernelFilter{};

@@ -1,4 +1,4 @@
-// Dumping the table: one request on a socket of its own, chunks decoded and filtered as they
+// Dumps the table: one request on a socket of its own. Chunks are decoded and filtered as they
 // arrive.
 #pragma once
 
@@ -21,25 +21,25 @@ struct DumpStats {
   std::uint64_t messages = 0;     // flows that the kernel sent
   std::uint64_t undecodable = 0;  // of these, malformed
   std::uint64_t rejected = 0;     // of these, outside the filter
-  std::uint64_t duplicates = 0;   // removed where several sockets shared a dump
+  std::uint64_t duplicates = 0;   // removed if several sockets shared a dump
   std::uint32_t kernel_filter = 0;
   std::uint32_t sockets = 0;
 
   void add(const DumpStats& other);
 };
 
-// Where decoded rows go. False ends the dump: no memory, or nobody is there any more.
+// Where decoded rows go. False ends the dump: there is no memory, or nobody reads any more.
 class RowSink {
  public:
   virtual ~RowSink() = default;
   virtual bool add(const Row& row) = 0;
-  // After the last row of each datagram: views into the receive buffer end here.
+  // Called after the last row of each datagram: views into the receive buffer end here.
   virtual bool end_of_chunk() { return true; }
-  // After the last row of a dump that came to its end.
+  // Called after the last row of a complete dump.
   virtual bool finish() { return true; }
 };
 
-// Rows of a dump into a batch. The batch has them all only after `flush`.
+// Writes rows of a dump into a batch. The batch has all of them only after `flush`.
 class ColumnsWriter {
  public:
   explicit ColumnsWriter(Columns& columns) : columns_(columns) {}
@@ -69,8 +69,8 @@ struct DumpRequest {
   const Filter* filter = nullptr;  // not null
   List list = List::kConntrack;
   Split split{};
-  // Decode on a second thread while the next rows are received, where there are many rows and more
-  // than one core: the sink is then called on that thread, never on two at once.
+  // If there are many rows and more than one core, a second thread decodes while the next rows are
+  // received. The sink is then called on that thread, and never on two at once.
   bool ahead = false;
 };
 

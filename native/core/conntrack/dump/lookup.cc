@@ -89,7 +89,7 @@ Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilde
       }
       return true;
     }
-    // The answer may have been in it: waiting for another one would block the thread.
+    // The answer may have been in this datagram: waiting for another one would block the thread.
     if (!walker.intact()) return fail(EBADMSG, kOperation, "malformed datagram");
   }
 }

@@ -1,4 +1,4 @@
-// Looking flows up by tuple, one at a time or many in pipelined batches.
+// Looks flows up by tuple, one at a time or many in pipelined batches.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,12 @@ struct LookupResult {
   std::uint64_t undecodable = 0;
 };
 
-// What was found of tuple `index`; null: there is a flow, and its message makes no sense. Not
-// called for a tuple that no flow has.
+// Gets the flow with tuple `index`. Null: there is a flow, but its message makes no sense. Not
+// called if no flow has the tuple.
 using OnRow = std::function<void(std::size_t index, const Row* row)>;
 
 // One batch, of at most as many tuples as the exchange's window for two answers. ENOENT is an
-// answer; the first other refusal fails it, after all answers were read.
+// answer. The first other refusal fails the batch, after all answers were read.
 Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const PackedTuple> tuples,
                         const OnRow& on_row);
 
@@ -35,8 +35,8 @@ Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const Pack
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
                              std::span<const PackedTuple> tuples);
 
-// One tuple, on the calling thread, no allocation but the request: `row` views `buffer`. False: no
-// such flow.
+// Looks up one tuple on the calling thread. Allocates nothing but the request: `row` has views into
+// `buffer`. False: no such flow.
 Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilder& request,
                          std::span<std::uint8_t> buffer, Row& row);
 

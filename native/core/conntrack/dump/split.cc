@@ -43,7 +43,7 @@ struct Cut {
 std::vector<Cut> usable_cuts(const Filter& filter) {
   std::vector<Cut> cuts;
   if (filter.family == 0) cuts.push_back({"family", false, -1, 0, true});
-  // CTA_STATUS is compared from 5.15 on (9344988d2979); before, it would be ignored by every
+  // The kernel compares CTA_STATUS from 5.15 on (9344988d2979). Before, it would ignore it on every
   // socket.
   if (kernel_version().at_least(5, 15)) {
     const std::uint32_t decided =
@@ -64,7 +64,7 @@ std::vector<Cut> usable_cuts(const Filter& filter) {
   return cuts;
 }
 
-// A cut that cannot change is taken if it is at most this much less even than the best.
+// A cut that cannot change is preferred if it is at most this much less even than the best.
 constexpr double kTolerance = 0.05;
 
 struct Choice {
@@ -120,8 +120,8 @@ SplitPlan plan_split(const Columns& sample, const Filter& filter, int sockets) {
   const std::size_t parts = std::size_t{1} << choice.cuts.size();
   for (std::size_t part = 0; part < parts; part++) {
     Split split;
-    // Bits set come first: of a flow that was seen on both sides the newer reading is then kept,
-    // as assured and seen_reply only ever come up.
+    // The part with the bit set comes first. If a flow was seen on both sides, the newer reading is
+    // kept then, because assured and seen_reply are only ever set.
     for (std::size_t i = 0; i < choice.cuts.size(); i++) {
       choice.cuts[i].apply((part >> i & 1) == 0, split);
     }

@@ -32,8 +32,8 @@ std::size_t expected_rows(Socket& socket, const Cancel& cancel, List list) {
 }
 
 // A zeroing dump (IPCTNL_MSG_CT_GET_CTRZERO with NLM_F_DUMP) loses the counts of every row that
-// does not fit into its chunk: they are swapped to zero and sent again as zero. A zeroing GET of
-// one entry loses nothing, so each row is read again that way.
+// does not fit into its chunk: the kernel sets them to zero and then sends the row again with zero.
+// A zeroing GET of one entry loses nothing, so each row is read again that way.
 Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& filter,
                            TableDump& dump) {
   Exchange exchange(socket, &cancel, kOperation);
@@ -58,13 +58,13 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
           } else if (dump.columns.get<std::uint32_t>(Column::id, at + i) == row.id) {
             dump.columns.merge(at + i, row);
           } else if (filter.matches(row)) {
-            // Another flow took the tuple meanwhile: it was zeroed, so its counts belong in here
+            // Another flow took the tuple meanwhile. It was zeroed, so its counts belong in here
             // too.
             memory = dump.columns.append(row) && memory;
           }
         },
         [&](std::size_t, int code, const std::string& text) {
-          // Gone meanwhile: the counts that the dump read are its last ones.
+          // ENOENT: the flow has ended. The counts that the dump read are its last ones.
           if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
         });
     if (!done) return done.error();
@@ -74,10 +74,10 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
   return {};
 }
 
-// Below this, threads and sockets cost more than a second core gives.
+// Below this, threads and sockets cost more than a second core saves.
 constexpr std::size_t kWorthSplitting = 16384;
 constexpr std::size_t kSampleRows = 2048;
-// `auto` splits when it should save a fifth of the time or more.
+// `auto` splits if that should save a fifth of the time or more.
 constexpr double kWorthRatio = 0.8;
 
 int automatic_sockets() {
@@ -85,15 +85,15 @@ int automatic_sockets() {
   return static_cast<int>(std::clamp(cores, 1U, 4U));
 }
 
-// The first rows of an ordinary dump, on which it is decided whether it goes on alone. Not
-// splitting costs nothing; splitting costs the sample.
+// Takes the first rows of an ordinary dump, and decides whether that dump goes on alone. Not
+// splitting costs nothing. Splitting costs the sample.
 class SampleSink final : public RowSink {
  public:
   SampleSink(Columns& columns, const TableDumpRequest& request, std::size_t expected)
       : columns_(columns), writer_(columns), request_(request) {
     const bool automatic = request.parallel == 0;
     sockets_ = automatic ? automatic_sockets() : request.parallel;
-    // How much of the table a filter lets through cannot be told from what the kernel has sent.
+    // With a filter, the rows that the kernel sent do not show how much of the table matches.
     const bool filtered = plan_kernel_filter(*request.filter).used != 0;
     undecided_ = sockets_ > 1 && request.list == List::kConntrack &&
                  !(automatic && (filtered || expected < kWorthSplitting));
@@ -126,7 +126,7 @@ struct Outcome {
   Result<void> result;
 };
 
-// One part, on a thread of its own. Its ids go into a sieve for `ids` of them, if not 0.
+// Dumps one part, on a thread of its own. If `ids` is not 0, its ids go into a sieve for so many.
 Result<void> dump_part(const SocketOpener& open, const TableDumpRequest& request,
                        const Cancel& cancel, const Split& split, std::size_t ids, DumpPart& part,
                        DumpStats& stats) {
@@ -154,14 +154,14 @@ Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& r
     for (std::size_t p = 0; p < count; p++) {
       const bool last = p + 1 == count;
       const std::size_t ids = plan.mutable_ && !last ? std::max(expected, kWorthSplitting) : 0;
-      // The first part takes in all others when they are there.
+      // The first part takes in all others at the end.
       parts[p].columns = Columns(p == 0 ? expected : expected / 2);
       const auto run = [&, p, ids] {
         outcomes[p].result = guarded(kOperation, [&] {
           return dump_part(open, request, cancel, plan.parts[p], ids, parts[p], outcomes[p].stats);
         });
       };
-      // The calling thread takes the last part, and one for which the system has no thread.
+      // The calling thread takes the last part, and each part for which the system has no thread.
       auto started = last ? Result<Thread>(Thread()) : Thread::start("ct-dump", run);
       if (started && !last) {
         threads.push_back(std::move(*started));
@@ -203,7 +203,7 @@ Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& r
   plain.ahead = true;
   auto done = run_dump(*socket, plain, cancel, sink, result.stats);
   if (sink.splits() && !cancel.raised()) {
-    // The sample's dump is given up half-way: its socket goes, and its rows are read again.
+    // The dump of the sample is abandoned half-way: its socket is closed, its rows are read again.
     auto split = dump_parts(open, request, cancel, sink.plan(), expected);
     if (!split) return split.error();
     result = std::move(*split);

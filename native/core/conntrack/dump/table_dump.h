@@ -1,5 +1,5 @@
-// A whole dump as its callers see it: the number of rows estimated first, one or several sockets,
-// counters read and zeroed without loss when asked for.
+// A whole dump as its callers see it. It estimates the number of rows first, uses one or several
+// sockets, and reads and zeroes counters without loss if asked to.
 #pragma once
 
 #include <functional>
@@ -16,13 +16,13 @@ struct TableDumpRequest {
   const Filter* filter = nullptr;  // not null
   List list = List::kConntrack;
   bool zero_counters = false;
-  int parallel = 1;  // sockets; 0: decide by what the table looks like and by the cores there are
+  int parallel = 1;  // sockets; 0: the table and the number of cores decide
 };
 
 struct TableDump {
   Columns columns;
   DumpStats stats;
-  std::string split;  // the predicate that split the table, empty where none did
+  std::string split;  // the predicate that split the table, or empty
 };
 
 Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& request,

@@ -19,7 +19,7 @@ constexpr int kDeleteMessage = IPCTNL_MSG_CT_DELETE;
 static_assert(kNewMessage == static_cast<int>(IPCTNL_MSG_EXP_NEW) &&
               kDeleteMessage == static_cast<int>(IPCTNL_MSG_EXP_DELETE));
 
-// 0: not an event of this subsystem. The NEW message is an update unless it says CREATE or EXCL
+// 0: not an event of this subsystem. A NEW message is an update unless it says CREATE or EXCL
 // (ctnetlink_conntrack_event).
 std::uint8_t event_type(const nlmsghdr& header, bool expectations) {
   const int subsystem = expectations ? NFNL_SUBSYS_CTNETLINK_EXP : NFNL_SUBSYS_CTNETLINK;
@@ -49,7 +49,7 @@ void EventDecoder::add(const MessageView& message, std::int32_t nsid, EventSink&
   if (++used_ == kRun) flush(sink);
 }
 
-// False: the message makes no event, and is counted.
+// False: the message gives no event, and is counted.
 bool EventDecoder::decode(const MessageView& message, Row& row) {
   if (!parse(message.payload, message.size, row)) {
     undecodable_++;

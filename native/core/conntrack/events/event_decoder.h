@@ -1,5 +1,5 @@
-// Messages of an event socket into runs of events. The reading thread owns it, so decoding and
-// filtering take no lock, and the taker of the events does not wait for them.
+// Turns messages of an event socket into runs of events. The reading thread owns it. So decoding
+// and filtering take no lock, and the taker of the events does not wait for them.
 #pragma once
 
 #include <array>
@@ -18,10 +18,10 @@ class EventDecoder {
   EventDecoder(const Filter* filter, bool expectations)
       : filter_(filter), expectations_(expectations) {}
 
-  // The message stays where it is until `flush`. Hands a run over when it is full.
+  // The message must stay in its place until `flush`. Hands a run over when it is full.
   void add(const MessageView& message, std::int32_t nsid, EventSink& sink);
   void undecodable() { undecodable_++; }
-  // Hands over what there is, before the receive buffers are used again.
+  // Hands over the events so far. Call it before the receive buffers are used again.
   void flush(EventSink& sink);
 
  private:

@@ -57,13 +57,13 @@ bool EventQueue::store(const ExpectationEvent& event) {
   return true;
 }
 
-// Null where there is no memory for one.
+// Null if there is no memory for one.
 EventSegment* EventQueue::open_segment() {
   if (segments_.empty() || segments_.back().overrun.source != LossSource::kNone ||
       segments_.back().events >= kSegmentEvents) {
-    // In a storm a segment starts as large as the one before it came to be: growing copies.
+    // In a storm a segment starts as large as the one before it grew to be, because growing copies.
     const std::size_t before = segments_.empty() ? last_taken_ : segments_.back().events;
-    // A loss that had no place comes before what follows it.
+    // A loss that has no place yet comes before the events that follow it.
     if (!place_loss()) return nullptr;
     const auto added = guarded("conntrack events", [this]() -> Result<void> {
       segments_.emplace_back();
@@ -89,7 +89,7 @@ void EventQueue::note_loss(LossSource source, std::uint64_t lost) {
   place_loss();
 }
 
-// Puts what was lost behind the last event. False where there is no memory for the place: it waits.
+// Notes a loss behind the last event. False if there is no memory for the note: the loss waits.
 bool EventQueue::place_loss() {
   if (unplaced_.lost == 0) return true;
   const bool follows =

@@ -13,7 +13,7 @@
 
 namespace nf::ct {
 
-// Events that nobody will see, placed where that was noticed.
+// Events that nobody will see, at the place where the loss was noticed.
 struct Overrun {
   LossSource source = LossSource::kNone;
   std::uint64_t lost = 0;
@@ -36,11 +36,11 @@ struct EventSegment {
   Overrun overrun;  // after the last event
 };
 
-// received = kept + filtered + undecodable; received + lost = what the kernel had to say. Who of
-// the kept ones got to a reader, the taker knows.
+// received = kept + filtered + undecodable; received + lost = all events of the kernel. Only the
+// taker knows which of the kept events reached a reader.
 struct EventCounts {
   std::uint64_t kept = 0;         // wait here, were taken, or were thrown away by discard()
-  std::uint64_t filtered = 0;     // outside the filter, found here
+  std::uint64_t filtered = 0;     // outside the filter, as tested here
   std::uint64_t undecodable = 0;  // malformed
   std::uint64_t lost_in_kernel = 0;
   std::uint64_t lost_in_queue = 0;
@@ -50,7 +50,7 @@ class EventQueue final : public EventSink {
  public:
   explicit EventQueue(std::size_t max_events) : max_events_(max_events) {}
 
-  // Any thread, all of it.
+  // Any thread may call all of these.
   void add(const EventRun& run) override;
   void lose(LossSource source, std::uint64_t lost) override;
   std::size_t room() override;
@@ -60,12 +60,12 @@ class EventQueue final : public EventSink {
   EventCounts counts();
   // Throws away what is queued and everything that is added from now on.
   void discard();
-  // No limit any more: what is added from now on is the last that was received, and is kept.
+  // Ends the limit: what is added from now on is the last that was received, and all of it is kept.
   void drain();
 
  private:
   static constexpr std::size_t kSegmentEvents = 16384;
-  // These are called with the mutex.
+  // The caller of these holds the mutex.
   template <typename Event>
   void keep(std::span<const Event> events);
   bool store(const Row& row);
@@ -74,11 +74,11 @@ class EventQueue final : public EventSink {
   void note_loss(LossSource source, std::uint64_t lost);
   bool place_loss();
 
-  std::mutex mutex_;  // of all below
+  std::mutex mutex_;  // guards all below
   std::size_t max_events_;
   std::deque<EventSegment> segments_;
   std::size_t queued_ = 0;  // events in them
-  Overrun unplaced_;        // there was no memory for a segment to say it
+  Overrun unplaced_;        // a loss for which there was no segment, for lack of memory
   EventCounts counts_;
   std::size_t last_taken_ = 0;  // how many events were in the segment that was taken last
   bool discarding_ = false;

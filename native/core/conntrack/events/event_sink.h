@@ -21,17 +21,17 @@ struct ExpectationEvent {
 };
 
 // Events in the kernel's order, decoded and filtered. All views point into the receive buffers, and
-// end with the call that hands the run over.
+// are valid only during the call that hands the run over.
 struct EventRun {
   std::span<const Row> flows;                      // `event_type` and `nsid` are set
   std::span<const ExpectationEvent> expectations;  // or these: a socket has events of one kind
-  // What was read together with them, and is no event for the taker.
+  // Messages that were read together with them, and that give no event.
   std::uint64_t filtered = 0;     // outside the filter
   std::uint64_t undecodable = 0;  // malformed
 };
 
-// The reading thread calls all of it. None lets an exception out: an event for which there is no
-// memory is a loss.
+// The reading thread calls all of these. None of them throws: an event for which there is no memory
+// is a loss.
 class EventSink {
  public:
   virtual ~EventSink() = default;

@@ -43,7 +43,7 @@ std::uint32_t groups_of(const EventRequest& request) {
   return groups;
 }
 
-// All groups in one step: joined one after another, a flow made and destroyed in between would show
+// Joins all groups in one step. Otherwise a flow that is made and destroyed in between would show
 // its end without its beginning.
 int join(const Socket& socket, std::uint32_t groups) {
   sockaddr_nl address{};
@@ -62,7 +62,7 @@ std::int64_t read_number(const char* path) {
   return end == text->c_str() ? -1 : value;
 }
 
-// What the kernel has dropped for the socket so far; returns the errno of a refusal.
+// How many events the kernel has dropped for the socket so far. Returns the errno of a refusal.
 int read_drops(int fd, std::uint32_t& drops) {
   std::uint32_t info[SK_MEMINFO_VARS] = {};
   socklen_t length = sizeof info;
@@ -111,7 +111,7 @@ Result<EventSocket> EventSocket::open(const EventRequest& request) {
   if (request.all_namespaces && !socket->set_option(NETLINK_LISTEN_ALL_NSID, 1)) {
     return fail(errno, kOperation, "events of all namespaces need CAP_NET_BROADCAST");
   }
-  // Never a stream that loses without a number: kernel 4.12.
+  // A stream must be able to count what it loses: kernel 4.12.
   if (const int refused = read_drops(socket->fd(), events.drops_); refused != 0) {
     return fail(refused, kOperation, "SO_MEMINFO");
   }
@@ -120,7 +120,7 @@ Result<EventSocket> EventSocket::open(const EventRequest& request) {
     return fail(refused, kOperation);
   }
   events.socket_ = std::move(*socket);
-  // After joining: from here on new flows are observed, so the count covers all that may not be.
+  // After joining: new flows are observed from here on, so this counts all flows that may not be.
   events.state_.events_sysctl =
       static_cast<int>(read_number("/proc/sys/net/netfilter/nf_conntrack_events"));
   events.state_.entries = read_number("/proc/sys/net/netfilter/nf_conntrack_count");
@@ -147,7 +147,7 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
         ::recvmmsg(fd(), b.headers.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
-    // ENOBUFS is what other sockets are told when the kernel had no memory for an event.
+    // ENOBUFS: the kernel had no memory for an event. Only other sockets get this error.
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return std::size_t{0};
     return fail(errno, kOperation);
   }
@@ -156,7 +156,7 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
   }
   for (int i = 0; i < count; i++) {
     msghdr& header = b.headers[i].msg_hdr;
-    // Only the kernel (port 0) tells of events; a privileged process may send here too.
+    // Only the kernel (port 0) reports events. A privileged process may send here too.
     if (b.senders[i].nl_pid != 0) continue;
     if ((header.msg_flags & MSG_TRUNC) != 0) {
       decoder_->undecodable();
@@ -189,11 +189,11 @@ std::uint64_t EventSocket::take_drops() {
 
 void EventSocket::leave() {
   join(socket_, 0);
-  // A socket that is connected to the kernel takes datagrams of no other process
-  // (netlink_getsockbyportid): a flood of them could keep the last reads from coming to an end.
+  // A socket that is connected to the kernel takes no datagrams of other processes
+  // (netlink_getsockbyportid). A flood of those could keep the last reads from ending.
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  // Never refused: only an address that is not the kernel's would need a privilege
+  // The kernel never refuses this: only another address than the kernel's needs a privilege
   // (netlink_connect).
   static_cast<void>(::connect(fd(), reinterpret_cast<sockaddr*>(&kernel), sizeof kernel));
 }
@@ -239,10 +239,10 @@ class Reader {
     return count;
   }
 
-  // An event is read at once, also where each follows from the one before. In a storm waking up for
-  // each costs more than reading it, here and in the thread that sends it: above 64 events in a
-  // millisecond the kernel is given another one to collect more. The default receive buffer holds a
-  // hundred times as much.
+  // An event is read at once, even if each event follows from the one before. In a storm a wake-up
+  // for each event costs more than reading it, here and in the thread that sends it. So above 64
+  // events in a millisecond the kernel gets another millisecond to collect more. The default
+  // receive buffer holds a hundred times as much.
   void wait(std::size_t count) {
     constexpr std::int64_t kWindow = 1'000'000;
     constexpr std::int64_t kStorm = 64;
@@ -268,8 +268,8 @@ class Reader {
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * std::int64_t{1'000'000'000} + now.tv_nsec;
   }
-  // So that the counts are whole when the stream has ended, and a stream that is drained has all:
-  // nothing comes after leaving the groups.
+  // Makes the counts complete when the stream has ended, and gives a drained stream all of its
+  // events. Nothing comes after leaving the groups.
   Result<void> read_the_rest() {
     socket_.leave();
     for (;;) {

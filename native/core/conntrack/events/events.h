@@ -1,7 +1,7 @@
-// An event socket: its own NETLINK_NETFILTER socket in one network namespace, member of the event
-// groups asked for, many datagrams read at once, the kernel's exact count of what it dropped. And
-// the loop that reads it, decodes and filters, and hands the events over. Never shared with
-// commands or dumps.
+// An event socket: a NETLINK_NETFILTER socket of its own in one network namespace. It is a member
+// of the wanted event groups, reads many datagrams at once, and has the kernel's exact count of
+// what it dropped. The loop here reads it, decodes, filters, and hands the events over. Commands
+// and dumps never use this socket.
 #pragma once
 
 #include <sys/socket.h>
@@ -23,7 +23,7 @@ namespace nf::ct {
 enum EventKind : std::uint32_t { kEventNew = 1, kEventUpdate = 2, kEventDestroy = 4 };
 
 struct EventRequest {
-  std::uint32_t kinds = 0;  // EventKind bits; of expectations kEventNew and kEventDestroy only
+  std::uint32_t kinds = 0;  // EventKind bits; for expectations kEventNew and kEventDestroy only
   bool expectations = false;
   const Filter* filter = nullptr;  // not null; outlives the socket
   std::size_t receive_buffer = 0;  // effective bytes asked for
@@ -35,7 +35,7 @@ enum class KernelFilterState : std::uint8_t {
   kNone,     // no filter was given
   kExact,    // the kernel sends nothing outside the filter
   kPartial,  // the kernel applies a part of it
-  kNotUsed,  // the filter makes no program, or the kernel refused it
+  kNotUsed,  // the filter gives no program, or the kernel refused it
 };
 
 // What was found when the stream was opened.
@@ -50,18 +50,18 @@ struct EventSocketState {
 class EventSocket {
  public:
   EventSocket() = default;
-  // On a thread that is in the wanted namespace. When it returns, every later event is caught.
+  // Call it on a thread that is in the wanted namespace. Every event after the return is caught.
   static Result<EventSocket> open(const EventRequest& request);
 
   const EventSocketState& state() const { return state_; }
   int fd() const { return socket_.fd(); }
-  // Reads what is there, at most `limit` datagrams, and hands its events over. 0: nothing was
-  // there.
+  // Reads the datagrams that are there, at most `limit`, and hands their events over. 0: there were
+  // none.
   Result<std::size_t> receive(EventSink& sink, std::size_t limit);
   // Events that the kernel dropped for this socket since the last call.
   std::uint64_t take_drops();
-  // Leaves the groups: what is queued in the kernel can still be read, nothing is added to it, by
-  // the kernel or by another process.
+  // Leaves the groups. What is queued in the kernel can still be read. Neither the kernel nor
+  // another process can add to it.
   void leave();
 
   static constexpr std::size_t kBatch = 128;
@@ -75,28 +75,28 @@ class EventSocket {
   std::uint32_t drops_ = 0;
 };
 
-// How the reading thread is told things.
+// How other threads control the reading thread.
 struct EventControl {
   std::shared_ptr<Cancel> stop = std::make_shared<Cancel>();  // end at once
   std::atomic<bool> finish{false};  // with `stop`: leave the groups and read what is queued there
   Signal room{};                    // the sink has room again; matters in reliable mode only
 
-  // Leave, read the rest, end. Any thread.
+  // Makes the reader leave the groups, read the rest, and end. Any thread.
   void end() {
     finish.store(true);
     stop->raise();
     NF_MEETING(event_end);
   }
-  // When nobody reads any more.
+  // Call it once nobody reads any more.
   void retire() {
     stop->retire();
     room.retire();
   }
 };
 
-// Reads until stopped. `ready` is called, without a lock, after something was handed to the sink.
+// Reads until it is stopped. Calls `ready`, without a lock, after it handed something to the sink.
 // In reliable mode a sink without room stops the reading, so that the kernel keeps what it cannot
-// deliver; otherwise the sink counts and drops what does not fit.
+// deliver. Otherwise the sink counts and drops what does not fit.
 Result<void> read_events(EventSocket& socket, EventSink& sink, EventControl& control, bool reliable,
                          const std::function<void()>& ready);
 

@@ -1,9 +1,11 @@
 // Requests about expectations (net/netfilter/nf_conntrack_netlink.c, from "EXPECT" on).
 //
-// Traps of that file: a DELETE without a tuple is a flush, so a tuple that does not encode must end
-// the request; a dump of the expectations of a flow that has no helper ends without NLMSG_DONE,
-// with the acknowledgement if there was one asked for; the timeout of a new expectation is the
-// helper's, whatever the request says, and has to be changed afterwards.
+// Traps of that file:
+//  - A DELETE without a tuple is a flush, so a tuple that does not encode must end the request.
+//  - A dump of the expectations of a flow without a helper ends without NLMSG_DONE. It ends with
+//    the acknowledgement, if one was asked for.
+//  - A new expectation gets the helper's timeout, whatever the request says. The timeout has to be
+//    changed afterwards.
 #include "core/conntrack/expect/expect.h"
 
 #include <errno.h>
@@ -111,8 +113,8 @@ class ExpectObject {
 
 constexpr const char* kCreate = "conntrack expectation create";
 
-// What a release of the library takes and does not send: 1.0.9 knows NAT and the function by name
-// only.
+// What some releases of the library accept and do not send: 1.0.9 does so with NAT and the
+// function.
 void append_missing(const PackedExpectation& wanted, std::uint32_t seen, MessageBuilder& message) {
   const auto lacks = [&](std::uint8_t given, int type) {
     return (wanted.given & given) != 0 && (seen & 1U << type) == 0;
@@ -175,7 +177,7 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
   for (Attribute a; cursor.next(a);) {
     if (a.size > 0 && a.type < 32) seen |= 1U << a.type;
   }
-  // The builder leaves a tuple out when it cannot build it, and says nothing.
+  // The builder leaves out a tuple that it cannot build, and reports no error.
   constexpr std::uint32_t tuples =
       1U << CTA_EXPECT_MASTER | 1U << CTA_EXPECT_TUPLE | 1U << CTA_EXPECT_MASK;
   if ((seen & tuples) != tuples) return fail(EINVAL, kCreate, "tuple not built");
@@ -245,7 +247,7 @@ Result<void> create_expectation(Socket& socket, const Cancel* cancel,
   if (!refusal) return refusal.error();
   if (refusal->code != 0) return fail(refusal->code, kCreate, refusal->text);
   if ((expectation.given & kExpectTimeout) == 0) return {};
-  // Only now: where the create was refused, it would change the expectation that was there.
+  // Only after the create: if that was refused, this would change the expectation that was there.
   refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
     message.begin(type_of(IPCTNL_MSG_EXP_NEW), NLM_F_REQUEST, sequence, expectation.tuple.family);
     append_tuple(CTA_EXPECT_TUPLE, expectation.tuple, message);
@@ -256,7 +258,7 @@ Result<void> create_expectation(Socket& socket, const Cancel* cancel,
     message.end();
   });
   if (!refusal) return refusal.error();
-  // ENOENT: it was made, and is gone already: met, or deleted by somebody else.
+  // ENOENT: it was made, and is gone already. A flow has met it, or somebody has deleted it.
   if (refusal->code == 0 || refusal->code == ENOENT) return {};
   return fail(refusal->code, kCreate, refusal->text);
 }

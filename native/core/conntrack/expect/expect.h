@@ -1,6 +1,6 @@
-// Expectations: the requests that list, find, make and delete them. What the kernel sends is handed
-// on whole (MessageHeader of event_queue.h, then the payload): there are few of them, and what the
-// attributes mean is said in TypeScript.
+// Expectations: the requests that list, find, make and delete them. What the kernel sends is passed
+// on whole (MessageHeader of event_queue.h, then the payload). There are few of them, and
+// TypeScript says what their attributes mean.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace nf::ct {
 
 // An expectation to make, packed by TypeScript.
 struct PackedExpectation {
-  PackedTuple master;  // the original tuple of the flow that expects; its zone is everything's zone
+  PackedTuple master;  // the original tuple of the flow that expects; its zone holds for all tuples
   PackedTuple tuple;   // what is expected
   PackedTuple mask;    // of the source address and port
   PackedTuple nat;     // only the source matters
@@ -39,7 +39,7 @@ inline constexpr std::uint8_t kExpectNat = 8;
 inline constexpr std::uint8_t kExpectHelper = 16;
 inline constexpr std::uint8_t kExpectFunction = 32;
 
-// All of the namespace, or those of one flow (none when there is no such flow).
+// Those of the whole namespace, or those of one flow (none if there is no such flow).
 Result<void> list_expectations(Socket& socket, const Cancel* cancel,
                                const std::optional<PackedTuple>& master, GrowBuffer& out);
 // False: no such expectation.
@@ -48,7 +48,7 @@ Result<bool> find_expectation(Socket& socket, const Cancel* cancel, const Packed
 Result<void> create_expectation(Socket& socket, const Cancel* cancel,
                                 const PackedExpectation& expectation);
 Result<bool> delete_expectation(Socket& socket, const Cancel* cancel, const PackedTuple& tuple);
-// All of the namespace, or those whose flow has the helper.
+// Those of the whole namespace, or those whose flow has the helper.
 Result<void> flush_expectations(Socket& socket, const Cancel* cancel, const std::string& helper);
 
 }  // namespace nf::ct

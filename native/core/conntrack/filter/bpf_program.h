@@ -1,5 +1,5 @@
-// Putting a classic BPF program over netlink attributes together: instructions, scratch memory, and
-// labels for the forward jumps that are not to the next line. Knows nothing of conntrack.
+// Builds a classic BPF program over netlink attributes: instructions, scratch memory, and labels
+// for forward jumps that do not lead to the next line. Knows nothing of conntrack.
 #pragma once
 
 #include <linux/filter.h>
@@ -64,7 +64,7 @@ class BpfProgram {
     load_at_x(width, kPayload + skip);
   }
 
-  // Tests that end the program where they fail.
+  // Tests that end the program if they fail.
   void require(std::uint16_t test, std::uint32_t k) {
     code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 1, 0, k});
     ret(0);
@@ -79,7 +79,7 @@ class BpfProgram {
   }
 
   bool empty() const { return code_.empty(); }
-  // False when a jump is too long or the program as a whole is.
+  // False if a jump or the whole program is too long.
   bool finish(std::vector<sock_filter>& out) {
     ret(kAccept);
     for (const Fixup& fixup : fixups_) {

@@ -1,13 +1,13 @@
 // Filter → classic BPF.
 //
 // The program sees one datagram, which for events is one message: nlmsghdr, nfgenmsg, attributes.
-// Attributes are found by the ancillary loads SKF_AD_NLATTR (A: where to begin, X: type → A: offset
-// or 0) and SKF_AD_NLATTR_NEST (A: offset of the nest, X: type), net/core/filter.c. Loads are big
+// Two ancillary loads find attributes (net/core/filter.c): SKF_AD_NLATTR (A: where to begin, X:
+// type → A: offset or 0) and SKF_AD_NLATTR_NEST (A: offset of the nest, X: type). Loads are big
 // endian, as the payloads are. A load outside the datagram ends the program with "reject".
 //
-// What is absent means here what it means to Filter::matches: mark, status and zone count as 0;
-// ports, ICMP fields, state, label, helper and the zone of one direction do not match. A message
-// without tuples, which no kernel sends, is passed: its reader must be able to count it.
+// An absent attribute means the same here as in Filter::matches. Mark, status and zone count as 0.
+// Ports, ICMP fields, state, label, helper and the zone of one direction do not match. A message
+// without tuples, which no kernel sends, passes: its reader must be able to count it.
 #include "core/conntrack/filter/event_filter.h"
 
 #include <errno.h>
@@ -27,10 +27,10 @@ namespace {
 constexpr std::uint32_t kFamilyAt = NLMSG_HDRLEN;  // nfgenmsg.nfgen_family
 constexpr std::uint32_t kAttributesAt = NLMSG_HDRLEN + sizeof(nfgenmsg);
 constexpr std::uint16_t kTupleZone = 3;  // CTA_TUPLE_ZONE
-// More instructions than that for one list are not worth it.
+// A list with more ranges than this is not worth its instructions.
 constexpr std::size_t kMaxRanges = 64;
 
-// Where a label's bit is in the kernel's array of long (filter.cc, has_label).
+// The byte of a label's bit in the kernel's array of long (filter.cc, has_label).
 std::uint32_t label_byte(std::uint32_t bit) {
   if constexpr (std::endian::native == std::endian::big) return bit / 64 * 8 + 7 - bit % 64 / 8;
   return bit / 8;
@@ -44,7 +44,7 @@ class Compiler {
   explicit Compiler(const Filter& filter) : filter_(filter) {}
 
   EventProgram run() {
-    // What rejects most for the least work comes first.
+    // The tests that reject most for the least work come first.
     family();
     protocol();
     for (int side = 0; side < kSides; side++) port(side);
@@ -66,14 +66,14 @@ class Compiler {
  private:
   enum Part : std::uint8_t { kTuple, kIp, kProto };
   static constexpr std::uint32_t kParts = 3;
-  // Scratch memory: the offsets of the nests, found once, then room to compare.
+  // Scratch memory: first the offsets of the nests, which are found once, then room to compare.
   static constexpr std::uint32_t kScratch = 2 * kParts;
 
   static std::uint32_t slot(Direction direction, Part part) {
     return std::uint32_t{direction} * kParts + part;
   }
 
-  // Make sure that a slot holds its offset. Never called inside a branch.
+  // These make sure that a slot holds its offset. They are never called inside a branch.
   std::uint32_t locate_tuple(Direction direction) {
     const std::uint32_t to = slot(direction, kTuple);
     if (located_[to]) return to;
@@ -143,8 +143,9 @@ class Compiler {
     require_in(ranges, 0xff);
   }
 
-  // A: a value that must be in one of the ranges. None of them ends above `most`. Of more ranges
-  // than are worth it only their ends are tested: from the first one's begin to the last one's end.
+  // A: a value that must be in one of the ranges. No range ends above `most`. If there are more
+  // than kMaxRanges, only the ends are tested: from the begin of the first range to the end of the
+  // last.
   template <typename Value>
   void require_in(const std::vector<Range<Value>>& ranges, std::uint32_t most) {
     if (ranges.size() == 1 || ranges.size() > kMaxRanges) {
@@ -340,15 +341,15 @@ class Compiler {
     program_.refuse(BPF_JEQ, 0);
     program_.to_x();
     std::string name = *filter_.helper;
-    name.push_back('\0');  // the kernel sends it (nla_put_string), so a longer name ends here
+    name.push_back('\0');  // the kernel sends it (nla_put_string): a longer name must not match
     for (std::uint32_t i = 0; i < name.size(); i++) {
       program_.load_at_x(BPF_B, kPayload + i);
       program_.require(BPF_JEQ, static_cast<std::uint8_t>(name[i]));
     }
   }
 
-  // Jumps to `differ` when the address or the port of the reply tuple is not the mirror of the
-  // original one (Filter's `translated`); goes on when it is.
+  // Jumps to `differ` if the address or the port of the reply tuple is not the mirror of the
+  // original one (`translated` in filter.cc). Goes on if it is.
   void compare(Side original, Side mirrored, BpfProgram::Label differ) {
     const auto ports = program_.label();
     if (filter_.family == 0) {
@@ -368,11 +369,11 @@ class Compiler {
     };
     compare_halves(type(original), type(mirrored), differ);
   }
-  // The id is what a translation of the source changes of ICMP; it is the same in both tuples else.
+  // For ICMP a translation of the source changes the id. Without one, both tuples have the same id.
   void compare_icmp_ids(std::uint16_t type, BpfProgram::Label differ) {
     compare_halves(type, type, differ);
   }
-  // 16-bit attributes of the two protocol nests; where one is absent they count as the same.
+  // Compares 16-bit attributes of the two protocol nests. If one is absent, they count as the same.
   void compare_halves(std::uint16_t original, std::uint16_t mirrored, BpfProgram::Label differ) {
     const auto same = program_.label();
     find_in(slot(kOrig, kProto), original);

@@ -1,7 +1,7 @@
-// A Filter as a classic BPF program for an event socket: what it rejects is dropped in the kernel,
+// A Filter as a classic BPF program for an event socket. The kernel drops what the program rejects,
 // before it takes room in the receive buffer. The program never rejects an event that the filter
-// would pass; everything it passes is tested again by Filter::matches. Knows nothing of sockets but
-// the one option that attaches it.
+// would pass. Filter::matches tests again what the program passes. The code here knows nothing of
+// sockets except the option that attaches the program.
 #pragma once
 
 #include <linux/filter.h>
@@ -13,11 +13,11 @@
 namespace nf::ct {
 
 struct EventProgram {
-  std::vector<sock_filter> code;  // empty: nothing of the filter can be tested in the kernel
+  std::vector<sock_filter> code;  // empty: the kernel can test nothing of the filter
   bool exact = true;              // false: a part of the filter is left to Filter::matches
 };
 
-// Never fails: a filter that makes no program gives an empty one, `exact` false.
+// Never fails: a filter that gives no program has an empty one, with `exact` false.
 EventProgram compile_event_filter(const Filter& filter);
 
 // 0, or the errno of the refusal (ENOMEM: net.core.optmem_max).

@@ -49,7 +49,7 @@ AddressNumber number_of(std::uint8_t family, const Address& address) {
   return number;
 }
 
-// Ascending and apart from each other: what a search by halves needs.
+// Ascending and separate, as a binary search needs it.
 template <typename Value>
 bool in_order(const std::vector<Range<Value>>& ranges) {
   for (std::size_t i = 0; i < ranges.size(); i++) {
@@ -72,7 +72,7 @@ bool read_address(Words& words, AddressMatch& match) {
   const std::uint32_t v6 = words.next();
   const std::uint32_t masks = words.next();
   if (v4 == 0 && v6 == 0 && masks == 0) return false;
-  // Nothing is set aside by the counts: they may be wrong.
+  // The counts may be wrong, so no memory is reserved by them.
   for (std::uint32_t i = 0; i < v4 && words.ok(); i++) {
     const std::uint32_t from = words.next();
     match.v4.push_back({from, words.next()});
@@ -133,7 +133,7 @@ bool translated(const Row& row, Side original, Side mirrored) {
 
 bool source_translated(const Row& row) {
   if (translated(row, kOrigSrc, kReplyDst)) return true;
-  // The id is what a translation changes of ICMP, as the source port of other protocols.
+  // For ICMP a translation changes the id, as it changes the source port of other protocols.
   return row.have(has::origIcmp | has::replyIcmp) && row.port[kOrigSrc] != row.port[kReplySrc];
 }
 bool destination_translated(const Row& row) { return translated(row, kOrigDst, kReplySrc); }
@@ -284,7 +284,8 @@ std::optional<AddressMask> AddressMatch::single() const {
     found.value = v6[0].from;
     last = v6[0].to;
   }
-  // A prefix: the bits in which the ends differ come last, all 0 in the one and all 1 in the other.
+  // It is a prefix if the bits in which the ends differ come last, all 0 in `from` and all 1 in
+  // `to`.
   const int words = found.family == AF_INET6 ? 4 : 1;
   bool ended = false;
   for (int i = 0; i < words; i++) {

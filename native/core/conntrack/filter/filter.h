@@ -1,6 +1,6 @@
-// The exact predicate over a decoded row. TypeScript packs it as words (schema/filter_words.h),
-// this file checks and compiles them. Every row that reaches a caller has passed `matches`,
-// whatever the kernel did.
+// The exact predicate over a decoded row. TypeScript packs it as words (schema/filter_words.h).
+// `compile` checks them. Every row that reaches a caller has passed `matches`, whatever the kernel
+// did.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 
 namespace nf::ct {
 
-// An address as a number, IPv4 in the first word: what comes first is most significant.
+// An address as a number, most significant word first. IPv4 is in the first word.
 using AddressNumber = std::array<std::uint32_t, 4>;
 
 template <typename Value>
@@ -37,11 +37,11 @@ struct AddressMatch {
   std::vector<AddressMask> masks;
 
   bool matches(std::uint8_t family, const Address& address) const;
-  // The one prefix or mask that this is.
+  // The prefix or mask, if this is a single one.
   std::optional<AddressMask> single() const;
 };
 
-// Ports that match, as ascending ranges; of several also by a bit each.
+// Ports that match, as ascending ranges. Several ranges also have a bit for each port.
 struct PortMatch {
   std::vector<Range<std::uint16_t>> ranges;
   std::vector<std::uint64_t> bits;
@@ -71,14 +71,14 @@ struct StateMatch {
 
 enum class NatMatch : std::uint8_t { kSrc = 1, kDst = 2, kAny = 3, kNone = 4 };
 
-// The same test for the filter and for anyone who asks whether a row is translated: an address, a
-// port or an ICMP id of the reply tuple is not the mirror of the original one.
+// Whether a row is translated: an address, a port or an ICMP id of the reply tuple is not the
+// mirror of the original one. The filter and all other callers use the same test.
 bool source_translated(const Row& row);
 bool destination_translated(const Row& row);
 
 class Filter {
  public:
-  // EINVAL with the offending word in the detail: a programming error of the caller.
+  // EINVAL, with the wrong word in the detail: a programming error of the caller.
   static Result<Filter> compile(std::span<const std::uint32_t> words);
 
   bool empty() const { return empty_; }

@@ -2,12 +2,13 @@
 //
 // Sources: ctnetlink_alloc_filter, ctnetlink_parse_tuple_filter and ctnetlink_filter_match in
 // net/netfilter/nf_conntrack_netlink.c. Three traps decide what is never sent:
-//  - the IPv6 address comparison of ctnetlink_filter_match_tuple is inverted: no v6 address;
-//  - it compares ports for TCP and UDP only: for other protocols they are ignored (harmless, left
-//  out);
-//  - reply tuples were compared with the original one before 5.16 (ad81d4daf6a3), with stable
-//    backports that no version number shows safely: sent from 5.16 on only.
-// An attribute that an older kernel does not know is ignored by it, which a pre-filter may be.
+//  - ctnetlink_filter_match_tuple inverts the comparison of IPv6 addresses: no IPv6 address is
+//    sent.
+//  - It compares ports for TCP and UDP only. For other protocols it ignores them, which is
+//    harmless: they are left out.
+//  - Before 5.16 (ad81d4daf6a3) it compared reply tuples with the original one. Stable kernels have
+//    backports that no version number shows safely: reply tuples are sent from 5.16 on only.
+// An older kernel ignores an attribute that it does not know, which is fine for a pre-filter.
 #include "core/conntrack/filter/kernel_filter.h"
 
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -39,7 +40,7 @@ enum FilterFlag : std::uint32_t {
   kProtoIcmp6Id = 1U << 11,
 };
 
-// The one IPv4 address of a side that can match.
+// The only IPv4 address of a side that can match.
 std::optional<std::uint32_t> exact_v4(const Filter& filter, Side side) {
   const auto& match = filter.address[side];
   if (filter.family != AF_INET || !match.has_value()) return std::nullopt;
@@ -68,7 +69,7 @@ std::uint32_t icmp_flags(const Filter& filter, int direction) {
   return flags;
 }
 
-// The flags of one direction's tuple; 0 when nothing of it can be given to the kernel.
+// The flags of one direction's tuple. 0 if nothing of it can be given to the kernel.
 std::uint32_t tuple_flags(const Filter& filter, Direction direction) {
   if (filter.family == 0) return 0;  // EOPNOTSUPP without a family
   const Side src = direction == kOrig ? kOrigSrc : kReplySrc;
@@ -78,7 +79,7 @@ std::uint32_t tuple_flags(const Filter& filter, Direction direction) {
   if (exact_v4(filter, dst).has_value()) flags |= kIpDst;
   if (exact_port(filter, src)) flags |= kProtoSrcPort;
   if (exact_port(filter, dst)) flags |= kProtoDstPort;
-  // Port and ICMP flags need the protocol; it also serves alone, in the original direction.
+  // Port and ICMP flags need the protocol. In the original direction it is also useful alone.
   const bool needs_protocol = (flags & ~(kIpSrc | kIpDst)) != 0;
   if (filter.single_protocol() >= 0 && (needs_protocol || direction == kOrig)) flags |= kProtoNum;
   return flags;
@@ -138,8 +139,8 @@ KernelFilter plan_kernel_filter(const Filter& filter) {
   if (filter.status.has_value() && (filter.status->all | filter.status->none) != 0) {
     plan.used |= kUseStatus;
   }
-  // Zone 0 is the zone of rows without the attribute, those with a zone for one direction included:
-  // the kernel would compare that one.
+  // Rows without the attribute have zone 0, also those with a zone for one direction. The kernel
+  // would compare that zone.
   if (filter.zone.has_value() && *filter.zone != 0) plan.used |= kUseZone;
   if (tuple_flags(filter, kOrig) != 0) plan.used |= kUseOrig;
   if (tuple_flags(filter, kReply) != 0 && kernel_version().at_least(5, 16)) {

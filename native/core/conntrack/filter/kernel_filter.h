@@ -1,6 +1,6 @@
-// The part of a Filter that the kernel may apply before it sends a row. Only what every kernel
-// either does right or ignores goes in; the rows are tested again, so the kernel can only make it
-// faster.
+// The part of a Filter that the kernel may apply before it sends a row. It only has what every
+// kernel either does right or ignores. The rows are tested again, so the kernel can only make the
+// dump faster.
 #pragma once
 
 #include <cstdint>

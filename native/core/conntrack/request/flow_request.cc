@@ -1,4 +1,4 @@
-// Packed fields into requests: the tuples first, then the rest.
+// Turns packed fields into requests: the tuples first, then the rest.
 #include "core/conntrack/request/flow_request.h"
 
 #include <linux/netfilter/nfnetlink_conntrack.h>

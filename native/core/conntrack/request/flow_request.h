@@ -1,6 +1,5 @@
-// Requests that write flows, out of packed fields (schema/fields.h). What names a flow is
-// written by flow_tuples.h; the rest by plain_state.h where that is enough, else by
-// library_state.h.
+// Makes requests that write flows from packed fields (schema/fields.h). flow_tuples.h writes what
+// names a flow. plain_state.h writes the rest if that is enough, otherwise library_state.h.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +15,7 @@ namespace nf::ct {
 
 enum class WriteVerb : std::uint8_t { kCreate, kUpdate };
 
-// Appends one NEW message. EINVAL when the fields do not make a request; nothing is appended then.
+// Appends one NEW message. EINVAL if the fields do not make a request: nothing is appended then.
 Result<void> append_flow(WriteVerb verb, std::span<const std::uint8_t> fields, std::uint16_t flags,
                          std::uint32_t sequence, MessageBuilder& message);
 

@@ -1,8 +1,8 @@
-// Tuples and NAT ranges out of packed fields.
+// Makes tuples and NAT ranges from packed fields.
 //
-// These are not left to libnetfilter_conntrack, whose builder (build_mnl.c) refuses every protocol
-// that it has no name for, writes ports of a translation for TCP and UDP only and without a word
-// for no other, and makes up the ICMP numbers of the reply tuple.
+// libnetfilter_conntrack is not used here. Its builder (build_mnl.c) refuses every protocol that it
+// has no name for, and makes up the ICMP numbers of the reply tuple. It writes the ports of a
+// translation for TCP and UDP only, and reports no error for other protocols.
 #include "core/conntrack/request/flow_tuples.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 namespace nf::ct {
 namespace {
 
-// Newer than some headers, and an enum of its own in others: CTA_NAT_V4_MINIP …
+// Some headers lack these, and others have them in an enum of their own: CTA_NAT_V4_MINIP …
 // (nfnetlink_conntrack.h).
 constexpr std::uint16_t kNatV4Min = 1;
 constexpr std::uint16_t kNatProto = 3;
@@ -105,12 +105,12 @@ class Reader {
       case Field::natDstPort:
         return u16(out.dst.port);
       default:
-        return true;  // not of a tuple
+        return true;  // no field of a tuple
     }
   }
 };
 
-// The kernel takes the lower end for the upper one where that is left out (nf_nat_core.c,
+// If the upper end is left out, the kernel takes the lower end for it (nf_nat_core.c,
 // nf_nat_ipv4_nlattr_to_range, nf_nat_l4proto_nlattr_to_range).
 void append_nat(std::uint16_t type, bool v6, const Translation& to, MessageBuilder& message) {
   if (to.address.empty() && !to.port.has_value()) return;

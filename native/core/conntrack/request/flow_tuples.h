@@ -28,10 +28,10 @@ struct FlowTuples {
   Translation dst;
 };
 
-// Of packed fields. EINVAL when they do not name a flow.
+// Reads packed fields. EINVAL if they do not name a flow.
 Result<FlowTuples> read_tuples(std::span<const std::uint8_t> fields);
 
-// Appends CTA_TUPLE_ORIG, _REPLY and _MASTER, CTA_NAT_SRC and _DST, as far as there are any.
+// Appends CTA_TUPLE_ORIG, _REPLY and _MASTER, CTA_NAT_SRC and _DST, as many as are given.
 void append_tuples(const FlowTuples& tuples, MessageBuilder& message);
 
 }  // namespace nf::ct

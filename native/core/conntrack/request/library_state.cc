@@ -1,4 +1,4 @@
-// Packed fields into attributes, by libnetfilter_conntrack.
+// Turns packed fields into attributes with libnetfilter_conntrack.
 #include "core/conntrack/request/library_state.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ struct Mapping {
   nf_conntrack_attr attr;
 };
 
-// What each field is in the library's words, which are host order.
+// The library's attribute for each field, and its type. Its numbers are in host order.
 Mapping mapping(Field field) {
   switch (field) {
     case Field::zone:
@@ -64,8 +64,9 @@ Mapping mapping(Field field) {
   }
 }
 
-// Protocols whose tuples the library can build (nfct_build_tuple_proto). For any other it would
-// refuse the whole request: as the tuple that it builds is thrown away, one that it knows serves.
+// Protocols whose tuples the library can build (nfct_build_tuple_proto). It would refuse the whole
+// request for any other. The tuple that it builds is thrown away, so any protocol that it knows
+// will do.
 std::uint8_t buildable(std::uint8_t protocol) {
   switch (protocol) {
     case IPPROTO_TCP:
@@ -171,7 +172,7 @@ bool FlowObject::set_other(const PackedField& field) {
     case Field::synproxy:
       return triple({ATTR_SYNPROXY_ISN, ATTR_SYNPROXY_ITS, ATTR_SYNPROXY_TSOFF});
     default:
-      return true;  // of a tuple or a translation
+      return true;  // a field of a tuple or a translation
   }
 }
 

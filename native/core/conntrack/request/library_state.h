@@ -1,5 +1,5 @@
-// What a request says of a flow besides its tuples and its translation, as libnetfilter_conntrack
-// writes it: every field of the schema.
+// What a request says about a flow besides its tuples and its translation, as
+// libnetfilter_conntrack writes it. It can write every field of the schema.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,14 @@
 
 namespace nf::ct {
 
-// kLibrary when libnetfilter_conntrack is missing; the check that every writing operation makes
-// first.
+// kLibrary if libnetfilter_conntrack is missing. Every writing operation makes this check first.
 Result<void> require_nfct(const char* operation);
 
-// What was found of it, for support().
+// What was found of the library, for support().
 const LibraryState& nfct_state();
 
-// Appends the attributes for a flow of that family and protocol; a part of them where it fails.
-// `with_status`: CTA_STATUS too.
+// Appends the attributes for a flow of this family and protocol. If it fails, a part of them may be
+// there. `with_status`: CTA_STATUS too.
 Result<void> append_library_state(std::uint8_t family, std::uint8_t protocol,
                                   std::span<const std::uint8_t> fields, bool with_status,
                                   MessageBuilder& message);

@@ -1,5 +1,5 @@
-// Reading packed fields (schema/fields.h). They come from TypeScript of the same package, so
-// what makes no sense is a programming error: it ends the request, unsent.
+// Reads packed fields (schema/fields.h). They come from TypeScript of the same package, so bytes
+// that make no sense are a programming error: the request is not sent.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ struct PackedField {
   }
 };
 
-// Walks packed fields; false at the end or where the bytes make no sense (`intact` tells).
+// Walks packed fields. False at the end, or if the bytes make no sense (`intact` tells).
 class FieldCursor {
  public:
   explicit FieldCursor(std::span<const std::uint8_t> bytes) : left_(bytes) {}

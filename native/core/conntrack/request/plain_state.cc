@@ -19,7 +19,7 @@ struct State {
       scale_reply;
 };
 
-// False: a field of another kind, or of a size that it does not have.
+// False: another field than these, or a wrong size.
 bool take(const PackedField& field, State& to) {
   const auto number = [&]<typename T>(std::optional<T>& out) {
     if (field.value.size() != sizeof(T)) return false;
@@ -67,13 +67,13 @@ bool take(const PackedField& field, State& to) {
     case Field::replyIcmpId:
     case Field::origZone:
     case Field::replyZone:
-      return true;  // of a tuple: flow_tuples.h
+      return true;  // a field of a tuple: flow_tuples.h
     default:
       return false;
   }
 }
 
-// Of TCP: its state, and flags and scales with it, all of them or none.
+// The state of TCP comes alone or with all flags and scales. Without a state there is none of them.
 bool is_whole(const State& of, std::uint8_t protocol) {
   const int of_tcp = of.flags_orig.has_value() + of.mask_orig.has_value() +
                      of.flags_reply.has_value() + of.mask_reply.has_value() +
@@ -108,8 +108,8 @@ bool append_plain_state(std::uint8_t protocol, std::span<const std::uint8_t> fie
     if (!take(field, state)) return false;
   }
   if (!cursor.intact() || !is_whole(state, protocol)) return false;
-  // As the library has it: the flow is confirmed by then, and a request that says otherwise would
-  // be refused (EBUSY, ctnetlink_change_status).
+  // The library does the same. The flow is confirmed by then, and the kernel refuses a request that
+  // says otherwise (EBUSY, ctnetlink_change_status).
   if (state.status.has_value()) message.be32(CTA_STATUS, *state.status | IPS_CONFIRMED);
   if (state.timeout.has_value()) message.be32(CTA_TIMEOUT, *state.timeout);
   if (state.mark.has_value()) message.be32(CTA_MARK, *state.mark);

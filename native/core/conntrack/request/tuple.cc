@@ -1,4 +1,4 @@
-// Tuples as attributes.
+// Writes tuples as attributes.
 #include "core/conntrack/request/tuple.h"
 
 #include <linux/netfilter/nfnetlink_conntrack.h>

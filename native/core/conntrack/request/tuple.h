@@ -1,4 +1,4 @@
-// The one writer of tuples into requests.
+// The only writer of tuples into requests.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace nf::ct {
 
-// Of a packed tuple; views it. Its addresses are those of no family where it names none: callers
-// ask `is_whole` first.
+// The parts of a packed tuple, as views of it. If it names no family, the addresses mean nothing:
+// callers ask `is_whole` first.
 Tuple tuple_of(const PackedTuple& packed);
 bool is_whole(const PackedTuple& packed);
 

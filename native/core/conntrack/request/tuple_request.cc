@@ -12,8 +12,7 @@ namespace nf::ct {
 
 namespace {
 
-// The begin of a request that names a flow. False where the tuple is not whole: then nothing was
-// appended.
+// Begins a request that names a flow. False if the tuple is not whole: nothing is appended then.
 bool begin(std::uint16_t message_type, std::uint16_t flags, const PackedTuple& tuple,
            std::uint32_t sequence, MessageBuilder& message) {
   if (!is_whole(tuple)) return false;
@@ -42,7 +41,7 @@ Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::u
   if (!begin(IPCTNL_MSG_CT_DELETE, flags, tuple, sequence, message)) {
     return fail(EINVAL, "conntrack tuple", "family");
   }
-  // An entry that replaced the one meant is ENOENT then.
+  // If another entry has replaced the one that is meant, the kernel answers ENOENT.
   if ((tuple.flags & kTupleHasId) != 0) message.be32(CTA_ID, tuple.id);
   message.end();
   return {};

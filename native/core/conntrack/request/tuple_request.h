@@ -1,6 +1,6 @@
 // The requests that name a flow by a tuple: GET, DELETE and the begin of an update. They are built
-// here and not by libnetfilter_conntrack, whose query builder turns a tuple that fails to build
-// into a flush.
+// here and not by libnetfilter_conntrack: its query builder turns a tuple that fails to build into
+// a flush.
 #pragma once
 
 #include <cstdint>
@@ -16,23 +16,24 @@ namespace nf::ct {
 // kUpdate only begins an update: the caller adds what changes.
 enum class TupleVerb : std::uint8_t { kGet, kGetAndZero, kUpdate };
 
-// EINVAL when the tuple is not whole: nothing is appended then.
+// EINVAL if the tuple is not whole: nothing is appended then.
 Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std::uint32_t sequence,
                                   MessageBuilder& message);
 
-// The one maker of requests that delete a flow: its tuple, its zone and, where it is known, its id,
-// which the kernel compares. A DELETE without a tuple would be a flush (ctnetlink_del_conntrack):
-// this one is either made with a whole tuple or not at all. `flags`: NLM_F_ECHO.
+// The only maker of requests that delete a flow. A request has the tuple, the zone and, if it is
+// known, the id, which the kernel compares. A DELETE without a tuple would be a flush
+// (ctnetlink_del_conntrack), so a request either has a whole tuple or is not made. `flags`:
+// NLM_F_ECHO.
 Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::uint32_t sequence,
                            MessageBuilder& message);
 
 // The original tuple, zone and id of a row.
 PackedTuple pack_tuple(const Row& row);
 
-// The same of packed fields (schema/fields.h), which have no id.
+// The same for packed fields (schema/fields.h), which have no id.
 PackedTuple pack_tuple(std::span<const std::uint8_t> fields);
 
-// Whether a flow with this tuple is the one meant, as far as id and start tell.
+// Whether a flow with this tuple is the one that is meant, as far as id and start tell.
 bool is_meant(const PackedTuple& tuple, const Row& row);
 
 }  // namespace nf::ct

@@ -1,13 +1,13 @@
-// The fields of a packed flow: what can be written of one. TypeScript packs them by the numbers
-// that scripts/gen-columns.mjs generates from here; packed_fields.h reads them.
+// The fields of a packed flow: those that can be written. TypeScript packs them by the numbers that
+// scripts/gen-columns.mjs generates from here. packed_fields.h reads them.
 #pragma once
 
 #include <cstdint>
 
 namespace nf::ct {
 
-// FIELD(name): what can be written of a flow. A packed flow is a run of fields, each
-// {u16 payload size, u16 field, payload, padding to 4}; numbers host order, addresses as bytes.
+// FIELD(name): a field of a flow that can be written. A packed flow is a run of fields, each {u16
+// payload size, u16 field, payload, padding to 4}; numbers host order, addresses as bytes.
 #define NF_FIELDS(FIELD) \
   FIELD(family)          \
   FIELD(protocol)        \

@@ -21,7 +21,7 @@ struct PackedTuple {
   std::uint8_t reserved;
   std::uint8_t src[16];
   std::uint8_t dst[16];
-  std::uint32_t start[2];  // of the flow meant, nanoseconds, as a number of 64 bits lies in memory
+  std::uint32_t start[2];  // of the flow that is meant: nanoseconds, a 64-bit number as in memory
 };
 static_assert(sizeof(PackedTuple) == 60);
 
@@ -31,6 +31,6 @@ inline constexpr std::uint8_t kTupleHasPorts = 4;
 inline constexpr std::uint8_t kTupleHasIcmp = 8;
 inline constexpr std::uint8_t kTupleHasZone = 16;  // zone of this direction only
 inline constexpr std::uint8_t kTupleHasStart = 32;
-// The flow is known to have no zone or zone 0: nothing is sent. `zone` is sent when not 0.
+// `zone` is sent if it is not 0. Otherwise the flow has no zone or zone 0, and nothing is sent.
 
 }  // namespace nf::ct
