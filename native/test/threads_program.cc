@@ -39,7 +39,7 @@ std::atomic<int> failures{0};
 void check(bool holds, const char* what) {
   if (holds) return;
   failures++;
-  std::cout << "not so: " + std::string(what) + "\n";
+  std::cout << "failed: " + std::string(what) + "\n";
 }
 
 template <typename T>

@@ -479,9 +479,9 @@ void test_kernel(const Layout& layout) {
     scattered.keep(start + i, 1);
     scattered.add(entry(layout, 10000 + i, "DROP"));
   }
-  auto anew = scattered.commit();
-  if (!GOOD(anew)) return;
-  CHECK(anew->rebuilt == 1);
+  auto rewritten = scattered.commit();
+  if (!GOOD(rewritten)) return;
+  CHECK(rewritten->rebuilt == 1);
   auto doubled = read(layout, "filter");
   CHECK(doubled->find("FORWARD")->count == 8000);
   check_look(layout);

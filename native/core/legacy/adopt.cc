@@ -38,7 +38,9 @@ const char* Snapshot::adopt(const Layout& layout, std::string_view table, Memory
   for (std::uint32_t i = 0; i < header.chain_count; i++) {
     const ChainRecord& chain = snapshot.chain(i);
     if (std::memchr(chain.name, 0, sizeof chain.name) == nullptr) return "a chain has no name";
-    if (chain.first != next || chain.count > header.rule_count - next) return "rules of no chain";
+    if (chain.first != next || chain.count > header.rule_count - next) {
+      return "rules that belong to no chain";
+    }
     hash.add(chain.name, sizeof chain.name);
     hash.add((std::uint64_t{chain.policy} << 32) | chain.count);
     for (; next < chain.first + chain.count; next++) {
@@ -48,12 +50,12 @@ const char* Snapshot::adopt(const Layout& layout, std::string_view table, Memory
       EntryView view;
       if (offset > size ||
           view_entry(layout, snapshot.memory_.data() + offset, size - offset, view) != nullptr) {
-        return "a rule that is none";
+        return "a rule is malformed";
       }
       hash_entry(layout, snapshot.memory_.data() + offset, view, hash);
     }
   }
-  if (next != header.rule_count) return "rules of no chain";
+  if (next != header.rule_count) return "rules that belong to no chain";
   if (hash.digest() != header.fingerprint) return "changed since it was read";
   out = std::move(snapshot);
   return nullptr;

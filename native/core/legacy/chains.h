@@ -107,7 +107,7 @@ const char* walk_chains(const Layout& layout, const ipt_getinfo& info,
   }
   if (!ended) return "the table does not end";
   // A dump that lost rules must never be taken for the table: writing it back would delete them.
-  if (entries != info.num_entries) return "the kernel counts other entries than it sent";
+  if (entries != info.num_entries) return "the kernel counts more or fewer entries than it sent";
   if (hooks != info.valid_hooks) return "a hook has no chain of its own";
   return nullptr;
 }

@@ -115,7 +115,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
           return commit_error(
               layout, table, EINVAL,
               "another writer without the xtables lock changed the table at the same "
-              "moment; whether this edit is live has to be read");
+              "moment; read the table to see whether this edit is live");
       }
     }
   }

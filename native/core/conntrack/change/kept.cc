@@ -90,7 +90,7 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
 
 Missing missing_of(const Asked& asked, const Row* read) {
   if (read == nullptr) {
-    return {EBADMSG, "written, but the answer that tells what was kept of it is malformed"};
+    return {EBADMSG, "written, but the answer that shows what was kept is malformed"};
   }
   const Row& row = *read;
   if (asked.labels && !row.have(has::labels)) {
