@@ -62,6 +62,7 @@
       "core/conntrack/expect/expect.cc",
       "core/conntrack/filter/event_filter.cc",
       "core/conntrack/filter/filter.cc",
+      "core/conntrack/filter/filter_compile.cc",
       "core/conntrack/filter/kernel_filter.cc",
       "core/conntrack/request/flow_request.cc",
       "core/conntrack/request/flow_tuples.cc",

@@ -20,6 +20,7 @@ const program = () =>
     'conntrack/columns_read.cc',
     'conntrack/decode/parse.cc',
     'conntrack/filter/filter.cc',
+    'conntrack/filter/filter_compile.cc',
     'netlink/socket.cc',
     'netlink/trace.cc',
   ]);

@@ -1,5 +1,5 @@
 // The words of a packed filter. TypeScript packs them by the numbers that
-// scripts/gen-columns.mjs generates from here; filter.cc reads them.
+// scripts/gen-columns.mjs generates from here; filter_compile.cc reads them.
 #pragma once
 
 #include <cstdint>
