@@ -61,6 +61,7 @@
       "core/conntrack/events/events.cc",
       "core/conntrack/expect/expect.cc",
       "core/conntrack/filter/event_filter.cc",
+      "core/conntrack/filter/event_tuples.cc",
       "core/conntrack/filter/filter.cc",
       "core/conntrack/filter/filter_compile.cc",
       "core/conntrack/filter/kernel_filter.cc",

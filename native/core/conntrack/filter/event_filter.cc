@@ -11,21 +11,18 @@
 #include "core/conntrack/filter/event_filter.h"
 
 #include <errno.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <bit>
 
 #include "core/conntrack/filter/bpf_program.h"
+#include "core/conntrack/filter/event_tuples.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr std::uint32_t kFamilyAt = NLMSG_HDRLEN;  // nfgenmsg.nfgen_family
-constexpr std::uint32_t kAttributesAt = NLMSG_HDRLEN + sizeof(nfgenmsg);
 constexpr std::uint16_t kTupleZone = 3;  // CTA_TUPLE_ZONE
 // A list with more ranges than this is not worth its instructions.
 constexpr std::size_t kMaxRanges = 64;
@@ -36,12 +33,9 @@ std::uint32_t label_byte(std::uint32_t bit) {
   return bit / 8;
 }
 
-Direction direction_of(int side) { return side < kReplySrc ? kOrig : kReply; }
-bool is_source(int side) { return side == kOrigSrc || side == kReplySrc; }
-
 class Compiler {
  public:
-  explicit Compiler(const Filter& filter) : filter_(filter) {}
+  explicit Compiler(const Filter& filter) : filter_(filter), tuples_(program_) {}
 
   EventProgram run() {
     // The tests that reject most for the least work come first.
@@ -64,41 +58,8 @@ class Compiler {
   }
 
  private:
-  enum Part : std::uint8_t { kTuple, kIp, kProto };
-  static constexpr std::uint32_t kParts = 3;
-  // Scratch memory: first the offsets of the nests, which are found once, then room to compare.
-  static constexpr std::uint32_t kScratch = 2 * kParts;
+  using Tuples = EventTuples;
 
-  static std::uint32_t slot(Direction direction, Part part) {
-    return std::uint32_t{direction} * kParts + part;
-  }
-
-  // These make sure that a slot holds its offset. They are never called inside a branch.
-  std::uint32_t locate_tuple(Direction direction) {
-    const std::uint32_t to = slot(direction, kTuple);
-    if (located_[to]) return to;
-    program_.load(kAttributesAt);
-    program_.find(direction == kOrig ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY, false);
-    keep(to);
-    return to;
-  }
-  std::uint32_t locate(Direction direction, Part part) {
-    const std::uint32_t to = slot(direction, part);
-    if (located_[to]) return to;
-    program_.load_slot(locate_tuple(direction));
-    program_.find(part == kIp ? CTA_TUPLE_IP : CTA_TUPLE_PROTO, true);
-    keep(to);
-    return to;
-  }
-  void keep(std::uint32_t to) {
-    program_.accept_if_zero();
-    program_.store(to);
-    located_[to] = true;
-  }
-  void find_in(std::uint32_t nest_slot, std::uint16_t type) {
-    program_.load_slot(nest_slot);
-    program_.find(type, true);
-  }
   void find_top(std::uint16_t type) {
     program_.load(kAttributesAt);
     program_.find(type, false);
@@ -118,12 +79,6 @@ class Compiler {
     program_.require(BPF_JEQ, filter_.family);
   }
 
-  void load_protocol() {
-    find_in(locate(kOrig, kProto), CTA_PROTO_NUM);
-    program_.accept_if_zero();
-    program_.payload(BPF_B);
-  }
-
   void protocol() {
     if (filter_.protocol_count == 0) return;
     std::vector<Range<std::uint32_t>> ranges;
@@ -139,7 +94,7 @@ class Compiler {
       exact_ = false;
       return;
     }
-    load_protocol();
+    tuples_.load_protocol();
     require_in(ranges, 0xff);
   }
 
@@ -178,8 +133,7 @@ class Compiler {
   void port(int side) {
     if (!filter_.port[side].has_value()) return;
     const auto& wanted = *filter_.port[side];
-    find_in(locate(direction_of(side), kProto),
-            is_source(side) ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT);
+    tuples_.find(direction_of(side), Tuples::kProto, port_type(side));
     program_.refuse(BPF_JEQ, 0);
     program_.payload(BPF_H);
     require_in(wanted.ranges, 0xffff);
@@ -192,7 +146,7 @@ class Compiler {
       masked_address(side, *single);
     } else if (!wanted.v4.empty() && wanted.v6.empty() && wanted.masks.empty()) {
       require_family(AF_INET);
-      load_address(side, false);
+      tuples_.load_address(side, false);
       program_.load_at_x(BPF_W, kPayload);
       require_in(wanted.v4, 0xffffffffU);
     } else {
@@ -205,7 +159,7 @@ class Compiler {
     bool loaded = false;
     for (std::uint32_t i = 0; i < (v6 ? 4U : 1U); i++) {
       if (wanted.mask[i] == 0) continue;
-      if (!loaded) load_address(side, v6);
+      if (!loaded) tuples_.load_address(side, v6);
       loaded = true;
       program_.load_at_x(BPF_W, kPayload + i * 4);
       program_.mask(wanted.mask[i]);
@@ -217,24 +171,13 @@ class Compiler {
     program_.emit(BPF_LD | BPF_B | BPF_ABS, kFamilyAt);
     program_.require(BPF_JEQ, family);
   }
-  // X: offset of the address.
-  void load_address(int side, bool v6) {
-    find_in(locate(direction_of(side), kIp), address_type(side, v6));
-    program_.accept_if_zero();
-    program_.to_x();
-  }
-  static std::uint16_t address_type(int side, bool v6) {
-    if (v6) return is_source(side) ? CTA_IP_V6_SRC : CTA_IP_V6_DST;
-    return is_source(side) ? CTA_IP_V4_SRC : CTA_IP_V4_DST;
-  }
 
   void icmp(Direction direction) {
     const auto field = [&](std::uint16_t v4, std::uint16_t v6, Width width, std::uint32_t value) {
-      const std::uint32_t proto = locate(direction, kProto);
       const auto found = program_.label();
-      find_in(proto, v4);
+      tuples_.find(direction, Tuples::kProto, v4);
       program_.jump(BPF_JEQ, 0, BpfProgram::kNext, found);
-      find_in(proto, v6);
+      tuples_.find(direction, Tuples::kProto, v6);
       program_.refuse(BPF_JEQ, 0);
       program_.bind(found);
       program_.payload(width);
@@ -276,7 +219,7 @@ class Compiler {
     }
     for (int i = 0; i < 2; i++) {
       if (!filter_.tuple_zone[i].has_value()) continue;
-      find_in(locate_tuple(static_cast<Direction>(i)), kTupleZone);
+      tuples_.find(static_cast<Direction>(i), Tuples::kTuple, kTupleZone);
       program_.refuse(BPF_JEQ, 0);
       program_.payload(BPF_H);
       program_.require(BPF_JEQ, *filter_.tuple_zone[i]);
@@ -296,8 +239,8 @@ class Compiler {
         {IPPROTO_SCTP, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_SCTP_STATE, filter_.state->sctp},
         {IPPROTO_DCCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_DCCP_STATE, filter_.state->dccp},
     };
-    const std::uint32_t protocol = kScratch;
-    load_protocol();
+    const std::uint32_t protocol = Tuples::kScratch;
+    tuples_.load_protocol();
     program_.store(protocol);
     const auto ok = program_.label();
     for (const Kind& kind : kinds) {
@@ -348,78 +291,21 @@ class Compiler {
     }
   }
 
-  // Jumps to `differ` if the address or the port of the reply tuple is not the mirror of the
-  // original one (`translated` in filter.cc). Goes on if it is.
-  void compare(Side original, Side mirrored, BpfProgram::Label differ) {
-    const auto ports = program_.label();
-    if (filter_.family == 0) {
-      const auto v6 = program_.label();
-      program_.emit(BPF_LD | BPF_B | BPF_ABS, kFamilyAt);
-      program_.jump(BPF_JEQ, AF_INET, BpfProgram::kNext, v6);
-      compare_addresses(original, mirrored, false, differ);
-      program_.go(ports);
-      program_.bind(v6);
-      compare_addresses(original, mirrored, true, differ);
-    } else {
-      compare_addresses(original, mirrored, filter_.family == AF_INET6, differ);
-    }
-    program_.bind(ports);
-    const auto type = [](Side side) {
-      return static_cast<std::uint16_t>(is_source(side) ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT);
-    };
-    compare_halves(type(original), type(mirrored), differ);
-  }
-  // For ICMP a translation of the source changes the id. Without one, both tuples have the same id.
-  void compare_icmp_ids(std::uint16_t type, BpfProgram::Label differ) {
-    compare_halves(type, type, differ);
-  }
-  // Compares 16-bit attributes of the two protocol nests. If one is absent, they count as the same.
-  void compare_halves(std::uint16_t original, std::uint16_t mirrored, BpfProgram::Label differ) {
-    const auto same = program_.label();
-    find_in(slot(kOrig, kProto), original);
-    program_.jump(BPF_JEQ, 0, same, BpfProgram::kNext);
-    program_.payload(BPF_H);
-    program_.store(kScratch);
-    find_in(slot(kReply, kProto), mirrored);
-    program_.jump(BPF_JEQ, 0, same, BpfProgram::kNext);
-    program_.payload(BPF_H);
-    program_.load_slot_x(kScratch);
-    program_.jump(BPF_JEQ, 0, same, differ, BPF_X);
-    program_.bind(same);
-  }
-  void compare_addresses(Side original, Side mirrored, bool v6, BpfProgram::Label differ) {
-    find_in(slot(kOrig, kIp), address_type(original, v6));
-    program_.accept_if_zero();
-    program_.store(kScratch);
-    find_in(slot(kReply, kIp), address_type(mirrored, v6));
-    program_.accept_if_zero();
-    program_.store(kScratch + 1);
-    for (std::uint32_t i = 0; i < (v6 ? 4U : 1U); i++) {
-      program_.load_slot_x(kScratch);
-      program_.load_at_x(BPF_W, kPayload + i * 4);
-      program_.store(kScratch + 2);
-      program_.load_slot_x(kScratch + 1);
-      program_.load_at_x(BPF_W, kPayload + i * 4);
-      program_.load_slot_x(kScratch + 2);
-      program_.jump(BPF_JEQ, 0, BpfProgram::kNext, differ, BPF_X);
-    }
-  }
-
   void nat() {
     if (!filter_.nat.has_value()) return;
     for (const auto direction : {kOrig, kReply}) {
-      locate(direction, kIp);
-      locate(direction, kProto);
+      tuples_.locate(direction, Tuples::kIp);
+      tuples_.locate(direction, Tuples::kProto);
     }
     const NatMatch kind = *filter_.nat;
     const auto differ = program_.label();
     const auto done = program_.label();
     if (kind != NatMatch::kDst) {
-      compare(kOrigSrc, kReplyDst, differ);
-      compare_icmp_ids(CTA_PROTO_ICMP_ID, differ);
-      compare_icmp_ids(CTA_PROTO_ICMPV6_ID, differ);
+      tuples_.compare(kOrigSrc, kReplyDst, filter_.family, differ);
+      tuples_.compare_icmp_ids(CTA_PROTO_ICMP_ID, differ);
+      tuples_.compare_icmp_ids(CTA_PROTO_ICMPV6_ID, differ);
     }
-    if (kind != NatMatch::kSrc) compare(kOrigDst, kReplySrc, differ);
+    if (kind != NatMatch::kSrc) tuples_.compare(kOrigDst, kReplySrc, filter_.family, differ);
     if (kind == NatMatch::kNone) {
       program_.go(done);
       program_.bind(differ);
@@ -433,7 +319,7 @@ class Compiler {
 
   const Filter& filter_;
   BpfProgram program_;
-  bool located_[2 * kParts] = {};
+  EventTuples tuples_;
   bool exact_ = true;
 };
 
