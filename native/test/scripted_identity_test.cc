@@ -1,53 +1,30 @@
 // Which flow a request reaches if the table changes between a reading and what follows from it. As
-// far as `start` and id tell, the successor of a flow is not that flow. And an answer that makes no
-// sense does not mean "there is none".
+// far as `start` and id tell, the successor of a flow is not that flow.
 #include <errno.h>
 
 #include "core/conntrack/change/bulk.h"
 #include "core/conntrack/change/change.h"
 #include "core/conntrack/change/write.h"
-#include "core/conntrack/dump/lookup.h"
-#include "core/conntrack/dump/stats.h"
-#include "core/conntrack/expect/expect.h"
-#include "core/conntrack/filter/kernel_filter.h"
-#include "core/conntrack/schema/filter_words.h"
-#include "core/netlink/walk.h"
 #include "test/scripted.h"
+#include "test/scripted_requests.h"
 
 namespace nf::ct {
 namespace {
 
-using test::Bytes;
+using test::Bulk;
 using test::change_of;
+using test::delete_marked;
 using test::FakeFlow;
 using test::FakeTable;
-using test::Script;
+using test::kStart;
+using test::makes_flows;
+using test::name_of;
 using test::Scripted;
 using test::status_change;
+using test::tuple_of_flow;
+using test::Written;
 
-constexpr std::uint64_t kStart = 1'700'000'000'000'000'000;
 constexpr std::uint64_t kLater = kStart + 5'000'000'000;
-
-PackedTuple tuple_of_flow(std::uint8_t last) {
-  test::FlowMessage message;
-  message.tuples(IPPROTO_TCP, test::endpoint4(last, 1000, 80));
-  Columns columns(1);
-  Row row;
-  CHECK(test::parse(message.payload(), row) && columns.append(row));
-  return pack_tuple(columns.read(0));
-}
-
-// As TypeScript packs a Flow that was read with timestamps on.
-PackedTuple name_of(const FakeFlow& flow) {
-  PackedTuple tuple = tuple_of_flow(flow.last);
-  tuple.id = flow.id;
-  tuple.flags |= kTupleHasId;
-  if (flow.start != 0) {
-    tuple.flags |= kTupleHasStart;
-    std::memcpy(tuple.start, &flow.start, sizeof tuple.start);
-  }
-  return tuple;
-}
 
 // Once, before a request of this kind, puts `successor` in the place of the flow with its address.
 auto replaces(FakeTable& table, std::uint16_t before, const FakeFlow& successor) {
@@ -163,21 +140,6 @@ TEST(scripted_delete_of_many_reads_a_window_and_deletes_it) {
   }
 }
 
-struct Bulk {
-  Result<BulkStats> result;
-  std::size_t deleted = 0;
-};
-Bulk delete_marked(FakeTable& table, std::uint32_t mark, Columns* deleted) {
-  Scripted dump(table);
-  Scripted command(table);
-  const Filter filter = test::filter_of(
-      std::vector<std::uint32_t>{static_cast<std::uint32_t>(FilterOp::mark), mark, 0xffffffff});
-  Bulk bulk{delete_where({dump.socket, command.socket}, filter, Cancel(), deleted)};
-  CHECK(bulk.result.ok());
-  if (deleted != nullptr) bulk.deleted = deleted->size();
-  return bulk;
-}
-
 // Another flow takes the tuple between the dump and the reading. It is deleted only if it matches.
 TEST(scripted_delete_where_leaves_a_successor_that_does_not_match_alone) {
   for (const std::uint32_t mark : {1U, 2U}) {
@@ -266,60 +228,6 @@ TEST(scripted_change_reads_a_busy_flow_again) {
   CHECK_EQUAL(table.count(IPCTNL_MSG_CT_NEW), 1U);
 }
 
-void put(Bytes& packed, Field field, std::uint32_t value, std::size_t size) {
-  const std::uint16_t header[] = {static_cast<std::uint16_t>(size),
-                                  static_cast<std::uint16_t>(field)};
-  const std::size_t at = packed.size();
-  packed.resize(at + sizeof header + 4);
-  std::memcpy(&packed[at], header, sizeof header);
-  std::memcpy(&packed[at + sizeof header], &value, size);
-}
-
-// Flows to make. They ask for more seconds than the flow in the table's answer has.
-Bytes flows_with_a_long_timeout(std::initializer_list<std::uint8_t> lasts) {
-  Bytes packed;
-  for (const std::uint8_t last : lasts) {
-    Bytes flow;
-    put(flow, Field::family, AF_INET, 1);
-    put(flow, Field::protocol, IPPROTO_TCP, 1);
-    put(flow, Field::origSrc, htonl(0x0a000000U + last), 4);
-    put(flow, Field::origDst, htonl(0x0a000001), 4);
-    put(flow, Field::origSrcPort, 1000, 2);
-    put(flow, Field::origDstPort, 80, 2);
-    put(flow, Field::timeout, 3'000'000, 4);
-    const auto size = static_cast<std::uint32_t>(flow.size());
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&size);
-    packed.insert(packed.end(), bytes, bytes + sizeof size);
-    packed.insert(packed.end(), flow.begin(), flow.end());
-  }
-  return packed;
-}
-
-struct Written {
-  std::vector<int> codes;
-  std::vector<std::optional<std::uint32_t>> ids;  // named by deletions
-  std::vector<std::pair<std::uint32_t, std::string>> texts;
-};
-Written write(FakeTable& table, WriteVerb verb, std::initializer_list<std::uint8_t> lasts) {
-  Scripted scripted(table);
-  Bytes packed = flows_with_a_long_timeout(lasts);
-  auto done = write_flows(scripted.socket, nullptr, verb, packed);
-  CHECK(done.ok());
-  if (!done.ok()) return {};
-  return {std::move(done->codes), table.deleted_ids, std::move(done->texts)};
-}
-
-// The table makes what it is asked for, with the ids 7, 8, …
-auto makes_flows(FakeTable& table) {
-  return [&table](std::uint16_t verb, std::uint8_t last) {
-    if (verb == IPCTNL_MSG_CT_NEW) {
-      const auto id = static_cast<std::uint32_t>(table.flows.size() + 7);
-      table.flows.push_back({last, id});
-    }
-    return 0;
-  };
-}
-
 // If the kernel took a flow and did not keep all of it, this flow is deleted, and nothing else.
 TEST(scripted_create_that_was_not_kept_is_undone_by_the_id_that_was_read) {
   FakeTable table;
@@ -345,120 +253,6 @@ TEST(scripted_create_that_was_not_kept_is_undone_by_the_id_that_was_read) {
   updated.flows = {{2, 7}};
   CHECK(write(updated, WriteVerb::kUpdate, {2}).codes == std::vector<int>{EOPNOTSUPP});
   CHECK(updated.deleted_ids.empty());
-}
-
-// A message whose attributes are noise: there is a flow, and nobody can tell what it is.
-void noise(Bytes& datagram) {
-  for (std::size_t i = NLMSG_HDRLEN + sizeof(nfgenmsg); i < datagram.size(); i++) {
-    datagram[i] = 0xff;
-  }
-}
-
-TEST(scripted_answer_that_makes_no_sense_is_not_no_flow) {
-  const FakeFlow flow{2, 7, IPS_CONFIRMED, 1, 1, kStart};
-  const PackedTuple tuples[] = {tuple_of_flow(2), tuple_of_flow(3)};
-  FakeTable table;
-  table.flows = {flow};
-  table.garble_one = noise;
-  Scripted scripted(table);
-  auto many = look_up(scripted.socket, nullptr, tuples);
-  CHECK(many.ok());
-  if (many.ok()) {
-    CHECK_EQUAL(many->undecodable, 1U);
-    CHECK(many->rows == (std::vector<std::int32_t>{kAbsent, kAbsent}));
-  }
-  MessageBuilder builder;
-  Bytes buffer(kReceiveLength);
-  Row row;
-  auto one = look_up_one(scripted.socket, tuples[0], builder, buffer, row);
-  CHECK(!one.ok() && one.error().code == EBADMSG);
-  auto none = look_up_one(scripted.socket, tuples[1], builder, buffer, row);
-  CHECK(none.ok() && !*none);
-  const PackedTuple meant = name_of(flow);
-  auto removed = delete_flows(scripted.socket, nullptr, {&meant, 1});
-  CHECK(removed.ok() && removed->codes == std::vector<int>{EBADMSG});
-  auto changed = change_flow(scripted.socket, nullptr, meant, status_change(IPS_ASSURED));
-  CHECK(!changed.ok() && changed.error().code == EBADMSG);
-  CHECK_EQUAL(table.count(IPCTNL_MSG_CT_DELETE) + table.count(IPCTNL_MSG_CT_NEW), 0U);
-  // A flow that was made and cannot be read is not called right, and not deleted.
-  FakeTable blind;
-  blind.before = makes_flows(blind);
-  blind.garble_one = noise;
-  const auto unseen = write(blind, WriteVerb::kCreate, {2});
-  CHECK(unseen.codes == std::vector<int>{EBADMSG});
-  CHECK(unseen.texts.size() == 1 && unseen.texts[0].second.starts_with("written, but "));
-  CHECK_EQUAL(blind.flows.size(), 1U);
-  // By filter: a flow that cannot be read is left alone, and counted.
-  Columns columns;
-  Bulk bulk = delete_marked(table, 1, &columns);
-  if (!bulk.result.ok()) return;
-  CHECK_EQUAL(bulk.result->done, 0U);
-  CHECK_EQUAL(bulk.result->dump.undecodable, 1U);
-  CHECK_EQUAL(table.flows.size(), 1U);
-}
-
-// Answers a list of expectations with a datagram that breaks off in the middle of a message.
-class Torn final : public Script {
- public:
-  bool dump = false;
-
- private:
-  void request(const MessageView& message) override {
-    Bytes bytes(NLMSG_HDRLEN + 40);
-    nlmsghdr header{static_cast<std::uint32_t>(bytes.size() + 8),
-                    NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_NEW,
-                    static_cast<std::uint16_t>(dump ? NLM_F_MULTI : 0), message.header->nlmsg_seq,
-                    0};
-    std::memcpy(bytes.data(), &header, sizeof header);
-    answers->push_back(bytes);
-    // The end, as if nothing were wrong.
-    Bytes end(NLMSG_HDRLEN + sizeof(nlmsgerr));
-    const nlmsgerr good{0, *message.header};
-    header.nlmsg_len = static_cast<std::uint32_t>(end.size());
-    header.nlmsg_type = dump ? NLMSG_DONE : NLMSG_ERROR;
-    std::memcpy(end.data(), &header, sizeof header);
-    std::memcpy(&end[NLMSG_HDRLEN], &good, sizeof good);
-    answers->push_back(end);
-  }
-};
-
-// It ends every reading: waiting for what was in it would take the whole timeout.
-TEST(scripted_datagram_that_breaks_off_ends_every_reading) {
-  Torn torn;
-  Scripted scripted(torn);
-  MessageBuilder builder;
-  Bytes buffer(kReceiveLength);
-  Row row;
-  auto one = look_up_one(scripted.socket, tuple_of_flow(2), builder, buffer, row);
-  CHECK(!one.ok() && one.error().code == EBADMSG);
-  torn.dump = true;
-  Scripted second(torn);
-  auto cpus = read_cpu_stats(second.socket, nullptr);
-  CHECK(!cpus.ok() && cpus.error().code == EBADMSG);
-  Scripted third(torn);
-  const WalkRequest request{NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, AF_INET, {}};
-  auto walked = walk(
-      third.socket, request, nullptr, "test", [] {}, [](std::uint8_t, AttributeCursor) {});
-  CHECK(!walked.ok() && walked.error().code == EBADMSG);
-  if (!kernel_version().at_least(5, 8)) return;  // older kernels are not asked
-  Scripted fourth(torn);
-  const Filter filter = test::filter_of(
-      std::vector<std::uint32_t>{static_cast<std::uint32_t>(FilterOp::mark), 1, 0xffffffff});
-  auto flushed = flush_in_kernel(fourth.socket, filter, Cancel());
-  CHECK(!flushed.ok() && flushed.error().code == EBADMSG);
-}
-
-TEST(scripted_list_of_expectations_that_breaks_off_is_no_list) {
-  Torn torn;
-  Scripted scripted(torn);
-  GrowBuffer found;
-  torn.dump = true;
-  auto listed = list_expectations(scripted.socket, nullptr, std::nullopt, found);
-  CHECK(!listed.ok() && listed.error().code == EBADMSG);
-  Torn other;
-  Scripted second(other);
-  auto one = find_expectation(second.socket, nullptr, tuple_of_flow(2), found);
-  CHECK(!one.ok() && one.error().code == EBADMSG);
 }
 
 }  // namespace
