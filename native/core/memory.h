@@ -38,8 +38,7 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
   ~Memory() { reset(); }
 
-  // Keeps what is there as far as it fits. False if the system has no memory: nothing has changed
-  // then.
+  // Keeps what is there as far as it fits. False if the system has no memory: all is as before.
   bool resize(std::size_t size) {
     if (size >= kLeastMapped) size = round_to_page(size);
     if (size == size_) return true;

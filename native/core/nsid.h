@@ -19,8 +19,8 @@ struct NamespaceIds {
   std::vector<std::int32_t> ids;
 };
 
-// Of the files that name namespaces (/run/netns/NAME, /proc/PID/ns/net). Needs no privilege beyond
-// that to open them. RTM_GETNSID: Linux 4.0.
+// The ids of the namespaces that these files name (/run/netns/NAME, /proc/PID/ns/net). Needs no
+// privilege beyond opening them. RTM_GETNSID: Linux 4.0.
 Result<NamespaceIds> namespace_ids(const std::vector<std::string>& paths, const char* operation);
 
 }  // namespace nf

@@ -133,7 +133,7 @@ class DumpStream final : public Pull, public ct::RowSink {
   Signal room_;              // the thread waits for it without the mutex; nobody else retires it
 
   // The JS thread only.
-  std::size_t others_ = bytes_held_by_buffers();  // upper limit, in bytes held by others
+  std::size_t others_ = bytes_held_by_buffers();  // bytes that others hold, at most
   std::size_t limit_ = kHeld;
 };
 

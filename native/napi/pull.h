@@ -39,7 +39,7 @@ class Pull : public std::enable_shared_from_this<Pull> {
   void abandon() { stop_->raise(); }
 
  protected:
-  // What keeps the event loop alive (rule 4): a next() that waits, or all of it until the end.
+  // What keeps the event loop alive (rule 4): a next() that waits, or the whole Pull.
   enum class Keeps : std::uint8_t { kWhileAwaited, kUntilEnd };
   // `operation` is a literal. `stop` ends the thread.
   Pull(Environment& environment, const char* operation, std::shared_ptr<Cancel> stop, Keeps keeps)

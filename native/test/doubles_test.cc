@@ -1,5 +1,4 @@
-// Flows that several parts of a dump have are found. Flows that only have the same id are left
-// alone.
+// Flows that several parts of a dump have are found. Those that only have the same id are not.
 #include "core/conntrack/dump/doubles.h"
 
 #include "test/check.h"

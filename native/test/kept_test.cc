@@ -1,5 +1,5 @@
-// What the kernel may drop without an error: what of a request has to be checked, and what a flow
-// lacks. Kernels differ in what they drop, so each case is shown here without one.
+// What the kernel may drop without an error: which parts of a request have to be checked, and what
+// a flow lacks. Kernels differ in what they drop, so each case is shown here without one.
 #include "core/conntrack/change/kept.h"
 
 #include <errno.h>

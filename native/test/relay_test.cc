@@ -1,5 +1,4 @@
-// Datagrams between two threads: all arrive, in order and whole. No thread waits for one that has
-// ended.
+// Datagrams between two threads: all arrive, in order and whole. No thread waits for an ended one.
 #include "core/netlink/relay.h"
 
 #include <numeric>

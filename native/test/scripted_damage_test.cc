@@ -91,7 +91,7 @@ class Torn final : public Script {
                     0};
     std::memcpy(bytes.data(), &header, sizeof header);
     answers->push_back(bytes);
-    // The end, as if nothing were wrong.
+    // The end follows as if nothing were wrong.
     Bytes end(NLMSG_HDRLEN + sizeof(nlmsgerr));
     const nlmsgerr good{0, *message.header};
     header.nlmsg_len = static_cast<std::uint32_t>(end.size());

@@ -250,8 +250,7 @@ FakeTable three_flows() {
 TEST(scripted_dump_counts_what_it_cannot_read) {
   FakeTable table = three_flows();
   table.garble = [](std::deque<Bytes>& datagrams) {
-    // Behind the first message, bytes that are none. And a message that claims to be longer than it
-    // is.
+    // Bytes behind the first message that are none, and a message with too large a length.
     datagrams[0].insert(datagrams[0].end(), {1, 2, 3});
     datagrams[1][0] = 0xff;
     datagrams[1][1] = 0xff;

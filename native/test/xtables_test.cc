@@ -263,7 +263,7 @@ void test_lock() {
   ::unlink(path.c_str());
 }
 
-// Runs `work` on a thread of its own in a network namespace of its own.
+// Runs `work` on a new thread in a new network namespace.
 template <typename Work>
 void in_new_namespace(Work work) {
   std::thread([&] {

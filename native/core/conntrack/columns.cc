@@ -173,8 +173,7 @@ void Columns::pop() {
     const std::size_t size = kColumnInfo[i].size;
     std::memset(at(static_cast<Column>(i)) + size_ * size, 0, size);
   }
-  // IPv6 addresses that nothing points to any more stay: nobody sees them, and the batch frees
-  // them.
+  // IPv6 addresses that nothing points to any more stay, unseen. The batch frees them.
   if (extra_index_.size() == 0) return;
   std::uint32_t last[2] = {};
   std::memcpy(last, extra_index_.data() + extra_index_.size() - sizeof last, sizeof last);

@@ -78,8 +78,7 @@ union Address {
 };
 
 // One decoded conntrack message, on the stack between parser, filter and columns. Views point into
-// the receive buffer, or into the batch that the row was read from. They are valid as long as that
-// is.
+// the receive buffer, or into the batch that the row was read from, and are valid as long as it.
 struct Row {
   // At most: helper, labels, secctx, two seqadj, synproxy, master, protoinfo, two tuples with a
   // zone, and a few attributes that this build does not know.
@@ -114,8 +113,7 @@ struct Row {
 
   bool have(std::uint64_t bits) const { return (presence & bits) == bits; }
   bool ipv6() const { return family == 10; }
-  // An attribute that does not fit into `extra` makes the row undecodable, so that none is lost
-  // unseen.
+  // An attribute that does not fit into `extra` makes the row undecodable: none is lost unseen.
   bool keep(const Attribute& attribute) {
     if (extra_count == kMaxExtra) return false;
     extra[extra_count++] = attribute;

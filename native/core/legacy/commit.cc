@@ -69,8 +69,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
   IptcSession<Iptc> session(iptc, layout, table);
   if (auto opened = session.open(); !opened) return opened.error();
   if (!session.matches(*base)) {
-    // Another writer came in between, or libiptc cannot parse the table. A second reading shows
-    // which.
+    // Another writer came in between, or libiptc cannot parse the table: a second reading shows it.
     auto again = read_table(layout, table, options);
     if (!again) return again.error();
     if (again->header().fingerprint == base->header().fingerprint) {
@@ -107,8 +106,7 @@ Result<CommitOutcome> commit_with(const Iptc& iptc, const Plan& plan, SeenTable 
           outcome.kind = CommitOutcome::kCountersLost;
           return outcome;
         case Shows::kNothing:
-          // The kernel refused the edit, or the other writer undid it: the next attempt shows
-          // which.
+          // The kernel refused the edit, or the other writer undid it: the next attempt shows.
           outcome.kind = CommitOutcome::kChanged;
           return outcome;
         case Shows::kPart:

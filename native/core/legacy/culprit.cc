@@ -28,7 +28,7 @@ struct Trial {
 
 bool names_objects(const Layout& layout, const std::uint8_t* entry, const EntryView& view) {
   bool found = false;
-  // What these refer to exists in one namespace only.
+  // These refer to something that exists in one namespace only.
   for_each_part(layout, entry, view, [&](const Part& part) {
     found = found || part.name == "set" || part.name == "SET" || part.name == "nfacct" ||
             part.name == "CT" || part.name == "rateest";

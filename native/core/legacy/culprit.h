@@ -1,6 +1,5 @@
 // Finds the new rule that the kernel refuses: the kernel gives one errno for a whole table. The
-// rules are tried in a network namespace that exists for this only, so nothing in the real one is
-// touched.
+// rules are tried in a network namespace that exists for this only. Nothing real is touched.
 #pragma once
 
 #include <cstdint>

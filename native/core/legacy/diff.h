@@ -1,6 +1,5 @@
 // How to turn the rules of a chain into the wanted ones: which rules stay where they are (and so
-// keep their counters exactly), and the operations by index for the rest. Pure: knows nothing of
-// bytes.
+// keep their counters exactly), and the operations by index for the rest. Knows nothing of bytes.
 #pragma once
 
 #include <cstdint>

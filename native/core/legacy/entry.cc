@@ -204,8 +204,7 @@ const char* bad_chain_name(std::string_view name) {
   if (name.empty()) return "is empty";
   if (name.size() > kMaxChainName) return "is longer than 28 bytes";
   if (is_verdict(name)) return "is a verdict";
-  // iptables-restore could not read white space back. It takes everything else in a line with a
-  // colon.
+  // iptables-restore could not read white space back. It takes all else in a line with a colon.
   if (name.find_first_of(" \t\n\v\f\r") != std::string_view::npos) return "contains white space";
   return nullptr;
 }

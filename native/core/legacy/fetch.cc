@@ -25,8 +25,7 @@ Result<ipt_getinfo> fetch_table(const Layout& layout, const std::string& table,
   if (table.empty() || table.size() >= sizeof info.name) {
     return read_error(layout, table, EINVAL, "not a table's name");
   }
-  // Any socket of the family takes the options (nf_sockopt.c). A datagram socket needs no
-  // CAP_NET_RAW.
+  // Any socket of the family takes the options (nf_sockopt.c). This one needs no CAP_NET_RAW.
   const Fd fd(::socket(layout.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return read_error(layout, table, errno);
   const auto ask = [&](ipt_getinfo& out) {

@@ -35,8 +35,7 @@ struct FetchOptions {
   const Cancel* cancel = nullptr;  // ends the attempts
   // The kernel refuses entries if their size is not the one that it gave before. A changed table of
   // the same size may still have its chains elsewhere. If this is set, the kernel is asked once
-  // more, so that both answers are of the same moment. For a small table it takes some microseconds
-  // longer.
+  // more, and both answers are of the same moment. A small table takes some microseconds longer.
   bool confirmed = false;
 };
 

@@ -23,7 +23,7 @@ namespace nf::xt {
 
 // libiptc finds a rule by walking the list from the nearer end. With more steps per rule of the
 // chain than this, it is far cheaper to write the whole chain again. With fewer, single edits are
-// preferred even if they cost more, because only a rule that stays keeps the packets that it counts
+// preferred even if they cost more: only a rule that stays keeps the packets that it counts
 // meanwhile.
 inline constexpr std::uint64_t kStepsPerRule = 400;
 
@@ -110,7 +110,7 @@ class IptcSession {
       outcome.operations++;
       if (iptc_.create_chain(chain.name, handle_) == 0) return failed("create", chain.name);
     }
-    // The rules of all chains to remove go before the first of these chains: they may refer to one
+    // All chains that go lose their rules before the first of them goes: they may refer to one
     // another.
     for (std::uint32_t i = 0; i < base.chain_count(); i++) {
       if (wanted[i] || base.chain(i).count == 0) continue;

@@ -47,8 +47,7 @@ const char* Jumps::name_target(std::uint8_t* blob, std::size_t at) {
   return nullptr;
 }
 
-// Whether a chain has the name of this extension. Every rule asks, but there are few different
-// names.
+// Whether a chain has the name of this extension. Every rule asks, with few different names.
 bool Jumps::has_chain_called(const std::uint8_t* target) {
   const auto* text = reinterpret_cast<const char*>(target + 2);
   const std::string_view name(text, ::strnlen(text, kNameSize));

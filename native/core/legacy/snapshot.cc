@@ -111,8 +111,7 @@ class SnapshotReader {
     request_ = align8(sizeof(SnapshotHeader) + std::size_t{info.num_entries} * 4);
     blob_ = request_ + kRequestSize;
     if (!memory_.resize(blob_ + info.size)) return false;
-    // Half of the cost of a large table's pages is to map them one by one. This may fail without
-    // harm.
+    // Half of the cost of a large table's pages is to map them one by one. A failure is harmless.
     if (info.size >= kLargeTable) ::madvise(memory_.data(), memory_.size(), MADV_HUGEPAGE);
     return true;
   }
@@ -253,8 +252,7 @@ class SnapshotReader {
     for (const std::uint16_t index : indexes) {
       auto name = lookup->by_index(index);
       if (!name) return name.error();
-      // A rule holds a reference to its set, so the name is missing only if the rule was just
-      // deleted.
+      // A rule holds a reference to its set: the name is missing only if the rule was just deleted.
       if (name->empty()) continue;
       SetRecord record{};
       record.index = index;

@@ -105,8 +105,7 @@ class Snapshot {
   const char* not_writable() const;
 
   // Takes back the snapshot of a registered table from JavaScript: `size` bytes of `memory`. Null,
-  // or why it cannot be used. Everything that is read of it later has been checked, and its hash
-  // too.
+  // or why it cannot be used. Everything that is read of it later has been checked, its hash too.
   static const char* adopt(const Layout& layout, std::string_view table, Memory memory,
                            std::size_t size, Snapshot& out);
 

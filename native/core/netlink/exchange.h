@@ -33,8 +33,8 @@ class Exchange {
 
   // Sends the batch and receives until the last message is acknowledged or refused. Then the next
   // batch begins. `index` counts the messages from 0. `on_message` gets everything that is no
-  // acknowledgement. An event has no sequence number: its index is kNoIndex. `on_error` gets each
-  // refusal.
+  // acknowledgement; the index of an event is kNoIndex, as it has no sequence number. `on_error`
+  // gets each refusal.
   static constexpr std::size_t kNoIndex = ~std::size_t{0};
   using OnMessage = std::function<void(std::size_t index, const MessageView&)>;
   using OnError = std::function<void(std::size_t index, int code, const std::string& text)>;

@@ -140,8 +140,8 @@ Acknowledgement read_acknowledgement(const MessageView& message) {
     return result;
   }
   std::memcpy(&code, message.payload, sizeof code);
-  // The kernel's errors end at 4095 (MAX_ERRNO). Anything beyond is no code, and may have no
-  // negative.
+  // The kernel's errors end at 4095 (MAX_ERRNO). Anything beyond is no code. It may have no
+  // negative value.
   constexpr std::int32_t kMaxErrno = 4095;
   result.code = code >= 0 ? 0 : code >= -kMaxErrno ? -code : EBADMSG;
   if ((message.header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return result;

@@ -32,7 +32,7 @@ struct Chain {
   std::uint8_t family = 0;
   std::string_view table;
   std::string_view name;
-  // Of a base chain only.
+  // Only for a base chain.
   std::string_view type;  // "filter", "nat", "route"
   std::optional<BaseHook> hook;
   std::optional<std::uint32_t> policy;  // NF_ACCEPT, NF_DROP

@@ -9,8 +9,8 @@
 
 namespace nf::xt {
 
-// Those whose checkentry calls nf_ct_netns_get (net/netfilter/xt_*.c, net/ipv*/netfilter). Neither
-// NOTRACK nor CT with --notrack does.
+// The extensions whose checkentry calls nf_ct_netns_get (net/netfilter/xt_*.c, net/ipv*/netfilter).
+// Neither NOTRACK nor CT with --notrack does.
 bool extension_tracks(std::string_view name, std::span<const std::uint8_t> data) {
   constexpr std::string_view names[] = {
       "conntrack", "state",    "connmark", "connbytes",   "connlimit",  "connlabel",

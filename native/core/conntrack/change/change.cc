@@ -12,8 +12,7 @@ namespace {
 
 constexpr const char* kOperation = "conntrack update";
 // The kernel refuses an older status (EBUSY) if the flow's seen_reply or assured bit was set since
-// it was read. Such a flow is read and tried again. The kernel never clears these bits, so this
-// ends.
+// it was read. Such a flow is read and tried again. This ends: the kernel never clears the bits.
 constexpr int kAttempts = 4;
 
 class OneChange {

@@ -55,8 +55,7 @@ Result<bool> flushes_by_filter(Socket& socket, const Cancel& cancel) {
   return refusal->code == EINVAL;
 }
 
-// Whether all criteria mean the same in a flush as in the filter, on every kernel that passes both
-// probes.
+// Whether all criteria mean the same in a flush as in the filter, wherever both probes pass.
 bool only_simple_criteria(const Filter& filter, const KernelFilter& plan) {
   constexpr std::uint32_t simple = kUseFamily | kUseMark | kUseStatus | kUseZone;
   if (plan.used == 0 || (plan.used & ~simple) != 0) return false;

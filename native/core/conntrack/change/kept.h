@@ -34,7 +34,7 @@ struct Asked {
   }
 };
 
-// Of packed fields (schema/fields.h).
+// Reads packed fields (schema/fields.h).
 Asked asked_of(std::span<const std::uint8_t> fields);
 
 // The first of these that a flow does not have, as an errno and a text. Code 0: it has them all.

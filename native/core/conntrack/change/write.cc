@@ -91,8 +91,7 @@ class Writing {
 
   Error bad() const { return fail(EINVAL, name_of(verb_), "packed flow"); }
 
-  // The kernel takes scales only if the flow has the flag both ways: it gets both flags for a
-  // moment.
+  // The kernel takes scales only if the flow has both flags: it gets them for a moment.
   static void give_scales(std::span<std::uint8_t> fields) {
     FieldCursor cursor(fields);
     for (PackedField field; cursor.next(field);) {
@@ -233,8 +232,7 @@ Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
     if (!done) return done.error();
     return outcome;
   }
-  // For a deletion the kernel compares the id, but not the start. So the start is read directly
-  // before.
+  // For a deletion the kernel compares the id, but not the start: that is read directly before.
   outcome.codes.assign(tuples.size(), ENOENT);
   const std::size_t step = std::min(window, exchange.window(2));
   for (std::size_t at = 0; at < tuples.size(); at += step) {

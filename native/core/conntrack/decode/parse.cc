@@ -194,8 +194,7 @@ bool parse_help(const Attribute& nest, Row& row) {
   return cursor.intact() && row.keep(nest);
 }
 
-// Flows made through ctnetlink all have the extension, but empty: that is no state, and is not
-// kept.
+// Flows made through ctnetlink all have an empty extension: that is no state, and is not kept.
 bool parse_synproxy(const Attribute& nest, Row& row) {
   bool used = false;
   for (std::uint16_t i = 0; i < nest.size; i++) {

@@ -188,8 +188,7 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
       return fail(ENOMEM, kOperation);
     }
     const int code = reader.answer().code();
-    // If a kernel refuses the pre-filter, it gets the plain request. The rows are tested here
-    // anyway.
+    // If a kernel refuses the pre-filter, it gets the plain request: the rows are tested anyway.
     const bool refused = code == EOPNOTSUPP || code == EINVAL;
     if (refused && plan.used != 0 && !request.split.any() && stats.messages == 0) {
       plan = KernelFilter{};

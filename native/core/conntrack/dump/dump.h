@@ -1,5 +1,4 @@
-// Dumps the table: one request on a socket of its own. Chunks are decoded and filtered as they
-// arrive.
+// Dumps the table with one request on its own socket. Decodes and filters chunks as they arrive.
 #pragma once
 
 #include <cstdint>

@@ -43,8 +43,8 @@ struct Cut {
 std::vector<Cut> usable_cuts(const Filter& filter) {
   std::vector<Cut> cuts;
   if (filter.family == 0) cuts.push_back({"family", false, -1, 0, true});
-  // The kernel compares CTA_STATUS from 5.15 on (9344988d2979). Before, it would ignore it on every
-  // socket.
+  // The kernel compares CTA_STATUS from 5.15 on (9344988d2979). Before, every socket would ignore
+  // it.
   if (kernel_version().at_least(5, 15)) {
     const std::uint32_t decided =
         filter.status.has_value() ? filter.status->all | filter.status->none : 0;

@@ -24,7 +24,7 @@ struct SplitPlan {
 };
 
 // `sockets`: how many are wanted (2 or more; powers of two are used). Prefers predicates that
-// cannot change for a living flow (family, src_nat, dst_nat), if they split about as evenly as the
+// cannot change for a living flow (family, src_nat, dst_nat), if they are about as even as the
 // best.
 SplitPlan plan_split(const Columns& sample, const Filter& filter, int sockets);
 

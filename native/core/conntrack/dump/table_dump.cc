@@ -58,8 +58,7 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
           } else if (dump.columns.get<std::uint32_t>(Column::id, at + i) == row.id) {
             dump.columns.merge(at + i, row);
           } else if (filter.matches(row)) {
-            // Another flow took the tuple meanwhile. It was zeroed, so its counts belong in here
-            // too.
+            // Another flow took the tuple meanwhile. It was zeroed: its counts belong in here too.
             memory = dump.columns.append(row) && memory;
           }
         },

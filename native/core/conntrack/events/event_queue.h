@@ -30,7 +30,7 @@ static_assert(sizeof(MessageHeader) == 12);
 // A run of events without a loss between them.
 struct EventSegment {
   Columns columns;  // of flows
-  // Of expectations. For each event a MessageHeader, the payload, and zeros up to a multiple of 4.
+  // For expectations: each event has a MessageHeader, the payload, and zeros up to a multiple of 4.
   GrowBuffer messages;
   std::size_t events = 0;
   Overrun overrun;  // after the last event

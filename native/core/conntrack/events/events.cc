@@ -147,7 +147,7 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
         ::recvmmsg(fd(), b.headers.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
-    // ENOBUFS: the kernel had no memory for an event. Only other sockets get this error.
+    // ENOBUFS: the kernel had no memory for an event. It reports this to other sockets.
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return std::size_t{0};
     return fail(errno, kOperation);
   }

@@ -55,8 +55,7 @@ class EventSocket {
 
   const EventSocketState& state() const { return state_; }
   int fd() const { return socket_.fd(); }
-  // Reads the datagrams that are there, at most `limit`, and hands their events over. 0: there were
-  // none.
+  // Reads the datagrams that are there, at most `limit`, and hands their events over. 0: none.
   Result<std::size_t> receive(EventSink& sink, std::size_t limit);
   // Events that the kernel dropped for this socket since the last call.
   std::uint64_t take_drops();

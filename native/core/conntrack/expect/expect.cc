@@ -113,8 +113,7 @@ class ExpectObject {
 
 constexpr const char* kCreate = "conntrack expectation create";
 
-// What some releases of the library accept and do not send: 1.0.9 does so with NAT and the
-// function.
+// What some releases of the library accept and do not send: in 1.0.9, NAT and the function.
 void append_missing(const PackedExpectation& wanted, std::uint32_t seen, MessageBuilder& message) {
   const auto lacks = [&](std::uint8_t given, int type) {
     return (wanted.given & given) != 0 && (seen & 1U << type) == 0;

@@ -99,7 +99,7 @@ class Compiler {
   }
 
   // A: a value that must be in one of the ranges. No range ends above `most`. If there are more
-  // than kMaxRanges, only the ends are tested: from the begin of the first range to the end of the
+  // than kMaxRanges, only the ends are tested: the begin of the first range and the end of the
   // last.
   template <typename Value>
   void require_in(const std::vector<Range<Value>>& ranges, std::uint32_t most) {

@@ -81,8 +81,7 @@ std::optional<AddressMask> AddressMatch::single() const {
     found.value = v6[0].from;
     last = v6[0].to;
   }
-  // It is a prefix if the bits in which the ends differ come last, all 0 in `from` and all 1 in
-  // `to`.
+  // It is a prefix if the bits in which the ends differ come last, all 0 in `from`, 1 in `to`.
   const int words = found.family == AF_INET6 ? 4 : 1;
   bool ended = false;
   for (int i = 0; i < words; i++) {

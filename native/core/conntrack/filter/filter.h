@@ -1,5 +1,5 @@
 // The exact predicate over a decoded row. TypeScript packs it as words (schema/filter_words.h).
-// `compile` checks them. Every row that reaches a caller has passed `matches`, whatever the kernel
+// `compile` checks them. Every row that a caller gets has passed `matches`, whatever the kernel
 // did.
 #pragma once
 
