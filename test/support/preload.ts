@@ -1,4 +1,4 @@
-// The shared object of test/lifetime/child/shim.c and faults.c, to preload into a child.
+// The shared object to preload into a child: test/lifetime/child/shim.c and the parts of faults.c.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,13 +8,14 @@ const folder = new URL('../lifetime/child/', import.meta.url);
 // With exceptions: those of operator new pass through it.
 const flags = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-fexceptions'];
 
+const inFolder = (name: string) => fileURLToPath(new URL(name, folder));
+const headers = ['shim.h', 'faults.h'].map(inFolder);
+const sources = ['shim.c', 'faults.c', 'fault-calls.c', 'fault-answers.c'].map(inFolder);
+
 /** Its path; built when its sources have changed. */
 export function shim(): string {
-  const [header, ...sources] = ['shim.h', 'shim.c', 'faults.c'].map((name) =>
-    fileURLToPath(new URL(name, folder)),
-  );
   const hash = createHash('sha256').update(flags.join());
-  for (const source of [header!, ...sources]) hash.update(readFileSync(source));
+  for (const file of [...headers, ...sources]) hash.update(readFileSync(file));
   const built = fileURLToPath(new URL('../../build-programs', import.meta.url));
   const target = `${built}/shim-${hash.digest('hex').slice(0, 16)}.so`;
   if (existsSync(target)) return target;
