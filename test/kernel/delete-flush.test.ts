@@ -2,7 +2,8 @@
 // back of it is its last state. Every case has flows beside it that must survive.
 import { Conntrack, conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
 import { canonical, identity } from '../support/compare.js';
-import { filterMatches, inOrder, splittingFilter, takenFilter } from '../support/flow-filters.js';
+import { filterMatches } from '../support/filter-oracle.js';
+import { inOrder, splittingFilter, takenFilter } from '../support/flow-filters.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { GatewayLab } from '../support/netlab.js';
 import { Netns } from '../support/netns.js';

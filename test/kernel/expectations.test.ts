@@ -1,96 +1,25 @@
-// conntrack.expectations, made over netlink and by the kernel's FTP helper, held against `conntrack -L expect`.
+// conntrack.expectations over netlink: made, read and deleted, held against `conntrack -L expect`.
 import {
   conntrack,
   type Expectation,
-  type ExpectationEvent,
   type ExpectationInit,
-  type ExpectationTupleInit,
   NetlinkError,
 } from '../../src/index.js';
-import { until } from '../support/awaited.js';
-import { assert, suite, throws } from '../support/harness.js';
-import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
-import { python } from '../support/python.js';
+import {
+  asOracle,
+  expectationSuite,
+  init,
+  master,
+  named,
+  nameOf,
+  oracle,
+  tuple,
+} from '../support/expectations.js';
+import { assert, throws } from '../support/harness.js';
 
-const suiteOf = suite('expectations');
+const test = expectationSuite('expectations');
 const { expectations } = conntrack;
-const own = Netns.current;
-
-suiteOf.before(() => own.conntrackSysctls({ events: 1 }));
-
-const master = (port: number, helper: string | null = 'ftp', zone?: number) => ({
-  protocol: 'tcp' as const,
-  orig: { src: '10.9.9.9', dst: '10.9.9.8', srcPort: port, dstPort: 21 },
-  timeout: 600,
-  state: 'ESTABLISHED' as const,
-  status: ['assured' as const],
-  ...(helper !== null && { helper }),
-  ...(zone !== undefined && { zone }),
-});
-const nameOf = (flow: ReturnType<typeof master>) => ({
-  protocol: flow.protocol,
-  orig: flow.orig,
-  ...('zone' in flow && { zone: flow.zone }),
-});
-const tuple = (dstPort: number) => ({ src: '10.9.9.8', dst: '10.9.9.9', srcPort: 0, dstPort });
-const init = (masterPort: number, dstPort: number): ExpectationInit => ({
-  protocol: 'tcp',
-  tuple: tuple(dstPort),
-  master: nameOf(master(masterPort)),
-});
-const named = (dstPort: number): ExpectationTupleInit => ({ protocol: 'tcp', ...tuple(dstPort) });
-
-/** `conntrack -L expect`, one object of words for each line. */
-function oracle(): Record<string, string>[] {
-  const list = (family: string) => own.exec('conntrack', '-L', 'expect', '-f', family);
-  const text = list('ipv4') + list('ipv6');
-  const lines = text.split('\n').filter((line) => line !== '');
-  return lines.map((line) => {
-    const words: Record<string, string> = {};
-    let flags = '';
-    for (const word of line.trim().split(/\s+/).slice(1)) {
-      const [key = '', value] = word.split('=');
-      if (value === undefined) {
-        flags += key;
-        continue;
-      }
-      // The ports of mask and master come after the expected flow's, under the same names.
-      let name = key;
-      while (name in words) name += "'";
-      words[name] = value;
-    }
-    words.flags = flags;
-    return words;
-  });
-}
-const asOracle = (one: Expectation): Record<string, string> => ({
-  flags: one.flags.map((flag) => flag.toUpperCase()).join(','),
-  proto: String(one.protocolNumber),
-  src: one.tuple.src,
-  dst: one.tuple.dst,
-  sport: String(one.tuple.srcPort),
-  dport: String(one.tuple.dstPort),
-  'mask-src': one.mask.src,
-  'mask-dst': one.family === 'ipv4' ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
-  "sport'": String(one.mask.srcPort),
-  "dport'": '65535',
-  'master-src': one.master.src,
-  'master-dst': one.master.dst,
-  "sport''": String(one.master.srcPort),
-  "dport''": String(one.master.dstPort),
-  class: String(one.class),
-  helper: one.helper!,
-});
 const byPort = (a: Expectation, b: Expectation) => a.tuple.dstPort! - b.tuple.dstPort!;
-
-/** A case that finds both tables empty, whatever the one before left. */
-function test(name: string, run: () => Promise<void>): void {
-  suiteOf(name, async () => {
-    await expectations.flush();
-    await conntrack.flush();
-    await run();
-  });
-}
 
 test('created with everything that can be set, read back, and as conntrack(8) lists it', async () => {
   await conntrack.create(master(1));
@@ -305,124 +234,4 @@ test('arguments that make no sense are refused by name', async () => {
   assert.equal(await expectations.list(), []);
 });
 
-test('events: made, deleted, evicted, flushed; types; the stream ends', async () => {
-  await conntrack.createMany([master(1), master(2)]);
-  const stream = expectations.events();
-  const ends = expectations.events({ types: ['destroy'] });
-  const seen: string[] = [];
-  const text = (event: ExpectationEvent) =>
-    event.type === 'overrun' ? 'overrun' : `${event.type} ${event.expectation.tuple.dstPort}`;
-  const reading = (async () => {
-    for await (const event of stream) seen.push(text(event));
-  })();
-  await expectations.create({ ...init(1, 5001), timeout: 50 });
-  await expectations.delete(named(5001));
-  await expectations.create(init(1, 5002));
-  // The FTP helper has one expectation at a time: the older one goes.
-  await expectations.create(init(1, 5003));
-  await expectations.flush();
-  await until('seven events', () => seen.length >= 6);
-  assert.equal(seen, [
-    ...['new 5001', 'destroy 5001', 'new 5002', 'destroy 5002', 'new 5003', 'destroy 5003'],
-  ]);
-  const gone: string[] = [];
-  for await (const event of ends) {
-    gone.push(text(event));
-    if (gone.length === 3) break;
-  }
-  assert.equal(gone, ['destroy 5001', 'destroy 5002', 'destroy 5003']);
-  assert.is(ends.closed, true);
-  await stream.close();
-  await reading;
-  assert.equal(
-    [stream.stats.received, stream.stats.delivered, stream.stats.undecodable, stream.stats.lost],
-    [6, 6, 0, 0],
-  );
-});
-
-test('events beyond the queue are counted', async () => {
-  await conntrack.createMany([master(1), master(2)]);
-  const stream = expectations.events({ queue: { maxEvents: 3 } });
-  for (let i = 0; i < 5; i++) {
-    await expectations.create(init(1, 5001));
-    await expectations.flush();
-  }
-  await until('ten events', () => stream.stats.received + stream.stats.lost === 10);
-  const seen: ExpectationEvent[] = [];
-  for await (const event of stream) {
-    seen.push(event);
-    if (event.type === 'overrun') break;
-  }
-  assert.equal(
-    seen.map(({ type }) => type),
-    ['new', 'destroy', 'new', 'overrun'],
-  );
-  assert.equal(seen[3], { type: 'overrun', source: 'queue', lost: 7 });
-});
-
-test('FTP through the gateway: expected, met, and the new flow names its master', async () => {
-  const { client, server, gatewayOutside } = labAddresses;
-  await using lab = await GatewayLab.create({ gateway: 'current', events: 1 });
-  own.iptables(
-    '-t',
-    'raw',
-    '-A',
-    'PREROUTING',
-    '-p',
-    'tcp',
-    '--dport',
-    '21',
-    '-j',
-    'CT',
-    '--helper',
-    'ftp',
-  );
-  await lab.serverHost.tcpServer(server, 21);
-  await lab.clientHost.tcpServer(client, 40000);
-  const stream = expectations.events();
-  const flows = conntrack.events({ types: ['new'], filter: { status: 'expected' } });
-  const reader = stream[Symbol.asyncIterator]();
-  // 40000 is 156 * 256 + 64. The helper looks at a line only when it has seen the end of one before.
-  const say = `
-import socket, sys
-s = socket.create_connection(('${server}', 21))
-for line in (b'USER x\\r\\n', b'PORT 10,0,1,2,156,64\\r\\n'):
-    s.sendall(line)
-    s.recv(100)
-print('said', flush=True)
-sys.stdin.read()`;
-  const ftp = lab.client.start([python, '-c', say]);
-  await ftp.line(/^said$/);
-  const { value: made } = await reader.next();
-  assert.is(made!.type, 'new');
-  const { expectation } = made as { expectation: Expectation };
-  assert.is(expectation.helper, 'ftp');
-  assert.is(expectation.tuple.src, server);
-  assert.is(expectation.tuple.dst, gatewayOutside);
-  assert.is(expectation.master.src, client);
-  // nf_nat_ftp keeps the port only: the address is the master's.
-  assert.equal(expectation.nat, { direction: 'reply', src: '0.0.0.0', srcPort: 40000 });
-  assert.is(expectation.fn, 'nat-follow-master');
-  assert.equal((await expectations.list()).map(asOracle), oracle());
-
-  const { dst: address, dstPort: port } = expectation.tuple;
-  const data = await lab.serverHost.tcp({ address, port: port! });
-  const { value: met } = await reader.next();
-  assert.is(met!.type, 'destroy');
-  assert.is((met as { expectation: Expectation }).expectation.id, expectation.id);
-  const { value: flow } = await flows[Symbol.asyncIterator]().next();
-  assert.ok(flow?.type === 'new');
-  assert.ok(flow.flow.status.includes('expected'));
-  assert.equal(flow.flow.master, {
-    protocol: 'tcp',
-    ...{ src: client, dst: server },
-    ...{ srcPort: expectation.master.srcPort, dstPort: 21 },
-  });
-  assert.equal(flow.flow.nat?.dst, { address: client, port: 40000 });
-  await data.close();
-  await ftp.finish();
-  await stream.close();
-  await flows.close();
-});
-
-suiteOf.run();
+test.run();

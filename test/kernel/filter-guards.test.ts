@@ -1,7 +1,7 @@
 // Criteria that a flush in the kernel, or the kernel's filter of a dump, does not know or means otherwise. In
 // each case the table holds flows that such a criterion alone tells from those that are meant: they stay.
 import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
-import { filterMatches } from '../support/flow-filters.js';
+import { filterMatches } from '../support/filter-oracle.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { fill, useLabels } from '../support/populate.js';

@@ -2,7 +2,8 @@
 // ipv6header, mh, srh; and eui64.
 import { fakeKernel } from '../support/fake-kernel.js';
 import { suite } from '../support/harness.js';
-import { conformance, type Random } from '../support/iptables-oracle.js';
+import { conformance } from '../support/iptables-oracle.js';
+import type { Random } from '../support/random-rules.js';
 
 const test = suite('iptables codec: extension headers');
 const both = ['ipv4', 'ipv6'] as const;

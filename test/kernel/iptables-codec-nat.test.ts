@@ -1,7 +1,8 @@
 // NAT targets: SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP.
 import type { Family } from '../../src/iptables/rule/rule.js';
 import { suite } from '../support/harness.js';
-import { conformance, type Random } from '../support/iptables-oracle.js';
+import { conformance } from '../support/iptables-oracle.js';
+import type { Random } from '../support/random-rules.js';
 
 const test = suite('iptables codec: NAT');
 const both = ['ipv4', 'ipv6'] as const;

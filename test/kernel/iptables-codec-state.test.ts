@@ -1,6 +1,7 @@
 // Matches of connection tracking and marks: conntrack, state, mark, connmark, limit.
 import { suite } from '../support/harness.js';
-import { conformance, type Random } from '../support/iptables-oracle.js';
+import { conformance } from '../support/iptables-oracle.js';
+import type { Random } from '../support/random-rules.js';
 
 const test = suite('iptables codec: state');
 const both = ['ipv4', 'ipv6'] as const;

@@ -13,7 +13,7 @@ import { saveTable } from '../../src/iptables/table/save.js';
 import type { Table } from '../../src/iptables/table/table.js';
 import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { difference } from '../support/iptables-oracle.js';
+import { difference } from '../support/iptables-kernel.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 

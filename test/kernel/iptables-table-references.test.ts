@@ -4,8 +4,8 @@ import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Random } from '../support/iptables-oracle.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { Random } from '../support/random-rules.js';
 
 const test = suite('references of chains in an edit');
 

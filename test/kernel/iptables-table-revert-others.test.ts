@@ -6,10 +6,10 @@ import { undoRules } from '../../src/iptables/edit/undo.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Random } from '../support/iptables-oracle.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, legacy, lines, load, reset, saved } from '../support/iptables-tables.js';
 import { Child, run } from '../support/process.js';
+import { Random } from '../support/random-rules.js';
 
 const test = suite('iptables edits that are reverted among others');
 const long = 600_000;

@@ -9,13 +9,8 @@ import {
   type TupleInit,
 } from '../../src/index.js';
 import { canonical, meaningful, nfctAttributes } from '../support/compare.js';
-import {
-  filterMatches,
-  inOrder,
-  refusesRightly,
-  splittingFilter,
-  takenFilter,
-} from '../support/flow-filters.js';
+import { filterMatches, refusesRightly } from '../support/filter-oracle.js';
+import { inOrder, splittingFilter, takenFilter } from '../support/flow-filters.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { nfctDump } from '../support/nfct-oracle.js';

@@ -6,52 +6,17 @@ import {
   NetlinkError,
   type SctpState,
   type TcpState,
-  UnsupportedError,
 } from '../../src/index.js';
-import { canonical, meaningful, nfctAttributes, oracleFlow } from '../support/compare.js';
-import { conntrackList } from '../support/conntrack-oracle.js';
+import { canonical } from '../support/compare.js';
+import { created, has, only, ports, timeout, v4, v6 } from '../support/created-flow.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
-import { type NfctAttributes, nfctDump } from '../support/nfct-oracle.js';
+import { nfctDump } from '../support/nfct-oracle.js';
 import { useLabels } from '../support/populate.js';
 
 const test = suite('create');
 
 test.before(() => useLabels());
-
-/** The only flow of the table, when all three agree on it. */
-async function only(): Promise<{ flow: FlowObject; library: NfctAttributes }> {
-  const batch = await conntrack.dump();
-  assert.is(batch.length, 1);
-  const view = batch.at(0)!;
-  const flow = view.toObject();
-  const [message] = nfctDump();
-  const { timeout, ...library } = meaningful(message!.attributes);
-  const { timeout: _ours, ...ours } = nfctAttributes(flow);
-  assert.is(canonical(ours), canonical(library));
-  const [line] = conntrackList({ labels: true });
-  assert.is(canonical({ ...line, timeout: 0 }), canonical({ ...oracleFlow(view), timeout: 0 }));
-  assert.is(canonical((await conntrack.get(view))!.orig), canonical(flow.orig));
-  return { flow, library: { ...library, timeout: timeout! } };
-}
-
-async function created(init: FlowInit): ReturnType<typeof only> {
-  await conntrack.flush();
-  await conntrack.create(init);
-  return only();
-}
-
-function has(actual: object, expected: object): void {
-  const part = Object.fromEntries(
-    Object.keys(expected).map((key) => [key, (actual as Record<string, unknown>)[key]]),
-  );
-  assert.is(canonical(part), canonical(expected));
-}
-
-const v4 = { src: '10.1.0.1', dst: '192.0.2.1' };
-const v6 = { src: 'fd01::1', dst: '2001:db8::1' };
-const ports = { srcPort: 1024, dstPort: 443 };
-const timeout = 3600;
 
 test('each protocol, in both families, from the original tuple alone', async () => {
   for (const [family, addresses] of [
@@ -126,125 +91,6 @@ test('from the reply tuple alone, and from two tuples that differ', async () => 
     src: { address: 'fd08::8', port: 2 },
     dst: { address: 'fd09::9', port: 1 },
   });
-});
-
-test('translation of source, destination, port, in every combination', async () => {
-  const targets = [
-    [v4, '203.0.113.5', '10.99.0.7'],
-    [v6, '2001:db8:5::5', 'fd99::7'],
-  ] as const;
-  for (const [addresses, snat, dnat] of targets) {
-    for (const protocol of ['tcp', 'udp', 'udplite', 'sctp'] as const) {
-      const orig = { ...addresses, ...ports };
-      const init = { protocol, orig, timeout };
-      const plain = { src: orig.dst, dst: orig.src, srcPort: 443, dstPort: 1024 };
-      const src = (await created({ ...init, nat: { src: snat } })).flow;
-      assert.equal(src.reply, { ...plain, dst: snat });
-      assert.equal(src.nat, { src: { address: snat, port: 1024 } });
-      assert.equal(src.status, ['confirmed', 'src_nat', 'src_nat_done', 'dst_nat_done']);
-      const srcPort = (await created({ ...init, nat: { src: { address: snat, port: 5000 } } }))
-        .flow;
-      assert.equal(srcPort.reply, { ...plain, dst: snat, dstPort: 5000 });
-      const portOnly = (await created({ ...init, nat: { src: { port: 5001 } } })).flow;
-      assert.equal(portOnly.reply, { ...plain, dstPort: 5001 });
-      const dst = (await created({ ...init, nat: { dst: { address: dnat } } })).flow;
-      assert.equal(dst.reply, { ...plain, src: dnat });
-      assert.equal(dst.status, ['confirmed', 'dst_nat', 'src_nat_done', 'dst_nat_done']);
-      const dstPort = (await created({ ...init, nat: { dst: { port: 8443 } } })).flow;
-      assert.equal(dstPort.reply, { ...plain, srcPort: 8443 });
-      const nat = { src: { address: snat, port: 5002 }, dst: { address: dnat, port: 8444 } };
-      const all = (await created({ ...init, nat })).flow;
-      assert.equal(all.reply, { src: dnat, dst: snat, srcPort: 8444, dstPort: 5002 });
-      assert.equal(all.nat, nat);
-      assert.ok(all.status.includes('src_nat') && all.status.includes('dst_nat'));
-    }
-    // Addresses of GRE, not its keys: the kernel would leave them as they are.
-    const gre: FlowInit = { protocol: 'gre', orig: { ...addresses, ...ports }, timeout };
-    const sameKey = { src: { address: snat, port: 1024 } };
-    assert.equal((await created({ ...gre, nat: { src: snat } })).flow.nat, sameKey);
-    assert.equal((await created({ ...gre, nat: sameKey })).flow.nat, sameKey);
-    await conntrack.flush();
-    const key = { ...gre, nat: { src: { address: snat, port: 77 } } };
-    await throws(UnsupportedError, /flow\.nat\.src\.port: .* keys of a GRE flow/, () =>
-      conntrack.create(key),
-    );
-    const made = await conntrack.createMany([gre, key, { ...gre, protocol: 'udp' }]);
-    assert.is(made.created, 2);
-    assert.is(made.failed[0]!.index, 1);
-    assert.instance(made.failed[0]!.error, UnsupportedError);
-    for (const protocol of ['esp', 89] as const) {
-      const { flow } = await created({ protocol, orig: addresses, timeout, nat: { src: snat } });
-      assert.equal(flow.nat, { src: { address: snat } });
-      assert.ok(flow.status.includes('src_nat'));
-    }
-  }
-});
-
-test('an ICMP flow whose id the kernel has translated comes back with that id', async () => {
-  const cases = [
-    ['icmp', v4, 8, 0, '203.0.113.5'],
-    ['icmpv6', v6, 128, 129, '2001:db8:5::5'],
-  ] as const;
-  for (const [protocol, addresses, icmpType, answer, address] of cases) {
-    const orig = { ...addresses, icmpType, icmpCode: 0, icmpId: 1 };
-    const nat = { src: { address } };
-    const { flow } = await created({ protocol, orig, timeout, nat });
-    has(flow.reply, { dst: address, icmpType: answer, icmpId: 1 });
-    // As MASQUERADE does when two clients have chosen the same id.
-    const reply = { ...flow.reply, icmpId: 2 };
-    const again = (await created({ ...flow, timeout, reply })).flow;
-    assert.equal(again.reply, reply);
-    assert.ok(again.status.includes('src_nat'));
-    assert.equal(again.nat, nat);
-    // The id alone: an address that stays.
-    const id = { ...flow.reply, dst: orig.src, icmpId: 3 };
-    const only = (await created({ ...flow, timeout, reply: id, nat: { src: orig.src } })).flow;
-    assert.equal(only.reply, id);
-    assert.is((await conntrack.dump({ nat: 'src' })).length, 1);
-    assert.is((await conntrack.dump()).filter({ nat: 'src' }).length, 1);
-    assert.is((await conntrack.dump({ nat: 'none' })).length, 0);
-  }
-});
-
-test('two tuples and a translation that they do not show are refused', async () => {
-  const orig = { ...v4, ...ports };
-  const reply = { src: v4.dst, dst: '203.0.113.5', srcPort: 443, dstPort: 1024 };
-  const init: FlowInit = { protocol: 'tcp', orig, reply, timeout };
-  await conntrack.flush();
-  const wrong = (nat: FlowInit['nat'], message: RegExp) =>
-    throws(Error, message, () => conntrack.create({ ...init, nat: nat! }));
-  await wrong({ src: '203.0.113.6' }, /flow\.reply\.dst: is not what flow\.nat\.src makes of it/);
-  await wrong({ src: { port: 9 } }, /flow\.reply\.dst: /);
-  await wrong({ dst: v4.dst }, /flow\.reply\.dst: /);
-  const { orig: _, ...noOrig } = init;
-  await throws(TypeError, /flow\.nat: needs flow\.orig/, () =>
-    conntrack.create({ ...noOrig, nat: { src: '203.0.113.5' } }),
-  );
-  assert.is(Netns.current.flowCount(), 0);
-  assert.equal((await created({ ...init, nat: { src: '203.0.113.5' } })).flow.reply, reply);
-});
-
-test('two tuples, a translation and a status: what is asked for is done', async () => {
-  const reply = { src: v4.dst, dst: '203.0.113.5', srcPort: 443, dstPort: 1024 };
-  const init: FlowInit = { protocol: 'tcp', orig: { ...v4, ...ports }, reply, timeout };
-  const nat = { src: '203.0.113.5' };
-  const { flow } = await created({ ...init, nat, status: ['assured', 'confirmed'] });
-  assert.ok(flow.status.includes('src_nat'), String(flow.status));
-  // What was read as not translated stays so; another translation than it shows is no part of it.
-  await conntrack.flush();
-  await conntrack.create({ ...init, status: 'assured' });
-  const row = (await conntrack.dump()).at(0)!.toObject();
-  assert.not(row.status.includes('src_nat'));
-  await conntrack.flush();
-  await conntrack.create(row);
-  assert.is((await conntrack.dump()).at(0)!.statusBits, row.statusBits);
-  await conntrack.flush();
-  for (const other of [{ src: '203.0.113.6' }, { dst: '203.0.113.5' }]) {
-    await throws(RangeError, /^flow\.reply\.\w+: is not what flow\.nat\./, () =>
-      conntrack.create({ ...row, nat: other }),
-    );
-  }
-  assert.is(Netns.current.flowCount(), 0);
 });
 
 test('mark, zone, status, timeout', async () => {

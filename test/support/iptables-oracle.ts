@@ -1,21 +1,24 @@
 // Holds the codec of iptables rules against iptables-legacy itself, on the real kernel: what it adds,
 // saves and refuses, and the bytes that the kernel then holds. For tests under test/kernel only.
-
-import { spawnSync } from 'node:child_process';
-import { comparable } from '../../src/iptables/extensions/codec.js';
-import { registry } from '../../src/iptables/extensions/index.js';
 import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
-import { layouts, splitEntry } from '../../src/iptables/legacy/entry.js';
+import { layouts } from '../../src/iptables/legacy/entry.js';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
-import { hex } from '../../src/iptables/rule/print.js';
 import type { Family, Rule, RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, parseRules, sameRule } from '../../src/iptables/rule/text.js';
-import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
 import type { SetNames } from '../../src/iptables/text/host-names.js';
 import { onFakeKernel } from './fake-kernel.js';
 import { assert, type Suite } from './harness.js';
+import {
+  difference,
+  firstDifference,
+  iptablesRefuses,
+  kernelEntries,
+  load,
+  savedRules,
+  type TableParts,
+} from './iptables-kernel.js';
+import { Random } from './random-rules.js';
 import { lostInCopies } from './rule-copies.js';
-import { tableOfKernel } from './xtables-table.js';
 
 /** A specification in iptables-restore's quoting, or one with a reason why it is special. */
 export type Spec =
@@ -39,14 +42,8 @@ export type Spec =
       lossy?: undefined;
     };
 
-export interface Conformance {
+export interface Conformance extends TableParts {
   families: readonly Family[];
-  /** `filter` unless given. */
-  table?: string;
-  /** A base chain that jumps to the chain of the rules: for extensions bound to hooks. */
-  hook?: string;
-  /** Commands of iptables-restore before the rules (chains CHAIN and OTHER are always there). */
-  lines?: readonly string[];
   /** What both must take, and mean the same by. */
   valid: readonly Spec[];
   /** What both must refuse. */
@@ -62,121 +59,6 @@ export interface Conformance {
   sets?: SetNames;
   /** The newest revision of extensions that the kernel has: for tests of older ones. */
   maxRevision?: MaxRevision;
-}
-
-const chain = 'CHAIN';
-const tool = (family: Family, what = '') =>
-  `${family === 'ipv4' ? 'iptables' : 'ip6tables'}-legacy${what}`;
-
-function run(
-  command: string,
-  args: string[],
-  input = '',
-): { status: number; out: string; err: string } {
-  // Bytes, not UTF-8: strings of rules may hold anything.
-  const done = spawnSync(command, args, { input: textToBytes(input), maxBuffer: 1 << 28 });
-  if (done.error) throw done.error;
-  return {
-    status: done.status ?? -1,
-    out: bytesToText(done.stdout),
-    err: bytesToText(done.stderr),
-  };
-}
-
-function restoreText(options: Conformance, specs: readonly string[], counted: boolean): string {
-  const lines = [`*${options.table ?? 'filter'}`, `:${chain} - [0:0]`, ':OTHER - [0:0]'];
-  if (options.hook !== undefined) lines.push(`-A ${options.hook} -j ${chain}`);
-  lines.push(...(options.lines ?? []));
-  for (const [index, spec] of specs.entries()) {
-    const counters = counted ? `[${index * 7919}:${index * 104729 + 1}] ` : '';
-    lines.push(`${counters}-A ${chain} ${spec}`);
-  }
-  return [...lines, 'COMMIT', ''].join('\n');
-}
-
-/** Loads specifications, replacing the table. Answers the tool's complaint or nothing. */
-export function load(
-  family: Family,
-  options: Conformance,
-  specs: readonly string[],
-): string | undefined {
-  const text = restoreText(options, specs, true);
-  const done = run(tool(family, '-restore'), ['--counters'], text);
-  return done.status === 0 ? undefined : done.err.trim() || `status ${done.status}`;
-}
-
-/** The kernel's rules of the chain, as portable entries. */
-export function kernelEntries(family: Family, table: string): Uint8Array[] {
-  return tableOfKernel(family, table).get(chain) ?? [];
-}
-
-/** The rules of the chain as iptables-save prints them, from the first option on. */
-export function savedRules(family: Family, table: string): string[] {
-  const done = run(tool(family, '-save'), ['-t', table]);
-  if (done.status !== 0) throw new Error(`saving the table ${table}: ${done.err}`);
-  const lead = `-A ${chain}`;
-  return done.out
-    .split('\n')
-    .filter((line) => line === lead || line.startsWith(`${lead} `))
-    .map((line) => line.slice(lead.length + 1));
-}
-
-/** What iptables says to one specification: nothing, or its complaint. */
-export function iptablesRefuses(
-  family: Family,
-  options: Conformance,
-  spec: string,
-): string | undefined {
-  const done = run(tool(family, '-restore'), [], restoreText(options, [spec], false));
-  return done.status === 0 ? undefined : done.err.trim() || `status ${done.status}`;
-}
-
-/** Where two entries differ in what counts; nothing where they mean the same to the kernel. */
-export function difference(
-  family: Family,
-  kernel: Uint8Array,
-  ours: Uint8Array,
-): string | undefined {
-  const layout = layouts[family];
-  const head = layout.invflags + 1;
-  const counters = layout.counters;
-  for (const [what, from, to] of [
-    ['head', 0, head],
-    ['counters', counters, counters + 16],
-  ] as const) {
-    const told = firstDifference(kernel.subarray(from, to), ours.subarray(from, to));
-    if (told !== undefined) return `${what} ${told}`;
-  }
-  const a = splitEntry(kernel, family);
-  const b = splitEntry(ours, family);
-  const list = (split: typeof a) => [
-    ...split.matches.map((each) => ['match', each] as const),
-    ['target', split.target] as const,
-  ];
-  const [left, right] = [list(a), list(b)];
-  if (left.length !== right.length) return `${left.length} extensions, ours ${right.length}`;
-  for (const [index, [kind, theirs]] of left.entries()) {
-    const mine = right[index]![1];
-    const name = (each: typeof theirs) => `${each.name} revision ${each.revision}`;
-    if (name(theirs) !== name(mine)) return `kernel has ${name(theirs)}, ours ${name(mine)}`;
-    if (theirs.payload.length !== mine.payload.length) {
-      return `${name(theirs)}: ${theirs.payload.length} bytes, ours ${mine.payload.length}`;
-    }
-    // What the kernel keeps for itself, and old bytes behind the NUL of a string, do not count.
-    const extension = registry.find(family, kind, theirs.name, theirs.revision);
-    const counts = (payload: Uint8Array) =>
-      extension === undefined ? payload : comparable(extension, payload);
-    const told = firstDifference(counts(theirs.payload), counts(mine.payload));
-    if (told !== undefined) return `${name(theirs)} ${told}`;
-  }
-  return undefined;
-}
-
-function firstDifference(kernel: Uint8Array, ours: Uint8Array): string | undefined {
-  const at = kernel.findIndex((byte, index) => byte !== ours[index]);
-  if (at < 0) return undefined;
-  const some = (bytes: Uint8Array) => hex(bytes.subarray(at, at + 16));
-  return `at byte ${at}: kernel ${some(kernel)}, ours ${some(ours)}`;
 }
 
 /** What parser and encoder are told. */
@@ -403,62 +285,4 @@ function randomRules(family: Family, options: Conformance, make: (random: Random
   });
   assert.ok(taken.length > 0, 'the generator makes valid rules');
   compare(family, options, taken);
-}
-
-/** Random numbers that a seed repeats (mulberry32). */
-export class Random {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-  /** An integer in `0 … below - 1`. */
-  int(below: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  }
-  pick<T>(list: readonly T[]): T {
-    return list[this.int(list.length)]!;
-  }
-  chance(percent: number): boolean {
-    return this.int(100) < percent;
-  }
-  /** Some elements in their order, at least one. */
-  some<T>(list: readonly T[]): T[] {
-    const chosen = list.filter(() => this.chance(40));
-    return chosen.length > 0 ? chosen : [this.pick(list)];
-  }
-  /** Text, or nothing. */
-  maybe(percent: number, text: () => string): string {
-    return this.chance(percent) ? ` ${text()}` : '';
-  }
-  /** `! ` in a third of all cases. */
-  not(): string {
-    return this.chance(33) ? '! ' : '';
-  }
-  port(): number {
-    return this.pick([0, 1, 22, 80, 443, 1024, 65535, this.int(65536)]);
-  }
-  /** `anyOrder`: for options that iptables takes from high to low as well. */
-  portRange(separator = ':', anyOrder = false): string {
-    const ends: [number, number] = [this.port(), this.port()];
-    const [a, b] = anyOrder ? ends : (ends.sort((x, y) => x - y) as [number, number]);
-    // High ends of 0 iptables-save leaves out in conntrack.
-    if (anyOrder && b === 0) return String(a);
-    // Never all ports: iptables-save leaves that range out, and with it a negation.
-    return this.chance(50) || a === b || b - a === 65535 ? String(a) : `${a}${separator}${b}`;
-  }
-  address(family: Family): string {
-    if (family === 'ipv4') return [0, 0, 0, 0].map(() => this.int(256)).join('.');
-    const word = () => this.pick(['0', '0', '1', 'ffff', this.int(65536).toString(16)]);
-    return [0, 0, 0, 0, 0, 0, 0, 0].map(word).join(':');
-  }
-  network(family: Family): string {
-    return `${this.address(family)}/${this.int((family === 'ipv4' ? 32 : 128) + 1)}`;
-  }
-  u32(): number {
-    return this.pick([0, 1, 0xff, 0xffffffff, this.int(0x100000000)]);
-  }
 }

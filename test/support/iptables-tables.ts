@@ -47,6 +47,20 @@ export function reset(): void {
   }
 }
 
+/** A table for edits: chain `one` with four rules, and chain `two`. */
+export const twoChains = `*filter
+:one - [0:0]
+:two - [0:0]
+-A INPUT -p tcp -j one
+-A INPUT -p udp -j two
+-A one -p tcp --dport 1 -j ACCEPT
+-A one -p tcp --dport 2 -j ACCEPT
+-A one -p tcp --dport 3 -j ACCEPT
+-A one -p tcp --dport 4 -j ACCEPT
+-A two -j RETURN
+COMMIT
+`;
+
 const loopback = { ipv4: '127.0.0.1', ipv6: '::1' };
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

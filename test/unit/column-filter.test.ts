@@ -1,6 +1,6 @@
 // A filter over the columns of a batch, against the same conditions asked of plain objects one by one.
 import type { FlowFilter, FlowObject, FlowState, StatusName } from '../../src/index.js';
-import { refusesRightly } from '../support/flow-filters.js';
+import { refusesRightly } from '../support/filter-oracle.js';
 import { assert, suite } from '../support/harness.js';
 import { batch, type Shape } from '../support/made-batch.js';
 import { Random } from '../support/random.js';

@@ -9,7 +9,7 @@ import type { Family, Rule, RuleInit } from '../../src/iptables/rule/rule.js';
 import { ruleKey } from '../../src/iptables/rule/rule.js';
 import { parseRules, sameRule } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Random } from '../support/iptables-oracle.js';
+import { Random } from '../support/random-rules.js';
 import { ruleCorpus } from '../support/rule-corpus.js';
 
 const test = suite('every rule of the tests');

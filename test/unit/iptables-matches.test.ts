@@ -8,7 +8,7 @@ import type { Match, RuleInit } from '../../src/iptables/rule/rule.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
 import { systemNames } from '../../src/iptables/text/host-names.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Random } from '../support/iptables-oracle.js';
+import { Random } from '../support/random-rules.js';
 
 const test = suite('iptables matches');
 const sets = {

@@ -1,0 +1,140 @@
+// Events of expectations, and the expectations that the kernel's FTP helper makes.
+import { conntrack, type Expectation, type ExpectationEvent } from '../../src/index.js';
+import { until } from '../support/awaited.js';
+import {
+  asOracle,
+  expectationSuite,
+  init,
+  master,
+  named,
+  oracle,
+} from '../support/expectations.js';
+import { assert } from '../support/harness.js';
+import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
+import { python } from '../support/python.js';
+
+const test = expectationSuite('expectation events');
+const { expectations } = conntrack;
+const own = Netns.current;
+
+test('events: made, deleted, evicted, flushed; types; the stream ends', async () => {
+  await conntrack.createMany([master(1), master(2)]);
+  const stream = expectations.events();
+  const ends = expectations.events({ types: ['destroy'] });
+  const seen: string[] = [];
+  const text = (event: ExpectationEvent) =>
+    event.type === 'overrun' ? 'overrun' : `${event.type} ${event.expectation.tuple.dstPort}`;
+  const reading = (async () => {
+    for await (const event of stream) seen.push(text(event));
+  })();
+  await expectations.create({ ...init(1, 5001), timeout: 50 });
+  await expectations.delete(named(5001));
+  await expectations.create(init(1, 5002));
+  // The FTP helper has one expectation at a time: the older one goes.
+  await expectations.create(init(1, 5003));
+  await expectations.flush();
+  await until('seven events', () => seen.length >= 6);
+  assert.equal(seen, [
+    ...['new 5001', 'destroy 5001', 'new 5002', 'destroy 5002', 'new 5003', 'destroy 5003'],
+  ]);
+  const gone: string[] = [];
+  for await (const event of ends) {
+    gone.push(text(event));
+    if (gone.length === 3) break;
+  }
+  assert.equal(gone, ['destroy 5001', 'destroy 5002', 'destroy 5003']);
+  assert.is(ends.closed, true);
+  await stream.close();
+  await reading;
+  assert.equal(
+    [stream.stats.received, stream.stats.delivered, stream.stats.undecodable, stream.stats.lost],
+    [6, 6, 0, 0],
+  );
+});
+
+test('events beyond the queue are counted', async () => {
+  await conntrack.createMany([master(1), master(2)]);
+  const stream = expectations.events({ queue: { maxEvents: 3 } });
+  for (let i = 0; i < 5; i++) {
+    await expectations.create(init(1, 5001));
+    await expectations.flush();
+  }
+  await until('ten events', () => stream.stats.received + stream.stats.lost === 10);
+  const seen: ExpectationEvent[] = [];
+  for await (const event of stream) {
+    seen.push(event);
+    if (event.type === 'overrun') break;
+  }
+  assert.equal(
+    seen.map(({ type }) => type),
+    ['new', 'destroy', 'new', 'overrun'],
+  );
+  assert.equal(seen[3], { type: 'overrun', source: 'queue', lost: 7 });
+});
+
+test('FTP through the gateway: expected, met, and the new flow names its master', async () => {
+  const { client, server, gatewayOutside } = labAddresses;
+  await using lab = await GatewayLab.create({ gateway: 'current', events: 1 });
+  own.iptables(
+    '-t',
+    'raw',
+    '-A',
+    'PREROUTING',
+    '-p',
+    'tcp',
+    '--dport',
+    '21',
+    '-j',
+    'CT',
+    '--helper',
+    'ftp',
+  );
+  await lab.serverHost.tcpServer(server, 21);
+  await lab.clientHost.tcpServer(client, 40000);
+  const stream = expectations.events();
+  const flows = conntrack.events({ types: ['new'], filter: { status: 'expected' } });
+  const reader = stream[Symbol.asyncIterator]();
+  // 40000 is 156 * 256 + 64. The helper looks at a line only when it has seen the end of one before.
+  const say = `
+import socket, sys
+s = socket.create_connection(('${server}', 21))
+for line in (b'USER x\\r\\n', b'PORT 10,0,1,2,156,64\\r\\n'):
+    s.sendall(line)
+    s.recv(100)
+print('said', flush=True)
+sys.stdin.read()`;
+  const ftp = lab.client.start([python, '-c', say]);
+  await ftp.line(/^said$/);
+  const { value: made } = await reader.next();
+  assert.is(made!.type, 'new');
+  const { expectation } = made as { expectation: Expectation };
+  assert.is(expectation.helper, 'ftp');
+  assert.is(expectation.tuple.src, server);
+  assert.is(expectation.tuple.dst, gatewayOutside);
+  assert.is(expectation.master.src, client);
+  // nf_nat_ftp keeps the port only: the address is the master's.
+  assert.equal(expectation.nat, { direction: 'reply', src: '0.0.0.0', srcPort: 40000 });
+  assert.is(expectation.fn, 'nat-follow-master');
+  assert.equal((await expectations.list()).map(asOracle), oracle());
+
+  const { dst: address, dstPort: port } = expectation.tuple;
+  const data = await lab.serverHost.tcp({ address, port: port! });
+  const { value: met } = await reader.next();
+  assert.is(met!.type, 'destroy');
+  assert.is((met as { expectation: Expectation }).expectation.id, expectation.id);
+  const { value: flow } = await flows[Symbol.asyncIterator]().next();
+  assert.ok(flow?.type === 'new');
+  assert.ok(flow.flow.status.includes('expected'));
+  assert.equal(flow.flow.master, {
+    protocol: 'tcp',
+    ...{ src: client, dst: server },
+    ...{ srcPort: expectation.master.srcPort, dstPort: 21 },
+  });
+  assert.equal(flow.flow.nat?.dst, { address: client, port: 40000 });
+  await data.close();
+  await ftp.finish();
+  await stream.close();
+  await flows.close();
+});
+
+test.run();
