@@ -1,6 +1,5 @@
-// Runs every test file in a process of its own, with a time limit, and prints one closing line.
-// Files under test/kernel and test/lifetime get a network and mount namespace of their own, so they
-// may do what they like to tables and to /run.
+// Runs every test file in its own process, with a time limit, and prints a summary line. Files under test/kernel and
+// test/lifetime get their own network and mount namespace, so they can freely change tables and /run.
 // `node --import tsx test/run.ts [part of a path …] [--name "part of a test's name"]`
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,16 +10,16 @@ import { parseArgs } from 'node:util';
 import { sandbox } from './support/sandbox.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
-// Another folder of tests: for the test of this file.
+// The test of this file sets a different folder.
 const root = process.env.TEST_ROOT ?? here;
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: { name: { type: 'string', default: '' } },
 });
-/** Part of the name of the tests to run; empty: all. */
+/** Runs only tests with this text in their name. Empty: all. */
 const testName = values.name;
 const defaultLimit = process.env.TEST_LIMIT_MS ?? '600000';
-/** Files at a time. What must have the machine's settings for itself waits for a lock: global-lock.ts. */
+/** Files at a time. Tests that change settings of the whole machine wait for a lock: global-lock.ts. */
 const lanes = Number(process.env.TEST_LANES) || availableParallelism();
 
 interface Outcome {
@@ -48,7 +47,7 @@ function command(file: string): string[] | { missing: string } {
   return [...namespaces.prefix, ...node];
 }
 
-/** Milliseconds that a file asks for in its first lines (`Limit: 600 s`) where it builds much; 0 where it does not. */
+/** The milliseconds that a file asks for in its first lines (`Limit: 600 s`), or 0. */
 function ownLimitOf(file: string): number {
   const head = readFileSync(file, 'utf8').slice(0, 1000);
   return Number(/^\/\/ Limit: (\d+) s\b/m.exec(head)?.[1] ?? 0) * 1000;
@@ -88,7 +87,7 @@ function runFile(file: string): Promise<Outcome> {
     child.stderr.on('data', (chunk) => (output += chunk));
     const timer = setTimeout(() => {
       timedOut = true;
-      // The whole group: what a test started must not outlive it.
+      // The whole group: processes that a test started must not outlive it.
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     }, limitMs);
     child.on('close', (code, signal) => {
@@ -98,7 +97,7 @@ function runFile(file: string): Promise<Outcome> {
       const skipped = count(output, 'Skipped');
       let failed = total - passed;
       const seconds = ((Date.now() - started) / 1000).toFixed(1);
-      // With a name a file may have nothing to run.
+      // With a test name, a file may have no test to run.
       const nothing = total + skipped === 0;
       if (nothing && code === 0 && testName !== '') {
         resolve({ passed, failed, skipped });
@@ -117,7 +116,7 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
-/** Whether a word of the command line means the file: a part of its path in the project. */
+/** Whether a word of the command line is a part of the file's path in the project. */
 const isPartOf = (file: string) => (part: string) =>
   join('test', relative(root, file)).includes(part);
 
@@ -127,7 +126,7 @@ const misfits = wanted.filter((part) => !files.some((file) => isPartOf(file)(par
 
 async function runFiles(): Promise<Outcome> {
   const sum: Outcome = { passed: 0, failed: 0, skipped: 0 };
-  // What takes longest begins first, so that the lanes end at about the same time.
+  // Long files begin first, so that the lanes end at about the same time.
   const queue = [...files].sort((a, b) => ownLimitOf(b) - ownLimitOf(a));
   const lane = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -141,7 +140,7 @@ async function runFiles(): Promise<Outcome> {
   return sum;
 }
 
-// Not process.exit(): it would cut what a pipe has not taken yet.
+// Not process.exit(): it would cut output that a pipe has not taken yet.
 process.exitCode = 1;
 if (files.length === 0 || misfits.length > 0) {
   process.stderr.write(`no test file matches ${misfits.join(', ')}\n`);

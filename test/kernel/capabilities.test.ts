@@ -1,4 +1,4 @@
-// docs/privileges.md, call by call: a user that is not root, with some capabilities and no others.
+// docs/privileges.md, call by call, for a user that is not root and has only some capabilities.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../support/harness.js';
@@ -13,7 +13,7 @@ const program = path('test/support/privileged-calls.ts');
 const needsRoot = process.getuid?.() === 0 ? undefined : 'needs root, to become someone else';
 const lockFile = '/run/lock-of-all';
 
-/** What the document says: by call, what it needs. */
+/** The privileges that each call needs, as the document says. */
 const documented = new Map(
   [
     ...readFileSync(path('docs/privileges.md'), 'utf8').matchAll(
@@ -54,7 +54,7 @@ for (const { capabilities, lock } of sets) {
   const who = `${capabilities.join(', ') || 'no capability'}${lock ? '' : ', no lock file'}`;
   test.when(needsRoot, `${who}: what is documented works, and nothing else`, () => {
     using elsewhere = Netns.create();
-    // A rule, so that there is a table; and the lock that iptables made for root alone.
+    // This makes a table and the lock file, which only root may open.
     Netns.current.iptables('-F');
     Netns.current.iptables('-A', 'INPUT', '-p', 'udp', '--dport', '53', '-j', 'ACCEPT');
     writeFileSync(lockFile, '');
@@ -70,7 +70,7 @@ for (const { capabilities, lock } of sets) {
       assert.is(outcome.code === undefined, allowed, `${call} as ${who}: ${outcome.message}`);
       if (allowed) continue;
       assert.match(outcome.code!, /^(EPERM|EACCES)$/, call);
-      // What is lacking is named: a capability, or the file.
+      // The message names the missing capability, or the file.
       assert.match(
         outcome.message!,
         /CAP_[A-Z_]+|\/run\/xtables\.lock|ip_tables_names/,

@@ -1,4 +1,4 @@
-// A table that changes all the time while it is dumped: what stands still is in every dump, exactly once.
+// Dumps of a table that changes all the time: every flow that stays is in each dump exactly once.
 import { conntrack, type FlowBatch } from '../../src/index.js';
 import { identity } from '../support/compare.js';
 import { assert, suite } from '../support/harness.js';
@@ -7,7 +7,7 @@ import { Churn, fill } from '../support/populate.js';
 const test = suite('dump under churn');
 const standing = 3000;
 
-/** Flows of the churn have another first byte. */
+/** Flows of the churn have a different first byte. */
 const isStanding = (src: string) => src.startsWith('10.') || src.startsWith('fd0a:');
 
 async function names(batch: FlowBatch): Promise<{ standing: string[]; passing: number }> {
@@ -44,7 +44,7 @@ test('dump, dumpBatches and filtered dumps have every standing flow once', async
   assert.equal((await names(await conntrack.dump())).standing, expected);
 });
 
-test('what is deleted by filter under churn is what stands, and the rest is left alone', async () => {
+test('a filtered delete under churn deletes the standing flows that match, and nothing else', async () => {
   await using churn = await Churn.start({ live: 2000, seed: 73, maxSeconds: 60 });
   const filter = { src: '10.0.0.0/8' };
   const expected = (await names(await conntrack.dump(filter))).standing;

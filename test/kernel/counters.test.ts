@@ -1,4 +1,4 @@
-// What moves the counters of stats(): what their documentation says, measured with packets and with netlink.
+// The counters of stats() move as their documentation says. Packets and netlink requests move them.
 import { Conntrack, type ConntrackCounters } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
@@ -9,7 +9,7 @@ const test = suite('counters');
 const sent = (netns: Netns, lines: string[]) =>
   netns.exec(python, '-c', ['from socket import *', ...lines].join('\n'));
 
-/** What `work` adds to each counter that it moves. */
+/** The amount that `work` adds to each counter that it changes. */
 async function moved(
   table: Conntrack,
   work: () => unknown,
@@ -33,7 +33,7 @@ const flow = (srcPort: number) =>
     timeout: 60,
   }) as const;
 
-test('insert: entries made by netlink, and none of packets', async () => {
+test('insert: entries made by netlink, not entries made by packets', async () => {
   using netns = Netns.create();
   netns.tracking();
   await using table = Conntrack.open({ netns: netns.path });
@@ -46,16 +46,16 @@ test('insert: entries made by netlink, and none of packets', async () => {
   const flows = Array.from({ length: 17 }, (_, i) => flow(100 + i));
   assert.equal(await moved(table, () => table.createMany(flows)), { insert: 17 });
   assert.equal(await moved(table, () => table.create(flow(99))), { insert: 1 });
-  // One that is there already is refused, and is none of the failures that are counted.
+  // The kernel refuses a flow that already exists. No counter counts that as a failure.
   assert.equal(await moved(table, () => table.create(flow(99)).catch(() => undefined)), {});
   assert.equal(await moved(table, () => table.flush()), {});
 });
 
-test('invalid and error: at each of the two hooks that a packet to oneself passes', async () => {
+test('invalid and error count at each of the two hooks that a local packet passes', async () => {
   using netns = Netns.create();
   netns.tracking();
   await using table = Conntrack.open({ netns: netns.path });
-  // A TCP header of zeros; an ICMP error about a packet of a flow that is not there.
+  // A TCP header of zeros, and an ICMP error about a packet of a missing flow.
   const tcp = ['socket(AF_INET, SOCK_RAW, IPPROTO_TCP).sendto(bytes(20), ("127.0.0.1", 0))'];
   assert.equal(await moved(table, () => sent(netns, tcp)), { invalid: 2 });
   const icmp = [
@@ -71,7 +71,7 @@ test('invalid and error: at each of the two hooks that a packet to oneself passe
   assert.is(await table.count(), 0);
 });
 
-test('/proc, which needs no privilege, tells the same as netlink, also above nine', async () => {
+test('/proc, which needs no privilege, gives the same values as netlink, also above nine', async () => {
   using netns = Netns.create();
   await using table = Conntrack.open({ netns: netns.path });
   await table.createMany(Array.from({ length: 300 }, (_, i) => flow(1 + i)));

@@ -1,5 +1,5 @@
-// Deleting by filter, by name and by flush: what goes is exactly what the filter matches, and what comes
-// back of it is its last state. Every case has flows beside it that must survive.
+// Deleting by filter, by name and by flush. Exactly the matching flows go, and the result has their last state. In
+// every case there are other flows that must survive.
 import { Conntrack, conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
 import { canonical, identity } from '../support/compare.js';
 import { filterMatches } from '../support/filter-oracle.js';
@@ -15,7 +15,7 @@ const test = suite('delete and flush');
 const ids = (flows: Iterable<{ id?: number }>) =>
   Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
 
-/** The fields of a flow that do not tick and do not tell that it is being deleted. */
+/** The fields of a flow that neither change with time nor show that it is being deleted. */
 function lasting({ timeout, use, status, statusBits, stop, ...rest }: FlowObject): string {
   return canonical({ ...rest, status: status.filter((name) => name !== 'dying') });
 }
@@ -24,25 +24,25 @@ async function refill(seed: number): Promise<FlowObject[]> {
   await conntrack.flush();
   assert.is(Netns.current.flowCount(), 0);
   fill({ count: 320, seed, labels: true });
-  // The first of them again in another zone.
+  // The first 64 again, in a different zone.
   fill({ count: 64, seed, labels: true, zone: 9 });
   return inOrder((await conntrack.dump()).toArray());
 }
 
 test.before(() => {
   useLabels();
-  // Every second round below has events, so that deletions are echoed.
+  // Every second round below has events on: then the kernel echoes deletions.
   Netns.current.conntrackSysctls({ acct: 1, timestamp: 1 });
 });
 
 for (const way of ['deleteWhere', 'deleteWhere returning', 'flush'] as const) {
-  test(`${way} with random filters is the set difference`, async () => {
+  test(`${way} with random filters leaves the set difference`, async () => {
     const random = new Random(way.length);
     let deletions = 0;
     for (let round = 0; round < 24; round++) {
       Netns.current.conntrackSysctls({ events: round % 2 === 0 ? 1 : 0 });
       const flows = await refill(100 + round);
-      // Every fourth may match all or nothing.
+      // Every fourth filter may match all or nothing.
       const filter = round % 4 === 3 ? takenFilter(random, flows) : splittingFilter(random, flows);
       const said = JSON.stringify(filter);
       const matching = flows.filter((flow) => filterMatches(flow, filter));
@@ -96,7 +96,7 @@ test('flush and deleteWhere by each simple criterion', async () => {
   }
 });
 
-test('IPv6 addresses: what is asked for goes, not its complement', async () => {
+test('IPv6 addresses: the matching flows go, not the others', async () => {
   for (const how of ['flush', 'deleteWhere'] as const) {
     for (const place of ['orig.src', 'orig.dst', 'reply.src', 'reply.dst', 'prefix'] as const) {
       const flows = await refill(31);
@@ -147,7 +147,7 @@ test('an empty or half-written filter is refused and deletes nothing', async () 
   assert.equal(inOrder((await conntrack.dump()).toArray()).map(lasting), flows.map(lasting));
 });
 
-test('each flow by its own name: as a view, as plain data, by its reply', async () => {
+test('each flow by its name: as a view, as plain data, by its reply', async () => {
   const flows = await refill(77);
   const left = new Map(flows.map((flow) => [identity(flow), flow]));
   for (const [i, flow] of [...(await conntrack.dump())].entries()) {
@@ -159,7 +159,7 @@ test('each flow by its own name: as a view, as plain data, by its reply', async 
     } else {
       const { packets, bytes, ...reply } = flow.toObject().reply;
       const name = { protocol: flow.protocol, reply, zone: flow.zone };
-      // A flow with a zone for the original direction only is in zone 0 seen from the other side.
+      // A flow with a zone for only the original direction is in zone 0 in the reply direction.
       assert.ok(await conntrack.delete(name), canonical(flow.toObject()));
       assert.not(await conntrack.delete(name));
     }
@@ -177,10 +177,10 @@ const tcp = {
   dstPort: 443,
 } as const;
 
-test('a flow of the same tuple in another zone survives', async () => {
+test('a flow with the same tuple in a different zone survives', async () => {
   await conntrack.flush();
   for (const zone of [0, 1, 2]) await conntrack.create({ ...tcp, zone, timeout: 600 });
-  // Its reply tuple is in zone 0, where that of the first flow is: it must be another one.
+  // Its reply tuple is in zone 0, as that of the first flow. So it must be a different tuple.
   await conntrack.create({
     ...{ protocol: 'tcp', timeout: 600 },
     orig: { src: tcp.src, dst: tcp.dst, srcPort: 4000, dstPort: 443, zone: 3 },
@@ -200,12 +200,12 @@ test('a flow of the same tuple in another zone survives', async () => {
   assert.is(Netns.current.flowCount(), 0);
 });
 
-test('the name of a flow that has gone does not delete the one that took its tuple', async () => {
+test('the name of a deleted flow does not delete a newer flow with the same tuple', async () => {
   await conntrack.flush();
   await conntrack.create({ ...tcp, timeout: 600, mark: 1 });
   const old = (await conntrack.get(tcp))!;
-  // The kernel makes the id of the tuple and the entry's memory: what has it as master keeps that from
-  // being used for the new one.
+  // The kernel computes the id from the tuple and the entry's memory address. A flow that has the entry as master
+  // keeps its memory in use, so the new entry gets a different address.
   await conntrack.create({ ...tcp, srcPort: 4001, timeout: 600, master: tcp });
   Netns.current.exec('conntrack', '-D', '-p', 'tcp', '--sport', '4000');
   await conntrack.create({ ...tcp, timeout: 600, mark: 2 });
@@ -221,7 +221,7 @@ test('the name of a flow that has gone does not delete the one that took its tup
   assert.ok(await conntrack.delete(now));
 });
 
-test('many deletions through a small receive buffer: each comes back once, none waits', async () => {
+test('many deletions through a small receive buffer: each is returned once, and none waits', async () => {
   Netns.current.conntrackSysctls({ events: 1 });
   await conntrack.flush();
   fill({ count: 5000, seed: 3 });
@@ -239,13 +239,13 @@ test('many deletions through a small receive buffer: each comes back once, none 
   assert.is((await conntrack.dump(undefined, { list: 'dying' })).length, 0);
 });
 
-test('a table in which only some flows report their end: each comes back once', async () => {
+test('a table in which only some flows report their end: each is returned once', async () => {
   await conntrack.flush();
   Netns.current.conntrackSysctls({ events: 1, timestamp: 1 });
   fill({ count: 6400, seed: 3 });
   const reporting = new Set(ids(await conntrack.dump()));
   Netns.current.conntrackSysctls({ events: 0 });
-  // Few among many, so that windows in which all report and windows in which not all do both come.
+  // A few among many: so there are windows in which all flows report, and windows in which only some do.
   fill({ count: 64, seed: 4, network: 12 });
   const before = ids(await conntrack.dump());
   assert.ok(before.length > reporting.size);
@@ -260,7 +260,7 @@ test('a table in which only some flows report their end: each comes back once', 
 });
 
 for (const events of [1, 0] as const) {
-  test(`returned counters are the last ones, events ${events}`, async () => {
+  test(`returned counters are the final ones, events ${events}`, async () => {
     await conntrack.flush();
     await using lab = await GatewayLab.create({
       ...{ gateway: 'current', acct: 1, timestamp: 1, events },
@@ -285,7 +285,7 @@ for (const events of [1, 0] as const) {
       assert.is(deleted.length, 2);
       const last = (flow: FlowObject) => canonical([flow.id, flow.orig, flow.reply, flow.start]);
       assert.equal(deleted.toArray().map(last).sort(), seen.toArray().map(last).sort());
-      // Only the report of the deletion itself has the time of the end.
+      // Only the kernel's report of the deletion has the end time.
       assert.is([...deleted].filter(({ stop }) => stop !== undefined).length, events === 1 ? 2 : 0);
       sum.orig += deleted.sum('origPackets') as bigint;
       sum.reply += deleted.sum('replyPackets') as bigint;

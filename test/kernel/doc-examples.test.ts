@@ -1,5 +1,6 @@
-// Every `@example` of the doc comments in src: it compiles as a module of a strict user, and runs to its end in a
-// network namespace of its own. Limit: 600 s
+// Every `@example` of the doc comments in src: it compiles as a module in a strict project, and runs to its end in a
+// network namespace of its own.
+// Limit: 600 s
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -16,13 +17,13 @@ const project = mkdtempSync(join(tmpdir(), 'doc-examples-'));
 test.after(() => rmSync(project, { recursive: true, force: true }));
 
 interface Example {
-  /** The declaration whose comment it is in. */
+  /** The declaration whose comment has the example. */
   name: string;
   place: string;
   code: string;
 }
 
-/** What an `@example` says: the lines after it, up to the next tag. */
+/** The code of each `@example`: the lines after the tag, up to the next tag. */
 function examplesOf(file: string): Example[] {
   const text = readFileSync(file, 'utf8');
   const found: Example[] = [];
@@ -46,7 +47,7 @@ const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf
   .sort();
 const examples = sources.flatMap((path) => examplesOf(join(root, 'src', path)));
 
-/** Where people begin. */
+/** The names that users meet first. */
 const entryPoints = [
   ...['open', 'dump', 'dumpBatches', 'get', 'count', 'stats', 'create', 'createMany', 'update'],
   ...['updateWhere', 'delete', 'deleteWhere', 'flush', 'events', 'settings', 'configure', 'list'],
@@ -62,7 +63,7 @@ test('every entry point has an example', () => {
   );
 });
 
-test('all examples compile as modules of a strict user', () => {
+test('all examples compile as modules in a strict project', () => {
   for (const [index, { code }] of examples.entries()) {
     writeFileSync(join(project, `example${index}.mts`), `${code}\n`);
   }
@@ -91,7 +92,7 @@ for (const [index, { name, place, code }] of examples.entries()) {
   test(`${name} (${place})`, () => {
     const modules = join(compiledPackage(), 'examples');
     mkdirSync(modules, { recursive: true });
-    // Beside the package, whose name the modules use: a package may import itself.
+    // Inside the package, because the modules import it by name: a package may import itself.
     const file = join(modules, `example${process.pid}-${index}.mjs`);
     writeFileSync(file, transformSync(code, { loader: 'ts', target: 'node20' }).code);
     try {

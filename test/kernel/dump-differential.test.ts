@@ -1,5 +1,5 @@
-// Every row of a dump against conntrack(8) and against libnetfilter_conntrack's parser on the very same
-// bytes: made-up flows of every kind, and what real traffic through a translating gateway leaves.
+// Every row of a dump is compared with conntrack(8), and with libnetfilter_conntrack's parser on the same bytes. The
+// flows are made-up ones of every kind, and those of real traffic through a translating gateway.
 import { conntrack, type FlowBatch } from '../../src/index.js';
 import { until } from '../support/awaited.js';
 import { canonical, identity, meaningful, nfctAttributes, oracleFlow } from '../support/compare.js';
@@ -23,13 +23,16 @@ interface Reading {
   before: FlowBatch;
   listed: OracleFlow[];
   after: FlowBatch;
-  /** The clock in seconds, before and after. */
+  /** The clock in seconds, before and after the reading. */
   clock: [number, number];
 }
 
 const seconds = () => Math.floor(Date.now() / 1000);
 
-/** What conntrack(8) listed, between two dumps of ours: what ticks lies between theirs. */
+/**
+ * The list of conntrack(8), read between two dumps of ours. Its times and counters must lie between those of the
+ * dumps.
+ */
 async function reading(): Promise<Reading> {
   const from = seconds();
   const before = await conntrack.dump();
@@ -61,7 +64,7 @@ function sameAsListed({ before, listed, after, clock }: Reading): void {
   }
 }
 
-/** The same bytes through both parsers: everything equal, what ticks included. */
+/** Both parsers read the same bytes: everything is equal, also times and counters. */
 function sameAsParsed(messages: NfctMessage[]): void {
   const { verdicts, batch } = decodeMessages(messages.map(({ raw }) => raw!));
   assert.ok(verdicts.every((verdict) => verdict === 'row'));
@@ -75,14 +78,14 @@ function sameAsParsed(messages: NfctMessage[]): void {
 const withoutTicks = (line: string) =>
   line.replace(/^(\S+ +\d+) \d+/, '$1 T').replace(/delta-time=\d+/, 'delta-time=T');
 
-/** What plain `conntrack -L` prints of both families, sorted, what ticks replaced. */
+/** The sorted lines of plain `conntrack -L` for both families, without the values that change with time. */
 function plainLines(): string[] {
   const texts = ['ipv4', 'ipv6'].map((family) => run(['conntrack', '-L', '-f', family]));
   const lines = texts.flatMap((text) => text.split('\n')).filter(Boolean);
   return lines.map(withoutTicks).sort();
 }
 
-/** `String(flow)` is the line, but for what ticks between the two readings. */
+/** `String(flow)` is the same line, except for values that change between the two readings. */
 async function sameText(): Promise<void> {
   const ours = [...(await conntrack.dump())].map(String);
   assert.equal(ours.map(withoutTicks).sort(), plainLines());
@@ -140,7 +143,7 @@ test('flows of every kind, with and without counters and times', async () => {
   }
 });
 
-test('one family at a time is what conntrack -f lists', async () => {
+test('a dump of one family has the flows that conntrack -f lists', async () => {
   for (const family of ['ipv4', 'ipv6'] as const) {
     const ids = conntrackList({ family }).map(({ id }) => id!);
     const batch = await conntrack.dump({ family });
@@ -162,7 +165,7 @@ test('real traffic through a translating gateway', async () => {
   await using lab = await GatewayLab.create({ gateway: 'current', acct: 1, timestamp: 1 });
   const { client, server, server6, gatewayInside, gatewayInside6 } = lab.addresses;
   const { clientHost, serverHost } = lab;
-  // Nothing expires while it is looked at.
+  // Flows must not expire during the test.
   for (const name of [
     'tcp_timeout_close',
     'tcp_timeout_time_wait',
@@ -197,7 +200,7 @@ test('real traffic through a translating gateway', async () => {
   await using _association = await SctpAssociation.open(lab.client, {
     ...{ address: server, port: 7000, localAddress: client, localPort: 7001 },
   });
-  // Counters stand still when nothing is under way any more.
+  // When the counters stop changing, no packet is on its way.
   let last = '';
   await until('the traffic to end', () => {
     const now = plainLines().join('\n');

@@ -1,5 +1,5 @@
-// Dumps over several sockets, and dumps that decode while they receive: every flow that stands still is there
-// exactly once, whatever predicate splits the table and whatever changes sides meanwhile.
+// Dumps over several sockets, and dumps that decode while they receive. Every flow that stays is there exactly once,
+// whatever condition splits the table, and although other flows change sides meanwhile.
 import { conntrack, type Flow, type FlowBatch } from '../../src/index.js';
 import { canonical, identity, oracleFlow } from '../support/compare.js';
 import { assert, suite } from '../support/harness.js';
@@ -7,10 +7,10 @@ import { fill } from '../support/populate.js';
 
 const test = suite('parallel dumps');
 
-// Above the number from which a dump takes a second thread, and from which `auto` may split.
+// With so many flows a dump uses a second thread, and `auto` may split the table.
 const count = 24_000;
 
-/** Flows by identity, without what ticks; fails where one is there twice. */
+/** Flows by identity, without values that change with time. Fails if a flow is there twice. */
 function byIdentity(flows: Iterable<Flow>): Map<string, string> {
   const found = new Map<string, string>();
   for (const flow of flows) {
@@ -55,8 +55,8 @@ test('flows that change sides meanwhile are never there twice', async () => {
   await conntrack.flush();
   fill({ count, profile: 'plain', timeout: 100_000 });
   const all = await conntrack.dump();
-  // Every second flow is ASSURED: that splits the table. Flows become ASSURED while it is read; the
-  // others stand still.
+  // Every second flow is ASSURED, which splits the table. Some become ASSURED while it is read; the others stay as
+  // they are.
   const plain = [...all.filter({ status: { none: ['assured'] } })];
   const moving = plain.filter((_, i) => i % 2 === 0).map((flow) => identity(flow));
   const still = new Set([...all].map((flow) => identity(flow)));

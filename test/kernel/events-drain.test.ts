@@ -1,6 +1,6 @@
-// close({ drain: true }) of flow and expectation streams: nothing that was received is lost, in the kernel's
-// buffer, in the queue, and in the batch that is being read; and close() without it says exactly what it
-// dropped.
+// close({ drain: true }) of flow and expectation streams loses no event that was received: not in the kernel's
+// buffer, not in the queue, and not in the batch that is being read. close() without it reports exactly how many
+// events it dropped.
 import {
   Conntrack,
   conntrack,
@@ -18,7 +18,7 @@ const done = { done: true, value: undefined };
 
 suiteOf.before(() => Netns.current.conntrackSysctls({ events: 1 }));
 
-/** A case that finds an empty table, whatever the one before left. */
+/** A case that empties the table first. */
 function test(name: string, run: () => Promise<void>): void {
   suiteOf(name, async () => {
     await conntrack.flush();
@@ -44,7 +44,7 @@ async function ports(stream: EventStream): Promise<number[]> {
   return seen;
 }
 
-/** What the counts of a stream that has ended say, where nothing was lost. */
+/** The counts of a stream that has ended and lost nothing. */
 function counts(stream: EventStream | ExpectationStream) {
   const { received, delivered, queued, discarded, lost } = stream.stats;
   return { received, delivered, queued, discarded, lost };
@@ -57,14 +57,14 @@ const all = (count: number) => ({
   lost: 0,
 });
 
-test('nobody reads yet: the promise settles, and a later reader gets everything', async () => {
+test('without a reader: the promise settles, and a later reader gets everything', async () => {
   for (const how of ['single', 'batches'] as const) {
     const stream = conntrack.events({ types: ['new'] });
     await conntrack.createMany(flows(5000));
     await stream.close({ drain: true });
     assert.is(stream.closed, true);
     assert.equal(counts(stream), { ...all(5000), delivered: 0, queued: 5000 });
-    // Nothing that happens now belongs to it.
+    // Events from now on are not part of the stream.
     await conntrack.create(flow(6000));
     const seen: number[] = [];
     if (how === 'single') seen.push(...(await ports(stream)));
@@ -98,7 +98,7 @@ test('in the middle of a batch, awaited inside the loop: the loop goes on to the
   assert.equal(counts(batched), all(3000));
 });
 
-test('a consumer that waits is told of the end', async () => {
+test('a waiting consumer gets the end', async () => {
   const stream = conntrack.events();
   const reader = stream[Symbol.asyncIterator]();
   const waiting = [reader.next(), reader.next(), reader.next()];
@@ -110,7 +110,7 @@ test('a consumer that waits is told of the end', async () => {
   assert.equal(counts(stream), all(1));
 });
 
-/** A stream whose queue is full, and the rest waits in the kernel. */
+/** A stream whose queue is full. The other events wait in the kernel. */
 async function backlog(count: number): Promise<EventStream> {
   const stream = conntrack.events({ types: ['new'], reliable: true, queue: { maxEvents: 10 } });
   await conntrack.createMany(flows(count));
@@ -118,7 +118,7 @@ async function backlog(count: number): Promise<EventStream> {
   return stream;
 }
 
-test("what waits in the kernel's buffer is received: drained, or counted as discarded", async () => {
+test("events in the kernel's buffer are received, and then drained or counted as discarded", async () => {
   const drained = await backlog(2000);
   await drained.close({ drain: true });
   assert.equal(counts(drained), { ...all(2000), delivered: 0, queued: 2000 });
@@ -132,7 +132,7 @@ test("what waits in the kernel's buffer is received: drained, or counted as disc
   assert.equal(await closed.batches().next(), done);
 });
 
-test('in the middle of a storm: what was received is what came first, without a gap', async () => {
+test('in the middle of a storm: the received events are the first ones, without a gap', async () => {
   const stream = conntrack.events({ types: ['new'], receiveBuffer: 2 ** 28 });
   const reading = ports(stream);
   const storm = conntrack.createMany(flows(40_000));
@@ -146,7 +146,7 @@ test('in the middle of a storm: what was received is what came first, without a 
   assert.is((await storm).created, 40_000);
 });
 
-test('losses keep their place: what is read and what is lost is what was made', async () => {
+test('losses keep their place: events read plus events lost are all events', async () => {
   const stream = conntrack.events({ types: ['new'], queue: { maxEvents: 100 } });
   const made = await makeEvents({ count: 6400, remove: false });
   await until('all are counted', () => stream.stats.received + stream.stats.lost === made.new);
@@ -192,7 +192,7 @@ test('leaving the loop, close() and an abort end a stream that is being drained,
   assert.equal(counts(stream), { ...all(500), delivered: 20, discarded: 480 });
 });
 
-test('after close() there is nothing to drain; again is the same', async () => {
+test('after close() there is nothing to drain, also in a second call', async () => {
   const stream = conntrack.events({ types: ['new'] });
   await conntrack.createMany(flows(50));
   await Promise.all([stream.close({ drain: true }), stream.close({ drain: true })]);
@@ -202,7 +202,7 @@ test('after close() there is nothing to drain; again is the same', async () => {
   assert.is(stream.stats.discarded, 50);
 });
 
-test('the end of its Conntrack does not take what is being drained', async () => {
+test('closing the Conntrack does not end a drain', async () => {
   const own = Conntrack.open();
   const stream = own.events({ types: ['new'] });
   await conntrack.createMany(flows(400));
@@ -212,7 +212,7 @@ test('the end of its Conntrack does not take what is being drained', async () =>
   assert.equal(counts(stream), all(400));
 });
 
-test('one reader, also while it is being drained', async () => {
+test('a stream has one reader, also while it is being drained', async () => {
   const stream = conntrack.events({ types: ['new'] });
   await conntrack.create(flow(1));
   const reader = stream[Symbol.asyncIterator]();
@@ -222,7 +222,7 @@ test('one reader, also while it is being drained', async () => {
   assert.equal(await reader.next(), done);
 });
 
-test('a drained stream that nobody reads is no leak', async () => {
+test('a drained stream without a reader does not leak', async () => {
   const warnings: Error[] = [];
   const listen = (warning: Error) => warnings.push(warning);
   process.on('warning', listen);
@@ -243,7 +243,7 @@ test('a drained stream that nobody reads is no leak', async () => {
   assert.equal(warnings, []);
 });
 
-test('expectations: everything that was received', async () => {
+test('expectations: a drain gives every event that was received', async () => {
   const { expectations } = conntrack;
   const count = 300;
   const master = (port: number) => ({
@@ -291,7 +291,7 @@ test('expectations: everything that was received', async () => {
   assert.equal(counts(dropped), { ...all(count), delivered: 0, discarded: count });
 });
 
-test('options that make no sense', async () => {
+test('wrong options', async () => {
   const stream = conntrack.events();
   for (const bad of [null, 5, 'SIGTERM', []]) {
     await throws(TypeError, /^options: /, () => stream.close(bad as never));

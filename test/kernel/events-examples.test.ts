@@ -1,4 +1,4 @@
-// The examples that follow the table, on real traffic; and each run as a program.
+// The examples that follow the table, on real traffic. Each also runs as a program.
 import { fileURLToPath } from 'node:url';
 import { countHosts, HostCounter } from '../../examples/bytes-per-host.js';
 import { logNewConnections } from '../../examples/log-new-connections.js';
@@ -14,7 +14,7 @@ const { client, server, gatewayOutside } = labAddresses;
 
 const program = (name: string) =>
   fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
-/** Runs an example as a program, in namespaces that it makes itself. */
+/** Runs an example as a program. It makes its own namespaces. */
 const runExample = (name: string, ...args: string[]) =>
   Child.start([process.execPath, '--import', 'tsx', program(name), ...args], {
     CONNTRACK_SANDBOX: '',
@@ -53,10 +53,10 @@ test('log-new-connections: each connection once, as JSON, and the losses with th
   }
 });
 
-test('bytes-per-host: final counters, and what is not in them', async () => {
+test('bytes-per-host: final counters, and the flows that have none', async () => {
   await using lab = await GatewayLab.create({ gateway: 'current', acct: 0 });
   const udp = await lab.serverHost.udpServer(server);
-  // Made before accounting is on: its end has no counters.
+  // This flow is made before accounting is on, so its end has no counters.
   await lab.clientHost.udpExchange({ address: server, port: udp });
   const stream = await countHosts(conntrack);
   const counter = new HostCounter();
@@ -67,7 +67,7 @@ test('bytes-per-host: final counters, and what is not in them', async () => {
   await stream.close({ drain: true });
   await reading;
   const { connections, sent, received } = counter.hosts.get(client)!;
-  // 28 bytes of IPv4 and UDP come with each datagram.
+  // Each datagram has 28 more bytes: the headers of IPv4 and UDP.
   const expected = BigInt(2 * (64 + 28) + (100 + 28));
   assert.equal([sent, received], [expected, expected]);
   assert.is(connections, 2 + counter.uncounted);
@@ -88,7 +88,7 @@ test('bytes-per-host: a loss is counted', async () => {
   assert.equal([counted, counter.lost], [10, made.destroy - 10]);
 });
 
-test('both run as they are', async () => {
+test('both run unchanged', async () => {
   const [log, bytes] = await Promise.all(
     ['log-new-connections', 'bytes-per-host'].map((name) => runExample(name).finish()),
   );
@@ -100,21 +100,21 @@ test('both run as they are', async () => {
   );
 });
 
-test('log-new-connections --here: told to end, it logs what it has received first', async () => {
+test('log-new-connections --here: when it is told to end, it first logs what it has received', async () => {
   Netns.current.conntrackSysctls({ events: 1 });
   const child = Child.start([
     ...[process.execPath, '--import', 'tsx', program('log-new-connections'), '--here'],
   ]);
-  // Whether it listens yet shows in what it logs.
+  // Its first line shows that it listens.
   await until('it logs', async () => {
     await makeEvents({ count: 64 });
     return child.lines.length > 0;
   });
-  // Events keep their order: what came before this one is logged with it.
+  // Events keep their order: when this one is logged, the events before it are logged too.
   const orig = { src: '10.9.9.9', dst: '10.99.99.99', srcPort: 1, dstPort: 2 };
   await conntrack.create({ protocol: 'udp', orig, timeout: 60 });
   await child.line(/10\.99\.99\.99/);
-  // Stopped, it reads nothing: all of this is there when both signals come.
+  // A stopped process reads nothing: all these events wait when both signals come.
   const before = child.lines.length;
   child.signal('SIGSTOP');
   const made = await makeEvents({ count: 6400 });

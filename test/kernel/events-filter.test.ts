@@ -1,6 +1,6 @@
-// The in-kernel filter of event streams, held against the same filter over everything an unfiltered
-// stream got. `stats.filtered` is what the kernel let through although it is outside: 0 where the kernel
-// is said to be exact.
+// The in-kernel filter of event streams is compared with the same filter over all events of an unfiltered stream.
+// `stats.filtered` counts events that the kernel let through although they do not match. It is 0 if the kernel's
+// filter is exact.
 import {
   conntrack,
   type EventBatch,
@@ -47,7 +47,7 @@ const port = (value: number) => {
   const from = Math.max(0, value - pick.integer(0, 9000));
   const range = { from, to: Math.min(65535, value + pick.integer(0, 9000)) };
   if (pick.chance(50)) return range;
-  // Two ports without what is between them, and lists as long as the program tests them exactly.
+  // Two ports without the ports between them, and lists as long as the kernel's program can test exactly.
   if (pick.chance(50)) return [value, pick.integer(0, 65535)];
   return [range, ...Array.from({ length: pick.integer(1, 60) }, () => pick.integer(0, 65535))];
 };
@@ -60,7 +60,7 @@ const statusNames: StatusName[] = [
   'dying',
 ];
 
-/** One condition that this flow, as it was made, meets: so that filters are not all empty. */
+/** One condition that this flow meets, so that not every filter finds nothing. */
 function condition(flow: FilledFlow): FlowFilter {
   const sides = ['orig', 'reply'] as const;
   const choices: (() => FlowFilter | undefined)[] = [
@@ -106,7 +106,7 @@ function masked(mark: number) {
   return { value: (mark & mask) >>> 0, mask };
 }
 
-/** Conditions that a flow meets, one to three in one filter. */
+/** A filter with one to three conditions that a flow meets. */
 function filterFrom(flows: readonly FilledFlow[]): FlowFilter {
   const flow = pick.pick(flows);
   const filter: FlowFilter = {};
@@ -119,7 +119,7 @@ function filterFrom(flows: readonly FilledFlow[]): FlowFilter {
   return filter;
 }
 
-/** Events as far as they are told apart: the flow, what happened, and in which order. */
+/** The identity of each event: its flow and its type, in order. */
 const keys = (batch: EventBatch | undefined, filter?: FlowFilter) => {
   if (batch === undefined) return [];
   const kept = filter === undefined ? batch : batch.filter(filter);
@@ -128,14 +128,14 @@ const keys = (batch: EventBatch | undefined, filter?: FlowFilter) => {
 };
 
 async function all(stream: EventStream, events: number): Promise<EventBatch | undefined> {
-  // Below the size of a segment: whatever waits is one batch.
+  // So few events fit in one segment: all of them are one batch.
   await until(`${events} events`, () => stream.stats.queued >= events);
   if (events === 0) return undefined;
   const { value } = await stream.batches().next();
   return value;
 }
 
-/** Everything that can happen to flows: made, marked, ended. Returns how many events that is. */
+/** Creates, marks and deletes flows. Returns how many events that makes. */
 async function makeChanges(from: number): Promise<number> {
   fillAndList({ count: flowsPerRound, from, profile: 'mixed', labels: true, seed });
   const marked = await conntrack.updateWhere(
@@ -143,13 +143,13 @@ async function makeChanges(from: number): Promise<number> {
     { mark: 0x00ff00f1 + from },
   );
   await conntrack.flush();
-  // A flow that another one has for its master goes after that one: then there is no more to tell.
+  // A master flow goes after the flow that it is master of. Then no more events come.
   await until('the table is empty', () => Netns.current.flowCount() === 0);
   return marked + 2 * flowsPerRound;
 }
 
 test(`${rounds * perRound} random filters: the kernel's program is exact (seed ${seed})`, async () => {
-  // The values that filters are made of; the same seed makes the same flows again.
+  // Filters are made of the values of these flows. The same seed makes the same flows again.
   const known = fillAndList({
     count: flowsPerRound * rounds,
     profile: 'mixed',
@@ -176,7 +176,7 @@ test(`${rounds * perRound} random filters: the kernel's program is exact (seed $
       await stream.close();
       const { stats } = stream;
       assert.equal(got, expected, text);
-      // Closing counts what was still on its way: the kernel has sent nothing else.
+      // close() also counts events that were still on their way: the kernel has sent nothing else.
       assert.is(stats.received, expected.length, text);
       assert.is(stats.kernelFilter, 'exact', text);
       assert.is(stats.filtered, 0, text);
@@ -184,13 +184,13 @@ test(`${rounds * perRound} random filters: the kernel's program is exact (seed $
       assert.is(stats.undecodable, 0);
     }
     await everything.close();
-    // A filter changes nothing for the others.
+    // The filter of one stream changes nothing for other streams.
     assert.is(everything.stats.received, total);
   }
   assert.ok(matched > rounds * perRound, `filters matched ${matched} events only`);
 });
 
-test('what the kernel cannot test is tested here: partial and unused', async () => {
+test('conditions that the kernel cannot test are tested here', async () => {
   const even = Array.from({ length: 128 }, (_, i) => i * 2);
   const everything = conntrack.events({ types: ['new'] });
   const partial = conntrack.events({ types: ['new'], filter: { protocol: even, family: 'ipv4' } });
@@ -217,7 +217,7 @@ test('what the kernel cannot test is tested here: partial and unused', async () 
   await conntrack.flush();
 });
 
-test('what an event does not carry does not match', async () => {
+test('a condition on a field that the event does not carry does not match', async () => {
   const flow = (port: number) => ({
     protocol: 'tcp' as const,
     orig: { src: '10.9.9.9', dst: '10.9.9.8', srcPort: port, dstPort: 21 },
@@ -240,7 +240,7 @@ test('what an event does not carry does not match', async () => {
   await conntrack.delete(flow(1));
   const seen: Record<string, string[]> = {};
   for (const [name, stream] of Object.entries(streams)) {
-    // Each stream has a reader of its own: only a drained one has all that was sent to it.
+    // Each stream has its own reading thread: only after a drain has it received all its events.
     await stream.close({ drain: true });
     seen[name] = [];
     for await (const event of stream) seen[name].push(event.type);
@@ -248,7 +248,8 @@ test('what an event does not carry does not match', async () => {
   assert.equal(seen, {
     all: ['new', 'update', 'destroy'],
     helper: ['new', 'update'],
-    // An update over netlink carries whatever could have changed; one by a packet only what did.
+    // An update over netlink carries all fields that could have changed. An update by a packet carries only changed
+    // ones.
     label: ['new', 'update'],
     state: ['new', 'update', 'destroy'],
     unmarked: ['new'],

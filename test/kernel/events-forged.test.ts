@@ -1,5 +1,5 @@
-// Only the kernel tells of events: a message that another process sends to the stream's socket, or to the
-// groups that it is in, is ignored and counted nowhere.
+// Only the kernel may send events. A message from another process, sent to the stream's socket or to its groups, is
+// ignored and not counted.
 import { readFileSync } from 'node:fs';
 import { conntrack, type EventStream, type FlowEvent } from '../../src/index.js';
 import { awaited, until } from '../support/awaited.js';
@@ -34,13 +34,13 @@ for _ in range(count):
 print(s.getsockname()[0])
 `;
 
-/** Sends a message from a socket of another process; it was sent when this returns. */
+/** Sends a message from a socket of another process, and returns when it is sent. */
 function forge(port: number, groups: number, count: number, data: Buffer): void {
   const argv = [python, '-c', sender, String(port), String(groups), String(count)];
   run(argv, { input: data.toString('hex') });
 }
 
-/** NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW with NLM_F_CREATE | NLM_F_EXCL: what a NEW event is. */
+/** A NEW event: NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW with NLM_F_CREATE | NLM_F_EXCL. */
 function newEvent(): Buffer {
   const flow = makeFlow(new Random(7));
   const message = Buffer.from(encodeFlow(flow));
@@ -80,7 +80,7 @@ test('a NEW that was sent to the group (CAP_NET_ADMIN may)', async () => {
   await onlyTheReal(stream);
 });
 
-test('what makes no sense, and a datagram that is too long', async () => {
+test('a message that makes no sense, and a datagram that is too long', async () => {
   const stream = conntrack.events({ types: ['new'] });
   const [port] = ports();
   forge(port!, 0, 3, Buffer.from('ff'.repeat(7), 'hex'));
@@ -98,7 +98,7 @@ test('expectations', async () => {
   assert.is(stream.stats.received, 0);
 });
 
-test('a flood of them does not keep a stream from its end', async () => {
+test('a flood of forged messages does not prevent the end of a stream', async () => {
   const stream = conntrack.events({ types: ['new'] });
   const [port] = ports();
   const child = Netns.current.start([
@@ -122,7 +122,7 @@ print('refused', flush=True)
   await makeEvents({ count: 640, remove: false });
   await until('events have come', () => stream.stats.received > 0);
   await awaited('the end of the drain', stream.close({ drain: true }));
-  // The socket takes nothing from others any more, or is gone.
+  // The socket now refuses messages of others, or is gone.
   await awaited('a refusal', child.line(/^refused$/));
   assert.equal(await child.exited, { code: 0, signal: null });
   assert.is(stream.stats.undecodable, 0);

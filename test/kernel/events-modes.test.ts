@@ -1,5 +1,5 @@
-// What the kernel keeps, hides or refuses, and what a stream tells of it: reliable mode, all namespaces,
-// nf_conntrack_events, capped buffers, missing privileges.
+// Events that the kernel keeps, hides or refuses, and what a stream reports about that: reliable mode, all
+// namespaces, nf_conntrack_events, capped buffers, missing privileges.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   Conntrack,
@@ -27,7 +27,7 @@ const flow = (port: number) => ({
 const ports = (count: number, from = 1) => Array.from({ length: count }, (_, i) => flow(from + i));
 const portOf = (event: FlowEvent) => event.flow.orig.srcPort!;
 
-/** Runs a script with the package as `conntrack` and `Conntrack`; resolves with the JSON that it prints. */
+/** Runs a script that has `conntrack` and `Conntrack` of the package. Resolves with the JSON that it prints. */
 async function script<T>(prefix: readonly string[], body: string): Promise<T> {
   const code = `const { conntrack, Conntrack } = await import(${JSON.stringify(index)});\n${body}`;
   const child = Child.start([
@@ -37,7 +37,7 @@ async function script<T>(prefix: readonly string[], body: string): Promise<T> {
   return JSON.parse((await child.finish()).at(-1) ?? '') as T;
 }
 
-test('reliable: no end of a flow is lost, however small the room and slow the reader', async () => {
+test('reliable: no end of a flow is lost, however small the buffer and slow the reader', async () => {
   own.conntrackSysctls({ events: 1 });
   const options: EventOptions = {
     types: ['destroy'],
@@ -49,7 +49,7 @@ test('reliable: no end of a flow is lost, however small the room and slow the re
   const count = 300;
   await conntrack.createMany(ports(count));
   await conntrack.flush();
-  // Nobody reads: what does not fit waits in the kernel, among the dying.
+  // Nobody reads: events that do not fit wait in the kernel, in the list of dying flows.
   await until('the queue is full', () => reliable.stats.queued === 20);
   const dying = await conntrack.dump({ protocol: 'udp' }, { list: 'dying' });
   assert.ok(dying.length > 200, `${dying.length} flows are dying`);
@@ -69,7 +69,7 @@ test('reliable: no end of a flow is lost, however small the room and slow the re
   await unreliable.close();
 });
 
-test('reliable: news that found no room comes with the next event of the flow', async () => {
+test('reliable: a change that found no room comes with the next event of the flow', async () => {
   const stream = conntrack.events({ receiveBuffer: 8192, queue: { maxEvents: 1 }, reliable: true });
   const count = 60;
   await conntrack.createMany(ports(count));
@@ -84,7 +84,7 @@ test('reliable: news that found no room comes with the next event of the flow', 
     }
   };
   await read(() => seen.has(1));
-  // What was queued is read; the last one found no room.
+  // The queued events are read. The last change found no room.
   await until('all that was queued is read', async () => {
     if (stream.stats.queued > 0) await read(() => stream.stats.queued === 0);
     return stream.stats.queued === 0 && seen.size + 1 < count;
@@ -93,13 +93,13 @@ test('reliable: news that found no room comes with the next event of the flow', 
   await conntrack.update(flow(count), { timeout: 500 });
   await conntrack.update(flow(count), { timeout: 400 });
   await read(() => (seen.get(count)?.length ?? 0) === 1);
-  // The first change brought the news that it was made.
+  // The first change also brought the news that the flow was made.
   assert.equal(seen.get(count), ['new']);
   await stream.close();
   await conntrack.flush();
 });
 
-test('allNamespaces: events of namespaces that have an id here, marked by it', async () => {
+test('allNamespaces: events of namespaces that have an id here, with that id', async () => {
   const named = Netns.create();
   const nameless = Netns.create();
   own.ip('netns', 'set', named.name!, '5');
@@ -132,7 +132,7 @@ test('allNamespaces: events of namespaces that have an id here, marked by it', a
   await conntrack.flush();
 });
 
-test('events of another namespace, and their end with its Conntrack', async () => {
+test('events of another namespace; they end with its Conntrack', async () => {
   using netns = Netns.create();
   netns.conntrackSysctls({ events: 0 });
   const table = Conntrack.open({ netns: netns.path });
@@ -165,7 +165,7 @@ test('nf_conntrack_events: off, automatic with older flows, and on', async () =>
   await off.close();
   assert.is(off.stats.received, 0);
 
-  // Flow 2 is older than the listener, flow 3 is not.
+  // Flow 2 is older than the listener, flow 3 is newer.
   own.conntrackSysctls({ events: 2 });
   await conntrack.create(flow(2));
   const automatic = conntrack.events();
@@ -193,13 +193,13 @@ test('nf_conntrack_events: off, automatic with older flows, and on', async () =>
   await on.close();
 });
 
-test('the receive buffer: as asked, or what was got with a hint', async () => {
+test('the receive buffer: the wanted size, or a smaller one with a hint', async () => {
   const stream = conntrack.events({ receiveBuffer: 1 << 20 });
   assert.is(stream.stats.receiveBuffer, 1 << 20);
   assert.equal(stream.stats.hints, []);
   await stream.close();
-  // Root of a user namespace of its own: by force is not for it (SO_RCVBUFFORCE needs CAP_NET_ADMIN in
-  // the initial one), and events are.
+  // The root user of its own user namespace gets events, but cannot force the buffer: SO_RCVBUFFORCE needs
+  // CAP_NET_ADMIN in the initial one.
   const stats = await script<EventStats>(
     ['unshare', '--user', '--map-root-user', '--net'],
     `const stream = conntrack.events({ receiveBuffer: 2 ** 30 });
@@ -214,7 +214,7 @@ test('the receive buffer: as asked, or what was got with a hint', async () => {
   );
 });
 
-test('without the privilege: a typed error that says what is needed', async () => {
+test('without the privilege: a typed error that names it', async () => {
   const report = `const said = (run) => {
       try { run(); return 'opened'; } catch (e) { return [e.name, e.code, e.operation, e.message]; }
     };`;
@@ -232,7 +232,7 @@ test('without the privilege: a typed error that says what is needed', async () =
   assert.match(all[3]!, /CAP_NET_BROADCAST/);
 });
 
-// Each namespace has its own since 6.8; before, the file is in the initial one only.
+// Each namespace has its own file since 6.8. Before, only the initial namespace has it.
 const optmem = '/proc/sys/net/core/optmem_max';
 const noOptmem = existsSync(optmem) ? undefined : 'this kernel has no optmem_max by namespace';
 test.when(
@@ -253,7 +253,7 @@ test.when(
   },
 );
 
-test('options that make no sense are refused by name', async () => {
+test('wrong options are refused by name', async () => {
   const bad: [EventOptions | object, new (...args: never[]) => Error, RegExp][] = [
     [{ type: ['new'] }, TypeError, /^options\.type: there is no such field/],
     [{ types: 'new' }, TypeError, /^options\.types: /],

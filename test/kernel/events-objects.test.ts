@@ -1,5 +1,5 @@
-// An event behaves as the object that it looks like: spread, Object.assign, structuredClone, JSON and
-// console.log give its fields, those of its flow too. Likewise what batches, losses and expectations give.
+// An event behaves like the object that it looks like: spread, Object.assign, structuredClone, JSON and console.log
+// give its fields, and those of its flow. The same holds for batches, losses and expectations.
 import { inspect } from 'node:util';
 import { conntrack, type ExpectationEvent, type FlowEvent } from '../../src/index.js';
 import { until } from '../support/awaited.js';

@@ -1,5 +1,5 @@
-// Event streams under more events than anybody can read: what is received and what is counted as lost is
-// what was made, and no more waits in memory than was allowed.
+// Event streams with more events than a program can read. Events received plus events counted as lost are all events,
+// and never more wait in memory than the limit allows.
 import { Worker } from 'node:worker_threads';
 import { conntrack, type EventStream } from '../../src/index.js';
 import { until } from '../support/awaited.js';
@@ -18,7 +18,7 @@ function eventWorker(): Worker {
 
 test.before(() => Netns.current.conntrackSysctls({ events: 1 }));
 
-/** Everything that was made is accounted for, and the parts are the whole. */
+/** The counts of a stream add up to the number of events that were made. */
 function accounted(stream: EventStream, produced: number): void {
   const { stats } = stream;
   const text = JSON.stringify(stats);
@@ -29,7 +29,7 @@ function accounted(stream: EventStream, produced: number): void {
   assert.is(stats.undecodable, 0, text);
 }
 
-/** Waits until the stream's thread has read whatever the kernel has for it. */
+/** Waits until the stream's thread has read all that the kernel has for it. */
 async function settled(stream: EventStream, produced: number): Promise<void> {
   await until(`${produced} events`, () => stream.stats.received + stream.stats.lost >= produced);
 }
@@ -46,7 +46,7 @@ test('500,000 flows at full speed, each event handed to JavaScript', async () =>
         continue;
       }
       seen[event.type]++;
-      // A sample of flows is followed by id, to see that pairs are pairs.
+      // A sample of flows is followed by id, to see that each NEW has its DESTROY.
       const { id } = event.flow;
       if (id % 64 === 0) ids.set(id, (ids.get(id) ?? 0) + (event.type === 'new' ? 1 : -1));
     }
@@ -70,7 +70,7 @@ test('500,000 flows at full speed, each event handed to JavaScript', async () =>
   process.stdout.write(`500,160 flows: ${lost} of ${produced} events lost\n`);
 });
 
-test('a kernel buffer that is far too small: each loss is told with its exact number', async () => {
+test('a kernel buffer that is far too small: each loss is reported with its exact number', async () => {
   const stream = conntrack.events({ receiveBuffer: 8192 });
   const collector = new Collector(stream);
   const made = await makeEvents({ count: 20_032 });
@@ -85,7 +85,7 @@ test('a kernel buffer that is far too small: each loss is told with its exact nu
   assert.is(collector.events.length + collector.lost.kernel, produced);
 });
 
-test('a consumer that sleeps: bounded, in order, and told of every loss', async () => {
+test('a consumer that sleeps: bounded memory, events in order, every loss reported', async () => {
   const maxEvents = 500;
   const stream = conntrack.events({ queue: { maxEvents }, types: ['new'] });
   let most = 0;
@@ -116,7 +116,7 @@ test('a consumer that sleeps: bounded, in order, and told of every loss', async 
   assert.ok(most <= maxEvents, `${most} events waited`);
 });
 
-test('a consumer that stops: the queue fills to its limit, and the rest is counted in its place', async () => {
+test('a consumer that stops: the queue fills to its limit, and the other events are counted in their place', async () => {
   const maxEvents = 1000;
   const stream = conntrack.events({ queue: { maxEvents } });
   const made = await makeEvents({ count: 100_032 });
@@ -125,7 +125,7 @@ test('a consumer that stops: the queue fills to its limit, and the rest is count
   accounted(stream, produced);
   assert.is(stream.stats.queued, maxEvents);
   assert.is(stream.stats.received, maxEvents);
-  // It wakes up: first what waited, then the news of the loss, then what happens now.
+  // It reads again: first the queued events, then the report of the loss, then new events.
   const collector = new Collector(stream);
   await collector.until((events) => events.length === maxEvents);
   await until('the loss is told', () => collector.all.at(-1)?.type === 'overrun');
@@ -156,7 +156,7 @@ test('a consumer that never reads: memory stays within the limit of the queue', 
   await settled(stream, produced);
   accounted(stream, produced);
   assert.is(stream.stats.queued, 50_000);
-  // 512,000 events would be 60 MB, the 50,000 are 6.
+  // 512,000 events would need 60 MB, the 50,000 need 6.
   const grown = process.memoryUsage().rss - before;
   assert.ok(grown < 32 << 20, `${grown} bytes more`);
   await stream.close();
@@ -165,7 +165,7 @@ test('a consumer that never reads: memory stays within the limit of the queue', 
   accounted(stream, produced);
 });
 
-test('breaking out in the middle of what waits: the rest is discarded, and counted', async () => {
+test('breaking out of the loop while events wait: they are discarded and counted', async () => {
   const stream = conntrack.events();
   const made = await makeEvents({ count: 20_032 });
   const produced = made.new + made.destroy;
@@ -181,7 +181,7 @@ test('breaking out in the middle of what waits: the rest is discarded, and count
   accounted(stream, produced);
 });
 
-test('breaking out in the middle of a storm leaves other streams alone', async () => {
+test('breaking out of the loop in a storm leaves other streams alone', async () => {
   const other = conntrack.events();
   const stream = conntrack.events();
   const storm = makeEvents({ count: 50_048 });

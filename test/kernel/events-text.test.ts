@@ -1,5 +1,5 @@
-// String(event) is the line of `conntrack -E`, byte for byte: real traffic and flows of all kinds, in both
-// families and all three types of events.
+// String(event) is the line of `conntrack -E`, byte for byte: for real traffic and flows of all kinds, in both
+// families, and for all three types of events.
 import { conntrack, type FlowInit } from '../../src/index.js';
 import { ConntrackEvents } from '../support/conntrack-oracle.js';
 import { Collector } from '../support/events.js';
@@ -8,12 +8,12 @@ import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
 
 const test = suite('text of events');
 
-/** Runs `make` while both listen; compares every line. Gives the lines. */
+/** Runs `make` while both listen, compares every line, and returns the lines. */
 async function compare(make: () => Promise<void>): Promise<string[]> {
   await using oracle = await ConntrackEvents.start({ plain: true });
   const collector = new Collector(conntrack.events());
   await make();
-  // The last event of all: what comes before it is there when it is.
+  // The last event. When it arrives, all events before it have arrived.
   const last = { src: '192.0.2.77', dst: '192.0.2.78', srcPort: 7, dstPort: 7 };
   await conntrack.create({ protocol: 'udp', orig: last, timeout: 60 });
   await collector.until((events) => events.at(-1)?.flow.orig.src === last.src);
@@ -109,7 +109,7 @@ test('flows of all kinds: protocols, families, zones, helpers, marks', async () 
   ]);
   const lines = await compare(async () => {
     const { failed } = await conntrack.createMany(flows);
-    // What this kernel does not take is in neither list; of the rest there are enough.
+    // Flows that this kernel does not take are in neither list. Enough others are left.
     assert.ok(failed.length <= 4, failed.map(({ error }) => error.message).join('\n'));
     await conntrack.updateWhere({ protocol: 'udp' }, { mark: { value: 0x10, mask: 0xf0 } });
     await conntrack.updateWhere({ protocol: 'udp' }, { mark: 0 });

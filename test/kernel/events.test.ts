@@ -1,4 +1,4 @@
-// conntrack.events(): what real traffic through a NAT gateway reports, and what an event carries.
+// conntrack.events(): the events of real traffic through a NAT gateway, and the fields of an event.
 import { inspect } from 'node:util';
 import { type Conntrack, conntrack, type FlowEvent, presenceBits } from '../../src/index.js';
 import { until } from '../support/awaited.js';
@@ -20,7 +20,7 @@ test.after(() => lab[Symbol.asyncDispose]());
 const steps = (events: readonly FlowEvent[]) =>
   events.map(({ type, flow }) => (flow.state === undefined ? type : `${type} ${flow.state}`));
 
-/** The events between two of them agree about which flow it is. */
+/** All events are about the same flow. */
 function oneFlow(events: readonly FlowEvent[]): void {
   const keys = events.map(({ flow }) => {
     const { src, dst, srcPort, dstPort, icmpId } = flow.orig;
@@ -51,7 +51,7 @@ test('TCP through NAT: made, three states, closed by FIN, destroyed with its cou
     assert.equal(steps(opened), ['new SYN_SENT', 'update SYN_RECV', 'update ESTABLISHED']);
     await connection.close();
     const closed = await events.until((list) => list.at(-1)?.flow.state === 'TIME_WAIT');
-    // Whether both FINs were there before the first was acknowledged is up to the two hosts.
+    // The two hosts decide whether both FINs come before the first is acknowledged.
     assert.match(
       steps(closed).join(),
       /^update FIN_WAIT,(update CLOSE_WAIT,)?update LAST_ACK,update TIME_WAIT$/,
@@ -68,7 +68,7 @@ test('TCP through NAT: made, three states, closed by FIN, destroyed with its cou
     assert.is(made!.flow.orig.dstPort, port);
     assert.equal(made!.flow.nat?.src?.address, gatewayOutside);
     assert.is(made!.flow.nat?.dst, undefined);
-    // Absent, not 0: only the end of a flow has counters, and no event has `use`.
+    // Only the end of a flow has counters: elsewhere they are absent, not 0. No event has `use`.
     for (const event of [...opened, ...updates]) {
       assert.is(event.flow.orig.packets, undefined);
       assert.is(event.flow.start, undefined);
@@ -123,7 +123,7 @@ test('UDP: new, the answer, and destroyed with three packets each way', async ()
     const [gone] = await events.take(1);
     oneFlow([...seen, gone!]);
     assert.is(gone!.type, 'destroy');
-    // 64 bytes, 8 of UDP, 20 of IPv4.
+    // 64 bytes, plus 8 for UDP and 20 for IPv4.
     assert.equal([gone!.flow.orig.packets, gone!.flow.orig.bytes], [3n, 3n * 92n]);
     assert.equal([gone!.flow.reply.packets, gone!.flow.reply.bytes], [3n, 3n * 92n]);
   });
@@ -148,7 +148,7 @@ test('ICMP and ICMPv6: one flow for all requests of a ping', async () => {
         assert.is(gone!.flow.orig.packets, 4n);
         assert.is(gone!.flow.reply.packets, 4n);
       },
-      // Neighbour discovery is ICMPv6 too, if it is tracked: only what the client sends to the server.
+      // Neighbour discovery is ICMPv6 too, and may be tracked. So only packets from the client to the server count.
       { filter: { protocol, dst: address } },
     );
   }
@@ -226,7 +226,7 @@ const template = (port: number) => ({
   status: ['assured' as const],
 });
 
-test('changes over netlink are updates; a mark set back to 0 is told', async () => {
+test('changes over netlink are updates, also a mark that is set back to 0', async () => {
   await follow(async (events) => {
     await conntrack.create({ ...template(1), mark: 7 });
     const [made] = await events.take(1);
@@ -258,7 +258,7 @@ test('types: only the groups that were asked for', async () => {
           [...types],
         );
         await events.stream.close();
-        // Closing counts whatever else was there: nothing.
+        // close() would count other events too: there are none.
         assert.is(events.stream.stats.received, types.length);
       },
       { types },
@@ -266,7 +266,7 @@ test('types: only the groups that were asked for', async () => {
   }
 });
 
-test('every event after events() has returned is caught', async () => {
+test('no event after events() has returned is missed', async () => {
   for (let i = 0; i < 20; i++) {
     const stream = conntrack.events();
     const created = conntrack.create(template(100 + i));
@@ -354,7 +354,7 @@ test('a stream has one reader', async () => {
   await throws(TypeError, busy, () => stream[Symbol.asyncIterator]());
   await throws(TypeError, busy, () => stream.batches());
   await first.return!();
-  // Ended: no reader is refused, and none gets anything.
+  // After the end every reader is accepted, and gets nothing.
   assert.equal(await stream.batches().next(), { done: true, value: undefined });
   assert.equal(await first.next(), { done: true, value: undefined });
 });

@@ -1,5 +1,4 @@
-// The example firewalls against the shell scripts that people write for the same: what iptables-save
-// shows of both is equal.
+// The example firewalls are compared with shell scripts for the same rules: iptables-save shows the same for both.
 import { execFileSync } from 'node:child_process';
 import { apply as applyLimits, makeRoom } from '../../examples/firewall-limits.js';
 import { apply as applyStates } from '../../examples/firewall-states.js';
@@ -68,7 +67,7 @@ for (const [name, script, apply] of [
   });
 }
 
-test('the table is given room where this namespace may', async () => {
+test('the table gets room if this namespace may change that', async () => {
   await makeRoom(conntrack);
   assert.is((await conntrack.settings()).timeouts.tcp.established, 5400);
 });

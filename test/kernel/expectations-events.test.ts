@@ -72,7 +72,7 @@ test('events beyond the queue are counted', async () => {
   assert.equal(seen[3], { type: 'overrun', source: 'queue', lost: 7 });
 });
 
-test('FTP through the gateway: expected, met, and the new flow names its master', async () => {
+test('FTP through the gateway: the flow is expected, arrives, and names its master', async () => {
   const { client, server, gatewayOutside } = labAddresses;
   await using lab = await GatewayLab.create({ gateway: 'current', events: 1 });
   own.iptables(
@@ -94,7 +94,7 @@ test('FTP through the gateway: expected, met, and the new flow names its master'
   const stream = expectations.events();
   const flows = conntrack.events({ types: ['new'], filter: { status: 'expected' } });
   const reader = stream[Symbol.asyncIterator]();
-  // 40000 is 156 * 256 + 64. The helper looks at a line only when it has seen the end of one before.
+  // 40000 is 156 * 256 + 64. The helper looks at a line only after it has seen the end of the line before.
   const say = `
 import socket, sys
 s = socket.create_connection(('${server}', 21))
@@ -112,7 +112,7 @@ sys.stdin.read()`;
   assert.is(expectation.tuple.src, server);
   assert.is(expectation.tuple.dst, gatewayOutside);
   assert.is(expectation.master.src, client);
-  // nf_nat_ftp keeps the port only: the address is the master's.
+  // nf_nat_ftp keeps only the port. The address is that of the master flow.
   assert.equal(expectation.nat, { direction: 'reply', src: '0.0.0.0', srcPort: 40000 });
   assert.is(expectation.fn, 'nat-follow-master');
   assert.equal((await expectations.list()).map(asOracle), oracle());

@@ -1,4 +1,4 @@
-// conntrack.expectations over netlink: made, read and deleted, held against `conntrack -L expect`.
+// conntrack.expectations over netlink: created, read and deleted, and compared with `conntrack -L expect`.
 import {
   conntrack,
   type Expectation,
@@ -21,7 +21,7 @@ const test = expectationSuite('expectations');
 const { expectations } = conntrack;
 const byPort = (a: Expectation, b: Expectation) => a.tuple.dstPort! - b.tuple.dstPort!;
 
-test('created with everything that can be set, read back, and as conntrack(8) lists it', async () => {
+test('an expectation with all fields is created, read back, and listed by conntrack(8)', async () => {
   await conntrack.create(master(1));
   await expectations.create({
     ...init(1, 5001),
@@ -54,7 +54,7 @@ test('created with everything that can be set, read back, and as conntrack(8) li
   assert.equal([asOracle(found!)], oracle());
 });
 
-test("without a timeout the helper's own, without a mask any source port of that address", async () => {
+test("the default timeout is the helper's; the default mask takes every source port of the address", async () => {
   await conntrack.create(master(1));
   await expectations.create(init(1, 5001));
   const [found] = await expectations.list();
@@ -81,7 +81,7 @@ test('IPv6', async () => {
   assert.equal(await expectations.list(), []);
 });
 
-test('list of one flow: its own, none of a flow without helper, none of no flow', async () => {
+test('list of one flow: its own; none for a flow without a helper or for no flow', async () => {
   await conntrack.createMany([master(1), master(2), master(3, null)]);
   await expectations.create(init(1, 5001));
   await expectations.create(init(2, 5002));
@@ -98,7 +98,7 @@ test('list of one flow: its own, none of a flow without helper, none of no flow'
   assert.is((await expectations.list({ master: flow! })).length, 1);
 });
 
-test('get: what a flow with the tuple would meet; by id only that one', async () => {
+test('get: the expectation that a flow with the tuple would meet; with an id only that one', async () => {
   await conntrack.create(master(1));
   await expectations.create(init(1, 5001));
   const [listed] = await expectations.list();
@@ -110,11 +110,11 @@ test('get: what a flow with the tuple would meet; by id only that one', async ()
   assert.is(await expectations.get({ ...listed!, id: (listed!.id ^ 1) >>> 0 }), undefined);
 });
 
-test('delete: exactly the one that is named', async () => {
+test('delete removes exactly the named expectation', async () => {
   await conntrack.createMany([master(1), master(2)]);
   await expectations.create(init(1, 5001));
   await expectations.create(init(2, 5002));
-  // The kernel would take this for the one whose mask covers it.
+  // The kernel alone would delete the expectation whose mask covers this tuple.
   assert.is(await expectations.delete({ ...named(5001), srcPort: 33333 }), false);
   assert.is(await expectations.delete({ ...named(5001), id: 12345 }), false);
   assert.is(await expectations.delete(named(5003)), false);
@@ -127,7 +127,7 @@ test('delete: exactly the one that is named', async () => {
   assert.is(oracle().length, 0);
 });
 
-test("zones: an expectation is in its master's", async () => {
+test("an expectation is in its master's zone", async () => {
   const flow = master(1, 'ftp', 5);
   await conntrack.createMany([flow, master(1)]);
   await expectations.create({ ...init(1, 5001), master: nameOf(flow) });
@@ -168,12 +168,12 @@ test("the kernel's refusals are typed and say what to do", async () => {
   await refused('EOPNOTSUPP', /has no room for a helper/, init(3, 5002));
   await refused('EINVAL', /no policy of that class/, { ...init(1, 5002), helper: 'ftp', class: 3 });
   await refused('EINVAL', /no function of that name/, { ...init(1, 5002), fn: 'no-such' });
-  // A refused create with a timeout has changed nothing.
+  // The refused create with a timeout has changed nothing.
   assert.ok((await expectations.list())[0]!.timeout! > 290);
   assert.is((await expectations.list()).length, 1);
 });
 
-test('arguments that make no sense are refused by name', async () => {
+test('wrong arguments are refused by name', async () => {
   const good = init(1, 5001);
   const bad: [object, new (...args: never[]) => Error, RegExp][] = [
     [{ ...good, protcol: 6 }, TypeError, /^expectation\.protcol: /],

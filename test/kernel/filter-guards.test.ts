@@ -1,5 +1,5 @@
-// Criteria that a flush in the kernel, or the kernel's filter of a dump, does not know or means otherwise. In
-// each case the table holds flows that such a criterion alone tells from those that are meant: they stay.
+// Criteria that the kernel's flush or the kernel's dump filter does not know, or understands differently. In each
+// case the table holds flows that only such a criterion excludes: they must stay.
 import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
 import { filterMatches } from '../support/filter-oracle.js';
 import { assert, suite } from '../support/harness.js';
@@ -11,7 +11,7 @@ const test = suite('criteria that the kernel does not know');
 const idsOf = (flows: Iterable<{ id?: number }>) =>
   Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
 
-/** Flows of every kind, all of one mark; some in zone 9, one in it for one direction only. */
+/** Flows of every kind, all with one mark. Some are in zone 9, and one is in it for only one direction. */
 async function refill(): Promise<FlowObject[]> {
   await conntrack.flush();
   fill({ count: 320, seed: 7, labels: true });
@@ -70,7 +70,7 @@ function criteria(flows: readonly FlowObject[]): FlowFilter[] {
 }
 
 for (const how of ['flush', 'deleteWhere'] as const) {
-  test(`${how}: beside what the kernel takes, each other criterion holds`, async () => {
+  test(`${how}: every criterion holds, combined with those that the kernel takes`, async () => {
     const problems: string[] = [];
     let flows = await refill();
     for (const known of [{ mark: 5 }, { mark: { value: 1, mask: 3 } }, {}] as FlowFilter[]) {
@@ -92,7 +92,7 @@ for (const how of ['flush', 'deleteWhere'] as const) {
   });
 }
 
-test('a zone of 0 for one direction is what no flow has, for every call', async () => {
+test('no flow has a zone of 0 for one direction, in every call', async () => {
   const flows = await refill();
   for (const filter of [{ orig: { zone: 0 } }, { reply: { zone: 0 } }]) {
     assert.is((await conntrack.dump(filter)).length, 0);
@@ -113,7 +113,7 @@ test('ICMP fields as the kernel compares them: both protocols, both directions',
     ['icmp', 'ipv4'],
     ['icmpv6', 'ipv6'],
   ] as const) {
-    // An id that reads otherwise from behind.
+    // An id whose two bytes differ, so that byte order matters.
     const flow = all.find(({ orig, protocol: is }) => {
       return is === protocol && orig.icmpId! >> 8 !== (orig.icmpId! & 0xff);
     })!;
@@ -124,14 +124,14 @@ test('ICMP fields as the kernel compares them: both protocols, both directions',
         const expected = all.filter((one) => filterMatches(one, filter));
         assert.equal(idsOf(found), idsOf(expected), JSON.stringify(filter));
         assert.ok(found.stats.kernelFilter.includes(direction), JSON.stringify(filter));
-        // The kernel applied it: nothing else came.
+        // The kernel applied the filter: it sent no other flows.
         assert.is(found.stats.rejected, 0, JSON.stringify(filter));
       }
     }
   }
 });
 
-test('a prefix of 32 bits of IPv6 is no IPv4 address', async () => {
+test('a 32-bit IPv6 prefix is not an IPv4 address', async () => {
   await refill();
   const all = (await conntrack.dump()).toArray();
   const flow = all.find(({ family }) => family === 'ipv6')!;

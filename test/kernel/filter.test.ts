@@ -1,6 +1,5 @@
-// Filters against what they mean: hundreds of random ones over a rich table, each put to dump, to
-// dumpBatches and to FlowBatch.filter, against a predicate over the whole table; and the filters that
-// kernels get wrong.
+// Hundreds of random filters over a rich table. dump, dumpBatches and FlowBatch.filter must find the flows that a
+// predicate over the whole table finds. Also the filters that kernels get wrong.
 import { conntrack, type FlowBatch, type FlowFilter, type FlowObject } from '../../src/index.js';
 import { filterMatches, refusesRightly } from '../support/filter-oracle.js';
 import { conditionsOf, inOrder, randomFilter } from '../support/flow-filters.js';
@@ -17,7 +16,7 @@ let flows: FlowObject[];
 test.before(async () => {
   useLabels();
   fill({ count: 1920, seed: 21, labels: true });
-  // The same tuples once more in another zone, and some with marks and states of their own.
+  // The same tuples again in a different zone, and some with special marks and states.
   fill({ count: 192, seed: 21, labels: true, zone: 9 });
   fill({ count: 192, seed: 22, profile: 'plain', network: 12 });
   whole = await conntrack.dump();
@@ -106,7 +105,7 @@ test('IPv4 addresses and ports of TCP and UDP are given to the kernel, on both s
   });
   const byOrig = await check({ protocol: 'udp', orig: side(orig) });
   assert.equal(byOrig.stats.kernelFilter, ['family', 'orig']);
-  // The kernel sends nothing else. (Some tuples are in another zone too.)
+  // The kernel sends nothing else. (Some tuples are also in a second zone.)
   const alone = (dumped: typeof byOrig) => [dumped.stats.rejected, dumped.stats.messages];
   assert.ok(byOrig.length > 0 && byOrig.length <= 2);
   assert.equal(alone(byOrig), [0, byOrig.length]);
@@ -126,7 +125,7 @@ test('ports of SCTP, UDPLITE and GRE, which the kernel does not compare', async 
   }
 });
 
-test('marks: bits of a flow outside the mask mean nothing, 0 is a mark', async () => {
+test('marks: bits outside the mask do not matter, and 0 is a mark', async () => {
   const low = await check({ mark: { value: 0x3, mask: 0x3 } });
   assert.equal(low.stats.kernelFilter, ['mark']);
   assert.is(low.stats.rejected, 0);
@@ -136,7 +135,7 @@ test('marks: bits of a flow outside the mask mean nothing, 0 is a mark', async (
   await check({ mark: { value: 0x80000000, mask: 0x80000000 } });
 });
 
-test('zone 0 is every flow without a zone of its own, those with one for a direction too', async () => {
+test('zone 0 matches every flow without a zone, also flows with a zone for one direction', async () => {
   const zero = await check({ zone: 0 });
   assert.ok([...zero].some((flow) => flow.orig.zone !== undefined));
   assert.ok(![...zero].some((flow) => flow.zone !== 0));
@@ -161,7 +160,7 @@ test('status: all, any and none', async () => {
   assert.ok(any.length > 0 && any.length < flows.length);
 });
 
-test('lists of ports and addresses are lists, however long; an IPv4-mapped address is the IPv4 one', async () => {
+test('lists of ports and addresses of every length; an IPv4-mapped address is the IPv4 one', async () => {
   const tcp = flows.filter(({ protocol, family }) => protocol === 'tcp' && family === 'ipv4');
   const ports = [...new Set(tcp.map(({ orig }) => orig.srcPort!))].sort((a, b) => a - b);
   const [low, high] = [ports[0]!, ports.at(-1)!];
@@ -169,8 +168,8 @@ test('lists of ports and addresses are lists, however long; an IPv4-mapped addre
   const two = await check({ protocol: 'tcp', srcPort: [low, high] });
   const range = await check({ protocol: 'tcp', srcPort: { from: low, to: high } });
   assert.ok(two.length > 0 && two.length < range.length);
-  assert.not(two.stats.kernelFilter.includes('orig'), 'a list is no single port for the kernel');
-  // Every second port of 65536 in a list of its own.
+  assert.not(two.stats.kernelFilter.includes('orig'), 'the kernel gets no list of ports');
+  // A list of every second port.
   await check({ srcPort: Array.from({ length: 32768 }, (_, i) => i * 2) });
   await check({
     reply: {
@@ -209,7 +208,7 @@ test('state LISTEN is what older kernels called SYN_SENT2', async () => {
   assert.equal(idsOf(await conntrack.dump({ state: ['LISTEN'] })), idsOf(found));
 });
 
-test('several conditions at once; each alone would match more', async () => {
+test('several conditions at once; each alone matches more', async () => {
   const parts: FlowFilter[] = [
     { protocol: ['tcp', 'udp'] },
     { status: { any: ['assured', 'seen_reply'] } },

@@ -1,5 +1,5 @@
-// Copies of flows that took over the prototype, as lodash makes them: they are what their own fields say, in every
-// call that takes a flow. What has the prototype and no fields is no flow.
+// Copies of flows that have the prototype of Flow, as lodash makes them. Every call that takes a flow reads their own
+// fields. An object with the prototype and without the fields is not a flow.
 import { conntrack, Flow, type FlowInit, type TupleInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 
@@ -13,7 +13,7 @@ const init = (port: number): FlowInit => ({
   mark: 7,
 });
 
-/** The same fields behind the same prototypes. */
+/** An object with the same fields and the same prototypes. */
 function clone(flow: Flow): Flow {
   const behind = <T extends object>(from: T, fields: object): T =>
     Object.assign(Object.create(Object.getPrototypeOf(from) as object), fields) as T;

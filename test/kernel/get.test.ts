@@ -1,4 +1,4 @@
-// Looking flows up: by their original and their reply tuple, by view and by plain data, one and many.
+// Looking flows up: by the original or the reply tuple, by view or by plain data, one or many at a time.
 import {
   Conntrack,
   conntrack,
@@ -14,7 +14,7 @@ import { fill, useLabels } from '../support/populate.js';
 
 const test = suite('get');
 
-/** All but what ticks and what looking changes. */
+/** The fields that neither time nor a lookup changes. */
 const image = (flow: Flow | undefined) => {
   if (flow === undefined) return undefined;
   const { timeout, use, ...rest } = flow.toObject();
@@ -61,13 +61,13 @@ test('every flow by every name, one at a time and many at once', async () => {
   }
 });
 
-test('a flow looked up stays what it was when others are', () => {
+test('a flow that was looked up does not change when others are looked up', () => {
   const kept = flows.slice(0, 200).map((flow) => conntrack.getSync(flow)!);
   for (const flow of flows.slice(200)) conntrack.getSync(flow);
   for (const [i, flow] of kept.entries()) assert.is(image(flow), image(views[i]));
 });
 
-test('what is not there is undefined, in its place among others', async () => {
+test('a missing flow is undefined, at its place among others', async () => {
   const tcp = flows.find(
     ({ family, protocol, zone, orig }) =>
       family === 'ipv4' && protocol === 'tcp' && zone === 0 && orig.zone === undefined,
@@ -96,8 +96,8 @@ test('what is not there is undefined, in its place among others', async () => {
   assert.equal(await conntrack.getMany([]), []);
 });
 
-test('a tuple names the flow that has it, in whichever direction that is', async () => {
-  // A zone of the reply alone belongs to a direction: such a flow is found by `reply` only.
+test('a tuple names the flow that has it in either direction', async () => {
+  // A zone for only the reply belongs to that direction: only `reply` finds such a flow.
   const udp = flows.filter(
     ({ protocol, zone, reply }) => protocol === 'udp' && zone === 0 && reply.zone === undefined,
   );
@@ -109,7 +109,7 @@ test('a tuple names the flow that has it, in whichever direction that is', async
   }
 });
 
-test('translated flows of real traffic by what either side sees of them', async () => {
+test('translated flows of real traffic are found by the tuple of either side', async () => {
   await using lab = await GatewayLab.create({ acct: 1 });
   await using gateway = Conntrack.open({ netns: lab.gateway.path });
   const { client, server, gatewayOutside } = lab.addresses;

@@ -1,5 +1,5 @@
-// Which flow a request is about: the one that was read, of the table that it was read from, and not one that
-// has its tuple now.
+// Which flow a request is about: the flow that was read, in the table that it was read from, and not a newer flow
+// with its tuple.
 import { Conntrack, conntrack, type FlowInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
@@ -17,7 +17,7 @@ const flow = (srcPort: number) =>
     timeout,
   }) as const satisfies FlowInit;
 
-test('with timestamps a successor is never taken for the flow that was read', async () => {
+test('with timestamps a newer flow is never taken for the flow that was read', async () => {
   await conntrack.flush();
   await conntrack.configure({ timestamp: true });
   for (let port = 1; port <= 100; port++) {
@@ -47,7 +47,7 @@ test('with timestamps a successor is never taken for the flow that was read', as
   }
 });
 
-test('another id is another flow, in every method', async () => {
+test('a different id means a different flow, in every method', async () => {
   await conntrack.flush();
   await conntrack.create(flow(1));
   const { timeout: _, ...tuple } = flow(1);
@@ -59,7 +59,7 @@ test('another id is another flow, in every method', async () => {
   assert.is((await conntrack.get(found))?.mark, 0);
 });
 
-test('a Flow of one table is, on another, what has its tuple and zone there', async () => {
+test('on another table a Flow names the flow with its tuple and zone there', async () => {
   using first = Netns.create();
   using second = Netns.create();
   await using source = Conntrack.open({ netns: first.path });
@@ -90,7 +90,7 @@ test('a Flow of one table is, on another, what has its tuple and zone there', as
   for await (const batch of source.dumpBatches()) read.push(batch.at(0)!);
   assert.is(read.length, 8);
   for (const [i, one] of read.entries()) {
-    // At home, by whichever handle, the id counts.
+    // On its own table the id counts, with every handle.
     assert.is((await again.get(one))?.id, one.id);
     assert.ok(await backup.update(one, { mark: i + 1 }), String(i));
     assert.is(backup.getSync(one)?.mark, i + 1);
@@ -100,19 +100,19 @@ test('a Flow of one table is, on another, what has its tuple and zone there', as
     assert.not(await backup.delete(one));
     await backup.create({ ...flow(5), zone: 3 });
   }
-  // Plain data does not know its table: its id is taken at its word.
+  // Plain data does not know its table, so its id always counts.
   const plain = read[1]!.toObject();
   assert.not(await backup.delete(plain));
   const { id: _id, start: _start, ...nameless } = plain;
   assert.ok(await backup.delete(nameless));
   await stream.close();
-  // And another flow of the same tuple at home is not it.
+  // On its own table, a newer flow with the same tuple is not meant.
   assert.ok(await source.delete(read[1]!));
   await source.create({ ...flow(5), zone: 3 });
   for (const one of read.slice(1)) assert.not(await source.delete(one));
 });
 
-test('events of other namespaces: their ids mean nothing to a handle that cannot know them', async () => {
+test('ids of events from other namespaces are ignored by a handle that cannot know them', async () => {
   using other = Netns.create();
   run(['ip', 'netns', 'set', other.name!, '77']);
   await using there = Conntrack.open({ netns: other.path });
@@ -123,14 +123,14 @@ test('events of other namespaces: their ids mean nothing to a handle that cannot
   await there.create(flow(9));
   const event = (await events.next()).value;
   assert.ok(event?.type === 'new' && event.nsid !== undefined);
-  // A flow of the same tuple here has another id.
+  // A flow with the same tuple in this namespace has a different id.
   await conntrack.create(flow(9));
   assert.ok(await conntrack.delete(event.flow));
   assert.ok(await there.delete(event.flow));
   await stream.close();
 });
 
-test('a start that is none is refused', async () => {
+test('a wrong start is refused', async () => {
   const { timeout: _, ...tuple } = flow(1);
   for (const start of [5, 'soon', null, {}]) {
     await throws(TypeError, /^tuple\.start: /, () => conntrack.get({ ...tuple, start } as never));

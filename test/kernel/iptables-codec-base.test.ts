@@ -1,4 +1,4 @@
-// Rules without extensions of their own: addresses, interfaces, protocol, targets, the parser's words.
+// Rules without extensions: addresses, interfaces, protocol, targets, the words of the parser.
 
 import { suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';

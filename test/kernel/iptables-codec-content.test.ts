@@ -148,7 +148,7 @@ conformance(test, 'time', {
     time(''),
     ...dates.flatMap((date) => [time(`--datestart ${date}`)]),
     ...dates.filter((date) => date !== '1970').map((date) => time(`--datestop ${date}`)),
-    // Stored as 0, which iptables-save does not print.
+    // The kernel stores 0, which iptables-save does not print.
     { spec: time('--datestop 1970'), ours: time('--datestop 1970-01-01T00:00:00') },
     time('--datestart 2021 --datestop 2020'),
     ...clocks.flatMap((clock) => [time(`--timestart ${clock}`), time(`--timestop ${clock}`)]),
@@ -193,12 +193,12 @@ conformance(test, 'time', {
     time('--monthdays 1 --monthdays 2'),
   ],
   onlyIptables: [
-    // No day at all: rules that never match, or are saved so that they cannot be read.
+    // No day at all: these rules never match, or iptables-save prints text that cannot be read.
     ...each('-m time --monthdays', ['0', '""']),
     ...each('-m time --weekdays', ['8', '""']),
     time(`! --monthdays ${everyDay.join()}`),
     time('! --weekdays 1,2,3,4,5,6,7'),
-    // Other days or times than the text says.
+    // iptables takes these as other days or times than the text says.
     ...['2020-00', '2020-01-00'].map((date) => time(`--datestart ${date}`)),
     ...['10:', ':10'].map((clock) => time(`--timestop ${clock}`)),
     time('--monthdays ,,5'),

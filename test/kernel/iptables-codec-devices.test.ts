@@ -206,7 +206,7 @@ conformance(test, 'policy', {
     `${tunnel} --tunnel-src ::1`,
   ],
   onlyIptables: [
-    // Conditions that are stored and never looked at.
+    // The kernel stores these conditions and never uses them.
     '-m policy --dir in --pol none --reqid 1',
     ...each(`${tunnel} --tunnel-src`, ['1.2.3.4/255.0.255.0', '1.2.3.4/33', 'localhost']),
   ],

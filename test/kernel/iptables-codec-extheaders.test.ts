@@ -9,7 +9,7 @@ const test = suite('iptables codec: extension headers');
 const both = ['ipv4', 'ipv6'] as const;
 
 const most = 4294967295;
-/** Forms of a 32-bit number or range that all of them read alike. */
+/** Forms of a 32-bit number or range that all these options read the same way. */
 const ranges = [
   '0',
   '5',
@@ -25,7 +25,7 @@ const ranges = [
   `3:${most}`,
 ];
 const badRanges = ['-1', 'x', `${most + 1}`, '5:6:7', '1:x', '5-6', `0:${most + 1}`];
-/** Never all: iptables-save leaves that range out, and with it a negation. */
+/** Never the full range: iptables-save leaves it out, and its negation too. */
 function randomRange(random: Random): string {
   const [a, b] = [random.u32(), random.u32()];
   return random.chance(50) || b - a === most ? `${a}` : `${a}:${b}`;
@@ -344,7 +344,7 @@ conformance(test, 'mh', {
     '-p tcp -m mh --mh-type 3',
     '! -p mh -m mh --mh-type 3',
     '-p mh -m mh --mh-type 3 --mh-type 4',
-    // Implicitly loaded under the protocol's name, which is not the match's.
+    // iptables would load a match with the protocol's name. The match has a different name.
     '-p 135 --mh-type 3',
   ],
   onlyIptables: ['-p mh -m mh --mh-type ""'],
@@ -380,7 +380,7 @@ const srhInvalid = [
   ]),
   '-m srh --srh-next-hdr tcp',
 ];
-// The last one wins.
+// iptables uses the last one.
 const srhOnly = [
   '-m srh --srh-hdr-len-eq 8 --srh-hdr-len-gt 9',
   '-m srh --srh-segs-left-lt 8 ! --srh-segs-left-gt 9',
@@ -423,7 +423,7 @@ conformance(test, 'srh', {
       `-m srh --srh-${sid} ::1 --srh-${sid} ::2`,
     ]),
   ],
-  // A mask that is no prefix is silently read as a whole address.
+  // iptables silently reads a mask that is not a prefix as a whole address.
   onlyIptables: [...srhOnly, '-m srh --srh-lsid 2001::5/ff::ff'],
   random: (random) =>
     randomSrh(

@@ -1,4 +1,4 @@
-// Targets with state of their own: HMARK, IDLETIMER, RATEEST; and those of security marks.
+// Targets with their own state: HMARK, IDLETIMER, RATEEST. Also the targets for security marks.
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
 import { fakeKernel } from '../support/fake-kernel.js';
@@ -103,7 +103,7 @@ const hmarkRandom = (bits: number) => (random: Random) =>
 conformance(test, 'HMARK', {
   families: ['ipv4'],
   valid: [
-    // A tuple fills 128 bits, which iptables-save prints as 32 and iptables reads as 32.
+    // A tuple fills 128 bits of the mask. iptables-save prints 32, and iptables reads that as 32.
     ...hmarkValid.map((spec) =>
       /-tuple [^ ]*(s|sr|src|d|dst)\b/i.test(spec) ? { spec, lossy: true as const } : spec,
     ),
@@ -156,7 +156,7 @@ for (const revision of [0, 1]) {
         ...['4294967296', 'x', '-1', '""'].map(
           (seconds) => `-j IDLETIMER --timeout ${seconds} --label e`,
         ),
-        // What iptables lets through the kernel refuses.
+        // The kernel refuses these, although iptables takes them.
         ...(real
           ? [
               '-j IDLETIMER --timeout 0 --label e',
@@ -175,7 +175,7 @@ for (const revision of [0, 1]) {
 }
 
 let estimators = 0;
-// Names are unique: the kernel compares with what it holds until the old rules are gone.
+// Each name is new: the kernel compares with estimators of old rules until these rules are gone.
 const rateest = (interval: string, within: string) =>
   `-j RATEEST --rateest-name e${estimators++} --rateest-interval ${interval} --rateest-ewmalog ${within}`;
 
@@ -233,7 +233,7 @@ for (const family of both) {
   });
 }
 
-conformance(fakeKernel(test), 'RATEEST, what a random interval becomes', {
+conformance(fakeKernel(test), 'RATEEST with random intervals', {
   families: ['ipv4'],
   valid: [],
   random(random) {
@@ -282,7 +282,7 @@ for (const revision of [0, 1]) {
   });
 }
 
-test('SECMARK: the number that the kernel gives to a context does not make a rule raw', () => {
+test("SECMARK: the kernel's number for a context does not make a rule raw", () => {
   for (const [revision, at] of [
     [0, 4],
     [1, 260],

@@ -1,4 +1,4 @@
-// Matches on what conntrack and sockets know: connlimit, connbytes, helper, connlabel, socket, cluster.
+// Matches on data of conntrack and of sockets: connlimit, connbytes, helper, connlabel, socket, cluster.
 import { suite } from '../support/harness.js';
 import { conformance, type Spec } from '../support/iptables-oracle.js';
 
@@ -33,7 +33,7 @@ const badConnlimit = [
 conformance(test, 'connlimit', {
   families: ['ipv4'],
   valid: [
-    // Without a mask iptables fills the union, with the mask that it then saves only 4 bytes.
+    // Without a mask iptables fills the whole union. It saves a mask, and with a mask it fills only 4 bytes.
     ...lossy(connlimit),
     ...each('-m connlimit --connlimit-above 5 --connlimit-mask', connlimitMasks),
     '-m connlimit --connlimit-upto 5 --connlimit-mask 16 --connlimit-daddr',
@@ -86,7 +86,7 @@ conformance(test, 'connbytes', {
     `-m connbytes --connbytes 5 --connbytes ${amount('6')}`,
   ],
   onlyIptables: [
-    // Stored without the negation, or as 0.
+    // iptables drops the negation, or stores 0.
     ...each('-m connbytes ! --connbytes', ['5:5', '18446744073709551615'].map(amount)),
     `-m connbytes --connbytes "" --connbytes-dir reply --connbytes-mode bytes`,
   ],

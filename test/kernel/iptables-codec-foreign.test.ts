@@ -1,6 +1,5 @@
-// What other programs may have written: payloads of targets with bytes that iptables would not choose.
-// Whatever is shown in typed form must read as iptables-save prints it; what stays raw must come out
-// as it went in.
+// Rules that other programs may have written: payloads of targets with bytes that iptables would not choose. A typed
+// target must print as iptables-save prints it. A raw one must keep its bytes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
@@ -14,7 +13,7 @@ const test = suite('iptables codec: foreign payloads');
 const table = 'mangle';
 const rounds = 6;
 
-// Without CONNSECMARK and SECMARK, where iptables-save gives up, and SET, where it asks the kernel.
+// Without CONNSECMARK and SECMARK, because iptables-save fails on them, and without SET, because it asks the kernel.
 const shared = [
   '-j NFLOG',
   '-j NFLOG --nflog-group 3 --nflog-prefix abc --nflog-size 5',
@@ -57,7 +56,7 @@ const six = [
   '-j DNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64',
 ];
 
-// Where things lie in the file of the stand-in: struct ipt_replace, then the entries.
+// The stand-in's file holds struct ipt_replace, then the entries.
 const replaceSize = 96;
 const layouts = {
   ipv4: { level: 0, target: 88, next: 90 },
@@ -109,7 +108,7 @@ function compareForeign(family: 'ipv4' | 'ipv6', specs: readonly string[]): void
         const again = decodeRule(encodeRule(rule.with(), { family }), { family });
         if (again.toString() !== text) problems.add(`again: ${text}\n  ${again}`);
       } catch (error) {
-        // Values that no kernel would have taken.
+        // No kernel would have taken these values.
         if (!(error instanceof RangeError)) throw error;
       }
     }

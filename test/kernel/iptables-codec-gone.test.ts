@@ -1,4 +1,4 @@
-// Targets that kernels of today do not have, or seldom: LED, CLUSTERIP, ULOG; TEE as it was once.
+// Targets that current kernels rarely or never have: LED, CLUSTERIP, ULOG, and the first revision of TEE.
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -114,7 +114,7 @@ conformance(fake, 'ULOG', {
     '-j ULOG --ulog-prefix a --ulog-prefix b',
     '-j ULOG ! --ulog-prefix a',
   ],
-  // Printed as 32 bits.
+  // iptables-save prints it as 32 bits.
   onlyIptables: ['-j ULOG --ulog-cprange 4294967296'],
   random: (random) =>
     [
@@ -126,7 +126,7 @@ conformance(fake, 'ULOG', {
     ].join(''),
 });
 
-test('TEE revision 0, which no iptables of today writes', async () => {
+test('TEE revision 0, which no current iptables writes', async () => {
   for (const [family, gateway] of [
     ['ipv4', '10.0.0.1'],
     ['ipv6', '2001:db8::1'],

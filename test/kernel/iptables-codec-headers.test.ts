@@ -1,5 +1,5 @@
-// Targets that change headers: TOS, DSCP, TTL, HL, ECN, CHECKSUM, TCPMSS, TCPOPTSTRIP, SNPT, DNPT; TRACE
-// and AUDIT, which only tell.
+// Targets that change headers: TOS, DSCP, TTL, HL, ECN, CHECKSUM, TCPMSS, TCPOPTSTRIP, SNPT, DNPT. Also TRACE and
+// AUDIT, which only report.
 import { fakeKernel } from '../support/fake-kernel.js';
 import { suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';

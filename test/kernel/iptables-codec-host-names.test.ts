@@ -1,4 +1,4 @@
-// Names that a host gives to connlabels, realms and device groups, in files of its own.
+// Names for connlabels, realms and device groups that the host has in files.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';

@@ -9,7 +9,7 @@ const lossy = (specs: readonly string[]): Spec[] => specs.map((spec) => ({ spec,
 
 const hashlimit = '-m hashlimit --hashlimit-name a';
 const upto = (rest: string) => `${hashlimit} --hashlimit-upto ${rest}`;
-// The kernel shares a table by its name, and refuses another kind of counting in it.
+// Rules share a kernel table by its name. The kernel refuses two kinds of counting in one table.
 const rateMatch = (name: string, rest: string) =>
   `-m hashlimit --hashlimit-name rm-${name} --hashlimit-rate-match --hashlimit-upto ${rest}`;
 const keys = ['srcip', 'srcport', 'dstip', 'dstport'];
@@ -26,7 +26,7 @@ for (const [family, full] of [
         ...['6000/second', '7000/minute', '9999/second', '1000000/second', '90/minute', '333/s'],
         ...['150/minute', '7/hour', '1/min'],
       ].map(upto),
-      // The time to live is that of the unit asked for: 1/sec and 60000 are not 60/minute again.
+      // The time to live follows the unit in the text. 60/minute is saved as 1/sec and 60000, which is not the same.
       ...lossy(['60/minute', '24/day', '60000000/min', '4294967295/day'].map(upto)),
       `${hashlimit} --hashlimit 5`,
       `${hashlimit} --hashlimit-above 5/sec`,
@@ -57,7 +57,8 @@ for (const [family, full] of [
         '1023mb/s',
       ].map(upto),
       ...['10000b/s', '4095mb/s', '4194303kb/s'].map(upto),
-      // The reciprocal shows another rate than was asked for, or none; that may be no fixed point.
+      // iptables-save computes the rate from a reciprocal. It prints a different rate, or none, and that text may
+      // change again.
       { spec: upto('5b/s'), ours: 'raw' },
       ...lossy(['1500b/s', '1024mb/s', '4294967295b/s', '4096mb/s'].map(upto)),
       upto('512kb/s --hashlimit-burst 1mb'),
@@ -87,7 +88,7 @@ for (const [family, full] of [
       rateMatch('9', '700000/min'),
       rateMatch('10', '333/hour --hashlimit-htable-expire 99'),
       rateMatch('11', '5/s --hashlimit-burst 7 --hashlimit-mode srcip --hashlimit-srcmask 20'),
-      // Stored, and not saved.
+      // The kernel stores it, and iptables-save does not print it.
       ...lossy([upto('5/s --hashlimit-rate-interval 60'), upto('5/s --hashlimit-rate-interval 1')]),
       `-m hashlimit --hashlimit-name ${'n'.repeat(254)} --hashlimit-upto 5`,
       '-m hashlimit --hashlimit-name b --hashlimit-upto 5 -m hashlimit --hashlimit-name c --hashlimit-upto 6',
@@ -124,15 +125,15 @@ for (const [family, full] of [
     // The bucket does not fit in the kernel's 64 bits.
     kernelRefuses: ['1/day', '3/day'].map(upto),
     onlyIptables: [
-      // Read as other rates than they say.
+      // iptables reads these as other rates than the text says.
       ...['1gb/s', '1MB/s', '1b', '512kb', '512kb/min', '512k/s', '5Kb/s', '5xyz/s', '5bb/s'].map(
         upto,
       ),
       upto('16b/s --hashlimit-burst 5000mb'),
       upto('5/s --hashlimit-burst 5x'),
-      // What iptables-save could not write so that it can be read.
+      // iptables-save could not write this in a form that can be read.
       `-m hashlimit --hashlimit-upto 5 --hashlimit-name ${'n'.repeat(255)}`,
-      // The kernel makes 1048576 of it.
+      // The kernel changes it to 1048576.
       upto('5 --hashlimit-htable-size 4294967295'),
       upto('5 --hashlimit-htable-max 4294967295'),
     ],
@@ -198,7 +199,7 @@ const oddRecents = [recent('--rcheck --hitcount 0'), recent(`--set --name ${'n'.
 conformance(test, 'recent', {
   families: ['ipv4'],
   valid: [
-    // Without a mask iptables fills the union, with the mask that it then saves only 4 bytes.
+    // Without a mask iptables fills the whole union. It saves a mask, and with a mask it fills only 4 bytes.
     ...lossy(recents),
     ...['255.255.255.0', '255.0.255.0', '0.0.0.0', '255.255.255.255', '1.2.3.4'].map((mask) =>
       recent(`--set --mask ${mask}`),
@@ -206,14 +207,14 @@ conformance(test, 'recent', {
     recent('! --update --mask 255.255.0.0 --rdest --name foo --hitcount 4'),
   ],
   invalid: [...badRecents, recent('--set --mask ffff::'), recent('--set --mask 255.255.255.0/24')],
-  // Taken for 0.0.0.24.
+  // iptables reads 24 as 0.0.0.24.
   onlyIptables: [...oddRecents, recent('--set --mask 24')],
 });
 conformance(test, 'recent', {
   families: ['ipv6'],
   valid: [
     ...recents,
-    // Saved as -1.
+    // iptables-save prints -1.
     {
       spec: recent('--rcheck --seconds 4294967295'),
       ours: (family) =>
@@ -234,7 +235,7 @@ conformance(test, 'statistic', {
   valid: [
     ...['0', '1', '0.5', '.5', '1.', '0.25', '0.33333333333', '1e-3', '5E-1', '+0.5'].map(random),
     ...['0.99999999999', '0.0000000001', '0.00000000047', '0.9999999995'].map(random),
-    // Halfway between two texts: C rounds to the even digit.
+    // These are halfway between two texts. C rounds to the even digit.
     ...[1, 3, 5, 7, 4095].map((ties) => random(String(ties / 4096))),
     '-m statistic --mode random ! --probability 0.5',
     '-m statistic --probability 0.5 --mode random',

@@ -7,7 +7,7 @@ import type { Random } from '../support/random-rules.js';
 const test = suite('iptables codec: NAT');
 const both = ['ipv4', 'ipv6'] as const;
 
-/** The same list for both families: A, B are addresses, A:port stands in brackets in IPv6. */
+/** The same list for both families: A and B become addresses. In IPv6 an address before a port gets brackets. */
 function forFamily(family: Family, specs: readonly string[]): string[] {
   if (family === 'ipv4') {
     return specs.map((spec) => spec.replace(/\bA\b/g, '1.2.3.4').replace(/\bB\b/g, '1.2.3.9'));

@@ -1,4 +1,4 @@
-// Matches on what the kernel keeps outside of the packet: cgroup, nfacct, rateest, ipvs.
+// Matches on data outside of the packet: cgroup, nfacct, rateest, ipvs.
 import { fakeKernel } from '../support/fake-kernel.js';
 import { suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';
@@ -40,7 +40,7 @@ for (const revision of [1, 2]) {
       ...(revision === 1 ? [`-m cgroup --path ${'x'.repeat(1000)}`] : []),
     ],
     invalid: badClasses,
-    // Refused by every kernel, and here before.
+    // Every kernel refuses these. The package refuses them before the kernel sees them.
     onlyIptables: [
       '-m cgroup',
       '-m cgroup --path x --cgroup 3',
@@ -119,7 +119,7 @@ conformance(test, 'rateest', {
         `${pair} --rateest-delta --rateest-bps1 80bit ${not}--rateest-${how} --rateest-pps2 7`,
       ]),
     ),
-    // Rates that their text does not round.
+    // Rates that iptables-save prints without rounding.
     ...[
       '0',
       '8',
@@ -143,7 +143,7 @@ conformance(test, 'rateest', {
     `${one} --rateest-lt --rateest-bps`,
     `${one} --rateest-delta --rateest-lt --rateest-pps`,
     `-m rateest --rateest-delta --rateest1 a --rateest-bps1 5mbit --rateest-gt --rateest2 b --rateest-bps2 7mbit --rateest-pps1 4 --rateest-pps2 3`,
-    // The first number says nothing without --rateest-delta, and both say nothing beside --rateest2.
+    // The first number has no meaning without --rateest-delta, and both have none together with --rateest2.
     { spec: `${one} --rateest-lt --rateest-bps1 8000`, lossy: true },
     { spec: `${one} --rateest-lt --rateest-pps1 5 --rateest-pps2 6`, lossy: true },
     { spec: `${pair} --rateest-lt --rateest-pps1 5 --rateest-pps2 6`, lossy: true },
@@ -172,7 +172,7 @@ conformance(test, 'rateest', {
     '-m rateest --rateest nosuch --rateest-lt --rateest-pps 5',
     '-m rateest --rateest1 a --rateest2 nosuch --rateest-lt --rateest-pps',
   ],
-  // The last one wins.
+  // iptables uses the last one.
   onlyIptables: [`${one} --rateest-lt --rateest-gt --rateest-bps 8`],
 });
 
@@ -194,7 +194,7 @@ for (const family of both) {
     valid: [
       ...valid.flatMap((option) => [`-m ipvs --${option}`, `-m ipvs ! --${option}`]),
       ...['ORIGINAL', 'REPLY', 'reply', 'Original'].map((way) => `-m ipvs --vdir ${way}`),
-      // Printed without the length, which reads back as another mask of the same meaning.
+      // iptables-save prints it without the length. That text means a different mask with the same effect.
       { spec: `-m ipvs --vaddr ${address}/${full}`, lossy: true as const },
       '-m ipvs --ipvs --vport 80',
       '-m ipvs --vport 80 --ipvs',

@@ -51,7 +51,7 @@ conformance(test, 'sctp', {
       'DATA:iube,DATA:B',
       'DATA:iu,ABORT:T,SHUTDOWN_COMPLETE:t',
     ].map((list) => `-p sctp --chunk-types only ${list}`),
-    // Chunks with flags are kept in the order given, and printed in that of their numbers.
+    // iptables stores chunks with flags in the given order, and prints them in the order of their numbers.
     ...['SHUTDOWN_COMPLETE:t,INIT,ABORT:T,SACK,DATA:B', 'PAD,ABORT:T,INIT,DATA:e,ASCONF'].map(
       (list) => ({ spec: `-p sctp --chunk-types only ${list}`, lossy: true as const }),
     ),
@@ -75,7 +75,7 @@ conformance(test, 'sctp', {
     '-p sctp --chunk-types any DATA --chunk-types any INIT',
     '-p sctp --sport 5 --sport 6',
   ],
-  // Flags that iptables writes for another chunk, and a dash that it takes for bit 7.
+  // Flags of a different chunk, and a dash, which iptables takes as bit 7.
   onlyIptables: [
     '-p sctp --chunk-types any I_DATA:B',
     '-p sctp --chunk-types any DATA:-',
@@ -252,7 +252,7 @@ const bpfInvalid = [
   '-m bpf ! --bytecode "1,6 0 0 0"',
   '-m bpf --bytecode "1,6 0 0 0" --bytecode "1,6 0 0 0"',
 ];
-// Cut to what fits, or to what could be read.
+// iptables cuts numbers to the size of the field, or to the part that it could read.
 const bpfOnly = [
   '1,6 0 0 0x10',
   '1,6 0 0 4294967296',
@@ -268,7 +268,7 @@ conformance(test, 'bpf', {
     '-m bpf --bytecode "1,6 0 0 0" --object-pinned /x',
     '-m bpf --object-pinned /x --bytecode "1,6 0 0 0"',
   ],
-  // No return at the end, a jump behind the end; and no such object.
+  // No return at the end, a jump past the end, and a missing object.
   kernelRefuses: [
     '-m bpf --bytecode "1,48 0 0 9"',
     '-m bpf --bytecode "2,21 9 9 6,6 0 0 1"',

@@ -103,7 +103,7 @@ for (const revision of [0, 1, 2]) {
       ...needs(2, ['-j NFQUEUE --queue-bypass', '-j NFQUEUE --queue-balance 1:4 --queue-bypass']),
     ],
     invalid: [...queueInvalid, ...(revision === 0 ? ['-j NFQUEUE --queue-balance 1:4'] : [])],
-    // iptables 1.8.9 takes the option and drops it.
+    // iptables 1.8.9 takes the option and ignores it.
     onlyIptables: [
       ...(revision < 2 ? ['-j NFQUEUE --queue-bypass'] : []),
       ...(revision > 0 ? ['-j NFQUEUE --queue-balance 1:2 --queue-cpu-fanout'] : []),

@@ -1,5 +1,5 @@
-// Older revisions of matches: iptables is made to believe that the kernel knows no newer ones, so that it
-// writes and prints them.
+// Older revisions of matches. The tests make iptables believe that the kernel has no newer revision, so that it
+// writes and prints the old one.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ test.before(() => {
 });
 test.after(() => rmSync(directory, { recursive: true }));
 
-/** As the conformance tables, with `name` known up to `revision` only. */
+/** Like the conformance tables, but the kernel knows `name` only up to `revision`. */
 function older(
   name: string,
   revision: number,
@@ -127,7 +127,7 @@ older('set', 3, {
   ],
 });
 
-test('tos revision 0, which no kernel takes any more, has only a value', () => {
+test('tos revision 0, which current kernels refuse, has only a value', () => {
   const match: Match = { name: 'tos', revision: 0, tos: { not: 16 } };
   const rule = decodeRule(encodeRule({ matches: [match] }));
   assert.equal(rule.matches, [match]);
@@ -135,7 +135,7 @@ test('tos revision 0, which no kernel takes any more, has only a value', () => {
   assert.is(hex(encodeRule(rule).subarray(112 + 32, 112 + 40)), '1001000000000000');
 });
 
-test('what a revision lacks is refused', async () => {
+test('a field that a revision does not have is refused', async () => {
   const bad = (match: Match, pattern: RegExp) =>
     throws(RangeError, pattern, () => encodeRule({ matches: [match] }, { sets }));
   await bad({ name: 'socket', revision: 0, transparent: true }, /transparent needs a newer/);

@@ -9,7 +9,7 @@ import type { Random } from '../support/random-rules.js';
 
 const test = suite('iptables codec: target SET');
 
-// Indexes are given in this order in a new namespace.
+// A new namespace gives indexes in this order.
 const longName = '1234567890123456789012345678901';
 const names = ['foo', 'bar', 'skb', longName, 'foo6', 'bar6', 'skb6'];
 const sets = {
@@ -112,7 +112,7 @@ for (const [family, six] of [
         random.maybe(20, () => '--map-prio'),
       ].join(''),
   });
-  // A set that the kernel cannot map from, and a chain where there is nothing to map to.
+  // In PREROUTING the kernel maps only marks.
   conformance(test, 'SET elsewhere', {
     families: [family],
     table: 'mangle',
@@ -146,7 +146,7 @@ function side(random: Random): string {
   return Array.from({ length: 1 + random.int(6) }, () => random.pick(['src', 'dst'])).join(',');
 }
 
-test('SET: what is needed to know a set', async () => {
+test('SET: a set is known only with the names of sets', async () => {
   const rule = parseRule('-j SET --add-set foo src', { table: 'mangle', sets });
   const raw = encodeRule(rule, { sets });
   const unknown = decodeRule(raw).target!;
@@ -160,7 +160,7 @@ test('SET: what is needed to know a set', async () => {
   );
 });
 
-test('SET revision 0: what the kernel adds to a loaded rule does not make it raw', () => {
+test('SET revision 0: bytes that the kernel adds to a loaded rule do not make it raw', () => {
   const rule = parseRule('-j SET --add-set foo src,dst', { sets, maxRevision: () => 0 });
   const raw = encodeRule(rule, { sets, maxRevision: () => 0 });
   const payload = raw.length - 64;

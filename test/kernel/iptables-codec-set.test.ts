@@ -97,7 +97,7 @@ conformance(test, 'set', {
     ].join(''),
 });
 
-test('a set that is gone leaves the match raw, and nothing of it is remembered', () => {
+test('without its set the match is raw, and the package does not remember its old name', () => {
   const raw = encodeRule(parseRule(set('first src'), { sets }), { sets });
   const gone = decodeRule(raw, { sets: { indexOf: () => undefined, nameOf: () => undefined } });
   const [found] = gone.matches;
@@ -109,7 +109,7 @@ test('a set that is gone leaves the match raw, and nothing of it is remembered',
   assert.is(decodeRule(raw, { sets }).toString(), set('first src'));
 });
 
-test('without the names of sets a rule with one is refused', async () => {
+test('a rule with a set is refused without the names of sets', async () => {
   const match = { name: 'set', matchSet: 'first', flags: ['src'] } as const;
   await throws(RangeError, /^rule\.matches\[0\]\.matchSet: .*kernel/, () =>
     encodeRule({ matches: [match] }),

@@ -1,6 +1,6 @@
-// Every rule text of the tests, in the kernel, as far as it takes them: iptables finds and deletes each rule that
-// the package wrote, and what a restore of save() made is found by what was given.
-// Limit: 900 s (eight thousand rules, each in a table of the kernel).
+// Every rule text of the tests that the kernel takes. iptables finds and deletes each rule that the package wrote.
+// After a restore of save(), the package finds each rule by its original text.
+// Limit: 900 s (eight thousand rules, each in a table of the kernel)
 
 import { spawnSync } from 'node:child_process';
 import { parseSave } from '../../src/iptables/edit/parse-save.js';
@@ -34,14 +34,14 @@ interface Given {
   readonly init: RuleInit;
 }
 
-/** What one edit holds at most: one that is refused costs another edit, and few are left after filter. */
+/** The most rules in one edit. A refused rule costs one more edit, and few rules are left after filter. */
 const together = { filter: 64, mangle: 8, nat: 8, raw: 8 };
 
 class Corpus {
   readonly #ipt: Iptables;
   readonly #table: (typeof tables)[number];
   readonly problems: string[] = [];
-  /** Rules that were in the kernel, by what they are made of. */
+  /** Rules that were in the kernel, by their content. */
   readonly seen = new Set<string>();
   held = 0;
   raw = 0;
@@ -51,7 +51,7 @@ class Corpus {
     this.#table = table;
   }
 
-  /** Tries the rules in batches; answers those that the table does not take. */
+  /** Tries the rules in batches. Returns those that the table refuses. */
   async take(rules: readonly Given[]): Promise<Given[]> {
     const refused: Given[] = [];
     for (let at = 0; at < rules.length; ) {
@@ -68,7 +68,7 @@ class Corpus {
     return refused;
   }
 
-  /** Puts the rules into the chain; answers the index of one that is refused. */
+  /** Puts the rules into the chain. Returns the index of a refused one. */
   async #put(batch: readonly Given[]): Promise<number | undefined> {
     const { family } = this.#ipt;
     let step = 0;
@@ -87,7 +87,7 @@ class Corpus {
       return undefined;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      // Refused where it was appended, named by the commit, or by what it names: else one by one.
+      // append() refused the rule, or the commit named it, or named an object in it. Otherwise each is tried alone.
       if (step < batch.length) return step;
       const named = new RegExp(`rule (\\d+) of chain ${chain}\\b`).exec(error.message)?.[1];
       if (named !== undefined && Number(named) < batch.length) return Number(named);
@@ -123,7 +123,7 @@ class Corpus {
     this.#foundByIptables(batch, rules);
   }
 
-  /** What the text of the table says without a kernel is what stands in it. */
+  /** The text of the table, parsed without a kernel, gives the same rules. */
   async #said(table: Table): Promise<void> {
     const { family } = this.#ipt;
     const text = await this.#ipt.save({ tables: [this.#table], counters: true });
@@ -133,7 +133,7 @@ class Corpus {
       const said = parsed!.chain(name);
       assert.equal(plain(said), plain(chain));
       said.rules.forEach((rule, index) => {
-        // The text may say less than the fields (`-i +`), and the same in other ones.
+        // The text can leave out fields (`-i +`), and can use other fields with the same meaning.
         const read = chain.rules[index]!;
         if (String(rule) === String(read) && sameRule(rule, read)) return;
         this.problems.push(`${rule}\n  parsed, it is not the rule that was read: ${read}`);
@@ -143,7 +143,7 @@ class Corpus {
     assert.equal(lines(formatSave(parsed!, { counters: true })), lines(text));
   }
 
-  /** indexOf() by the text that was given, and by one more form of the rule. */
+  /** indexOf() finds the rule by its original text and by one more form. */
   async #found(
     batch: readonly Given[],
     how: string,
@@ -156,7 +156,7 @@ class Corpus {
       batch.forEach(({ text }, index) => {
         for (const asked of [text, form(rules[index]!)]) {
           const at = edited.indexOf(asked);
-          // An equal one may stand before it.
+          // An equal rule may come before it.
           if (at >= 0 && at <= index) continue;
           this.problems.push(`${text}\n  ${how}: indexOf ${asked} is ${at}, not ${index}`);
         }
@@ -164,7 +164,7 @@ class Corpus {
     });
   }
 
-  /** One process says -C of every rule, and then -D: the chain is empty afterwards. */
+  /** One process does -C for every rule and then -D. Afterwards the chain is empty. */
   #foundByIptables(batch: readonly Given[], rules: readonly Rule[]): void {
     const texts = batch.map((each, index) => ({ ...each, printed: String(rules[index]) }));
     const known = texts.filter(({ printed }) => !printed.includes('--raw-payload'));
@@ -181,7 +181,7 @@ class Corpus {
       }
       return;
     }
-    // Which ones it is: one process each, on the table as it is.
+    // To find the bad rules: one process for each, on the unchanged table.
     for (const { printed, text } of known) {
       const told =
         this.#iptables([`-C ${chain} ${printed}`]) ?? this.#iptables([`-D ${chain} ${printed}`]);
@@ -189,7 +189,7 @@ class Corpus {
     }
   }
 
-  /** Nothing, or what iptables complains of. */
+  /** The complaint of iptables, or undefined. */
   #iptables(lines: readonly string[]): string | undefined {
     const input = textToBytes([`*${this.#table}`, ...lines, 'COMMIT', ''].join('\n'));
     const done = spawnSync(`${tool(this.#ipt.family)}-legacy-restore`, ['--noflush'], { input });

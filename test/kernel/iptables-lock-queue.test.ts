@@ -1,5 +1,5 @@
-// Edits of one process that queue up for the xtables lock: what the queue takes counts as waiting, and nothing
-// of it is left when an edit has had its turn.
+// Edits of one process that queue for the xtables lock. Time in the queue counts as waiting. After its turn an edit
+// leaves nothing behind in the queue.
 import { getEventListeners } from 'node:events';
 import { XtablesLockError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -14,13 +14,13 @@ const ipt = Iptables.open({ backend: 'legacy' });
 
 const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 
-/** Keeps this thread busy: nothing else runs meanwhile. */
+/** Keeps this thread busy, so that nothing else runs. */
 function busy(milliseconds: number): void {
   const end = performance.now() + milliseconds;
   while (performance.now() < end);
 }
 
-/** What native code is told to wait for the file, edit by edit. */
+/** The wait for the file that native code gets for each edit. */
 async function waits(work: () => Promise<unknown>): Promise<number[]> {
   const binding = addon();
   const { xtLock } = binding;
@@ -37,7 +37,7 @@ async function waits(work: () => Promise<unknown>): Promise<number[]> {
   return told;
 }
 
-test('the wait for the file is what the queue has left of the timeout', async () => {
+test('the wait for the file is the timeout minus the time in the queue', async () => {
   const spent = 40;
   const slow = () => ipt.edit('filter', () => busy(spent), { lockTimeout: 60_000 });
   const told = await waits(() => {
@@ -45,15 +45,15 @@ test('the wait for the file is what the queue has left of the timeout', async ()
     return awaited('four edits', Promise.all(edits));
   });
   assert.is(told.length, 4);
-  // The first did not queue; others have waited for all before them, and longer on a busy machine.
+  // The first did not queue. Others have waited for all before them, and longer on a busy machine.
   assert.ok(told[0]! <= 60_000 && told[0]! > 0, `${told[0]}`);
   assert.ok(told[1]! <= 60_000 - spent + 1, `${told[1]} after one of ${spent} ms`);
   assert.ok(told[2]! <= 60_000 - 2 * spent + 1, `${told[2]} after two of ${spent} ms`);
   assert.is(told[3], -1);
 });
 
-test('who has waited too long in the queue is not given more for the file', async () => {
-  // Behind an edit that takes longer than the second may wait: it ends in the queue, or tries the file once.
+test('an edit that has waited too long in the queue gets no time for the file', async () => {
+  // The first edit takes longer than the second may wait. So the second ends in the queue, or tries the file once.
   const told = await waits(async () => {
     const first = ipt.edit('filter', () => busy(60), { lockTimeout: 60_000 });
     const second = ipt.edit('filter', () => {}, { lockTimeout: 20 });
@@ -63,7 +63,7 @@ test('who has waited too long in the queue is not given more for the file', asyn
   assert.ok(told[1] === undefined || told[1] === 0, `${told[1]}`);
 });
 
-test('the timeout holds in the queue too, and says who is before it', async () => {
+test('the timeout also holds in the queue, and the message names the edit in front', async () => {
   await using holder = Child.start([
     ...['flock', '--no-fork', '/run/xtables.lock', 'sh', '-c', 'echo held; exec cat'],
   ]);
@@ -83,7 +83,7 @@ test('the timeout holds in the queue too, and says who is before it', async () =
   await awaited('the first, once the lock is free', first);
 });
 
-test('no timer and no listener is left of an edit that has queued', async () => {
+test('an edit that has queued leaves no timer and no listener', async () => {
   const controller = new AbortController();
   const options = { lockTimeout: 3_600_000, signal: controller.signal };
   const before = timers();
@@ -91,7 +91,7 @@ test('no timer and no listener is left of an edit that has queued', async () => 
   await Promise.all(edits);
   assert.is(timers(), before);
   assert.is(getEventListeners(controller.signal, 'abort').length, 0);
-  // Nor of those that gave up, or failed.
+  // The same holds for edits that gave up or failed.
   const failing = [
     ipt.edit('filter', () => busy(30), options),
     ipt.edit('filter', () => {}, { ...options, lockTimeout: 5 }),
@@ -108,7 +108,7 @@ test('no timer and no listener is left of an edit that has queued', async () => 
   assert.is(getEventListeners(controller.signal, 'abort').length, 0);
 });
 
-test('a program ends when its edits are done, however long it was willing to wait', async () => {
+test('a program ends when its edits are done, however long their timeout is', async () => {
   reset();
   const source = new URL('../../src/iptables/iptables.ts', import.meta.url);
   const program = `
@@ -128,7 +128,7 @@ test('a program ends when its edits are done, however long it was willing to wai
   legacy('ipv4', '-w', '1', '-F');
 });
 
-test('what ended in the queue does not stop those behind it', async () => {
+test('an edit that ended in the queue does not stop those behind it', async () => {
   const controller = new AbortController();
   const first = ipt.edit('filter', () => controller.abort(new Error('enough')));
   const second = ipt.edit('filter', () => {}, { signal: controller.signal });
@@ -138,7 +138,7 @@ test('what ended in the queue does not stop those behind it', async () => {
     ends.map(({ status }) => status),
     ['fulfilled', 'rejected', 'fulfilled'],
   );
-  // And an edit that comes when all are done finds no queue.
+  // An edit that comes after all others finds no queue.
   const [told] = await waits(() => ipt.edit('filter', () => {}, { lockTimeout: 5000 }));
   assert.ok(told! > 0 && told! <= 5000);
 });

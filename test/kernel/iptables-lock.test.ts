@@ -1,4 +1,4 @@
-// The xtables lock: taken as iptables takes it, waited for, given up, and never left behind.
+// The xtables lock: taking it as iptables does, waiting for it, giving up, and never leaving it behind.
 import { once } from 'node:events';
 import {
   existsSync,
@@ -31,7 +31,7 @@ function isHeld(path = lock): boolean {
   }
 }
 
-/** Another process that holds the lock until it is stopped: one, so that nobody holds it when that has ended. */
+/** A single process that holds the lock until it is stopped. When it has ended, nobody holds the lock. */
 async function holder(path = lock): Promise<Child> {
   const child = Child.start(['flock', '--no-fork', path, 'sh', '-c', 'echo held; exec cat']);
   await awaited(`a lock on ${path}`, child.line(/held/));
@@ -43,11 +43,11 @@ async function holder(path = lock): Promise<Child> {
 const add = (port: number, options = {}) =>
   ipt.edit('filter', (table) => table.chain('INPUT').append(`-p udp --dport ${port}`), options);
 
-test('held during an edit, from the reading to the commit, and free before and after', async () => {
+test('the lock is held during an edit, from reading to commit, and is free before and after', async () => {
   assert.is(existsSync(lock), false);
   await ipt.read();
   await ipt.save();
-  // Reading takes no lock, so it makes no file either.
+  // Reading takes no lock, so it creates no lock file.
   assert.is(existsSync(lock), false);
   const held = await ipt.edit('filter', (table) => {
     table.chain('INPUT').append('-j ACCEPT');
@@ -56,13 +56,13 @@ test('held during an edit, from the reading to the commit, and free before and a
   assert.is(held, true);
   assert.is(isHeld(), false);
   assert.is(statSync(lock).mode & 0o777, 0o600);
-  // iptables itself can work at once.
+  // iptables itself does not have to wait.
   legacy('ipv4', '-w', '1', '-A', 'INPUT', '-j', 'DROP');
   await ipt.restore(await ipt.save());
   assert.is(isHeld(), false);
 });
 
-test('free after an edit that failed, and after one that was refused by the kernel', async () => {
+test('the lock is free after an edit that failed or that the kernel refused', async () => {
   await throws(Error, /^no$/, () =>
     ipt.edit('filter', () => {
       throw new Error('no');
@@ -76,7 +76,7 @@ test('free after an edit that failed, and after one that was refused by the kern
   assert.is(isHeld(), false);
 });
 
-test('too late: who holds it is said', async () => {
+test('after the timeout the message says who holds the lock', async () => {
   await using other = await holder();
   for (const lockTimeout of [0, 30]) {
     const error = await throws(XtablesLockError, /ETIMEDOUT.*is held by pid \d+ \(.+\)/, () =>
@@ -90,7 +90,7 @@ test('too late: who holds it is said', async () => {
   await awaited('an edit, the lock being free', add(1, { lockTimeout: 0 }));
 });
 
-test('waits, and goes on as soon as it is free', async () => {
+test('an edit waits, and goes on as soon as the lock is free', async () => {
   await using other = await holder();
   const waiting = add(2, { lockTimeout: Infinity });
   const more = add(3);
@@ -118,7 +118,7 @@ test('a signal ends the waiting, for the file and in the queue', async () => {
   await other.stop();
   await awaited('the edit behind those that were aborted', third);
   assert.not.match(saved('ipv4'), /--dport [56]\n/);
-  // One that has already been aborted does not even begin.
+  // With an aborted signal the edit does not begin.
   await throws(Error, /^enough$/, () => add(8, { signal: abort.signal }));
 });
 
@@ -150,21 +150,21 @@ test('XTABLES_LOCKFILE names another file, for us as for iptables', async () => 
   await other.stop();
 });
 
-/** What this process has open of the lock file's name; ` (deleted)` behind it where it was removed. */
+/** The open files of this process with the lock file's name. A removed one has ` (deleted)` behind its name. */
 function opened(): string[] {
   return readdirSync('/proc/self/fd')
     .map((fd) => {
       try {
         return readlinkSync(`/proc/self/fd/${fd}`);
       } catch {
-        return ''; // that of the reading itself
+        return ''; // the descriptor that readdir used
       }
     })
     .filter((target) => target.startsWith(lock));
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('removed and made again while we wait: the name counts', async () => {
+test('the lock file is removed and created again while we wait: the name counts', async () => {
   await using other = await holder();
   const waiting = add(10);
   let settled = false;
@@ -177,7 +177,7 @@ test('removed and made again while we wait: the name counts', async () => {
   assert.equal(opened(), [`${lock} (deleted)`]);
   await using second = await holder();
   await other.stop();
-  // The file of the first holder is free now, but iptables would lock the new one: we wait for that.
+  // The first holder's file is free now, but iptables would lock the new one. So we wait for the new one.
   await until('the edit opens the new lock file', () => settled || opened().includes(lock));
   assert.is(settled, false);
   assert.not.match(saved('ipv4'), /--dport 10\n/);
@@ -187,7 +187,7 @@ test('removed and made again while we wait: the name counts', async () => {
   assert.match(saved('ipv4'), /--dport 10\n/);
 });
 
-test('what is no file is refused at once, with what it is', async () => {
+test('a path that is not a file is refused at once, and the message says what it is', async () => {
   const folder = '/run/lock-kinds';
   run(['mkdir', '-p', `${folder}/directory`]);
   run(['mkfifo', `${folder}/fifo`]);
@@ -211,7 +211,7 @@ test('what is no file is refused at once, with what it is', async () => {
       const handle = Iptables.open({ backend: 'legacy' });
       const edit = throws(XtablesLockError, why, () => handle.edit('filter', () => {}));
       await awaited(`the refusal of ${path}`, edit);
-      // Also where it is closed while that is under way.
+      // Also when the handle is closed during the call.
       const late = handle.edit('filter', () => {}).catch((error: Error) => error);
       await awaited(`close(), the lock being ${path}`, handle.close());
       assert.ok((await awaited('the edit that was closed', late)) instanceof Error);
@@ -236,7 +236,7 @@ test('children do not inherit it', async () => {
   await child!.stop();
 });
 
-test('closing ends the waiting', async () => {
+test('close() ends the wait', async () => {
   await using other = await holder();
   const closed = Iptables.open({ backend: 'legacy' });
   const waiting = closed.edit('filter', () => {});
@@ -249,7 +249,7 @@ test('closing ends the waiting', async () => {
 });
 
 test('nothing is left open', async () => {
-  // By this process itself: another would also see the pipes to it that are not closed yet.
+  // This process counts its own descriptors. A child would also see pipes to itself that are not closed yet.
   const count = () => readdirSync('/proc/self/fd').length;
   await add(13);
   const before = count();

@@ -1,5 +1,5 @@
-// Counters in the lines of iptables-restore, whole and in halves, and words that cannot be negated: what is
-// taken means what iptables-restore makes of it, what is refused changes nothing.
+// Counters in the lines of iptables-restore, complete and incomplete, and words that cannot be negated. A line that
+// is taken has the meaning that iptables-restore gives it. A refused line changes nothing.
 import { spawnSync } from 'node:child_process';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
@@ -15,7 +15,7 @@ const start = '*filter\n:INPUT DROP [0:0]\n:old - [0:0]\n[3:4] -A INPUT -p tcp\n
 const section = (line: string) => `*filter\n${line}\nCOMMIT\n`;
 const now = (family: Family) => saved(family, { counters: true, table: 'filter' });
 
-/** Whether iptables-restore takes a line, and what the table holds then. */
+/** The table after iptables-restore took the line. Undefined if it refuses the line. */
 function theirs(family: Family, line: string, counters: boolean): string | undefined {
   load(family, start, '-c');
   const args = counters ? ['--noflush', '--counters'] : ['--noflush'];
@@ -42,7 +42,7 @@ const taken = [
   '-A INPUT -p udp --set-counters 0 6',
   '-P INPUT ACCEPT -c 5 0',
 ];
-/** Half a pair, and what is no pair. */
+/** Half a pair of counters, and text that is not a pair. */
 const refused = [
   '-A INPUT -p udp -c 5',
   '-A INPUT -c 5 -p udp',
@@ -56,11 +56,11 @@ const refused = [
   '-P INPUT ACCEPT -c 5',
   '[5] -A INPUT -p udp',
   '[ -A INPUT -p udp',
-  // What counts nothing has no counters.
+  // A deletion has no counters.
   '-D INPUT -p tcp -c 3 4',
   '-F INPUT -c 3 4',
 ];
-/** Only where the counters of the text are taken over. */
+/** These are refused only if the counters of the text are used. */
 const refusedCounted = [
   '[5:] -A INPUT -p udp',
   '[:5] -A INPUT -p udp',
@@ -75,7 +75,7 @@ const refusedCounted = [
   ':INPUT ACCEPT [x:5]',
 ];
 
-test('lines that are taken, with and without the counters of the text', async () => {
+test('good lines, with and without the counters of the text', async () => {
   reset();
   for (const family of families) {
     await using ipt = Iptables.open({ family });
@@ -117,7 +117,7 @@ test('half a pair of counters is refused', async () => {
   }
 });
 
-test('half a pair of counters is refused in a rule that is given, and for a policy', async () => {
+test('half a pair of counters is refused in a typed rule and for a policy', async () => {
   reset();
   for (const family of families) {
     await using ipt = Iptables.open({ family });
@@ -153,13 +153,13 @@ test('half a pair of counters is refused in a rule that is given, and for a poli
   }
 });
 
-test('what is no condition is not negated', async () => {
+test('a word that is no condition cannot be negated', async () => {
   reset();
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     load(family, start, '-c');
     const before = now(family);
-    // iptables-restore takes the first four as if no ! were there: a rule that says the opposite of its text.
+    // iptables-restore ignores the ! in the first four. The rule then means the opposite of its text.
     for (const word of [
       '-4',
       '-6',

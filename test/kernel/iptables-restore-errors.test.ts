@@ -1,5 +1,5 @@
-// What restore() says when something is not there or not taken: the line, what it is about, and nothing that
-// is longer than a person reads. And the loop goes on turning while a long text is worked on.
+// Errors of restore() for missing objects and refused rules. The message names the line and the object, and stays
+// short. The event loop keeps turning while restore() works on a long text.
 import { NetfilterError, UnsupportedError, XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { mostRules } from '../../src/iptables/rule/address-lists.js';
@@ -13,7 +13,7 @@ const test = suite('errors of restore');
 const filter = (...lines: string[]) => `*filter\n${lines.join('\n')}\nCOMMIT\n`;
 const raw = (...lines: string[]) => `*raw\n${lines.join('\n')}\nCOMMIT\n`;
 
-/** Refused, in a test and in earnest where `both`; nothing is changed. */
+/** restore() refuses the text and changes nothing. With `both`, a restore with `test: true` refuses it too. */
 async function refuses<E extends Error>(
   ipt: Iptables,
   kind: new (...args: never[]) => E,
@@ -28,7 +28,7 @@ async function refuses<E extends Error>(
   assert.is(saved('ipv4', { counters: true }), before, text);
 }
 
-test('sets, chains, targets and extensions that are not there', async () => {
+test('missing sets, chains, targets and extensions', async () => {
   reset();
   load('ipv4', raw('-A OUTPUT -j ACCEPT') + filter(':INPUT ACCEPT [0:0]'));
   const ipt = Iptables.open();
@@ -80,7 +80,7 @@ test('sets, chains, targets and extensions that are not there', async () => {
     /^line 2: rule: -m: expected a match of ipv4, got "nosuch"; the line: /,
     filter('-A INPUT -m nosuch'),
   );
-  // What this kernel was built without: the test notices it too.
+  // This kernel was built without it. A restore with `test: true` notices that too.
   await refuses(
     ipt,
     UnsupportedError,
@@ -93,7 +93,7 @@ test('sets, chains, targets and extensions that are not there', async () => {
     /^line 3: .*the kernel has no match ipvs of revision \d.*the line: "-A INPUT -m ipvs/,
     filter('-A INPUT -j DROP', '-A INPUT -m ipvs --ipvs -j DROP'),
   );
-  // A target whose bytes are given, because the package knows none of that name.
+  // The text gives the bytes of the target, because the package does not know its name.
   await refuses(
     ipt,
     UnsupportedError,
@@ -131,7 +131,7 @@ test('objects of the namespace that a rule names', async () => {
     assert.not.match(`${error.message} ${error.hint}`, /legacy table/);
     assert.match(error.hint!, /must be there before the rule/);
     assert.is(saved('ipv4', { counters: true }), before);
-    // The same by an edit.
+    // An edit gives the same error.
     const edited = await throws(XtablesError, name, () =>
       ipt.edit('raw', (table) => {
         table.chain('OUTPUT').append(rule);
@@ -140,7 +140,7 @@ test('objects of the namespace that a rule names', async () => {
     assert.match(edited.message, /rule 1 of chain OUTPUT/);
     assert.not.match(edited.message, /legacy table/);
   }
-  // One of two: both are told, the line is that of the table.
+  // One of two objects is missing: the message names both, and the line of the table.
   await throws(XtablesError, /^line 1: .*helper one .*or.* timeout policy two/, () =>
     ipt.restore(
       raw('-A PREROUTING -p tcp -j CT --helper one', '-A OUTPUT -p tcp -j CT --timeout two'),
@@ -149,7 +149,7 @@ test('objects of the namespace that a rule names', async () => {
   await ipt.close();
 });
 
-test('what the kernel alone refuses, in the second table too', async () => {
+test('rules that only the kernel refuses, also in the second table', async () => {
   reset();
   const ipt = Iptables.open();
   const bad = '-A INPUT -m owner --uid-owner 0';
@@ -170,7 +170,7 @@ test('what the kernel alone refuses, in the second table too', async () => {
   await ipt.close();
 });
 
-test('messages repeat a bounded part of the text', async () => {
+test('messages repeat only a short part of the text', async () => {
   const ipt = Iptables.open();
   const long = 'x'.repeat(1_000_000);
   const texts = [
@@ -243,7 +243,7 @@ test('messages repeat a bounded part of the text', async () => {
   await ipt.close();
 });
 
-test('formatRule refuses what is no rule, naming the field', async () => {
+test('formatRule refuses an object that is not a rule, and names the field', async () => {
   await throws(TypeError, /^rule\.src: expected a string, got null/, () =>
     formatRule({ src: null } as never),
   );
@@ -277,7 +277,7 @@ test('a line with very many addresses, after another rule', async () => {
   await ipt.close();
 });
 
-test('lists that multiply are bounded', async () => {
+test('lists that multiply into many rules are limited', async () => {
   reset();
   const ipt = Iptables.open();
   const list = (n: number) =>

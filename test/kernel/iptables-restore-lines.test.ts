@@ -1,5 +1,5 @@
-// The lines that iptables-restore takes, in every order and form: restore() must leave the same tables, and
-// refuse what it refuses, naming the line.
+// The lines that iptables-restore takes, in every order and form. restore() must make the same tables. It must refuse
+// the same lines, and name them.
 
 import { spawnSync } from 'node:child_process';
 import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
@@ -28,14 +28,14 @@ COMMIT
 
 const section = (lines: readonly string[]) => `*filter\n${lines.join('\n')}\nCOMMIT\n`;
 
-/** What iptables-restore says to a text: nothing, or its complaint. */
+/** The complaint of iptables-restore about a text, or undefined. */
 function theirs(family: Family, text: string, ...args: string[]): string | undefined {
   const input = textToBytes(text);
   const done = spawnSync(`${tool(family)}-legacy-restore`, args, { input });
   return done.status === 0 ? undefined : `${done.stderr}`.trim() || `status ${done.status}`;
 }
 
-/** Both take the lines, and leave the same. */
+/** Both take the lines, and the tables are the same afterwards. */
 async function alike(
   ipt: Iptables,
   lines: readonly string[],
@@ -55,7 +55,7 @@ async function alike(
   return ours;
 }
 
-test('the command may stand anywhere, in its short and its long form', async () => {
+test('the command can be anywhere in the line, in its short and its long form', async () => {
   reset();
   for (const family of families) {
     const ipt = Iptables.open({ family });
@@ -150,7 +150,7 @@ test('lines for the other family', async () => {
       `-C INPUT ${other} -p 99`,
       `${other} -P INPUT DROP`,
       `${other} -F`,
-      // What comes before is done: iptables looks no further.
+      // iptables does the command before this word and does not read further.
       `-P FORWARD DROP ${other}`,
       `-N made ${other}`,
       `-F old ${other}`,
@@ -193,7 +193,7 @@ test('addresses as iptables reads them', async () => {
   }
 });
 
-test('what iptables-restore refuses is refused, and nothing is changed', async () => {
+test('lines that iptables-restore refuses are refused, and nothing changes', async () => {
   reset();
   const ipt = Iptables.open();
   load('ipv4', base, '-c');
@@ -274,7 +274,7 @@ test('what iptables-restore refuses is refused, and nothing is changed', async (
   for (const line of bad) {
     const text = section([line]);
     const taken = theirs('ipv4', text, '--noflush') === undefined;
-    // A quote that nothing closes swallows the end of the line, which is hardly meant.
+    // iptables-restore takes an open quote: it swallows the end of the line, which nobody wants.
     assert.is(taken, line.endsWith('"open'), `iptables-restore refuses ${line}`);
     if (taken) load('ipv4', base, '-c');
     const error = await throws(Error, /^line [23]: /, () => ipt.restore(text, { noflush: true }));
@@ -311,11 +311,11 @@ test('comments, blank lines, ends of lines', async () => {
   await ipt.close();
 });
 
-test('a chain may have the name of a target, where the text declares it', async () => {
+test('a chain may have the name of a target if the text declares it', async () => {
   reset();
   const ipt = Iptables.open();
   await alike(ipt, [':LOG - [0:0]', ':-x - [0:0]', '-A INPUT -j LOG', '-A LOG -g -x', '-A -x']);
-  // What the kernel now holds is saved, and restored.
+  // The kernel's table is saved and restored.
   const text = await ipt.save({ tables: ['filter'] });
   const before = saved('ipv4', { table: 'filter' });
   await ipt.restore('*filter\nCOMMIT\n');
@@ -324,7 +324,7 @@ test('a chain may have the name of a target, where the text declares it', async 
   await ipt.close();
 });
 
-test('a policy DROP of the table nat is restored, and not set by a command', async () => {
+test('a policy DROP of the table nat can be restored, but a command cannot set it', async () => {
   reset();
   const ipt = Iptables.open();
   const text = '*nat\n:PREROUTING DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n';
@@ -338,7 +338,7 @@ test('a policy DROP of the table nat is restored, and not set by a command', asy
   await ipt.close();
 });
 
-test('an object that is changed after the call', async () => {
+test('a change of the options object after the call has no effect', async () => {
   reset();
   const ipt = Iptables.open();
   const bytes = Buffer.from('*filter\n-A INPUT -j DROP\nCOMMIT\n');

@@ -1,4 +1,4 @@
-// Where the rules live: legacy, nf_tables, both, none; and that it is said where rules would be missed.
+// The backend that holds the rules: legacy, nf_tables, both, or none. A warning says when rules would be missed.
 import { UnsupportedError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -9,7 +9,7 @@ import { Random } from '../support/random.js';
 
 const test = suite('the backend of iptables');
 
-/** Warnings with this code, while `work` runs. */
+/** The warnings with this code while `work` runs. */
 async function warnings(code: string, work: () => Promise<unknown>): Promise<string[]> {
   const found: string[] = [];
   const listen = (warning: Error & { code?: string }) => {
@@ -22,7 +22,7 @@ async function warnings(code: string, work: () => Promise<unknown>): Promise<str
   return found;
 }
 
-/** The first thing that an iteration gives or throws. */
+/** The first value of an iteration, or its error. */
 async function first(iterable: AsyncIterable<unknown>): Promise<unknown> {
   for await (const value of iterable) return value;
   return undefined;
@@ -50,7 +50,7 @@ test('none, nft, mixed, legacy', async () => {
       report.reasons.join('\n'),
       new RegExp(`nf_tables tables of ${tool(family)}-nft: `),
     );
-    // To read the legacy tables now would show an empty firewall.
+    // Reading the legacy tables would show an empty firewall.
     for (const use of [
       () => ipt.tables(),
       () => ipt.read(),
@@ -95,7 +95,7 @@ test('none, nft, mixed, legacy', async () => {
   }
 });
 
-/** What iptables-legacy-save, and so libiptc, finds in a table: as the report has it. */
+/** What iptables-legacy-save, and so libiptc, finds in a table, in the form of the report. */
 function counted(netns: Netns, family: Family, table: string) {
   const text = netns.exec(`${tool(family)}-legacy-save`, '-t', table);
   const chains = text.match(/^:\S+ \S+/gm) ?? [];
@@ -104,7 +104,7 @@ function counted(netns: Netns, family: Family, table: string) {
   return { table, rules, chains: chains.length, used };
 }
 
-test('what is counted in legacy tables is what libiptc finds', async () => {
+test('the counts for legacy tables are those of libiptc', async () => {
   const random = new Random(7);
   const hooks = {
     filter: ['INPUT', 'FORWARD', 'OUTPUT'],
@@ -167,7 +167,7 @@ test('tables of the nft tool are not those of iptables-nft', async () => {
   await ipt.close();
 });
 
-test('what is found is looked at again while nothing is there', async () => {
+test('while nothing is found, every call looks again', async () => {
   using netns = Netns.create();
   const ipt = Iptables.open({ netns: netns.path });
   assert.is((await ipt.read()).registered, false);
@@ -199,7 +199,7 @@ test('network namespaces: by name, path and pid, and never the wrong one', async
     await ipt.close();
   }
   assert.is(netns.exec('iptables-legacy-save').match(/-A INPUT/g)?.length, 15);
-  // Comments hold the time.
+  // Comments contain the time.
   const rules = (text: string) => text.split('\n').filter((line) => line.startsWith('-A'));
   assert.equal(rules(run(['iptables-legacy-save'])), rules(here));
   assert.is(empty.exec('cat', '/proc/net/ip_tables_names'), '');

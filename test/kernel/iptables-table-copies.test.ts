@@ -1,5 +1,5 @@
-// Copies of what was read, of every kind that programs make: a copy of a rule is the rule, and never a
-// wider one; chains and tables give everything that they show.
+// Copies of rules, chains and tables, in every way that programs copy. A copy of a rule means the same rule, never a
+// wider one. Copies of chains and tables have everything that the originals show.
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -31,7 +31,7 @@ async function rulesOf(ipt: Iptables): Promise<readonly Rule[]> {
   return (await ipt.read()).chain('INPUT').rules;
 }
 
-test('a rule is put back as its copy: the table stays what it is', async () => {
+test('replacing a rule by its copy does not change the table', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -60,7 +60,7 @@ test('a rule is put back as its copy: the table stays what it is', async () => {
   }
 });
 
-test('a copy that took over the prototype tells what the rule tells', async () => {
+test('a copy with the prototype of the rule gives the same values', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -72,7 +72,7 @@ test('a copy that took over the prototype tells what the rule tells', async () =
       assert.equal(copy.with(), rule.with());
       assert.is(inspect(copy), inspect(rule));
       assert.equal(copy.warnings, rule.warnings);
-      // Where nothing in it shows its family, it is an IPv4 rule.
+      // If no field shows its family, it is an IPv4 rule.
       if (copy.family === family)
         assert.is(hex(encodeRule(copy, { family })), hex(encodeRule({ ...rule }, { family })));
       else assert.not.ok([rule.src, rule.dst].some((given) => given !== undefined));
@@ -80,7 +80,7 @@ test('a copy that took over the prototype tells what the rule tells', async () =
   }
 });
 
-test('a copy with another target keeps what it matches', async () => {
+test('a copy with another target keeps its conditions', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -98,7 +98,7 @@ test('a copy with another target keeps what it matches', async () => {
   }
 });
 
-/** Objects that have a rule's prototype and not its fields: they say nothing, and nothing matches everything. */
+/** Objects with a rule's prototype but not its fields. As a rule without conditions they would match everything. */
 const hollow: Record<string, (rule: Rule) => unknown> = {
   'a rule behind it': (rule) => Object.create(rule),
   'its prototype alone': () => Object.create(Rule.prototype),
@@ -112,7 +112,7 @@ const hollow: Record<string, (rule: Rule) => unknown> = {
   'a proxy of the prototype': () => new Proxy(Object.create(Rule.prototype) as object, {}),
 };
 
-test('what only has the prototype of a rule is no rule', async () => {
+test('an object that has only the prototype of a rule is not a rule', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -149,7 +149,7 @@ test('what only has the prototype of a rule is no rule', async () => {
   }
 });
 
-test('equal rules are deeply equal, and no two others are', async () => {
+test('rules are deeply equal only if they are equal rules', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -165,7 +165,7 @@ test('equal rules are deeply equal, and no two others are', async () => {
   }
 });
 
-test('a rule that was read cannot be written to', async () => {
+test('a rule that was read cannot be changed', async () => {
   await using ipt = Iptables.open();
   reset();
   load('ipv4', table('ipv4'), '-c');
@@ -184,7 +184,7 @@ test('a rule that was read cannot be written to', async () => {
   });
 });
 
-test('copies of chains and tables have what they show', async () => {
+test('copies of chains and tables have all visible fields', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();

@@ -7,7 +7,7 @@ import { run } from '../support/process.js';
 
 const test = suite('counters through edits of iptables tables');
 
-test('counters of rules and policies survive, those of moved rules too', async () => {
+test('rules and policies keep their counters, also rules that are moved', async () => {
   for (const family of families) {
     reset();
     const lo = '-i lo -p udp --dport';
@@ -37,7 +37,7 @@ test('counters of rules and policies survive, those of moved rules too', async (
     assert.is(count(/INPUT .*10 -j DROP/), '3');
     assert.is(count(/d .*replaced/), '5');
     assert.is(policy(), before);
-    // A replaced rule begins at zero, or at what it is given.
+    // A replaced rule begins at zero, or at the counters that it is given.
     await ipt.edit('filter', (table) => {
       table.chain('d').replace(0, '-p udp -j RETURN');
       table.chain('d').replace(1, { counters: { packets: 7n, bytes: 70n } });
@@ -45,7 +45,7 @@ test('counters of rules and policies survive, those of moved rules too', async (
     assert.is(count(/d .*RETURN/), '0');
     assert.match(counters(), /\[7:70\] -A d\n/);
     assert.is(count(/INPUT .* -j d/), '5');
-    // And zeroing hits what it is told, and nothing else.
+    // zero() changes only the named rule.
     await ipt.edit('filter', (table) => table.chain('INPUT').zero(0));
     assert.is(count(/INPUT .*10 -j DROP/), '0');
     assert.is(count(/INPUT .* -j d/), '5');
@@ -113,7 +113,7 @@ test('counters in combined edits', async () => {
       t.chain('INPUT').replace(0, '-i one0 -j ACCEPT', { keepCounters: true });
     };
     assert.equal(await after(keep), [policy, ...all]);
-    // Also where the rule that keeps them leads to the chain that is renamed, before or after.
+    // The rule also keeps them when it leads to the renamed chain, whichever of the two comes first.
     const jumps: ((t: TableEdit) => void)[] = [
       (t) => {
         t.chain('INPUT').replace(0, '-i one0 -g one', { keepCounters: true });
@@ -125,7 +125,7 @@ test('counters in combined edits', async () => {
       },
     ];
     for (const edit of jumps) assert.equal(await after(edit), [policy, ...all]);
-    // Of a rule that this edit made, they are what it was given.
+    // A rule that this edit made keeps the counters that it was given.
     const counters = { packets: 9n, bytes: 10n };
     const given = await after((t) => {
       const input = t.chain('INPUT').append({ in: 'four0', counters });
@@ -141,7 +141,7 @@ test('counters in combined edits', async () => {
   }
 });
 
-test('what a rule counts between reading and commit stays with it, under another name too', async () => {
+test('packets that a rule counts between reading and commit are kept, also after a rename', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     const ping = [family === 'ipv6' ? 'ping6' : 'ping', '-c', '3', '-i', '0.01'];
@@ -162,7 +162,7 @@ test('what a rule counts between reading and commit stays with it, under another
         edit(t);
       });
       const rule = (await ipt.read()).chain('INPUT').rules.find((each) => each.in === 'lo');
-      // Each ping is met twice: as the question and as the answer.
+      // The rule counts each ping twice: the request and the reply.
       assert.is(rule?.counters.packets, 106n, `${family} ${what}`);
     }
   }

@@ -7,7 +7,7 @@ import { families, load, reset, saved, twoChains } from '../support/iptables-tab
 
 const test = suite('refused edits of iptables tables');
 
-test('what is refused, and that nothing has happened then', async () => {
+test('a refused edit changes nothing, and the message says why', async () => {
   for (const family of families) {
     reset();
     load(family, twoChains);
@@ -69,7 +69,7 @@ test('what is refused, and that nothing has happened then', async () => {
     await refuse(/^stop$/, () => {
       throw new Error('stop');
     });
-    // What only the kernel knows.
+    // Only the kernel can find these.
     const loop = (t: TableEdit) =>
       t.chain('one').append('-j two') && t.chain('two').insert('-j one');
     const error = await throws(
@@ -91,7 +91,7 @@ test('what is refused, and that nothing has happened then', async () => {
   }
 });
 
-test('the one rule among many that only the kernel refuses is named', async () => {
+test('the message names the one rule among many that only the kernel refuses', async () => {
   reset();
   load('ipv4', twoChains);
   const before = saved('ipv4');
@@ -103,13 +103,13 @@ test('the one rule among many that only the kernel refuses is named', async () =
     await throws(XtablesError, new RegExp(`EINVAL.*\\(rule ${bad} of chain mine: `), () =>
       ipt.edit('filter', (table) => {
         table.newChain('mine').append(...rules);
-        // Reached from INPUT only through a rule that was there already and one that is new.
+        // INPUT leads to it only through an old rule and this new one.
         table.chain('two').insert('-p udp -j mine');
       }),
     );
     assert.is(saved('ipv4'), before);
   }
-  // From OUTPUT it is right.
+  // The kernel takes the same rule when only OUTPUT leads to it.
   await ipt.edit('filter', (table) => {
     table.newChain('mine').append('-m owner --uid-owner 0 -j DROP');
     table.chain('OUTPUT').append('-j mine');
@@ -117,7 +117,7 @@ test('the one rule among many that only the kernel refuses is named', async () =
   await ipt.close();
 });
 
-test('a chain that went, and a table whose edit is over, are of no use', async () => {
+test('a deleted chain, and a table after its edit, cannot be used', async () => {
   reset();
   load('ipv4', twoChains);
   const ipt = Iptables.open();

@@ -1,4 +1,4 @@
-// Editing tables: every operation against iptables-legacy.
+// Editing tables: every operation is compared with iptables-legacy.
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { layouts } from '../../src/iptables/legacy/entry.js';
@@ -19,7 +19,7 @@ import {
 const test = suite('editing iptables tables');
 const open = (family: Family) => Iptables.open({ family });
 
-/** Does an edit, and the same by commands on a table that begins alike; both must end alike. */
+/** Does an edit, and the same with commands on an equal table. Both tables must be equal afterwards. */
 async function alike(
   family: Family,
   start: string,
@@ -145,7 +145,7 @@ test('clear, and the lists of addresses in one text', async () => {
   );
 });
 
-test('many random edits end as the commands do', async () => {
+test('many random edits give the same tables as the commands', async () => {
   let seed = 7;
   const random = (below: number) => {
     seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -186,7 +186,7 @@ test('many random edits end as the commands do', async () => {
   }
 });
 
-test('splices of a thousand rules and more', async () => {
+test('a thousand rules and more are put into a chain and taken out', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -200,7 +200,7 @@ test('splices of a thousand rules and more', async () => {
       await ipt.edit('filter', (t) => {
         const input = t.chain('INPUT');
         input.appendAll(texts(count, 1));
-        // All of these go to the middle, in the place of nothing, and out of it again.
+        // One rule moves to the middle of the chain, and one goes out of it.
         const last = input.length - 1;
         input.move(last, 1);
         assert.is(
@@ -224,7 +224,7 @@ test('splices of a thousand rules and more', async () => {
           input.deleteWhere((rule) => rule.target?.name === 'jump'),
           count,
         );
-        // Every reference was given back.
+        // No reference to the chain is left.
         t.deleteChain('one');
         t.newChain('one');
       });
@@ -237,14 +237,14 @@ test('splices of a thousand rules and more', async () => {
   }
 });
 
-test('extensions that nobody knows stay as they are, byte for byte', async () => {
+test('raw extensions stay as they are, byte for byte', async () => {
   reset();
   const ipt = open('ipv4');
   const data = new Uint8Array(8).fill(0);
   data[0] = 1;
   const raw = (extension: string, data: Uint8Array) =>
     ({ name: 'raw', extension, revision: 0, data }) as const;
-  // A payload that the codec is told nothing about, and a name beside it that it knows.
+  // Two matches are given as raw bytes, under names that the codec knows.
   await ipt.edit('filter', (table) => {
     table.chain('INPUT').append({ matches: [raw('pkttype', pkttype(3))] });
     table.chain('INPUT').append({ matches: [raw('length', data)] });
@@ -273,8 +273,8 @@ function pkttype(kind: number): Uint8Array {
   return data;
 }
 
-test('helper rules are told apart by what they say', async () => {
-  // iptables -D compares nothing of a helper match and deletes the first one.
+test('rules with the match helper are told apart by the name of the helper', async () => {
+  // iptables -D does not compare a match helper at all, and deletes the first one.
   reset();
   load(
     'ipv4',

@@ -1,6 +1,6 @@
-// Strings that somebody else has chosen (the owner of a container's namespace) in every place of a table that
-// holds one: what save() writes is read back as the same bytes by restore() and by iptables-restore, or
-// save() refuses and names the rule.
+// Strings from somebody else (the owner of a container's namespace), in every place of a table that holds a string.
+// restore() and iptables-restore must read the text of save() back as the same bytes. Otherwise save() must refuse,
+// and name the rule.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
@@ -19,7 +19,7 @@ import { run } from '../support/process.js';
 
 const test = suite('hostile strings in tables');
 
-/** What a name or a comment may be. */
+/** Strings for names and comments. */
 const hostile = [
   'ACC"EPT"',
   '"',
@@ -71,11 +71,11 @@ const hostile = [
   '%s',
 ];
 
-/** A rule with a string in it, at `ZZ`. */
+/** A rule with a string in the place of `ZZ`. */
 interface Place {
   table: string;
   rule: string;
-  /** Bytes that fit. */
+  /** The most bytes that fit. */
   max: number;
 }
 
@@ -105,7 +105,7 @@ const places: Place[] = [
   { table: 'raw', rule: '-p tcp -j CT --timeout ZZ', max: 31 },
 ];
 
-/** The rule with other bytes in the place of its placeholder, whatever a check would say to them. */
+/** The rule with other bytes in the place of the placeholder. They bypass all checks. */
 function withString(place: Place, text: string): RuleInit | undefined {
   const wanted = textToBytes(text);
   if (wanted.length > place.max) return undefined;
@@ -142,7 +142,7 @@ async function held(ipt: Iptables, table: string): Promise<Held[]> {
   );
 }
 
-/** That the table still is what it was. */
+/** Asserts that the table has not changed. */
 async function unchanged(ipt: Iptables, table: string, before: Held[], how: string): Promise<void> {
   const now = await held(ipt, table);
   assert.is(now.length, before.length, how);
@@ -155,7 +155,7 @@ async function unchanged(ipt: Iptables, table: string, before: Held[], how: stri
 
 const empty = (table: string) => `*${table}\nCOMMIT\n`;
 
-/** What save() can write of a table goes through a file, and through iptables-restore. */
+/** Takes the text of save() through restore(), and through iptables-restore. */
 async function roundTrip(ipt: Iptables, table: string, how: string): Promise<void> {
   const before = await held(ipt, table);
   const path = `/run/hostile-${process.pid}`;
@@ -171,7 +171,7 @@ async function roundTrip(ipt: Iptables, table: string, how: string): Promise<voi
   await ipt.restore(bytes);
   await unchanged(ipt, table, before, `${how}, bytes`);
   const tool = ipt.family === 'ipv6' ? 'ip6tables' : 'iptables';
-  // What stays raw has a text of this package alone.
+  // Only this package can read the text of raw parts.
   const isRaw = (each: { name: string } | undefined) => each?.name === 'raw';
   await ipt.edit(table, (edit) => {
     for (const name of edit.chains) {
@@ -186,7 +186,7 @@ async function roundTrip(ipt: Iptables, table: string, how: string): Promise<voi
   assert.ok(typed.length >= before.length - 6, `${how}: ${before.length - typed.length} are raw`);
 }
 
-/** Deletes what save() refuses, which must name a rule or chain. Answers what that was. */
+/** Deletes the rules and chains that save() refuses; its error must name each. Returns their names. */
 async function weed(ipt: Iptables, table: string): Promise<string[]> {
   const gone: string[] = [];
   for (;;) {
@@ -223,7 +223,7 @@ test('every string of a match or a target', async () => {
         await ipt.edit(place.table, (edit) => edit.newChain(`c${i}`).append(rule));
         taken++;
       } catch (error) {
-        // The kernel does not take every name, and some must be those of things that are there.
+        // The kernel does not take every name. Some must name existing objects.
         assert.ok(error instanceof XtablesError, `${place.rule} ${JSON.stringify(text)}: ${error}`);
       }
     }
@@ -233,7 +233,7 @@ test('every string of a match or a target', async () => {
     assert.ok(taken > (named ? -1 : 15), `the kernel takes ${taken} of ${place.rule}`);
     await ipt.restore(empty(place.table));
   }
-  // Nothing of these is refused: what no option can say is printed with its bytes.
+  // None of these is refused: a string that no option can express is printed as bytes.
   assert.equal(refused['-m comment --comment ZZ'], []);
   assert.equal(refused['-j LOG --log-prefix ZZ'], []);
   assert.equal(refused['-m string --algo bm --string ZZ'], []);
@@ -254,7 +254,7 @@ test('names of chains and interfaces', async () => {
     ]);
     const interfaces = hostile.filter((text) => text !== '' && !text.includes('\n'));
     for (const name of interfaces) {
-      // A plain "+" means any interface, which iptables-save leaves out.
+      // A plain "+" means any interface, so iptables-save leaves it out.
       if (name !== '+') lines.push(`-A FORWARD -i ${escaped(name)} -j DROP`);
       lines.push(`-A FORWARD ! -o ${escaped(name)} ! -i ${escaped(name)} -j DROP`);
     }
@@ -264,11 +264,11 @@ test('names of chains and interfaces', async () => {
     run(['sh', '-c', `${tool}-legacy-restore < /run/hostile-names`]);
     const before = await held(ipt, 'filter');
     assert.is(before.length, lines.length);
-    // Ours reads the same from such a text.
+    // restore() reads such a text in the same way.
     await ipt.restore(empty('filter'));
     await ipt.restore(readFileSync('/run/hostile-names'));
     await unchanged(ipt, 'filter', before, 'restore');
-    // Names that are no UTF-8 have no text, only bytes.
+    // Names that are not UTF-8 have no text, only bytes.
     await throws(XtablesError, /chain ".*": a name that is not UTF-8/, () =>
       ipt.save({ tables: ['filter'] }),
     );
@@ -280,7 +280,7 @@ test('names of chains and interfaces', async () => {
     await ipt.restore(empty('filter'));
     run(['sh', '-c', `${tool}-legacy-restore < /run/hostile-names`]);
     await unchanged(ipt, 'filter', before, 'iptables-restore');
-    // Without them the text goes through a file.
+    // A text without such names can be restored.
     const odd = /[\ud800-\udfff]/u;
     await ipt.edit('filter', (edit) => {
       for (const name of ['INPUT', 'OUTPUT', 'FORWARD']) {
@@ -298,7 +298,7 @@ test('names of chains and interfaces', async () => {
   }
 });
 
-test('a chain that a line with a colon cannot name', async () => {
+test('a chain whose name cannot stand in a line with a colon', async () => {
   for (const name of ['a b', 'a\tb', 'x\r', 'a\nb', '\v']) {
     const chain = { name, builtin: false, policy: undefined, counters: undefined, rules: [] };
     const table = { name: 'filter', family: 'ipv4', chains: new Map([[name, chain]]) };
@@ -310,10 +310,10 @@ test('a chain that a line with a colon cannot name', async () => {
   }
 });
 
-test('what iptables-save writes, as bytes', async () => {
+test('the output of iptables-save, as bytes', async () => {
   reset();
   const ipt = Iptables.open();
-  // Latin 1, and a character that is cut in two.
+  // Latin 1, and a character that is cut in the middle.
   const latin = bytesToText(Uint8Array.of(0x63, 0x61, 0x66, 0xe9, 0x20, 0xe2, 0x98));
   const text = `*filter\n:c - [0:0]\n-A c -m comment --comment "${latin}" -j LOG --log-prefix "${latin}"\n-A c -m comment --comment "é" -j RETURN\nCOMMIT\n`;
   await ipt.restore(textToBytes(text));
@@ -335,7 +335,7 @@ test('what iptables-save writes, as bytes', async () => {
   const ours = await ipt.save({ tables: ['filter'], as: 'bytes' });
   assert.equal(withoutComments(ours), withoutComments(bytes));
   await roundTrip(ipt, 'filter', 'latin');
-  // The text is Unicode, whatever the bytes are.
+  // The text is always valid Unicode, whatever the bytes are.
   const saving = await ipt.save({ tables: ['filter'] });
   assert.not.match(saving, /[\ud800-\udfff]/u);
   assert.match(saving, /-A c -m comment --comment "é" -j RETURN/);

@@ -1,5 +1,5 @@
-// What an edit takes and refuses: rules that would be wider than they look, functions that do their work
-// too late, and codes that a program can test for; what was given counts as it was in the call.
+// Inputs that an edit takes or refuses: rules that would be wider than they look, functions that do their work too
+// late, and error codes that a program can test. Objects count as they are at the time of the call.
 import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -20,7 +20,7 @@ const bare = (fields: object) => Object.assign(Object.create(null), fields) as o
 const holes: unknown[] = [];
 holes[1] = { name: 'mark', mark: 1 };
 
-/** Each is wider than it looks, and refused with the path of what is wrong. */
+/** Each would be wider than it looks. It is refused with the path of the wrong field. */
 const widening: [unknown, RegExp][] = [
   [{ ...drop, src: undefined }, /^\w+(\[\d\])?\.src: is undefined/],
   [{ ...drop, matches: undefined }, /\.matches: is undefined/],
@@ -72,7 +72,7 @@ const widening: [unknown, RegExp][] = [
   [{ ...drop, ['__proto__']: { src: '10.0.0.1' } }, /__proto__|class/],
 ];
 
-test('what would widen a rule is refused, wherever a rule is given', async () => {
+test('fields that would make a rule wider are refused in every call that takes a rule', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -107,7 +107,7 @@ test('what would widen a rule is refused, wherever a rule is given', async () =>
   }
 });
 
-test('a getter is asked once, and what is written is what it said', async () => {
+test('a getter is read once, and its value is written', async () => {
   await using ipt = Iptables.open();
   reset();
   let asked = 0;
@@ -122,7 +122,7 @@ test('a getter is asked once, and what is written is what it said', async () => 
   assert.match(saved('ipv4'), /^-A INPUT -s 10\.0\.0\.1\/32 -j DROP$/m);
 });
 
-test('what is changed after the call does not change what is written', async () => {
+test('changes of objects after the call have no effect', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -140,7 +140,7 @@ test('what is changed after the call does not change what is written', async () 
       target.setXmark.value = 2;
       delete rule.protocol;
       (rule.matches as unknown[]).length = 0;
-      // Made again of what was given: with another counter, and under another name.
+      // These make new rules from the given ones: one with zero counters, and a copy.
       chain.zero(0);
       chain.replace(0, chain.rules[0]!, { keepCounters: true });
     });
@@ -155,7 +155,7 @@ test('what is changed after the call does not change what is written', async () 
   }
 });
 
-test('codes tell what an edit could not do', async () => {
+test('the code of an error says why an edit failed', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -195,7 +195,7 @@ test('codes tell what an edit could not do', async () => {
   }
 });
 
-test('a function that does its work later is refused, and nothing is written', async () => {
+test('a function that would do its work later is refused, and nothing is written', async () => {
   await using ipt = Iptables.open();
   reset();
   const append = (t: TableEdit) => t.chain('INPUT').append('-j ACCEPT');
@@ -220,7 +220,7 @@ test('a function that does its work later is refused, and nothing is written', a
   for (const edit of late) {
     await throws(TypeError, /^edit: the function must do its work/, () => ipt.edit('filter', edit));
   }
-  // One that says by its kind that it will do so is not even called.
+  // An async function is not even called.
   let called = false;
   const never = async () => {
     called = true;
@@ -230,7 +230,7 @@ test('a function that does its work later is refused, and nothing is written', a
   assert.not.match(saved('ipv4'), /ACCEPT$/m);
 });
 
-test('deleteWhere keeps what its function appends, and refuses other changes of the chain', async () => {
+test('deleteWhere keeps rules that its function appends, and refuses other changes of the chain', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();

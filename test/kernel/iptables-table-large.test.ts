@@ -1,10 +1,10 @@
-// Tables of 50,000 and 10,000 rules: read, saved, edited and restored, all of it right.
+// Tables of 50,000 and 10,000 rules are read, saved, edited and restored correctly.
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite } from '../support/harness.js';
 import { families, lines, load, saved } from '../support/iptables-tables.js';
 
 const test = suite('large iptables tables');
-/** The same code serves both families: one of them at full size is enough. */
+/** Both families use the same code, so full size is enough for one of them. */
 const sizes = { ipv4: 50_000, ipv6: 10_000 };
 const targets = ['ACCEPT', 'DROP', 'RETURN', 'far'];
 
@@ -40,7 +40,7 @@ for (const family of families) {
     await ipt.close();
   });
 
-  test(`${family}: edits all over it, every other rule as it was`, async () => {
+  test(`${family}: edits in many places leave all other rules unchanged`, async () => {
     const ipt = Iptables.open({ family });
     const before = saved(family, { counters: true }).split('\n');
     await ipt.edit('filter', (table) => {
@@ -63,13 +63,13 @@ for (const family of families) {
     await ipt.close();
   });
 
-  test(`${family}: restored by us it is what iptables-legacy-restore makes of it`, async () => {
+  test(`${family}: restore() makes the same table as iptables-legacy-restore`, async () => {
     const ipt = Iptables.open({ family });
     await ipt.restore(text(family), { counters: true });
     const ours = saved(family, { counters: true });
     load(family, text(family), '-c');
     assert.is(ours, saved(family, { counters: true }));
-    // The same once more changes nothing; without counters all begin at zero.
+    // A second restore changes nothing. Without counters all begin at zero.
     await ipt.restore(text(family), { counters: true });
     assert.is(saved(family, { counters: true }), ours);
     await ipt.restore(text(family));

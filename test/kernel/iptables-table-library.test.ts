@@ -1,4 +1,4 @@
-// What works without libiptc, with several threads in it, and with less than root.
+// Tables without libiptc, with several threads in libiptc, and with fewer privileges than root.
 import { Worker } from 'node:worker_threads';
 import { LibraryError, XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -10,7 +10,7 @@ const test = suite('iptables: the library, threads and privileges');
 const source = new URL('../../src/iptables/iptables.ts', import.meta.url).href;
 const errors = new URL('../../src/errors.ts', import.meta.url).href;
 
-/** Runs a piece of a module in another process, behind the words of a command. */
+/** Runs a part of a module in a process that the words of a command start. */
 function script(words: readonly string[], body: string): string {
   const text = `import { Iptables } from ${JSON.stringify(source)};
     import * as errors from ${JSON.stringify(errors)};
@@ -18,8 +18,8 @@ function script(words: readonly string[], body: string): string {
   return run([...words, process.execPath, '--import', 'tsx', '--input-type=module', '-e', text]);
 }
 
-test('several worker threads edit at once, each behind a lock of its own', async () => {
-  // Different lock files: nothing but the mutex in the addon keeps them out of libiptc together.
+test('several worker threads edit at once, each with its own lock', async () => {
+  // The lock files differ, so only the mutex in the addon prevents two threads in libiptc at once.
   const writer = new URL('../support/iptables-writer.ts', import.meta.url).href;
   const code = `import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))})
     .then((tsx) => tsx.register())
@@ -50,7 +50,7 @@ test('several worker threads edit at once, each behind a lock of its own', async
   }
 });
 
-test('without libiptc tables are read as ever; editing says what to install', async () => {
+test('without libiptc tables can be read, and an edit says what to install', async () => {
   reset();
   load('ipv4', '*filter\n-A INPUT -p tcp -j ACCEPT\nCOMMIT\n');
   const libraries = run(['sh', '-c', 'ldconfig -p | sed -n "s/.*libip[46]tc.so.[02] .*=> //p"']);
@@ -81,7 +81,7 @@ test('without libiptc tables are read as ever; editing says what to install', as
   assert.is(LibraryError.name, 'LibraryError');
 });
 
-test('with CAP_NET_ADMIN alone one can read, with CAP_NET_RAW too one can edit', async () => {
+test('CAP_NET_ADMIN alone is enough to read; an edit also needs CAP_NET_RAW', async () => {
   reset();
   load('ipv4', '*filter\n-A INPUT -p tcp -j ACCEPT\nCOMMIT\n');
   const drop = (keep: string) => ['setpriv', '--bounding-set', keep, '--inh-caps', keep];
@@ -99,7 +99,7 @@ test('with CAP_NET_ADMIN alone one can read, with CAP_NET_RAW too one can edit',
   assert.equal(writer, ['1', 'done']);
 });
 
-test('a user namespace of one’s own is enough', async () => {
+test('root in a new user namespace is enough', async () => {
   const out = script(
     [
       'unshare',
@@ -121,7 +121,7 @@ test('a user namespace of one’s own is enough', async () => {
   assert.match(out, /-A INPUT -j DROP\n/);
 });
 
-test('another table than the kernel has', async () => {
+test('a table that the kernel does not have', async () => {
   const ipt = Iptables.open({ backend: 'legacy' });
   const error = await throws(XtablesError, /ENOENT/, () =>
     ipt.edit('nothing', (table) => table.chain('INPUT').append('-j DROP')),

@@ -1,5 +1,5 @@
-// Rules that we write mean to packets, and to iptables, what the same rules of iptables mean: what no
-// listing shows, and where iptables -C and -D look at more than the values.
+// Rules of the package have the same effect on packets, and are the same to iptables, as rules that iptables writes.
+// This tests bytes that no listing shows, and that iptables -C and -D compare.
 import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
@@ -9,7 +9,7 @@ const test = suite('meaning of iptables rules');
 
 const nth = (packet: number, more = '') =>
   `-p udp -m udp --dport 9 -m statistic --mode nth --every 3 --packet ${packet}${more} -j RETURN`;
-// Each in a chain of its own: a rule that matches must not hide the packet from the next.
+// Each rule has its own chain: a matching rule must not hide the packet from the next rule.
 const chains = ['zero', 'one', 'two'];
 const table = (rules: readonly string[]) =>
   [
@@ -22,7 +22,7 @@ const table = (rules: readonly string[]) =>
   ].join('\n');
 const nthTable = table(chains.map((name, packet) => `-A ${name} ${nth(packet)}`));
 
-/** Which of the three rules each of six packets hits. */
+/** The rules, of three, that each of six packets hits. */
 async function hits(ipt: Iptables, family: Family): Promise<string> {
   const counts = async () => {
     const read = await ipt.read();
@@ -92,7 +92,7 @@ for (const family of families) {
     });
   }
 
-  test(`statistic nth, negated: all packets but its own hit the rule (${family})`, async () => {
+  test(`statistic nth, negated: all packets except its own hit the rule (${family})`, async () => {
     reset();
     const ipt = Iptables.open({ family });
     const rules = chains.map(
@@ -103,7 +103,7 @@ for (const family of families) {
     await ipt.close();
   });
 
-  test(`a foreign initial count of statistic is kept, and is no value of --packet (${family})`, async () => {
+  test(`an initial count of statistic from another program is kept, and is not --packet (${family})`, async () => {
     reset();
     const ipt = Iptables.open({ family });
     const data = new Uint8Array(24);
@@ -137,7 +137,7 @@ for (const family of families) {
     legacy(family, '-D', 'INPUT', '-m', 'recent', '--set');
     for (const name of names) legacy(family, '-D', 'INPUT', ...spec(name).split(' '));
     assert.is((await ipt.read()).chain('INPUT').rules.length, 0);
-    // And ours finds what others leave behind the name.
+    // The package finds rules of others, whatever bytes follow the name.
     legacy(family, '-A', 'INPUT', ...spec('SSH').split(' '));
     await ipt.edit('filter', (edit) => {
       const chain = edit.chain('INPUT');

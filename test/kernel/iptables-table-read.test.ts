@@ -1,4 +1,4 @@
-// Reading tables: what iptables-legacy put there is what we see, and nothing is made by looking.
+// Reading tables: the package sees what iptables-legacy wrote, and reading creates nothing.
 import { readFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -21,7 +21,7 @@ const namesFile = { ipv4: '/proc/net/ip_tables_names', ipv6: '/proc/net/ip6_tabl
 const registered = (family: Family) => readFileSync(namesFile[family], 'utf8');
 const open = (family: Family) => Iptables.open({ family });
 
-test('looking makes no table', async () => {
+test('reading creates no table', async () => {
   for (const family of families) {
     const ipt = open(family);
     assert.is(await ipt.backend(), 'none');
@@ -43,7 +43,7 @@ test('looking makes no table', async () => {
       }
     }
     assert.is(await ipt.save(), '');
-    // An edit that does nothing is no reason either.
+    // An edit that changes nothing does not create a table either.
     await ipt.edit('nat', (table) => {
       table.chain('OUTPUT').append('-j ACCEPT').delete(0);
     });
@@ -54,7 +54,7 @@ test('looking makes no table', async () => {
   }
 });
 
-test('what a new table would hold is what a new table holds', async () => {
+test('a table that does not exist yet reads like a new one', async () => {
   for (const family of families) {
     const ipt = open(family);
     for (const name of ['filter', 'nat', 'mangle', 'raw', 'security']) {
@@ -98,7 +98,7 @@ test('chains, rules, counters and references', async () => {
     const table = await ipt.read();
     assert.is(table.name, 'filter');
     assert.is(table.family, family);
-    // Built-in chains first, then by name as the bytes compare.
+    // Built-in chains come first, the others in byte order of their names.
     assert.equal(
       [...table.chains.keys()],
       ['INPUT', 'FORWARD', 'OUTPUT', 'Alpha', '_under-score.dot', 'zeta'],
@@ -124,7 +124,7 @@ test('chains, rules, counters and references', async () => {
     await throws(RangeError, /^chain: expected a chain of table filter \(INPUT, .*got "nope"/, () =>
       table.chain('nope'),
     );
-    // The same rule object each time, and nothing of it can be changed.
+    // Every access gives the same frozen rule objects.
     assert.is(table.chain('INPUT').rules, table.chain('INPUT').rules);
     assert.throws(() => (table.chain('INPUT').rules as unknown[]).push(1));
     assert.is(JSON.parse(JSON.stringify(table)).chains.length, 6);
@@ -132,7 +132,7 @@ test('chains, rules, counters and references', async () => {
   }
 });
 
-test('save is what iptables-legacy-save writes, with and without counters', async () => {
+test('save() writes the same as iptables-legacy-save, with and without counters', async () => {
   for (const family of families) {
     reset();
     load(family, text(family), '-c');
@@ -153,7 +153,7 @@ test('save is what iptables-legacy-save writes, with and without counters', asyn
   }
 });
 
-test('the fingerprint tells content, not counters', async () => {
+test('the fingerprint depends on content, not on counters', async () => {
   for (const family of families) {
     reset();
     load(family, text(family), '-c');

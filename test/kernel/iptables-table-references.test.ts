@@ -1,5 +1,5 @@
-// Who jumps where, while a table is edited: a chain goes only when nothing leads to it any more, and in the
-// same edit as the last rule that did.
+// References between chains during an edit. A chain can be deleted only if no rule leads to it, also in the edit that
+// removes the last such rule.
 import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -9,7 +9,7 @@ import { Random } from '../support/random-rules.js';
 
 const test = suite('references of chains in an edit');
 
-/** How many rules lead to a chain, counted by what the edit shows. */
+/** How many rules lead to a chain, counted from the rules of the edit. */
 function leadingTo(table: TableEdit, name: string): number {
   let count = 0;
   for (const chain of table.chains) {
@@ -21,7 +21,7 @@ function leadingTo(table: TableEdit, name: string): number {
   return count;
 }
 
-/** What deleteChain() says of an empty chain: how many rules lead there; 0: it is gone. */
+/** The number of rules that lead to an empty chain, from the error of deleteChain(). 0: the chain was deleted. */
 function refusals(table: TableEdit, name: string): number {
   try {
     table.deleteChain(name);
@@ -36,7 +36,7 @@ function refusals(table: TableEdit, name: string): number {
 const start = '*filter\n:to - [0:0]\n:from - [0:0]\n-A from -p tcp\n-A from -p udp\nCOMMIT\n';
 const jump = { protocol: 'sctp', target: { name: 'jump', chain: 'to' } } as const;
 
-/** Every way by which a rule that leads to `to` comes into the table. */
+/** Every way to add a rule that leads to `to`. */
 const coming: [string, (t: TableEdit) => unknown][] = [
   ['append', (t) => t.chain('from').append(jump)],
   ['append of a text', (t) => t.chain('from').append('-p sctp -g to')],
@@ -53,7 +53,7 @@ const coming: [string, (t: TableEdit) => unknown][] = [
       t.renameChain('to', 'x').append('-p tcp') && t.newChain('to') && t.chain('from').append(jump),
   ],
 ];
-/** Every way by which all of them go again. */
+/** Every way to remove all these rules. */
 const going: [string, (t: TableEdit) => unknown][] = [
   [
     'deleteWhere',
@@ -94,13 +94,13 @@ const going: [string, (t: TableEdit) => unknown][] = [
   ],
 ];
 
-test('a chain stays while a rule leads to it, however that came, and goes with the last one', async () => {
+test('a chain stays while a rule leads to it, and can go with the last such rule', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
     for (const [how, come] of coming) {
       for (const [away, go] of going) {
-        // In one edit, and with the rule in the table already.
+        // In the same edit, and with the rule already in the table.
         for (const committed of [false, true]) {
           const what = `${how}, ${away}${committed ? ', later' : ''}`;
           load(family, start);
@@ -122,7 +122,7 @@ test('a chain stays while a rule leads to it, however that came, and goes with t
   }
 });
 
-test('counted right through random edits', async () => {
+test('the count is right after random edits', async () => {
   const random = new Random(Number(process.env.TEST_SEED ?? 1));
   for (const family of families) {
     await using ipt = Iptables.open({ family });
@@ -135,7 +135,7 @@ test('counted right through random edits', async () => {
       await ipt.edit('filter', (t) => {
         for (let step = 0; step < 40; step++) {
           const user = t.chains.filter((name) => !t.chain(name).builtin);
-          // Only forward: a loop would be refused.
+          // Jumps lead only forward: the kernel refuses loops.
           const from = t.chain(random.pick(['INPUT', 'FORWARD', 'OUTPUT']));
           const rule =
             `${random.pick(['-p tcp', '-p udp', ''])} ${random.pick(['-j', '-g'])} ${user.length > 0 ? random.pick(user) : 'ACCEPT'}`.replace(
@@ -167,7 +167,7 @@ test('counted right through random edits', async () => {
   }
 });
 
-test('a chain that is renamed again and again takes every rule with it', async () => {
+test('every rule follows a chain that is renamed many times', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();
@@ -181,7 +181,7 @@ test('a chain that is renamed again and again takes every rule with it', async (
         if (to === undefined) continue;
         t.renameChain(from!, to);
         assert.is(leadingTo(t, to), 2, to);
-        // The name is free again, and a chain that takes it does not get what led to the other.
+        // The old name is free. Rules that led to the renamed chain do not lead to a new chain with that name.
         t.newChain(from!);
         assert.is(refusals(t, from!), 0, from);
       }
@@ -193,7 +193,7 @@ test('a chain that is renamed again and again takes every rule with it', async (
   }
 });
 
-test('a jump to where there is no chain is refused, however it came', async () => {
+test('a jump to a missing chain is refused in every form', async () => {
   for (const family of families) {
     await using ipt = Iptables.open({ family });
     reset();

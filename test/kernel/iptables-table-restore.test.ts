@@ -1,5 +1,4 @@
-// restore(): the same text must leave the same tables as iptables-legacy-restore, and a text that is
-// wrong anywhere must leave them alone.
+// restore() must make the same tables as iptables-legacy-restore. A text with any error must change nothing.
 import { XtablesError } from '../../src/errors.js';
 import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -25,7 +24,7 @@ COMMIT
 COMMIT
 `;
 
-/** Restores by ours and by theirs on tables that begin alike; answers what both end with. */
+/** Restores a text with the package and with iptables on equal tables. Returns the result, which must be equal. */
 async function alike(
   family: Family,
   text: string,
@@ -71,7 +70,7 @@ test('a whole table, with and without counters', async () => {
     const plain = await alike(family, text(family));
     assert.match(plain, /:INPUT ACCEPT \[0:0\]/);
     assert.match(plain, /:FORWARD ACCEPT \[0:0\]/);
-    // Another table is left alone.
+    // Other tables stay unchanged.
     assert.match(plain, /\*mangle[^*]*MARK/);
     const counted = await alike(family, text(family), { counters: true });
     assert.match(counted, /:OUTPUT DROP \[6:600\]/);
@@ -82,7 +81,7 @@ test('a whole table, with and without counters', async () => {
   }
 });
 
-test('every command that may stand in such a text', async () => {
+test('every command that such a text can have', async () => {
   const text = `*filter
 -N made
 -A made -s 10.0.0.1,10.0.0.2 -d 10.1.0.0/16,10.2.0.0/16 -j ACCEPT
@@ -106,13 +105,13 @@ COMMIT
     { noflush: true, counters: true },
   );
   await alike('ipv4', '*filter\n-Z INPUT 1\n-Z old\nCOMMIT\n', { noflush: true });
-  // A table twice in a text: the second section finds what the first one left.
+  // A table twice in a text: the second section works on the result of the first.
   await alike('ipv4', '*filter\n:x -\n-A x\nCOMMIT\n*filter\n-A x -j DROP\nCOMMIT\n', {
     noflush: true,
   });
 });
 
-test('what iptables-legacy-save wrote, and what we wrote', async () => {
+test('the texts of iptables-legacy-save and of save()', async () => {
   for (const family of families) {
     reset();
     load(family, base, '-c');
@@ -129,7 +128,7 @@ test('what iptables-legacy-save wrote, and what we wrote', async () => {
   }
 });
 
-test('a text that is wrong anywhere changes nothing, and the line is named', async () => {
+test('a text with an error changes nothing, and the message names the line', async () => {
   const ipt = Iptables.open();
   reset();
   load('ipv4', base, '-c');
@@ -167,7 +166,7 @@ test('a text that is wrong anywhere changes nothing, and the line is named', asy
       /^line 3: -j later: table filter has no such chain, and neither this package nor the kernel has a target of that name; the line: "-A INPUT -j later"$/,
       '*filter\n-A INPUT -j DROP\n-A INPUT -j later\n-A INPUT -j DROP\nCOMMIT\n',
     ],
-    // The second table is wrong, so the first one must stay as well.
+    // The second table is wrong, so the first one must not change either.
     [/^line 5: /, '*mangle\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A INPUT --nonsense\nCOMMIT\n'],
     [/^line 5: chain/, '*mangle\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A nope\nCOMMIT\n'],
   ];
@@ -175,7 +174,7 @@ test('a text that is wrong anywhere changes nothing, and the line is named', asy
     await throws(Error, message, () => ipt.restore(text, options));
     assert.is(saved('ipv4', { counters: true }), before, text);
   }
-  // Only the kernel knows this one: what came before it is told.
+  // Only the kernel can find this error. The message says which tables were committed before.
   await throws(
     XtablesError,
     /^line 5: .*EINVAL.*rule 0 of chain INPUT.*the line: "-A INPUT -m owner.*committed before: mangle/,
@@ -188,7 +187,7 @@ test('a text that is wrong anywhere changes nothing, and the line is named', asy
 });
 
 test('one commit: packets see the old rules or the new ones', async () => {
-  // Every datagram must meet either of the two marks; a table in between would let it pass unmarked.
+  // Every datagram must get one of the two marks. A half-written table would let it pass without a mark.
   const text = (mark: number) => {
     const rules = Array.from({ length: 200 }, (_, i) => `-A INPUT -s 10.0.${i}.1 -j DROP\n`).join(
       '',

@@ -1,5 +1,5 @@
-// Edits that are taken back after others have changed the table: chains that they deleted, equal rules in
-// their order, and what is said where the old table cannot come back. And close() at each moment of such an edit.
+// Edits that are reverted after others have changed the table: chains that others deleted, the order of equal rules,
+// and the error if the old table cannot come back. Also close() at each moment of such an edit.
 import { XtablesError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { undoRules } from '../../src/iptables/edit/undo.js';
@@ -24,11 +24,11 @@ const start = `*filter
 -A two -j RETURN
 COMMIT
 `;
-/** The table without the counters of policies. */
+/** The table without counters of policies. */
 const content = (family: Family) =>
   saved(family, { table: 'filter' }).replaceAll(/ \[\d+:\d+\]/g, '');
 
-/** Edits, lets others work, reverts; answers what the table is then. */
+/** Edits, lets others work, and reverts. Returns the table. */
 async function reverted(
   family: Family,
   edit: (t: TableEdit) => void,
@@ -43,23 +43,23 @@ async function reverted(
   return content(family);
 }
 
-/** What the table is after commands on the one that it was before the edit. */
+/** The table from before the edit, after some commands. */
 function expected(family: Family, commands: readonly string[]): string {
   load(family, start);
   for (const command of commands) legacy(family, ...command.split(' '));
   return content(family);
 }
 
-test('a chain that others deleted is made again where a rule that comes back leads to it', async () => {
+test('a chain that others deleted is created again if a rule that comes back leads to it', async () => {
   reset();
   for (const family of families) {
     const whole = expected(family, []);
     const unjump = (t: TableEdit) => void t.chain('INPUT').flush();
     assert.is(await reverted(family, unjump, ['-F one', '-X one']), whole);
-    // And the chains that it leads to, one after the other.
+    // Then also the chains that it leads to.
     const gone = ['-F one', '-X one', '-F two', '-X two'];
     assert.is(await reverted(family, unjump, gone), whole);
-    // With what others have done to the rest.
+    // Changes of others to the rest of the table stay.
     assert.is(
       await reverted(family, unjump, [
         ...gone,
@@ -72,13 +72,13 @@ test('a chain that others deleted is made again where a rule that comes back lea
   }
 });
 
-test('a chain that others deleted stays away where nothing leads to it', async () => {
+test('a chain that others deleted stays deleted if no rule leads to it', async () => {
   reset();
   for (const family of families) {
     const edit = (t: TableEdit) => void t.chain('OUTPUT').append('-p sctp');
     const gone = ['-F INPUT', '-F one', '-X one'];
     assert.is(await reverted(family, edit, gone), expected(family, gone));
-    // The edit had changed rules in it.
+    // The edit had deleted a rule in it.
     const inside = (t: TableEdit) => void t.chain('one').delete(0);
     assert.is(await reverted(family, inside, gone), expected(family, gone));
   }
@@ -90,7 +90,7 @@ test('a chain that the edit deleted, renamed or made, and others touched', async
     const whole = expected(family, []);
     const away = (t: TableEdit) => t.clear();
     assert.is(await reverted(family, away, []), whole);
-    // Others made one of that name: theirs and ours together.
+    // Others created a chain with that name: it gets their rules and ours.
     assert.is(
       await reverted(family, away, ['-N one', '-A one -p sctp']),
       expected(family, ['-A one -p sctp']),
@@ -102,7 +102,7 @@ test('a chain that the edit deleted, renamed or made, and others touched', async
       t.chain('INPUT').append('-j made');
     };
     assert.is(await reverted(family, make, ['-D INPUT -j made', '-F made', '-X made']), whole);
-    // As many rules lead to it as before, but they are of others.
+    // The number of rules that lead to it is the same, but these are rules of others.
     assert.is(
       await reverted(family, make, ['-D INPUT -j made', '-A OUTPUT -j made']),
       expected(family, ['-N made', '-A OUTPUT -j made']),
@@ -110,7 +110,7 @@ test('a chain that the edit deleted, renamed or made, and others touched', async
   }
 });
 
-test('what cannot come back is said, and close() ends all the same', async () => {
+test('the error says what cannot come back, and close() still ends', async () => {
   reset();
   run(['ipset', 'create', 'brief', 'hash:ip']);
   load('ipv4', '*filter\n-A INPUT -m set --match-set brief src -j DROP\nCOMMIT\n');
@@ -122,7 +122,7 @@ test('what cannot come back is said, and close() ends all the same', async () =>
   const warnings: Error[] = [];
   const warned = (warning: Error) => void warnings.push(warning);
   process.on('warning', warned);
-  // Ten tries, a second between them: that they are made at once is all that is changed.
+  // There are ten tries, one second apart. The test only removes the waits.
   const real = globalThis.setTimeout;
   let pauses = 0;
   const hurried = (call: () => void, ms?: number, ...more: []) => {
@@ -153,7 +153,7 @@ test('what cannot come back is said, and close() ends all the same', async () =>
 const keysOf = (...lists: Parameters<typeof undoRules>) =>
   undoRules(...lists).map(({ key }) => key);
 
-test('equal rules: those come and go that stand where the edit was', () => {
+test('equal rules: the revert adds and removes those at the place of the edit', () => {
   const undo = (before: string, after: string, now: string) =>
     keysOf([...before], [...after], [...now]).join('');
   for (const [before, after, now, result] of [
@@ -168,7 +168,7 @@ test('equal rules: those come and go that stand where the edit was', () => {
     ['AB', 'ABA', 'ABAC', 'ABC'],
     ['AB', 'ABA', 'CABA', 'CAB'],
     ['AB', 'AAB', 'AABC', 'ABC'],
-    // both, and what others moved or deleted
+    // both, and changes of others
     ['ABC', 'ADC', 'DCA', 'CAB'],
     ['TUT', 'UTUTT', 'UTUTTS', 'TUTS'],
     ['ABC', 'ABCA', 'BCA', 'BC'],
@@ -181,7 +181,7 @@ test('equal rules: those come and go that stand where the edit was', () => {
   }
 });
 
-test('undone at random: alone it is what it was, among others nothing of theirs is lost', () => {
+test('random reverts: alone they restore the table, and among others no rule of theirs is lost', () => {
   const random = new Random(Number(process.env.TEST_SEED ?? 1));
   const list = () => Array.from({ length: random.int(8) }, () => random.pick([...'AABBCD']));
   const change = (rules: readonly string[], add: readonly string[]) => {
@@ -197,7 +197,7 @@ test('undone at random: alone it is what it was, among others nothing of theirs 
     const after = change(before, [...'ABCDEF']);
     const what = `${before.join('')} → ${after.join('')}`;
     assert.equal(keysOf(before, after, after), before, what);
-    // What others add and the edit does not know stays, in its order, and where nothing else is new it is all.
+    // Rules that others add (x, y, z) stay in their order. The others are the rules from before the edit.
     const now = [...after];
     for (let n = 1 + random.int(3); n > 0; n--) {
       now.splice(random.int(now.length + 1), 0, random.pick([...'xyz']));
@@ -235,7 +235,7 @@ test('equal rules keep their order and counters, in the kernel', async () => {
       await awaited('the revert', pending.revert());
       assert.equal(now(), wanted);
     }
-    // An edit that is made again, because another writer came in between, is made of the table as it is then.
+    // If another writer comes in between, the edit is repeated on the new table.
     load(family, text, '-c');
     let calls = 0;
     await ipt.edit('filter', (t) => {
@@ -251,7 +251,7 @@ test('equal rules keep their order and counters, in the kernel', async () => {
   }
 });
 
-test('a rule that comes back beside an equal one of others: each has its own counters', async () => {
+test('a rule that comes back beside an equal rule of others: each keeps its own counters', async () => {
   reset();
   for (const family of families) {
     for (const chain of ['INPUT', 'FORWARD']) {
@@ -281,7 +281,7 @@ test('close() while the edit function runs, while it is committed, and while it 
       const work = (t: TableEdit) => {
         t.chain('INPUT').flush().append('-p sctp');
         if (when === 'function') close();
-        // The commit has begun then: it is asked for in the same turn in which this function returns.
+        // By then the commit has begun: it starts in the same turn in which this function returns.
         if (when === 'commit') queueMicrotask(close);
       };
       const edit = ipt.edit('filter', work, { revertAfter: long });

@@ -1,4 +1,4 @@
-// Edits that take themselves back unless they are confirmed.
+// Edits that are reverted unless they are confirmed.
 import { XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
 import { awaited } from '../support/awaited.js';
@@ -24,7 +24,7 @@ const long = 600_000;
 /** Without the counters of the policies. */
 const content = (family: Family) => saved(family).replaceAll(/ \[\d+:\d+\]/g, '');
 
-test('confirmed: stays', async () => {
+test('a confirmed edit stays', async () => {
   for (const family of families) {
     reset();
     load(family, start);
@@ -46,7 +46,7 @@ test('confirmed: stays', async () => {
   }
 });
 
-test('not confirmed: every kind of change is undone, and counters stay', async () => {
+test('without a confirmation every kind of change is undone, and counters stay', async () => {
   for (const family of families) {
     reset();
     load(family, start);
@@ -78,7 +78,7 @@ test('not confirmed: every kind of change is undone, and counters stay', async (
   }
 });
 
-test('what others did meanwhile stays', async () => {
+test('changes that others make meanwhile stay', async () => {
   reset();
   load('ipv4', start);
   const ipt = Iptables.open();
@@ -92,7 +92,7 @@ test('what others did meanwhile stays', async () => {
     },
     { revertAfter: long },
   );
-  // In a chain that we changed, in one that we did not, a policy, and a chain of their own.
+  // A rule in a chain that we changed, a rule in another chain, a policy, and a new chain.
   legacy('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
   legacy('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
   legacy('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
@@ -111,7 +111,7 @@ test('what others did meanwhile stays', async () => {
   await ipt.close();
 });
 
-test('a chain that the edit made stays while others use it', async () => {
+test('a chain that the edit created stays while others use it', async () => {
   reset();
   load('ipv4', start);
   const ipt = Iptables.open();
@@ -124,7 +124,7 @@ test('a chain that the edit made stays while others use it', async () => {
   await ipt.close();
 });
 
-test('closing takes back what is not confirmed', async () => {
+test('close() reverts an edit that is not confirmed', async () => {
   reset();
   load('ipv4', start);
   const before = saved('ipv4');
@@ -139,7 +139,7 @@ test('closing takes back what is not confirmed', async () => {
   });
 });
 
-test('nothing done, nothing undone; a table that was made stays', async () => {
+test('an edit without changes needs no revert; a table that was created stays', async () => {
   reset();
   load('ipv4', start);
   const before = saved('ipv4');

@@ -1,4 +1,5 @@
-// Rules that refer to IP sets: by name to us, by the index that the kernel gave to the set in the table.
+// Rules that refer to IP sets. The package uses the name of a set. The table has the index that the kernel gave to
+// it.
 
 import type { ChainEdit } from '../../src/iptables/edit/chain-edit.js';
 import { registry } from '../../src/iptables/extensions/index.js';
@@ -41,7 +42,7 @@ test.when(missing, 'rules that name IP sets', async () => {
   run(['ipset', 'destroy']);
 });
 
-/** A namespace with these sets, in this order: the kernel numbers them. */
+/** A namespace with these sets. The kernel numbers them in this order. */
 function withSets(family: Family, names: readonly string[]): Netns {
   const netns = Netns.create();
   const inet = family === 'ipv6' ? 'inet6' : 'inet';
@@ -49,7 +50,7 @@ function withSets(family: Family, names: readonly string[]): Netns {
   return netns;
 }
 
-/** Rules that name sets in each place where one can stand. */
+/** Rules that name sets, in each place where a rule can name one. */
 const naming = [
   '-m set --match-set a src -j ACCEPT',
   '-p tcp -m set ! --match-set b dst -m set --match-set c src -j DROP',
@@ -88,7 +89,7 @@ test('a rule that was read in one namespace names the same sets in another', asy
     for (const [how, edit] of ways) {
       await to.edit('filter', (t) => void edit(t.chain('INPUT').flush()));
       assert.equal(inChain(two), expected, how);
-      // And found there, by what they say.
+      // The rules are found there by their content.
       await to.edit('filter', (t) => {
         const input = t.chain('INPUT');
         rules.forEach((rule, index) => {
@@ -104,10 +105,10 @@ test('a rule that was read in one namespace names the same sets in another', asy
   }
 });
 
-test('a rule that was read where its set is, and is written where there is none', async () => {
+test('a rule that was read with its set is refused in a namespace without that set', async () => {
   for (const family of families) {
     using one = withSets(family, ['a', 'b', 'c']);
-    // As many sets, so that each number is one of something else.
+    // The same number of sets, so that each index belongs to a different set.
     using two = withSets(family, ['x', 'y', 'z']);
     using none = Netns.create();
     await using from = Iptables.open({ family, netns: one.path });
@@ -129,7 +130,7 @@ test('a rule that was read where its set is, and is written where there is none'
   }
 });
 
-test('counters of a rule that is written again when its set is known', async () => {
+test('a rule keeps its counters when it is rewritten with the name of its set', async () => {
   reset();
   run(['ipset', 'create', 'later', 'hash:ip']);
   await using ipt = Iptables.open();

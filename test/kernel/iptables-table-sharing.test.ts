@@ -1,5 +1,5 @@
-// Rules of a table share what is the same in them, byte for byte, and nothing else; a commit trusts no
-// byte of a snapshot that was in JavaScript's hands.
+// Rules of a table share the parts that are equal, byte for byte, and nothing else. A commit trusts no byte of a
+// snapshot that JavaScript could have changed.
 
 import { Iptables } from '../../src/iptables/iptables.js';
 import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
@@ -21,7 +21,7 @@ async function read(family: Family, rules: readonly string[]): Promise<readonly 
   }
 }
 
-test('the same bytes are one object, whatever stands before them', async () => {
+test('the same bytes give the same object, whatever comes before them', async () => {
   const any = { ipv4: ['-s 10.0.0.1', '-d 10.0.0.2'], ipv6: ['-s 2001:db8::1', '-d 2001:db8::2'] };
   const rest = '-p tcp -m tcp --dport 443 -m comment --comment "same" -j LOG --log-prefix "new: "';
   for (const family of families) {
@@ -31,7 +31,7 @@ test('the same bytes are one object, whatever stands before them', async () => {
     );
     assert.is(first!.matches, second!.matches);
     assert.is(first!.target, second!.target);
-    assert.is(first!.src === second!.src, false, 'the head is its own');
+    assert.is(first!.src === second!.src, false, 'each rule has its own head');
     assert.is(first!.matches, first!.matches);
     const { matches, target } = first as unknown as {
       matches: Record<string, unknown>[];
@@ -51,7 +51,7 @@ test('the same bytes are one object, whatever stands before them', async () => {
   }
 });
 
-test('values inside of what is shared are frozen too', async () => {
+test('values inside shared objects are frozen too', async () => {
   const rule = '-p tcp -m tcp --tcp-flags SYN,ACK SYN -m multiport --dports 53,123:125 -j ACCEPT';
   const [first, second] = await read('ipv4', [rule, rule]);
   assert.is(first!.matches, second!.matches);
@@ -64,7 +64,7 @@ test('values inside of what is shared are frozen too', async () => {
   reset();
 });
 
-test('one byte of difference, at any place, and nothing is shared', async () => {
+test('one different byte, at any place, prevents sharing', async () => {
   const base = 'a comment of some length 0123456789';
   const texts = [base];
   for (let at = 0; at < base.length; at++) {
@@ -72,7 +72,7 @@ test('one byte of difference, at any place, and nothing is shared', async () => 
   }
   texts.push(`${base}~`, base.slice(0, -1));
   for (const family of families) {
-    // Twice each, so that every one is found again among all others.
+    // Each rule is there twice, so that each must be found again among all others.
     const rules = await read(
       family,
       [...texts, ...texts].map((text) => `-m comment --comment "${text}" -j customers`),
@@ -88,7 +88,7 @@ test('one byte of difference, at any place, and nothing is shared', async () => 
   }
 });
 
-test('numbers, order, inversion, revision of a match tell lists apart', async () => {
+test('lists of matches differ by number, order, inversion and revision', async () => {
   const parts = [
     '-m mark --mark 0x10/0xff',
     '-m mark ! --mark 0x10/0xff',
@@ -140,7 +140,7 @@ test('many different extensions: each rule has its own, in its place', async () 
   reset();
 });
 
-test('the fingerprint tells content apart and nothing else', async () => {
+test('the fingerprint depends only on content', async () => {
   const tables = Iptables.open({ backend: 'legacy' });
   const print = async (...rules: string[]) => {
     await read('ipv4', rules);
@@ -166,7 +166,7 @@ test('the fingerprint tells content apart and nothing else', async () => {
   reset();
 });
 
-test('a snapshot that was written to is not what a commit works on', async () => {
+test('a commit does not use a snapshot that was changed', async () => {
   let seed = 7;
   const random = (below: number) => {
     seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
@@ -186,7 +186,7 @@ test('a snapshot that was written to is not what a commit works on', async () =>
         const chain = table.chain('INPUT');
         const bytes = new Uint8Array(encodeRule(chain.rules[0]!).buffer);
         const length = chain.length;
-        // Everything behind the header: offsets, entries, chain records, numbers.
+        // Random bytes behind the header: offsets, entries, chain records, numbers.
         for (let i = 0; i <= round % 8; i++) {
           bytes[header + random(bytes.length - header)] = random(256);
         }

@@ -1,4 +1,4 @@
-// watch(): what rules and policies count, as it happens.
+// watch(): the counts of rules and policies as they grow.
 import { Iptables } from '../../src/iptables/iptables.js';
 import type { RuleHits } from '../../src/iptables/table/watch.js';
 import { awaited, until } from '../support/awaited.js';
@@ -11,7 +11,7 @@ const test = suite('watching iptables counters');
 const start =
   '*filter\n:c - [0:0]\n:primer - [0:0]\n-A OUTPUT -p udp --dport 11 -j primer\n-A primer\n[5:500] -A INPUT -i lo -p udp --dport 9 -j c\n-A INPUT -p udp --dport 10\n-A c\nCOMMIT\n';
 
-/** Collects hits, and waits for those of a chain and index. */
+/** Collects hits, and waits for hits of a chain and index. */
 class Watch {
   readonly seen: RuleHits[] = [];
   readonly end: Promise<void>;
@@ -29,7 +29,7 @@ class Watch {
     })();
   }
 
-  /** Until `done` holds of the sum of packets of what it names. */
+  /** Waits until `done` is true for the sum of packets of the rule or policy. */
   async sum(chain: string, index: number | undefined, done: (packets: bigint) => boolean) {
     for (;;) {
       const found = this.seen.filter((hit) => hit.chain === chain && hit.index === index);
@@ -43,7 +43,7 @@ class Watch {
   }
 }
 
-/** A watch that has made its first reading: a packet for a rule of its own was told. */
+/** A watch that has made its first reading: it has reported a packet of a rule for this purpose. */
 async function begun(family: Family, ipt: Iptables): Promise<Watch> {
   const watch = new Watch(ipt);
   let first = false;
@@ -78,7 +78,7 @@ test('deltas of rules and policies, with the rule itself', async () => {
     await watch.sum('c', 0, (sum) => sum === 7n);
     const policy = await watch.sum('INPUT', undefined, (sum) => sum >= 7n);
     assert.is(policy[0]!.rule, undefined);
-    // A rule that nothing met is not told about.
+    // A rule without new packets is not reported.
     assert.is(
       watch.seen.some((hit) => hit.chain === 'INPUT' && hit.index === 1),
       false,
@@ -96,7 +96,7 @@ test('through edits, moves and zeroing', async () => {
   const watch = await begun('ipv4', ipt);
   await packets('ipv4', 2);
   await watch.sum('INPUT', 0, (sum) => sum === 2n);
-  // The rule is elsewhere now; what it had counted is no news.
+  // The rule has moved. Its old count is not reported again.
   await ipt.edit('filter', (table) => {
     table.chain('INPUT').append('-p tcp').move(0, 2);
   });
@@ -120,7 +120,7 @@ test('through edits, moves and zeroing', async () => {
   await ipt.close();
 });
 
-test('ends with the loop, with close(), and before it begins', async () => {
+test('a watch ends with the loop, with close(), and before it begins', async () => {
   reset();
   load('ipv4', start, '-c');
   const ipt = Iptables.open();

@@ -1,4 +1,4 @@
-// Several writers at once: with the lock they wait for each other, without it nobody's work is undone.
+// Several writers at once. With the lock they wait for each other. Without it no writer undoes the work of another.
 import { fileURLToPath } from 'node:url';
 import { XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
@@ -35,7 +35,7 @@ test('two processes and iptables, all with the lock: every rule is there once', 
     const found = portsIn(saved(family));
     assert.is(found.length, 3 * count);
     assert.is(new Set(found).size, 3 * count);
-    // Each writer's rules are in its own order.
+    // The rules of each writer are in its order.
     for (const first of [1000, 2000, 3000]) {
       const own = found.filter((port) => port >= first && port < first + 1000);
       assert.equal(
@@ -69,13 +69,13 @@ test('two processes that do not see each other’s lock: no rule is lost', async
 const rules = '*filter\n-A INPUT -s 10.0.0.1 -j ACCEPT\n-A INPUT -s 10.0.0.2 -j ACCEPT\nCOMMIT\n';
 const withOther = (...args: string[]) => run(['iptables-legacy', ...args], { env: other });
 
-test('a change between reading and commit is seen, though the kernel would not see it', async () => {
+test('a change between reading and commit is noticed, although the kernel would not notice it', async () => {
   const ipt = Iptables.open();
   for (const change of [
-    // The number of rules stays: this is what the kernel's own check lets through.
+    // The number of rules stays the same: the kernel's own check does not notice this.
     ['-R', 'INPUT', '1', '-s', '10.0.0.9', '-j', 'DROP'],
     ['-P', 'FORWARD', 'DROP'],
-    // More of them, and fewer: libiptc reads the table again before the commit.
+    // More rules, and fewer. libiptc reads the table again before the commit.
     ['-A', 'INPUT', '-s', '10.0.0.9', '-j', 'DROP'],
     ['-N', 'made'],
     ['-D', 'INPUT', '1'],
@@ -99,7 +99,7 @@ test('a change between reading and commit is seen, though the kernel would not s
     legacy('ipv4', '-A', 'INPUT', '-s', '10.0.0.3', '-j', 'ACCEPT');
     assert.is(ours, saved('ipv4'));
   }
-  // Packets that count meanwhile are no change.
+  // New packets in the counters are not a change.
   reset();
   load('ipv4', '*filter\n-A INPUT -p udp\nCOMMIT\n');
   let calls = 0;
@@ -112,7 +112,7 @@ test('a change between reading and commit is seen, though the kernel would not s
   await ipt.close();
 });
 
-test('a writer at war: three times, then an error, and nothing of ours', async () => {
+test('a writer that always interferes: three tries, then an error, and no rule of ours', async () => {
   const ipt = Iptables.open();
   reset();
   load('ipv4', rules);
@@ -131,7 +131,7 @@ test('a writer at war: three times, then an error, and nothing of ours', async (
   await ipt.close();
 });
 
-test('rules that stay count on while the table is edited again and again', async () => {
+test('rules that stay keep counting while the table is edited many times', async () => {
   for (const family of families) {
     reset();
     load(family, '*filter\n-A INPUT -i lo -p udp --dport 9\nCOMMIT\n');
@@ -154,8 +154,8 @@ test('rules that stay count on while the table is edited again and again', async
     done = true;
     await edits;
     const counted = /\[(\d+):\d+\] -A INPUT -i lo -p udp/.exec(saved(family, { counters: true }));
-    // The kernel replaces a table while packets go on being counted in the old one; what it had counted
-    // comes back with the commit (libiptc, counters_normal_map).
+    // While the kernel replaces a table, packets still count in the old one. The commit brings the old counts back
+    // (libiptc, counters_normal_map).
     assert.is(counted?.[1], '3000', tool(family));
     await ipt.close();
   }

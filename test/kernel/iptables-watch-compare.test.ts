@@ -1,5 +1,5 @@
-// What watch() tells of two readings: rules that moved, counters that were set back, tables that come later,
-// and an abort in the middle of a reading.
+// watch() compares two readings: rules that moved, counters that were reset, tables that come later. Also an abort in
+// the middle of a reading.
 import { LegacyBackend } from '../../src/iptables/legacy/legacy-backend.js';
 import type { RuleHits } from '../../src/iptables/table/watch.js';
 import { compare, watchRules } from '../../src/iptables/table/watch.js';
@@ -13,7 +13,7 @@ const test = suite('comparing readings of iptables counters');
 
 const open = () => new Session({ netns: null, receiveBuffer: null });
 const time = new Date(0);
-/** Reads legacy tables; which ones may be told by another. */
+/** Reads legacy tables. `tables` can choose which ones. */
 const reader = (session: Session, tables?: () => Promise<string[]>) => async () => {
   const backend = new LegacyBackend(session, 'ipv4');
   return {
@@ -25,7 +25,7 @@ const reader = (session: Session, tables?: () => Promise<string[]>) => async () 
 const table = (...lines: string[]) =>
   `*filter\n:a - [0:0]\n:b - [0:0]\n${lines.join('\n')}\nCOMMIT\n`;
 
-/** What is told between two contents of the table. */
+/** The hits that watch() reports between two contents of the table. */
 async function told(family: Family, before: string, after: string): Promise<RuleHits[]> {
   const session = open();
   load(family, before, '-c');
@@ -38,7 +38,7 @@ async function told(family: Family, before: string, after: string): Promise<Rule
   return hits;
 }
 
-/** All hits of a watch, which must end. */
+/** All hits of a watch that must end. */
 function all(what: string, watch: AsyncIterable<RuleHits>): Promise<RuleHits[]> {
   const hits = (async () => {
     const found: RuleHits[] = [];
@@ -52,7 +52,7 @@ const brief = ({ chain, index, packets, bytes, total, reset }: RuleHits) => {
   return { chain, index, packets, bytes, total: [total.packets, total.bytes], reset };
 };
 
-test('counters that were set back, seen by packets, by bytes alone, and not at all', async () => {
+test('a reset of counters shows in the packets, only in the bytes, or not at all', async () => {
   reset();
   for (const family of families) {
     const one = async (then: string, now: string) => {
@@ -77,12 +77,12 @@ test('counters that were set back, seen by packets, by bytes alone, and not at a
       { ...at, packets: 0n, bytes: 1n, total: [5n, 501n], reset: false },
     ]);
     assert.equal(await one('5:500', '5:500'), []);
-    // Set back to zero: it shows nothing until it is met again.
+    // After a reset to zero it reports nothing until the next packet.
     assert.equal(await one('5:500', '0:0'), []);
   }
 });
 
-test('a policy that was set back, seen by bytes alone', async () => {
+test('a reset of a policy that shows only in the bytes', async () => {
   reset();
   for (const family of families) {
     const policy = (count: string) => `*filter\n:INPUT ACCEPT [${count}]\nCOMMIT\n`;
@@ -100,7 +100,7 @@ test('a policy that was set back, seen by bytes alone', async () => {
   }
 });
 
-test('a rule that moved to another chain goes on counting', async () => {
+test('a rule that moved to another chain keeps counting', async () => {
   reset();
   for (const family of families) {
     const rule = '-p udp -m comment --comment moved';
@@ -113,7 +113,7 @@ test('a rule that moved to another chain goes on counting', async () => {
       { chain: 'b', index: 0, packets: 2n, bytes: 200n, total: [7n, 700n], reset: false },
     ]);
     assert.match(String(hits[0]!.rule), /--comment moved/);
-    // The one in the same chain comes first, wherever it stands there.
+    // The equal rule in the same chain comes first, at any index there.
     const both = await told(
       family,
       table(`[5:500] -A a ${rule}`, `[50:5000] -A b ${rule}`),
@@ -126,7 +126,7 @@ test('a rule that moved to another chain goes on counting', async () => {
         ['b', 1, 2n, false],
       ],
     );
-    // One that is there once more is new.
+    // An additional equal rule is a new rule.
     const twice = await told(
       family,
       table(`[5:500] -A a ${rule}`),
@@ -139,7 +139,7 @@ test('a rule that moved to another chain goes on counting', async () => {
   }
 });
 
-test('a table that comes later is told from its first packet on', async () => {
+test('a table that comes later is reported from its first packet on', async () => {
   reset();
   load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
   const session = open();
@@ -153,7 +153,7 @@ test('a table that comes later is told from its first packet on', async () => {
   };
   const watch = watchRules(reader(session, tables), undefined, 10, [abort.signal]);
   const hits = await all('of a table that comes later', watch);
-  // What filter had counted before the watch began is no news.
+  // Counts of filter from before the watch are not reported.
   assert.equal(
     hits.map((hit) => [hit.table, hit.index, hit.packets, hit.bytes, hit.reset]),
     [['mangle', 0, 3n, 300n, true]],
@@ -161,7 +161,7 @@ test('a table that comes later is told from its first packet on', async () => {
   await session.close();
 });
 
-test('an abort by the one who is told ends the watch, without another pause', async () => {
+test('an abort by the consumer ends the watch without another pause', async () => {
   reset();
   load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
   const session = open();
@@ -169,7 +169,7 @@ test('an abort by the one who is told ends the watch, without another pause', as
   const hour = 3_600_000;
   const real = globalThis.setTimeout;
   let pauses = 0;
-  // The first pause is over at once, a second one would last.
+  // The first pause ends at once. A second one would be long.
   const shorter = (call: () => void, ms?: number, ...more: []) =>
     real(call, ms === hour && pauses++ === 0 ? 0 : ms, ...more);
   globalThis.setTimeout = shorter as typeof setTimeout;
@@ -216,7 +216,7 @@ test('an abort before, in and after a reading ends the watch without an error', 
     assert.equal(await all(`that is aborted in its ${when}`, watch), []);
     assert.is(readings, 1, when);
   }
-  // Another error is one.
+  // A real error is an error.
   const failing = watchRules(reader(session), ['nosuch'], 10, [undefined]);
   let error: unknown;
   try {

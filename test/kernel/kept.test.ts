@@ -1,4 +1,4 @@
-// Nothing that was asked for is dropped in silence: what a flow was to have it has, or the call says so.
+// No wanted field is dropped silently: the flow has it, or the call reports it.
 import {
   Conntrack,
   conntrack,
@@ -19,14 +19,14 @@ const tuple = {
 } as const;
 const timeout = 3600;
 
-test('NAT where none is registered is told of: once per handle, and in the result of many', async () => {
+test('NAT where none is registered is reported: once per handle, and in the result of createMany', async () => {
   using netns = Netns.create();
   const warnings: string[] = [];
   const listen = (warning: Error & { code?: string }) => {
     if (warning.code === 'CONNTRACK_NAT_NOT_REGISTERED') warnings.push(warning.message);
   };
   process.on('warning', listen);
-  // Warnings are emitted in the turn after that in which they were made.
+  // Node emits warnings one turn later.
   const told = async () => {
     await new Promise(setImmediate);
     return warnings.length;
@@ -60,7 +60,7 @@ test('NAT where none is registered is told of: once per handle, and in the resul
   }
 });
 
-test('labels without room for them: the flow is not made, and the others are', async () => {
+test('labels without room for them: that flow is not created, the others are', async () => {
   using netns = Netns.create();
   await using there = Conntrack.open({ netns: netns.path });
   for (const make of ['create', 'upsert'] as const) {
@@ -85,7 +85,7 @@ test('labels without room for them: the flow is not made, and the others are', a
   assert.is(ports.length, 400);
 });
 
-test('data for a helper that takes none, and the state of a protocol without a tracker', async () => {
+test('data for a helper that takes none, and a state for a protocol without a tracker', async () => {
   await conntrack.flush();
   await throws(NetlinkError, /EOPNOTSUPP.*helperInfo/, () =>
     conntrack.create({ ...tuple, timeout, helper: 'ftp', helperInfo: new Uint8Array(4) }),
@@ -100,7 +100,7 @@ test('data for a helper that takes none, and the state of a protocol without a t
   );
 });
 
-test('window scales of a connection that is half open', async () => {
+test('window scales of a half-open connection', async () => {
   await conntrack.flush();
   const tcp = { wscale: { orig: 7, reply: 0 }, flags: { orig: 3, reply: 0 } };
   await conntrack.create({ ...tuple, timeout, state: 'SYN_SENT', tcp });
@@ -108,7 +108,7 @@ test('window scales of a connection that is half open', async () => {
   assert.equal(made.tcp, tcp);
   assert.is(made.state, 'SYN_SENT');
   await throws(RangeError, /^change\.tcp\.wscale: /, () => conntrack.update(tuple, { tcp }));
-  // A copy of what was read is equal, made one by one and many at once.
+  // Created from the object that was read, the flow is equal: with create() and with createMany().
   const row = made.toObject();
   await conntrack.flush();
   assert.is((await conntrack.createMany([row])).created, 1);
@@ -116,7 +116,7 @@ test('window scales of a connection that is half open', async () => {
   await conntrack.upsert(row);
 });
 
-test('a flow without a timeout, and with one of 0, lives as long as the kernel would let it', async () => {
+test('a flow without a timeout, or with 0, lives as long as the kernel decides', async () => {
   await conntrack.flush();
   const assured = ['seen_reply', 'assured'] as const;
   const rows: [FlowInit, number][] = [
@@ -144,7 +144,7 @@ test('a flow without a timeout, and with one of 0, lives as long as the kernel w
   assert.ok((await conntrack.get(tuple))!.timeout! > 400_000);
 });
 
-test('everything is taken in the call', async () => {
+test('every argument is read in the call', async () => {
   await conntrack.flush();
   const other = { ...tuple, srcPort: 2 };
   await conntrack.createMany([
@@ -169,7 +169,7 @@ test('everything is taken in the call', async () => {
   assert.is((await conntrack.get(other))?.mark, 2);
 });
 
-test('createMany: a getter that throws an error of ours loses no other flow', async () => {
+test('createMany: a getter that throws an error of the package loses no other flow', async () => {
   await conntrack.flush();
   const bad = Object.defineProperty({ ...tuple, srcPort: 2, timeout }, 'mark', {
     enumerable: true,
@@ -191,7 +191,7 @@ test('createMany: a getter that throws an error of ours loses no other flow', as
   assert.equal(ports, [1, 3]);
 });
 
-test('createMany: when it rejects, nothing is being written any more', async () => {
+test('createMany: after it rejects, it writes nothing', async () => {
   await conntrack.flush();
   function* flows() {
     for (let n = 1; n <= 8192; n++) yield { ...tuple, srcPort: n, timeout };
@@ -205,7 +205,7 @@ test('createMany: when it rejects, nothing is being written any more', async () 
   assert.is(await conntrack.count(), 0);
 });
 
-test('exactly one chunk, and two; one more and one less', async () => {
+test('exactly one chunk and two chunks, one flow more and one less', async () => {
   for (const count of [4095, 4096, 4097, 8191, 8192, 8193]) {
     await conntrack.flush();
     const tuples = Array.from({ length: count }, (_, n) => ({ ...tuple, srcPort: n }));

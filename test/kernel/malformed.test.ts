@@ -1,5 +1,5 @@
-// Real messages of the kernel, cut short and damaged, through our parser, filter, columns and the
-// JavaScript that reads them, under sanitizers: what makes no sense is undecodable, never a crash.
+// Real messages of the kernel, shortened and damaged. They go through our parser, filter and columns, and the
+// JavaScript that reads them, under sanitizers. A message that makes no sense is undecodable, never a crash.
 import { checkFilter } from '../../src/conntrack/filter/check.js';
 import { packFilter } from '../../src/conntrack/filter/pack.js';
 import type { Flow, FlowBatch, FlowFilter } from '../../src/index.js';
@@ -20,7 +20,7 @@ test.before(() => {
   useLabels();
   Netns.current.conntrackSysctls({ acct: 1, timestamp: 1 });
   fill({ count: 1280, seed: 91, labels: true });
-  // Each attribute in both families, and the pairs of attributes that come together often.
+  // Each attribute in both families, and pairs of attributes that often come together.
   const seen = new Set<string>();
   messages = [];
   for (const { raw, attributes } of nfctDump({ raw: true })) {
@@ -40,7 +40,7 @@ const common = {
   helper: 'ftp',
   nat: 'any',
 } satisfies FlowFilter;
-// Every criterion, in two filters: no flow has both ports and a type.
+// Every criterion, in two filters, because no flow has both ports and an ICMP type.
 const filters = (
   [
     {
@@ -59,7 +59,7 @@ const filters = (
   ] satisfies FlowFilter[]
 ).map((filter) => packFilter(checkFilter(filter)));
 
-/** Reads all that there is to read of every row. */
+/** Reads every field of every row. */
 function readAll(batch: FlowBatch): void {
   const look = (flow: Flow) => {
     flow.toObject();
@@ -89,7 +89,7 @@ function survive(damaged: Buffer[]): { decoded: number; undecodable: number } {
   return { decoded: batch.length, undecodable };
 }
 
-/** A copy with `nlmsg_len` what it is now. */
+/** A copy whose `nlmsg_len` is its real length. */
 function sized(bytes: Buffer): Buffer {
   bytes.writeUInt32LE(bytes.length, 0);
   return bytes;
@@ -99,15 +99,15 @@ test('every length from nothing to the whole message', () => {
   const cut = messages.flatMap((message) =>
     Array.from({ length: message.length }, (_, length) => Buffer.from(message.subarray(0, length))),
   );
-  // As a truncated datagram: the header still says the whole length.
+  // A truncated datagram: the header still has the full length.
   const torn = survive(cut);
   assert.is(torn.decoded, 0);
-  // As a shorter message: cut between attributes behind the tuples it is a flow, if a poor one.
+  // A shorter message. If it is cut between attributes behind the tuples, it is a flow with fewer fields.
   const short = survive(cut.filter(({ length }) => length >= 16).map(sized));
   assert.ok(short.undecodable > short.decoded && short.decoded > 0);
 });
 
-/** Where the attributes of a message are, nested ones too: offset of each header. */
+/** The offsets of the headers of all attributes, also nested ones. */
 function attributesOf(message: Buffer, from = headerBytes, to = message.length): number[] {
   const found: number[] = [];
   for (let at = from; at + 4 <= to; ) {
@@ -138,8 +138,8 @@ test('every attribute with each wrong length', () => {
   assert.ok(undecodable > damaged.length / 4);
 });
 
-test('attributes that are too short for what they say they are', () => {
-  // Each attribute by itself, its payload cut, behind two whole tuples.
+test('attributes that are too short for their type', () => {
+  // Each attribute alone, with a shortened payload, behind two complete tuples.
   const damaged: Buffer[] = [];
   for (const message of messages) {
     const tops = attributesOf(message).filter(
@@ -167,7 +167,7 @@ function end(message: Buffer, all: number[], i: number): number {
   return last;
 }
 
-test('types of attributes that do not exist, and doubled ones', () => {
+test('attribute types that do not exist, and doubled attributes', () => {
   const damaged: Buffer[] = [];
   for (const message of messages) {
     for (const at of attributesOf(message)) {

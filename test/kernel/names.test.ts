@@ -1,5 +1,5 @@
-// How a flow may be named, and a flow to create described: addresses in the notation of IPv6 that are IPv4, and
-// a reply that has only a zone. Wherever a tuple is taken.
+// Names of flows, and flows to create, in every call that takes a tuple: IPv4 addresses in IPv6 notation, and a reply
+// that has only a zone.
 import { conntrack, type Flow, type FlowInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
@@ -10,7 +10,7 @@ const ports = { srcPort: 4000, dstPort: 443 };
 const name = { protocol: 'tcp', src: '10.9.0.1', dst: '10.9.0.2', ...ports } as const;
 const mapped = { ...name, src: '::ffff:10.9.0.1', dst: '::FFFF:0a09:0002' } as const;
 
-test('an IPv4-mapped address is the IPv4 address, wherever a flow is named or made', async () => {
+test('an IPv4-mapped address is the IPv4 address, in every call', async () => {
   const nat = { src: { address: '::ffff:10.9.0.9' } };
   for (const init of [
     { ...mapped, timeout: 600 },
@@ -53,7 +53,7 @@ test('an IPv4-mapped address is the IPv4 address, wherever a flow is named or ma
   await throws(RangeError, reason, () => conntrack.create({ ...scoped, timeout: 60 }));
 });
 
-test('of the reply only the zone: with the original tuple in both its forms', async () => {
+test('a reply with only a zone, with the original tuple in both forms', async () => {
   const { protocol, ...orig } = name;
   const forms: FlowInit[] = [
     { ...name, reply: { zone: 3 }, timeout: 600 },
@@ -76,7 +76,7 @@ test('of the reply only the zone: with the original tuple in both its forms', as
   );
 });
 
-test('what was read is a flow to create: as it is, and spread with another zone', async () => {
+test('a flow that was read can be created again: unchanged, and spread with another zone', async () => {
   await conntrack.create({ ...name, timeout: 600, mark: 5, state: 'LISTEN' } as FlowInit);
   const flow = (await conntrack.get(name))!;
   assert.is(flow.state, 'SYN_SENT2');

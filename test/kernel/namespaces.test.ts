@@ -1,5 +1,5 @@
-// namespaces(): which there are, how they are reached, and which have an id here; and what a stream of all
-// namespaces says of those that it cannot hear.
+// namespaces(): which namespaces exist, how to open them, and which have an id here. Also the hint of a stream of all
+// namespaces about those that it cannot hear.
 import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { Conntrack, conntrack, type EventStream, namespaces } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
@@ -9,11 +9,11 @@ import { Child, run } from '../support/process.js';
 const test = suite('namespaces');
 const inode = (path: string) => Number(/\d+/.exec(run(['stat', '-L', '-c', '%i', path]))![0]);
 
-test('by name, by another mount, by process; with the id that they have here', async () => {
+test('namespaces with a name, another mount or a process, and their ids here', async () => {
   using named = Netns.create();
   using numbered = Netns.create();
   Netns.current.ip('netns', 'set', numbered.name!, '17');
-  // A name that is left over: `ip netns del` took the mount away, not the file.
+  // A leftover name: the mount is gone, but the file is still there.
   writeFileSync('/run/netns/left-over', '');
   const folder = '/run/engine of containers';
   mkdirSync(folder, { recursive: true });
@@ -47,7 +47,7 @@ test('by name, by another mount, by process; with the id that they have here', a
       [readlinkSync('/proc/self/ns/net')],
     );
     assert.is(current[0]!.nsid, undefined);
-    // Each once; and it can be opened by what it is called.
+    // Each is listed once, and can be opened by its name or path.
     assert.is(new Set(all.map((one) => one.inode)).size, all.length);
     assert.not(all.some(({ name }) => name === 'left-over'));
     for (const path of [named.path, `${folder}/a b`, `/proc/${alone.pid}/ns/net`]) {
@@ -79,7 +79,7 @@ test('a stream of all namespaces names those that it does not hear', async () =>
   assert.match(hint!, /aaa-1, aaa-2/);
   assert.not.match(hint!, /aaa-3/);
   assert.match(hint!, /ip netns set NAME auto/);
-  // Ids are a matter of the namespace that listens.
+  // Each listening namespace has its own ids.
   Netns.current.ip('netns', 'set', 'aaa-1', '31');
   assert.match(unheard(await open({ allNamespaces: true }))[0]!, /aaa-1, aaa-2/);
   here.ip('netns', 'set', 'aaa-1', '32');
@@ -90,7 +90,7 @@ test('a stream of all namespaces names those that it does not hear', async () =>
   assert.ok(one.name !== two.name);
 });
 
-test('nf_conntrack_events = 2 is told of where older flows will be silent', async () => {
+test('a hint about nf_conntrack_events = 2 says that older flows send no events', async () => {
   Netns.current.conntrackSysctls({ events: 2 });
   await conntrack.create({
     src: '10.0.0.1',

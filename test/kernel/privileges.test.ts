@@ -1,5 +1,5 @@
-// What works without privileges, without the library, with nothing tracked and without accounting, and
-// what the program is told about it.
+// The package without privileges, without the library, without tracking and without accounting: the calls that work,
+// and the messages of the others.
 import { fileURLToPath } from 'node:url';
 import { Conntrack, conntrack, type Support, support } from '../../src/index.js';
 import { conntrackCount } from '../support/conntrack-oracle.js';
@@ -49,7 +49,7 @@ for (const [who, prefix] of [
     fill({ count: 128, seed: 5 });
     const before = conntrackCount();
     const seen = outcomes([...prefix, ...node]);
-    // Sysctls are files: their owner may write them without a capability (net_ctl_permissions).
+    // Sysctls are files: their owner needs no capability to write them (net_ctl_permissions).
     const files = who === 'another user' ? [] : ['configure'];
     assert.equal(seen.worked, ['count', 'stats', 'settings', ...files]);
     assert.is(seen.of('count').value, before);
@@ -94,7 +94,7 @@ test.when(needsRoot, 'entering a namespace without the right is EPERM at open', 
   assert.match(String(error.message), /namespace.*EPERM.*CAP_SYS_ADMIN/);
 });
 
-test('root of an unprivileged user namespace can do everything', () => {
+test('root in an unprivileged user namespace can do everything', () => {
   const user = isRoot ? nobody : [];
   const seen = outcomes([...user, 'unshare', '--user', '--map-root-user', '--net', ...node]);
   assert.equal(seen.failed, []);
@@ -112,13 +112,13 @@ test('root of an unprivileged user namespace can do everything', () => {
   assert.is(seen.support.conntrack.acct, true);
 });
 
-test('with the capability, everything works and support() has nothing to complain of', () => {
+test('with the capability everything works, and support() reports no problem', () => {
   const seen = outcomes(['unshare', '--net', ...node]);
   assert.equal(seen.failed, []);
   assert.ok(seen.support.libraries.every(({ usable, version }) => usable && version));
 });
 
-test('without the library what writes says what to install, all else works', () => {
+test('without the library calls that write say what to install, and all others work', () => {
   const path = support().libraries[0]!.path!;
   const hidden = ['unshare', '--net', '--mount', 'sh', '-c'];
   const seen = outcomes([...hidden, `mount --bind /dev/null "$0" && exec "$@"`, path, ...node]);
@@ -144,7 +144,7 @@ const tracking = async (netns: Netns) => {
   return (await there.dump()).stats.tracking;
 };
 
-test('an empty table says whether anything is tracked at all', async () => {
+test('a dump of an empty table says whether the kernel tracks anything', async () => {
   const ways: [string, (netns: Netns) => void][] = [
     ['conntrack match', (n) => n.iptables('-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW')],
     ['state match', (n) => n.iptables('-A', 'INPUT', '-m', 'state', '--state', 'NEW')],
@@ -169,7 +169,7 @@ test('an empty table says whether anything is tracked at all', async () => {
   for (const [name, apply] of ways) {
     using netns = Netns.create();
     assert.is(await tracking(netns), 'none', `before ${name}`);
-    // Rules that have nothing to do with it.
+    // These rules do not turn tracking on.
     netns.iptables('-A', 'INPUT', '-p', 'tcp', '--dport', '22', '-j', 'ACCEPT');
     netns.exec('nft', 'add', 'table', 'inet', 'plain');
     netns.exec('nft', 'add', 'chain', 'inet', 'plain', 'c');
@@ -180,7 +180,7 @@ test('an empty table says whether anything is tracked at all', async () => {
   }
 });
 
-test('a table with flows, or a filter, is its own explanation', async () => {
+test('a dump with flows, or with a filter, needs no such hint', async () => {
   using netns = Netns.create();
   await using there = Conntrack.open({ netns: netns.path });
   assert.is((await there.dump({ protocol: 'tcp' })).stats.tracking, undefined);
@@ -188,7 +188,7 @@ test('a table with flows, or a filter, is its own explanation', async () => {
   assert.is((await there.dump()).stats.tracking, undefined);
 });
 
-test('support() tells of tracking and accounting in this namespace', async () => {
+test('support() reports tracking and accounting of this namespace', async () => {
   assert.is(support().conntrack.tracking.state, 'none');
   Netns.current.iptables('-A', 'INPUT', '-m', 'conntrack', '--ctstate', 'NEW');
   const active = support().conntrack.tracking;

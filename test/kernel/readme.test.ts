@@ -1,4 +1,4 @@
-// The example at the top of the README, run as it stands: it reads, changes, cuts and then follows.
+// The example at the top of the README, run unchanged: it reads, changes and cuts flows, and then follows events.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { conntrack, type FlowInit } from '../../src/index.js';
@@ -46,7 +46,8 @@ test('the first example runs and does what it says', async () => {
   assert.match(output, /src=10\.7\.7\.7/);
   assert.is((await conntrack.get(dns))?.mark, 0x10);
   assert.is(await conntrack.get(tcp('192.0.2.7', 2000)), undefined);
-  // Now it listens; a flow made before its socket is bound would be missed, so one is made until it is seen.
+  // Now it listens. It would miss a flow that is made before its socket is bound, so flows are made until it sees
+  // one.
   let port = 5000;
   const maker = setInterval(() => void conntrack.create(tcp('10.8.8.8', port++)), 20);
   await until(/\[NEW\].*src=10\.8\.8\.8/).finally(() => clearInterval(maker));

@@ -1,5 +1,5 @@
-// Writing back what was read: a whole table into another namespace and another zone, and how much of it the
-// kernel refuses.
+// Writing flows back that were read: a whole table into another namespace and another zone. Also reports of the flows
+// that the kernel refuses.
 import { Conntrack, conntrack, type FlowObject, NetlinkError } from '../../src/index.js';
 import { canonical } from '../support/compare.js';
 import { conntrackSave } from '../support/conntrack-oracle.js';
@@ -10,7 +10,7 @@ import { fill, useLabels } from '../support/populate.js';
 
 const test = suite('createMany');
 
-/** All of a flow that can be written. */
+/** The fields of a flow that can be written. */
 function written(flow: FlowObject): string {
   const { id, use, start, stop, timeout, secctx, ...rest } = flow;
   const side = ({ packets, bytes, ...ends }: FlowObject['orig']) => ends;
@@ -19,7 +19,7 @@ function written(flow: FlowObject): string {
 
 const image = (flows: FlowObject[]) => flows.map(written).sort();
 
-// The kernel's own text of an entry, its seconds left out.
+// The entries as conntrack(8) saves them, without their seconds.
 const saved = (netns?: Netns) =>
   conntrackSave({ netns: netns ?? Netns.current })
     .map((line) => line.replace(/-t \d+/, '-t T'))
@@ -55,7 +55,7 @@ test('a whole table into another namespace, as data and as views', async () => {
   }
 });
 
-test('into another zone, beside what is there', async () => {
+test('into another zone of the same table', async () => {
   const before = (await conntrack.dump())
     .toArray()
     .filter(({ orig, reply, zone }) => zone === 0 && (orig.zone ?? reply.zone) === undefined);
@@ -69,7 +69,7 @@ test('into another zone, beside what is there', async () => {
   assert.equal(image(after.map((flow) => ({ ...flow, zone: 0 }))), image(before));
 });
 
-test('what real, translated traffic left', async () => {
+test('the flows of real, translated traffic', async () => {
   await conntrack.flush();
   await using lab = await GatewayLab.create({ acct: 1, timestamp: 1 });
   await using gateway = Conntrack.open({ netns: lab.gateway.path });
@@ -83,7 +83,7 @@ test('what real, translated traffic left', async () => {
   await lab.clientHost.udpExchange({ address: gatewayInside, port: 5353 });
   await lab.clientHost.ping(server);
   await lab.clientHost.ping(server6);
-  // The same ICMP id a second time from the gateway itself: the kernel has to change one of them.
+  // The gateway uses the same ICMP id a second time, so the kernel has to change one of them.
   const ping = (await gateway.dump({ protocol: 'icmp', src: client })).at(0)!;
   const reply = { ...ping.toObject().reply, icmpId: ping.orig.icmpId! ^ 1 };
   await gateway.delete(ping);
@@ -96,7 +96,8 @@ test('what real, translated traffic left', async () => {
   const { created, failed } = await gateway.createMany(before);
   assert.equal(failed, []);
   assert.is(created, before.length);
-  // The nat table marks flows that it looked at and left alone; over netlink only translated ones are.
+  // The nat table also marks flows that it saw and did not translate. Over netlink only translated flows get the
+  // marks.
   const plain = (flow: FlowObject) => ({
     ...flow,
     status: flow.status.filter((name) => !name.endsWith('_nat_done')),
@@ -105,7 +106,7 @@ test('what real, translated traffic left', async () => {
   assert.equal(image((await gateway.dump()).toArray().map(plain)), image(before.map(plain)));
 });
 
-test('refusals are told by the place of the flow, across chunks, and stop nothing', async () => {
+test('refusals are reported by index, across chunks, and stop nothing', async () => {
   await conntrack.flush();
   const flow = (n: number) => ({
     ...{ protocol: 'udp' as const, src: `10.0.${n >> 8}.${n & 255}`, dst: '192.0.2.1' },
@@ -145,7 +146,7 @@ test('flows with masters in any order, and one whose master is missing', async (
   );
 });
 
-test('nothing, and any iterable', async () => {
+test('an empty list, and every kind of iterable', async () => {
   await conntrack.flush();
   assert.equal(await conntrack.createMany([]), { created: 0, failed: [] });
   function* some() {
@@ -164,7 +165,7 @@ test('nothing, and any iterable', async () => {
   assert.is((await conntrack.createMany(new Set(some()))).failed.length, 3);
 });
 
-test('a bad flow is told of by its place, and stops no other', async () => {
+test('a bad flow is reported by its index, and stops no other flow', async () => {
   await conntrack.flush();
   const good = {
     protocol: 'udp',

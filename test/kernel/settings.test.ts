@@ -1,4 +1,4 @@
-// Settings of a namespace, each against its file.
+// Settings of a namespace, each compared with its file.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type ConntrackSettings, conntrack } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
@@ -6,12 +6,12 @@ import { assert, suite } from '../support/harness.js';
 const test = suite('settings');
 const folder = '/proc/sys/net/netfilter';
 const prefix = 'nf_conntrack_';
-/** Of the whole machine: every other namespace can only read them. */
+/** Settings of the whole machine. Only the initial namespace can write them. */
 const global = ['max', 'buckets', 'expect_max'];
-/** Files that are no settings of this interface. */
+/** Files that this interface does not have as settings. */
 const others = ['count', 'frag6_high_thresh', 'frag6_low_thresh', 'frag6_timeout', 'helper'];
 
-/** Where a setting is in the object, by its file: `tcp_timeout_syn_sent` is `timeouts.tcp.synSent`. */
+/** The path of a setting in the object: `tcp_timeout_syn_sent` is `timeouts.tcp.synSent`. */
 function pathOf(name: string): string[] {
   const camel = (text: string) =>
     text.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -56,7 +56,7 @@ test('every setting against its file, read and written', async () => {
   }
 });
 
-test('what was read can be written, in a namespace where some of it is read-only', async () => {
+test('settings that were read can be written, also if some of them are read-only', async () => {
   const settings = await conntrack.settings();
   assert.ok(settings.max !== undefined && settings.buckets !== undefined);
   assert.equal(await conntrack.configure(settings), settings);

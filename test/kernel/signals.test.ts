@@ -1,4 +1,5 @@
-// Signals of the operations that change many flows: where they stop, what is told, and no listener that stays.
+// Abort signals of the operations that change many flows: where the operation stops, what it reports, and that no
+// listener stays.
 import { getEventListeners } from 'node:events';
 import { conntrack, type FlowInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -11,17 +12,17 @@ const flow = (n: number): FlowInit => ({
   ...{ srcPort: 1, dstPort: 53, timeout: 3600 },
 });
 
-/** Rejects with the reason, and leaves no listener. */
+/** Asserts that the work rejects with the reason and leaves no listener. */
 async function aborted(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
   const controller = new AbortController();
   const { signal } = controller;
   const pending = work(signal);
-  // Listened to by now, or looked at between two chunks.
+  // By now the operation listens to the signal, or it checks it between two chunks.
   controller.abort('enough');
   let reason: unknown = 'none';
   await pending.catch((thrown: unknown) => {
     reason = thrown;
-    // Looked at here, in the first turn after the end.
+    // Checked in the first turn after the end.
     assert.is(getEventListeners(signal, 'abort').length, 0);
   });
   assert.is(reason, 'enough');
@@ -47,7 +48,7 @@ test('before: nothing is sent', async () => {
   assert.is(only?.mark, 0);
 });
 
-test('in the middle: what was done stays, and is told', async () => {
+test('in the middle: finished changes stay, and are reported', async () => {
   await conntrack.flush();
   fill({ count, profile: 'plain' });
   let changed = -1;
@@ -82,7 +83,7 @@ test('in the middle: what was done stays, and is told', async () => {
   assert.is((await conntrack.dump()).length, before - flushed);
 });
 
-test('createMany: after a chunk, which is told whole', async () => {
+test('createMany ends after a chunk, and reports the whole chunk', async () => {
   await conntrack.flush();
   const controller = new AbortController();
   function* flows() {
@@ -103,7 +104,7 @@ test('createMany: after a chunk, which is told whole', async () => {
   assert.is(getEventListeners(controller.signal, 'abort').length, 0);
 });
 
-test('getMany: ends after the chunk under way', async () => {
+test('getMany ends after the current chunk', async () => {
   const tuples = Array.from({ length: 3 * 4096 }, (_item, n) => {
     const { timeout: _, ...tuple } = flow(n);
     return tuple;
@@ -112,7 +113,7 @@ test('getMany: ends after the chunk under way', async () => {
   assert.is((await conntrack.getMany(tuples)).filter(Boolean).length, 4096);
 });
 
-test('options that are none', async () => {
+test('wrong options', async () => {
   for (const options of [{ signal: 5 }, { progress: 5 }, { signals: 1 }, 5]) {
     const bad = options as never;
     await throws(TypeError, /^options/, () => conntrack.createMany([], bad));

@@ -1,5 +1,4 @@
-// The laboratory itself: what it says is on the wire is in the gateway's table, and what it changes
-// of the machine comes back.
+// The laboratory itself: its traffic is in the gateway's table, and it restores every setting that it changes.
 import { readFileSync } from 'node:fs';
 import { until } from '../support/awaited.js';
 import { ConntrackEvents, conntrackList } from '../support/conntrack-oracle.js';
@@ -9,7 +8,7 @@ import { GatewayLab, Netns, SctpAssociation, sctpServer } from '../support/netla
 
 const test = suite('netlab');
 
-test('a TCP connection through the gateway is translated, counted and followed to its end', async () => {
+test('a TCP connection through the gateway is translated, counted and tracked to its end', async () => {
   await using lab = await GatewayLab.create({ acct: 1, timestamp: 1 });
   const { client, server, gatewayOutside } = lab.addresses;
   const port = await lab.serverHost.tcpServer(server);
@@ -75,7 +74,7 @@ test('SCTP from raw packets; without NAT the server sees the client itself', asy
   );
 });
 
-test('events are heard from the first packet on', async () => {
+test('events are received from the first packet on', async () => {
   await using lab = await GatewayLab.create();
   await using events = await ConntrackEvents.start({ netns: lab.gateway });
   const port = await lab.serverHost.tcpServer(lab.addresses.server);
@@ -90,7 +89,7 @@ test('events are heard from the first packet on', async () => {
   await events.until('DESTROY', (all) => all.at(-1)?.type === 'destroy');
 });
 
-test('a sysctl of a namespace comes back, in a named and in the current one', async () => {
+test('a sysctl is restored, in a named namespace and in the current one', async () => {
   using other = Netns.create();
   for (const netns of [other, Netns.current]) {
     const name = 'net.netfilter.nf_conntrack_acct';

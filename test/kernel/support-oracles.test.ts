@@ -1,5 +1,5 @@
-// The oracles against each other and against what was filled in: three programs that share no code
-// path from the table to the test must agree before anything of ours is held against them.
+// The oracles are compared with each other and with the flows that were created. Three programs, which share no code
+// path from the table to the test, must agree before the package is compared with them.
 import {
   conntrackCount,
   conntrackList,
@@ -17,10 +17,10 @@ const count = 3000;
 const empty = () => Netns.current.exec('conntrack', '-F');
 const key = (flow: { zone?: number; protocol: number; orig: object }) =>
   JSON.stringify([flow.protocol, flow.zone ?? 0, flow.orig]);
-// The seconds tick between two dumps, and conntrack(8) itself holds a reference.
+// The seconds change between two dumps, and conntrack(8) itself holds a reference.
 function comparable(flow: OracleFlow): OracleFlow {
   const { timeout, use, start, stop, deltaTime, ...rest } = flow;
-  // The library has the ICMP numbers of the original direction only.
+  // The library has the ICMP numbers of only the original direction.
   const { icmpType, icmpCode, icmpId, ...reply } = rest.reply;
   return { ...rest, reply, flags: [...rest.flags].sort() };
 }
@@ -50,7 +50,7 @@ test('conntrack(8) and libnetfilter_conntrack see the same table', () => {
   );
 });
 
-test('what the fill says is what the table has, the kernel’s own bits included', () => {
+test('the table has the flows that the fill program prints, with the kernel’s own bits', () => {
   empty();
   const flows = fillAndList({ count, seed: 7, labels: true });
   assert.is(flows.length, count);
@@ -113,7 +113,7 @@ function fillAndListAgain() {
   return fillAndList({ count, seed: 7, labels: true });
 }
 
-test('the other profiles are what they say', () => {
+test('the other profiles have the described flows', () => {
   empty();
   for (const [profile, family, protocol] of [
     ['tcp4', 'ipv4', 6],
@@ -132,7 +132,7 @@ test('the other profiles are what they say', () => {
   assert.is(conntrackSave().length, 500);
 });
 
-test('churn leaves what stands still alone, and nothing behind', async () => {
+test('churn does not touch other flows, and leaves none of its own', async () => {
   empty();
   fill({ count: 500 });
   await using churn = await Churn.start({ live: 1000, maxSeconds: 20 });
@@ -147,7 +147,7 @@ test('a malformed message ends the oracle, not the test', () => {
   const [message] = nfctDump({ raw: true });
   const raw = message!.raw!;
   const bytes = Buffer.from(raw, 'hex');
-  // CTA_STATUS with two bytes where four are due.
+  // CTA_STATUS with two bytes instead of four.
   const bad = Buffer.concat([bytes.subarray(0, 20), Buffer.from([6, 0, 3, 0, 0, 0, 0, 0])]);
   bad.writeUInt32LE(bad.length, 0);
   const { messages, survived } = nfctParse([raw, bad.toString('hex')]);

@@ -1,7 +1,7 @@
 // Limit: 600 s
-// What the package says of tracking and NAT in a namespace, against what happens to packets there: one
-// datagram of each family through the loopback, and one of a flow whose translation was written by
-// conntrack(8), in a fresh namespace for every rule set.
+// The package reports tracking and NAT of a namespace. The test compares the report with packets there: one datagram
+// of each family through the loopback, and one of a flow whose translation conntrack(8) wrote. Every rule set gets a
+// new namespace.
 import { fileURLToPath } from 'node:url';
 import { Conntrack, type Support, support } from '../../src/index.js';
 import { assert, suite } from '../support/harness.js';
@@ -14,7 +14,7 @@ const probe = fileURLToPath(new URL('../support/packet-probe.py', import.meta.ur
 
 type Verdict = { ipv4: boolean; ipv6: boolean };
 
-/** Applies a rule set; returns what the package says before any packet. */
+/** Applies a rule set. Returns the report of the package before any packet. */
 async function saidOf(netns: Netns, { name, script }: RuleSet) {
   netns.run(['sh', '-ec', script]);
   await using table = Conntrack.open({ netns: netns.path });
@@ -25,14 +25,14 @@ async function saidOf(netns: Netns, { name, script }: RuleSet) {
   return { word: stats.tracking, tracking, nat };
 }
 
-/** What happens to packets. */
+/** Whether packets are tracked and translated. */
 const packetsIn = (netns: Netns): { tracked: Verdict; translated: Verdict } =>
   JSON.parse(netns.exec(python, probe));
 
 const word = (yes: boolean) => (yes ? 'active' : 'none');
 const seen = { tracking: new Set<string>(), nat: new Set<string>() };
 
-/** Why the kernel at hand cannot have a rule set; undefined where it can. */
+/** Why this kernel cannot have a rule set, or undefined. */
 function missing({ optional, script }: RuleSet): string | undefined {
   if (!optional) return undefined;
   using netns = Netns.create();
@@ -76,7 +76,7 @@ test('the rule sets make every combination of families', () => {
   assert.equal([...seen.nat].sort(), all);
 });
 
-test('support() tells the same of the namespace of this process', () => {
+test('support() reports the same for the namespace of this process', () => {
   const of = (): Support['conntrack'] => support().conntrack;
   const before = of();
   assert.equal([before.tracking.state, before.nat.state], ['none', 'none']);

@@ -1,4 +1,4 @@
-// Changing flows: one by its name, many by a filter; what changes is what was asked for, and nothing else.
+// Changing flows: one by its name, many by a filter. Only the wanted fields change.
 import {
   Conntrack,
   conntrack,
@@ -31,7 +31,7 @@ const tcp = {
 const sctp = { ...tcp, protocol: 'sctp' } as const;
 const timeout = 3600;
 
-/** The flow as it is, the library agreeing. */
+/** The current flow. The library must agree. */
 async function now(name: TupleInit = tcp): Promise<FlowObject> {
   const flow = (await conntrack.get(name))!.toObject();
   const theirs = nfctDump().find(({ attributes }) => attributes.id === flow.id)!;
@@ -52,7 +52,7 @@ test('the mark: whole, and bits under a mask', async () => {
   assert.is((await now()).mark, 0xffffffff);
   const steps: [{ value: number; mask: number }, number][] = [
     [{ value: 0, mask: 0xffff0000 }, 0x0000ffff],
-    // Bits of the value outside the mask mean nothing; the kernel alone would toggle them.
+    // Bits of the value outside the mask have no effect. The kernel alone would toggle them.
     [{ value: 0xffffff12, mask: 0xff }, 0x0000ff12],
     [{ value: 0x80000000, mask: 0x80000000 }, 0x8000ff12],
     [{ value: 0, mask: 0 }, 0x8000ff12],
@@ -91,7 +91,7 @@ test('state and tags of SCTP', async () => {
   assert.equal([flow.state, flow.sctp], ['ESTABLISHED', { vtag: next }]);
 });
 
-test('status: bits are added, none is taken away', async () => {
+test('status: bits are added, and none is removed', async () => {
   await conntrack.flush();
   await conntrack.create({ ...tcp, timeout, nat: { src: '203.0.113.9' } });
   const first = (await now()).status;
@@ -108,7 +108,7 @@ test('status: bits are added, none is taken away', async () => {
   assert.is(error.code, 'EPERM');
 });
 
-test('labels: all of them new, and some set and some cleared', async () => {
+test('labels: all replaced, or some set and some cleared', async () => {
   await conntrack.flush();
   await conntrack.create({ ...tcp, timeout, labels: [0, 64] });
   const steps: [NonNullable<FlowChange['labels']>, number[] | undefined][] = [
@@ -189,7 +189,7 @@ test('every kind of flow, named as a view, as data, by its tuple and by its repl
   }
 });
 
-test('what is not there is false', async () => {
+test('a missing flow gives false', async () => {
   await conntrack.flush();
   await conntrack.create({ ...tcp, timeout, zone: 4 });
   const reply = { src: tcp.dst, dst: tcp.src, srcPort: 443, dstPort: 1024 };
@@ -202,7 +202,7 @@ test('what is not there is false', async () => {
 
 interface Case {
   change: FlowChange;
-  /** Narrows the random filters. */
+  /** A condition that all random filters get. */
   only?: FlowFilter;
   apply: (flow: FlowObject) => FlowObject;
 }
@@ -239,7 +239,7 @@ const cases: Case[] = [
   },
 ];
 
-test('updateWhere changes what matches, and nothing else', async () => {
+test('updateWhere changes only matching flows', async () => {
   await conntrack.flush();
   fill({ count: 640, seed: 51, labels: true });
   const random = new Random(51);
@@ -249,7 +249,7 @@ test('updateWhere changes what matches, and nothing else', async () => {
     const { change, only, apply } = cases[round % cases.length]!;
     const before = inOrder((await conntrack.dump()).toArray());
     const candidates = only ? before.filter((flow) => filterMatches(flow, only)) : before;
-    // Every fourth filter may match all or nothing.
+    // Every fourth filter may match all flows or none.
     const choose = round % 4 === 3 ? takenFilter : splittingFilter;
     const filter: FlowFilter = { ...choose(random, candidates), ...only };
     const matching = before.filter((flow) => filterMatches(flow, filter));
@@ -265,7 +265,7 @@ test('updateWhere changes what matches, and nothing else', async () => {
   assert.ok(changed >= 18, `${changed} of 25 split the table`);
 });
 
-test('updateWhere goes on past a refusal and says how many there were', async () => {
+test('updateWhere continues after a refusal, and says how many there were', async () => {
   await conntrack.flush();
   for (let port = 1; port <= 5; port++) {
     const status = port % 2 === 0 ? (['fixed_timeout'] as const) : [];

@@ -39,7 +39,7 @@ test('translation of source, destination, port, in every combination', async () 
       assert.equal(all.nat, nat);
       assert.ok(all.status.includes('src_nat') && all.status.includes('dst_nat'));
     }
-    // Addresses of GRE, not its keys: the kernel would leave them as they are.
+    // Only addresses of a GRE flow are translated. The kernel would not change its keys.
     const gre: FlowInit = { protocol: 'gre', orig: { ...addresses, ...ports }, timeout };
     const sameKey = { src: { address: snat, port: 1024 } };
     assert.equal((await created({ ...gre, nat: { src: snat } })).flow.nat, sameKey);
@@ -61,7 +61,7 @@ test('translation of source, destination, port, in every combination', async () 
   }
 });
 
-test('an ICMP flow whose id the kernel has translated comes back with that id', async () => {
+test('an ICMP flow whose id the kernel has translated is created again with that id', async () => {
   const cases = [
     ['icmp', v4, 8, 0, '203.0.113.5'],
     ['icmpv6', v6, 128, 129, '2001:db8:5::5'],
@@ -71,13 +71,13 @@ test('an ICMP flow whose id the kernel has translated comes back with that id', 
     const nat = { src: { address } };
     const { flow } = await created({ protocol, orig, timeout, nat });
     has(flow.reply, { dst: address, icmpType: answer, icmpId: 1 });
-    // As MASQUERADE does when two clients have chosen the same id.
+    // MASQUERADE does this when two clients have chosen the same id.
     const reply = { ...flow.reply, icmpId: 2 };
     const again = (await created({ ...flow, timeout, reply })).flow;
     assert.equal(again.reply, reply);
     assert.ok(again.status.includes('src_nat'));
     assert.equal(again.nat, nat);
-    // The id alone: an address that stays.
+    // Only the id changes, the address stays.
     const id = { ...flow.reply, dst: orig.src, icmpId: 3 };
     const only = (await created({ ...flow, timeout, reply: id, nat: { src: orig.src } })).flow;
     assert.equal(only.reply, id);
@@ -87,7 +87,7 @@ test('an ICMP flow whose id the kernel has translated comes back with that id', 
   }
 });
 
-test('two tuples and a translation that they do not show are refused', async () => {
+test('a translation that contradicts the two tuples is refused', async () => {
   const orig = { ...v4, ...ports };
   const reply = { src: v4.dst, dst: '203.0.113.5', srcPort: 443, dstPort: 1024 };
   const init: FlowInit = { protocol: 'tcp', orig, reply, timeout };
@@ -105,13 +105,14 @@ test('two tuples and a translation that they do not show are refused', async () 
   assert.equal((await created({ ...init, nat: { src: '203.0.113.5' } })).flow.reply, reply);
 });
 
-test('two tuples, a translation and a status: what is asked for is done', async () => {
+test('two tuples with a translation and a status: the flow gets all of them', async () => {
   const reply = { src: v4.dst, dst: '203.0.113.5', srcPort: 443, dstPort: 1024 };
   const init: FlowInit = { protocol: 'tcp', orig: { ...v4, ...ports }, reply, timeout };
   const nat = { src: '203.0.113.5' };
   const { flow } = await created({ ...init, nat, status: ['assured', 'confirmed'] });
   assert.ok(flow.status.includes('src_nat'), String(flow.status));
-  // What was read as not translated stays so; another translation than it shows is no part of it.
+  // A flow that was read without translation is created without it. A translation that its tuples do not show is
+  // refused.
   await conntrack.flush();
   await conntrack.create({ ...init, status: 'assured' });
   const row = (await conntrack.dump()).at(0)!.toObject();

@@ -1,5 +1,5 @@
-// Properties of writing: what was given is there afterwards or the call has said why not, and what was read can
-// be written into an empty namespace and reads back equal.
+// Properties of writing. Each given field is there afterwards, or the call says why not. Flows that were read can be
+// written into an empty namespace, and read back equal.
 import {
   Conntrack,
   conntrack,
@@ -24,7 +24,7 @@ const states: Record<string, string[]> = {
   sctp: ['CLOSED', 'COOKIE_WAIT', 'ESTABLISHED', 'SHUTDOWN_SENT'],
 };
 
-/** Any fields together, also such as do not go together. */
+/** Random fields, also fields that do not fit together. */
 function randomInit(random: Random): FlowInit {
   const protocol = random.pick(['tcp', 'tcp', 'udp', 'sctp', 'icmp', 'icmpv6', 'gre', 'esp', 89]);
   const v6 = protocol === 'icmpv6' || (protocol !== 'icmp' && random.chance(40));
@@ -64,7 +64,7 @@ function randomInit(random: Random): FlowInit {
   } as FlowInit;
 }
 
-/** The fields that were given and that the flow does not have. */
+/** The given fields that the flow does not have. */
 function lost(init: FlowInit, flow: FlowObject): string[] {
   const problems: string[] = [];
   const say = (name: string, given: unknown, got: unknown) => {
@@ -93,7 +93,7 @@ function lost(init: FlowInit, flow: FlowObject): string[] {
     if (value !== undefined) say(`orig.${name}`, value, flow.orig[name as 'src']);
   }
   for (const [name, value] of Object.entries(others)) {
-    // Of a translated flow the kernel chooses the reply tuple.
+    // The kernel chooses the reply tuple of a translated flow.
     if (name !== 'reply' || nat === undefined) say(name, value, flow[name as 'mark']);
   }
   say('state', state === 'LISTEN' ? 'SYN_SENT2' : state, state === undefined ? state : flow.state);
@@ -107,7 +107,7 @@ function lost(init: FlowInit, flow: FlowObject): string[] {
   return problems;
 }
 
-test('what is given of a flow is there afterwards, or refused', async () => {
+test('every given field of a flow is there afterwards, or refused', async () => {
   useLabels();
   Netns.current.iptables('-t', 'nat', '-S');
   const random = new Random(2026);
@@ -136,7 +136,7 @@ test('what is given of a flow is there afterwards, or refused', async () => {
   assert.ok(count.made > 150 && count.refused > 100, JSON.stringify(count));
 });
 
-/** What lasts of an expectation. */
+/** The fields of an expectation that do not change with time. */
 function lasting({ id, timeout, ...rest }: Expectation): string {
   return canonical(rest);
 }
@@ -192,7 +192,7 @@ test('every listed flow and expectation is accepted by an empty namespace, and r
   assert.equal((await there.dump()).toArray().map(written).sort(), flows.map(written).sort());
 });
 
-test('upsert after close: it never opens the table again by itself', async () => {
+test('upsert after close never opens the table again', async () => {
   using netns = Netns.create();
   const there = Conntrack.open({ netns: netns.path });
   const flow: FlowInit = {

@@ -1,4 +1,5 @@
-// Writing flows: all that create takes, read back by us, by conntrack(8) and by libnetfilter_conntrack.
+// Writing flows: everything that create() takes. Each flow is read back by the package, by conntrack(8) and by
+// libnetfilter_conntrack.
 import {
   conntrack,
   type FlowInit,
@@ -18,7 +19,7 @@ const test = suite('create');
 
 test.before(() => useLabels());
 
-test('each protocol, in both families, from the original tuple alone', async () => {
+test('each protocol, in both families, from only the original tuple', async () => {
   for (const [family, addresses] of [
     ['ipv4', v4],
     ['ipv6', v6],
@@ -41,7 +42,7 @@ test('each protocol, in both families, from the original tuple alone', async () 
   assert.is(flow.protocol, 'tcp');
 });
 
-test('ICMP: the answer belongs to the question', async () => {
+test('ICMP: the reply has the answer type of the request', async () => {
   const pairs: [FlowInit['protocol'], object, [number, number][]][] = [
     [
       'icmp',
@@ -76,7 +77,7 @@ test('ICMP: the answer belongs to the question', async () => {
   }
 });
 
-test('from the reply tuple alone, and from two tuples that differ', async () => {
+test('from only the reply tuple, and from two different tuples', async () => {
   const reply = { src: v4.dst, dst: v4.src, srcPort: 443, dstPort: 1024 };
   const { flow } = await created({ protocol: 'tcp', reply, timeout });
   has(flow.orig, { ...v4, ...ports });
@@ -85,7 +86,7 @@ test('from the reply tuple alone, and from two tuples that differ', async () => 
   const other = { src: 'fd09::9', dst: 'fd08::8', srcPort: 1, dstPort: 2 };
   const both = (await created({ protocol: 'udp', orig, reply: other, timeout })).flow;
   assert.equal([both.orig, both.reply], [orig, other]);
-  // No translation was asked for: none is set up, though the tuples look like one.
+  // The kernel sets up no translation, because none was given, although the tuples look translated.
   has(both, { status: ['confirmed'] });
   assert.equal(both.nat, {
     src: { address: 'fd08::8', port: 2 },
@@ -102,7 +103,7 @@ test('mark, zone, status, timeout', async () => {
   const all = await created({ ...init, status: ['seen_reply', 'assured', 'fixed_timeout'] });
   assert.equal(all.flow.status, ['seen_reply', 'assured', 'confirmed', 'fixed_timeout']);
   assert.is(all.library.status, 2 | 4 | 8 | 1024);
-  // Names that the kernel owns are no error of a flow that was read.
+  // Status names that only the kernel sets are no error, because flows that were read have them.
   const names = ['seen_reply', 'src_nat', 'helper', 'offload'] as const;
   const owned = await created({ ...init, status: names, statusBits: 0x6012 } as FlowInit);
   assert.equal(owned.flow.status, ['seen_reply', 'confirmed']);
@@ -110,7 +111,7 @@ test('mark, zone, status, timeout', async () => {
   const long = (await created({ ...init, timeout: 2_147_483 })).flow.timeout!;
   assert.ok(long > 2_147_000 && long <= 2_147_483);
   await conntrack.flush();
-  // More than any kernel holds; what is longer is cut off by the kernel, and never in silence.
+  // More than any kernel can hold. The kernel would shorten it, so the package refuses it.
   const tooLong = { ...init, timeout: 0xffffffff };
   for (const make of ['create', 'upsert'] as const) {
     await throws(NetlinkError, /EOPNOTSUPP.*timeout/, () => conntrack[make](tooLong));
@@ -154,7 +155,7 @@ test('TCP: every state, flags, window scales', async () => {
   const both = await created({ ...init, tcp: { flags, wscale } });
   assert.equal(both.flow.tcp, { flags, wscale });
   has(both.library, { tcp_wscale_orig: 7, tcp_wscale_repl: 14, tcp_flags_repl: 0x0b });
-  // Without flags, the one that the kernel wants to see is set.
+  // Without flags the package sets the flag that the kernel needs.
   const scales = (await created({ ...init, tcp: { wscale } })).flow;
   assert.equal(scales.tcp, { flags: { orig: 1, reply: 1 }, wscale });
 });
@@ -183,7 +184,7 @@ test('labels: the lowest, the highest, all', async () => {
   assert.is((await created({ ...init, labels: [] })).flow.labels, undefined);
 });
 
-test('helpers by name, and one that is not there', async () => {
+test('helpers by name, and a missing helper', async () => {
   const helpers = [
     ['tcp', 'ftp'],
     ['tcp', 'irc'],
@@ -220,7 +221,7 @@ test('sequence adjustment and synproxy', async () => {
   assert.equal((await created({ ...init, synproxy })).flow.synproxy, synproxy);
 });
 
-test('a master, which must be there', async () => {
+test('a master, which must exist', async () => {
   for (const addresses of [v4, v6]) {
     await conntrack.flush();
     const master = { protocol: 'tcp', ...addresses, srcPort: 2000, dstPort: 21 } as const;
@@ -259,7 +260,7 @@ test('everything at once, as a view and as plain data', async () => {
   assert.is(lasting((await only()).flow), lasting(first));
 });
 
-test('a tuple that is taken, in either direction', async () => {
+test('a tuple that another flow has, in either direction', async () => {
   await created({ protocol: 'tcp', ...v4, ...ports, timeout, mark: 1 });
   const error = await throws(NetlinkError, /^conntrack create: EEXIST/, () =>
     conntrack.create({ protocol: 'tcp', ...v4, ...ports, timeout, mark: 2 }),
@@ -275,7 +276,7 @@ test('a tuple that is taken, in either direction', async () => {
   assert.is((await only()).flow.mark, 1);
 });
 
-test('upsert creates, and brings what is there to the same state', async () => {
+test('upsert creates a flow, and changes an existing one to the same state', async () => {
   await conntrack.flush();
   const init: FlowInit = {
     ...{ protocol: 'tcp', ...v4, ...ports, timeout, mark: 5, labels: [4], state: 'SYN_SENT' },

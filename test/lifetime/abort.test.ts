@@ -1,6 +1,5 @@
-// AbortSignal: before, in the middle, after. The rejection is the signal's reason and says by itself
-// that the dump ended early: a dump that had come to its end would have resolved. rare.test.ts has the
-// abort between two datagrams of one.
+// AbortSignal: before, in the middle, after. The rejection is the signal's reason. It proves that the dump ended
+// early, because a complete dump resolves. rare.test.ts has the abort between two datagrams of one dump.
 import { getEventListeners } from 'node:events';
 import { Conntrack, type FlowFilter } from '../../src/index.js';
 import { abortsOnceHeard } from '../support/abort.mjs';
@@ -10,7 +9,7 @@ import { descriptors, eventually, threads } from '../support/resources.mjs';
 
 const test = suite('lifetime: abort');
 const rows = 30_000;
-// No flow matches, and the kernel cannot know: it sends them all.
+// No flow matches. The kernel cannot test this condition, so it sends all flows.
 const never: FlowFilter = { helper: 'nobody' };
 
 let ct: Conntrack;
@@ -42,7 +41,7 @@ test('before: nothing is started', async () => {
   assert.is(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('once the dump has begun to listen: one that matches, and one that never does', async () => {
+test('as soon as the dump listens: with a filter that matches, and with one that never matches', async () => {
   for (const filter of [{}, never]) {
     const signal = abortsOnceHeard();
     const other = ct.dump(never);
@@ -50,7 +49,7 @@ test('once the dump has begun to listen: one that matches, and one that never do
     assert.is(reason, signal.reason);
     assert.is(reason.name, 'AbortError');
     assert.is(getEventListeners(signal, 'abort').length, 0);
-    // Only its own dump ends.
+    // Only the dump with this signal ends.
     assert.is((await other).stats.messages, rows);
   }
 });
@@ -61,9 +60,9 @@ test('in the middle of a dump whose thread waits for its reader', async () => {
   const before = descriptors();
   const batches = ct.dumpBatches({}, { signal, batchSize: 100 });
   assert.is((await batches.next()).value?.length, 100);
-  // At most two batches ahead of a reader who has one: it cannot have come to the end.
+  // The thread is at most two batches ahead of the reader, who has one. So it cannot have reached the end.
   controller.abort(new Error('enough'));
-  // Nobody reads: the thread ends by itself, and its descriptors go with it.
+  // Nobody reads: the thread ends by itself and closes its descriptors.
   await eventually('the thread has ended', () => !threads().includes('conntrack-alone'));
   assert.equal(descriptors(), before);
   assert.is(await rejection(batches.next()), signal.reason);
@@ -78,7 +77,7 @@ test('while the reader waits for the first batch of a filter that never matches'
   assert.equal(descriptors(), before);
 });
 
-test('in a loop: the rows so far were real, and no more come', async () => {
+test('in a loop: the rows before the abort are real, and no more come', async () => {
   const controller = new AbortController();
   const { signal } = controller;
   let seen = 0;
@@ -94,20 +93,20 @@ test('in a loop: the rows so far were real, and no more come', async () => {
   assert.is(seen, 1500);
 });
 
-test('after: no effect, nothing listens any more', async () => {
+test('after the end: no effect, and no listener is left', async () => {
   const controller = new AbortController();
   const { signal } = controller;
   for (let i = 0; i < 10; i++) await ct.dump(never, { signal });
   for await (const _ of ct.dumpBatches(never, { signal })) assert.unreachable('it never matches');
   const whole = await ct.dump({}, { signal });
-  // Before the abort: an abort takes its listeners away by itself.
+  // Counted before the abort, because an abort removes its listeners.
   assert.is(getEventListeners(signal, 'abort').length, 0);
   controller.abort();
   assert.is(whole.length, rows);
   assert.is([...whole].length, rows);
 });
 
-test('a signal that lives on: whatever ended without it has left no listener', async () => {
+test('a signal that is used longer: operations that ended without it leave no listener', async () => {
   const { signal } = new AbortController();
   const left = () => getEventListeners(signal, 'abort').length;
   const failing = () => {

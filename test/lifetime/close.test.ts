@@ -1,6 +1,5 @@
-// close(), dispose, and leaving a loop: what is under way ends with a ClosedError, and everything is
-// given back by the time the promise settles, without the garbage collector's help. rare.test.ts has
-// the close between two datagrams of a dump.
+// close(), dispose, and leaving a loop. Running operations end with a ClosedError. When the promise settles,
+// everything is freed without the garbage collector. rare.test.ts has the close between two datagrams of a dump.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -47,7 +46,7 @@ async function settles(promise: Promise<unknown>): Promise<void> {
   await throws(ClosedError, closed, () => promise);
 }
 
-/** The same for what may have come to its end before it was ended: threads run when they like. */
+/** The same for an operation that may already be complete, because threads run at any time. */
 async function endsOrHasEnded(promise: Promise<unknown>): Promise<void> {
   let ended = false;
   const watched = promise.then(() => {
@@ -57,7 +56,7 @@ async function endsOrHasEnded(promise: Promise<unknown>): Promise<void> {
   if (!ended) await settles(promise);
 }
 
-test('operations under way', () =>
+test('running operations', () =>
   givesBack(async () => {
     const ct = Conntrack.open();
     const pending = [
@@ -68,7 +67,7 @@ test('operations under way', () =>
       ct.flush(mark),
     ];
     const ends = pending.map(endsOrHasEnded);
-    // Not cancelled, but waited for: short, and half done would be worse.
+    // close() waits for a lookup and does not cancel it: it is short, and half a result would be worse.
     const lookup = endsOrHasEnded(ct.getMany([tuple, tuple]));
     await ct.close();
     await Promise.all(ends);
@@ -93,7 +92,7 @@ test('a dump in batches: while reading, between batches, before the first', () =
     }
   }));
 
-test('leaving a loop over batches gives everything back before the loop is over', () =>
+test('leaving a loop over batches frees everything before the loop is over', () =>
   givesBack(async () => {
     await using ct = Conntrack.open();
     const before = descriptors();
@@ -111,7 +110,7 @@ test('leaving a loop over batches gives everything back before the loop is over'
     assert.equal(descriptors(), before);
   }));
 
-test('createMany: what was sent is there, the rest is not, and it says so', () =>
+test('createMany: flows that were sent are created, the others are not, and the error says so', () =>
   givesBack(async () => {
     const ct = Conntrack.open();
     function* flowsUntilClosed() {
@@ -132,7 +131,7 @@ const manyRules = Array.from(
   (_, i) => `-A INPUT -s 10.0.${i >> 8}.${i & 255} -j ACCEPT\n`,
 );
 
-/** What takes several steps. */
+/** Operations with several steps. */
 const longWorks: Record<
   string,
   (ct: Conntrack, ipt: Iptables, signal: AbortSignal) => Promise<unknown>
@@ -160,7 +159,7 @@ const longWorks: Record<
   },
 };
 
-test('an end at any step of something long: the caller is told, and nobody else', async () => {
+test('an end at any step of a long operation: only its caller gets the error', async () => {
   const unheard: unknown[] = [];
   const hear = (reason: unknown) => void unheard.push(reason);
   process.on('unhandledRejection', hear);
@@ -238,7 +237,7 @@ test('every method of a closed handle', async () => {
     configure: () => ct.configure({ acct: true }),
     hooks: () => ct.hooks(),
   };
-  // A method that is missing in the list would be one that nobody looked at.
+  // A method that is missing in the list would not be tested.
   const methods = Object.getOwnPropertyNames(Conntrack.prototype).filter(
     (name) =>
       typeof Object.getOwnPropertyDescriptor(Conntrack.prototype, name)?.value === 'function',
@@ -250,7 +249,7 @@ test('every method of a closed handle', async () => {
     const error = await throws(ClosedError, closed, use);
     assert.is(error.code, 'ERR_NETFILTER_CLOSED', name);
   }
-  // A bad argument is one also then.
+  // A bad argument is still reported as one.
   await throws(TypeError, /^filter\.zone: /, () => ct.dump({ zone: 'x' as never }));
 });
 
@@ -269,11 +268,11 @@ test('using and await using', () =>
       assert.ok((await ct.count()) >= rows);
     }
     await ended;
-    // dispose does not wait: the descriptors go a moment later.
+    // dispose does not wait: the descriptors are closed a moment later.
     await eventually('the disposed handle is closed', () => threads().length === 0);
   }));
 
-test('the default instances are closed for good, as any other', () =>
+test('a closed default instance stays closed, like any other', () =>
   givesBack(async () => {
     assert.is((await conntrack.dump()).length, rows);
     await iptables.backend();
@@ -290,7 +289,7 @@ test('the default instances are closed for good, as any other', () =>
     assert.is((await another.dump()).length, rows);
   }));
 
-test('a path that is no namespace: refused at once, nothing stays open', () =>
+test('a path that is not a namespace is refused at once, and nothing stays open', () =>
   givesBack(async () => {
     const folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
     try {

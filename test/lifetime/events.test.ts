@@ -1,5 +1,5 @@
-// The life of an event stream: abort, close, disposal, collection, the end of its worker and of its process,
-// at every step; and that nothing is left behind.
+// The life of an event stream: abort, close, disposal, garbage collection, and the end of its worker and of its
+// process, at every step. Nothing is left behind.
 import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Conntrack, conntrack, type EventStream, type FlowEvent } from '../../src/index.js';
@@ -39,7 +39,7 @@ const threads = () => readdirSync('/proc/self/task').length;
 
 // ---- abort and close ---------------------------------------------------------------------------------
 
-test('a signal that is aborted already: an ended stream', async () => {
+test('a signal that is already aborted gives an ended stream', async () => {
   const stream = conntrack.events({ signal: AbortSignal.abort() });
   assert.is(stream.closed, true);
   assert.equal(await stream[Symbol.asyncIterator]().next(), done);
@@ -144,7 +144,7 @@ test('hundreds of streams leave no thread, no descriptor and no listener', async
   const running = threads();
   for (let i = 0; i < 15; i++) await round();
   global.gc?.();
-  // Ended threads are joined when the next one starts, or with the next answer.
+  // An ended thread is joined when the next one starts, or with the next answer.
   await until('threads have ended', () => threads() <= running);
   await until('descriptors are closed', () => {
     global.gc?.();
@@ -155,13 +155,13 @@ test('hundreds of streams leave no thread, no descriptor and no listener', async
 
 // ---- collection --------------------------------------------------------------------------------------
 
-test('a stream that is dropped unclosed: one warning, and its socket is closed', async () => {
+test('a stream that is dropped without close(): one warning, and its socket is closed', async () => {
   const warnings: (Error & { code?: string })[] = [];
   const listen = (warning: Error) => warnings.push(warning);
   process.on('warning', listen);
   const controller = new AbortController();
   (() => {
-    // A signal, and what still waits, do not keep it.
+    // A signal and waiting events do not keep the stream alive.
     conntrack.events({ signal: controller.signal });
   })();
   await touch(4);
@@ -174,7 +174,7 @@ test('a stream that is dropped unclosed: one warning, and its socket is closed',
   assert.is(warnings[0]!.code, 'CONNTRACK_EVENT_STREAM_LEAK');
   assert.is(warnings[0]!.name, 'ConntrackWarning');
 
-  // One that was closed, one whose loop was left, and one that is read leave none.
+  // A closed stream, a stream whose loop was left, and a stream that is read give no warning.
   const closed = conntrack.events();
   await closed.close();
   for (let i = 0; i < 20; i++) {
@@ -185,7 +185,7 @@ test('a stream that is dropped unclosed: one warning, and its socket is closed',
   assert.is(warnings.length, 1);
 });
 
-test('a stream that somebody waits on is not collected', async () => {
+test('a stream with a waiting reader is not collected', async () => {
   const next = (() =>
     conntrack
       .events({ types: ['new'] })
@@ -198,7 +198,7 @@ test('a stream that somebody waits on is not collected', async () => {
   await touch(5);
   const { value } = await next;
   assert.is((value as FlowEvent).flow.orig.srcPort, 5);
-  // Nothing holds it any more: the test before this one shows what happens then.
+  // Nothing holds it now. The test before this one shows what happens then.
   await until('it is collected', () => {
     global.gc?.();
     return listeners() === 0;
@@ -207,7 +207,7 @@ test('a stream that somebody waits on is not collected', async () => {
 
 // ---- processes ---------------------------------------------------------------------------------------
 
-/** Runs a script with the package; its lines are what it says. */
+/** Runs a script with the package, and reads its lines. */
 function script(body: string): Child {
   const code = `const { conntrack } = await import(${JSON.stringify(index)});
     const say = (text) => process.stdout.write(text + '\\n');\n${body}`;
@@ -233,7 +233,7 @@ test('an open stream keeps the process alive, an unreferenced one does not', asy
     const gone = script(`const stream = conntrack.events().unref(); ${read} say('ready');`);
     assert.equal(await gone.finish(), ['ready']);
   }
-  // Referenced again, until it is closed.
+  // ref() again keeps the process alive until the stream is closed.
   const again = script(`
     const stream = conntrack.events().unref().ref();
     process.stdin.once('data', () => { process.stdin.unref(); stream.close(); }).unref?.();
@@ -311,7 +311,7 @@ test('terminating a worker while it opens, waits, and reads a storm', async () =
   }
   stop = true;
   await storm;
-  // The main thread's stream is untouched, and the workers' sockets are gone.
+  // The main thread's stream still works, and the workers' sockets are closed.
   await touch(8);
   const collector = new Collector(mine);
   assert.is((await collector.take(1))[0]!.flow.orig.srcPort, 8);
@@ -322,7 +322,7 @@ test('terminating a worker while it opens, waits, and reads a storm', async () =
 
 // ---- native handles ----------------------------------------------------------------------------------
 
-test('what is no event stream is refused by the addon', async () => {
+test('the addon refuses objects that are not event streams', async () => {
   const binding = addon();
   for (const value of [undefined, {}, binding.cancelCell(), 5]) {
     for (const name of [

@@ -1,7 +1,7 @@
-// Every operation while something fails underneath: memory, threads, system calls, the answers of the
-// kernel, the clock. The n-th call of a kind fails, for every n until the operation needs no more: the process
-// lives, the operation rejects with a typed error or is as right as without the fault, the next one
-// works, and nothing is left behind. `npm run faults` tries all kinds, `npm test` some of them.
+// Every operation while something fails below it: memory, threads, system calls, answers of the kernel, the clock.
+// The n-th call of a kind fails, for every n until the operation makes fewer calls. The process must survive. The
+// operation rejects with a typed error, or gives the same result as without the fault. The next operation works, and
+// nothing is left behind. `npm run faults` tries all kinds, `npm test` some of them.
 // Limit: 1800 s (of all kinds)
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,9 +13,9 @@ import { shim } from '../support/preload.js';
 
 const test = suite('lifetime: faults');
 
-// As child/faults.mjs names them.
+// Names of kinds in child/faults.mjs.
 const always = ['allocation', 'thread', 'silence', 'clock ahead', 'garble 15'];
-// Each answer that never comes is waited for ten seconds: a run of all kinds has them all.
+// Every missing answer costs a wait of ten seconds. Only a run of all kinds tries all operations.
 const silent = ['dump', 'getSync', 'createMany', 'close'];
 const more = [
   ...['every allocation', 'every thread', 'EINTR', 'EAGAIN', 'ENOMEM', 'EMFILE', 'ENOBUFS'],
@@ -31,7 +31,7 @@ interface Report {
   operation: string;
   /** How many calls of the kind the operation makes. */
   faults: number;
-  /** With how many of them failing it rejected. */
+  /** For how many of these faults the operation rejected. */
   rejected: number;
   wrong: string[];
 }
@@ -49,13 +49,13 @@ async function faults(kind: string, operations: string[]): Promise<NodeEnding> {
     flags: ['--expose-gc'],
     prefix: ['nsenter', `--net=${elsewhere.path}`],
     env: { LD_PRELOAD: preload, SHIM_FAULT: control },
-    limitMs: 1_500_000, // of silence, which lasts ten seconds an operation
+    limitMs: 1_500_000, // for silence, which takes ten seconds for each operation
   });
 }
 const operationsOf = (kind: string) =>
   kind === 'silence' && process.env.FAULTS !== 'all' ? silent : [];
 
-// A child mostly waits, for idle threads to end: five at a time take as long as the slowest.
+// A child mostly waits for idle threads to end. Five at a time take only as long as the slowest.
 const abreast = 5;
 const endings: Promise<NodeEnding>[] = [];
 test.before(() => {
@@ -64,7 +64,7 @@ test.before(() => {
   for (const [index, kind] of kinds.entries()) {
     const before = Promise.resolve(endings[index - abreast]).catch(() => {});
     endings.push(before.then(() => faults(kind, operationsOf(kind))));
-    endings[index]!.catch(() => {}); // its test tells
+    endings[index]!.catch(() => {}); // its own test reports it
   }
 });
 
@@ -83,7 +83,7 @@ for (const [index, kind] of kinds.entries()) {
       report.wrong.map((what) => `${report.operation}: ${what}`),
     );
     assert.is(wrong.join('\n'), '');
-    // The faults were there.
+    // Faults did happen.
     const hit = reports.filter(({ faults }) => faults > 0).length;
     if (some.length > 0) {
       assert.equal([reports.length, hit], [some.length, some.length]);

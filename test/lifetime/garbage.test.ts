@@ -1,5 +1,5 @@
-// What a caller forgets goes with the garbage collector, and what is used over and over leaves nothing
-// behind: descriptors, threads and memory are the same afterwards.
+// The garbage collector frees what a caller forgets. Repeated use leaves nothing behind: descriptors, threads and
+// memory are the same afterwards.
 import { Conntrack } from '../../src/index.js';
 import { abortsOnceHeard } from '../support/abort.mjs';
 import { assert, suite } from '../support/harness.js';
@@ -11,7 +11,7 @@ const test = suite('lifetime: garbage');
 
 test.before(async () => {
   fill({ count: 30_000, profile: 'plain' });
-  // Everything that the first use makes for good is there before anything is counted.
+  // The first use makes things that stay. It happens before anything is counted.
   await using first = Conntrack.open();
   for await (const _ of first.dumpBatches()) break;
   await first.dump();
@@ -36,7 +36,7 @@ test('forgotten handles, used and unused', async () => {
   await eventually('the descriptors are back', () => descriptors().length === before);
 });
 
-test('a dump in batches that nobody finishes or leaves', async () => {
+test('a dump in batches that is neither finished nor left', async () => {
   await using ct = Conntrack.open();
   const before = descriptors().length;
   const signal = new AbortController().signal;
@@ -52,7 +52,7 @@ test('a dump in batches that nobody finishes or leaves', async () => {
   await eventually('descriptors', () => descriptors().length === before);
 });
 
-test('a dump that is under way keeps what it needs', async () => {
+test('a running dump keeps the objects that it needs', async () => {
   const dump = (() => Conntrack.open().dump())();
   globalThis.gc?.();
   await new Promise(setImmediate);
@@ -92,7 +92,7 @@ test('2000 dumps, 200 aborted dumps, 2000 lookups: the same descriptors, threads
   await using ct = Conntrack.open({ netns: small.path });
   const round = async (dumps: number) => {
     for (let i = 0; i < dumps; i++) {
-      // The same way through the addon; the kernel has less to do than to walk its hash table.
+      // This takes the same way through the addon, and the kernel does not have to walk its hash table.
       await ct.dump({}, { list: 'dying' });
       await ct.getMany([tuple]);
       if (i % 10 !== 0) continue;
@@ -101,7 +101,7 @@ test('2000 dumps, 200 aborted dumps, 2000 lookups: the same descriptors, threads
       for await (const _ of ct.dumpBatches({}, { batchSize: 10 })) break;
     }
   };
-  // Sockets that are kept for the next command, and the heap's size, settle first.
+  // First the kept sockets and the size of the heap become stable.
   await round(300);
   await idle();
   const before = { descriptors: descriptors().length, memory: residentMiB() };
@@ -109,7 +109,7 @@ test('2000 dumps, 200 aborted dumps, 2000 lookups: the same descriptors, threads
   await idle();
   assert.is(descriptors().length, before.descriptors);
   const grown = residentMiB() - before.memory;
-  // Lookups that kept their buffers of 32 KiB would be 64 MiB, dumps their rows 100.
+  // If lookups kept their buffers of 32 KiB, that would be 64 MiB. If dumps kept their rows, that would be 100 MiB.
   assert.ok(grown < 40, `${grown.toFixed(1)} MiB more`);
 });
 
@@ -122,7 +122,7 @@ test('batches are freed as they are dropped', async () => {
   };
   await round(10);
   const before = residentMiB();
-  // 30 000 rows are 3 MiB a time: kept, these would be 300.
+  // 30 000 rows are 3 MiB. If all batches stayed, that would be 300 MiB.
   await round(100);
   const grown = residentMiB() - before;
   assert.ok(grown < 100, `${grown.toFixed(1)} MiB more`);

@@ -1,5 +1,5 @@
-// An answer that cannot be decoded is an error of every call that looks something up, and never "there is no
-// such flow", "no expectations": a program that is told so makes a second one, or takes a rule away.
+// In every call that looks something up, an answer that cannot be decoded is an error. It never means "there is no
+// such flow" or "no expectations": a program would then create a second one, or remove a rule.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { shim } from '../support/preload.js';
 
 const test = suite('lifetime: answers that make no sense');
 
-test('every call that looks something up says so, and nothing is changed', async () => {
+test('every call that looks something up gives an error, and nothing is changed', async () => {
   using elsewhere = Netns.create();
   elsewhere.conntrackSysctls({ timestamp: 1 });
   const folder = mkdtempSync(join(tmpdir(), 'conntrack-'));
@@ -28,7 +28,7 @@ test('every call that looks something up says so, and nothing is changed', async
       (line) => JSON.parse(line) as { call: string; garble: string; became: string },
     );
     const last = reports.pop();
-    assert.is(last?.became, '[true,1]', 'the flow and the expectation are left');
+    assert.is(last?.became, '[true,1]', 'the flow and the expectation are still there');
     const wrong = reports.filter(({ became }) => became !== 'NetlinkError EBADMSG');
     assert.equal(wrong, []);
     assert.is(reports.length, 30);

@@ -1,5 +1,5 @@
-// An idle handle does not keep the process alive; what the caller waits for does. A process that does
-// not end by itself runs into the runner's limit.
+// An idle handle does not keep the process alive. A call that the caller waits for does. A process that does not end
+// by itself reaches the runner's time limit.
 import { assert, suite } from '../support/harness.js';
 import { describe, runNode } from '../support/node-child.js';
 import { fill } from '../support/populate.js';

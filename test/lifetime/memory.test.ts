@@ -1,5 +1,5 @@
-// Engines that allow no memory outside their heap (Electron, pointer compression) get a copy. Forced
-// here by CONNTRACK_NO_EXTERNAL_MEMORY: the same rows, in memory of the engine.
+// Engines that allow no memory outside their heap (Electron, pointer compression) get a copy.
+// CONNTRACK_NO_EXTERNAL_MEMORY forces this here. The rows are the same, in memory of the engine.
 import { assert, suite } from '../support/harness.js';
 import { describe, runNode } from '../support/node-child.js';
 import { fill } from '../support/populate.js';

@@ -1,5 +1,5 @@
-// The addon without the checks of TypeScript in front of it: handles swapped, wrong values anywhere. And
-// what an error leaves behind: the next call is in the right namespace.
+// The addon without the checks of TypeScript: swapped handles and wrong values in every place. Also the state after
+// an error: the next call must be in the right namespace.
 
 import { Conntrack } from '../../src/index.js';
 import { addon } from '../../src/native/load.js';
@@ -19,7 +19,7 @@ for (const seed of [1, 2]) {
   });
 }
 
-test('getSync after an error looks in its own namespace, not in that of the process', async () => {
+test("getSync after an error looks in the handle's namespace, not in that of the process", async () => {
   using there = Netns.create();
   const orig = { src: '10.7.7.1', dst: '10.7.7.2', srcPort: 7, dstPort: 7 };
   await using ct = Conntrack.open({ netns: there.path });
@@ -30,7 +30,7 @@ test('getSync after an error looks in its own namespace, not in that of the proc
   const arena = new Uint8Array(64 * 512);
   const extra = new Uint8Array(8192);
   const look = (tuple: Uint8Array) => binding.ctGetSync(handle, tuple, arena, 64, 0, extra);
-  // As struct PackedTuple has it (native/core/conntrack/schema/packed_tuple.h): AF_INET, UDP, with ports.
+  // The layout of struct PackedTuple (native/core/conntrack/schema/packed_tuple.h): AF_INET, UDP, with ports.
   const tuple = new Uint8Array(60);
   tuple.set([7, 0, 7, 0], 8);
   tuple.set([2, 17, 4], 16);
@@ -45,10 +45,10 @@ test('getSync after an error looks in its own namespace, not in that of the proc
     }
   });
   assert.match(failure.message, /errno/);
-  // The failed lookup gave its socket up; the new one has to be opened over there.
+  // The failed lookup closed its socket. The new one has to be opened in the other namespace.
   assert.ok(look(tuple) >= 0, 'the flow is still there');
   binding.ctClose(handle);
-  // Closed: no socket is opened any more, in no namespace.
+  // A closed handle opens no socket in any namespace.
   assert.throws(
     () => look(tuple),
     (thrown: { kind?: string }) => thrown.kind === 'cancelled',

@@ -1,5 +1,5 @@
-// A container at its limit of threads (a pids cgroup): every operation rejects with EAGAIN or does what it
-// should, the process lives, and all is well when there is room again.
+// A container at its limit of threads (a pids cgroup). Every operation rejects with EAGAIN or gives its right result.
+// The process survives, and everything works when there is room again.
 import { pidsCgroup } from '../support/cgroup.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
@@ -15,7 +15,7 @@ test.after(() => {
 interface Report {
   operation: string;
   right: string;
-  /** With room for no thread, for one, and for two. */
+  /** The results with room for no thread, for one, and for two. */
   became: string[];
   after: string;
 }
@@ -35,7 +35,7 @@ test.when(missing, 'no thread can be started, then one, then two', async () => {
     became.forEach((what, room) => {
       if (what !== right && what !== 'EAGAIN') wrong.push(`${operation} ${room}: ${what}`);
     });
-    // The limit was there: only what needs no thread works without one.
+    // The limit works: without room, only an operation that needs no thread succeeds.
     const none = operation === 'getSync' ? right : 'EAGAIN';
     if (became[0] !== none) wrong.push(`${operation}: ${became[0]} without a thread`);
   }

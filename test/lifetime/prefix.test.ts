@@ -1,5 +1,5 @@
-// Every prefix of a life, ended in every way, in a process of its own: each exits 0, without a signal,
-// and says nothing on standard error.
+// Every prefix of a life, ended in every way, each in its own process. Each exits with 0, without a signal, and
+// writes nothing to standard error.
 import { availableParallelism } from 'node:os';
 import { assert, suite } from '../support/harness.js';
 import { describe, runNode } from '../support/node-child.js';

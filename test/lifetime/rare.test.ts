@@ -1,5 +1,5 @@
-// Moments that hardly ever happen, made to happen: abort, close, the end of a worker or of the process
-// exactly in the middle of a dump; no more threads; no more descriptors.
+// Rare moments that the tests force: abort, close, or the end of a worker or of the process exactly in the middle of
+// a dump. Also no more threads, and no more descriptors.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,10 +45,10 @@ for (const what of ['dump', 'dumpBatches', 'deleteWhere']) {
       assert.is(ended.code, how === 'exit' ? 7 : 0, describe(ended));
       if (how === 'exit') return;
       if (outcome !== undefined) assert.is(ended.lines[0], outcome);
-      // The third was being received when it happened; the whole table takes a hundred and more.
+      // It happened while the third datagram was being received. The whole table takes more than a hundred.
       const received = Number(/ended after (\d+) datagrams/.exec(ended.lines.at(-1) ?? '')?.[1]);
-      // deleteWhere ends with the window that is under way: sixteen flows, each with an answer when it is
-      // read and one when it is deleted.
+      // deleteWhere finishes the current window: sixteen flows, each with one answer when it is read and one when it
+      // is deleted.
       const most = what === 'deleteWhere' ? 3 + 2 * 16 : 3;
       assert.ok(received >= 3 && received <= most, describe(ended));
     });
@@ -69,7 +69,7 @@ test('the system has no more threads', async () => {
   ]);
 });
 
-test('the system has no more event descriptors: slower, but the same', async () => {
+test('the system has no more event descriptors: slower, with the same results', async () => {
   const ended = await child('scarce.mjs', ['eventfd'], 'SHIM_EVENTFD');
   assert.is(ended.code, 0, describe(ended));
   assert.equal(ended.lines, [

@@ -1,7 +1,8 @@
-// The addon under AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, and under
-// ThreadSanitizer, through one script that uses everything; and all thread code without node. In each
-// place where threads meet (native/core/meeting.h) a race is found. All tests under them: scripts/sanitize.mjs.
-// Limit: 1800 s (it builds the addon twice where that was not done before)
+// The addon under AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, and under ThreadSanitizer. One
+// script uses the whole addon, and a program without node runs all thread code. The tests also check that a race is
+// found in each place where threads meet (native/core/meeting.h). scripts/sanitize.mjs runs all tests under the
+// sanitizers.
+// Limit: 1800 s (it builds the addon twice if that was not done before)
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -77,8 +78,7 @@ for (const [kind, flags, bug, words] of [
     const said = `${describe(ended)}\n${reports.join('\n')}`;
     assert.match(said, words);
     if (kind === 'asan') assert.is.not(ended.code, 0, said);
-    // The way that a finding in the addon would be found; UBSan writes to standard error whatever it is
-    // told.
+    // A bug of the addon would be found in the same way. UBSan always writes to standard error.
     assert.ok(reports.length > 0 || bug === 'undefined', said);
   });
 }
@@ -86,7 +86,7 @@ for (const [kind, flags, bug, words] of [
 for (const kind of ['asan', 'tsan'] as const) {
   test.when(already, `everything under ${kind}`, async () => {
     using elsewhere = Netns.create();
-    // What the script makes is translated, so nothing is warned of.
+    // The script creates translated flows. With these tables there is no warning about missing NAT.
     for (const netns of [Netns.current, elsewhere]) netns.iptables('-t', 'nat', '-S');
     const { ended, reports } = await sanitized(kind, 'smoke.mjs', [elsewhere.path]);
     const said = `${describe(ended)}\n${reports.join('\n')}`;
@@ -98,7 +98,7 @@ for (const kind of ['asan', 'tsan'] as const) {
   });
 }
 
-/** The places where threads meet, by the layer that they are in. */
+/** The places where threads meet, by layer. */
 function places(): { core: string[]; addon: string[] } {
   const source = readFileSync(new URL('../../native/core/meeting.h', import.meta.url), 'utf8');
   const all = [...source.matchAll(/^inline int (\w+) = 0;/gm)].map(([, name]) => name!);
@@ -116,7 +116,7 @@ async function withoutNode(env: Record<string, string>) {
   own.ip('link', 'set', 'lo', 'up');
   own.tracking();
   own.conntrackSysctls({ events: 1 });
-  // More than the first datagrams of a dump, which one thread decodes alone.
+  // Enough flows for a second thread: one thread alone decodes the first datagrams of a dump.
   const flows = (await makeEvents({ count: 9000, remove: false })).new;
   using elsewhere = Netns.create();
   const program = join(dirname(addon('tsan')), 'threads_program');

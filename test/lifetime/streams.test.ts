@@ -1,5 +1,5 @@
-// Streams one after the other, and streams where descriptors are scarce: each descriptor is given back when
-// the stream is closed, an error comes where one is missing, and every end comes.
+// Streams one after the other, and streams with few descriptors left. A closed stream has closed all its descriptors.
+// A missing descriptor is an error. Every stream ends.
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { describe, runNode } from '../support/node-child.js';
@@ -26,7 +26,7 @@ test('thousands, one after the other, with 1,024 descriptors and no garbage coll
 
 test('at each step of opening the descriptors run out: an error, or a stream that works and ends', async () => {
   const refused = 'EMFILE conntrack events';
-  // The socket is all that a stream cannot do without.
+  // A stream can work without every descriptor except its socket.
   const expected = kinds.flatMap((kind) => [
     ...[0, 1, 2, 3, 4, 5].map((left) => `${kind} ${left}: ${left === 0 ? refused : 'works'}`),
     ...[0, 1, 2, 3].map(

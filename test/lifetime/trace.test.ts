@@ -1,4 +1,4 @@
-// NODE_DEBUG=conntrack: every netlink message on standard error; without it nothing.
+// NODE_DEBUG=conntrack prints every netlink message on standard error. Without it nothing is printed.
 import { assert, suite } from '../support/harness.js';
 import { describe, runNode } from '../support/node-child.js';
 
@@ -17,7 +17,7 @@ test('every message that is sent and received is a line', async () => {
         told.some((line) => pattern.test(line)),
         `${pattern} in\n${told.join('\n')}`,
       );
-    // CTA_TUPLE_ORIG with 11.0.0.1, a creation; its acknowledgement; its event; ENOENT; a dump to its end.
+    // A creation (CTA_TUPLE_ORIG with 11.0.0.1), its acknowledgement, its event, ENOENT, and a dump to its end.
     has(
       /^CONNTRACK \d+: sent on \d+: ctnetlink message 0 .*sequence \d+ family 2 \{1\{1\{1=0b000001 /,
     );
@@ -30,7 +30,7 @@ test('every message that is sent and received is a line', async () => {
   }
 });
 
-test('nobody is told who did not ask', async () => {
+test('without NODE_DEBUG nothing is printed', async () => {
   for (const env of [{}, { NODE_DEBUG: '' }, { NODE_DEBUG: 'net,conntracks' }]) {
     const ended = await traced(env);
     assert.is(ended.code, 0, describe(ended));

@@ -1,4 +1,4 @@
-// Many environments in one process: a hundred workers that come and go as they like.
+// Many environments in one process: a hundred workers that start and end at any time.
 import { assert, suite } from '../support/harness.js';
 import { describe, runNode } from '../support/node-child.js';
 import { fill } from '../support/populate.js';
@@ -15,7 +15,7 @@ for (const seed of [1, 2]) {
     assert.is(ended.signal, null, describe(ended));
     assert.is(ended.code, 0, describe(ended));
     assert.is(ended.stderr, '', describe(ended));
-    // Some of those that were to be terminated had ended before; not all of them.
+    // Some of the workers to terminate had already ended, but not all.
     const terminated = Number(/^terminated (\d+)$/.exec(ended.lines.at(-1) ?? '')?.[1]);
     assert.ok(terminated > 10, describe(ended));
   });

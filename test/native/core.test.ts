@@ -1,6 +1,6 @@
-// The core without Node: its unit tests under the address and undefined-behaviour sanitizers. The
-// build itself is a check, for the core is compiled with no include path to Node.
-// Limit: 1200 s (it builds the core where that was not done before)
+// The core without Node: its unit tests under the address and undefined-behaviour sanitizers. The build itself is a
+// check too, because it has no include path to Node.
+// Limit: 1200 s (it builds the core if that was not done before)
 import { dirname, join } from 'node:path';
 import { buildSanitized } from '../../scripts/sanitizer.mjs';
 import { assert, suite } from '../support/harness.js';

@@ -1,6 +1,6 @@
-// A short run of each fuzzer of native/test from a fixed start, so that they stay buildable and what
-// they once found stays away. Long runs: see CMakeLists.txt.
-// Limit: 1200 s (it builds the core where that was not done before)
+// A short run of each fuzzer of native/test from a fixed start. It shows that the fuzzers still build, and that bugs
+// which they found have not come back. For long runs see CMakeLists.txt.
+// Limit: 1200 s (it builds the core if that was not done before)
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ test('fuzzers find nothing in a short run', () => {
   const targets = fuzzers.map((name) => basename(name, '.cc'));
   const folder = cmakeBuild('fuzz', clang, ['seeds', ...targets]);
   const output = run(['ctest', '--test-dir', folder, '-R', 'fuzz_', '--output-on-failure']);
-  // The seeds, which the fuzzers need, count as a test.
+  // The seeds are a test of their own, which the fuzzers need.
   assert.match(output, new RegExp(`0 tests failed out of ${fuzzers.length + 1}\\b`));
 });
 

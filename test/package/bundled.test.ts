@@ -1,4 +1,4 @@
-// A program that was bundled with the package inside: what is missing is named, and what to do.
+// A program that was bundled together with the package. The error names the missing file and says what to do.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ import { conntrack, parseRule } from ${JSON.stringify(from)};
   console.log(JSON.stringify([await of(() => conntrack.count()), await of(() => parseRule('-j ACCEPT'))]));
 })();`;
 
-/** Bundles a program into `place`, runs it there, and gives what count() and parseRule() made of it. */
+/** Bundles a program into `place`, runs it there, and returns the results of count() and parseRule(). */
 async function outcomes(place: string, format: 'esm' | 'cjs', external: string[]) {
   const source = join(folder, 'program.mjs');
   const inside = external.includes('conntrack')

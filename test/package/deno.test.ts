@@ -1,6 +1,6 @@
-// The package in Deno, where there is one: `npm install deno` somewhere, and DENO=/path/to/deno or PATH.
-// Deno refuses a Node-API call without an environment, which Node does not look at: so in any case no call
-// of the addon may be made without one.
+// The package in Deno, if Deno is installed: `npm install deno` in any folder, and DENO=/path/to/deno or PATH. Deno
+// refuses a Node-API call without an environment, and Node does not check it. So a test without Deno checks that no
+// call of the addon is made without one.
 import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
@@ -44,7 +44,7 @@ function denoPath(): string | undefined {
 const program = `
 import { conntrack } from 'conntrack';
 const flow = { src: '10.0.0.1', dst: '10.0.0.2', protocol: 'udp', srcPort: 1, dstPort: 2 };
-// The first thing that is awaited: nothing else keeps the loop alive.
+// The first await: nothing else keeps the loop alive.
 const empty = (await conntrack.dump()).length;
 const events = conntrack.events({ types: ['new'] });
 await conntrack.create({ ...flow, timeout: 60 });

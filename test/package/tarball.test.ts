@@ -1,6 +1,6 @@
-// The package as a user gets it: packed, installed into a project of its own without network and
-// without install scripts, then imported, required, type-checked; with the addon, without it, and on
-// what says that it is not Linux.
+// The package as a user gets it: packed, and installed into a new project without network and without install
+// scripts. Then it is imported, required and type-checked, with the addon, without it, and on a platform that claims
+// not to be Linux.
 import {
   copyFileSync,
   cpSync,
@@ -24,7 +24,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'conntrack tarball %20-'));
 const installed = join(project, 'node_modules/conntrack');
 const node = (...args: string[]) => run([process.execPath, ...args], { env: clean });
-// Nothing of this run may help the installed package to its addon.
+// The environment of this run must not help the installed package to find its addon.
 const clean = { NODE_PATH: '', CONNTRACK_ADDON: '', NODE_OPTIONS: process.env.NODE_OPTIONS ?? '' };
 
 /** Runs a module of the project, given as text. */
@@ -39,7 +39,7 @@ test.before(() => {
   const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'));
   mkdirSync(installed, { recursive: true });
   run(['tar', '-xzf', join(project, tarball!), '-C', installed, '--strip-components=1']);
-  // Its dependencies come from this checkout: the registry is not asked.
+  // Its dependencies come from this checkout, not from the registry.
   for (const name of ['bindings', 'file-uri-to-path', 'node-addon-api']) {
     cpSync(join(root, 'node_modules', name), join(project, 'node_modules', name), {
       recursive: true,
@@ -68,7 +68,7 @@ type Outcome = {
   outcome: { count?: number; code?: string; message?: string };
 };
 
-test('has what check-tarball.mjs wants', () => {
+test('the tarball passes check-tarball.mjs', () => {
   run([process.execPath, join(root, 'scripts/check-tarball.mjs')]);
 });
 
@@ -81,7 +81,7 @@ test('without a binary the import works and the first use says what to do', () =
   assert.not(outcome.message!.includes('\n'));
 });
 
-test('rules are parsed and printed by the file that is loaded late, with the same classes and names', () => {
+test('the file that is loaded late parses and prints rules, with the same classes and names', () => {
   const text = `import * as all from 'conntrack';
     const { parseRule, formatRule, Iptables, NetfilterError } = all;
     const rule = '-p tcp -m tcp --dport 80 -m conntrack --ctstate NEW -j LOG --log-prefix "a b"';
@@ -105,7 +105,7 @@ test('rules are parsed and printed by the file that is loaded late, with the sam
   });
 });
 
-test('the import needs neither the late file nor the addon; stacks lead to the source', () => {
+test('the import needs neither the late file nor the addon, and stacks name the source', () => {
   const text = `import { parseRule } from 'conntrack';
     import { createRequire } from 'node:module';
     const loaded = () => Object.keys(createRequire(import.meta.url).cache).map((path) => path.split('/').pop());
@@ -148,7 +148,7 @@ test('require() works, and is the same instance as import', () => {
   assert.type(count, 'number');
 });
 
-test('a binary that is no binary is explained', () => {
+test('the error for a broken binary says what is wrong', () => {
   const file = join(folder(), `conntrack.${libc}.node`);
   const kept = `${file}.kept`;
   copyFileSync(file, kept);
@@ -160,13 +160,13 @@ test('a binary that is no binary is explained', () => {
   assert.match(outcome.message!, /does not fit this system/);
 });
 
-test('addons switched off is explained', () => {
+test('the error for disabled addons says what is wrong', () => {
   const { outcome } = script('off.mjs', asModule, '--no-addons') as Outcome;
   assert.is(outcome.code, 'ERR_NETFILTER_ADDON');
   assert.match(outcome.message!, /--no-addons/);
 });
 
-/** Compiles files of the project against the declarations of the package: what tsc says. */
+/** Compiles files of the project against the declarations of the package. Returns the output of tsc. */
 function compile(files: readonly string[], ...libs: string[]): string {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false'];
@@ -194,7 +194,7 @@ test('the types compile in a strict project of its own, with Node', () => {
   assert.is(compile(['user.mts'], ...libs), '');
 });
 
-test('the types say what they are to say, with lib es2022 and without @types/node', () => {
+test('the types are right with lib es2022 and without @types/node', () => {
   const types = join(root, 'test/types');
   const files = readdirSync(types).filter((name) => name.endsWith('.ts'));
   for (const file of files) copyFileSync(join(types, file), join(project, file));
@@ -202,13 +202,13 @@ test('the types say what they are to say, with lib es2022 and without @types/nod
     join(project, 'hidden.ts'),
     `import { EventBatch, Flow, FlowBatch, Rule, conntrack } from 'conntrack';
     declare const flow: Flow;
-    // @ts-expect-error: memory is not for callers
+    // @ts-expect-error: memory is private
     flow.source;
-    // @ts-expect-error: memory is not for callers
+    // @ts-expect-error: memory is private
     FlowBatch.fromRaw;
-    // @ts-expect-error: memory is not for callers
+    // @ts-expect-error: memory is private
     EventBatch.fromSegment;
-    // @ts-expect-error: memory is not for callers
+    // @ts-expect-error: memory is private
     Rule.at;
     // @ts-expect-error: streams are opened by events()
     conntrack.events().source;\n`,
@@ -218,7 +218,7 @@ test('the types say what they are to say, with lib es2022 and without @types/nod
   assert.is(compile([...files, 'hidden.ts'], ...libs), '');
 });
 
-test('the declarations of classes name no native type and no memory of a batch', () => {
+test('the declarations of classes contain no native type and no memory of a batch', () => {
   const classes: string[] = [];
   const index = readFileSync(join(installed, 'dist/index.d.ts'), 'utf8');
   for (const [, path] of index.matchAll(/from '(\.[^']+)\.js'/g)) {

@@ -1,9 +1,9 @@
 // An abort at an exact moment.
 
 /**
- * A signal that aborts as soon as somebody listens: after the check whether it is aborted already,
- * before the operation has begun. An abort one line after the call would come too late whenever the
- * machine gives the operation's thread the processor first.
+ * A signal that aborts as soon as somebody listens. This is after the check for an aborted signal and before the
+ * operation begins. An abort one line after the call could come too late: the operation's thread may get the
+ * processor first.
  */
 export function abortsOnceHeard(reason) {
   const controller = new AbortController();

@@ -1,11 +1,11 @@
-// Waits of a test that say what did not happen, instead of lasting until the whole file runs out of time. The
-// limit decides nothing: what is awaited takes milliseconds, and a busy machine is allowed for.
+// Waits of a test. A wait that fails says what did not happen, before the whole file runs out of time. The limit
+// decides nothing: the awaited things take milliseconds, and a busy machine has enough time.
 
 /** Under a sanitizer, beside other work, a worker takes half a minute to load. */
 const limitMs = process.env.SANITIZER_RUNTIME === undefined ? 60_000 : 600_000;
 const missing = (what: string) => new Error(`did not happen within ${limitMs / 1000} s: ${what}`);
 
-/** What a promise settles to; an error that names it, where it does not settle. */
+/** Settles as the promise does. If the promise does not settle, rejects with an error that names it. */
 export async function awaited<T>(what: string, promise: PromiseLike<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -19,8 +19,8 @@ export async function awaited<T>(what: string, promise: PromiseLike<T>): Promise
 }
 
 /**
- * Waits until `probe` finds something and gives it: for what has no event to wait for, such as the state of a table
- * after the last packet of a connection. Between two looks `pause` is done, unless given some milliseconds.
+ * Waits until `probe` finds something, and returns it. For states that send no event, such as the table after the
+ * last packet of a connection. Calls `pause` between two probes, by default a wait of some milliseconds.
  */
 export async function until<T>(
   what: string,

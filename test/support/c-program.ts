@@ -1,6 +1,6 @@
-// Builds the small C and C++ programs of tests and benches with the system's compiler, on first use. A
-// program is rebuilt when its source, a header beside it or its libraries change; test files that
-// run at the same time may build the same one.
+// Builds the small C and C++ programs of tests and benches with the system's compiler, on first use. A program is
+// rebuilt when its source, a header beside it or its libraries change. Test files that run at the same time may build
+// the same program.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,8 +30,8 @@ export function cProgram(name: string, options: CProgramOptions = {}): string {
 }
 
 /**
- * The path of the program `native/test/<name>.cc` with files of the core, under the address and
- * undefined-behaviour sanitizers: whatever they find ends it with a report.
+ * The path of the program `native/test/<name>.cc` with files of the core, built with the address and
+ * undefined-behaviour sanitizers. Every finding ends it with a report.
  */
 export function sanitizedProgram(name: string, coreFiles: readonly string[]): string {
   const native = join(root, 'native');

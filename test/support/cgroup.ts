@@ -1,4 +1,4 @@
-// A pids cgroup of a test's own, of version 1 or 2, where this process may make one.
+// A pids cgroup for one test, of version 1 or 2, if this process may create one.
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -17,13 +17,13 @@ function hierarchy(): string | undefined {
       const words = readFileSync(join(place, 'cgroup.subtree_control'), 'utf8').trim().split(' ');
       if (words.includes('pids')) return place;
     } catch {
-      // Not to be looked at from here.
+      // Not visible from here.
     }
   }
   return undefined;
 }
 
-/** A new cgroup, or the reason why there is none. It must be empty when it is disposed of. */
+/** A new cgroup, or the reason why there is none. It must be empty at its disposal. */
 export function pidsCgroup(): Cgroup | { missing: string } {
   const place = hierarchy();
   if (place === undefined) return { missing: 'no cgroup hierarchy with the controller pids' };

@@ -1,4 +1,4 @@
-// What is sent in parts of 4,096: sizes around the ends of the parts. For tests of whatever sends so.
+// Lists of items are sent in parts of 4,096. These are sizes around the ends of the parts, for tests of such calls.
 
 /** A number of items, and the sizes of the parts that they are sent in. */
 export const chunkCases: readonly (readonly [count: number, parts: readonly number[]])[] = [

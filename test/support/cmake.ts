@@ -1,5 +1,5 @@
-// Builds targets of the developer build (CMakeLists.txt) for tests, in build-cmake/, where only what
-// changed is built again.
+// Builds targets of the developer build (CMakeLists.txt) for tests, in build-cmake/. It builds only changed files
+// again.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

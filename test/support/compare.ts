@@ -1,10 +1,10 @@
-// A flow of ours in the shape of the oracles, so that one comparison holds it against either. Uses the
-// public face of a flow only.
+// A flow of the package in the form of the oracles, so that the same comparison works with each of them. It uses only
+// the public fields of a flow.
 import type { Flow, FlowObject, FlowSide } from '../../src/index.js';
 import type { OracleFlow, OracleSide } from './conntrack-oracle.js';
 import type { NfctAttributes } from './nfct-oracle.js';
 
-/** `JSON.stringify` with sorted keys and bigints: equal texts are equal values. */
+/** `JSON.stringify` with sorted keys and bigints: equal texts mean equal values. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, part) => {
     if (typeof part === 'bigint') return `${part}n`;
@@ -18,7 +18,7 @@ export function canonical(value: unknown): string {
   });
 }
 
-/** What tells one flow from another. The kernel's ids alone are hashes of 32 bits: two may be equal. */
+/** The identity of a flow. The kernel's id alone is a hash of 32 bits, and two flows can have the same. */
 export function identity(flow: {
   id?: number | undefined;
   protocol?: unknown;
@@ -35,7 +35,7 @@ function present<T extends object>(value: Record<string, unknown>): T {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }
 
-// Protocols that libnetfilter_conntrack has a name for (proto2str of its internal.h).
+// Protocols for which libnetfilter_conntrack has a name (proto2str of its internal.h).
 const printedNames: Record<number, string> = {
   ...{ 1: 'icmp', 6: 'tcp', 17: 'udp', 33: 'dccp', 47: 'gre', 58: 'icmpv6', 132: 'sctp' },
   136: 'udplite',
@@ -59,7 +59,7 @@ export function ctime(nanoseconds: bigint): string {
   return `${days[date.getDay()]} ${months[date.getMonth()]} ${day} ${time} ${date.getFullYear()}`;
 }
 
-/** What conntrack(8) says of this flow with `-o id,extended,ktimestamp,labels`, its delta-time left out. */
+/** The flow as conntrack(8) prints it with `-o id,extended,ktimestamp,labels`, without its delta-time. */
 export function oracleFlow(flow: Flow): OracleFlow {
   const flags: string[] = [];
   const status = flow.status;
@@ -120,8 +120,8 @@ function sideAttributes(
 }
 
 /**
- * The flow as the attributes of libnetfilter_conntrack. The library has ICMP numbers of the original
- * direction only, shows empty synproxy values and derives nothing.
+ * The flow as attributes of libnetfilter_conntrack. The library has the ICMP numbers of only the original direction.
+ * It shows empty synproxy values, and derives no values.
  */
 export function nfctAttributes(flow: FlowObject): NfctAttributes {
   const { tcp, sctp, dccp, seqAdj, synproxy, master } = flow;
@@ -187,8 +187,8 @@ function masterNumber(protocol: string | number): number {
 }
 
 /**
- * What the library says, without what says nothing: masks of flags mean something only when they are
- * written, and of flows made over netlink the kernel sends synproxy values of 0 even where there are none.
+ * The library's attributes, without meaningless ones. Masks of flags have a meaning only in a write. For flows made
+ * over netlink the kernel sends synproxy values of 0 even if there are none.
  */
 export function meaningful(attributes: NfctAttributes): NfctAttributes {
   const { tcp_mask_orig, tcp_mask_repl, synproxy_isn, synproxy_its, synproxy_tsoff, ...rest } =

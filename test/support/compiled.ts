@@ -1,5 +1,5 @@
-// The package as users have it, in a folder of its own, for child processes and workers that must start fast:
-// bundled from src/ when it has changed, with the addon of the last native build.
+// The package as users have it, in a separate folder, for child processes and workers that must start fast. It is
+// bundled from src/ when that has changed, with the addon of the last native build.
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -41,7 +41,7 @@ export function compiledPackage(): string {
   try {
     renameSync(scratch, target);
   } catch (error) {
-    // Another test file was faster.
+    // Another test file has built it first.
     rmSync(scratch, { recursive: true, force: true });
     if (!existsSync(target)) throw error;
   }

@@ -1,6 +1,6 @@
-// conntrack(8) as an oracle: what it lists and what events it shows, each line as a plain object.
-// The text is what libnetfilter_conntrack prints (snprintf_default.c); numbers stay numbers, counters
-// are bigint, times stay the text that it prints.
+// conntrack(8) as an oracle: the flows that it lists and the events that it shows, each line as a plain object.
+// libnetfilter_conntrack prints the text (snprintf_default.c). Numbers stay numbers, counters are bigint, and times
+// stay the printed text.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { until } from './awaited.js';
 
@@ -31,9 +31,9 @@ export interface OracleFlow {
   timeout?: number;
   state?: string;
   orig: OracleSide;
-  /** Absent where only the original direction was printed. */
+  /** Absent if only the original direction was printed. */
   reply: OracleSide;
-  /** `ASSURED`, `UNREPLIED`, `OFFLOAD` …: what is printed in brackets. */
+  /** The words in brackets: `ASSURED`, `UNREPLIED`, `OFFLOAD` … */
   flags: string[];
   mark?: number;
   zone?: number;
@@ -44,14 +44,14 @@ export interface OracleFlow {
   labels?: number[];
   secctx?: string;
   secmark?: number;
-  /** `Thu Jan  1 00:00:00 1970`: only with ktimestamp, of entries that have one. */
+  /** `Thu Jan 1 00:00:00 1970`: only with ktimestamp, and only if the entry has one. */
   start?: string;
   stop?: string;
   /** Seconds since the start. */
   deltaTime?: number;
   /** Events only: the netlink port of the process that caused the change (with the flag `USERSPACE`). */
   portid?: number;
-  /** Its name, if it was still there to be asked. */
+  /** Its name, if it was still running. */
   progname?: string;
 }
 
@@ -82,7 +82,7 @@ const IPPROTO_DCCP = 33;
 
 type Draft = Partial<OracleFlow> & { flags: string[] };
 
-/** Reads one line of `conntrack -L`, with any `-o` but xml, userspace and save. */
+/** Reads one line of `conntrack -L`, with every `-o` except xml, userspace and save. */
 export function parseConntrackLine(line: string): OracleFlow {
   const words = [...line.matchAll(/\[([^\]]*)\]|(\S+)/g)];
   const flow: Draft = { flags: [] };
@@ -107,7 +107,7 @@ export function parseConntrackLine(line: string): OracleFlow {
   if (orig === undefined || reply === undefined || sides.length !== 2) {
     throw new Error(`not two directions in: ${line}`);
   }
-  // It prints ports for DCCP even when the kernel, which tracks it by number only since 6.17, sent none.
+  // It prints ports for DCCP even if the kernel sent none: since 6.17 the kernel tracks DCCP without ports.
   if (flow.protocol === IPPROTO_DCCP) for (const side of sides) dropPortsThatAreNone(side);
   flow.family ??= orig.src.includes(':') ? 'ipv6' : 'ipv4';
   if (!Number.isInteger(flow.protocol)) throw new Error(`no protocol in: ${line}`);
@@ -139,7 +139,7 @@ function takePair(flow: Draft, sides: OracleSide[], word: string, line: string):
     Object.assign(side!, { [sideNumbers[key]]: Number(value) });
   else if (key === 'zone-orig') sides[0]!.zone = Number(value);
   else if (key === 'zone-reply') side!.zone = Number(value);
-  // An ICMP id belongs to its direction, the entry's own comes after both and after `use=`.
+  // An ICMP id belongs to its direction. The id of the entry comes after both directions and after `use=`.
   else if (key === 'id' && side?.icmpType !== undefined && side.icmpId === undefined)
     side.icmpId = Number(value);
   else if (key === 'id') flow.id = Number(value);
@@ -156,14 +156,14 @@ export interface ListOptions {
   zone?: number;
   /** `conntrack` (default), `dying` or `unconfirmed`. */
   table?: 'conntrack' | 'dying' | 'unconfirmed';
-  /** Names for the label bits are made up, so that labels show. */
+  /** Shows labels: the oracle makes up names for the label bits. */
   labels?: boolean;
-  /** More of conntrack(8)'s own: `['-p', 'tcp']`. */
+  /** More arguments of conntrack(8): `['-p', 'tcp']`. */
   args?: readonly string[];
   netns?: Netns;
 }
 
-// conntrack prints labels only with a file that names them; nothing else of /etc does it need.
+// conntrack prints labels only with a file that names them. It needs no other file of /etc.
 const withLabelNames = [
   ...['unshare', '--mount', 'sh', '-c'],
   `mount -t tmpfs tmpfs /etc && mkdir /etc/xtables &&
@@ -187,12 +187,12 @@ export function conntrackLines(options: ListOptions = {}): string[] {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** What `conntrack -L` lists: both families unless one is asked for. */
+/** The flows that `conntrack -L` lists, of both families or of one. */
 export function conntrackList(options: ListOptions = {}): OracleFlow[] {
   return conntrackLines(options).map(parseConntrackLine);
 }
 
-/** The restorable form: each line is the arguments of `conntrack -A …` that make the entry again. */
+/** The form for a restore: each line has the arguments of `conntrack -A …` that create the entry again. */
 export function conntrackSave(options: ListOptions = {}): string[] {
   return run(listArguments(options, 'save'))
     .split('\n')
@@ -206,7 +206,7 @@ export function conntrackCount(netns: Netns = Netns.current): number {
 
 const NETLINK_NETFILTER = 12;
 
-/** `conntrack -E`: it listens when `start` has resolved. */
+/** `conntrack -E`. It listens when `start` has resolved. */
 export class ConntrackEvents implements AsyncDisposable {
   private constructor(private readonly child: Child) {}
 
@@ -217,7 +217,7 @@ export class ConntrackEvents implements AsyncDisposable {
     const words = ['conntrack', '-E', ...output, ...(options.args ?? [])];
     const child = (options.netns ?? Netns.current).start(words);
     try {
-      // It says nothing when it is ready, but the kernel lists its socket with the groups joined.
+      // It prints nothing when it is ready, but the kernel lists its socket with the joined groups.
       await until('conntrack -E listens', () => {
         if (!child.running) throw new Error(`conntrack -E ended: ${child.stderr}`);
         return listens(child.pid);
@@ -229,12 +229,12 @@ export class ConntrackEvents implements AsyncDisposable {
     return new ConntrackEvents(child);
   }
 
-  /** The lines so far as it prints them, but for who caused a change over netlink. */
+  /** The lines so far, without the name of the program that caused a change over netlink. */
   get lines(): string[] {
     return this.child.lines.map((line) => line.replace(/ \[USERSPACE\].*$/, '').trimEnd());
   }
 
-  /** Waits for so many lines. */
+  /** Waits for this number of lines. */
   async untilLines(count: number): Promise<string[]> {
     await this.child.until(`${count} lines`, (lines) => (lines.length >= count ? true : undefined));
     return this.lines;
@@ -263,7 +263,7 @@ export class ConntrackEvents implements AsyncDisposable {
   }
 }
 
-// Whether one of its sockets has joined netfilter groups. Its port id is any number: go by the inode.
+// Whether one of its sockets has joined netfilter groups. Its port id can be any number, so the inode identifies it.
 function listens(pid: number): boolean {
   let sockets: Set<string | undefined>;
   let listing: string;

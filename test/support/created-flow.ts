@@ -1,11 +1,11 @@
-// Flows that a test creates: each is read back by us, by conntrack(8) and by libnetfilter_conntrack.
+// Flows that a test creates. Each is read back by the package, by conntrack(8) and by libnetfilter_conntrack.
 import { conntrack, type FlowInit, type FlowObject } from '../../src/index.js';
 import { canonical, meaningful, nfctAttributes, oracleFlow } from './compare.js';
 import { conntrackList } from './conntrack-oracle.js';
 import { assert } from './harness.js';
 import { type NfctAttributes, nfctDump } from './nfct-oracle.js';
 
-/** The only flow of the table, when all three agree on it. */
+/** The only flow of the table. All three must agree on it. */
 export async function only(): Promise<{ flow: FlowObject; library: NfctAttributes }> {
   const batch = await conntrack.dump();
   assert.is(batch.length, 1);

@@ -1,5 +1,5 @@
-// Our own parser, filter and columns on messages given as bytes, in a process under sanitizers; what
-// comes out is a FlowBatch as a dump makes it. See native/test/decode_program.cc.
+// Our own parser, filter and columns on messages given as bytes, in a process under sanitizers. The result is a
+// FlowBatch as a dump makes it. See native/test/decode_program.cc.
 import { execFileSync } from 'node:child_process';
 import { FlowBatch } from '../../src/conntrack/batch/flow-batch.js';
 import { sanitizedProgram } from './c-program.js';
@@ -8,7 +8,7 @@ export type Verdict = 'undecodable' | 'rejected' | 'row';
 const verdicts: Verdict[] = ['undecodable', 'rejected', 'row'];
 
 export interface Decoded {
-  /** What became of each message, in order. */
+  /** The result for each message, in order. */
   verdicts: Verdict[];
   batch: FlowBatch;
 }
@@ -25,7 +25,7 @@ const program = () =>
     'netlink/trace.cc',
   ]);
 
-/** Decodes whole messages in hex, `filter` being packed words. Throws with the sanitizer's report. */
+/** Decodes whole messages in hex. `filter` has packed words. Throws an error with the sanitizer's report. */
 export function decodeMessages(
   hex: readonly string[],
   filter: Uint32Array = new Uint32Array(0),

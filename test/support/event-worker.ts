@@ -1,6 +1,5 @@
-// A worker that reads an event stream of its own: says `ready`, then how many events it has been told of
-// (those that were lost included) each time there are more, closes when it gets any message, and ends with
-// its counts.
+// A worker that reads its own event stream. It posts `ready`, then the number of events so far (including lost ones)
+// whenever it grows. It closes the stream on any message, and ends with its counts.
 import { parentPort } from 'node:worker_threads';
 import { conntrack } from '../../src/index.js';
 

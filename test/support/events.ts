@@ -1,4 +1,4 @@
-// Makes events in known numbers and reads streams to where a test wants them.
+// Makes a known number of events, and reads streams up to a point that a test wants.
 import type { ConntrackEvent, EventStream, FlowEvent } from '../../src/index.js';
 import { awaited } from './awaited.js';
 import { cProgram } from './c-program.js';
@@ -7,14 +7,14 @@ import { Child } from './process.js';
 
 export interface MakeOptions {
   count: number;
-  /** Number of the first flow; 64 apart from others. Default 0. */
+  /** Number of the first flow, a multiple of 64. Default 0. */
   from?: number;
   /** Also deletes the flows again. Default true. */
   remove?: boolean;
   netns?: Netns;
 }
 
-/** Makes flows at full speed, and deletes them again; resolves with how many events that were. */
+/** Makes flows at full speed, and deletes them again. Resolves with the number of events. */
 export async function makeEvents(options: MakeOptions): Promise<{ new: number; destroy: number }> {
   const { count, from = 0, remove = true, netns = Netns.current } = options;
   const maker = cProgram('event_maker', { folder: 'bench/baseline' });
@@ -27,13 +27,13 @@ export async function makeEvents(options: MakeOptions): Promise<{ new: number; d
   return { new: report.created, destroy: report.deleted };
 }
 
-/** Keeps what a stream gives; `until` waits for a state of it. */
+/** Keeps the events of a stream. `until` waits until they satisfy a condition. */
 export class Collector {
   readonly events: FlowEvent[] = [];
-  /** Everything in order, overruns too. */
+  /** All events in order, also overruns. */
   readonly all: ConntrackEvent[] = [];
   lost = { kernel: 0, queue: 0 };
-  /** Settles when the stream has ended; rejects when it failed. */
+  /** Settles when the stream has ended. Rejects if it failed. */
   readonly ended: Promise<void>;
   #wake = () => {};
 
@@ -63,7 +63,7 @@ export class Collector {
     return this.events;
   }
 
-  /** Waits for `count` events and takes them off. */
+  /** Waits for `count` events and removes them from the list. */
   async take(count: number): Promise<FlowEvent[]> {
     await this.until((events) => events.length >= count);
     return this.events.splice(0, count);

@@ -1,5 +1,5 @@
-// A program of the tests: calls every operation on the table of its namespace and prints what became of
-// each as one line of JSON. What a user sees who lacks a privilege or a library.
+// A program of the tests. It calls every operation on the table of its namespace and prints each result as one line
+// of JSON. It shows what a user without a privilege or a library sees.
 import { conntrack, type NetfilterError, support } from '../../src/index.js';
 
 const tcp = {
@@ -29,7 +29,7 @@ const operations: [string, () => unknown][] = [
   ['get', async () => (await conntrack.get(tcp))?.mark],
   ['getSync', () => conntrack.getSync(tcp)?.mark],
   ['getMany', async () => (await conntrack.getMany([tcp, tcp])).length],
-  // In several parts: the first is refused while the next is packed.
+  // These go in several parts: the first is refused while the next is packed.
   ['getMany', async () => (await conntrack.getMany(new Array(9000).fill(tcp))).length],
   ['update', () => conntrack.update(tcp, { mark: 9 })],
   ['updateWhere', () => conntrack.updateWhere({ protocol: 'tcp' }, { mark: 10 })],
@@ -43,7 +43,7 @@ const operations: [string, () => unknown][] = [
   ['flush by address', () => conntrack.flush({ src: '10.0.0.1' })],
   ['flush', () => conntrack.flush()],
   ['settings', async () => typeof (await conntrack.settings()).acct],
-  // Another value than there is: one that changes nothing is not written, and needs nothing.
+  // A different value: a setting that does not change is not written, and needs no privilege.
   [
     'configure',
     async () => {

@@ -55,7 +55,7 @@ export function oracle(): Record<string, string>[] {
         flags += key;
         continue;
       }
-      // The ports of mask and master come after the expected flow's, under the same names.
+      // The ports of the mask and of the master come after those of the expected flow, under the same names.
       let name = key;
       while (name in words) name += "'";
       words[name] = value;
@@ -83,7 +83,7 @@ export const asOracle = (one: Expectation): Record<string, string> => ({
   helper: one.helper!,
 });
 
-/** A suite whose cases find both tables empty, whatever the case before left. */
+/** A suite that empties both tables before each case. */
 export function expectationSuite(
   name: string,
 ): Pick<Suite, 'run'> & ((name: string, run: () => Promise<void>) => void) {

@@ -1,5 +1,5 @@
-// Runs cases against iptables-legacy on a stand-in for the kernel's tables (fake-xtables.c): for
-// extensions that the kernel here lacks, and for older revisions. For tests only.
+// Runs cases against iptables-legacy on a stand-in for the kernel's tables (fake-xtables.c). This is for extensions
+// that this kernel does not have, and for older revisions.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Suite } from './harness.js';
 
-/** The newest revision of some extensions; of others the "kernel" has every one. */
+/** The newest revision of some extensions. The "kernel" has every revision of the others. */
 export type Newest = Readonly<Record<string, number>>;
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -32,18 +32,18 @@ function library(): string | undefined {
 
 const standIns = new WeakSet<Suite>();
 
-/** The suite itself where its cases run there anyhow, with the revisions that it chose. */
+/** A suite on the stand-in. If the cases of the suite already run there, it is the suite itself. */
 export function onFakeKernel(test: Suite): Suite {
   return standIns.has(test) ? test : fakeKernel(test);
 }
 
-/** A suite whose cases run there, each with empty tables. */
+/** A suite whose cases run on the stand-in, each with empty tables. */
 export function fakeKernel(test: Suite, newest: Newest = {}): Suite {
   const preload = library();
   const add = (name: string, run: () => void | Promise<void>) => {
     test.when(missing, name, async () => {
       const tables = mkdtempSync(join(folder!, 'tables-'));
-      // Everything that a case starts inherits these; iptables and the reader of tables are among them.
+      // All programs that a case starts inherit these, also iptables and the reader of tables.
       process.env.LD_PRELOAD = preload;
       process.env.XT_FAKE_DIR = tables;
       process.env.XT_FAKE_MAX = Object.entries(newest)

@@ -1,10 +1,10 @@
-// A stand-in for the kernel's legacy tables, preloaded into iptables-legacy*: it takes every table
-// that is committed, keeps it in a file and hands it back. For what the real kernel here lacks
-// (LED, CLUSTERIP, …) and for older revisions, which iptables writes only to older kernels. Tests
-// only.
+// A stand-in for the kernel's legacy tables, preloaded into iptables-legacy*. It takes every table
+// that is committed, keeps it in a file and returns it later. It is for extensions that this kernel
+// does not have (LED, CLUSTERIP, …), and for older revisions, which iptables writes only to older
+// kernels.
 //
 // XT_FAKE_DIR: where the tables are kept. XT_FAKE_MAX: `NAME=revision,…`, the newest revision that
-// this "kernel" has of an extension; all are there otherwise.
+// this "kernel" has of an extension. Of others it has all revisions.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-// The same numbers and layouts serve IPv4 and IPv6 (linux/netfilter_ipv4/ip_tables.h).
+// IPv4 and IPv6 have the same numbers and layouts (linux/netfilter_ipv4/ip_tables.h).
 enum { SET_REPLACE = 64, SET_ADD_COUNTERS = 65, GET_INFO = 64, GET_ENTRIES = 65 };
 struct replace {
   char name[32];
@@ -67,7 +67,7 @@ static int keep(int level, const struct replace* table) {
   return fclose(file);
 }
 
-/** Adds counters to each rule, or clears them where there are none. */
+/** Adds counters to each rule. Without counters it clears those of the rules. */
 static void count(int level, struct replace* table, const uint64_t* add) {
   const size_t next = level == IPPROTO_IP ? 90 : 142;
   const size_t counters = level == IPPROTO_IP ? 96 : 152;

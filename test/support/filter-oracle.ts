@@ -1,5 +1,5 @@
-// What a filter means, written a second time from its documentation: over plain objects, with Node's own address
-// arithmetic. It shares no code with src. Only whether src refuses a filter is asked of src.
+// A second implementation of filters, written from their documentation. It works on plain objects, with Node's own
+// address arithmetic. It shares no code with src; it only asks src whether it refuses a filter.
 import { BlockList } from 'node:net';
 import { checkFilter } from '../../src/conntrack/filter/check.js';
 import type {
@@ -23,7 +23,7 @@ function bitsOf(address: string): bigint {
   }
   const words = (text: string) =>
     text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
-  // Dots at the end are two words.
+  // A dotted ending stands for two words.
   const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
     [Number(a) * 256 + Number(b), Number(c) * 256 + Number(d)]
       .map((word) => word.toString(16))
@@ -37,7 +37,7 @@ function bitsOf(address: string): bigint {
 }
 
 interface Wanted {
-  // One of each family: a BlockList finds an IPv4 address in `::/0`.
+  // One list for each family: a BlockList would find an IPv4 address in `::/0`.
   blocks: { ipv4: BlockList; ipv6: BlockList };
   masks: { family: 'ipv4' | 'ipv6'; mask: bigint; value: bigint }[];
 }
@@ -54,7 +54,7 @@ function numberOf(address: string): bigint {
   return number;
 }
 
-/** What is asked for by prefixes and masks; those of `::ffff:0:0/96` are IPv4. */
+/** The addresses that prefixes and masks choose. Those of `::ffff:0:0/96` are IPv4. */
 function wantedOf(given: string | readonly string[]): Wanted {
   const wanted: Wanted = {
     blocks: { ipv4: new BlockList(), ipv6: new BlockList() },
@@ -80,7 +80,7 @@ function wantedOf(given: string | readonly string[]): Wanted {
   return wanted;
 }
 
-/** Whether an address is under one of prefixes and masks. */
+/** Whether one of the prefixes and masks contains an address. */
 function within(
   address: string,
   given: string | readonly string[],
@@ -179,7 +179,7 @@ export function filterMatches(flow: FlowObject, filter: FlowFilter): boolean {
 }
 
 /**
- * Whether the package refuses a filter as one that nothing matches. It may not where some flow does.
+ * Whether the package refuses a filter because nothing could match it. Throws if it refuses although a flow matches.
  */
 export function refusesRightly(filter: FlowFilter, matching: readonly FlowObject[]): boolean {
   try {

@@ -3,10 +3,10 @@ import type { FlowFilter, FlowObject, Ports, StatusName } from '../../src/index.
 import { filterMatches, refusesRightly } from './filter-oracle.js';
 import type { Random } from './random.js';
 
-/** An address, a prefix, a mask, a list of them; now and then in the notation of IPv6. */
+/** An address, a prefix, a mask or a list of them, sometimes in IPv6 notation. */
 function randomAddresses(random: Random, value: string): string | string[] {
   if (random.chance(75)) return randomAddress(random, value);
-  // In ascending, descending and no order, overlapping, of both families.
+  // Ascending, descending or unordered, overlapping, and of both families.
   const many = random.pick([1, 2, 5, 40, 100]);
   const others = Array.from({ length: many }, () => {
     const other = random.chance(50)
@@ -20,7 +20,7 @@ function randomAddresses(random: Random, value: string): string | string[] {
 }
 
 function randomAddress(random: Random, given: string): string {
-  // In a filter an IPv4-mapped address is IPv4, of an IPv6 flow too.
+  // In a filter an IPv4-mapped address is IPv4, even if an IPv6 flow has it.
   const value = given.replace(/^::ffff:(?=\d+\.)/, '');
   const six = value.includes(':');
   const address = random.chance(10)
@@ -37,7 +37,7 @@ function randomAddress(random: Random, given: string): string {
       : ['255.255.255.0', '255.0.0.0', '255.0.0.255', '0.0.255.1', '0.0.0.0', '255.255.255.255'];
     return `${address}/${random.pick(masks)}`;
   }
-  // Long and short prefixes, and the ends of their range; host bits stay set.
+  // Long and short prefixes, and the shortest and longest ones. Host bits stay set.
   const whole = six ? 128 : 32;
   const lengths = six ? [0, 1, 8, 16, 31, 32, 48, 61, 64, 104, 112, 121, 127, 128] : [0, 1, 7, 8];
   const bits = random.pick([...lengths, whole - random.below(whole), whole]);
@@ -54,7 +54,7 @@ function randomPort(random: Random, port: number): Ports {
     const from = Math.max(0, port - random.below(kind === 7 ? 10 : 20000));
     return { from, to: Math.min(65535, port + random.below(kind === 8 ? 10 : 20000)) };
   }
-  // Two ports, never what is between them; and up to thousands.
+  // A list of two ports, which does not match the ports between them. Also lists of thousands.
   if (kind < 11) return [port, random.below(65536)];
   const many = random.pick([1, 3, 60, 70, 3000]);
   const ports: (number | { from: number; to: number })[] = random.chance(80) ? [port] : [];
@@ -93,7 +93,7 @@ function randomMark(random: Random, mark: number): NonNullable<FlowFilter['mark'
   return { value: ((random.chance(10) ? random.u32() : mark) & mask) >>> 0, mask };
 }
 
-/** Sets one condition, most often one that `flow` satisfies; false when that field cannot serve here. */
+/** Sets one condition, usually one that `flow` satisfies. Returns false if the field cannot be used here. */
 function addCondition(
   random: Random,
   filter: Record<string, unknown>,
@@ -104,7 +104,7 @@ function addCondition(
   const side = reply ? flow.reply : flow.orig;
   const place = reply ? 'reply' : random.chance(50) ? 'orig' : '';
   const set = (name: string, value: unknown): boolean => {
-    // A shorthand and the field that it is short for exclude each other.
+    // A shorthand and its long field exclude each other.
     const other = place === '' ? filter.orig : place === 'orig' ? filter : undefined;
     if ((other as Record<string, unknown> | undefined)?.[name] !== undefined) return false;
     if (place === '') filter[name] = value;
@@ -173,7 +173,7 @@ const fields = [
   ...['helper', 'nat'],
 ];
 
-/** The flows in an order of their own: that of a dump differs from boot to boot. */
+/** The flows in a fixed order: the order of a dump differs after each boot. */
 export function inOrder(flows: readonly FlowObject[]): FlowObject[] {
   const key = ({ protocolNumber, zone, orig }: FlowObject) =>
     JSON.stringify([protocolNumber, zone, orig.src, orig.dst, orig.srcPort, orig.icmpId]);
@@ -182,13 +182,13 @@ export function inOrder(flows: readonly FlowObject[]): FlowObject[] {
 }
 
 /**
- * A filter of one to four conditions, and one of the flows satisfies most of them. Never empty. The same for
- * the same flows in the same order (`inOrder`).
+ * A filter of one to four conditions. One of the flows satisfies most of them. The filter is never empty. The same
+ * flows in the same order (`inOrder`) give the same filter.
  */
 export function randomFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
   let flow = random.pick(flows);
   const first = random.pick(fields);
-  // Rare kinds of flows are looked for, or conditions on them would always find nothing.
+  // For a rare field this searches a flow that has it. Otherwise such conditions would never find a flow.
   for (let tries = 0; tries < 200 && !fits(flow, first); tries++) flow = random.pick(flows);
   const filter: Record<string, unknown> = {};
   const conditions = 1 + random.below(4);
@@ -199,7 +199,7 @@ export function randomFilter(random: Random, flows: readonly FlowObject[]): Flow
   return filter as FlowFilter;
 }
 
-/** A random filter that the package takes; what it refuses is refused rightly. */
+/** A random filter that the package takes. Each refused filter must be refused rightly. */
 export function takenFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
   for (;;) {
     const filter = randomFilter(random, flows);
@@ -209,8 +209,8 @@ export function takenFilter(random: Random, flows: readonly FlowObject[]): FlowF
 }
 
 /**
- * A random filter that matches some of the flows and not all of them. Prefixes of length 0, wide lists and
- * conditions that exclude each other make many of the others match all or nothing.
+ * A random filter that matches some of the flows and not all. Many other filters match all or none, because of
+ * prefixes of length 0, wide lists and conditions that exclude each other.
  */
 export function splittingFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
   for (;;) {

@@ -1,6 +1,6 @@
-// Flows out of a seed as the messages that the kernel would send of them, written from the uapi headers:
-// what no kernel at hand can be made to send is in there too (DCCP, security contexts, ends, attributes
-// of the future). Shares no code with src.
+// Flows from a seed, as messages that the kernel would send for them, written from the uapi headers. They also have
+// parts that no available kernel sends (DCCP, security contexts, end times, future attributes). It shares no code
+// with src.
 import type {
   FlowMaster,
   FlowObject,
@@ -134,7 +134,7 @@ function rareParts(random: Random, family: 'ipv4' | 'ipv6'): Partial<FlowObject>
   };
 }
 
-/** A flow as it is to be read. */
+/** A flow as the package must read it. */
 export function makeFlow(random: Random): FlowObject {
   const family = random.pick(['ipv4', 'ipv6'] as const);
   const icmp = family === 'ipv4' ? 1 : 58;
@@ -279,7 +279,7 @@ function protoinfo(flow: FlowObject): Buffer | undefined {
 const count = (type: number, side: FlowSide) =>
   side.packets !== undefined && nest(type, be(1, 64, side.packets), be(2, 64, side.bytes!));
 
-/** The message of a dump that says this flow. */
+/** The message of a dump for this flow. */
 export function encodeFlow(flow: FlowObject): Buffer {
   const { family, protocolNumber, seqAdj, synproxy, master, labels } = flow;
   const bitmap = Buffer.alloc(16);

@@ -1,14 +1,13 @@
-// Sysctls that belong to the whole machine (nf_conntrack_max, buckets, expect_max): one test at a
-// time may change them, across test files and runs, and the old values come back even when the test
-// is killed. A helper process holds the lock and puts them back when its standard input closes, which
-// the kernel does for us however we end.
+// Sysctls that belong to the whole machine (nf_conntrack_max, buckets, expect_max). Only one test at a time may
+// change them, across test files and runs. The old values come back even if the test is killed: a helper process
+// holds the lock, and restores them when its standard input closes. The kernel closes it whenever this process ends.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
 
 const lockPath = '/tmp/conntrack-tests.lock';
 
-// Not in the private /run of a test. Values are written in the initial namespace: elsewhere these
+// The lock file is not in the private /run of a test. Values are written in the initial namespace: in others these
 // sysctls are read-only (nf_conntrack_standalone.c).
 const script = `
 set -e
@@ -27,15 +26,15 @@ echo locked
 cat > /dev/null
 `;
 
-/** Whether this process may write the machine's sysctls; otherwise the reason, for `suite.when`. */
+/** Why this process may not write the machine's sysctls, for `suite.when`, or undefined. */
 export function globalSysctlsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root: the sysctls of the whole machine';
   const map = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
   return map[2] === '4294967295' ? undefined : 'needs the initial user namespace';
 }
 
-// The runner of the tests stayed where it was started when it put this process into a namespace of
-// its own: the nearest ancestor in another network namespace.
+// The test runner put this process into a new namespace and stayed outside. So the nearest ancestor in a different
+// network namespace is outside.
 function outside(): string[] {
   const netns = (pid: string) => readlinkSync(`/proc/${pid}/ns/net`);
   const own = netns('self');
@@ -46,11 +45,11 @@ function outside(): string[] {
       if (netns(pid) !== own) return ['nsenter', `--net=/proc/${pid}/ns/net`];
     }
   } catch {
-    return []; // no more ancestors, or none that may be looked at: then it is the one we are in
+    return []; // no more ancestors, or none that we may inspect: then this namespace is the one
   }
 }
 
-/** Holds the machine-wide lock, with `values` set, while `work` runs; then puts the old ones back. */
+/** Holds the machine-wide lock and sets `values` while `work` runs. Then restores the old values. */
 export async function withGlobalSysctls<T>(
   values: Record<string, number | string>,
   work: () => T | Promise<T>,
@@ -61,7 +60,7 @@ export async function withGlobalSysctls<T>(
   ]);
   const inner = ['sh', '-c', script, lockPath, ...words];
   const argv = words.length === 0 ? inner : [...outside(), ...inner];
-  // Detached: a runner that kills the group of a test must not kill what puts the values back.
+  // Detached: a runner that kills the group of a test must not kill the helper, which restores the values.
   const child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const ended = once(child, 'close');
   let said = '';

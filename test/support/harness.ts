@@ -1,4 +1,4 @@
-// The only file that knows the test library. Tests say `suite(name)`, add cases, call `run()`.
+// The only file that uses the test library. Tests call `suite(name)`, add cases, and call `run()`.
 import { inspect } from 'node:util';
 import { suite as uvuSuite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,19 +9,19 @@ type Case = () => void | Promise<void>;
 
 export interface Suite {
   (name: string, run: Case): void;
-  /** A case that cannot run here: counted as skipped, with the reason printed. */
+  /** A case that cannot run here. It is counted as skipped, and the reason is printed. */
   skip(name: string, reason: string): void;
-  /** Runs the case unless `reason` is given. */
+  /** Runs the case, or skips it if there is a `reason`. */
   when(reason: string | undefined, name: string, run: Case): void;
   before(hook: Case): void;
   after(hook: Case): void;
   run(): void;
 }
 
-/** Only tests that have this in their name are run; test/run.ts sets it. */
+/** Only tests with this text in their name run. test/run.ts sets it. */
 const wantedName = process.env.TEST_NAME ?? '';
 
-/** How long a process may live whose cases have ended, one of them badly. */
+/** How long a process may live after its cases have ended and one has failed. */
 const lastMs = 5000;
 
 export function suite(name: string): Suite {
@@ -33,7 +33,7 @@ export function suite(name: string): Suite {
     if (wanted) chosen++;
     return wanted;
   };
-  // A case that failed has closed nothing: what it opened must not keep the process until its time is over.
+  // A failed case has closed nothing. Its open handles must not keep the process alive until the time limit.
   inner.after(() => {
     if (failed) setTimeout(() => process.exit(1), lastMs).unref();
   });
@@ -44,7 +44,7 @@ export function suite(name: string): Suite {
         await run();
       } catch (error) {
         failed = true;
-        // uvu prints only the message and its own diff: say where it happened as well.
+        // uvu prints only the message and its own diff, so this also prints the stack.
         if (error instanceof Error) process.stderr.write(`\n[${name}] ${title}\n${error.stack}\n`);
         if (error instanceof assert.Assertion && !error.details) {
           process.stderr.write(`was: ${inspect(error.actual)}\n`);
@@ -66,7 +66,7 @@ export function suite(name: string): Suite {
     },
     before: (hook: Case) => inner.before(hook),
     after: (hook: Case) => inner.after(hook),
-    // Without a test there is nothing to prepare.
+    // Without a chosen test the hooks must not run.
     run: () => {
       if (chosen > 0 || wantedName === '') inner.run();
     },

@@ -9,7 +9,7 @@ import type { Family } from '../../src/iptables/rule/rule.js';
 import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
 import { tableOfKernel } from './xtables-table.js';
 
-/** What is in the table beside the rules. */
+/** The parts of the table other than the rules. */
 export interface TableParts {
   /** `filter` unless given. */
   table?: string;
@@ -28,7 +28,7 @@ function run(
   args: string[],
   input = '',
 ): { status: number; out: string; err: string } {
-  // Bytes, not UTF-8: strings of rules may hold anything.
+  // Bytes, not UTF-8: strings of rules can hold any byte.
   const done = spawnSync(command, args, { input: textToBytes(input), maxBuffer: 1 << 28 });
   if (done.error) throw done.error;
   return {
@@ -49,7 +49,7 @@ function restoreText(options: TableParts, specs: readonly string[], counted: boo
   return [...lines, 'COMMIT', ''].join('\n');
 }
 
-/** Loads specifications, replacing the table. Answers the tool's complaint or nothing. */
+/** Replaces the table with the specifications. Returns the tool's complaint, or undefined. */
 export function load(
   family: Family,
   options: TableParts,
@@ -76,7 +76,7 @@ export function savedRules(family: Family, table: string): string[] {
     .map((line) => line.slice(lead.length + 1));
 }
 
-/** What iptables says to one specification: nothing, or its complaint. */
+/** The complaint of iptables about one specification, or undefined. */
 export function iptablesRefuses(
   family: Family,
   options: TableParts,
@@ -86,7 +86,7 @@ export function iptablesRefuses(
   return done.status === 0 ? undefined : done.err.trim() || `status ${done.status}`;
 }
 
-/** Where two entries differ in what counts; nothing where they mean the same to the kernel. */
+/** Where two entries differ in meaningful bytes. Undefined if they mean the same to the kernel. */
 export function difference(
   family: Family,
   kernel: Uint8Array,
@@ -117,7 +117,7 @@ export function difference(
     if (theirs.payload.length !== mine.payload.length) {
       return `${name(theirs)}: ${theirs.payload.length} bytes, ours ${mine.payload.length}`;
     }
-    // What the kernel keeps for itself, and old bytes behind the NUL of a string, do not count.
+    // Private bytes of the kernel, and old bytes behind the NUL of a string, do not count.
     const extension = registry.find(family, kind, theirs.name, theirs.revision);
     const counts = (payload: Uint8Array) =>
       extension === undefined ? payload : comparable(extension, payload);
@@ -127,7 +127,7 @@ export function difference(
   return undefined;
 }
 
-/** Where two byte strings differ; nothing where they are equal. */
+/** Where two byte strings differ. Undefined if they are equal. */
 export function firstDifference(kernel: Uint8Array, ours: Uint8Array): string | undefined {
   const at = kernel.findIndex((byte, index) => byte !== ours[index]);
   if (at < 0) return undefined;

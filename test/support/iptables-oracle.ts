@@ -1,5 +1,5 @@
-// Holds the codec of iptables rules against iptables-legacy itself, on the real kernel: what it adds,
-// saves and refuses, and the bytes that the kernel then holds. For tests under test/kernel only.
+// Compares the codec of iptables rules with iptables-legacy on the real kernel: the rules that it adds, saves and
+// refuses, and the bytes in the kernel. For tests under test/kernel only.
 import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
 import { layouts } from '../../src/iptables/legacy/entry.js';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
@@ -20,14 +20,14 @@ import {
 import { Random } from './random-rules.js';
 import { lostInCopies } from './rule-copies.js';
 
-/** A specification in iptables-restore's quoting, or one with a reason why it is special. */
+/** A specification in iptables-restore's quoting. A special one has a reason. */
 export type Spec =
   | string
   | {
       spec: string;
       /**
-       * iptables-save itself loses bytes that mean nothing: its text is another rule of the same meaning.
-       * `rounded`: of numbers no text says the same, and the package prints what iptables-save prints.
+       * iptables-save loses bytes without meaning: its text gives a different rule with the same meaning. `rounded`:
+       * no text can express the numbers exactly, and the package prints the same text as iptables-save.
        */
       lossy: true | 'rounded';
       ours?: undefined;
@@ -35,8 +35,8 @@ export type Spec =
   | {
       spec: string;
       /**
-       * iptables-save loses meaning, or cannot read what it prints. This is what the package prints instead;
-       * `raw`: bytes.
+       * iptables-save loses meaning, or iptables cannot read its output. The package prints this text instead, or
+       * bytes for `raw`.
        */
       ours: string | ((family: Family) => string);
       lossy?: undefined;
@@ -44,24 +44,24 @@ export type Spec =
 
 export interface Conformance extends TableParts {
   families: readonly Family[];
-  /** What both must take, and mean the same by. */
+  /** Rules that both must take, with the same meaning. */
   valid: readonly Spec[];
-  /** What both must refuse. */
+  /** Rules that both must refuse. */
   invalid?: readonly string[];
-  /** What only the kernel refuses, at commit, by what a pure parser cannot know. */
+  /** Rules that only the kernel refuses, at commit, for reasons that a parser cannot know. */
   kernelRefuses?: readonly string[];
-  /** What iptables takes and this package refuses on purpose: reversed ranges, host names … */
+  /** Rules that iptables takes and this package refuses on purpose: reversed ranges, host names … */
   onlyIptables?: readonly string[];
-  /** One random specification; both must agree on whether it is valid, and on what it means. */
+  /** Makes a random specification. Both must agree whether it is valid, and on its meaning. */
   random?: (random: Random) => string;
-  /** How many random ones; 200 unless given. */
+  /** The number of random specifications, 200 by default. */
   count?: number;
   sets?: SetNames;
-  /** The newest revision of extensions that the kernel has: for tests of older ones. */
+  /** The newest revision of extensions that the kernel has, for tests of older revisions. */
   maxRevision?: MaxRevision;
 }
 
-/** What parser and encoder are told. */
+/** The options for parser and encoder. */
 function context(family: Family, options: Conformance) {
   const { sets, maxRevision } = options;
   return { family, sets, ...(maxRevision !== undefined && { maxRevision }) };
@@ -83,7 +83,7 @@ function ourRefusal(family: Family, options: Conformance, spec: string): Error |
   }
 }
 
-/** Where a rule and what its own text means differ. */
+/** How a rule differs from the meaning of its own text, or undefined. */
 function printedMeaning(family: Family, options: Conformance, rule: Rule): string | undefined {
   const cx = context(family, options);
   const text = rule.toString();
@@ -97,7 +97,7 @@ function printedMeaning(family: Family, options: Conformance, rule: Rule): strin
   }
 }
 
-/** Loads the specifications in one commit and compares everything with what the codec makes of them. */
+/** Loads the specifications in one commit and compares all results with those of the codec. */
 export function compare(family: Family, options: Conformance, specs: readonly Spec[]): void {
   const table = options.table ?? 'filter';
   const texts = specs.map((each) => (typeof each === 'string' ? each : each.spec));
@@ -119,7 +119,8 @@ export function compare(family: Family, options: Conformance, specs: readonly Sp
       rules = ourParse(family, options, spec);
     } catch (error) {
       problems.push(`${spec}\n  we refuse: ${(error as Error).message}`);
-      // One specification without a list is one rule; lists are rare enough to stop there.
+      // A specification without a list is one rule. The next ones may be reported wrongly after a list, but lists are
+      // rare.
       at += 1;
       continue;
     }
@@ -173,13 +174,13 @@ export function compare(family: Family, options: Conformance, specs: readonly Sp
 }
 
 /**
- * Every byte that iptables writes against every byte that the package writes, also those that no
- * listing shows: on the stand-in of the kernel, because the real one does not hand all of them out.
+ * Compares every byte that iptables writes with every byte that the package writes, also bytes that no listing shows.
+ * It uses the stand-in for the kernel, because the real kernel does not return all of them.
  */
 function compareWritten(family: Family, options: Conformance, specs: readonly Spec[]): void {
   const table = options.table ?? 'filter';
   const texts = specs.map((each) => (typeof each === 'string' ? each : each.spec));
-  // The stand-in has no hooks to look at, and no rule of a base chain is wanted.
+  // The stand-in checks no hooks, and the comparison needs no rule in a base chain.
   const { hook: _, ...rest } = options;
   const complaint = load(family, rest, texts);
   if (complaint !== undefined && !/^warn/i.test(complaint)) throw new Error(complaint);
@@ -202,7 +203,7 @@ function compareWritten(family: Family, options: Conformance, specs: readonly Sp
   }
 }
 
-/** Where two entries differ in any byte but the counters. */
+/** Where two entries differ in any byte except the counters. */
 function writtenDifference(
   family: Family,
   theirs: Uint8Array,
@@ -275,7 +276,7 @@ function randomRules(family: Family, options: Conformance, make: (random: Random
   const seed = Number(process.env.TEST_SEED ?? 1);
   const random = new Random(seed);
   const specs = Array.from({ length: options.count ?? 200 }, () => make(random));
-  // What we refuse must be refused by iptables as well, one by one; the others go in one commit.
+  // iptables must refuse each rule that we refuse; this is tested one by one. The others go in one commit.
   const taken = specs.filter((spec) => {
     const ours = ourRefusal(family, options, spec);
     if (ours === undefined) return true;

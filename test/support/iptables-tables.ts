@@ -1,4 +1,4 @@
-// Tables for tests: iptables-legacy as the oracle of what is in the kernel, and packets that count.
+// Tables for tests: iptables-legacy as the oracle for the kernel's tables, and packets that rules count.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { run } from './process.js';
@@ -13,10 +13,10 @@ export function legacy(family: Family, ...args: string[]): string {
   return run([`${tool(family)}-legacy`, ...args]);
 }
 
-/** Lines without comments: their times differ. */
+/** Lines without comments, because these contain the time. */
 export const lines = (text: string) => text.split('\n').filter((line) => !line.startsWith('#'));
 
-/** What iptables-legacy-save says, without its comments. */
+/** The output of iptables-legacy-save, without its comments. */
 export function saved(
   family: Family,
   options: { counters?: boolean; table?: string } = {},
@@ -32,7 +32,7 @@ export function load(family: Family, text: string, ...args: string[]): void {
   run([`${tool(family)}-legacy-restore`, ...args], { input: text });
 }
 
-/** Puts every table of the namespace back to empty. */
+/** Empties every table of the namespace. */
 export function reset(): void {
   for (const family of families) {
     const names = run(['cat', `/proc/net/${family === 'ipv6' ? 'ip6' : 'ip'}_tables_names`]);
@@ -65,18 +65,18 @@ const loopback = { ipv4: '127.0.0.1', ipv6: '::1' };
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Sends datagrams over the loopback; resolves when all have been through the rules. */
+/** Sends datagrams over the loopback. Resolves when all have passed the rules. */
 export async function packets(family: Family, count: number, port = 9): Promise<void> {
   const socket = createSocket(family === 'ipv6' ? 'udp6' : 'udp4');
   socket.bind(0, loopback[family]);
   await once(socket, 'listening');
   try {
-    // Loopback delivery happens inside the system call that sends.
+    // The loopback delivers inside the system call that sends.
     for (let i = 0; i < count; i++) {
       await new Promise<void>((resolve, reject) => {
         socket.send('x', port, loopback[family], (error) => (error ? reject(error) : resolve()));
       });
-      // Sending needs no turn of the loop: everything else would starve.
+      // Sending does not let the event loop turn, so other work would wait too long.
       if (i % 8 === 7) await turn();
     }
   } finally {

@@ -1,5 +1,5 @@
-// A second process that edits: appends rules one by one through the package, each an edit of its own.
-// Arguments: family, chain, first port, count. Prints the number of each rule that is in.
+// A second process that edits a table. It appends rules through the package, each in its own edit. Arguments: family,
+// chain, first port, count. Prints the number of each appended rule.
 import { Iptables } from '../../src/iptables/iptables.js';
 
 const [family, chain, first, count] = process.argv.slice(2);
@@ -11,7 +11,7 @@ for (let port = Number(first); port < Number(first) + Number(count); ) {
     });
     process.stdout.write(`${port++}\n`);
   } catch (error) {
-    // Only a writer that takes another lock can be the reason; the rule is not in then.
+    // Only a writer with a different lock can cause this. Then the rule is not in the table.
     if ((error as { code?: string }).code !== 'ERR_NETFILTER_TABLE_CHANGED') throw error;
   }
 }

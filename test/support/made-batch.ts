@@ -1,4 +1,4 @@
-// Batches of made-up flows, as native code makes them: values up to 64 bits, both families, rows without some
+// Batches of made-up flows in the form of native code: values up to 64 bits, both families, rows without some
 // attributes, batches without some groups of columns.
 import { type ColumnName, roundRows } from '../../src/conntrack/columns/column-store.js';
 import { columnLayout, has } from '../../src/conntrack/columns/schema.js';
@@ -14,18 +14,18 @@ export interface Shape {
   rows: number;
   /** Percentage of IPv6 rows. */
   ipv6: number;
-  /** The last group of columns that the arena has: 0 no counters, 2 counters, 4 times, 6 more presence. */
+  /** The last group of columns in the arena: 0 no counters, 2 counters, 4 times, 6 more presence. */
   group: 0 | 2 | 4 | 6;
   /** Bits of a counter. */
   bits: 20 | 40 | 63;
 }
 
-/** A batch as native code makes one. */
+/** A batch in the form of native code. */
 export function batch(random: Random, shape: Shape): FlowBatch {
   return FlowBatch.fromRaw(rawBatch(random, shape), noStats);
 }
 
-/** What native code hands over for one. */
+/** The raw batch that native code would return. */
 export function rawBatch(random: Random, shape: Shape): RawBatch {
   const { rows, group, bits } = shape;
   const capacity = roundRows(rows);

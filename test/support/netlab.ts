@@ -1,5 +1,5 @@
-// The laboratory of the kernel tests: a client, a NAT gateway and a server, each a namespace, joined
-// by veth, with IPv4 and IPv6. What netns.ts and traffic.ts have is exported from here as well.
+// The laboratory of the kernel tests: a client, a NAT gateway and a server. Each is a namespace, and veth pairs with
+// IPv4 and IPv6 join them. It also exports the names of netns.ts and traffic.ts.
 import { Netns, veth } from './netns.js';
 import { Host } from './traffic.js';
 
@@ -13,7 +13,7 @@ export {
   UdpSocket,
 } from './traffic.js';
 
-/** Addresses of the lab. The server has no route to the client: only translated traffic gets through. */
+/** Addresses of the lab. The server has no route to the client, so only translated traffic gets through. */
 export const labAddresses = {
   client: '10.0.1.2',
   gatewayInside: '10.0.1.1',
@@ -27,14 +27,13 @@ export const labAddresses = {
 
 export interface GatewayLabOptions {
   /**
-   * Whose table is the gateway's: a namespace of its own, or `current`, that of this process, so that
-   * what is under test needs no namespace option. Default `own`.
+   * The namespace of the gateway: a new one (`own`), or `current`, that of this process. With `current` the tested
+   * code needs no namespace option. Default `own`.
    */
   gateway?: 'own' | 'current';
   /**
-   * How the gateway translates what goes from the client to the server: MASQUERADE, SNAT to its
-   * outside address, or not at all (the server then has a route back, and tracking is on by a rule).
-   * Default `masquerade`.
+   * How the gateway translates traffic from the client to the server: MASQUERADE, SNAT to its outside address, or not
+   * at all. Without translation the server has a route back, and a rule turns tracking on. Default `masquerade`.
    */
   nat?: 'masquerade' | 'snat' | 'none';
   /** Sysctls of the gateway, set before the first packet. */
@@ -101,8 +100,8 @@ export class GatewayLab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.clientHost[Symbol.asyncDispose]();
     await this.serverHost[Symbol.asyncDispose]();
-    // A namespace that has gone is taken apart later: in one that stays, the ends of its links would still
-    // be there when the next laboratory is built.
+    // The kernel removes a deleted namespace later. Its link ends in a namespace that stays could still be there when
+    // the next laboratory is built.
     if (this.gateway.name === undefined) {
       for (const device of ['inside0', 'outside0']) this.gateway.ip('link', 'del', device);
     }

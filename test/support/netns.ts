@@ -1,6 +1,6 @@
-// Network namespaces for tests: made in the /run/netns of the test's own mount namespace, entered by
-// nsenter (not by `ip netns exec`, which mounts /sys and so fails in some containers). The namespace
-// of the process itself is `Netns.current`.
+// Network namespaces for tests. They are created in the /run/netns of the test's mount namespace. nsenter enters
+// them, because `ip netns exec` mounts /sys and so fails in some containers. `Netns.current` is the namespace of this
+// process.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Child, type RunOptions, run } from './process.js';
 
@@ -15,7 +15,7 @@ export class Netns implements Disposable {
     readonly name: string | undefined,
   ) {}
 
-  /** Makes a namespace with its loopback up. Without a name it gets one of its own. */
+  /** Makes a namespace with its loopback up. Without a name it gets a new one. */
   static create(name = `t${process.pid}-${++made}`): Netns {
     run(['ip', 'netns', 'add', name]);
     const netns = new Netns(name);
@@ -28,17 +28,17 @@ export class Netns implements Disposable {
     return netns;
   }
 
-  /** What `Conntrack.open({ netns })` and others take: a path. */
+  /** The path, for `Conntrack.open({ netns })` and others. */
   get path(): string {
     return this.name === undefined ? '/proc/self/ns/net' : `/run/netns/${this.name}`;
   }
 
-  /** The words that run a command in here. */
+  /** The words that run a command in this namespace. */
   argv(command: readonly string[]): string[] {
     return this.name === undefined ? [...command] : ['nsenter', `--net=${this.path}`, ...command];
   }
 
-  /** Runs a command in here to its end; returns what it printed. */
+  /** Runs a command in this namespace to its end. Returns its output. */
   exec(...command: string[]): string {
     return this.run(command);
   }
@@ -47,12 +47,12 @@ export class Netns implements Disposable {
     return run(this.argv(command), options);
   }
 
-  /** Starts a command in here. */
+  /** Starts a command in this namespace. */
   start(command: readonly string[], env: Record<string, string> = {}): Child {
     return Child.start(this.argv(command), env);
   }
 
-  /** `ip …` in here. */
+  /** `ip …` in this namespace. */
   ip(...args: string[]): string {
     return this.exec('ip', ...args);
   }
@@ -80,7 +80,7 @@ export class Netns implements Disposable {
     else this.run(['sh', '-c', 'cat > "$1"', 'sh', path], { input: String(value) });
   }
 
-  /** Sets a sysctl while `work` runs, and puts the old value back whatever happens. */
+  /** Sets a sysctl while `work` runs, and always restores the old value. */
   async withSysctl<T>(
     name: string,
     value: string | number,
@@ -95,14 +95,14 @@ export class Netns implements Disposable {
     }
   }
 
-  /** Accounting, timestamps and events of the conntrack entries that are made from now on. */
+  /** Accounting, timestamps and events, for conntrack entries that are made from now on. */
   conntrackSysctls(values: { acct?: 0 | 1; timestamp?: 0 | 1; events?: 0 | 1 | 2 }): void {
     for (const [name, value] of Object.entries(values)) {
       this.setSysctl(`net.netfilter.nf_conntrack_${name}`, value);
     }
   }
 
-  /** Turns tracking on: without a rule that asks for it, no packet is tracked (both families). */
+  /** Turns tracking on for both families. Without a rule that needs it, the kernel tracks no packet. */
   tracking(): void {
     this.iptables('-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW');
     this.ip6tables('-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW');
@@ -113,16 +113,16 @@ export class Netns implements Disposable {
     return Number(this.sysctl('net.netfilter.nf_conntrack_count'));
   }
 
-  /** A test file started by hand would change the machine's own rules: test/run.ts is what starts it. */
+  /** Refuses the machine's own namespace: a test file that is started by hand would change the machine's rules. */
   #throwAway(): void {
     if (this.name !== undefined) return;
-    // Only in the initial namespace may it be written (nf_conntrack_standalone.c).
+    // This file is writable only in the initial namespace (nf_conntrack_standalone.c).
     if ((statSync('/proc/sys/net/netfilter/nf_conntrack_max').mode & 0o200) !== 0) {
       throw new Error('this is the network namespace of the machine: start tests by test/run.ts');
     }
   }
 
-  /** Deletes the namespace; what still runs in it keeps it alive without a name. */
+  /** Deletes the namespace. Processes that still run in it keep it alive without a name. */
   [Symbol.dispose](): void {
     if (this.name !== undefined) run(['ip', 'netns', 'del', this.name]);
   }
@@ -139,10 +139,10 @@ export interface VethEnd {
   addresses?: readonly string[];
 }
 
-/** Joins two namespaces; both devices are up and their addresses usable at once (no DAD). */
+/** Joins two namespaces. Both devices are up, and their addresses are usable at once (no DAD). */
 export function veth(a: VethEnd, b: VethEnd): void {
   const place = (netns: Netns) => (netns.name === undefined ? [] : ['netns', netns.name]);
-  const first = a.netns.name !== undefined ? a : b; // made from the named end, so both can be placed
+  const first = a.netns.name !== undefined ? a : b; // created from the named end, so that both ends can be moved
   const second = first === a ? b : a;
   const target =
     second.netns.name === undefined ? ['netns', String(process.pid)] : place(second.netns);

@@ -1,13 +1,13 @@
-// libnetfilter_conntrack's parser as an oracle, in a child process because it ends its process on a
-// malformed attribute. See c/nfct-oracle.c. `oracleOf` brings its answer into the shape that
-// conntrack-oracle.ts has, so that the same comparison serves both.
+// libnetfilter_conntrack's parser as an oracle, in a child process, because it ends its process on a malformed
+// attribute. See c/nfct-oracle.c. `oracleOf` converts its answer to the form of conntrack-oracle.ts, so that the same
+// comparison works for both.
 import { spawnSync } from 'node:child_process';
 import { cProgram } from './c-program.js';
 import type { OracleFlow, OracleSide } from './conntrack-oracle.js';
 import { Netns } from './netns.js';
 import { run } from './process.js';
 
-/** Attributes as the library names them (ATTR_… in lower case); absent when it says not set. */
+/** Attributes with the library's names (ATTR_… in lower case). Unset attributes are absent. */
 export type NfctAttributes = Partial<
   Record<NfctNumber, number> &
     Record<NfctBig, bigint> &
@@ -71,7 +71,7 @@ function readMessage(line: string): NfctMessage {
 
 const readLines = (text: string) => text.split('\n').filter(Boolean).map(readMessage);
 
-/** Dumps the table; with `raw` also the bytes that were parsed. */
+/** Dumps the table. With `raw` it also returns the parsed bytes. */
 export function nfctDump(
   options: { family?: 'ipv4' | 'ipv6'; raw?: boolean; netns?: Netns } = {},
 ): NfctMessage[] {
@@ -82,8 +82,8 @@ export function nfctDump(
 }
 
 /**
- * What the library makes of messages given in hex (whole ones, nlmsghdr included). `survived` is
- * false when it ended its process: `messages` has what came before.
+ * Parses whole messages in hex, nlmsghdr included. `survived` is false if the library ended its process. Then
+ * `messages` has the messages before.
  */
 export function nfctParse(hex: readonly string[]): {
   messages: NfctMessage[];
@@ -98,7 +98,7 @@ export function nfctParse(hex: readonly string[]): {
   return { messages: readLines(result.stdout), survived: result.status === 0 };
 }
 
-// As libnetfilter_conntrack prints them (snprintf_default.c, proto names and states).
+// The names that libnetfilter_conntrack prints (snprintf_default.c, proto names and states).
 const protocolNames: Record<number, string> = {
   1: 'icmp',
   6: 'tcp',
@@ -139,8 +139,8 @@ function side(a: NfctAttributes, direction: Direction): OracleSide {
 }
 
 /**
- * The message in the shape of conntrack-oracle.ts, without times. The library keeps ICMP type, code and
- * id of the original direction only, so `reply` has none.
+ * The message in the form of conntrack-oracle.ts, without times. The library keeps the ICMP type, code and id of only
+ * the original direction, so `reply` has none.
  */
 export function oracleOf(message: NfctMessage): OracleFlow {
   const a = message.attributes;

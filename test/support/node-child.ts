@@ -1,4 +1,4 @@
-// Plain node children that use the compiled package, for tests about how processes and workers end.
+// Plain node children that use the compiled package, for tests of the end of processes and workers.
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { compiledPackage } from './compiled.js';
@@ -19,13 +19,13 @@ export interface NodeOptions {
   env?: Record<string, string>;
   /** Words before `node`: `prlimit` … */
   prefix?: readonly string[];
-  /** Another node. */
+  /** A different node program. */
   node?: string;
-  /** How long it may take before it is killed, and said to have had no end; see `limitMs`. */
+  /** The time after which it is killed and reported as a child without an end. See `limitMs`. */
   limitMs?: number;
 }
 
-/** Less than what a test file may take: a child that hangs is told of by its own test, with what it said. */
+/** Less than the time limit of a test file, so that the test itself reports a child that hangs, with its output. */
 const limitMs = 0.6 * Number(process.env.TEST_LIMIT_MS ?? 600_000);
 
 /** Starts `test/lifetime/child/<script>` with the package's entry in the environment. */
@@ -43,7 +43,7 @@ export function startNode(script: string, args: readonly string[] = [], options:
   );
 }
 
-/** Runs it to its end, whatever that is. */
+/** Runs it to its end, good or bad. */
 export async function runNode(
   script: string,
   args: readonly string[] = [],
@@ -63,7 +63,7 @@ export async function runNode(
   return { code, signal, lines: child.lines, stderr };
 }
 
-/** What an ending says, for an assertion's message. */
+/** An ending as text, for the message of an assertion. */
 export function describe(ending: NodeEnding): string {
   return `${ending.signal ?? `exit ${ending.code}`}\n${ending.lines.join('\n')}\n${ending.stderr}`;
 }

@@ -1,5 +1,5 @@
-// Preloaded into iptables by tests: makes the kernel look as if it knew an extension only up to
-// some revision, so that iptables writes and prints that one. OLD_REVISIONS holds
+// Preloaded into iptables by tests. It pretends that the kernel knows an extension only up to some
+// revision, so that iptables writes and prints that revision. OLD_REVISIONS holds
 // "name=revision,…".
 #define _GNU_SOURCE
 #include <dlfcn.h>

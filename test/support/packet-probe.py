@@ -1,8 +1,8 @@
-"""What happens to packets in this network namespace: one JSON object with what is tracked and translated.
+"""Prints what happens to packets in this network namespace, as one JSON object: tracked, translated.
 
-Tracked: a datagram of each family through the loopback makes an entry. Translated: the packets of a flow
-that conntrack(8) wrote, with a translation of its port, arrive at the other port; tracking is on for that,
-whatever the rules of the namespace are.
+Tracked: a datagram of each family through the loopback makes an entry. Translated: conntrack(8) writes a flow
+with a translated port, and packets of that flow arrive at the other port. For that the probe turns tracking
+on, whatever rules the namespace has.
 """
 import json
 import socket

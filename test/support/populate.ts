@@ -1,5 +1,5 @@
-// Fills and churns the conntrack table of a namespace by C programs that speak netlink: flows made
-// from a seed, a million a second or so, the same ones for the same seed. See c/flows.h.
+// Fills and churns the conntrack table of a namespace with C programs that use netlink. They make about a million
+// flows a second from a seed. The same seed gives the same flows. See c/flow-make.h.
 import type { FlowState } from '../../src/index.js';
 import { cProgram } from './c-program.js';
 import { Netns } from './netns.js';
@@ -19,13 +19,13 @@ export interface FlowOptions {
   seed?: number;
   /** Default `mixed`. */
   profile?: FlowProfile;
-  /** First byte of every original IPv4 source (1–26, default 10; churn 11): other numbers, other flows. */
+  /** First byte of every original IPv4 source (1–26, default 10; churn 11). Different numbers give different flows. */
   network?: number;
   /** Puts all flows into one zone. */
   zone?: number;
-  /** Seconds; by default random, at least ten minutes. */
+  /** Seconds. By default random, at least ten minutes. */
   timeout?: number;
-  /** A quarter of the flows gets labels; the namespace must have a rule that uses them (`useLabels`). */
+  /** A quarter of the flows gets labels. The namespace must have a rule that uses labels (`useLabels`). */
   labels?: boolean;
   /** Default: the namespace of this process. */
   netns?: Netns;
@@ -57,7 +57,7 @@ export interface FilledSide {
   zone?: number;
 }
 
-/** A flow as it stands in the table after the fill; `status` has the bits that the kernel adds. */
+/** A flow as the table has it after the fill. `status` includes the bits that the kernel adds. */
 export interface FilledFlow {
   index: number;
   family: 'ipv4' | 'ipv6';
@@ -97,7 +97,7 @@ function fillArguments(options: FillOptions): string[] {
   return [cProgram('ctfill'), '--count', String(options.count), ...from, ...flowArguments(options)];
 }
 
-/** Creates the flows; a flow that the kernel refuses is an error. */
+/** Creates the flows. A flow that the kernel refuses is an error. */
 export function fill(options: FillOptions): FillSummary {
   const netns = options.netns ?? Netns.current;
   return JSON.parse(run(netns.argv(fillArguments(options)))) as FillSummary;
@@ -113,7 +113,7 @@ export function fillAndList(options: FillOptions): FilledFlow[] {
   return lines.map((line) => JSON.parse(line) as FilledFlow);
 }
 
-/** Flows that come and go until it is stopped. */
+/** Creates and deletes flows until it is stopped. */
 export class Churn implements AsyncDisposable {
   readonly #child: Child;
 
@@ -121,7 +121,7 @@ export class Churn implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Resolves when `live` flows are there and the first are about to go. */
+  /** Resolves when `live` flows exist. Then the first ones are deleted. */
   static async start(
     options: FlowOptions & { live?: number; maxSeconds?: number } = {},
   ): Promise<Churn> {
@@ -140,7 +140,7 @@ export class Churn implements AsyncDisposable {
     return new Churn(child);
   }
 
-  /** Stops, deletes what is left and says how much came and went. */
+  /** Stops, deletes the remaining flows, and returns how many were created and deleted. */
   async stop(): Promise<{ created: number; deleted: number; seconds: number }> {
     const lines = await this.#child.finish();
     return JSON.parse(lines.at(-1) ?? '') as { created: number; deleted: number; seconds: number };
@@ -151,7 +151,7 @@ export class Churn implements AsyncDisposable {
   }
 }
 
-/** Loads a rule that uses labels: from then on new flows of the namespace have room for 128 of them. */
+/** Loads a rule that uses labels. From then on new flows of the namespace have room for 128 labels. */
 export function useLabels(netns: Netns = Netns.current): void {
   netns.iptables('-A', 'INPUT', '-m', 'connlabel', '--label', '0');
 }

@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { run } from './process.js';
 
 const folder = new URL('../lifetime/child/', import.meta.url);
-// With exceptions: those of operator new pass through it.
+// With exceptions, because those of operator new pass through this code.
 const flags = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-fexceptions'];
 
 const inFolder = (name: string) => fileURLToPath(new URL(name, folder));
 const headers = ['shim.h', 'faults.h'].map(inFolder);
 const sources = ['shim.c', 'faults.c', 'fault-calls.c', 'fault-answers.c'].map(inFolder);
 
-/** Its path; built when its sources have changed. */
+/** The path of the object. It is built when its sources have changed. */
 export function shim(): string {
   const hash = createHash('sha256').update(flags.join());
   for (const file of [...headers, ...sources]) hash.update(readFileSync(file));

@@ -1,5 +1,5 @@
-// A program of the tests: makes every call of docs/privileges.md, in the network namespace and with the
-// capabilities that it is given, and prints what became of each as one line of JSON.
+// A program of the tests. It makes every call of docs/privileges.md, in the given network namespace and with the
+// given capabilities, and prints each result as one line of JSON.
 import { createSocket } from 'node:dgram';
 import {
   Conntrack,
@@ -22,7 +22,7 @@ const tuple = {
 const flow = { ...tuple, timeout: 600, mark: 7 };
 const elsewhere = process.argv[2]!;
 
-/** The first hits of a rule that counts what is sent meanwhile. */
+/** The first hits of a rule that counts packets which are sent meanwhile. */
 async function watch(options: object): Promise<void> {
   const socket = createSocket('udp4');
   const sending = setInterval(() => socket.send('x', 53, '127.0.0.1'), 5);
@@ -59,7 +59,7 @@ export const calls: [string, () => unknown][] = [
   ['delete()', () => conntrack.delete(tuple)],
   ['deleteWhere()', () => conntrack.deleteWhere({ protocol: 'tcp' })],
   ['flush()', () => conntrack.flush()],
-  // Another value than there is: one that changes nothing is not written, and needs nothing.
+  // A different value: a setting that does not change is not written, and needs no privilege.
   [
     'configure({ acct })',
     async () => conntrack.configure({ acct: !(await conntrack.settings()).acct }),

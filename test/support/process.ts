@@ -1,5 +1,5 @@
-// Runs other programs for tests: to the end, or as a child that is spoken to line by line. Waits are
-// for something that happened (a line, an exit), never for time. Knows nothing of netfilter.
+// Runs other programs for tests: to the end, or as a child that reads and writes lines. It waits for events (a line,
+// an exit), never for a time. It knows nothing about netfilter.
 import {
   type ChildProcess,
   type ChildProcessByStdio,
@@ -13,7 +13,7 @@ export interface RunOptions {
   env?: Record<string, string>;
 }
 
-/** Runs a program and returns its standard output; throws with what it said when it fails. */
+/** Runs a program and returns its standard output. If the program fails, throws an error with its output. */
 export function run(argv: readonly string[], options: RunOptions = {}): string {
   const [command, ...args] = argv;
   if (command === undefined) throw new TypeError('argv: expected a command');
@@ -39,7 +39,7 @@ export interface Ending {
   signal: NodeJS.Signals | null;
 }
 
-/** Less than what a test file may take: the test that waits says for what. */
+/** Less than the time limit of a test file, so that the waiting test can say what is missing. */
 const untilMs = 0.4 * Number(process.env.TEST_LIMIT_MS ?? 600_000);
 
 /** A running program whose standard output is read line by line. */
@@ -68,7 +68,7 @@ export class Child implements AsyncDisposable {
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       this.stderr += chunk;
     });
-    // A child that has ended no longer reads: that shows in its ending, not as an EPIPE of ours.
+    // A child that has ended does not read. Its ending reports that, so the EPIPE is ignored.
     child.stdin.on('error', () => {});
     this.exited = new Promise((resolve) => {
       const end = (ending: Ending) => {
@@ -107,7 +107,7 @@ export class Child implements AsyncDisposable {
     return this.#ending === undefined;
   }
 
-  /** Waits for what `look` finds in the output; rejects when the child ends without it, or takes minutes. */
+  /** Waits until `look` finds something in the output. Rejects if the child ends without it, or takes minutes. */
   async until<T>(what: string, look: (lines: readonly string[]) => T | undefined): Promise<T> {
     const end = performance.now() + untilMs;
     for (;;) {
@@ -128,7 +128,7 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  /** The first line that matches, from line number `from` on. */
+  /** The first matching line, from line number `from` on. */
   line(pattern: RegExp, from = 0): Promise<string> {
     return this.until(`a line ${pattern}`, (lines) =>
       lines.slice(from).find((line) => pattern.test(line)),
@@ -156,7 +156,7 @@ export class Child implements AsyncDisposable {
     return this.lines;
   }
 
-  /** Ends it whatever it does. */
+  /** Ends it in any state. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ending> {
     this.signal(signal);
     this.end();
@@ -177,7 +177,7 @@ export class Child implements AsyncDisposable {
   }
 }
 
-// What a test leaves running would keep a namespace alive.
+// A process that a test leaves running would keep a namespace alive.
 const live = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of live) child.kill('SIGKILL');

@@ -1,5 +1,5 @@
-// The Python that runs the small programs of tests: the system's own. What a PATH puts before it may be
-// a script that looks for a version first, which takes ten times as long as the program.
+// The Python for the small programs of tests: that of the system. An earlier one in the PATH may be a script that
+// first searches for a version, which takes ten times as long as the program.
 import { existsSync } from 'node:fs';
 
 const ofSystem = '/usr/bin/python3';

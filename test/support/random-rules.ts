@@ -1,7 +1,7 @@
 // Random parts of rules, from a seed.
 import type { Family } from '../../src/iptables/rule/rule.js';
 
-/** Random numbers that a seed repeats (mulberry32). */
+/** Random numbers (mulberry32): the same seed gives the same numbers. */
 export class Random {
   #state: number;
   constructor(seed: number) {
@@ -37,13 +37,13 @@ export class Random {
   port(): number {
     return this.pick([0, 1, 22, 80, 443, 1024, 65535, this.int(65536)]);
   }
-  /** `anyOrder`: for options that iptables takes from high to low as well. */
+  /** `anyOrder`: for options whose range may also go from high to low. */
   portRange(separator = ':', anyOrder = false): string {
     const ends: [number, number] = [this.port(), this.port()];
     const [a, b] = anyOrder ? ends : (ends.sort((x, y) => x - y) as [number, number]);
-    // High ends of 0 iptables-save leaves out in conntrack.
+    // iptables-save leaves out a high end of 0 in the match conntrack.
     if (anyOrder && b === 0) return String(a);
-    // Never all ports: iptables-save leaves that range out, and with it a negation.
+    // Never all ports: iptables-save leaves that range out, and its negation too.
     return this.chance(50) || a === b || b - a === 65535 ? String(a) : `${a}${separator}${b}`;
   }
   address(family: Family): string {

@@ -1,4 +1,4 @@
-// Numbers from a seed, so that a failing case can be had again.
+// Numbers from a seed, so that a failing case can be repeated.
 
 export class Random {
   #state: number;
@@ -7,7 +7,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** An integer from 0 to below `below`, at most 2^32. */
+  /** An integer from 0 to `below` - 1. `below` is at most 2^32. */
   below(below: number): number {
     // mulberry32
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;

@@ -1,7 +1,7 @@
-// What this process holds of what the addon opens, from /proc; used by tests and by their children.
+// The threads, descriptors and memory of this process, from /proc. Tests and their children use it.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** Descriptors of the kinds that the addon opens, by what they are; libuv's eventfds count as well. */
+/** Descriptors of the kinds that the addon opens, by their targets. libuv's eventfds count too. */
 export function descriptors() {
   const found = [];
   for (const fd of readdirSync('/proc/self/fd')) {
@@ -36,12 +36,12 @@ export function residentMiB() {
 }
 
 /**
- * Waits for what will be so; an error when it never is. Collects garbage on the way where node was
- * started with --expose-gc.
+ * Waits until a condition is true. Throws if it never is. Collects garbage meanwhile if node was started with
+ * --expose-gc.
  */
 export async function eventually(what, holds) {
   for (let round = 0; !holds(); round++) {
-    if (round === 2000) throw new Error(`still not so: ${what}`);
+    if (round === 2000) throw new Error(`still not true: ${what}`);
     globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

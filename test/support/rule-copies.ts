@@ -1,18 +1,18 @@
-// The ways in which programs copy a rule, and whether each of the copies is still the rule.
+// The ways in which programs copy a rule, and a check that each copy is still the same rule.
 
 import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import type { RuleOptions } from '../../src/iptables/rule/rule.js';
 import { givenRule, Rule } from '../../src/iptables/rule/rule.js';
 
-/** By the name of the way. */
+/** Each way to copy, by its name. */
 export const copiers: Record<string, (rule: Rule) => unknown> = {
   spread: (rule) => ({ ...rule }),
   assign: (rule) => Object.assign({}, rule),
   'structured clone': (rule) => structuredClone(rule),
   JSON: (rule) => JSON.parse(JSON.stringify(rule)),
   entries: (rule) => Object.fromEntries(Object.entries(rule)),
-  // As lodash clones.
+  // lodash clones in this way.
   'assign to its prototype': (rule) => Object.assign(Object.create(Rule.prototype), rule),
   descriptors: (rule) =>
     Object.create(Rule.prototype, Object.getOwnPropertyDescriptors(rule)) as unknown,
@@ -20,7 +20,7 @@ export const copiers: Record<string, (rule: Rule) => unknown> = {
   with: (rule) => rule.with(),
 };
 
-/** For each copy that does not give the bytes that the rule's own fields give, what it is. */
+/** Descriptions of the copies that do not give the same bytes as the rule's own fields. */
 export function lostInCopies(rule: Rule, options: RuleOptions): string[] {
   const lost: string[] = [];
   const encoded = (given: unknown) => hex(encodeRule(givenRule(given as Rule, 'rule'), options));

@@ -1,5 +1,5 @@
-// Every rule text of the tests in one list: what stands between quotes in any test file and reads as a
-// rule, and one more for every option of every extension. For properties that must hold for all rules.
+// Every rule text of the tests in one list: each string in any test file that can be read as a rule, and one more for
+// every option of every extension. For properties that must hold for all rules.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,7 @@ function* testFiles(folder: string): Generator<string> {
   }
 }
 
-/** What stands between quotes in a source. */
+/** The string literals of a source. */
 function literals(source: string): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
@@ -31,7 +31,7 @@ function literals(source: string): string[] {
   return found;
 }
 
-/** Values that some option may take: each option is tried with each of them. */
+/** Values that some option takes. Each option is tried with each of them. */
 const values = [
   ...[
     '1',
@@ -71,7 +71,7 @@ const values = [
   ...['original', 'in', 'ipsec', 'none', 'unicast', 'crypto', 'bm', 'Mon', '10:00', '2030-01-01'],
 ];
 
-/** Texts for every option: whatever the package takes of them is a rule. */
+/** Texts for every option. Those that the package takes are rules. */
 function* generated(): Generator<string> {
   for (const extension of extensions) {
     const options = new Set([
@@ -103,7 +103,7 @@ function allTexts(): readonly string[] {
     for (const file of testFiles(join(here, '..'))) {
       for (const literal of literals(readFileSync(file, 'utf8'))) {
         for (const line of literal.split('\n')) {
-          // `-A CHAIN …` and a specification alone.
+          // With `-A CHAIN …` in front, or only a specification.
           const text = line.replace(/^(\[\d+:\d+\] )?-[AICD] \S+ /, '').trim();
           if (/(^| )(! )?-{1,2}[a-zA-Z0-9]/.test(text)) all.add(text);
         }

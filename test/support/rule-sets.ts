@@ -1,11 +1,11 @@
-// Rule sets of a firewall, each alone in a namespace of its own: with and without what makes the kernel
-// track connections, by iptables-legacy, iptables-nft and nft.
+// Rule sets of a firewall, each for a separate namespace: with and without rules that make the kernel track
+// connections, for iptables-legacy, iptables-nft and nft.
 
 export interface RuleSet {
   name: string;
   /** A shell script; `$ipt` is the command of the family and backend. */
   script: string;
-  /** Needs a part of the kernel that not every one is built with. */
+  /** Needs a part that not every kernel has. */
   optional?: boolean;
 }
 
@@ -154,14 +154,14 @@ function* byNft(): Generator<RuleSet> {
   }
 }
 
-/** Bridges track where the kernel has nf_conntrack_bridge; then IPv4 and IPv6 are tracked too. */
+/** A bridge tracks if the kernel has nf_conntrack_bridge. Then IPv4 and IPv6 are tracked too. */
 const bridge: RuleSet = {
   name: 'nft bridge: ct state',
   script: inTable('bridge', chain('ct state new', filterHook)),
   optional: true,
 };
 
-/** All of them, and none at all. */
+/** All rule sets, and an empty one. */
 export const ruleSets: RuleSet[] = [
   { name: 'no rules', script: 'true' },
   ...byIptables(),

@@ -1,5 +1,5 @@
-// Throw-away namespaces for a command: network and mount, and a user namespace where the caller is not
-// root. /run is its own there, so that names of namespaces and lock files are too.
+// Throw-away namespaces for a command: network and mount, and a user namespace if the caller is not root. They have
+// their own /run, and so their own namespace names and lock files.
 import { spawnSync } from 'node:child_process';
 
 const isRoot = process.getuid?.() === 0;
@@ -8,7 +8,7 @@ const variable = 'CONNTRACK_SANDBOX';
 /** Whether this process runs inside such namespaces already. */
 export const inSandbox = process.env[variable] === '1';
 
-/** How to enter them (words to put before a command), or why that is impossible here. */
+/** The words before a command that enter them, or the reason why that is impossible here. */
 export function sandbox(): { prefix: string[] } | { missing: string } {
   const flags = isRoot ? ['--net', '--mount'] : ['--user', '--map-root-user', '--net', '--mount'];
   const inside = `mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && ${variable}=1 exec "$@"`;

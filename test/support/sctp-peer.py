@@ -1,8 +1,8 @@
-# One side of an SCTP association over a raw socket, for kernels without SCTP sockets: conntrack
-# follows the packets all the same. Only traffic.ts runs it.
+# One side of an SCTP association over a raw socket, for kernels without SCTP sockets. conntrack
+# still tracks the packets. Only traffic.ts runs it.
 # sctp-peer.py serve ADDRESS PORT | connect ADDRESS PORT LOCALADDRESS LOCALPORT
-# serve answers INIT, COOKIE ECHO and SHUTDOWN; connect sets an association up and says
-# `established`, and after a line on standard input shuts it down and says `closed`.
+# serve answers INIT, COOKIE ECHO and SHUTDOWN. connect sets an association up and says `established`.
+# After a line on standard input it shuts the association down and says `closed`.
 import socket
 import struct
 import sys

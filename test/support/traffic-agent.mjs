@@ -1,6 +1,6 @@
-// Runs inside a namespace and makes traffic as told: one JSON request a line on standard input, one
-// JSON answer a line on standard output. An answer means that it has happened. Plain JavaScript, so
-// that it starts at once. Only traffic.ts talks to it.
+// Runs inside a namespace and makes traffic on request: one JSON request per line on standard input, one JSON answer
+// per line on standard output. An answer means that the traffic has happened. It is plain JavaScript, so that it
+// starts fast. Only traffic.ts uses it.
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -22,7 +22,7 @@ function once(emitter, event) {
 }
 
 const operations = {
-  // Echoes what it gets; closes when the other side has closed.
+  // Echoes all data. Closes when the other side has closed.
   async tcpServer({ address, port }) {
     const server = createServer((socket) => {
       socket.on('error', () => {});
@@ -41,7 +41,7 @@ const operations = {
     return { port: socket.address().port };
   },
 
-  // Connects and has `bytes` echoed, so that both sides know the connection as established.
+  // Connects and waits for an echo of `bytes`, so that both sides know that the connection is established.
   async tcpConnect({ address, port, localAddress, localPort, bytes }) {
     const socket = connect({ host: address, port, localAddress, localPort });
     await once(socket, 'connect');
@@ -69,7 +69,7 @@ const operations = {
     return {};
   },
 
-  // Both directions closed by FIN; this side ends in TIME_WAIT. `reset` sends RST instead.
+  // Closes both directions by FIN. This side ends in TIME_WAIT. `reset` sends RST instead.
   async tcpClose({ id, reset }) {
     const socket = connections.get(id);
     connections.delete(id);
@@ -91,7 +91,7 @@ const operations = {
     return { id, localPort: socket.address().port };
   },
 
-  // `count` datagrams one after the other, each waiting for its answer.
+  // Sends `count` datagrams one after the other, and waits for each answer.
   async udpExchange({ id, address, port, bytes, count }) {
     const socket = sockets.get(id);
     for (let i = 0; i < count; i++) {
@@ -102,7 +102,7 @@ const operations = {
     return {};
   },
 
-  // Sent, and no answer waited for.
+  // Sends datagrams and waits for no answer.
   async udpSend({ id, address, port, bytes, count }) {
     const socket = sockets.get(id);
     for (let i = 0; i < count; i++) {

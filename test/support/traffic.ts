@@ -1,6 +1,6 @@
-// Real traffic between namespaces: a host is a process inside a namespace that opens TCP and UDP
-// sockets as told; ping and SCTP are programs of their own. Every method resolves when what it says
-// has happened on the wire. Traffic goes to addresses of the test's own namespaces only.
+// Real traffic between namespaces. A host is a process inside a namespace that opens TCP and UDP sockets on request.
+// ping and SCTP are separate programs. Every method resolves when its traffic has happened. Traffic goes only to
+// addresses of the test's namespaces.
 import { fileURLToPath } from 'node:url';
 import type { Netns } from './netns.js';
 import type { Child } from './process.js';
@@ -12,7 +12,7 @@ const sctpPeer = fileURLToPath(new URL('sctp-peer.py', import.meta.url));
 export interface Target {
   address: string;
   port: number;
-  /** The source to use; chosen by the kernel when absent. */
+  /** The source address. By default the kernel chooses it. */
   localAddress?: string;
   localPort?: number;
 }
@@ -43,7 +43,7 @@ export class Host implements AsyncDisposable {
     return (await this.#ask('udpServer', { address, port })).port as number;
   }
 
-  /** A connection over which `bytes` (default 64) have gone both ways. */
+  /** A connection. `bytes` (default 64) have gone both ways. */
   async tcp(target: Target, bytes = 64): Promise<TcpConnection> {
     const { id, localAddress, localPort } = await this.#ask('tcpConnect', { ...target, bytes });
     return new TcpConnection(
@@ -62,7 +62,7 @@ export class Host implements AsyncDisposable {
     );
   }
 
-  /** One datagram and its answer from a socket of its own. Returns the source port. */
+  /** One datagram and its answer, from a new socket. Returns the source port. */
   async udpExchange(target: Target, bytes = 64, count = 1): Promise<number> {
     const any = target.address.includes(':') ? '::' : '0.0.0.0';
     const socket = await this.udp(target.localAddress ?? any, target.localPort);
@@ -101,7 +101,7 @@ export class TcpConnection {
     readonly localPort: number,
   ) {}
 
-  /** Has `bytes` more echoed. */
+  /** Sends `bytes` more and waits for their echo. */
   async echo(bytes = 64): Promise<void> {
     await this.ask('tcpEcho', { bytes });
   }
@@ -128,7 +128,7 @@ export class UdpSocket {
     await this.ask('udpExchange', { address: target.address, port: target.port, bytes, count });
   }
 
-  /** `count` datagrams that nobody need answer. */
+  /** `count` datagrams without answers. */
   async send(target: Target, bytes = 64, count = 1): Promise<void> {
     await this.ask('udpSend', { address: target.address, port: target.port, bytes, count });
   }
@@ -138,7 +138,7 @@ export class UdpSocket {
   }
 }
 
-/** An SCTP endpoint that accepts associations, made of raw packets: needs no SCTP in the kernel. */
+/** An SCTP endpoint that accepts associations. It uses raw packets, so it needs no SCTP in the kernel. */
 export async function sctpServer(netns: Netns, address: string, port: number): Promise<Child> {
   const child = netns.start([python, sctpPeer, 'serve', address, String(port)]);
   await child.line(/^ready$/);
@@ -148,7 +148,7 @@ export async function sctpServer(netns: Netns, address: string, port: number): P
 export class SctpAssociation implements AsyncDisposable {
   private constructor(private readonly child: Child) {}
 
-  /** Sets an association up; the source must be given, raw sockets choose none. */
+  /** Sets an association up. The source must be given, because raw sockets do not choose one. */
   static async open(netns: Netns, target: Required<Target>): Promise<SctpAssociation> {
     const { address, port, localAddress, localPort } = target;
     const words = ['connect', address, String(port), localAddress, String(localPort)];
@@ -164,7 +164,7 @@ export class SctpAssociation implements AsyncDisposable {
     await this.child.finish();
   }
 
-  /** Forgets it without a word to the other side. */
+  /** Drops the association without a message to the other side. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.child.stop('SIGKILL');
   }

@@ -1,4 +1,4 @@
-// The entry of worker threads in tests: makes TypeScript importable there, then runs what it is told.
+// The entry of worker threads in tests. It makes TypeScript importable there, then imports the given module.
 import { workerData } from 'node:worker_threads';
 import { register } from 'tsx/esm/api';
 

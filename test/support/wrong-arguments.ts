@@ -1,12 +1,12 @@
-// Wrong arguments for the tests of what each method refuses: values, and the error that each must get.
-// The addon cannot be loaded in these tests, so a call that is not refused in time fails with another error.
+// Wrong arguments, and the error that a method must throw for each. The addon cannot be loaded in these tests, so a
+// call that is not refused in time fails with another error.
 import { inspect } from 'node:util';
 import { NetfilterError } from '../../src/index.js';
 import { assert, throws } from './harness.js';
 
 process.env.CONNTRACK_ADDON = '/nonexistent/addon.node';
 
-/** The wrong value, the error's class, the path that it names (whole), and a part of what it says. */
+/** The wrong value, the error's class, the whole path that the message names, and a part of the message. */
 export type Wrong = [value: unknown, kind: ErrorConstructor, path: string, says?: RegExp];
 
 export async function refused(call: (value: unknown) => unknown, list: Wrong[]): Promise<void> {
@@ -28,7 +28,7 @@ export async function refused(call: (value: unknown) => unknown, list: Wrong[]):
   assert.equal(problems, []);
 }
 
-/** Gets as far as the addon. */
+/** The call passes all checks: it fails only because it cannot load the addon. */
 export async function accepted(call: () => unknown): Promise<void> {
   const error = await throws(NetfilterError, /load addon: ERR_NETFILTER_ADDON/, call);
   assert.is(error.code, 'ERR_NETFILTER_ADDON');

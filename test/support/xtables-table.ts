@@ -1,5 +1,5 @@
-// Reads the rules of one legacy table as the kernel holds them, in the portable form: the target of a
-// jump is the name of its chain. An oracle beside the package: it uses nothing of it.
+// Reads the rules of one legacy table from the kernel, in the portable form: the target of a jump is the name of its
+// chain. It is an oracle that uses no code of the package.
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
 import { cProgram } from './c-program.js';
@@ -11,9 +11,9 @@ const verdicts: Record<number, string> = {
   [-4]: 'QUEUE',
   [-5]: 'RETURN',
 };
-/** Of struct ipt_entry and ip6t_entry: where the offsets of target and next entry are, and the end. */
+/** Where struct ipt_entry and ip6t_entry have the offsets of the target and of the next entry. */
 const places = { ipv4: { target: 88, next: 90 }, ipv6: { target: 140, next: 142 } };
-/** Of struct xt_entry_target: name, and what follows the head of 32 bytes. */
+/** Where struct xt_entry_target has the name. */
 const name = { at: 2, length: 29 };
 const payload = 32;
 
@@ -28,7 +28,7 @@ const text = (bytes: Buffer) => bytes.toString('latin1').split('\0')[0]!;
 const targetName = ({ bytes, target }: Entry) =>
   text(bytes.subarray(target + name.at, target + name.at + name.length));
 
-/** The rules of every chain, without its policy or the RETURN of its end. Throws what the kernel says. */
+/** The rules of every chain, without the policy or the RETURN at its end. Throws the kernel's error. */
 export function tableOfKernel(family: 'ipv4' | 'ipv6', table: string): Map<string, Uint8Array[]> {
   const done = spawnSync(cProgram('xtables-table'), [family, table], {
     encoding: 'latin1',
@@ -40,7 +40,7 @@ export function tableOfKernel(family: 'ipv4' | 'ipv6', table: string): Map<strin
   const [valid, ...begins] = numbers!.split(' ').map(Number);
   const entries = split(Buffer.from(hex!, 'hex'), places[family]);
 
-  // Where each chain begins: a jump's offset is that of a chain's first rule.
+  // The start of each chain: the offset of a jump is that of the first rule of a chain.
   const starts = new Map<number, string>();
   for (const [hook, at] of begins.entries()) if (valid! & (1 << hook)) starts.set(at, hooks[hook]!);
   const heads = new Set<number>();
@@ -78,7 +78,7 @@ function split(blob: Buffer, place: { target: number; next: number }): Entry[] {
   return entries;
 }
 
-/** What a standard target does: a verdict, the chain that it jumps to, nothing where it goes on. */
+/** The meaning of a standard target: a verdict, the chain that it jumps to, or nothing if it continues. */
 function verdictName(entry: Entry, starts: ReadonlyMap<number, string>): string {
   const verdict = entry.bytes.readInt32LE(entry.target + payload);
   if (verdict < 0) return verdicts[verdict]!;

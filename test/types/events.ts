@@ -1,4 +1,4 @@
-// What the types of events and expectations say. It is compiled and never run, as flows.ts.
+// The types of events and expectations. This file is compiled and never run, like flows.ts.
 import {
   Conntrack,
   type ConntrackEvent,
@@ -31,7 +31,7 @@ export async function ends(): Promise<void> {
     void [kind, duration, event.flow.stop];
     // @ts-expect-error: the stream has no such events
     if (event.type === 'new') return;
-    // @ts-expect-error: what is given out is read-only
+    // @ts-expect-error: results are read-only
     event.type = 'destroy';
   }
   for await (const batch of stream.batches()) {
@@ -52,7 +52,7 @@ export const events: [
   Is<Equal<EventOf<typeof unsure>, ConntrackEvent>>,
 ] = [true, true, true];
 
-/** A stream of some types is taken where a stream of any is. */
+/** A stream of some types can be used as a stream of any type. */
 const handles: StreamHandle[] = [all, two, conntrack.expectations.events()];
 const later: EventOptions = { queue: undefined, receiveBuffer: undefined, reliable: undefined };
 void [handles, later];
@@ -62,14 +62,14 @@ conntrack.events({ types: undefined });
 conntrack.events({ filter: undefined });
 // @ts-expect-error: no such type
 conntrack.events({ types: ['overrun'] });
-// @ts-expect-error: a namespace that is undefined would be this process's
+// @ts-expect-error: undefined would mean the namespace of this process
 Conntrack.open({ netns: undefined });
 Conntrack.open({ receiveBuffer: undefined });
 
 declare const stats: EventStats;
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 stats.hints.push('');
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 stats.lost = 0;
 
 /** Expectations, in the same way. */

@@ -1,5 +1,5 @@
-// What the types of flows, groups, filters and writes say. It is compiled and never run: a type that says something
-// else does not compile. The test of the tarball compiles it against the declarations, as users have them.
+// The types of flows, groups, filters and writes. This file is compiled and never run: with a wrong type it does not
+// compile. The test of the tarball compiles it against the declarations that users have.
 import {
   type Aggregate,
   type BatchStats,
@@ -32,7 +32,7 @@ if (byAddress !== undefined) {
   const source: string = byAddress.origSrc;
   const count: number = byAddress.count;
   void [source, count];
-  // @ts-expect-error: what is given out is read-only
+  // @ts-expect-error: results are read-only
   byAddress.origSrc = source;
 }
 const [byMany] = batch.groupBy(['family', 'protocol', 'state', 'origDstPort', 'mark'], {
@@ -86,24 +86,24 @@ switch (state) {
   case 'OPENED':
     break;
 }
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 flow.mark = 1;
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 flow.status.push('assured');
 for (const object of batch.toArray()) {
-  // @ts-expect-error: what is given out is read-only
+  // @ts-expect-error: results are read-only
   object.orig.src = '10.0.0.1';
-  // @ts-expect-error: what is given out is read-only
+  // @ts-expect-error: results are read-only
   object.timeout = 5;
 }
 
-/** What was read can be written. */
+/** A flow that was read can be written. */
 declare const object: FlowObject;
 const asRead: FlowInit = object;
 const changed: FlowInit = { ...object, zone: 5 };
 void [asRead, changed, conntrack.createMany(batch), conntrack.createMany(batch.toArray())];
 
-/** What would choose more than was meant may not be undefined; what names nothing may. */
+/** A field may not be undefined if that would match or change too much. Other fields may. */
 const side: TupleInit = {
   protocol: 'tcp',
   src: text,
@@ -127,7 +127,7 @@ void filter;
 export const wider: FlowFilter = { src: undefined };
 // @ts-expect-error: no protocol has this state
 export const noState: FlowFilter = { state: 'OPENED' };
-// @ts-expect-error: two ports are a list, a range has names
+// @ts-expect-error: a range is { from, to }
 export const noRange: FlowFilter = { dstPort: '80-90' };
 // @ts-expect-error: undefined would change nothing
 void conntrack.update(flow, { mark: undefined });
@@ -139,7 +139,7 @@ void conntrack.dump(undefined, {
 });
 void conntrack.getMany([flow], { signal });
 
-/** What is returned depends on `returning`. */
+/** The return type depends on `returning`. */
 const number: Promise<number> = conntrack.deleteWhere(
   { mark: 1 },
   { signal, returning: undefined },
@@ -151,13 +151,13 @@ void [number, flows, unsure];
 
 /** Reports are read-only. */
 declare const stats: BatchStats & ConntrackStats & ConntrackSettings;
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 stats.kernelFilter.push('mark');
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 stats.total.drop = 0;
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 stats.timeouts.tcp.established = 5;
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 support().privileges.netAdmin = true;
 void conntrack.configure({ acct: true, timeouts: { tcp: { established: 3600 } } });
 

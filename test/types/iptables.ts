@@ -1,4 +1,4 @@
-// What the types of rules, tables and edits say. It is compiled and never run, as flows.ts.
+// The types of rules, tables and edits. This file is compiled and never run, like flows.ts.
 import {
   type BackendReport,
   type ChainEdit,
@@ -38,9 +38,9 @@ export const names: [
 ] = [true, true, true, true];
 // @ts-expect-error: no such match
 export type NoMatch = MatchOf<'tpc'>;
-// @ts-expect-error: that is a match
+// @ts-expect-error: tcp is a match
 export type NoTarget = TargetOf<'tcp'>;
-// @ts-expect-error: another verdict
+// @ts-expect-error: a different verdict
 export const notDrop: TargetOf<'DROP'> = { name: 'ACCEPT' };
 
 /** The unions narrow by name. */
@@ -52,12 +52,12 @@ export function describe(match: Match, target: Target): unknown {
   return match.ctstate;
 }
 
-/** A rule that was read is read-only, and a rule to write. */
+/** A rule that was read is read-only, and can be written. */
 declare const rule: Rule;
 const copy: RuleInit = { ...rule, target: drop };
 const given: RuleInit = rule;
 void [copy, given, rule.with({ src: '10.0.0.0/8' })];
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 rule.counters.packets = 0n;
 // @ts-expect-error: undefined would let it match everything
 export const wider: RuleInit = { src: undefined };
@@ -66,7 +66,7 @@ rule.with({ target: undefined });
 const zero: Counters = { packets: 0n, bytes: 0n };
 void zero;
 
-/** An edit gives what its function returns, at once or until it is confirmed. */
+/** An edit gives the result of its function, directly or in an edit that must be confirmed. */
 const at: Promise<number> = iptables.edit('filter', (table) => {
   const input: ChainEdit = table.chain('INPUT');
   const rules: readonly RuleInit[] = [copy];
@@ -82,7 +82,7 @@ void [at, pending, waiting];
 pending.then(async ({ fate }) => {
   const end = await fate;
   if (end.kind === 'reverted') return end.merged;
-  // @ts-expect-error: nothing was put back
+  // @ts-expect-error: nothing was reverted
   return end.merged;
 });
 
@@ -98,12 +98,12 @@ void [text, data, either, formatSave(tables), family, parseRule('', { family, se
 void iptables.save({ tables: undefined });
 // @ts-expect-error: undefined would change the tables
 void iptables.restore('', { test: undefined });
-// @ts-expect-error: a namespace that is undefined would be this process's
+// @ts-expect-error: undefined would mean the namespace of this process
 Iptables.open({ netns: undefined });
 Iptables.open({ family: undefined, backend: undefined });
 
 declare const report: BackendReport;
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 report.reasons.push('');
-// @ts-expect-error: what is given out is read-only
+// @ts-expect-error: results are read-only
 report.nft.tables[0].rules = 0;

@@ -1,4 +1,4 @@
-// Addresses and prefixes between text and bytes, against the system's inet_ntop and inet_pton and against
+// Addresses and prefixes between text and bytes, compared with the system's inet_ntop and inet_pton, and with
 // node:net.
 import { isIP } from 'node:net';
 import {
@@ -18,7 +18,7 @@ import { Random } from '../support/random.js';
 
 const test = suite('address');
 
-// The C library's own functions; Python hands them on.
+// Python calls the functions of the C library.
 const program = `
 import json, socket, sys
 ask = json.load(sys.stdin)
@@ -62,7 +62,7 @@ function randomBytes(): Uint8Array {
 
 const samples = Array.from({ length: 5000 }, randomBytes);
 
-/** Texts that are nearly addresses. */
+/** Texts that are almost addresses. */
 function damaged(text: string): string {
   const at = random.below(text.length + 1);
   const letters = [':', '::', '.', '0', '00', 'f', 'F', 'g', ' ', '/', '%', '-', '+', '1', '٣'];
@@ -72,7 +72,7 @@ function damaged(text: string): string {
   return text.slice(0, at) + random.pick(letters) + text.slice(at + 1);
 }
 
-test('the text of bytes is what inet_ntop writes, and reads back to them', () => {
+test('the text of bytes is that of inet_ntop, and reads back as the same bytes', () => {
   const { texts } = system(samples, []);
   for (const [i, bytes] of samples.entries()) {
     assert.is(formatAddress(bytes), texts[i]);
@@ -89,16 +89,17 @@ test('the text of bytes is what inet_ntop writes, and reads back to them', () =>
   }
 });
 
-test('a remembered text is that of its address, however many others came between', () => {
+test('a remembered text belongs to its address, however many others came between', () => {
   const addresses = [new Uint8Array(4), new Uint8Array(16), ...samples];
-  // Of an IPv6 address, one that differs in its first byte, one in its last: a comparison of fewer bytes shows.
+  // For each IPv6 address, one with a different first byte and one with a different last byte. So a comparison of
+  // fewer bytes fails.
   for (const bytes of samples.slice(0, 2000)) {
     for (const at of [0, bytes.length - 1])
       addresses.push(bytes.map((b, i) => b ^ Number(i === at)));
   }
   let v6 = 0;
   for (let turn = 0; turn < 3 * addresses.length; turn++) {
-    // Half of the time one of a few, which are still remembered.
+    // Half of the time one of a few addresses that are still remembered.
     const few = turn % 2 === 0 ? 50 : addresses.length;
     const bytes = addresses[random.below(few)]!;
     if (bytes.length === 4) {
@@ -113,7 +114,7 @@ test('a remembered text is that of its address, however many others came between
   assert.ok(v6 > 1000);
 });
 
-test('what inet_pton takes is taken, what it refuses is refused', () => {
+test('the package takes exactly the texts that inet_pton takes', () => {
   const { texts } = system(samples.slice(0, 2000), []);
   const written = [
     ...texts.map(damaged),
@@ -177,7 +178,7 @@ test('what inet_pton takes is taken, what it refuses is refused', () => {
   assert.ok(good > 500 && good < written.length - 500);
 });
 
-test('prefixes: address, bits, and the whole length without them', async () => {
+test('prefixes: address and bits, or the full length without bits', async () => {
   const cases: [string, number, number][] = [
     ['10.1.2.3/8', 2, 8],
     ['10.1.2.3', 2, 32],
@@ -251,11 +252,11 @@ test('an IPv4-mapped address is the IPv4 address; a scope is refused with the re
   ] as const) {
     const parsed = parseAddress(text, 'x');
     assert.equal([parsed.family, formatAddress(parsed.bytes)], [2, expected]);
-    // The place of an IPv6 address is as clean as after an IPv4 one.
+    // The rest of the place is zeros, as after a plain IPv4 address.
     const bytes = new Uint8Array(18).fill(7);
     assert.is(writeFlowAddress(text, bytes, 1), 2);
     assert.equal([...bytes.subarray(5)], [...new Array(12).fill(0), 7]);
-    // As rules have them they stay what they are.
+    // Rules keep them as IPv6 addresses.
     assert.is(writeAddress(text, bytes, 0), 10);
   }
   for (const text of ['::fffe:1.2.3.4', '::1.2.3.4', '::ffff:0:1.2.3.4', '64:ff9b::1.2.3.4']) {
@@ -266,7 +267,7 @@ test('an IPv4-mapped address is the IPv4 address; a scope is refused with the re
   assert.is(at(parsePrefix('::ffff:0:0/96', 'x')), '2 0.0.0.0 0.0.0.0');
   assert.is(at(parsePrefix('::ffff:10.1.2.3/104', 'x')), '2 10.0.0.0 255.0.0.0');
   assert.is(at(parsePrefix('::ffff:10.1.2.3', 'x')), '2 10.1.2.3 255.255.255.255');
-  // Of other addresses, a short prefix is IPv6 as ever.
+  // A short prefix of other addresses is IPv6.
   assert.is(at(parsePrefix('::/0', 'x')), '10 :: ::');
   assert.is(at(parsePrefix('::/80', 'x')), '10 :: ffff:ffff:ffff:ffff:ffff::');
   for (const text of ['::ffff:0:0/95', '::ffff:10.0.0.1/0', '::ffff:10.0.0.1/::ffff:ffff:ffff']) {

@@ -1,5 +1,5 @@
-// sum, groupBy, top, filter and slices of made-up batches, computed on columns, against the same computed on
-// plain objects: values up to 64 bits, both families, batches without some groups of columns.
+// sum, groupBy, top, filter and slices of made-up batches, computed on columns. The results are compared with those
+// on plain objects: values up to 64 bits, both families, batches without some groups of columns.
 
 import type { GroupKey } from '../../src/conntrack/aggregate/keys.js';
 import { type FlowBatch, type FlowObject, type Measure, presenceBits } from '../../src/index.js';
@@ -44,7 +44,7 @@ const keyOf: Partial<Record<GroupKey, (flow: FlowObject) => unknown>> = {
 const least = (a: number | bigint, b: number | bigint) => (b < a ? b : a);
 const most = (a: number | bigint, b: number | bigint) => (b > a ? b : a);
 
-/** Sums of 32-bit values are numbers: exact here, for there are few rows. */
+/** Sums of 32-bit values are numbers. They are exact here, because there are few rows. */
 const add = (a: number | bigint, b: number | bigint) =>
   typeof a === 'bigint' ? a + BigInt(b) : a + Number(b);
 
@@ -114,14 +114,14 @@ function compare(flows: FlowBatch, random: Random): void {
 }
 
 for (const [i, shape] of shapes.entries()) {
-  test(`${JSON.stringify(shape)}: sum, top and groupBy as on objects`, () => {
+  test(`${JSON.stringify(shape)}: sum, top and groupBy give the same as on objects`, () => {
     const random = new Random(i + 1);
     compare(batch(random, shape), random);
   });
 }
 
-/** Keys of at most 16 bits are added up while they are found. */
-test('groups by one small key, whichever aggregates are asked for, and in which order', () => {
+/** Groups of keys of at most 16 bits are summed while they are found. */
+test('groups by one small key, with every set of aggregates in every order', () => {
   const random = new Random(7);
   for (const shape of shapes) {
     const flows = batch(random, shape);
@@ -152,7 +152,7 @@ test('groups by one small key, whichever aggregates are asked for, and in which 
   }
 });
 
-test('sums on both sides of what a double holds are exact', () => {
+test('sums below and above the exact range of a double are exact', () => {
   const limit = 2n ** 53n;
   const highest = 2n ** 64n - 1n;
   const values = [
@@ -229,7 +229,7 @@ test('least and largest values that a double cannot tell apart', () => {
   }
 });
 
-test('what a filter or a slice leaves is a batch like any other, few rows or most', () => {
+test('the rows of a filter or a slice are a normal batch, few rows or most of them', () => {
   const random = new Random(99);
   for (const shape of shapes) {
     const all = batch(random, shape);

@@ -1,4 +1,4 @@
-// toArrow: every value of every column against the rows it came from.
+// toArrow: every value of every column is compared with its row.
 import type { Table } from 'apache-arrow';
 import type { FlowBatch, FlowObject } from '../../src/index.js';
 import { decodeMessages } from '../support/decode-program.js';
@@ -22,7 +22,7 @@ const states: Record<string, string[]> = {
   dccp: 'NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT IGNORE INVALID'.split(' '),
 };
 
-/** What each column says of a flow. */
+/** The value of each column for a flow. */
 function expected(flow: FlowObject): Record<string, Value> {
   const { orig, reply, tcp } = flow;
   return {
@@ -78,7 +78,7 @@ function same(part: FlowBatch, rows: FlowObject[]): void {
 
 test('every value of every column', () => same(batch, flows));
 
-test('of slices and filtered batches', () => {
+test('every value of slices and filtered batches', () => {
   same(batch.slice(100, 777), flows.slice(100, 777));
   same(
     batch.slice(3).filter({ family: 'ipv6' }),

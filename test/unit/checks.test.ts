@@ -1,4 +1,4 @@
-// What is taken from outside: read once, copied, and refused where a field would not be seen.
+// Objects from callers: they are read once and copied. They are refused if a field would not be seen.
 import { runInNewContext } from 'node:vm';
 import { fieldsAt, listAt, oneOrMoreAt, optionsAt } from '../../src/checks.js';
 import { badType, quoted, shown } from '../../src/errors.js';
@@ -7,7 +7,7 @@ import { assert, suite, throws } from '../support/harness.js';
 const test = suite('checks');
 const names = new Set(['src', 'dst', '__proto__']);
 
-/** Each own getter gives the next of its values. */
+/** An object with getters. Each read gives the next value. */
 function changing(values: Record<string, unknown[]>): { object: object; reads: () => number } {
   let reads = 0;
   const object = {};
@@ -36,7 +36,7 @@ test('plain objects of no prototype, of another realm, and a Proxy of one are ta
   assert.is(Object.values(fieldsAt(JSON.parse('{"__proto__": 5}'), 'f', names))[0], 5);
 });
 
-test('what others put on Object.prototype is no field', () => {
+test('properties of Object.prototype are not fields', () => {
   (Object.prototype as { dst?: number }).dst = 5;
   try {
     assert.is(fieldsAt({ src: 1 }, 'f', names).dst, undefined);
@@ -90,7 +90,7 @@ test('fields that do not exist and fields that are undefined', async () => {
   );
 });
 
-test('a Proxy that is no object any more', async () => {
+test('a revoked Proxy', async () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   const list = Proxy.revocable([], {});
   revoke();
@@ -104,7 +104,7 @@ test('a Proxy that is no object any more', async () => {
   assert.is(shown(proxy), 'an object');
 });
 
-test('a list is copied, each element read once; one that grows does not', () => {
+test('a list is copied, and each element is read once; a growing list does not grow the copy', () => {
   const growing: number[] = [1, 2];
   Object.defineProperty(growing, 0, { get: () => growing.push(9), enumerable: true });
   const copy = listAt(growing, 'f');
@@ -114,7 +114,7 @@ test('a list is copied, each element read once; one that grows does not', () => 
   assert.equal(oneOrMoreAt([5], 'f'), { list: [5], many: true });
 });
 
-test('lists with holes, what looks like a list, and lists without end', async () => {
+test('lists with holes, objects that look like lists, and lists without end', async () => {
   await throws(TypeError, /^f\[1\]: is missing: the array has a hole$/, () =>
     listAt(Object.assign([1], { 2: 3 }), 'f'),
   );
@@ -129,7 +129,7 @@ test('lists with holes, what looks like a list, and lists without end', async ()
   await throws(RangeError, /^f\.length: expected at most/, () => listAt(endless, 'f'));
 });
 
-test('a message repeats a bounded part of the input', () => {
+test('a message repeats only a short part of the input', () => {
   const long = 'x'.repeat(5_000_000);
   assert.is(quoted('a"b'), '"a\\"b"');
   assert.is(quoted('12345', 3), '"123"… (5 characters)');

@@ -1,4 +1,4 @@
-// A filter over the columns of a batch, against the same conditions asked of plain objects one by one.
+// A filter over the columns of a batch is compared with the same conditions on plain objects, one by one.
 import type { FlowFilter, FlowObject, FlowState, StatusName } from '../../src/index.js';
 import { refusesRightly } from '../support/filter-oracle.js';
 import { assert, suite } from '../support/harness.js';
@@ -11,7 +11,7 @@ type Condition = [filter: FlowFilter, holds: (flow: FlowObject) => boolean];
 const numberOf = (address: string) =>
   address.split('.').reduce((all, part) => all * 256 + Number(part), 0);
 
-/** One condition of each kind, with what it means. */
+/** One condition of each kind, with its meaning. */
 const kinds: ((random: Random) => Condition)[] = [
   (random) => {
     const protocol = random.some(['tcp', 'udp', 'icmp', 'icmpv6', 50] as const);
@@ -139,7 +139,7 @@ for (const [i, shape] of shapes.entries()) {
     }
     for (let times = 0; times < (shape.rows > 5000 ? 10 : 100); times++) {
       const chosen = random.some(kinds, 25).map((kind) => kind(random));
-      // Two that set the same field, or addresses of two families, are no filter.
+      // Two conditions on the same field, or addresses of two families, cannot be one filter.
       const names = chosen.flatMap(([{ orig, reply, ...rest }]) => [
         ...Object.keys(rest),
         ...Object.keys(orig ?? {}).map((name) => `orig.${name}`),

@@ -1,4 +1,4 @@
-// Wrong filters, given to every method that takes one, and filters that are large or change while they are read.
+// Wrong filters for every method that takes one. Also large filters, and filters that change while they are read.
 import { conntrack, type FlowFilter } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import {
@@ -161,7 +161,7 @@ const filters: Wrong[] = [
   [{ mark: 1, orig: Object.create({ src: '10.0.0.1' }) }, TypeError, '$.orig', /of no class/],
 ];
 
-/** What no flow can match: where the message begins, and the other field that it names. */
+/** Filters that no flow can match: the filter, the field at the start of the message, and the other field in it. */
 const contradictions: Wrong[] = (
   [
     [{ protocol: 'icmp', srcPort: 80 }, 'srcPort', 'protocol'],
@@ -195,7 +195,7 @@ const contradictions: Wrong[] = (
   ];
 });
 
-test('filters, of every method that takes one', async () => {
+test('every method refuses wrong filters', async () => {
   const list = at('filter', [...filters, ...contradictions]);
   await refused((filter) => conntrack.dump(filter as FlowFilter), list);
   await refused((filter) => drain(conntrack.dumpBatches(filter as FlowFilter)), list);
@@ -220,7 +220,7 @@ test('filters, of every method that takes one', async () => {
   );
 });
 
-test('a filter is read once: what changes between two reads does not widen it', async () => {
+test('a filter is read once: a change between two reads cannot widen it', async () => {
   for (const name of ['src', 'mark', 'protocol', 'status', 'orig'] as const) {
     const good = { src: '10.0.0.1', mark: 1, protocol: 'tcp', status: 'assured', orig: {} }[name];
     let reads = 0;
@@ -233,7 +233,7 @@ test('a filter is read once: what changes between two reads does not widen it', 
   }
 });
 
-test('lists of a million entries are taken, and said in a bounded message', async () => {
+test('lists of a million entries are taken, and messages about them stay short', async () => {
   const million = 1_000_000;
   const ports = Array.from({ length: million }, (_, i) => (i * 7) % 65536);
   const list = Array.from(

@@ -1,4 +1,4 @@
-// Wrong names of flows, wrong flows to make and wrong changes, given to every method that takes them.
+// Wrong names of flows, wrong flows to create and wrong changes, for every method that takes them.
 import { conntrack, type FlowChange, type FlowInit, type TupleInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import {
@@ -19,7 +19,7 @@ import {
 
 const test = suite('arguments: flows');
 
-/** Wrong in a tuple, however it is given: `$` is where its ends are. */
+/** Wrong tuples, in every form. `$` is the path of the tuple's ends. */
 const ends: Wrong[] = [
   ...addresses.map(
     ([value, kind, path, says]): Wrong =>
@@ -49,7 +49,7 @@ const ends: Wrong[] = [
 const withProtocol = (list: Wrong[]): Wrong[] =>
   list.map(([value, ...rest]) => [{ protocol: 'tcp', ...(value as object) }, ...rest]);
 
-/** Wrong in what names or makes a flow. */
+/** Wrong in a flow's name and in a flow to create. */
 const named: Wrong[] = [
   ...notObjects,
   ...withProtocol(ends),
@@ -109,7 +109,7 @@ const pair = (name: string, to: number): Wrong[] => [
 ];
 const adjust = { correctionPos: 1, offsetBefore: 2, offsetAfter: 3 };
 
-/** Wrong in what both creation and change write of a TCP flow. */
+/** Wrong in fields of a TCP flow that both creation and change write. */
 const writable: Wrong[] = [
   ...inside('timeout', integers(0xffffffff)),
   [{ state: 'established' }, RangeError, '$.state'],
@@ -268,7 +268,7 @@ const changes: Wrong[] = [
   [{ labels: { clear: 'x' } }, TypeError, '$.labels.clear'],
 ];
 
-test('names of flows, of every method that takes one', async () => {
+test('every method refuses wrong names of flows', async () => {
   const list = at('tuple', [...tuples, [undefined, TypeError, '$']]);
   await refused((tuple) => conntrack.get(tuple as TupleInit), list);
   await refused((tuple) => conntrack.getSync(tuple as TupleInit), list);
@@ -287,10 +287,10 @@ test('names of flows, of every method that takes one', async () => {
   }
 });
 
-test('flows to make', async () => {
+test('flows to create', async () => {
   await refused((flow) => conntrack.create(flow as FlowInit), at('flow', inits));
   await refused((flow) => conntrack.upsert(flow as FlowInit), at('flow', inits));
-  // Of many flows each is told of by its place: nothing is sent for these, so it needs no addon.
+  // createMany reports each bad flow by its index. It sends nothing for them, so it needs no addon.
   await refused(
     async (flow) => {
       const { failed } = await conntrack.createMany([null as never, flow as FlowInit]);

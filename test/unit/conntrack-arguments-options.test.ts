@@ -77,7 +77,7 @@ test('options', async () => {
   );
 });
 
-test("tables of another namespace: a name that is undefined is not this process's", async () => {
+test("an undefined namespace is refused: it does not mean this process's", async () => {
   await refused(
     (value) => Iptables.open(value as object),
     at('options', [
@@ -125,7 +125,7 @@ test('settings', async () => {
   );
 });
 
-test('an aborted signal and a good argument: neither is taken for a bad one', async () => {
+test('aborted signals and good arguments pass the checks', async () => {
   const reason = new Error('enough');
   const signal = AbortSignal.abort(reason);
   await throws(Error, /^enough$/, () => conntrack.dump({ mark: 1 }, { signal }));

@@ -1,5 +1,5 @@
-// createMany without a kernel: the order of what failed, and what ends all of it, by a writer that answers as
-// the kernel could.
+// createMany without a kernel: the order of failures, and errors that end the call. A writer answers as the kernel
+// could.
 import { createMany } from '../../src/conntrack/write/create-many.js';
 import type { FlowInit } from '../../src/index.js';
 import { NetlinkError } from '../../src/index.js';
@@ -13,7 +13,7 @@ const [eperm, enoent, eexist] = [1, 2, 17];
 const tuple = { protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', dstPort: 2 } as const;
 const flow = (srcPort: number): FlowInit => ({ ...tuple, srcPort, timeout: 60 });
 
-/** Flows in a packed chunk: each begins with its length. */
+/** The number of flows in a packed chunk. Each flow begins with its length. */
 function countOf(packed: Uint8Array): number {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   let count = 0;
@@ -21,7 +21,7 @@ function countOf(packed: Uint8Array): number {
   return count;
 }
 
-/** Answers the nth write with what `codesOf` says of its flows. */
+/** A writer that gives each flow of the nth write the code of `codesOf`. */
 function writer(codesOf: (write: number, flow: number) => number) {
   const sizes: number[] = [];
   const write = async (packed: Uint8Array): Promise<RawOutcome> => {
@@ -37,7 +37,8 @@ function writer(codesOf: (write: number, flow: number) => number) {
 const noHint = async () => undefined;
 
 test('failures are in the order of the input, whatever the order of the writes', async () => {
-  // Every third has a master and is written last; every fifth is no flow; the kernel refuses every other one.
+  // Every third flow has a master and is written last. Every fifth value is not a flow. The kernel refuses every
+  // second flow.
   const flows = Array.from({ length: 9000 }, (_, n): FlowInit => {
     if (n % 5 === 4) return { ...flow(1), mark: -1 };
     return n % 3 === 0 ? { ...flow(n), master: { ...tuple, srcPort: 9 } } : flow(n);
@@ -65,14 +66,14 @@ test('a master that comes later in the input is written before those that wait f
   const withMaster = (srcPort: number): FlowInit => ({
     ...{ ...flow(srcPort), master: { ...tuple, srcPort: 9 } },
   });
-  // In the first round of those with masters the first lacks its own.
+  // In the first round of flows with masters, the master of the first flow is missing.
   const { sizes, write } = writer((n, i) => (n === 1 && i === 0 ? enoent : 0));
   const flows = [withMaster(1), withMaster(2), flow(3)];
   assert.equal(await createMany(write, flows, {}, noHint), { created: 3, failed: [] });
   assert.equal(sizes, [1, 2, 1]);
 });
 
-test('EPERM is of no flow: it rejects, and nothing more is written', async () => {
+test('EPERM does not belong to one flow: the call rejects and writes nothing more', async () => {
   for (const at of [0, 1]) {
     const { sizes, write } = writer((n, i) => (n === at && i === 7 ? eperm : 0));
     const told: number[] = [];
@@ -85,13 +86,13 @@ test('EPERM is of no flow: it rejects, and nothing more is written', async () =>
     assert.is(sizes.length, at + 1);
     assert.equal(told, at === 0 ? [4095] : [4096, 8191]);
   }
-  // Of those that have a master, too.
+  // The same holds for flows with a master.
   const { write } = writer(() => eperm);
   const last = { ...flow(1), master: { ...tuple, srcPort: 9 } };
   await throws(NetlinkError, /EPERM/, () => createMany(write, [last], {}, noHint));
 });
 
-test('chunks of 4,096, and no empty write where they come out even', async () => {
+test('chunks of 4,096, and no empty write after the last full chunk', async () => {
   for (const [count, expected] of chunkCases) {
     for (const master of [undefined, { ...tuple, srcPort: 9 }]) {
       const flows = Array.from({ length: count }, (_, n) => ({

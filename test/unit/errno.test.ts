@@ -1,4 +1,4 @@
-// The names of errors, against the headers of the kernel.
+// The names of errors are compared with the headers of the kernel.
 import { existsSync, readFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { describeErrno } from '../../src/errno.js';
@@ -26,16 +26,16 @@ test.when(missing, 'every errno of the kernel has its name', () => {
   assert.ok(seen >= 131, `${seen} names in the headers`);
 });
 
-test("where Node knows the name too, the words are Node's", () => {
+test("if Node knows the name too, the words are Node's", () => {
   for (const [number, [code, text]] of getSystemErrorMap()) {
-    if (number <= -3000) continue; // of libuv, not of the kernel
+    if (number <= -3000) continue; // an error of libuv, not of the kernel
     const ours = describeErrno(-number);
     if (code !== 'ENOTSUP') assert.equal(ours, { code, text });
-    else assert.is(ours.code, 'EOPNOTSUPP'); // the kernel's name of 95
+    else assert.is(ours.code, 'EOPNOTSUPP'); // the kernel's name for 95
   }
 });
 
-test('what the kernel keeps for itself, and what nobody has named', () => {
+test('internal errors of the kernel, and numbers without a name', () => {
   assert.is(describeErrno(37).code, 'ENOLCK');
   assert.is(describeErrno(524).code, 'ENOTSUPP');
   assert.is(describeErrno(520).code, 'E520');

@@ -1,4 +1,4 @@
-// errors.ts: errno and operation become a typed error whose one line says what to do.
+// errors.ts: errno and operation become a typed error with a one-line message that says what to do.
 import {
   badType,
   fromNative,
@@ -56,7 +56,7 @@ test('kinds choose the class', () => {
   assert.match(String(library.hint), /libnetfilter-conntrack3/);
 });
 
-test('bad arguments say what was expected and what came', () => {
+test('errors of bad arguments say what was expected and what was given', () => {
   assert.is(
     badType('filter.zone', 'an integer', 'x').message,
     'filter.zone: expected an integer, got "x"',

@@ -1,5 +1,5 @@
-// Event streams over an addon that answers as the test says: what arrives at the very moment of the end,
-// what cannot be decoded, and counts that add up.
+// Event streams over an addon with scripted answers: events that arrive in the moment of the end, events that cannot
+// be decoded, and counts that add up.
 import { Buffer } from 'node:buffer';
 import { getEventListeners } from 'node:events';
 import { EventSource } from '../../src/conntrack/events/event-source.js';
@@ -18,13 +18,13 @@ interface Scripted {
   session: Session;
   /** The calls of `ctEventsClose`, by whether they drain. */
   closes: boolean[];
-  /** What the session would end with itself. */
+  /** The objects that end together with the session. */
   owned: Set<() => unknown>;
-  /** How often the addon was asked for more. */
+  /** How often the stream asked the addon for more. */
   asked: () => number;
 }
 
-/** A stream of the addon that gives these segments, one for each call. */
+/** A stream of an addon that gives these segments, one for each call. */
 function scripted(answers: Answer[]): Scripted {
   const stats = {
     ...{ kept: 0, filtered: 0, undecodable: 0, lostInKernel: 0 },
@@ -63,7 +63,7 @@ function scripted(answers: Answer[]): Scripted {
   return { session: session as unknown as Session, closes, owned, asked: () => asked };
 }
 
-/** A whole attribute. */
+/** A complete attribute. */
 function attribute(type: number, ...payload: Buffer[]): Buffer {
   const body = Buffer.concat(payload);
   const bytes = Buffer.alloc(4 + ((body.length + 3) & ~3));
@@ -88,7 +88,7 @@ const tuple = (type: number, last: number) =>
     attribute(2, attribute(1, Buffer.from([17]))),
   );
 
-/** Messages of expectations as the addon hands them over; null: one that is cut short. */
+/** Messages of expectations as the addon returns them. `null` makes a shortened one. */
 function messages(...ids: (number | null)[]): RawSegment {
   const parts = ids.map((id) => {
     const payload =
@@ -112,7 +112,7 @@ function messages(...ids: (number | null)[]): RawSegment {
 const expectationsOf = (answers: Answer[]) => ExpectationStream.open(scripted(answers).session);
 const idOf = (value: unknown) => (value as { expectation: { id: number } }).expectation.id;
 
-test('what cannot be decoded is counted as that, not as delivered', async () => {
+test('an event that cannot be decoded is counted as undecodable, not as delivered', async () => {
   const stream = expectationsOf([messages(1, null, 2, null, null), messages(null)]);
   const ids: number[] = [];
   for await (const event of stream) ids.push(idOf(event));
@@ -137,7 +137,7 @@ test('a batch that arrives in the moment of close() is discarded, and counted', 
   assert.equal([received, delivered, discarded, queued], [3, 0, 3, 0]);
 });
 
-test('at every moment an event is queued until the consumer gets it', async () => {
+test('an event counts as queued until the consumer gets it', async () => {
   let arrive: (segment: RawSegment) => void = () => {};
   const pending = new Promise<RawSegment>((resolve) => {
     arrive = resolve;
@@ -154,7 +154,7 @@ test('at every moment an event is queued until the consumer gets it', async () =
     moments.push([received, delivered, queued, discarded].join());
     await Promise.resolve();
   }
-  // Under way from native code to this thread, then taken, with two that wait.
+  // Three events come from native code to this thread. Then one is taken, and two wait.
   assert.equal([...new Set(moments)], ['0,0,0,0', '3,0,3,0', '3,1,2,0']);
 });
 
@@ -175,11 +175,11 @@ test('a batch that arrives in the moment of a drain is read', async () => {
   for await (const event of reader) ids.push(idOf(event));
   assert.equal(ids, [1, 2, 3, 4]);
   assert.is(stream.stats.delivered, 4);
-  // At the end the native side is told, once.
+  // At the end the native side is closed, once.
   assert.equal(closes, [true, false]);
 });
 
-test('close() in the middle of a batch: what was not given is discarded', async () => {
+test('close() in the middle of a batch discards the remaining events', async () => {
   const stream = expectationsOf([messages(1, 2, 3, 4)]);
   const reader = stream[Symbol.asyncIterator]();
   await reader.next();
@@ -218,7 +218,7 @@ test('an abort before and after: one close', async () => {
   assert.equal(closes, [true, false]);
 });
 
-test('a signal that is aborted already: it ends at once', async () => {
+test('a signal that is already aborted ends the stream at once', async () => {
   const { session, closes } = scripted([messages(1)]);
   const source = new EventSource(session, options, AbortSignal.abort());
   assert.is(source.ended, true);
@@ -227,7 +227,7 @@ test('a signal that is aborted already: it ends at once', async () => {
   assert.is(await source.pull(), null);
 });
 
-test('after close() nothing is left to drain, and nobody holds the stream', async () => {
+test('after close() nothing is left to drain, and nothing holds the stream', async () => {
   const { signal } = new AbortController();
   const { session, closes, owned } = scripted([]);
   const source = new EventSource(session, options, signal);
@@ -238,7 +238,7 @@ test('after close() nothing is left to drain, and nobody holds the stream', asyn
   assert.equal([owned.size, getEventListeners(signal, 'abort').length], [0, 0]);
 });
 
-test('while it is drained the session forgets it, and an abort still ends it', async () => {
+test('the session forgets a stream that is being drained, and an abort still ends it', async () => {
   const { signal } = new AbortController();
   const { session, owned } = scripted([]);
   const source = new EventSource(session, options, signal);
@@ -246,7 +246,7 @@ test('while it is drained the session forgets it, and an abort still ends it', a
   assert.equal([owned.size, getEventListeners(signal, 'abort').length], [0, 1]);
 });
 
-test('one reader; after the end every caller hears of it', async () => {
+test('a stream has one reader; after the end every caller gets the end', async () => {
   const stream = expectationsOf([messages(1)]);
   const reader = stream[Symbol.asyncIterator]();
   await throws(TypeError, /being read already$/, () => stream[Symbol.asyncIterator]());
@@ -254,7 +254,7 @@ test('one reader; after the end every caller hears of it', async () => {
   assert.equal(await stream[Symbol.asyncIterator]().next(), done);
 });
 
-test('a reader that keeps up with a storm lets the event loop turn, and asks nothing after close()', async () => {
+test('a fast reader in a storm lets the event loop turn, and asks for nothing after close()', async () => {
   const { session, asked } = scripted([messages(1), messages(2), messages(3)]);
   const stream = ExpectationStream.open(session);
   const reader = stream[Symbol.asyncIterator]();

@@ -1,5 +1,5 @@
-// A filter's packed words: their layout is a contract with native code, and what they mean there is what
-// the filter says.
+// The packed words of a filter. Their layout is a contract with native code, and they must mean the same as the
+// filter.
 import { checkFilter } from '../../src/conntrack/filter/check.js';
 import { packFilter } from '../../src/conntrack/filter/pack.js';
 import type { FlowFilter } from '../../src/index.js';
@@ -38,7 +38,7 @@ test('each condition is its operation and operands', () => {
       ],
     ],
     [{ dst: '0.0.0.0/0' }, [op('family'), 2, op('address'), 1, ...[1, 0, 0], 0, ones]],
-    // Of both families; what touches or overlaps is one range.
+    // Both families. Ranges that touch or overlap become one range.
     [
       { dst: ['10.0.0.1', '::/0', '10.0.0.0', '10.0.0.3', '255.255.255.255', '10.0.0.0/31'] },
       [
@@ -75,7 +75,7 @@ test('each condition is its operation and operands', () => {
     ],
     [{ state: 'SYN_SENT' }, [op('state'), 1 << 1, 0, 0]],
     [{ state: 'LISTEN' }, [op('state'), 1 << 9, 0, 0]],
-    // A name that several protocols have is a state of each.
+    // A state name of several protocols means the state of each of them.
     [{ state: ['ESTABLISHED', 'NONE'] }, [op('state'), 0b1001, 0b10001, 0b1]],
     [{ zone: 0 }, [op('zone'), 0]],
     [{ orig: { zone: 7 }, reply: { zone: 9 } }, [op('tupleZone'), 0, 7, op('tupleZone'), 1, 9]],
@@ -99,7 +99,7 @@ test('each condition is its operation and operands', () => {
   }
 });
 
-test('short and long form are the same words, whatever the order of the fields', () => {
+test('the short and the long form give the same words, in every order of the fields', () => {
   assert.equal(
     pack({ src: '10.0.0.1', dstPort: 5 }),
     pack({ orig: { dstPort: 5, src: '10.0.0.1' } }),
@@ -111,7 +111,7 @@ test('short and long form are the same words, whatever the order of the fields',
   assert.equal(pack({ family: 'ipv4', dst: '1.2.3.4' }), pack({ dst: '1.2.3.4' }));
 });
 
-test('no condition is no word', () => {
+test('without a condition there are no words', () => {
   assert.equal(pack(undefined), []);
   assert.equal(pack({}), []);
   assert.equal(pack({ orig: {}, reply: {} }), []);

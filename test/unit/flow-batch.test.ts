@@ -1,5 +1,5 @@
-// Flows and batches against plain objects and arrays: decoding, rows, slices, filters, JSON, columns. The
-// messages are made here, so that what this machine's kernel never sends is read too.
+// Flows and batches are compared with plain objects and arrays: decoding, rows, slices, filters, JSON, columns. The
+// test makes the messages, so they also have parts that this machine's kernel never sends.
 import { checkFilter } from '../../src/conntrack/filter/check.js';
 import { packFilter } from '../../src/conntrack/filter/pack.js';
 import { type Flow, type FlowBatch, type FlowObject, presenceBits } from '../../src/index.js';
@@ -24,7 +24,7 @@ const same = (found: Iterable<Flow>, expected: FlowObject[]) =>
     expected.map(canonical),
   );
 
-test('every attribute is read as it was written', () => {
+test('every attribute is read with the value that was written', () => {
   assert.ok(verdicts.every((verdict) => verdict === 'row'));
   same(batch, flows);
   for (const name of [
@@ -40,24 +40,24 @@ test('every attribute is read as it was written', () => {
   }
 });
 
-test('the library reads the same messages to the same values', () => {
+test('the library reads the same values from the same messages', () => {
   const { messages: parsed, survived } = nfctParse(messages);
   assert.ok(survived);
   for (const [i, { attributes }] of parsed.entries()) {
     const { tcp_mask_orig, tcp_mask_repl, helper_name, ...theirs } = attributes;
-    // It cuts a helper's name to 16 bytes, and says no attribute that it does not know.
+    // The library cuts a helper's name to 16 bytes, and leaves out attributes that it does not know.
     const { helper_name: name, ...ours } = nfctAttributes(flows[i]!);
     assert.is(canonical(theirs), canonical(ours));
     assert.is(helper_name === undefined, name === undefined);
   }
 });
 
-test('a row by its number, from either end, and not beyond', async () => {
+test('a row by its index, from both ends, and none beyond them', async () => {
   assert.is(batch.length, flows.length);
   for (const index of [0, 1, 999, -1, -2000]) {
     assert.is(canonical(batch.at(index)!.toObject()), canonical(flows.at(index)));
   }
-  // As an array has it, which takes no text, though.
+  // An array gives the same. (An array would also take text.)
   for (const index of [2000, -2001, 1.5, -1.5, -0.5, Number.NaN, 1 / 0, -1 / 0]) {
     const [ours, theirs] = [batch.at(index)?.toObject(), flows.at(index)];
     assert.is(ours && canonical(ours), theirs && canonical(theirs), `${index}`);
@@ -68,7 +68,7 @@ test('a row by its number, from either end, and not beyond', async () => {
 test('every property of a view is that of the plain object', () => {
   for (const [i, view] of [...batch].entries()) {
     const flow = flows[i]!;
-    // The sides as a spread gives them: JSON has numbers where they have a bigint.
+    // The sides are spread too, because JSON has numbers instead of bigints.
     const fields: FlowObject = { ...view, orig: { ...view.orig }, reply: { ...view.reply } };
     for (const key of Object.keys(flow) as (keyof FlowObject)[]) {
       assert.is(canonical({ x: fields[key] }), canonical({ x: flow[key] }), key);
@@ -92,7 +92,7 @@ test('every property of a view is that of the plain object', () => {
   }
 });
 
-test('slices are those of an array, slices of slices too', () => {
+test('slices are like those of an array, also slices of slices', () => {
   const random = new Random(2);
   const bounds = () => random.pick([0, 1, -1, 64, -64, 2000, 5000, -5000, random.below(2000), 3.7]);
   for (let i = 0; i < 60; i++) {
@@ -109,7 +109,7 @@ test('slices are those of an array, slices of slices too', () => {
   assert.is(batch.slice(5, 6).stats, batch.stats);
 });
 
-test('filters by function and by conditions, of slices and of filtered ones', () => {
+test('filters by function and by conditions, on slices and on filtered batches', () => {
   const odd = (flow: { mark: number }) => flow.mark % 2 === 1;
   same(batch.filter(odd), flows.filter(odd));
   const seen: number[] = [];
@@ -160,7 +160,7 @@ test('native code agrees on what a filter matches', () => {
   }
 });
 
-test('JSON holds every value: as a number where that is exact, as text where not', () => {
+test('JSON has every value: as a number if that is exact, otherwise as text', () => {
   const plain = JSON.parse(
     JSON.stringify(flows, (_, value) => {
       if (typeof value === 'bigint') {
@@ -174,13 +174,13 @@ test('JSON holds every value: as a number where that is exact, as text where not
   assert.is(canonical(JSON.parse(JSON.stringify(batch.at(3)))), canonical(plain[3]));
 });
 
-test('plain objects hold nothing of the batch', () => {
+test('plain objects do not keep the batch', () => {
   const [flow] = batch.toArray();
   assert.equal(structuredClone(flow), flow);
   assert.is(canonical(structuredClone(batch.toArray())), canonical(flows));
 });
 
-test('columns are what the rows say', () => {
+test('columns have the values of the rows', () => {
   const { columns } = batch;
   const four = (address: string) =>
     address.split('.').reduce((sum, part) => (sum * 256 + Number(part)) >>> 0, 0);
@@ -211,7 +211,7 @@ test('columns are what the rows say', () => {
   assert.is(columns.mark, columns.mark);
 });
 
-test('columns that no flow has are zeros of the right length', () => {
+test('a column without values is all zeros, with the right length', () => {
   const bare = flows.map((flow): FlowObject => {
     const { start, stop, tcp, ...rest } = flow;
     const { packets, bytes, ...orig } = flow.orig;
@@ -229,7 +229,7 @@ test('columns that no flow has are zeros of the right length', () => {
   }
 });
 
-test('an empty batch is a batch', async () => {
+test('an empty batch works like any batch', async () => {
   const empties: FlowBatch[] = [
     decodeMessages([]).batch,
     batch.slice(3, 3),

@@ -1,5 +1,5 @@
-// A flow that was read behaves as the object that it looks like: whatever copies, compares or prints it sees
-// all of its fields, and no field that it does not have.
+// A flow that was read behaves like the object that it looks like: code that copies, compares or prints it sees all
+// its fields, and no others.
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import type { Flow, FlowBatch } from '../../src/index.js';
@@ -19,12 +19,12 @@ const batches = shapes.map((shape, i) => batch(new Random(i + 1), shape));
 function each(check: (flow: Flow, whole: FlowBatch) => void): void {
   for (const whole of batches) {
     for (const flow of whole) check(flow, whole);
-    // Rows of a choice and of a slice are those of the batch.
+    // Rows of a filter and of a slice are those of the batch.
     for (const flow of whole.filter(({ mark }) => mark !== 1).slice(1, 20)) check(flow, whole);
   }
 }
 
-test('spread, Object.assign and structuredClone give the fields, of a flow and of its sides', () => {
+test('spread, Object.assign and structuredClone copy the fields of a flow and of its sides', () => {
   each((flow) => {
     const object = flow.toObject();
     const { orig, reply, ...rest } = flow;
@@ -36,12 +36,12 @@ test('spread, Object.assign and structuredClone give the fields, of a flow and o
     deepStrictEqual({ ...flow.reply }, object.reply);
     assert.is(flow.orig.src, object.orig.src);
     for (const part of [flow, flow.orig, flow.reply]) {
-      assert.not(Object.values(part).includes(undefined), 'a field that is undefined');
+      assert.not(Object.values(part).includes(undefined), 'no field is undefined');
     }
   });
 });
 
-test('JSON and console.log say the same of the flow, its copy and its sides', () => {
+test('JSON and console.log give the same for a flow, its copy and its sides', () => {
   each((flow) => {
     const json = JSON.parse(JSON.stringify(flow));
     assert.equal(JSON.parse(JSON.stringify(flow.orig)), json.orig);
@@ -51,7 +51,7 @@ test('JSON and console.log say the same of the flow, its copy and its sides', ()
   });
 });
 
-test('deep comparison tells flows apart, by each field', () => {
+test('a deep comparison finds a difference in each field', () => {
   const [first] = batches;
   const flows = first!.slice(0, 40);
   for (let i = 0; i < flows.length; i++) {
@@ -72,7 +72,7 @@ test('names of status bits are shared by flows, and frozen', async () => {
   assert.is(first!.at(0)!.status, first!.at(0)!.toObject().status);
 });
 
-test('an aggregate may have any name', () => {
+test('an aggregate can have any name', () => {
   const [first] = batches;
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf']) {
     const groups = first!.groupBy('family', JSON.parse(`{"${name}": "count", "n": "count"}`));

@@ -1,5 +1,5 @@
-// What is given of flows, changes, expectations and options is read once: the own fields of plain objects are
-// copied, the copy is checked and used. What cannot be seen that way is refused, before anything is sent.
+// Flows, changes, expectations and options are read once: the own fields of plain objects are copied, and the copy is
+// checked and used. Fields that cannot be seen in this way are refused before anything is sent.
 import {
   type BulkOptions,
   conntrack,
@@ -13,7 +13,7 @@ import {
 } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 
-// The addon cannot be loaded here: what is not refused in time shows as an error of another kind.
+// The addon cannot be loaded in these tests, so a call that is not refused in time fails with another error.
 process.env.CONNTRACK_ADDON = '/nonexistent/addon.node';
 
 const test = suite('inputs');
@@ -28,7 +28,7 @@ const tuple = {
 const { protocol, ...side } = tuple;
 const signal = new AbortController().signal;
 
-/** The part of an error that tells that all of it was taken. */
+/** Asserts the error that comes only after all arguments were accepted. */
 async function reached(call: () => unknown): Promise<void> {
   const error = await throws(NetfilterError, /load addon/, call);
   assert.is(error.code, 'ERR_NETFILTER_ADDON');
@@ -47,7 +47,7 @@ interface Input {
   path: string;
   good: Record<string, unknown>;
   call: (value: unknown) => unknown;
-  /** Fields that the type lets be undefined. */
+  /** Fields that may be undefined. */
   open?: readonly string[];
 }
 
@@ -109,12 +109,12 @@ const inputs: Record<string, Input> = {
       ...{ allNamespaces: false, signal },
     },
     call: (value) => conntrack.events(value as EventOptions),
-    // Without a type or a filter there would be more events: an `undefined` of these is refused.
+    // Without a type or a filter more events would come, so these must not be undefined.
     open: ['receiveBuffer', 'queue', 'reliable', 'allNamespaces', 'signal'],
   },
 };
 
-/** Own enumerable getters all the way down, which count; a second reading gives nonsense. */
+/** Replaces all fields, at every depth, by own getters that count. A second read gives a wrong value. */
 function counting(value: unknown, reads: Map<string, number>, path = ''): unknown {
   const plain = typeof value === 'object' && value !== null;
   if (!plain || value instanceof Uint8Array || value instanceof AbortSignal) return value;
@@ -135,7 +135,7 @@ function counting(value: unknown, reads: Map<string, number>, path = ''): unknow
 
 for (const [name, { path, good, call, open = ['zone'] }] of Object.entries(inputs)) {
   test(`${name}: each field is read once, at every depth`, async () => {
-    // The addon is asked for after all was taken.
+    // The addon is loaded after all arguments were read.
     await reached(() => call(good));
     const reads = new Map<string, number>();
     await reached(() => call(counting(good, reads)));
@@ -164,7 +164,7 @@ for (const [name, { path, good, call, open = ['zone'] }] of Object.entries(input
   });
 }
 
-test('parts of a flow and of an expectation of a class are refused', async () => {
+test('parts of flows and expectations that have a class are refused', async () => {
   class Own {}
   const of = (value: object) => Object.assign(new Own(), value);
   for (const call of ['create', 'upsert', 'createMany', 'expectation'] as const) {
@@ -179,7 +179,7 @@ test('parts of a flow and of an expectation of a class are refused', async () =>
   }
 });
 
-test('what names nothing of a tuple may be undefined', async () => {
+test('fields that are not part of the tuple may be undefined', async () => {
   const spare = { ...tuple, icmpType: undefined, zone: undefined };
   await reached(() => conntrack.create({ ...spare, timeout: 60 }));
   await reached(() => created({ ...spare, timeout: 60 }));
@@ -188,7 +188,7 @@ test('what names nothing of a tuple may be undefined', async () => {
   );
 });
 
-test('status bits that the kernel alone sets are refused where nothing asked for sets them', async () => {
+test('status bits that only the kernel sets are refused unless another field makes it set them', async () => {
   const made = { ...tuple, timeout: 60 };
   const nat = { src: '10.0.0.9' };
   const bad: [FlowInit, RegExp][] = [
@@ -215,7 +215,7 @@ test('status bits that the kernel alone sets are refused where nothing asked for
   await reached(() => created({ ...made, status: ['seen_reply', 'offload'] }));
   await reached(() => conntrack.create({ ...made, nat, status: ['src_nat', 'src_nat_done'] }));
   await reached(() => conntrack.create({ ...made, status: ['confirmed', 'fixed_timeout'] }));
-  // What was read has the bits as a number, too.
+  // A flow that was read also has the bits as a number.
   const row = { ...made, status: ['src_nat', 'offload'], statusBits: 16400 };
   await reached(() => conntrack.create(row as FlowInit));
 });

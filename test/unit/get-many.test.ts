@@ -1,4 +1,4 @@
-// getMany without a kernel: which tuples are asked for together, and that each answer finds its place.
+// getMany without a kernel: which tuples go in one request, and that each answer gets its place.
 import { getMany } from '../../src/conntrack/lookup/get-many.js';
 import { tupleBytes } from '../../src/conntrack/lookup/tuple-packer.js';
 import { FlowBatch, type TupleInit } from '../../src/index.js';
@@ -15,8 +15,8 @@ const tuple: TupleInit = {
 };
 
 /**
- * Answers a flow whose mark is the place of its tuple among all, in rows from last to first; of every seventh
- * tuple there is none.
+ * Answers each tuple with a flow whose mark is the index of the tuple. The rows come in reverse order. Every seventh
+ * tuple has no flow.
  */
 function kernel() {
   const sizes: number[] = [];
@@ -37,7 +37,7 @@ function kernel() {
   return { sizes, lookUp };
 }
 
-test('chunks of 4,096, nothing asked where they come out even, each answer at its place', async () => {
+test('chunks of 4,096, no empty request after the last full chunk, each answer at its place', async () => {
   for (const [count, expected] of chunkCases) {
     const { sizes, lookUp } = kernel();
     const tuples = new Array<TupleInit>(count).fill(tuple);

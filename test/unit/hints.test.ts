@@ -1,4 +1,4 @@
-// What a person is told to do about a refusal: by errno and operation, each hint about what can have happened.
+// Hints about refusals, by errno and operation. Each hint is about a possible cause.
 import { hintFor } from '../../src/errors.js';
 import { assert, suite } from '../support/harness.js';
 
@@ -12,7 +12,7 @@ const table: [code: string, operation: string, says: RegExp, not?: RegExp][] = [
   ['EPERM', 'conntrack update', /FIXED_TIMEOUT/],
   ['EPERM', 'conntrack dump', /CAP_NET_ADMIN/],
   ['ENOBUFS', 'conntrack delete', /receiveBuffer/],
-  // A tuple is taken: of the flow itself, or of another one by its translated port.
+  // The tuple is taken: the flow already exists, or a translated port gives another flow the same reply tuple.
   ['EEXIST', 'conntrack create', /upsert\(\).*reply tuple that another flow has/],
   ['EEXIST', 'conntrack upsert', /reply tuple that another flow has/],
   ['EEXIST', 'conntrack expectation create', /covers this tuple/, /upsert/],
@@ -35,7 +35,7 @@ const table: [code: string, operation: string, says: RegExp, not?: RegExp][] = [
   ['EPROTONOSUPPORT', 'conntrack dump', /nf_conntrack_netlink/],
 ];
 
-test('each hint is about what can have happened', () => {
+test('each hint is about a possible cause', () => {
   for (const [code, operation, says, not] of table) {
     const hint = String(hintFor(code, operation));
     assert.ok(says.test(hint), `${code} ${operation}: ${hint}`);
@@ -43,7 +43,7 @@ test('each hint is about what can have happened', () => {
   }
 });
 
-test('what nothing is known of has no hint', () => {
+test('an error without a known cause has no hint', () => {
   for (const operation of ['conntrack get', 'conntrack dump', 'conntrack delete']) {
     for (const code of ['EBADMSG', 'EIO', 'EEXIST', 'EINVAL']) {
       assert.is(hintFor(code, operation), undefined, `${code} ${operation}`);

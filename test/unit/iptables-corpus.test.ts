@@ -1,6 +1,6 @@
-// Properties of every rule text that the tests have, in both families: what a rule prints is the rule,
-// what is taken in one form is taken in the other.
-// Limit: 600 s (it looks at every text in the tests, several times).
+// Properties of every rule text of the tests, in both families: the printed text of a rule means the same rule, and a
+// rule that is taken as text is also taken as an object.
+// Limit: 600 s (it tests every text of the tests several times)
 
 import { extensions } from '../../src/iptables/extensions/index.js';
 import { splitEntry } from '../../src/iptables/legacy/entry.js';
@@ -27,7 +27,7 @@ const parse = (text: string, family: Family): Rule => {
 const read = (init: RuleInit, family: Family) =>
   decodeRule(encodeRule(init, { family, sets }), { family, sets });
 
-/** The texts for which something is not true. */
+/** Fails with the texts for which a property does not hold. */
 function forEvery(family: Family, what: (text: string) => string | undefined): void {
   const corpus = ruleCorpus(family, sets);
   assert.ok(corpus.length > 1500, `${corpus.length} texts`);
@@ -58,7 +58,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     });
   });
 
-  test(`${family}: what is read of a rule is taken as an object, and is the same bytes`, () => {
+  test(`${family}: the fields of a rule are taken as an object, and give the same bytes`, () => {
     forEvery(family, (text) => {
       const rule = parse(text, family);
       const again = encodeRule({ ...rule }, { family, sets });
@@ -67,9 +67,9 @@ for (const family of ['ipv4', 'ipv6'] as const) {
   });
 }
 
-// What kernels hold and iptables does not take: bytes of fields changed at random, in every extension.
+// Bytes that kernels can hold and iptables does not take: random changes of fields, in every extension.
 for (const family of ['ipv4', 'ipv6'] as const) {
-  test(`${family}: whatever bytes an extension has, its text means those bytes, and they are kept`, () => {
+  test(`${family}: the text of an extension with any bytes means these bytes, and they are kept`, () => {
     const random = new Random(Number(process.env.TEST_SEED ?? 1));
     let raw = 0;
     const seen = new Map<string, number>();
@@ -79,7 +79,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
       for (const part of [...matches, target]) {
         const times = seen.get(part.name) ?? 0;
         if (part.payload.length === 0 || part.name.length === 0 || times > 150) continue;
-        // Their texts round, as iptables' do.
+        // Their texts are rounded, as in iptables.
         if (part.name === 'rateest' || part.name === 'RATEEST') continue;
         seen.set(part.name, times + 1);
         const changed = entry.slice();
@@ -88,7 +88,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
           const where = at + random.int(part.payload.length);
           changed[where] = random.pick([0, 1, 255, random.int(256), changed[where]! ^ 1]);
         }
-        // Verdicts, jumps: their payload is the kernel's.
+        // Verdicts and jumps: the kernel owns their payload.
         if (part.payload.length === 8 && part === target && isStandard(part.name)) continue;
         const rule = decodeRule(changed, { family, sets });
         if (rule.warnings.length > 0) raw++;
@@ -96,7 +96,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
         try {
           back = parse(String(rule), family);
         } catch (error) {
-          // What the kernel would refuse as well.
+          // The kernel would refuse it too.
           if (/needs a rule with -p/.test((error as Error).message)) continue;
           throw error;
         }
@@ -112,7 +112,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
 
 const isStandard = (name: string) => !extensions.some((each) => each.name === name);
 
-test('a range that iptables takes in no text is read as raw, and is kept', () => {
+test('a range without a text that iptables takes is read as raw, and is kept', () => {
   const rule = parse('-p tcp -m tcp --dport 22:80 -j ACCEPT', 'ipv4');
   const raw = encodeRule(rule).slice();
   raw.set([80, 0, 22, 0], 112 + 32 + 4);
@@ -123,7 +123,7 @@ test('a range that iptables takes in no text is read as raw, and is kept', () =>
   assert.equal(encodeRule({ ...odd }), raw);
 });
 
-test('what is taken as an object is taken as its text: no option 0 to strip', async () => {
+test('a rule that is taken as an object is also taken as text: TCP option 0 is refused', async () => {
   const strip = (stripOptions: number[]): RuleInit => ({
     protocol: 'tcp',
     target: { name: 'TCPOPTSTRIP', stripOptions },
@@ -132,7 +132,7 @@ test('what is taken as an object is taken as its text: no option 0 to strip', as
   assert.is(String(decodeRule(encodeRule(strip([2])))), '-p tcp -j TCPOPTSTRIP --strip-options 2');
 });
 
-test('an array is no range', async () => {
+test('an array is not a range', async () => {
   const list = (match: unknown): RuleInit => ({ protocol: 'tcp', matches: [match] }) as RuleInit;
   const bad = (match: unknown, path: RegExp) =>
     throws(TypeError, new RegExp(`${path.source}.*\\{ from, to \\}`), () =>
@@ -151,7 +151,7 @@ test('an array is no range', async () => {
   assert.is(String(decodeRule(encodeRule(same))), '-p tcp -m tcp --dport 80');
 });
 
-test('rules that differ in bytes that mean nothing are the same', () => {
+test('rules that differ only in meaningless bytes are the same', () => {
   const pairs: [Family, string, string, boolean][] = [
     [
       'ipv4',

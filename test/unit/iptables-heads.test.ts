@@ -1,4 +1,5 @@
-// head-read.ts on heads made by hand, byte by byte: every field in both families, and what no field can say.
+// head-read.ts on heads that are made byte by byte: every field in both families, and bytes that no field can
+// express.
 import { layouts } from '../../src/iptables/legacy/entry.js';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Rule } from '../../src/iptables/rule/rule.js';
@@ -10,7 +11,7 @@ const inv = { in: 1, out: 2, src: 8, dst: 0x10, frag: 0x20, proto: 0x40 };
 
 type Change = (bytes: Buffer, layout: (typeof layouts)['ipv4'], family: Family) => void;
 
-/** The rule of an entry without matches whose head is changed by hand; `shift`: where it lies in memory. */
+/** The rule of an entry without matches and with a changed head. `shift` is its offset in memory. */
 function ruleOf(family: Family, change: Change, shift = 0): Rule {
   const plain = encodeRule({ target: { name: 'DROP' } }, { family });
   const bytes = Buffer.from(new ArrayBuffer(plain.length + shift), shift);
@@ -19,7 +20,7 @@ function ruleOf(family: Family, change: Change, shift = 0): Rule {
   return decodeRule(bytes, { family });
 }
 
-/** The fields of a head, and what no field says. */
+/** The fields of a head, and the warnings about other bytes. */
 function headOf(rule: Rule): Record<string, unknown> {
   const { matches: _, counters: _c, target: _t, ...head } = rule;
   return head;
@@ -30,7 +31,7 @@ const put = (bytes: Buffer, at: number, text: string, maskAt: number, mask: numb
   bytes.fill(0xff, maskAt, maskAt + mask);
 };
 
-test('interfaces: name and mask as they lie, both ways and both families', () => {
+test('interfaces: name and mask in memory, in both directions and both families', () => {
   const cases: [name: string, mask: number, text: string | undefined, exact: boolean][] = [
     ['', 0, undefined, true],
     ['eth0', 5, 'eth0', true],
@@ -68,7 +69,7 @@ test('interfaces: name and mask as they lie, both ways and both families', () =>
   }
 });
 
-test('every byte of an interface and of its mask counts, whatever was read before', () => {
+test('every byte of an interface and of its mask counts, whatever heads were read before', () => {
   for (const family of families) {
     for (let at = 0; at < 16; at++) {
       const ofMask = ruleOf(family, (bytes, layout) => {
@@ -90,7 +91,7 @@ test('every byte of an interface and of its mask counts, whatever was read befor
   }
 });
 
-test('a thousand interfaces, each again after the others', () => {
+test('a thousand interfaces, each read again after the others', () => {
   const rules = (family: Family) =>
     Array.from({ length: 1000 }, (_, i) =>
       ruleOf(family, (bytes, layout) => {
@@ -122,7 +123,7 @@ test('interfaces that differ in one word of the name or of the mask are told apa
   }
 });
 
-test('addresses: every byte stands where it belongs', () => {
+test('addresses: every byte is at its place', () => {
   for (let byte = 0; byte < 256; byte++) {
     for (let at = 0; at < 4; at++) {
       const rule = ruleOf('ipv4', (bytes) => {
@@ -181,7 +182,7 @@ test('masks, bits beyond them, and no address', () => {
   }
 });
 
-test('flags and negations that no field can say', () => {
+test('flags and negations that no field can express', () => {
   const cases: [family: Family, change: Change, head: Record<string, unknown>][] = [
     ['ipv4', (b, l) => b.set([1], l.flags), { fragment: true }],
     ['ipv4', (b, l) => b.set([1, 0x20], l.flags), { fragment: { not: true } }],
@@ -211,7 +212,7 @@ test('flags and negations that no field can say', () => {
   }
 });
 
-test('an entry may lie anywhere in memory; counters are read where they are', () => {
+test('an entry can be at any offset in memory, and its counters are read there', () => {
   for (const family of families) {
     for (let shift = 0; shift < 8; shift++) {
       for (let at = 0; at < 16; at++) {
@@ -232,7 +233,7 @@ test('an entry may lie anywhere in memory; counters are read where they are', ()
   }
 });
 
-test('what rules share cannot be changed', () => {
+test('objects that rules share cannot be changed', () => {
   const rule = ruleOf('ipv4', (bytes, layout) => {
     bytes[layout.invflags] = inv.src | inv.in | inv.dst;
     bytes.fill(0xff, 12, 16);

@@ -1,5 +1,5 @@
-// Typed matches on headers, payload and sockets: what is refused, with the path of the field, and what text
-// that no oracle here can load becomes. Text and bytes against iptables are under test/kernel.
+// Typed matches on headers, payload and sockets: refusals with the path of the field, and texts that no oracle here
+// can load. Tests under test/kernel compare text and bytes with iptables.
 
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Match } from '../../src/iptables/rule/rule.js';
@@ -8,7 +8,7 @@ import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables matches, typed');
 
-// biome-ignore lint/suspicious/noExplicitAny: wrong types are what is tested
+// biome-ignore lint/suspicious/noExplicitAny: the tests give wrong types
 const encode = (match: any, protocol?: string, family: Family = 'ipv4') =>
   encodeRule({ matches: [match as Match], ...(protocol && { protocol }) }, { family });
 
@@ -73,7 +73,7 @@ for (const [name, message, fields, protocol, family] of refused) {
   });
 }
 
-test('bpf: a pinned object, and the descriptor that iptables had open', () => {
+test('bpf: a pinned object, and the open descriptor that iptables writes', () => {
   const match: Match = { name: 'bpf', objectPinned: '/sys/fs/bpf/x' };
   assert.equal(parseRules('-m bpf --object-pinned /sys/fs/bpf/x')[0]?.matches, [match]);
   assert.is(formatRule({ matches: [match] }), '-m bpf --object-pinned /sys/fs/bpf/x');

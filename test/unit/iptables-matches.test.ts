@@ -1,5 +1,5 @@
-// Typed matches without a kernel: what is given is what is read back, what is wrong is refused with its
-// path, and payloads that nobody wrote neither throw nor change.
+// Typed matches without a kernel: a match reads back as it was given, a wrong one is refused with its path, and
+// random payloads neither throw nor change.
 import { decode, writeFields } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
 import { print } from '../../src/iptables/extensions/print.js';
@@ -81,7 +81,7 @@ const matches: Match[] = [
   },
 ];
 
-test('what is given typed is what is read back', () => {
+test('a typed match reads back as it was given', () => {
   for (const match of matches) {
     const rule = decodeRule(encodeRule({ protocol: 'tcp', matches: [match] }, { sets }), { sets });
     assert.equal(rule.matches, [match]);
@@ -96,7 +96,7 @@ test('what is given typed is what is read back', () => {
   }
 });
 
-test('values are shown as the kernel holds them', () => {
+test('a match shows the values that the kernel holds', () => {
   const read = (match: Match) =>
     decodeRule(encodeRule({ protocol: 'tcp', matches: [match] }), {}).matches[0];
   const minute = { count: 60, per: 'minute' } as const;
@@ -224,7 +224,7 @@ test('wrong typed matches are refused with the path of the field', async () => {
   );
 });
 
-test('texts are refused with the option', async () => {
+test('a refusal of a text names the option', async () => {
   for (const [text, pattern] of [
     ['-m hashlimit --hashlimit-name a --hashlimit-upto 1gb/s', /^-m hashlimit --hashlimit-upto: /],
     ['-m set --match-set nosuch src', /^-m set --match-set: /],
@@ -237,7 +237,7 @@ test('texts are refused with the option', async () => {
   }
 });
 
-test('payloads that nobody wrote neither throw nor change', () => {
+test('random payloads neither throw nor change', () => {
   const random = new Random(Number(process.env.TEST_SEED ?? 1));
   let typed = 0;
   const names = new Set(matches.map((each) => each.name));

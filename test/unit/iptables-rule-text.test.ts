@@ -1,4 +1,4 @@
-// Rules as text: what is parsed, printed and refused, and which rules are the same.
+// Rules as text: parsing, printing, refusals, and sameRule().
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, parseRule, parseRules, sameRule } from '../../src/iptables/rule/text.js';
@@ -58,7 +58,7 @@ test('text: counters', () => {
   assert.equal(parseRule('--set-counters 5,6').counters, { packets: 5n, bytes: 6n });
 });
 
-test('text: the family is found', () => {
+test('text: the family follows from the rule', () => {
   assert.is(formatRule({ src: '2001:db8::1' }), '-s 2001:db8::1/128');
   assert.is(
     formatRule({ target: { name: 'REJECT', with: 'icmp6-no-route' } }),
@@ -93,7 +93,7 @@ test('an IPv4-mapped address in a typed rule of IPv4 is the IPv4 address', async
     ofIpv4({ matches: [{ name: 'iprange', srcRange }] }),
     '-m iprange --src-range 10.0.0.1-10.0.0.9',
   );
-  // More than IPv4, a prefix whose family nobody knows, other masks, other addresses, scopes.
+  // A prefix larger than IPv4, a prefix of unclear family, other masks, other addresses, scopes.
   for (const src of [
     '::ffff:10.0.0.1/95',
     '::ffff:10.0.0.1/32',
@@ -106,13 +106,13 @@ test('an IPv4-mapped address in a typed rule of IPv4 is the IPv4 address', async
       ofIpv4({ src }),
     );
   }
-  // In a rule of IPv6 it is what it says, and text is what iptables takes.
+  // In an IPv6 rule it stays an IPv6 address. Texts take only the addresses that iptables takes.
   const rule = { src: '::ffff:10.0.0.1' };
   assert.is(formatRule(rule, { family: 'ipv6' }), '-s ::ffff:10.0.0.1/128');
   await throws(RangeError, /expected an IPv4 address/, () => parseRule('-s ::ffff:10.0.0.1'));
 });
 
-test('sameRule takes copies and what was made by hand', async () => {
+test('sameRule takes copies and rules that were written by hand', async () => {
   for (const [family, src, other] of [
     ['ipv4', '10.0.0.0/8', 'fd00::/8'],
     ['ipv6', 'fd00::/8', '10.0.0.0/8'],

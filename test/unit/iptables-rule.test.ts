@@ -1,4 +1,4 @@
-// rule.ts: typed rules, their bytes, what stays raw, and what is refused.
+// rule.ts: typed rules, their bytes, raw parts, and refusals.
 import { splitEntry } from '../../src/iptables/legacy/entry.js';
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { hex } from '../../src/iptables/rule/print.js';
@@ -43,7 +43,7 @@ test('a typed rule survives its bytes', () => {
 test('a rule is immutable and keeps its bytes', async () => {
   const raw = encodeRule({ matches: [{ name: 'mark', mark: 3 }], target: { name: 'ACCEPT' } });
   const rule = decodeRule(raw);
-  assert.is(encodeRule(rule), raw, 'an untouched rule is what was read');
+  assert.is(encodeRule(rule), raw, 'an unchanged rule gives the bytes that were read');
   await throws(TypeError, /read only|Cannot assign/i, () => {
     (rule.matches[0] as { mark: number }).mark = 4;
   });
@@ -73,7 +73,7 @@ test('targets: verdicts, chains, none', () => {
   assert.is(encodeRule({ target: { name: 'goto', chain: 'X' } })[82], 2, 'IPT_F_GOTO');
 });
 
-test('a chain with the name of a target is told apart when the chains are known', () => {
+test('a chain with the name of a target is recognized if the chains are known', () => {
   const raw = encodeRule({ target: { name: 'jump', chain: 'NEWTARGET' } });
   assert.equal(decodeRule(raw, { isChain: (name) => name === 'NEWTARGET' }).target, {
     name: 'jump',
@@ -126,7 +126,7 @@ test('states of conntrack by revision: revision 1 has no bit for UNTRACKED', asy
         const given = 'not' in ctstate ? { not: list } : list;
         const match = { name: 'conntrack', revision, ctstate: given } as Match;
         if (revision === 1 && state === 'UNTRACKED') {
-          // Without its bit the list means less, and alone nothing: negated, every packet.
+          // Without its bit the list would mean less. Alone it would mean nothing, and negated every packet.
           await throws(RangeError, /^rule\.matches\[0\]\.ctstate: .*revision 1/, () =>
             encodeRule({ matches: [match] }),
           );
@@ -140,7 +140,7 @@ test('states of conntrack by revision: revision 1 has no bit for UNTRACKED', asy
       }
     }
   }
-  // The text with a limit of revisions says so too.
+  // A text with a limit of revisions is refused in the same way.
   await throws(RangeError, /ctstate.*revision 1/, () =>
     parseRules('-m conntrack --ctstate NEW,UNTRACKED', { maxRevision: () => 1 }),
   );
@@ -160,7 +160,7 @@ test('ports of old conntrack revisions are in network order', () => {
   }
 });
 
-test('what the package does not know is kept byte for byte, also through text', () => {
+test('unknown extensions are kept byte for byte, also through text', () => {
   const data = Uint8Array.from({ length: 16 }, (_, at) => at * 17);
   for (const unknown of [
     { name: 'raw', extension: 'future', revision: 3, data },
@@ -181,9 +181,9 @@ test('what the package does not know is kept byte for byte, also through text', 
   }
 });
 
-test('bytes that the typed form cannot say stay raw, with the reason', () => {
+test('bytes that the typed form cannot express stay raw, with the reason', () => {
   const raw = encodeRule({ protocol: 'tcp', matches: [{ name: 'tcp', dport: 1 }] });
-  raw[112 + 32 + 11] = 0x80; // an inversion bit that nobody knows
+  raw[112 + 32 + 11] = 0x80; // an unknown inversion bit
   const rule = decodeRule(raw);
   const [found] = rule.matches;
   assert.ok(found?.name === 'raw');
@@ -208,7 +208,7 @@ test('strings that are not UTF-8 survive', () => {
   assert.equal(encodeRule(parseRule(rule.toString())), raw);
 });
 
-test('the private tail of an extension does not count, counters neither', () => {
+test('sameRule ignores the private tail of an extension, and counters', () => {
   const raw = encodeRule({ matches: [{ name: 'limit', rate: { count: 1, per: 'second' } }] });
   const other = raw.slice();
   other[112 + 32 + 20] = 0x77;
@@ -217,9 +217,9 @@ test('the private tail of an extension does not count, counters neither', () => 
   assert.not.ok(sameRule(decodeRule(raw), decoded({})));
 });
 
-test('a head that iptables cannot say is reported', () => {
+test('a head that iptables cannot express is reported', () => {
   const raw = encodeRule({ src: '10.0.0.0/8' });
-  raw[3] = 1; // a host bit beyond the mask: matches nothing
+  raw[3] = 1; // a host bit beyond the mask: the rule matches nothing
   assert.match(decodeRule(raw).warnings[0]!, /before the matches/);
   const v6 = encodeRule({ protocol: 'tcp' }, { family: 'ipv6' });
   v6[131] = 0; // the kernel ignores the protocol without IP6T_F_PROTO
@@ -290,7 +290,7 @@ test('bad typed rules are refused with the path', async () => {
   );
 });
 
-test('an older kernel gets an older revision, or an error that says what it lacks', async () => {
+test('an older kernel gets an older revision, or an error that names the missing feature', async () => {
   const older = { maxRevision: () => 2 };
   const raw = encodeRule({ matches: [{ name: 'conntrack', ctorigsrcport: 5 }] }, older);
   assert.is(splitEntry(raw, 'ipv4').matches[0]!.revision, 2);
@@ -306,7 +306,7 @@ test('state is conntrack with an alias', () => {
   assert.not.ok(sameRule(rule, decoded(parseRule('-m conntrack --ctstate NEW'))));
 });
 
-test('toJSON holds everything that JSON can', () => {
+test('toJSON has everything that JSON can hold', () => {
   const rule = decoded(parseRule('-s 1.2.3.4 -c 1 2 -j DROP'));
   assert.equal(JSON.parse(JSON.stringify(rule)), {
     src: '1.2.3.4',

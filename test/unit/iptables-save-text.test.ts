@@ -42,7 +42,7 @@ test('tables, chains, policies, counters and the line of every rule', () => {
   ]);
 });
 
-test('what is printed is read as the same, and prints the same', () => {
+test('a printed text gives the same tables and the same text again', () => {
   const tables = parseSave(docker);
   const text = formatSave(tables, { counters: true });
   const again = parseSave(text);
@@ -55,7 +55,7 @@ test('what is printed is read as the same, and prints the same', () => {
   assert.ok(sameRule(again[0]!.chain('DOCKER').rules[0]!, tables[0]!.chain('DOCKER').rules[0]!));
 });
 
-test('the fingerprint tells everything but counters', () => {
+test('the fingerprint depends on everything except counters', () => {
   const of = (...rules: string[]) => parseSave(`*filter\n${rules.join('\n')}\nCOMMIT\n`)[0]!;
   const plain = of('-A INPUT -p tcp -j ACCEPT').fingerprint;
   assert.is(of('[7:8] -A INPUT -p tcp -j ACCEPT').fingerprint, plain);
@@ -72,7 +72,7 @@ test('the fingerprint tells everything but counters', () => {
   }
 });
 
-test('every command of a line is done', () => {
+test('every command that a line can have works', () => {
   const [table] = parseSave(
     [
       ...['*filter', '-N old', '-A old -j RETURN -c 3 4', '-A INPUT -j old', '-E old new'],

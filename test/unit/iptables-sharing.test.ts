@@ -1,4 +1,4 @@
-// Rules on snapshots made by hand: what is raw is never shared, and decoding waits.
+// Rules on snapshots that are made by hand: raw parts are never shared, and decoding happens late.
 import { inspect } from 'node:util';
 import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { Snapshot } from '../../src/iptables/legacy/snapshot.js';
@@ -61,7 +61,7 @@ const bytesOf = (each: Match | Target | undefined): Uint8Array => {
   return each.data;
 };
 
-test('raw extensions can be written to: each rule has its own', () => {
+test('raw extensions can be changed, so each rule has its own', () => {
   const both = { init: unknown(), matches: 0, target: 0 };
   const [first, second] = new Table(snapshotOf([both, both])).chain('INPUT').rules;
   assert.is(first!.matches, first!.matches);
@@ -79,7 +79,7 @@ test('raw extensions can be written to: each rule has its own', () => {
   );
 });
 
-test('what is known is decoded once for all rules of its number', () => {
+test('a known extension is decoded once for all rules with the same number', () => {
   const init: RuleInit = {
     matches: [{ name: 'mark', mark: 3 }],
     target: { name: 'MARK', setXmark: 5 },
@@ -101,16 +101,16 @@ test('what is known is decoded once for all rules of its number', () => {
   assert.equal(rules[3]!.matches, []);
 });
 
-test('a chain that nobody looks at is not decoded', () => {
+test('a chain that is not used is not decoded', () => {
   const snapshot = snapshotOf([{ init: unknown(), matches: 0, target: 0 }]);
   const chain = new Table(snapshot).chain('INPUT');
-  // Sizes that do not fit show only when the rules are asked for.
+  // Wrong sizes show only when the rules are read.
   snapshot.bytes.fill(0, snapshot.offset(0) + 112, snapshot.offset(0) + 114);
   assert.is(chain.length, 1);
   assert.throws(() => chain.rules, /does not fit/);
 });
 
-test('a rule shows what it says', () => {
+test('an inspected rule shows its fields', () => {
   const init: RuleInit = { src: '10.0.0.1', target: { name: 'DROP' } };
   const [rule] = new Table(snapshotOf([{ init, matches: 0, target: 0 }])).chain('INPUT').rules;
   assert.is(

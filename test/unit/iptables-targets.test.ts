@@ -1,5 +1,5 @@
-// Typed targets: what is refused, with the path of the field, and what becomes of canonical forms. Text and
-// bytes against iptables are under test/kernel.
+// Typed targets: refusals with the path of the field, and canonical forms. Tests under test/kernel compare text and
+// bytes with iptables.
 
 import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Target } from '../../src/iptables/rule/rule.js';
@@ -8,7 +8,7 @@ import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables targets, typed');
 
-// biome-ignore lint/suspicious/noExplicitAny: wrong types are what is tested
+// biome-ignore lint/suspicious/noExplicitAny: the tests give wrong types
 const encode = (target: any, protocol?: string, family: Family = 'ipv4') =>
   encodeRule({ target: target as Target, ...(protocol && { protocol }) }, { family });
 
@@ -130,7 +130,7 @@ test('canonical forms', () => {
   });
 });
 
-test('port 0 is a port; a base port that is not given is none', () => {
+test('port 0 is a port; without a base port there is none', () => {
   const address = '10.0.0.1';
   const targets: [Target, string][] = [
     [{ name: 'DNAT', toDestination: { address, port: 0 } }, `--to-destination ${address}:0`],
@@ -151,7 +151,7 @@ test('port 0 is a port; a base port that is not given is none', () => {
   }
 });
 
-test('what stays raw, because no typed form gives its bytes', () => {
+test('targets stay raw if no typed form gives their bytes', () => {
   const change = (target: Target, at: number, byte: number) => {
     const raw = encode(target);
     const size = raw.length - 112 - 32;
@@ -166,7 +166,7 @@ test('what stays raw, because no typed form gives its bytes', () => {
   change({ name: 'ULOG' }, 1, 1); // two groups
   change({ name: 'LED', triggerId: 'x' }, 0, 0x58);
   change({ name: 'RATEEST', estimator: 'x', interval: 250, ewmaLog: 1 }, 17, 31);
-  change({ name: 'HMARK', mod: 1, rnd: 1, srcPrefix: 8 }, 1, 0x0f); // a mask that is no prefix
+  change({ name: 'HMARK', mod: 1, rnd: 1, srcPrefix: 8 }, 1, 0x0f); // a mask that is not a prefix
 });
 
 test('the family of a typed rule follows from its target', () => {

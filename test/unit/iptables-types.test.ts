@@ -1,5 +1,5 @@
-// The types of rules: what is wrong must not compile. `tsc` checks the expectations; at run time the
-// same objects are refused.
+// The types of rules: wrong rules must not compile. `tsc` checks the expectations. At run time the same objects are
+// refused.
 
 import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule/rule.js';
@@ -28,7 +28,7 @@ const wrongMatches: Match[] = [
   { name: 'udp', tcpFlags: { mask: [], set: [] } },
   // @ts-expect-error: the raw form needs its revision
   { name: 'raw', extension: 'anything', data: new Uint8Array(8) },
-  // @ts-expect-error: bytes stand in the raw form only
+  // @ts-expect-error: only the raw form has bytes
   { name: 'conntrack', revision: 9, data: new Uint8Array(8) },
 ];
 const wrongTargets: Target[] = [
@@ -44,7 +44,7 @@ const wrongTargets: Target[] = [
 // @ts-expect-error: a rule has no ports
 const wrongRule: RuleInit = { dport: 80 };
 
-test('what does not compile is refused at run time as well', async () => {
+test('rules that do not compile are refused at run time too', async () => {
   const refuse = async (rule: RuleInit) => {
     try {
       encodeRule(rule);

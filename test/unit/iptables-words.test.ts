@@ -6,7 +6,7 @@ import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables words');
 
-test('words are split as iptables-restore does', () => {
+test('words are split as in iptables-restore', () => {
   assert.equal(splitWords('  -s 1.2.3.4\t-j  ACCEPT\n'), ['-s', '1.2.3.4', '-j', 'ACCEPT']);
   assert.equal(splitWords('--comment "a b" -j X'), ['--comment', 'a b', '-j', 'X']);
   assert.equal(splitWords('a"b c"d'), ['ab c', 'd'], 'a closing quote ends the word');
@@ -21,7 +21,7 @@ test('a quote that is not closed is an error', async () => {
   await throws(RangeError, /not closed/, () => splitWords('--comment "a'));
 });
 
-test('what is quoted reads back as itself', () => {
+test('a quoted word reads back as the same word', () => {
   for (const text of ['a', '', 'a b', 'a"b', "it's", '\\', '\\"', '$`', 'é', '-j', 'a\tb']) {
     assert.equal(splitWords(quote(text)), [text]);
   }
@@ -36,11 +36,11 @@ test('lines are those of the text, without blanks at their ends', () => {
   assert.equal([...linesOf(textToBytes(text))], lines);
   assert.equal([...linesOf('')], ['']);
   assert.equal([...linesOf('a\n')], ['a', '']);
-  // What is no white space to iptables is part of the line.
+  // Characters that iptables does not take as white space are part of the line.
   assert.equal([...linesOf('\u00a0a\ufeff')], ['\u00a0a\ufeff']);
 });
 
-test('words that iptables-save prints bare are quoted where they would not be read as one', () => {
+test('words that iptables-save prints without quotes are quoted if they would not be read as one', () => {
   for (const text of ['a', '', 'a b', 'a"b', '"', '\\', 'a\\', '-x', '!', "it's", 'é\udce9']) {
     assert.equal(splitWords(`-x ${bare(text)} y`), ['-x', text, 'y']);
   }

@@ -1,6 +1,7 @@
-// The options of every call, by one table: taken by the same rule everywhere. What does not exist is refused,
-// so is what has a class or a prototype of its own, and `undefined` where it would choose more than was meant;
-// elsewhere `undefined` is as if it were left out. The addon cannot be loaded here: what is taken gets as far.
+// The options of every call, in one table. All calls follow the same rule: they refuse unknown options, and option
+// objects with a class or their own prototype. They refuse `undefined` if it would choose more than was meant;
+// otherwise it is the same as no option. The addon cannot be loaded here, so a good call fails only when it loads the
+// addon.
 import { EventStream } from '../../src/conntrack/events/event-stream.js';
 import { ExpectationStream } from '../../src/conntrack/expectations/expectation-stream.js';
 import {
@@ -26,7 +27,7 @@ interface Call {
   call: (options: never) => unknown;
   /** Every option, with a good value. */
   good: Record<string, unknown>;
-  /** Those that must not be `undefined`. */
+  /** Options that must not be `undefined`. */
   chooses?: readonly string[];
 }
 
@@ -50,7 +51,7 @@ async function drain(batches: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of batches);
 }
 
-/** Streams of an addon that gives nothing: to close them. */
+/** Streams of an addon that gives no events, to close them. */
 const session = {
   sync: <T>(_: string, run: (binding: Binding, handle: never) => T) =>
     run(
@@ -139,7 +140,7 @@ const calls: Record<string, Call> = {
     good: { ...lock, revertAfter: 1 },
   },
   watch: {
-    // It begins with the first value that is asked for.
+    // It begins when the first value is requested.
     call: (options) => iptables.watch(options)[Symbol.asyncIterator]().next(),
     good: { interval: 10, tables: ['filter'], signal },
     chooses: ['tables'],
@@ -177,11 +178,11 @@ for (const [name, { call, good, chooses = [] }] of Object.entries(calls)) {
     assert.ok(far, `${name}: ${String(error)}`);
   };
 
-  test(`${name}: what is no option, and what is no object of options`, async () => {
+  test(`${name}: unknown options, and values that are not an object of options`, async () => {
     for (const value of [null, 1, 'x', true, [], [good], () => {}]) await refused(value, ': ');
     await refused({ ...good, nonesuch: 1 }, '\\.nonesuch: there is no such field');
     await refused({ nonesuch: undefined }, '\\.nonesuch: there is no such field');
-    // Options that only a prototype has would be seen by some and not by others.
+    // Some code would see options of a prototype, and other code would not.
     await refused(Object.create(good), ': .*of no class');
     await refused(Object.assign(Object.create({ x: 1 }), good), ': .*of no class');
     class Options {
@@ -195,8 +196,8 @@ for (const [name, { call, good, chooses = [] }] of Object.entries(calls)) {
     await refused(hidden, `\\.${field}: is not enumerable`);
   });
 
-  test(`${name}: good ones, and ones that are undefined`, async () => {
-    // It tells "no options", the flush of all, from options that are undefined.
+  test(`${name}: good options, and undefined ones`, async () => {
+    // Without options it flushes all. Undefined options are refused.
     if (name === 'expectations.flush') await refused(undefined, ': is undefined');
     else await taken(undefined);
     await taken({});
@@ -233,7 +234,7 @@ for (const [name, { call, good, chooses = [] }] of Object.entries(calls)) {
   });
 }
 
-test('options of rule texts: each of its own kind', async () => {
+test('options of rule texts: each has its own kind of value', async () => {
   const bad = {
     family: [null, 4, 'inet', ''],
     names: [null, 1, 'host', () => {}],
@@ -254,7 +255,7 @@ test('options of rule texts: each of its own kind', async () => {
       await throws(Error, says, () => parseRules('-p tcp', options));
     }
   }
-  // An object that lacks one of the functions ends in the call, not in the middle of a rule.
+  // If a function is missing in the object, the call fails at once, not in the middle of a rule.
   for (const [field, whole] of Object.entries({ names: systemNames, sets })) {
     for (const name of Object.keys(whole)) {
       for (const lacking of [undefined, null, 'x']) {
@@ -265,7 +266,7 @@ test('options of rule texts: each of its own kind', async () => {
       }
     }
   }
-  // As if it were left out: also where the default is not undefined.
+  // The same as no option, also if the default is not undefined.
   const options = { family: undefined, names: undefined } as never;
   assert.equal(parseRule('-p igmp --dst 10.0.0.1', options), parseRule('-p igmp -d 10.0.0.1'));
   assert.is(formatRule({ protocol: 'tcp', src: '::1' }, options), '-s ::1/128 -p tcp');

@@ -1,5 +1,5 @@
-// The second word of presence: an attribute whose bit is there is read, filtered, copied and exported as one of the
-// first word. The last bit of a word is the one that JavaScript takes for a sign.
+// The second word of presence: attributes with a bit there are read, filtered, copied and exported like those of the
+// first word. JavaScript takes the last bit of a word as a sign.
 
 import { validity } from '../../src/conntrack/batch/arrow.js';
 import { ColumnStore } from '../../src/conntrack/columns/column-store.js';
@@ -48,7 +48,7 @@ test('the attribute of a column is a bit of its word', () => {
   assert.is(presenceFor(store, 'mark').bits, 0);
 });
 
-test('a batch where no row has one leaves the column off, and it reads as zeros', () => {
+test('a batch without such attributes leaves the column out, and it reads as zeros', () => {
   const small = rawBatch(new Random(7), { rows: 300, ipv6: 30, group: 4, bits: 40 });
   const { presenceMore } = FlowBatch.fromRaw(small, noStats).columns;
   assert.is(presenceMore.length, 300);
@@ -56,13 +56,13 @@ test('a batch where no row has one leaves the column off, and it reads as zeros'
   assert.not(ColumnStore.fromRaw(small).stores('presenceMore'));
 });
 
-test('slices, chosen rows and filters have the bits of their rows', () => {
+test('slices, chosen rows and filters keep the bits of their rows', () => {
   const seen = [0, 1, last, 0xffff_ffff].map((word) => more.includes(word));
   assert.equal(seen, [true, true, true, true]);
   assert.equal([...batch.columns.presenceMore], [...more]);
   assert.equal([...batch.slice(100, 180).columns.presenceMore], [...more.slice(100, 180)]);
   for (const every of [2, 50]) {
-    // Few rows are gathered; of many each column is copied when it is read.
+    // A few rows are copied at once. Of many rows, each column is copied when it is read.
     const rows = Array.from(more.keys()).filter((row) => row % every === 0);
     const chosen = batch.filter((_, row) => row % every === 0);
     assert.equal(
@@ -72,14 +72,14 @@ test('slices, chosen rows and filters have the bits of their rows', () => {
   }
 });
 
-test('a condition on rows looks at the word that it is given', () => {
+test('a condition on rows tests the given word', () => {
   const rows = new Uint32Array(more.length);
   const condition = new AnyBitCondition(store.column('presenceMore'), last | 0);
   const kept = condition.scan(0, rows.length, rows);
   assert.equal([...rows.subarray(0, kept)], Array.from(more.keys()).filter(hasLast));
 });
 
-test('a column of Arrow is null where the last bit is not set', () => {
+test('a column of Arrow is null if the last bit is not set', () => {
   const sent: Presence = { presence: store.column('presenceMore'), bits: last | 0 };
   const { bitmap, nulls } = validity(sent);
   for (const row of more.keys()) {
@@ -113,7 +113,7 @@ test('a lookup has room for the second word', () => {
   assert.is(arena.store.addresses[0], 0);
 });
 
-test('what native code read of a message: data of a helper', () => {
+test('native code reads the data of a helper from a message', () => {
   const bytes = encodeFlow(makeFlows(3, 50).find(({ helper }) => helper === undefined)!);
   // CTA_HELP with the name "a" and one byte of CTA_HELP_INFO.
   const help = [20, 0, 5, 0x80, 5, 0, 1, 0, 0x61, 0, 0, 0, 5, 0, 2, 0, 1, 0, 0, 0];

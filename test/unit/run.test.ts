@@ -1,5 +1,5 @@
-// The runner of the tests itself: which files and tests it chooses, how many files run at a time, and that a
-// reader that is slow gets all of its output.
+// The test runner itself: which files and tests it chooses, how many files run at a time, and that a slow reader gets
+// all its output.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const test = suite('test runner');
 const runner = fileURLToPath(new URL('../run.ts', import.meta.url));
 const command = [process.execPath, '--import', 'tsx', runner];
 
-/** Runs the files of a folder, and reads nothing before the runner has had time to end. */
+/** Runs the files of a folder, and reads their output only after the runner had time to end. */
 async function runs(
   files: Record<string, string>,
   args: readonly string[] = [],
@@ -69,11 +69,11 @@ const suiteOf = (name: string, ...titles: string[]) => `
   test.skip('not here', 'no reason');
   test.run();
 `;
-/** What the files print goes nowhere when they pass: they fail to show it. */
+/** The runner shows the output of a file only if it fails. So these files fail. */
 const failing = (body: string) => `${body}\nprocess.on('exit', () => { process.exitCode = 1; });`;
 const ran = (text: string) => [...text.matchAll(/ran: (.*)/g)].map(([, title]) => title);
 
-test('a word chooses files, a name tests', async () => {
+test('a word chooses files, a name chooses tests', async () => {
   const files = {
     'one.test.ts': failing(suiteOf('one', 'twice, at once', 'once')),
     'two.test.ts': failing(suiteOf('two', 'at once')),
@@ -85,12 +85,12 @@ test('a word chooses files, a name tests', async () => {
   assert.match(name.text, /\n1 passed, 1 failed, 0 skipped\n$/);
   const both = await runs(files, ['one', 'two', '--name', 'at once']);
   assert.equal(ran(both.text).sort(), ['at once', 'twice, at once']);
-  // As a failure is printed, with the suite.
+  // The name as a failure prints it, with the suite.
   const full = await runs(files, ['--name', '[two] at once']);
   assert.equal(ran(full.text), ['at once']);
 });
 
-test('a file without a test of that name prepares nothing, and is not told of', async () => {
+test('a file without a test of that name runs no hook, and is not reported', async () => {
   const files = { 'one.test.ts': suiteOf('one', 'here'), 'two.test.ts': suiteOf('two', 'there') };
   const { code, text } = await runs(files, ['--name', 'there']);
   assert.is(code, 0);
@@ -104,14 +104,14 @@ test('a test that is skipped is found by its name', async () => {
   assert.equal([code, /0 passed, 0 failed, 1 skipped/.test(text)], [0, true]);
 });
 
-test('what fits nothing fails', async () => {
+test('a word or a name without a match fails', async () => {
   const files = { 'a.test.ts': suiteOf('a', 'b') };
   const word = await runs(files, ['a.test', 'nowhere']);
   assert.equal([word.code, word.text], [1, 'no test file matches nowhere\n']);
   const name = await runs(files, ['a.test', '--name', 'no such test']);
   assert.is(name.code, 1);
   assert.match(name.text, /no test of these files has "no such test" in its name/);
-  // A word is a part of the path in the project, not of where the project is.
+  // A word is compared with the path in the project, not with the path of the project.
   assert.is((await runs(files, [tmpdir().slice(1)])).code, 1);
 });
 

@@ -1,4 +1,4 @@
-// Writing settings, with files that a test holds: what is written, in which order, and what is put back.
+// Writing settings to files of the test: what is written, in which order, and what is restored.
 import type { NamespaceFiles } from '../../src/conntrack/host/namespace-files.js';
 import { readSettings, writeSettings } from '../../src/conntrack/host/settings.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -6,7 +6,7 @@ import { assert, suite, throws } from '../support/harness.js';
 const test = suite('settings');
 const file = (name: string) => `/proc/sys/net/netfilter/nf_conntrack_${name}`;
 
-/** Files with a content each; those in `readOnly` refuse to be written. */
+/** Files with their content. Those in `readOnly` refuse a write. */
 function files(content: Record<string, string>, readOnly: string[] = []) {
   const written: [string, string][] = [];
   const held = new Map(Object.entries(content).map(([name, text]) => [file(name), text]));
@@ -22,7 +22,7 @@ function files(content: Record<string, string>, readOnly: string[] = []) {
   return { access, written, held };
 }
 
-test('what is so already is not written', async () => {
+test('a setting that already has the value is not written', async () => {
   const content = {
     max: '262144\n',
     buckets: '65536\n',
@@ -33,13 +33,13 @@ test('what is so already is not written', async () => {
   const { access, written } = files(content, ['max', 'buckets']);
   await writeSettings(access, await readSettings(access));
   assert.equal(written, []);
-  // Any number but 0 is true.
+  // Every number except 0 is true.
   await writeSettings(access, { max: 262144, acct: true, tcp: { loose: true } });
   assert.equal(written, [['acct', '1']]);
   await throws(Error, /refused .*_max$/, () => writeSettings(access, { max: 262145 }));
 });
 
-test('a refusal undoes what was written before it, last first, and is what the caller hears of', async () => {
+test('a refusal restores the settings before it, the last one first, and is thrown', async () => {
   const content = {
     acct: '0\n',
     timestamp: '0\n',

@@ -1,4 +1,4 @@
-// Counters of the table as /proc/net/stat/nf_conntrack and as netlink give them.
+// Counters of the table from /proc/net/stat/nf_conntrack and from netlink.
 import {
   type ConntrackCounters,
   statsFromNetlink,
@@ -8,7 +8,7 @@ import { assert, suite } from '../support/harness.js';
 
 const test = suite('statistics');
 
-/** Columns of the kernel (nf_conntrack_standalone.c: ct_cpu_seq_show) and the counter that each is. */
+/** Columns of the kernel (nf_conntrack_standalone.c: ct_cpu_seq_show), and the counter of each. */
 const columns: [column: string, counter: keyof ConntrackCounters | undefined][] = [
   ['entries', undefined],
   ['clashres', 'clashResolve'],
@@ -65,7 +65,7 @@ test('/proc: every column is hexadecimal, and is found by its name', () => {
   assert.is(seen, Object.keys(total).length);
 });
 
-test('/proc of an older kernel: what it lacks is 0, and what moved is still found', () => {
+test('/proc of an older kernel: missing columns give 0, and moved columns are found', () => {
   const { total } = statsFromProc(
     'entries searched found insert\n0000000a 00000001 00000011 00000010\n',
   );

@@ -1,4 +1,5 @@
-// Whose a report of ThreadSanitizer is: recorded ones (test/fixtures/tsan), and each rule by a made one.
+// Which code a report of ThreadSanitizer is about: recorded reports (test/fixtures/tsan), and a made-up report for
+// each rule.
 import { readdirSync, readFileSync } from 'node:fs';
 import { isOurs } from '../../scripts/tsan-judge.mjs';
 import { assert, suite } from '../support/harness.js';

@@ -1,5 +1,5 @@
-// upsert by an addon that answers as the test says: between two of its calls the flow vanishes, and the handle
-// is closed.
+// upsert with an addon whose answers the test chooses: the flow disappears, or the handle is closed, between two of
+// its calls.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ writeFileSync(process.env.CONNTRACK_ADDON, 'module.exports = globalThis.addonOfT
 const eexist = 17;
 /** The native calls, in their order. */
 let calls: string[] = [];
-/** What the flow's creation answers, and whether there is a flow to change. */
+/** The answer to the creation, and whether there is a flow to change. */
 let answers: { create: () => number; update: () => boolean };
 
 const addon = {
@@ -28,7 +28,7 @@ const addon = {
   ctClose: () => calls.push('close'),
   ctTable: () => 'the only one',
   cancelCell: () => ({}),
-  // What the kernel has answered already is not taken back.
+  // The kernel's answer cannot be undone.
   cancel: () => {},
   ctWrite: async () => {
     calls.push('create');
@@ -45,7 +45,7 @@ const flow: FlowInit = {
   ...{ protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2, timeout: 600 },
 };
 
-/** A case with a handle of its own. */
+/** A case with its own handle. */
 function test(name: string, run: (conntrack: Conntrack) => Promise<void>): void {
   upserts(name, async () => {
     calls = [];
@@ -53,7 +53,7 @@ function test(name: string, run: (conntrack: Conntrack) => Promise<void>): void 
   });
 }
 
-test('closed while it is created: the flow that is there is not changed', async (conntrack) => {
+test('closed during the creation: an existing flow is not changed', async (conntrack) => {
   answers = {
     create: () => {
       void conntrack.close();
@@ -66,7 +66,7 @@ test('closed while it is created: the flow that is there is not changed', async 
   assert.equal(calls, ['open', 'create', 'close']);
 });
 
-test('closed while it is changed, and it vanished: it is not made again', async (conntrack) => {
+test('closed during the change, and the flow disappears: it is not created again', async (conntrack) => {
   answers = {
     create: () => eexist,
     update: () => {
@@ -79,7 +79,7 @@ test('closed while it is changed, and it vanished: it is not made again', async 
   assert.equal(calls, ['open', 'create', 'update', 'close']);
 });
 
-test('closed while it is changed: that is done', async (conntrack) => {
+test('closed during the change: the change is made', async (conntrack) => {
   answers = {
     create: () => eexist,
     update: () => {
@@ -92,7 +92,7 @@ test('closed while it is changed: that is done', async (conntrack) => {
   assert.equal(calls, ['open', 'create', 'update', 'close']);
 });
 
-test('a flow that vanishes between the two is made; one that does so again and again is EEXIST', async (conntrack) => {
+test('a flow that disappears between the two calls is created; if that repeats, the error is EEXIST', async (conntrack) => {
   for (const vanishes of [0, 1, 3]) {
     calls = [];
     let left = vanishes;

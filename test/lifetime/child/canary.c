@@ -1,4 +1,5 @@
-// An addon with a bug that each sanitizer must see: shows that the checks of the tests can fail.
+// An addon with a bug that each sanitizer must find. It shows that the checks of the tests can
+// fail.
 // CANARY=use-after-free | undefined | leak | race
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// What the children of the lifetime tests share: the package and something to do with it.
+// Shared by the children of the lifetime tests: the package, and flows to create.
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ export const loadBinding = () =>
       fileURLToPath(new URL('../build/Release/conntrack.node', process.env.PACKAGE)),
   );
 
-/** Flow number `i` of a network: something to create. */
+/** Flow number `i` of a network, to be created. */
 export const flow = (i, network = 11) => ({
   protocol: 'udp',
   timeout: 600,
@@ -24,7 +24,7 @@ export const flow = (i, network = 11) => ({
 });
 export const flows = (count, network) => Array.from({ length: count }, (_, i) => flow(i, network));
 
-/** How many threads of the addon there are. Those that idle end after half a second. */
+/** How many threads the addon has. Idle threads end after half a second. */
 export function threads() {
   return readdirSync('/proc/self/task').filter((id) => {
     try {

@@ -1,5 +1,5 @@
-// What faults.c does to answers of the kernel: it garbles them, swallows them or holds them back.
-// It also lets the clock jump.
+// What faults.c does to answers of the kernel: it garbles or swallows them. It also
+// lets the clock jump.
 #define _GNU_SOURCE
 #include "faults.h"
 #include "shim.h"
@@ -21,10 +21,10 @@ static bool is_netlink(int fd) {
          domain == AF_NETLINK;
 }
 
-// The seconds that waiting has skipped.
+// The seconds that skipped waits would have taken.
 static _Atomic int64_t skipped;
 
-// Changes the datagram; returns its size, or -1: it is swallowed.
+// Changes the datagram. Returns its size, or -1 for a datagram that must be swallowed.
 static ssize_t garble(uint8_t *data, ssize_t size, size_t room) {
   struct nlmsghdr *first = (struct nlmsghdr *)data;
   const int variant = control->variant;
@@ -81,7 +81,7 @@ static ssize_t garble(uint8_t *data, ssize_t size, size_t room) {
     case 14:
       memset(data, 0xff, (size_t)size);
       return size;
-    default:  // it never came
+    default:  // it is swallowed
       return -1;
   }
 }
@@ -120,7 +120,7 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,
   return got;
 }
 
-// Where an answer was swallowed, waiting for it takes no time: the clock goes on instead.
+// Waiting for a swallowed answer takes no time: the clock moves forward instead.
 int poll(struct pollfd *waits, nfds_t count, int timeout) {
   if (refused(CALLER)) return -1;
   const bool skips = timeout != 0 && (control->kind == SILENCE || control->kind == GARBLE);
@@ -131,7 +131,7 @@ int poll(struct pollfd *waits, nfds_t count, int timeout) {
     netlink = netlink || (waits[i].fd >= 0 && is_netlink(waits[i].fd));
   if (timeout < 0) return (int)syscall(SYS_poll, waits, count, timeout);
   if (!netlink) return (int)syscall(SYS_poll, waits, count, timeout);
-  // Silent though there is something: the answer was swallowed before it was read.
+  // SILENCE: there is an answer, but it is swallowed before it is read.
   if (ready > 0 && control->kind != SILENCE) return (int)ready;
   bool stop = false;
   for (nfds_t i = 0; i < count; i++) {

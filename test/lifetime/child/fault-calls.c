@@ -1,4 +1,4 @@
-// The calls that faults.c lets fail: memory, threads, system calls.
+// The calls that faults.c can make fail: memory, threads, system calls.
 #define _GNU_SOURCE
 #include "faults.h"
 #include "shim.h"
@@ -23,7 +23,7 @@ extern void *__libc_realloc(void *old, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 extern void __libc_free(void *block);
 
-// The blocks of our code, so that what is left can be counted.
+// The blocks of our code. They are recorded so that the remaining ones can be counted.
 #define SLOTS (1u << 17)
 #define GONE ((void *)1)
 static void *slots[SLOTS];
@@ -83,7 +83,7 @@ void free(void *block) {
   __libc_free(block);
 }
 
-// operator new, in its forms; the real one throws where it is asked for what nobody has.
+// All forms of operator new. To throw, the real one is asked for more memory than exists.
 static void *throws(void) {
   void *(*real)(size_t) = (void *(*)(size_t))dlsym(RTLD_NEXT, "_Znwm");
   return real(SIZE_MAX / 2);
@@ -188,7 +188,7 @@ OPEN(open)
 OPEN(open64)
 ssize_t read(int fd, void *data, size_t size) {
   if (refused(CALLER)) return -1;
-  // A short read: one byte of what is asked for.
+  // A short read: it gives one byte.
   if (size > 1 && fails(SHORT, CALLER)) size = 1;
   return syscall(SYS_read, fd, data, size);
 }

@@ -1,6 +1,6 @@
-// Preloaded into a child: the n-th call of one kind that native code of the package makes fails,
-// and the answers of the kernel are garbled. A call is ours where it comes from the addon or from a
-// library that the addon loads, on whatever thread; those of Node are let through untouched.
+// Preloaded into a child. It makes the n-th call of one kind fail, and garbles the answers of the
+// kernel. It touches only our calls: calls of the addon and of the libraries that the addon loads,
+// on every thread. Calls of Node go through unchanged.
 //
 // SHIM_FAULT=path names a file of `struct control`, which is mapped here and written by the test.
 // While `kind` is 0 nothing is counted and nothing fails.
@@ -42,7 +42,7 @@ static enum owner owner_of_file(const char *file) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (strstr(file, names[i]) != NULL) return OURS;
   }
-  // What these do they do for their caller: the library of C++, the runtimes of sanitizers.
+  // The C++ library and the runtimes of sanitizers work for their caller.
   static const char *const between[] = {"libstdc++", "shim-", "libasan", "libtsan"};
   for (size_t i = 0; i < sizeof between / sizeof *between; i++) {
     if (strstr(file, between[i]) != NULL) return LIBRARY;
@@ -50,7 +50,7 @@ static enum owner owner_of_file(const char *file) {
   return NODE;
 }
 
-// The segments that were asked for before: dladdr() searches all names of Node for each.
+// The segments that were found before. dladdr() would search all names of Node each time.
 static struct {
   uintptr_t begin, end;
   enum owner owner;
@@ -115,7 +115,7 @@ bool ours(const void *caller) {
   return walk.owner == OURS;
 }
 
-// Whether this call, which is ours, is the one.
+// Whether this call of ours is the one that must fail.
 static bool chosen(void) {
   const int32_t count = atomic_fetch_add(&control->count, 1) + 1;
   if (control->all ? count < control->at : count != control->at) return false;

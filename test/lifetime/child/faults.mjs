@@ -1,5 +1,5 @@
-// Makes the n-th call of one kind fail in native code, n = 1, 2, 3 … until an operation needs no more of
-// them, and prints what became of each operation as one line of JSON. The faults are faults.c's.
+// Makes the n-th call of one kind fail in native code (faults.c), with n = 1, 2, 3 … until an operation makes fewer
+// calls. Prints the result of each operation as one line of JSON.
 //   faults.mjs KIND OPERATION… — KIND is one of those below; without operations: all of them
 import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { load, threads } from './common.mjs';
@@ -24,8 +24,8 @@ for (let variant = 0; variant <= 16; variant++) kinds[`garble ${variant}`] = { k
 const [name, ...wanted] = process.argv.slice(2);
 const how = kinds[name];
 if (how === undefined) throw new Error(`no such kind: ${name}`);
-// What a fault of this kind may make of an operation. Answers that were changed may say anything.
-// EBADMSG: libiptc leaves out silently what it has no memory for, which is found out before a commit.
+// The errors that a fault of this kind may cause. After changed answers every error is possible. EBADMSG: without
+// memory libiptc silently leaves parts out. The package finds that out before a commit.
 const memory = /^(ENOMEM|EBADMSG)$/;
 const expected = {
   allocation: memory,
@@ -78,27 +78,27 @@ async function count(iterable) {
   for await (const batch of iterable) rows += batch.length;
   return rows;
 }
-/** A stream, and the first event of a flow that is made on the way; always closed. */
+/** Opens a stream, makes a flow, and returns its first event. Always closes the stream. */
 async function firstEvent() {
   const stream = ct.events({ types: ['new'] });
   let told = 0;
   try {
     const next = stream[Symbol.asyncIterator]().next();
-    // A stream that has failed takes no harm from it.
+    // If the stream has failed, this create may fail too.
     await ct.create(flow(++port)).catch((error) => {
       next.catch(() => {});
       throw error;
     });
     const { value } = await next;
     told = 1;
-    // An event for which there was no memory is told as a loss.
+    // An event without memory for it is reported as a loss.
     return value.flow === undefined && value.lost > 0 ? 7 : value.flow.mark;
   } finally {
     await stream.close();
     checkCounts(stream.stats, told);
   }
 }
-/** One event is counted once, as read or as lost; not at all where the stream failed before it. */
+/** One event is counted once, as read or as lost. If the stream failed before it, it is not counted. */
 function checkCounts({ received, lost }, told) {
   if (received + lost >= told && received + lost <= 1) return;
   throw new Error(`one event: ${received} received, ${lost} lost`);
@@ -109,7 +109,7 @@ async function closedStream(open) {
   return 'closed';
 }
 
-/** Each with what it gives where nothing fails; `before` puts things as it needs them. */
+/** Each operation, with its result when nothing fails. `before` prepares it. */
 const operations = {
   dump: { run: async () => (await ct.dump({ mark: 7, srcPort: 1000 })).length },
   'parallel dump': { run: async () => (await ct.dump({ srcPort: 1000 }, { parallel: 2 })).length },
@@ -134,7 +134,7 @@ const operations = {
   createMany: {
     run: async () => {
       const result = await ct.createMany([flow(++port), flow(++port)]);
-      // A row that was refused is told in its place.
+      // The result reports a refused flow by its index.
       if (result.failed?.length > 0) throw result.failed[0].error;
       return result.created;
     },
@@ -165,7 +165,7 @@ const operations = {
     },
   },
   close: {
-    // Ends whatever is under way, and what that waits for.
+    // Ends all running operations.
     run: async () => {
       const other = Conntrack.open();
       const absent = { ...tuple, srcPort: 3 };
@@ -203,7 +203,7 @@ const operations = {
       }),
   },
   'refused rule': {
-    // Only the kernel knows that the owner of a packet is not known on the way in.
+    // Only the kernel refuses the match owner for incoming packets.
     run: () =>
       ipt
         .edit('filter', (t) => t.chain('INPUT').append('-m owner --uid-owner 0'))
@@ -230,13 +230,13 @@ function describe({ value, error }) {
   if (error === undefined) return `resolved ${JSON.stringify(value)}`;
   return `${error.name} ${error.code} ${error.message}`;
 }
-/** Collects until what native code holds is `limit` blocks at most, or will not come down. */
+/** Collects garbage until native code holds at most `limit` blocks, or until the number stays the same. */
 async function liveAtMost(limit) {
-  // With no thread left, three collections find all that can be given back.
+  // When no thread is left, three collections free everything that can be freed.
   for (let i = 0, still = 0; i < 30 && still < 3 && read(LIVE) > limit; i++) {
     globalThis.gc();
     still = threads() > 0 ? 0 : still + 1;
-    // Idle threads end after half a second, and give back what they were started with.
+    // Idle threads end after half a second, and then free their memory.
     await new Promise((resolve) => setTimeout(resolve, i < 3 ? 0 : 50));
   }
   return read(LIVE);
@@ -250,8 +250,8 @@ await ipt.edit('filter', (t) => {
 });
 
 /**
- * Every n once, until the operation needs no more calls of the kind. With `fresh` no thread idles that could
- * do the work, so that one has to be started.
+ * Every n once, until the operation makes fewer calls of the kind. With `fresh` there is no idle thread for the work,
+ * so one has to be started.
  */
 async function pass({ before, run }, right, wrong, fresh = false) {
   let rejected = 0;
@@ -263,7 +263,7 @@ async function pass({ before, run }, right, wrong, fresh = false) {
     const became = await outcome(run);
     const hits = disarm();
     if (became.error === undefined) {
-      // Changed answers may say something else; a call that failed may not.
+      // With changed answers the result may differ. With a failed call it may not.
       const told = how.kind === 5 || same(became.value, right.value);
       if (!told) wrong.push(`${n}: resolved ${JSON.stringify(became.value)}`);
     } else {
@@ -277,7 +277,7 @@ async function pass({ before, run }, right, wrong, fresh = false) {
     faults++;
     const after = await outcome(() => ct.count());
     if (typeof after.value !== 'number') wrong.push(`${n}: afterwards ${describe(after)}`);
-    // Silence has no n.
+    // One pass is enough for silence: it has no n.
     if (wrong.length > 4 || how.kind === 6) break;
   }
   await before?.();
@@ -290,7 +290,7 @@ async function pass({ before, run }, right, wrong, fresh = false) {
 
 for (const [operation, it] of Object.entries(operations)) {
   if (wanted.length > 0 && !wanted.includes(operation)) continue;
-  // An event that was changed beyond recognition never comes: nobody could tell.
+  // A changed event may not be recognized as the event, and then it never comes.
   if (how.kind === 5 && operation === 'an event') continue;
   const wrong = [];
   write(TRACK, 1);
@@ -298,8 +298,8 @@ for (const [operation, it] of Object.entries(operations)) {
   const right = await outcome(it.run);
   if (right.error !== undefined) wrong.push(`without a fault: ${describe(right)}`);
   const { faults, rejected } = await pass(it, right, wrong, how.kind === 2);
-  // What is made once and kept (idle sockets, threads) is there after some passes; what is lost with a
-  // fault is lost in each.
+  // Things that are made once and kept (idle sockets, threads) exist after some passes. A leak of a fault grows with
+  // each pass.
   let [live, open] = [await liveAtMost(0), descriptors()];
   let [blocks, fds] = [0, 0];
   for (let i = 0; i < 5 && wrong.length === 0; i++) {

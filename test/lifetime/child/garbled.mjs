@@ -1,9 +1,9 @@
-// What calls that look something up make of an answer that is there and makes no sense: prints one line of JSON
-// for each. The answers are changed by faults.c.
+// Calls that look something up, with an answer that makes no sense. Prints the result of each call as one line of
+// JSON. fault-answers.c changes the answers.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { load } from './common.mjs';
 
-// As faults.c names them.
+// The number in faults.h.
 const GARBLE = 5;
 const garbles = { 'a payload of noise': 13, 'half of it': 2, 'noise all over': 14 };
 

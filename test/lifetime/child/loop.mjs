@@ -1,4 +1,4 @@
-// What keeps the event loop alive, and what does not: this process ends by itself or says why not.
+// Objects that keep the event loop alive, and objects that do not. This process ends by itself, or says why not.
 import { flows, load } from './common.mjs';
 
 const { Conntrack, conntrack } = await load();

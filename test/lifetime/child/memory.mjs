@@ -1,4 +1,4 @@
-// Says what a dump, a dump in batches and a lookup hold, and whose memory it is in.
+// Prints the content of a dump, a dump in batches and a lookup, and whose memory holds them.
 import { createHash } from 'node:crypto';
 import { load } from './common.mjs';
 
@@ -7,7 +7,7 @@ const ct = Conntrack.open();
 const batch = await ct.dump();
 const text = createHash('sha256');
 const lines = [];
-/** Everything but what goes on by itself. */
+/** All fields that do not change with time. */
 const line = (flow) => JSON.stringify({ ...flow.toJSON(), timeout: 0, use: 0 });
 for (const flow of batch) lines.push(line(flow));
 let batched = 0;
@@ -20,7 +20,7 @@ const found = await ct.getMany([...batch].slice(0, 50));
 for (const line of lines.sort()) text.update(line);
 const { buffer } = batch.columns.origSrc;
 const before = buffer.byteLength;
-// Memory of the engine's own moves; memory of the addon is copied and stays (facts of Node's buffers).
+// A transfer moves memory of the engine. Memory of the addon is copied and stays (Node's buffers work like this).
 structuredClone(buffer, { transfer: [buffer] });
 const report = {
   rows: batch.length,

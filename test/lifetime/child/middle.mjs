@@ -1,4 +1,4 @@
-// Something happens exactly in the middle of a dump: its thread is held at the third datagram (shim.c).
+// An abort, a close or an end exactly in the middle of a dump: shim.c holds its thread at the third datagram.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { load } from './common.mjs';
@@ -12,7 +12,7 @@ const reached = async () => {
 };
 const open = () => writeFileSync(`${gate}.open`, '');
 
-/** Starts the operation; settles as it does. */
+/** Starts the operation, and settles with it. */
 async function start(ct, signal) {
   if (what === 'dump') return ct.dump({}, { signal });
   if (what === 'dumpBatches') {
@@ -28,7 +28,7 @@ if (isMainThread && how.startsWith('worker')) {
   await reached();
   const ended = new Promise((resolve) => worker.on('exit', resolve));
   if (how === 'worker-terminate') worker.terminate();
-  // The thread is still inside its system call: the end of the worker waits for it, and only for it.
+  // The thread is still in its system call. The end of the worker waits only for that.
   setTimeout(open, 50);
   await ended;
   report(`ended after ${readFileSync(`${gate}.count`, 'utf8')} datagrams`);

@@ -1,5 +1,5 @@
-// The addon itself, without the checks of TypeScript: wrong values in every place of every function.
-// Whatever it does, it may not crash, hang or take one thing for another. `misuse.mjs <seed>`
+// The addon without the checks of TypeScript: wrong values for every argument of every function. The addon must not
+// crash, hang or confuse two kinds of handles. `misuse.mjs <seed>`
 import { createServer } from 'node:net';
 import { load, loadBinding } from './common.mjs';
 
@@ -83,7 +83,7 @@ const kinds = {
 };
 if (typeof kinds.foreign !== 'object') throw new Error('no foreign external to try with');
 
-// Every function that takes one of the addon's own things refuses everything that is another.
+// Every function that takes an object of the addon refuses objects of all other kinds.
 const firsts = {
   cancel: 'cell',
   ctDumpNext: 'stream',
@@ -94,7 +94,7 @@ const firsts = {
   xtUnlock: 'lock',
   xtLock: 'cell',
 };
-// A second way to be one of them: an old cell, and none at all for a wait that nobody cancels.
+// Other values that are also right: an old cell, and no cell for a wait that nobody cancels.
 const alike = {
   handle: ['closedHandle'],
   cell: ['raised', 'nothing', 'null'],
@@ -120,7 +120,7 @@ for (const [name, call] of Object.entries(binding)) {
 }
 report(`refused ${refused}`);
 
-// And wrong values in the other places, at random, often enough.
+// Random wrong values in the other places, many times.
 let state = Number(process.argv[2]);
 const pick = (below) => {
   state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
@@ -132,12 +132,12 @@ const outcomes = { returned: 0, threw: 0, resolved: 0, rejected: 0 };
 const open = [];
 for (let i = 0; i < 20_000; i++) {
   const name = names[pick(names.length)];
-  // Needed to the end; or made to wait, and for files of any name.
+  // The first two would close handles that are needed later. xtLock waits, and takes any file name.
   if (['ctClose', 'ctEventsClose', 'xtLock'].includes(name)) continue;
   const own = pick(10) === 0 ? closedHandle : handle;
   const words = Array.from({ length: 6 }, () => values[pick(values.length)]);
   if (pick(8) !== 0) words[0] = firsts[name] === undefined ? own : kinds[firsts[name]];
-  // Enough of the rest is right now and then to get further.
+  // Sometimes enough other arguments are right to get further.
   if (pick(2) === 0) words[1] = binding.cancelCell();
   const right = name === 'ctEventsOpen' ? [1, eventOptions] : [2, options];
   if (pick(2) === 0) words[right[0]] = right[1];
@@ -145,7 +145,7 @@ for (let i = 0; i < 20_000; i++) {
     const result = binding[name](...words);
     outcomes.returned++;
     if (name === 'ctEventsOpen') await binding.ctEventsClose(result);
-    // Settles when something happens, or with the stream's end.
+    // Settles with the next event, or with the stream's end.
     if (name === 'ctEventsNext') result?.catch?.(() => {});
     else if (result instanceof Promise) {
       open.push(
@@ -169,7 +169,7 @@ binding.xtUnlock(lock);
 for (const [what, count] of Object.entries(outcomes)) {
   if (count === 0) throw new Error(`never ${what}`);
 }
-// It still does its work.
+// The addon still works.
 const ct = Conntrack.open();
 await ct.create({
   protocol: 'udp',

@@ -1,13 +1,13 @@
-// Operations in a pids cgroup that has room for a few more threads only, then for more, as a container at its
-// limit: each says EAGAIN or does what it should. Prints one line of JSON for each operation.
-//   pids.mjs FOLDER NETNS: a cgroup that is this process's own, with the controller `pids`; another namespace
+// Operations in a pids cgroup that has room for only a few more threads, and later for more, like a container at its
+// limit. Each operation gives EAGAIN or its right result. Prints one line of JSON for each operation.
+// pids.mjs FOLDER NETNS: the cgroup of this process, with the controller `pids`, and the path of another namespace
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { flow, load, threads } from './common.mjs';
 
 const [folder, elsewhere] = process.argv.slice(2);
 const { Conntrack, Iptables, NetfilterError } = await load();
-// Node's own threads are there before the limit: it ends where they cannot be started.
+// Node's own threads start before the limit: Node ends if it cannot start them.
 await Promise.all(Array.from({ length: 8 }, () => stat('/')));
 writeFileSync(`${folder}/cgroup.procs`, String(process.pid));
 
@@ -61,7 +61,7 @@ const operations = {
     await ipt.edit('filter', (t) => t.chain('OUTPUT').flush());
     return 'done';
   },
-  // What the kernel refuses is looked for on another thread.
+  // Another thread searches for the refused rule.
   'refused rule': () =>
     ipt
       .edit('filter', (t) => t.chain('INPUT').append('-m owner --uid-owner 0'))

@@ -1,10 +1,10 @@
-// Does the first `count` steps of a life and ends. `--pending` leaves every step under way, else only
-// the last one is. Endings: return, exit (process.exit), worker-return, worker-exit, terminate.
+// Does the first `count` steps of a life and ends. With `--pending` every step is still running at the end, otherwise
+// only the last one. Endings: return, exit (process.exit), worker-return, worker-exit, terminate.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { flows, load } from './common.mjs';
 
 const held = {};
-/** Each starts something and returns what has to be awaited for it to be over. */
+/** Each step starts something and returns a promise for its end. */
 const steps = {
   nothing: () => undefined,
   import: async () => {
@@ -35,7 +35,7 @@ async function live(count, pending) {
   const names = Object.keys(steps).slice(0, count);
   for (const [i, name] of names.entries()) {
     const done = steps[name]();
-    // What ends with the process or the handle may reject: with a ClosedError, not with a crash.
+    // A step that ends with the process or the handle may reject with a ClosedError. It must not crash.
     done?.catch?.((error) => {
       if (error.code !== 'ERR_NETFILTER_CLOSED') throw error;
     });

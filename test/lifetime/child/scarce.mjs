@@ -1,4 +1,4 @@
-// The system refuses threads or descriptors: an error each time, and all is well afterwards.
+// The system refuses threads or descriptors. Each refusal is an error, and afterwards everything works.
 import { rmSync, writeFileSync } from 'node:fs';
 import { flows, load } from './common.mjs';
 
@@ -16,7 +16,7 @@ async function outcome(work) {
 async function read(ct) {
   let rows = 0;
   for await (const batch of ct.dumpBatches({}, { batchSize: 1000 })) {
-    // The thread has to wait for its reader, with or without a descriptor to wait with.
+    // The thread has to wait for its reader, with or without a descriptor for that.
     await new Promise((resolve) => setTimeout(resolve, 2));
     rows += batch.length;
   }
@@ -34,7 +34,7 @@ if (what === 'threads') {
     'open elsewhere': () => Conntrack.open({ netns: process.argv[3] }),
   };
   for (const [name, use] of Object.entries(uses)) {
-    // Node itself needs none meanwhile.
+    // Node itself needs no thread meanwhile.
     writeFileSync(file, '');
     const ended = await outcome(use);
     rmSync(file);
@@ -56,7 +56,7 @@ if (what === 'threads') {
   await ct.close();
   report(`close: ${(await batches.next().catch((error) => error)).code}`);
 } else if (what === 'descriptors') {
-  // Started with a limit that the process itself nearly fills.
+  // The process starts with a limit that it nearly reaches by itself.
   const held = [];
   const ct = Conntrack.open();
   await ct.count();

@@ -1,5 +1,5 @@
-// Preloaded into a child: makes rare moments happen exactly when a test wants them, by files. The
-// calls that it looks into are in faults.c.
+// Preloaded into a child: files tell it to make rare moments happen exactly when a test wants them.
+// The calls that use it are in fault-calls.c and fault-answers.c.
 //   SHIM_GATE=path     the third recvmsg() of an addon thread makes path.reached and waits until
 //                      path.open is there; path.count holds how many there were in all.
 //   SHIM_THREADS=path  while the file is there, pthread_create() fails with EAGAIN.

@@ -1,10 +1,9 @@
-// Between the two halves of the preloaded object: rare moments by files (shim.c), and the faults
-// and the calls that both look into (faults.c).
+// Rare moments that files choose (shim.c), for the calls in fault-calls.c and fault-answers.c.
 #pragma once
 
 #include <stdbool.h>
 
 // Called before each recvmsg() of the process.
 void shim_gate(void);
-// Whether the file that the environment variable names is there.
+// Whether the file that the environment variable names exists.
 bool shim_asked(const char *variable);

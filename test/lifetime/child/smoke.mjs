@@ -1,5 +1,5 @@
-// Every operation of the package once and more, with errors, cancellation and workers, and an end by
-// itself: what runs under the sanitizers. `smoke.mjs <path of another namespace>`
+// Every operation of the package, with errors, cancellation and workers, for runs under the sanitizers. The process
+// ends by itself. `smoke.mjs <path of another namespace>`
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { abortsOnceHeard } from '../../support/abort.mjs';
 import { flow, flows, load } from './common.mjs';
@@ -152,7 +152,7 @@ if (isMainThread) {
   await ct.close();
   await rejected('close', dump.next());
 
-  // Workers: by themselves, by exit, terminated; all in the middle of work.
+  // Workers that return, exit or are terminated, all in the middle of work.
   const workers = ['return', 'exit', 'terminate', 'terminate'].map((how) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: how, argv: process.argv });
     worker.on('message', () => worker.terminate());

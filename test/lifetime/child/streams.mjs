@@ -1,5 +1,5 @@
-// Event streams and descriptors. `streams.mjs many` opens and closes thousands, one after the other;
-// `streams.mjs scarce` opens them with so many descriptors left, and terminates workers that have one.
+// Event streams and descriptors. `streams.mjs many` opens and closes thousands, one after the other.
+// `streams.mjs scarce` opens them with few descriptors left, and terminates workers that have one open.
 import { closeSync, openSync } from 'node:fs';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { descriptors } from '../../support/resources.mjs';
@@ -14,7 +14,7 @@ const kinds = {
   reliable: () => ct.events({ types: ['new'], reliable: true, queue: { maxEvents: 1 } }),
 };
 
-/** A promise that never settles is told of, instead of waiting for it. */
+/** Reports a promise that never settles, instead of waiting for it. */
 function ends(promise) {
   let timer;
   const late = new Promise((resolve) => {
@@ -23,7 +23,7 @@ function ends(promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Opens files until there is room for `left` more; returns what closes them again. */
+/** Opens files until there is room for `left` more. Returns a function that closes them. */
 function fill(left) {
   const held = [];
   try {
@@ -51,7 +51,7 @@ async function many(name, count) {
   return left.length === before.length ? 'nothing is left' : left.join(', ');
 }
 
-/** What a stream does that has been opened: it tells of `count` flows, and ends. */
+/** Reads `count` flows from an open stream and ends it. */
 async function use(stream, count) {
   if (count > 0) {
     const result = await ct.createMany(flows(count));

@@ -1,4 +1,4 @@
-// Asks the kernel this and that, and is told of one event.
+// Sends some requests to the kernel, and receives one event.
 import { flow, load } from './common.mjs';
 
 const { Conntrack } = await load();

@@ -1,10 +1,10 @@
-// A hundred workers open, use and close handles at random, and end at random: by themselves, by
-// process.exit(), by terminate() from outside at any moment. `workers.mjs <seed>`
+// A hundred workers open, use and close handles at random. They end at random: by themselves, by process.exit(), or
+// by terminate() from outside at any moment. `workers.mjs <seed>`
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { flows, load } from './common.mjs';
 
-/** Numbers from a seed (mulberry32): a run can be had again. */
+/** Numbers from a seed (mulberry32), so that a run can be repeated. */
 function random(seed) {
   let state = seed;
   return (below) => {
@@ -35,7 +35,7 @@ async function work(seed) {
         if (pick(4) === 0) break;
       }
     },
-    // Left behind unfinished.
+    // Never finished.
     () => ct.dumpBatches({}, { batchSize: 100 }).next(),
     () => {
       void ct.close();
@@ -71,7 +71,7 @@ if (isMainThread) {
     }).then(() => {
       over = true;
     });
-    // Half of them: before the import, in the middle of it, of the work, or just after the end.
+    // Half of them are terminated: before or in the import, in the middle of the work, or just after the end.
     if (pick(2) === 0) {
       await Promise.race([sleep(pick(60)), ended]);
       if (!over) terminated++;

@@ -12,7 +12,7 @@ static const char* const kOwn[] = {"--live", "--max-seconds"};
 static uint64_t deleted;
 static uint64_t gone;
 
-// A flow that someone else has deleted, or that has timed out, is not an error here.
+// A flow that another program has deleted, or that has timed out, is not an error here.
 static void on_delete_error(uint32_t sequence, int code, void* context) {
   (void)context;
   if (code != ENOENT) ctnl_die("delete, message %u: %s", sequence, strerror(code));
@@ -31,7 +31,7 @@ static void create_group(int fd, const struct flow_options* options, uint32_t fr
 
 static void remove_group(int fd, const struct flow_options* options, uint32_t from) {
   static struct ctnl_buffer batch;
-  // Flows that have a master hold it, so the oldest go first and the master of a group last.
+  // A flow holds its master, so the master of a group must go last.
   for (uint32_t i = 0; i < FLOW_GROUP; i++) {
     struct flow flow;
     flow_make(&flow, options, from + FLOW_GROUP - 1 - i);
@@ -52,7 +52,7 @@ static bool told_to_stop(void) {
 int main(int argc, char** argv) {
   struct flow_options options;
   flow_options_init(&options);
-  options.network = 11;  // not where ctfill puts its flows
+  options.network = 11;  // not the network of ctfill
   uint64_t own[] = {4096, 60};
   for (int i = 1; i < argc;) {
     int taken = flow_option(&options, argv, i);

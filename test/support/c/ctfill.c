@@ -1,7 +1,7 @@
-// Fills the table of the network namespace it runs in with flows made from a seed, in batches.
+// Fills the table of its network namespace with flows made from a seed, in batches.
 // ctfill --count N [--from I] [--seed S] [--profile mixed|plain|tcp4|tcp6|udp4] [--network B]
 //        [--zone Z] [--timeout S] [--labels] [--print]
-// --print: one JSON line for each flow as it stands in the table; the last line is the summary.
+// --print: one JSON line for each flow as the table has it. The last line is the summary.
 #include "flows.h"
 
 enum { BATCH = 128 };

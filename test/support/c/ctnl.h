@@ -1,6 +1,6 @@
-// The little netlink that the C programs of tests and benches share: a socket, a message builder,
-// batches with one acknowledgement at their end. Knows message framing and attributes, no flow.
-// Every function ends the program when the kernel does something unexpected: these are tools.
+// Netlink for the C programs of tests and benches: a socket, a message builder, and batches with
+// one acknowledgement at their end. It knows message framing and attributes, but not flows. Every
+// function ends the program when the kernel does something unexpected.
 #pragma once
 
 #include <arpa/inet.h>
@@ -63,7 +63,7 @@ static inline int ctnl_open(uint32_t groups) {
   return fd;
 }
 
-// Asks for a receive buffer, by force where that is allowed; returns the effective size.
+// Sets the receive buffer, by force if that is allowed. Returns the effective size.
 static inline int ctnl_receive_buffer(int fd, int bytes) {
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0 &&
       setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0) {
@@ -99,7 +99,7 @@ static inline void ctnl_send(int fd, const void* data, size_t size) {
   if (sent != (ssize_t)size) ctnl_die("send of %zu bytes: %s", size, strerror(errno));
 }
 
-// One datagram; a truncated one ends the program, for half a chunk is no chunk.
+// One datagram. A truncated one ends the program.
 static inline size_t ctnl_receive(int fd, void* buffer, size_t size) {
   struct iovec vector = {.iov_base = buffer, .iov_len = size};
   struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
@@ -183,7 +183,7 @@ static inline void ctnl_ack_last(struct ctnl_buffer* b) {
 // ---- answers -----------------------------------------------------------------------------------
 
 typedef void (*ctnl_on_message)(const struct nlmsghdr* header, void* context);
-// code: positive errno. Only refusals come here, never an acknowledgement.
+// `code` is a positive errno. Called only for refusals, never for an acknowledgement.
 typedef void (*ctnl_on_error)(uint32_t sequence, int code, void* context);
 
 static inline void ctnl_fail_on_error(uint32_t sequence, int code, void* context) {
@@ -191,7 +191,7 @@ static inline void ctnl_fail_on_error(uint32_t sequence, int code, void* context
   ctnl_die("message %u: %s", sequence, strerror(code));
 }
 
-// Sends a batch whose last message has the sequence number `last`, and reads until that one is
+// Sends a batch whose last message has the sequence number `last`, and reads until that message is
 // acknowledged or refused.
 static inline void ctnl_exchange(int fd, struct ctnl_buffer* batch, uint32_t last,
                                  ctnl_on_message on_message, ctnl_on_error on_error,

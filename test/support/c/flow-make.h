@@ -1,6 +1,6 @@
-// Flows made from a seed: flow number `index` of a seed is always the same one, whatever else was
-// made, so a program can look up, change or delete what another program has filled in.
-// Tuples of different indexes below 2^22 never collide.
+// Flows made from a seed. The same seed and `index` always give the same flow, whatever else was
+// made. So a program can look up, change or delete flows that another program has created. Tuples
+// of different indexes below 2^22 never collide.
 #pragma once
 
 // libc's headers come first: the kernel's define the same structures.
@@ -39,7 +39,7 @@ struct flow {
   uint32_t index;
   uint8_t family, protocol;
   bool has_ports, has_icmp;
-  struct flow_side orig, reply;  // reply as it will be in the table
+  struct flow_side orig, reply;  // reply as the table will have it
   struct flow_nat snat, dnat;
   uint16_t zone;
   uint32_t mark, status, timeout;
@@ -87,7 +87,7 @@ static inline bool flow_chance(struct flow_random* r, uint32_t percent) {
   return flow_next(r, 100) < percent;
 }
 
-// A permutation of 0 … 2^22-1, so that neighbours in number are no neighbours in address.
+// A permutation of 0 … 2^22-1. It gives neighbouring numbers distant addresses.
 static inline uint32_t flow_scramble(uint32_t index, uint64_t seed) {
   const uint32_t mask = FLOW_INDEX_MAX - 1;
   uint32_t x = index & mask;
@@ -146,7 +146,7 @@ static inline void flow_keys(struct flow* f, struct flow_random* r) {
   static const uint16_t services[] = {22, 53, 80, 123, 443, 853, 3306, 5432, 8080, 51820};
   const uint8_t p = f->protocol;
   if (p == IPPROTO_ICMP || p == IPPROTO_ICMPV6) {
-    // Only types that have an answer can be created (icmp_nlattr_to_tuple, invmap).
+    // The kernel creates only types that have an answer (icmp_nlattr_to_tuple, invmap).
     static const uint8_t v4[][2] = {{8, 0}, {8, 0}, {13, 14}, {15, 16}, {17, 18}};
     static const uint8_t v6[][2] = {{128, 129}, {128, 129}, {139, 140}};
     const uint8_t* pair =
@@ -172,7 +172,8 @@ static inline void flow_translate(struct flow* f, struct flow_random* r,
   const uint32_t kind = flow_next(r, 100);
   if (kind < 15 || (kind >= 25 && kind < 28)) {
     f->snat.has = true;
-    // A translated source is used once: the network that is 100 above the flow's own has room.
+    // Each translated source is used once. The network 100 above the flow's own has enough
+    // addresses.
     flow_address(f, f->snat.address, (uint8_t)(100 + o->network), unique, 7);
     memcpy(f->reply.dst, f->snat.address, 16);
     if (ports && flow_chance(r, 50)) {
@@ -228,7 +229,7 @@ static inline void flow_extras(struct flow* f, struct flow_random* r,
   if (o->labels && flow_chance(r, 25)) {
     f->has_labels = true;
     for (int i = 0; i < 4; i++) f->labels[i] = flow_chance(r, 40) ? flow_next(r, UINT32_MAX) : 0;
-    f->labels[0] |= 1u << flow_next(r, 32);  // no empty bitmap: the kernel would not show it
+    f->labels[0] |= 1u << flow_next(r, 32);  // an empty bitmap would not be shown
   }
   if (f->protocol == IPPROTO_TCP && flow_chance(r, 5)) {
     f->has_seqadj = true;
@@ -238,7 +239,7 @@ static inline void flow_extras(struct flow* f, struct flow_random* r,
     f->has_synproxy = true;
     for (int i = 0; i < 3; i++) f->synproxy[i] = flow_next(r, UINT32_MAX);
   }
-  // The master is looked up in the zone of the new flow, with addresses of its family.
+  // The kernel looks the master up in the zone of the new flow, with addresses of its family.
   if (f->family == AF_INET && f->zone == 0 && !f->orig.has_zone && !f->reply.has_zone &&
       f->helper == NULL && flow_chance(r, 3)) {
     f->has_master = true;
@@ -251,7 +252,7 @@ static inline void flow_make(struct flow* f, const struct flow_options* o, uint3
   memset(f, 0, sizeof *f);
   struct flow_random r = {flow_mix(o->seed * 0x2545f4914f6cdd1dull + index)};
   const uint32_t unique = flow_scramble(index, o->seed);
-  const bool first = index % FLOW_GROUP == 0;  // a plain flow that others may have as master
+  const bool first = index % FLOW_GROUP == 0;  // a plain flow that can be the master of others
   f->index = index;
   flow_protocol(f, &r, o);
   flow_address(f, f->orig.src, o->network, unique, flow_next(&r, 16));
@@ -285,7 +286,7 @@ static inline void flow_make(struct flow* f, const struct flow_options* o, uint3
   }
 }
 
-// The status bits of the entry once it stands in the table: the kernel adds its own.
+// The status bits that the entry has in the table: the kernel adds some.
 static inline uint32_t flow_table_status(const struct flow* f) {
   uint32_t status = f->status;
   if (f->snat.has) status |= IPS_SRC_NAT;

@@ -1,5 +1,5 @@
-// The requests of ctnetlink that create, get and delete the flows of flow-make.h, and the options
-// of programs that choose the flows. It sends nothing.
+// The requests of ctnetlink that create, get and delete the flows of flow-make.h. Also the options
+// of programs that choose such flows. It sends nothing.
 #pragma once
 
 #include "flow-make.h"
@@ -74,7 +74,7 @@ static inline void flow_put_create(struct ctnl_buffer* b, const struct flow* f,
                                    const struct flow_options* o, uint32_t sequence) {
   ctnl_begin(b, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, sequence);
   flow_put_tuple(b, f, CTA_TUPLE_ORIG, &f->orig);
-  // The kernel translates: it is given the reply as it is without NAT.
+  // The kernel translates, so it gets the reply without NAT.
   struct flow_side reply = f->reply;
   memcpy(reply.src, f->orig.dst, 16);
   memcpy(reply.dst, f->orig.src, 16);
@@ -83,7 +83,7 @@ static inline void flow_put_create(struct ctnl_buffer* b, const struct flow* f,
   flow_put_tuple(b, f, CTA_TUPLE_REPLY, &reply);
   if (f->zone != 0) ctnl_be16(b, CTA_ZONE, f->zone);
   ctnl_be32(b, CTA_TIMEOUT, f->timeout);
-  // The kernel sets EXPECTED itself, with the master, after it has looked at the status.
+  // The kernel sets EXPECTED itself when it sets the master, after it has read the status.
   ctnl_be32(b, CTA_STATUS, f->status & ~(uint32_t)IPS_EXPECTED);
   if (f->mark != 0) ctnl_be32(b, CTA_MARK, f->mark);
   flow_put_nat(b, f, CTA_NAT_SRC, &f->snat);
@@ -140,7 +140,8 @@ static inline enum flow_profile flow_profile_named(const char* name) {
   ctnl_die("--profile: expected mixed, plain, tcp4, tcp6 or udp4, got %s", name);
 }
 
-// Takes the option at argv[i] when it is one of the flows' own; returns how many words it took.
+// Takes the option at argv[i] if it is one of the options for flows. Returns how many words it
+// took.
 static inline int flow_option(struct flow_options* o, char** argv, int i) {
   const char* value = argv[i + 1];
   if (strcmp(argv[i], "--seed") == 0) {

@@ -1,11 +1,11 @@
-// What libnetfilter_conntrack makes of the kernel's messages, as one JSON line for each: the
-// reference that our own parser is held against. Tests only, and a process of its own, because the
-// library ends the process on a malformed attribute.
-// nfct-oracle [--family 4|6] [--raw]   dumps the table by raw netlink; --raw adds the message's hex
-// nfct-oracle --hex                    reads one message in hex a line from standard input
+// Parses the kernel's messages with libnetfilter_conntrack and prints one JSON line for each. Tests
+// compare our own parser with it. It is a separate process, because the library ends the process on
+// a malformed attribute. nfct-oracle [--family 4|6] [--raw] dumps the table by raw netlink; --raw
+// adds the message's hex
+// nfct-oracle --hex                    reads one message in hex per line from standard input
 #include <ctype.h>
 
-// libc's and the kernel's own conntrack headers before the library's copies of them.
+// The conntrack headers of libc and the kernel come before the library's copies of them.
 #include "ctnl.h"
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
@@ -220,7 +220,7 @@ static void parse_hex(void) {
       ctnl_die("the header says %u bytes, the line has %zu", header->nlmsg_len, size);
     }
     print_message(header, false);
-    fflush(stdout);  // what was parsed before the library ends the process is not lost
+    fflush(stdout);  // keeps the output if the library ends the process later
   }
   free(line);
 }

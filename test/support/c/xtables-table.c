@@ -1,6 +1,6 @@
-// Prints one legacy table as the kernel hands it over, for tests: a line with valid_hooks and the
-// five offsets of the base chains, then a line with the bytes of the entries in hex. Arguments:
-// ipv4|ipv6 table. An oracle beside the native side: it knows nothing of libiptc.
+// Prints one legacy table as the kernel returns it, for tests: a line with valid_hooks and the five
+// offsets of the base chains, then a line with the bytes of the entries in hex. Arguments:
+// ipv4|ipv6 table. It is an oracle that does not use libiptc.
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-// IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES, which IPv6 numbers alike.
+// IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES. IPv6 has the same numbers.
 enum { get_info = 64, get_entries = 65 };
 
 // struct ipt_getinfo and ip6t_getinfo: the same layout.
