@@ -16,6 +16,7 @@ import {
   type Rule,
   type RuleInit,
   type Table,
+  TableError,
   type Target,
   type TargetOf,
 } from 'conntrack';
@@ -42,6 +43,11 @@ export type NoMatch = MatchOf<'tpc'>;
 export type NoTarget = TargetOf<'tcp'>;
 // @ts-expect-error: a different verdict
 export const notDrop: TargetOf<'DROP'> = { name: 'ACCEPT' };
+
+// A program's own tests make such errors.
+export const noChain: TableError = new TableError('ERR_NETFILTER_NO_CHAIN', 'no chain mine');
+// @ts-expect-error: the code says what the table does not allow
+export const withoutCode: TableError = new TableError();
 
 /** The unions narrow by name. */
 export function describe(match: Match, target: Target): unknown {

@@ -1,5 +1,5 @@
 // Hints about refusals, by errno and operation. Each hint is about a possible cause.
-import { hintFor } from '../../src/errors.js';
+import { hintFor } from '../../src/hints.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('hints');
