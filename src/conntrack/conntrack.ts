@@ -59,9 +59,9 @@ const openFields = new Set(['netns', 'receiveBuffer']);
  * What is the same for all of them is not repeated below. The first use loads the addon and opens a socket: it fails
  * with an {@link UnsupportedError} elsewhere than on Linux (`ERR_NETFILTER_UNSUPPORTED_PLATFORM`), with a
  * {@link NetfilterError} where the addon cannot be loaded (`ERR_NETFILTER_ADDON`), and with a {@link NetlinkError}
- * where the kernel has no netfilter netlink (EPROTONOSUPPORT). Any operation can fail for want of memory (ENOMEM) or
- * threads (EAGAIN), or because the kernel did not answer within ten seconds (ETIMEDOUT). What a signal ends rejects
- * with the signal's reason.
+ * where the kernel has no netfilter netlink (EPROTONOSUPPORT). Any operation can fail because there is no memory
+ * (ENOMEM) or no thread (EAGAIN), or because the kernel did not answer within ten seconds (ETIMEDOUT). What a signal
+ * ends rejects with the signal's reason.
  */
 export class Conntrack implements Disposable, AsyncDisposable {
   readonly #session: Session;
@@ -164,6 +164,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * @throws {TypeError | RangeError} for a tuple that is wrong, with the path of the field
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const flow = conntrack.getSync({
+   *   protocol: 'udp',
+   *   src: '10.0.0.1',
+   *   srcPort: 5000,
+   *   dst: '192.0.2.1',
+   *   dstPort: 53,
+   * });
+   * console.log(flow?.reply.src);
    */
   getSync(tuple: TupleInit | Flow): Flow | undefined {
     return this.#lookups.getSync(tuple);
@@ -176,6 +186,12 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * @throws {TypeError | RangeError} for a tuple (`tuples[7].src: …`) or an option that is wrong, with the path of the field
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const client = { protocol: 'tcp', src: '10.0.0.1', dst: '192.0.2.1', dstPort: 443 } as const;
+   * const tuples = [40000, 40001, 40002].map((srcPort) => ({ ...client, srcPort }));
+   * const flows = await conntrack.getMany(tuples);
+   * for (const [i, flow] of flows.entries()) console.log(tuples[i]?.srcPort, flow?.state);
    */
   getMany(
     tuples: Iterable<TupleInit | Flow>,
@@ -189,6 +205,10 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * translate their addresses. `support()` tells the same about this process's namespace. Without CAP_NET_ADMIN
    * the answers are `'unknown'`.
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const { tracking, nat } = await conntrack.hooks();
+   * console.log(tracking.ipv4, nat.ipv6);
    */
   hooks(): Promise<NetfilterHooks> {
     return readHooks(this.#session);
@@ -249,6 +269,16 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * @throws {LibraryError} where libnetfilter_conntrack is missing
    * @throws {TypeError | RangeError} for a flow that is wrong, with the path of the field
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * await conntrack.upsert({
+   *   protocol: 'udp',
+   *   src: '10.0.0.1',
+   *   srcPort: 5000,
+   *   dst: '192.0.2.1',
+   *   dstPort: 53,
+   *   timeout: 30,
+   * });
    */
   upsert(flow: FlowInit | Flow): Promise<void> {
     return this.#writer.upsert(flow);

@@ -145,6 +145,9 @@ export class Iptables implements Disposable, AsyncDisposable {
    * Where the rules of this namespace are. Creates nothing, and looks again at every call.
    * @throws {NetfilterError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * console.log(await iptables.backend());
    */
   async backend(): Promise<Backend> {
     return (await this.backendReport()).backend;
@@ -154,6 +157,10 @@ export class Iptables implements Disposable, AsyncDisposable {
    * The same, with everything that was found.
    * @throws {NetfilterError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * const { backend, reasons } = await iptables.backendReport();
+   * console.log(backend, reasons.join('; '));
    */
   backendReport(): Promise<BackendReport> {
     return this.#backend.report();
@@ -165,6 +172,9 @@ export class Iptables implements Disposable, AsyncDisposable {
    * @throws {XtablesError} EACCES if this process may not read the list: only root of the namespace, and processes
    *   with CAP_DAC_READ_SEARCH, may read it
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * for (const name of await iptables.tables()) console.log(name, (await iptables.read(name)).chains.size);
    */
   async tables(): Promise<TableName[]> {
     return (await this.#backend.chosen()).tables();

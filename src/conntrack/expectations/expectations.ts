@@ -88,6 +88,15 @@ export class Expectations {
    * @throws {TypeError | RangeError} for a tuple that is wrong, with the path of the field
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const expectation = await conntrack.expectations.get({
+   *   protocol: 'tcp',
+   *   src: '192.0.2.1',
+   *   dst: '10.0.0.1',
+   *   dstPort: 50000,
+   * });
+   * console.log(expectation?.master);
    */
   async get(tuple: ExpectationTupleInit | Expectation): Promise<Expectation | undefined> {
     const name = nameOf(tuple, 'tuple');
@@ -103,6 +112,16 @@ export class Expectations {
    *   function that there is not, EMFILE at a limit, EBUSY for a clash with another flow's, EPERM without CAP_NET_ADMIN
    * @throws {LibraryError} where libnetfilter_conntrack is missing
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const side = { src: '10.0.0.1', srcPort: 40000, dst: '192.0.2.1', dstPort: 21 };
+   * const master = { protocol: 'tcp', ...side } as const;
+   * await conntrack.create({ ...master, state: 'ESTABLISHED', timeout: 600, helper: 'ftp' });
+   * await conntrack.expectations.create({
+   *   protocol: 'tcp',
+   *   tuple: { src: '192.0.2.1', dst: '10.0.0.1', dstPort: 50000 },
+   *   master,
+   * });
    */
   async create(expectation: ExpectationInit | Expectation): Promise<void> {
     const packed = packExpectation(expectation);
@@ -112,10 +131,15 @@ export class Expectations {
   }
 
   /**
-   * Deletes the expectation with this very tuple, and none whose mask merely covers it. False when there is none.
+   * Deletes the expectation that has exactly this tuple. One whose mask only covers it stays. False when there is none.
    * @throws {TypeError | RangeError} for a tuple that is wrong, with the path of the field
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * for (const expectation of await conntrack.expectations.list()) {
+   *   if (expectation.helper === 'ftp') await conntrack.expectations.delete(expectation);
+   * }
    */
   async delete(target: ExpectationTupleInit | Expectation): Promise<boolean> {
     const name = nameOf(target, 'target');
@@ -136,6 +160,9 @@ export class Expectations {
    * @throws {TypeError | RangeError} for options that are wrong
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * await conntrack.expectations.flush({ helper: 'ftp' });
    */
   flush(): Promise<void>;
   flush(options: ExpectationFlushOptions): Promise<void>;
@@ -160,6 +187,13 @@ export class Expectations {
    * @throws {TypeError | RangeError} for options that are wrong
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const stream = conntrack.expectations.events({ signal: AbortSignal.timeout(200) });
+   * for await (const event of stream) {
+   *   if (event.type === 'overrun') console.log('lost', event.lost);
+   *   else console.log(event.type, event.expectation.tuple.dstPort);
+   * }
    */
   events<Type extends ExpectationEventType = ExpectationEventType>(
     options: ExpectationEventOptions<Type> = {},
@@ -181,7 +215,7 @@ export class Expectations {
   }
 }
 
-/** There is an expectation, and nobody can tell what it is. That does not mean that there is none. */
+/** There is an expectation that cannot be decoded. It must not be reported as none. */
 const malformed = (operation: string) =>
   fromNative({ errno: 74, operation, detail: 'malformed answer' });
 
