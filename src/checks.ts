@@ -135,8 +135,8 @@ export function fieldsAt(
 }
 
 /**
- * As `fieldsAt`, for the options of every call: `undefined` is as if the field were not there, but for those of
- * `never`. These choose what is touched or told of (a namespace, a filter, tables): a choice that is missing
+ * As `fieldsAt`, for the options of every call: a field that is `undefined` counts as left out, except those of
+ * `never`. These choose what is touched or reported (a namespace, a filter, tables): a choice that is missing
  * must not become "all".
  */
 export function optionsAt(

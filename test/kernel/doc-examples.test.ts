@@ -51,7 +51,7 @@ const examples = sources.flatMap((path) => examplesOf(join(root, 'src', path)));
 function methodsOf(path: string): string[] {
   const text = readFileSync(join(root, 'src', path), 'utf8');
   const declared =
-    /^[ ]{2}\/\*\*((?:(?!\*\/)[^])*)\*\/\n[ ]{2}(?:static |async )*([a-z]\w*)(?:<.*>)?\(/gm;
+    /^[ ]{2}\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n[ ]{2}(?:static |async )*([a-z]\w*)(?:<.*>)?\(/gm;
   return [...text.matchAll(declared)]
     .filter(([, comment]) => !comment!.includes('@internal'))
     .map(([, , name]) => name!)

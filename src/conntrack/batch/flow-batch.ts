@@ -36,7 +36,7 @@ export class FlowBatch implements Iterable<Flow> {
   readonly #store: ColumnStore;
   #columns: Columns | undefined;
 
-  // The first form is what declarations show: nobody outside can call it. Memory is this package's own business.
+  // The declarations show the first form, which no user can call. Memory is this package's own business.
   /** Batches are made by dumps and event streams. */
   protected constructor(memory: never, stats: BatchStats);
   /** @internal */

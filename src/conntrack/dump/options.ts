@@ -6,7 +6,7 @@ import * as numbers from '../../native/numbers.js';
 import { packFilter } from '../filter/pack.js';
 import type { CheckedFilter } from '../filter/types.js';
 
-/** How the table is to be read. */
+/** How to read the table. */
 export interface DumpOptions {
   /**
    * `'dying'`: entries whose destroy event could not be delivered yet (kernel 3.8; before 5.19, all dying
@@ -25,7 +25,7 @@ export interface DumpOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** How the table is to be read in batches. Such a dump has one socket, and sets no counters to zero. */
+/** How to read the table in batches. Such a dump has one socket, and sets no counters to zero. */
 export interface DumpBatchesOptions extends DumpOptions {
   /** Flows of a batch at most (1 to 1048576). Default 16384. */
   batchSize?: number | undefined;

@@ -16,7 +16,7 @@ import { type EventStats, eventStats } from './event-stats.js';
 
 const newBit = 1;
 
-/** What a stream of all namespaces will not hear. The stream is opened even where nobody can find that out. */
+/** What a stream of all namespaces does not hear. The stream is opened even where this cannot be found out. */
 function unheard(binding: Binding, handle: Handle): string | undefined {
   try {
     return unheardHint(findNamespaces(binding, handle));

@@ -17,7 +17,7 @@ export interface EventStats {
   readonly undecodable: number;
   /** Events that were under way to the consumer when the stream was closed without `drain`. */
   readonly discarded: number;
-  /** Events that nobody will see: `lostInKernel + lostInQueue`. */
+  /** Events that are lost: `lostInKernel + lostInQueue`. */
   readonly lost: number;
   /**
    * Events that the kernel dropped because the receive buffer was full. This is the kernel's own count, and exact.

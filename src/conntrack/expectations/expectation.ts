@@ -34,9 +34,9 @@ export interface ExpectationMaster extends ExpectationTuple {
 
 /** The bits of a source that must be as in the tuple. */
 export interface ExpectationMask {
-  /** The bits of the source address, as an address: `0.0.0.0` where any will do. */
+  /** The bits of the source address, as an address: `0.0.0.0` where any address matches. */
   readonly src: string;
-  /** The bits of the source port: 0 where any will do. Absent for protocols without ports. */
+  /** The bits of the source port: 0 where any port matches. Absent for protocols without ports. */
   readonly srcPort?: number;
 }
 
@@ -64,7 +64,7 @@ export interface Expectation {
   readonly tuple: ExpectationTuple;
   /**
    * CTA_EXPECT_MASK — the bits of the source address and of the source port that must be as in `tuple`: `0.0.0.0`
-   * and 0 where any address and port will do. The destination is always exact.
+   * and 0 where any address and port match. The destination is always exact.
    */
   readonly mask: ExpectationMask;
   /** CTA_EXPECT_MASTER — the original tuple of the flow whose helper expects this one. */

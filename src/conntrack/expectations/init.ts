@@ -46,13 +46,13 @@ export interface ExpectationTupleInit {
   /** Zone of the master flow; 0 when left out. */
   zone?: number | undefined;
   /**
-   * CTA_EXPECT_ID of the expectation meant, in this very table. Another one with the same tuple is not the one meant.
+   * CTA_EXPECT_ID of the expectation, in this table. Another expectation with the same tuple is not meant.
    * Plain data does not know its table: for another table, leave the id out.
    */
   id?: number | undefined;
 }
 
-/** The flow that is to be expected, in its original direction. */
+/** The flow to expect, in its original direction. */
 export interface ExpectedTupleInit {
   /** Source address as text. */
   src: string;

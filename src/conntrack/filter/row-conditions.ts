@@ -4,8 +4,8 @@
 // A protocol and a port over 262,144 flows: 0.65 ms with these loops, 3.6 ms with one question about each row after
 // the other, 6.8 ms over an array of objects.
 //
-// The loops on columns do not branch on what they find: a branch that nobody can foresee costs more than all the
-// rest. Every row is written, and the place moves on by 1 where the row matched.
+// The loops on columns do not branch on what they find: a branch that the processor cannot predict costs more than all
+// the rest. Every row is written, and the place moves on by 1 where the row matched.
 
 export type RowTest = (row: number) => boolean;
 

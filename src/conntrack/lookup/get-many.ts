@@ -27,7 +27,7 @@ export async function getMany(
   const results: (Flow | undefined)[] = [];
   const collect = async ({ pending, packed }: Asked) => {
     const { batch, rows, undecodable } = await pending;
-    // There is a flow, and nobody can tell what it is. That does not mean that there is none.
+    // There is a flow that cannot be decoded. It must not be reported as none.
     if (undecodable > 0) {
       const detail = `malformed answer${undecodable > 1 ? `, ${undecodable} times` : ''}`;
       throw fromNative({ errno: ebadmsg, operation: 'conntrack get', detail });

@@ -53,7 +53,7 @@ export interface TupleInit extends Partial<TupleSideInit> {
   /** Zone of both directions; 0 when left out. */
   zone?: number | undefined;
   /**
-   * CTA_ID of the flow meant, in this very table. A flow with the same tuple and another id is not the one meant.
+   * CTA_ID of the flow, in this table. A flow with the same tuple and another id is not meant.
    * The kernel makes the id of the place of the entry in memory and of its tuple, and uses memory again at once.
    * So a flow that takes the tuple of one that has just gone has the same id more often than not. An id never
    * proves that a flow is the one meant; `start` does.

@@ -32,8 +32,8 @@ export interface CreateResult {
   /** How many flows were made. */
   readonly created: number;
   /**
-   * In the order of the input: the flows that the kernel refused (a {@link NetfilterError}), and those that nobody
-   * could make (a `TypeError` or `RangeError` that names the field).
+   * In the order of the input: the flows that the kernel refused (a {@link NetfilterError}), and those that
+   * were not sent because they are wrong (a `TypeError` or `RangeError` that names the field).
    */
   readonly failed: readonly CreateFailure[];
   /** What a person should know: that nothing translates flows with `nat` yet. Absent where there is nothing to say. */

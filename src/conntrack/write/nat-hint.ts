@@ -12,8 +12,8 @@ export class NatHint {
   }
 
   /**
-   * Why flows of these families that were made with NAT are not translated; undefined when they are, or when nobody
-   * can tell. This may change: once a hook is there, the kernel translates flows that were made before it, too.
+   * Why flows of these families that were made with NAT are not translated; undefined when they are, or when the
+   * kernel does not say. This may change: once a hook is there, the kernel translates flows that were made before it, too.
    */
   async of(families: ReadonlySet<Family>): Promise<string | undefined> {
     let nat: NatState;

@@ -57,7 +57,7 @@ export interface FlowWritable {
   sctp?: FlowSctp;
   /** For DCCP. Kernels since 6.17 keep nothing of it. */
   dccp?: FlowDccp;
-  /** What is to be added to TCP sequence numbers. */
+  /** What the kernel adds to TCP sequence numbers. */
   seqAdj?: FlowSeqAdj;
   /** State of a proxied handshake (kernel 4.16). */
   synproxy?: Synproxy;
