@@ -66,11 +66,12 @@ async function peerStorm(count: number): Promise<number> {
   // It ends by itself when it has lost events. Otherwise it gets a signal.
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const pids = readFileSync(`/proc/${peer.pid}/task/${peer.pid}/children`, 'utf8').trim();
-  for (const pid of pids.split(' ').filter(Boolean)) {
-    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'conntrack') {
-      process.kill(Number(pid), 'SIGTERM');
-    }
-  }
+  // The signal comes after the search: wc ends as soon as conntrack does.
+  const running = pids
+    .split(' ')
+    .filter(Boolean)
+    .find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'conntrack');
+  if (running !== undefined) process.kill(Number(running), 'SIGTERM');
   const [seen] = await peer.finish();
   return Number(seen);
 }
