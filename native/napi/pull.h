@@ -56,7 +56,7 @@ class Pull : public std::enable_shared_from_this<Pull> {
   using Taken = Result<std::optional<Napi::Value>>;
   static Taken nothing() { return std::optional<Napi::Value>(); }
   static Taken given(Napi::Value value) { return std::optional<Napi::Value>(value); }
-  // The next value. Nothing if there is none yet, or no more.
+  // The next value; empty while no value is ready, and after the last one.
   virtual Taken take(Napi::Env env) = 0;
   // The thread has ended, and the pending next() knows it.
   virtual void ended(Napi::Env /*env*/) {}

@@ -73,7 +73,7 @@ bool take(const PackedField& field, State& to) {
   }
 }
 
-// The state of TCP comes alone or with all flags and scales. Without a state there is none of them.
+// The state of TCP comes alone, or with all flags and scales. These never come without a state.
 bool is_whole(const State& of, std::uint8_t protocol) {
   const int of_tcp = of.flags_orig.has_value() + of.mask_orig.has_value() +
                      of.flags_reply.has_value() + of.mask_reply.has_value() +
