@@ -1,5 +1,6 @@
 // Opening and entering network namespaces.
 #include "core/netns.h"
+#include "core/operation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,19 +20,19 @@ thread_local bool moved = false;
 
 Result<Netns> Netns::current() {
   Fd fd(::open(kSelf, O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return fail(errno, "network namespace open", kSelf);
+  if (!fd.valid()) return fail(errno, operation::kNamespaceOpen, kSelf);
   return Netns(std::move(fd));
 }
 
 Result<Netns> Netns::at(const std::string& path) {
   // O_NONBLOCK: a path that turns out to be a FIFO must not block the calling thread without end.
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.valid()) return fail(errno, "network namespace open", path);
+  if (!fd.valid()) return fail(errno, operation::kNamespaceOpen, path);
   // setns() on any other file would fail late, on the thread of the first operation.
   struct statfs info {};
-  if (::fstatfs(fd.get(), &info) != 0) return fail(errno, "network namespace open", path);
+  if (::fstatfs(fd.get(), &info) != 0) return fail(errno, operation::kNamespaceOpen, path);
   if (static_cast<long>(info.f_type) != kNsfsMagic) {
-    return fail(EINVAL, "network namespace open", path + " is no namespace");
+    return fail(EINVAL, operation::kNamespaceOpen, path + " is no namespace");
   }
   return Netns(std::move(fd));
 }

@@ -12,11 +12,10 @@
 #include "core/legacy/tracking.h"
 #include "core/netlink/socket.h"
 #include "core/nftables/tracking.h"
+#include "core/operation.h"
 
 namespace nf {
 namespace {
-
-constexpr const char* kOperation = "conntrack tracking";
 
 const char* family_name(std::uint8_t family) {
   if (family == NFPROTO_IPV4) return "ipv4";
@@ -42,14 +41,14 @@ void report_hooks(const std::vector<Hook>& hooks, TrackingReport& report) {
 
 TrackingReport find_tracking(const Cancel* cancel) {
   TrackingReport report;
-  auto socket = Socket::open(kOperation);
+  auto socket = Socket::open(operation::kTracking);
   if (!socket) {
     mark_unknown(report, AF_UNSPEC, std::string("netlink: ") + std::strerror(socket.error().code));
     xt::scan_legacy_rules(cancel, report);
     return report;
   }
   constexpr std::uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_BRIDGE};
-  if (auto hooks = read_hooks(*socket, families, kOperation)) {
+  if (auto hooks = read_hooks(*socket, families, operation::kTracking)) {
     report_hooks(*hooks, report);
     return report;
   }

@@ -2,14 +2,6 @@
 #include "napi/batch.h"
 
 namespace nf::js {
-namespace {
-
-Napi::Value number(Napi::Env env, std::uint64_t value) {
-  return Napi::Number::New(env, static_cast<double>(value));
-}
-
-}  // namespace
-
 Napi::Object to_batch(Napi::Env env, ct::Columns& columns) {
   Napi::Object batch = Napi::Object::New(env);
   columns.compact();
@@ -17,9 +9,9 @@ Napi::Object to_batch(Napi::Env env, ct::Columns& columns) {
   const std::size_t addresses = columns.addresses().size();
   const std::size_t index = columns.extra_index().size();
   const std::size_t extra = columns.extra_bytes().size();
-  batch.Set("rows", number(env, columns.size()));
-  batch.Set("capacity", number(env, columns.capacity()));
-  batch.Set("withoutCounters", number(env, columns.without_counters()));
+  batch.Set("rows", to_number(env, columns.size()));
+  batch.Set("capacity", to_number(env, columns.capacity()));
+  batch.Set("withoutCounters", to_number(env, columns.without_counters()));
   batch.Set("arena", to_array_buffer(env, columns.take_arena(), columns.size() == 0 ? 0 : arena));
   batch.Set("addresses", to_array_buffer(env, columns.addresses().take(), addresses));
   batch.Set("extraIndex", to_array_buffer(env, columns.extra_index().take(), index));
@@ -29,12 +21,12 @@ Napi::Object to_batch(Napi::Env env, ct::Columns& columns) {
 
 Napi::Object to_stats(Napi::Env env, const ct::DumpStats& stats) {
   Napi::Object result = Napi::Object::New(env);
-  result.Set("messages", number(env, stats.messages));
-  result.Set("undecodable", number(env, stats.undecodable));
-  result.Set("rejected", number(env, stats.rejected));
-  result.Set("duplicates", number(env, stats.duplicates));
-  result.Set("kernelFilter", number(env, stats.kernel_filter));
-  result.Set("sockets", number(env, stats.sockets));
+  result.Set("messages", to_number(env, stats.messages));
+  result.Set("undecodable", to_number(env, stats.undecodable));
+  result.Set("rejected", to_number(env, stats.rejected));
+  result.Set("duplicates", to_number(env, stats.duplicates));
+  result.Set("kernelFilter", to_number(env, stats.kernel_filter));
+  result.Set("sockets", to_number(env, stats.sockets));
   return result;
 }
 

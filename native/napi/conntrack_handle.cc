@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/meeting.h"
+#include "core/operation.h"
 #include "core/thread.h"
 #include "napi/exports.h"
 #include "napi/external.h"
@@ -34,7 +35,7 @@ Napi::Value open_handle(const Napi::CallbackInfo& info) {
   auto handle = std::make_shared<Handle>(std::move(*netns), buffer);
   if (named) {
     // This shows now, and not in the first operation, whether the namespace may be entered.
-    if (auto opened = handle->open_sync("conntrack open"); !opened) {
+    if (auto opened = handle->open_sync(operation::kOpen); !opened) {
       throw_failure(env, opened.error());
       return env.Undefined();
     }
@@ -133,11 +134,11 @@ std::shared_ptr<Cancel> cancel_of(const Napi::Value& value) {
 }
 
 void export_handle(Napi::Object exports) {
-  export_function<open_handle>(exports, "ctOpen", "conntrack open");
-  export_function<close_handle>(exports, "ctClose", "conntrack close");
+  export_function<open_handle>(exports, "ctOpen", operation::kOpen);
+  export_function<close_handle>(exports, "ctClose", operation::kClose);
   export_function<make_cancel>(exports, "cancelCell", "conntrack");
   export_function<raise_cancel>(exports, "cancel", "conntrack");
-  export_function<table_of>(exports, "ctTable", "conntrack open");
+  export_function<table_of>(exports, "ctTable", operation::kOpen);
 }
 
 }  // namespace nf::js

@@ -2,6 +2,7 @@
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/dump/stats.h"
 #include "core/conntrack/dump/table_dump.h"
+#include "core/operation.h"
 #include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
@@ -20,7 +21,7 @@ Napi::Value dump(const Napi::CallbackInfo& info) {
   DumpOptions options;
   if (cancel == nullptr || !read_dump_options(info[2], options)) return env.Undefined();
   return promise<ct::TableDump>(
-      env, {"conntrack dump"}, cancel,
+      env, {operation::kDump}, cancel,
       [handle, cancel, options]() -> Result<ct::TableDump> {
         ct::TableDumpRequest request;
         request.filter = options.filter.get();
@@ -53,9 +54,9 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   }
   if (bad_arguments(env)) return env.Undefined();
   return promise<ct::LookupResult>(
-      env, {"conntrack get"}, cancel,
+      env, {operation::kGet}, cancel,
       [handle, cancel, tuples] {
-        return with_command_socket(*handle, "conntrack get", [&](Socket& socket) {
+        return with_command_socket(*handle, operation::kGet, [&](Socket& socket) {
           return ct::look_up(socket, cancel.get(), *tuples);
         });
       },
@@ -75,9 +76,9 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<ct::TableCount>(
-      env, {"conntrack count"}, cancel,
+      env, {operation::kCount}, cancel,
       [handle, cancel] {
-        return with_command_socket(*handle, "conntrack count", [&](Socket& socket) {
+        return with_command_socket(*handle, operation::kCount, [&](Socket& socket) {
           return ct::read_count(socket, cancel.get());
         });
       },
@@ -96,9 +97,9 @@ Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<std::vector<ct::CpuStats>>(
-      env, {"conntrack stats"}, cancel,
+      env, {operation::kStats}, cancel,
       [handle, cancel] {
-        return with_command_socket(*handle, "conntrack stats", [&](Socket& socket) {
+        return with_command_socket(*handle, operation::kStats, [&](Socket& socket) {
           return ct::read_cpu_stats(socket, cancel.get());
         });
       },
@@ -140,10 +141,10 @@ bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
 }
 
 void export_read(Napi::Object exports) {
-  export_function<dump>(exports, "ctDump", "conntrack dump");
-  export_function<get>(exports, "ctGet", "conntrack get");
-  export_function<count>(exports, "ctCount", "conntrack count");
-  export_function<cpu_stats>(exports, "ctCpuStats", "conntrack stats");
+  export_function<dump>(exports, "ctDump", operation::kDump);
+  export_function<get>(exports, "ctGet", operation::kGet);
+  export_function<count>(exports, "ctCount", operation::kCount);
+  export_function<cpu_stats>(exports, "ctCpuStats", operation::kStats);
 }
 
 }  // namespace nf::js

@@ -2,6 +2,7 @@
 #include "core/conntrack/change/bulk.h"
 #include "core/conntrack/change/change.h"
 #include "core/conntrack/change/write.h"
+#include "core/operation.h"
 #include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
@@ -32,10 +33,10 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   auto packed = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<ct::WriteOutcome>(
-      env, {verb == ct::WriteVerb::kCreate ? "conntrack create" : "conntrack update"}, cancel,
+      env, {verb == ct::WriteVerb::kCreate ? operation::kCreate : operation::kUpdate}, cancel,
       [handle, cancel, verb, packed] {
         const char* operation =
-            verb == ct::WriteVerb::kCreate ? "conntrack create" : "conntrack update";
+            verb == ct::WriteVerb::kCreate ? operation::kCreate : operation::kUpdate;
         return with_command_socket(*handle, operation, [&](Socket& socket) {
           return ct::write_flows(socket, cancel.get(), verb, *packed);
         });
@@ -60,9 +61,9 @@ Napi::Value update(const Napi::CallbackInfo& info) {
   std::memcpy(&tuple, tuple_bytes.data(), sizeof tuple);
   auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<bool>(
-      env, {"conntrack update"}, cancel,
+      env, {operation::kUpdate}, cancel,
       [handle, cancel, tuple, fields] {
-        return with_command_socket(*handle, "conntrack update", [&](Socket& socket) {
+        return with_command_socket(*handle, operation::kUpdate, [&](Socket& socket) {
           return ct::change_flow(socket, cancel.get(), tuple, *fields);
         });
       },
@@ -83,9 +84,9 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
     std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
   }
   return promise<ct::WriteOutcome>(
-      env, {"conntrack delete"}, cancel,
+      env, {operation::kDelete}, cancel,
       [handle, cancel, tuples] {
-        return with_command_socket(*handle, "conntrack delete", [&](Socket& socket) {
+        return with_command_socket(*handle, operation::kDelete, [&](Socket& socket) {
           return ct::delete_flows(socket, cancel.get(), *tuples);
         });
       },
@@ -128,10 +129,10 @@ Napi::Value delete_where(const Napi::CallbackInfo& info) {
   if (cancel == nullptr || filter == nullptr) return env.Undefined();
   const bool returning = flag_of(info[3]);
   return promise<BulkResult>(
-      env, {"conntrack delete"}, cancel,
+      env, {operation::kDelete}, cancel,
       [handle, cancel, filter, returning]() -> Result<BulkResult> {
         return with_bulk_sockets(
-            *handle, "conntrack delete", [&](ct::BulkSockets sockets) -> Result<BulkResult> {
+            *handle, operation::kDelete, [&](ct::BulkSockets sockets) -> Result<BulkResult> {
               BulkResult result;
               auto done = ct::delete_where(sockets, *filter, *cancel,
                                            returning ? &result.deleted : nullptr);
@@ -160,9 +161,9 @@ Napi::Value update_where(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
   return promise<ct::BulkStats>(
-      env, {"conntrack update"}, cancel,
+      env, {operation::kUpdate}, cancel,
       [handle, cancel, filter, fields] {
-        return with_bulk_sockets(*handle, "conntrack update", [&](ct::BulkSockets sockets) {
+        return with_bulk_sockets(*handle, operation::kUpdate, [&](ct::BulkSockets sockets) {
           return ct::update_where(sockets, *filter, *cancel, *fields);
         });
       },
@@ -179,17 +180,17 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   auto filter = whole ? nullptr : filter_of(info[2]);
   if (cancel == nullptr || (!whole && filter == nullptr)) return env.Undefined();
   return promise<ct::BulkStats>(
-      env, {"conntrack flush"}, cancel,
+      env, {operation::kFlush}, cancel,
       [handle, cancel, filter]() -> Result<ct::BulkStats> {
         return with_bulk_sockets(
-            *handle, "conntrack flush", [&](ct::BulkSockets sockets) -> Result<ct::BulkStats> {
+            *handle, operation::kFlush, [&](ct::BulkSockets sockets) -> Result<ct::BulkStats> {
               if (filter == nullptr) {
                 auto done = ct::flush_all(sockets.command, *cancel);
                 if (!done) return done.error();
                 return ct::BulkStats{};
               }
               // A filter without criteria is a mistake of the caller: refused.
-              if (filter->empty()) return fail(22, "conntrack flush", "empty filter");
+              if (filter->empty()) return fail(22, operation::kFlush, "empty filter");
               auto flushed = ct::flush_in_kernel(sockets.command, *filter, *cancel);
               if (!flushed) return flushed.error();
               if (*flushed) return ct::BulkStats{};
@@ -202,12 +203,12 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_write(Napi::Object exports) {
-  export_function<write>(exports, "ctWrite", "conntrack write");
-  export_function<remove>(exports, "ctDelete", "conntrack delete");
-  export_function<delete_where>(exports, "ctDeleteWhere", "conntrack delete");
-  export_function<update_where>(exports, "ctUpdateWhere", "conntrack update");
-  export_function<flush>(exports, "ctFlush", "conntrack flush");
-  export_function<update>(exports, "ctUpdate", "conntrack update");
+  export_function<write>(exports, "ctWrite", operation::kWrite);
+  export_function<remove>(exports, "ctDelete", operation::kDelete);
+  export_function<delete_where>(exports, "ctDeleteWhere", operation::kDelete);
+  export_function<update_where>(exports, "ctUpdateWhere", operation::kUpdate);
+  export_function<flush>(exports, "ctFlush", operation::kFlush);
+  export_function<update>(exports, "ctUpdate", operation::kUpdate);
 }
 
 }  // namespace nf::js

@@ -8,6 +8,7 @@
 
 #include "core/conntrack/dump/dump.h"
 #include "core/meeting.h"
+#include "core/operation.h"
 #include "napi/batch.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
@@ -18,7 +19,6 @@
 namespace nf::js {
 namespace {
 
-constexpr const char* kOperation = "conntrack dump";
 constexpr std::size_t kReadyBatches = 2;
 // The most bytes in batches that perhaps nobody reads any more.
 constexpr std::size_t kHeld = std::size_t{8} << 20;
@@ -30,7 +30,7 @@ class DumpStream final : public Pull, public ct::RowSink {
 
   DumpStream(Environment& environment, std::shared_ptr<Cancel> cancel,
              std::shared_ptr<Handle> handle, DumpOptions options, std::size_t batch_size)
-      : Pull(environment, kOperation, std::move(cancel), Keeps::kWhileAwaited),
+      : Pull(environment, operation::kDump, std::move(cancel), Keeps::kWhileAwaited),
         handle_(std::move(handle)),
         options_(std::move(options)),
         batch_size_(batch_size) {}
@@ -44,7 +44,7 @@ class DumpStream final : public Pull, public ct::RowSink {
 
  private:
   Result<void> produce() override {
-    auto socket = handle_->open_socket(kOperation);
+    auto socket = handle_->open_socket(operation::kDump);
     if (!socket) return socket.error();
     ct::DumpRequest request;
     request.filter = options_.filter.get();
@@ -101,7 +101,7 @@ class DumpStream final : public Pull, public ct::RowSink {
     bound_memory(env);
     return given(result);
   }
-  static Error cancelled() { return fail(ECANCELED, kOperation, {}, ErrorKind::kCancelled); }
+  static Error cancelled() { return fail(ECANCELED, operation::kDump, {}, ErrorKind::kCancelled); }
 
   // Batches that the reader is done with stay until a garbage collection, and V8 sees no reason for
   // one. They would add up to the whole table. If a reader keeps its batches, V8 is asked less and
@@ -138,7 +138,7 @@ class DumpStream final : public Pull, public ct::RowSink {
 };
 
 // ctDumpStream(handle, cancel, options, batchSize) → stream
-Napi::Value open_stream(const Napi::CallbackInfo& info) {
+Napi::Value open_dump(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
@@ -155,9 +155,9 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_dump_stream(Napi::Object exports) {
-  export_function<open_stream>(exports, "ctDumpStream", kOperation);
+  export_function<open_dump>(exports, "ctDumpStream", operation::kDump);
   // ctDumpNext(stream) → { batch, stats } | null | Promise of one of them
-  export_function<next_of<DumpStream>>(exports, "ctDumpNext", kOperation);
+  export_function<next_of<DumpStream>>(exports, "ctDumpNext", operation::kDump);
 }
 
 }  // namespace nf::js

@@ -3,6 +3,7 @@
 
 #include "core/conntrack/events/event_queue.h"
 #include "core/conntrack/events/events.h"
+#include "core/operation.h"
 #include "core/thread.h"
 #include "napi/batch.h"
 #include "napi/conntrack.h"
@@ -10,15 +11,10 @@
 #include "napi/dump_request.h"
 #include "napi/exports.h"
 #include "napi/pull.h"
+#include "napi/values.h"
 
 namespace nf::js {
 namespace {
-
-constexpr const char* kOperation = "conntrack events";
-
-Napi::Value number(Napi::Env env, std::uint64_t value) {
-  return Napi::Number::New(env, static_cast<double>(value));
-}
 
 struct EventOptions {
   std::shared_ptr<ct::Filter> filter;
@@ -32,7 +28,7 @@ class EventStream final : public Pull {
   static constexpr const char* kRefusal = "not an event stream";
 
   EventStream(Environment& environment, EventOptions options, ct::EventSocket socket)
-      : Pull(environment, kOperation, std::make_shared<Cancel>(), Keeps::kUntilEnd),
+      : Pull(environment, operation::kEvents, std::make_shared<Cancel>(), Keeps::kUntilEnd),
         options_(std::move(options)),
         socket_(std::move(socket)),
         state_(socket_.state()),
@@ -67,12 +63,12 @@ class EventStream final : public Pull {
   Napi::Object stats(Napi::Env env) {
     const ct::EventCounts counts = queue_.counts();
     Napi::Object result = Napi::Object::New(env);
-    result.Set("kept", number(env, counts.kept));
-    result.Set("filtered", number(env, counts.filtered));
-    result.Set("undecodable", number(env, counts.undecodable));
-    result.Set("lostInKernel", number(env, counts.lost_in_kernel));
-    result.Set("lostInQueue", number(env, counts.lost_in_queue));
-    result.Set("receiveBuffer", number(env, state_.receive_buffer));
+    result.Set("kept", to_number(env, counts.kept));
+    result.Set("filtered", to_number(env, counts.filtered));
+    result.Set("undecodable", to_number(env, counts.undecodable));
+    result.Set("lostInKernel", to_number(env, counts.lost_in_kernel));
+    result.Set("lostInQueue", to_number(env, counts.lost_in_queue));
+    result.Set("receiveBuffer", to_number(env, state_.receive_buffer));
     result.Set("kernelFilter", static_cast<std::uint32_t>(state_.kernel_filter));
     result.Set("kernelFilterErrno", state_.kernel_filter_errno);
     result.Set("eventsSysctl", state_.events_sysctl);
@@ -113,7 +109,7 @@ class EventStream final : public Pull {
   }
   Napi::Value to_segment(Napi::Env env, ct::EventSegment& segment) {
     Napi::Object result = Napi::Object::New(env);
-    result.Set("events", number(env, segment.events));
+    result.Set("events", to_number(env, segment.events));
     if (options_.request.expectations) {
       const std::size_t size = segment.messages.size();
       result.Set("messages", to_array_buffer(env, segment.messages.take(), size));
@@ -121,7 +117,7 @@ class EventStream final : public Pull {
       result.Set("batch", to_batch(env, segment.columns));
     }
     if (segment.overrun.source != ct::LossSource::kNone) {
-      result.Set("lost", number(env, segment.overrun.lost));
+      result.Set("lost", to_number(env, segment.overrun.lost));
       result.Set("source", segment.overrun.source == ct::LossSource::kKernel ? "kernel" : "queue");
     }
     return result;
@@ -156,14 +152,14 @@ bool read_options(const Napi::Value& value, EventOptions& out) {
 
 // ctEventsOpen(handle, options) → stream. A few system calls, on a thread that may enter the
 // handle's namespace; every event after the return is caught.
-Napi::Value open_stream(const Napi::CallbackInfo& info) {
+Napi::Value open_events(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   EventOptions options;
   if (handle == nullptr || !read_options(info[1], options)) return env.Undefined();
-  Result<ct::EventSocket> socket = fail(0, kOperation);
+  Result<ct::EventSocket> socket = fail(0, operation::kEvents);
   auto ran = Thread::run_to_end("conntrack-open", [&]() -> Result<void> {
-    if (auto entered = handle->netns().enter(kOperation); !entered) return entered;
+    if (auto entered = handle->netns().enter(operation::kEvents); !entered) return entered;
     socket = ct::EventSocket::open(options.request);
     return {};
   });
@@ -198,12 +194,12 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_event_stream(Napi::Object exports) {
-  export_function<open_stream>(exports, "ctEventsOpen", kOperation);
+  export_function<open_events>(exports, "ctEventsOpen", operation::kEvents);
   // ctEventsNext(stream) → batch | null | Promise of one of them
-  export_function<next_of<EventStream>>(exports, "ctEventsNext", kOperation);
-  export_function<close>(exports, "ctEventsClose", kOperation);
-  export_function<hold>(exports, "ctEventsHold", kOperation);
-  export_function<stats>(exports, "ctEventsStats", kOperation);
+  export_function<next_of<EventStream>>(exports, "ctEventsNext", operation::kEvents);
+  export_function<close>(exports, "ctEventsClose", operation::kEvents);
+  export_function<hold>(exports, "ctEventsHold", operation::kEvents);
+  export_function<stats>(exports, "ctEventsStats", operation::kEvents);
 }
 
 }  // namespace nf::js

@@ -1,5 +1,6 @@
 // Expectations: list, get, create, delete, flush. Their events are an event stream.
 #include "core/conntrack/expect/expect.h"
+#include "core/operation.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
@@ -26,7 +27,7 @@ Napi::Value to_messages(Napi::Env env, GrowBuffer& messages) {
 }
 
 // ctExpectList(handle, master: Uint8Array | null) → ArrayBuffer | undefined
-Napi::Value list(const Napi::CallbackInfo& info) {
+Napi::Value list_expectations(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
@@ -34,10 +35,10 @@ Napi::Value list(const Napi::CallbackInfo& info) {
   if (!info[1].IsNull() && !read_struct(info[1], master.emplace())) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<GrowBuffer>(
-      env, {"conntrack expectation list"}, cancel,
+      env, {operation::kExpectList}, cancel,
       [handle, cancel, master]() -> Result<GrowBuffer> {
         return with_command_socket(
-            *handle, "conntrack expectation list", [&](Socket& socket) -> Result<GrowBuffer> {
+            *handle, operation::kExpectList, [&](Socket& socket) -> Result<GrowBuffer> {
               GrowBuffer found;
               auto done = ct::list_expectations(socket, cancel.get(), master, found);
               if (!done) return done.error();
@@ -48,17 +49,17 @@ Napi::Value list(const Napi::CallbackInfo& info) {
 }
 
 // ctExpectGet(handle, tuple: Uint8Array) → ArrayBuffer | undefined
-Napi::Value get(const Napi::CallbackInfo& info) {
+Napi::Value get_expectation(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   ct::PackedTuple tuple;
   if (handle == nullptr || !read_struct(info[1], tuple)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<GrowBuffer>(
-      env, {"conntrack expectation get"}, cancel,
+      env, {operation::kExpectGet}, cancel,
       [handle, cancel, tuple]() -> Result<GrowBuffer> {
         return with_command_socket(
-            *handle, "conntrack expectation get", [&](Socket& socket) -> Result<GrowBuffer> {
+            *handle, operation::kExpectGet, [&](Socket& socket) -> Result<GrowBuffer> {
               GrowBuffer found;
               auto done = ct::find_expectation(socket, cancel.get(), tuple, found);
               if (!done) return done.error();
@@ -69,7 +70,7 @@ Napi::Value get(const Napi::CallbackInfo& info) {
 }
 
 // ctExpectCreate(handle, expectation: Uint8Array) → undefined
-Napi::Value create(const Napi::CallbackInfo& info) {
+Napi::Value create_expectation(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   ct::PackedExpectation expectation;
@@ -78,10 +79,10 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   expectation.function[sizeof expectation.function - 1] = '\0';
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
-      env, {"conntrack expectation create"}, cancel,
+      env, {operation::kExpectCreate}, cancel,
       [handle, cancel, expectation]() -> Result<bool> {
         return with_command_socket(
-            *handle, "conntrack expectation create", [&](Socket& socket) -> Result<bool> {
+            *handle, operation::kExpectCreate, [&](Socket& socket) -> Result<bool> {
               auto done = ct::create_expectation(socket, cancel.get(), expectation);
               if (!done) return done.error();
               return true;
@@ -91,16 +92,16 @@ Napi::Value create(const Napi::CallbackInfo& info) {
 }
 
 // ctExpectDelete(handle, tuple: Uint8Array) → boolean
-Napi::Value remove(const Napi::CallbackInfo& info) {
+Napi::Value remove_expectation(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   ct::PackedTuple tuple;
   if (handle == nullptr || !read_struct(info[1], tuple)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
-      env, {"conntrack expectation delete"}, cancel,
+      env, {operation::kExpectDelete}, cancel,
       [handle, cancel, tuple] {
-        return with_command_socket(*handle, "conntrack expectation delete", [&](Socket& socket) {
+        return with_command_socket(*handle, operation::kExpectDelete, [&](Socket& socket) {
           return ct::delete_expectation(socket, cancel.get(), tuple);
         });
       },
@@ -108,7 +109,7 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
 }
 
 // ctExpectFlush(handle, helper: string | null) → undefined
-Napi::Value flush(const Napi::CallbackInfo& info) {
+Napi::Value flush_expectations(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
@@ -117,10 +118,10 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<bool>(
-      env, {"conntrack expectation flush"}, cancel,
+      env, {operation::kExpectFlush}, cancel,
       [handle, cancel, helper]() -> Result<bool> {
         return with_command_socket(
-            *handle, "conntrack expectation flush", [&](Socket& socket) -> Result<bool> {
+            *handle, operation::kExpectFlush, [&](Socket& socket) -> Result<bool> {
               auto done = ct::flush_expectations(socket, cancel.get(), helper);
               if (!done) return done.error();
               return true;
@@ -132,11 +133,11 @@ Napi::Value flush(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_expect(Napi::Object exports) {
-  export_function<list>(exports, "ctExpectList", "conntrack expectation list");
-  export_function<get>(exports, "ctExpectGet", "conntrack expectation get");
-  export_function<create>(exports, "ctExpectCreate", "conntrack expectation create");
-  export_function<remove>(exports, "ctExpectDelete", "conntrack expectation delete");
-  export_function<flush>(exports, "ctExpectFlush", "conntrack expectation flush");
+  export_function<list_expectations>(exports, "ctExpectList", operation::kExpectList);
+  export_function<get_expectation>(exports, "ctExpectGet", operation::kExpectGet);
+  export_function<create_expectation>(exports, "ctExpectCreate", operation::kExpectCreate);
+  export_function<remove_expectation>(exports, "ctExpectDelete", operation::kExpectDelete);
+  export_function<flush_expectations>(exports, "ctExpectFlush", operation::kExpectFlush);
 }
 
 }  // namespace nf::js

@@ -2,6 +2,7 @@
 // owns, so that a lookup makes no object in native code.
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/lookup_row.h"
+#include "core/operation.h"
 #include "napi/conntrack.h"
 #include "napi/conntrack_handle.h"
 #include "napi/exports.h"
@@ -28,7 +29,7 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   if (!handle->sync.valid()) {
-    if (auto opened = handle->open_sync("conntrack get"); !opened) {
+    if (auto opened = handle->open_sync(operation::kGet); !opened) {
       throw_failure(env, opened.error());
       return env.Undefined();
     }
@@ -54,7 +55,7 @@ Napi::Value get_sync(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_get_sync(Napi::Object exports) {
-  export_function<get_sync>(exports, "ctGetSync", "conntrack get");
+  export_function<get_sync>(exports, "ctGetSync", operation::kGet);
 }
 
 }  // namespace nf::js

@@ -5,6 +5,7 @@
 #include "core/files.h"
 #include "core/legacy/libraries.h"
 #include "core/nsid.h"
+#include "core/operation.h"
 #include "core/thread.h"
 #include "core/tracking.h"
 #include "napi/conntrack_handle.h"
@@ -48,7 +49,7 @@ Napi::Value read_files(const Napi::CallbackInfo& info) {
 }
 
 // nsWriteFile(handle, path, text, operation)
-Napi::Value write(const Napi::CallbackInfo& info) {
+Napi::Value write_ns_file(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
@@ -104,9 +105,9 @@ Napi::Value tracking(const Napi::CallbackInfo& info) {
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<TrackingReport>(
-      env, {"conntrack tracking"}, cancel,
+      env, {operation::kTracking}, cancel,
       [handle, cancel]() -> Result<TrackingReport> {
-        if (auto entered = handle->netns().enter("conntrack tracking"); !entered) {
+        if (auto entered = handle->netns().enter(operation::kTracking); !entered) {
           return entered.error();
         }
         return find_tracking(cancel.get());
@@ -123,7 +124,6 @@ Napi::Value tracking_sync(const Napi::CallbackInfo& info) {
 // or of this process, knows them. A few system calls, on a thread that may enter it.
 Napi::Value netns_ids(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  constexpr const char* kOperation = "network namespaces";
   std::shared_ptr<Handle> handle;
   if (!info[0].IsNull()) {
     handle = handle_of(info);
@@ -131,12 +131,12 @@ Napi::Value netns_ids(const Napi::CallbackInfo& info) {
   }
   const std::vector<std::string> paths = texts_of(info[1]);
   if (bad_arguments(env)) return env.Undefined();
-  Result<NamespaceIds> ids = fail(0, kOperation);
+  Result<NamespaceIds> ids = fail(0, operation::kNamespaces);
   auto ran = Thread::run_to_end("netns-ids", [&]() -> Result<void> {
     if (handle != nullptr) {
-      if (auto entered = handle->netns().enter(kOperation); !entered) return entered;
+      if (auto entered = handle->netns().enter(operation::kNamespaces); !entered) return entered;
     }
-    ids = namespace_ids(paths, kOperation);
+    ids = namespace_ids(paths, operation::kNamespaces);
     return {};
   });
   if (!ran || !ids) {
@@ -175,10 +175,10 @@ Napi::Value libraries(const Napi::CallbackInfo& info) {
 
 void export_system(Napi::Object exports) {
   export_function<read_files>(exports, "nsReadFiles", "file read");
-  export_function<write>(exports, "nsWriteFile", "file write");
-  export_function<tracking>(exports, "ctTracking", "conntrack tracking");
-  export_function<tracking_sync>(exports, "trackingSync", "conntrack tracking");
-  export_function<netns_ids>(exports, "netnsIds", "network namespaces");
+  export_function<write_ns_file>(exports, "nsWriteFile", "file write");
+  export_function<tracking>(exports, "ctTracking", operation::kTracking);
+  export_function<tracking_sync>(exports, "trackingSync", operation::kTracking);
+  export_function<netns_ids>(exports, "netnsIds", operation::kNamespaces);
   export_function<libraries>(exports, "libraries", "libraries");
 }
 

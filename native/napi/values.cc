@@ -33,6 +33,10 @@ bool external_memory_forbidden() {
 
 }  // namespace
 
+Napi::Value to_number(Napi::Env env, std::uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
+
 Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size) {
   if (size == 0) return env.Undefined();
   auto held = std::make_shared<Memory>(std::move(memory));

@@ -13,6 +13,9 @@
 
 namespace nf::js {
 
+// Exact up to 2^53.
+Napi::Value to_number(Napi::Env env, std::uint64_t value);
+
 // The memory becomes an ArrayBuffer without a copy (with one if the engine allows no external
 // memory). Size 0 becomes undefined. Empty when the environment is ending.
 Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size);

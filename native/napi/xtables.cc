@@ -10,6 +10,7 @@
 #include "core/legacy/registered.h"
 #include "core/legacy/snapshot.h"
 #include "core/nftables/detect.h"
+#include "core/operation.h"
 #include "core/xtables/revision.h"
 #include "core/xtables/sets.h"
 #include "napi/conntrack_handle.h"
@@ -51,7 +52,7 @@ Napi::Value tables(const Napi::CallbackInfo& info) {
   const xt::Layout* layout = layout_argument(info[1]);
   if (layout == nullptr) return info.Env().Undefined();
   return in_namespace<std::vector<std::string>>(
-      info, "iptables tables", [layout] { return xt::registered_tables(*layout); },
+      info, operation::kTables, [layout] { return xt::registered_tables(*layout); },
       [](Napi::Env js, std::vector<std::string>& names) { return to_strings(js, names); });
 }
 
@@ -62,7 +63,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   const std::string table = text_of(info[2]);
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   return in_namespace<xt::Snapshot>(
-      info, "iptables read", [layout, table] { return xt::read_table(*layout, table, {}); },
+      info, operation::kRead, [layout, table] { return xt::read_table(*layout, table, {}); },
       [](Napi::Env js, xt::Snapshot& snapshot) {
         const std::size_t size = snapshot.size();
         return to_array_buffer(js, snapshot.take(), size);
@@ -90,7 +91,7 @@ Napi::Value commit(const Napi::CallbackInfo& info) {
   }
   auto plan = std::make_shared<xt::Plan>(std::move(*parsed));
   return in_namespace<xt::CommitOutcome>(
-      info, "iptables commit", [plan, seen] { return xt::commit_plan(*plan, std::move(*seen)); },
+      info, operation::kCommit, [plan, seen] { return xt::commit_plan(*plan, std::move(*seen)); },
       [](Napi::Env js, xt::CommitOutcome& outcome) {
         Napi::Object result = Napi::Object::New(js);
         result.Set("outcome", static_cast<std::uint32_t>(outcome.kind));
@@ -113,7 +114,7 @@ Napi::Value lock(const Napi::CallbackInfo& info) {
   std::optional<std::chrono::milliseconds> timeout;
   if (wait >= 0) timeout = std::chrono::milliseconds(std::min(wait, kLongestWait));
   return promise<std::shared_ptr<HeldLock>>(
-      info.Env(), {"iptables lock", ErrorKind::kLock}, cancel,
+      info.Env(), {operation::kLock, ErrorKind::kLock}, cancel,
       [cancel, path, timeout]() -> Result<std::shared_ptr<HeldLock>> {
         auto taken = xt::take_lock(path, timeout, *cancel);
         if (!taken) return taken.error();
@@ -137,7 +138,7 @@ Napi::Value sets(const Napi::CallbackInfo& info) {
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   using Found = std::vector<xt::SetId>;
   return in_namespace<Found>(
-      info, "ipset lookup",
+      info, operation::kSets,
       [names]() -> Result<Found> {
         Found found;
         auto lookup = xt::SetLookup::open();
@@ -178,7 +179,7 @@ Napi::Value revisions(const Napi::CallbackInfo& info) {
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   using Found = std::vector<bool>;
   return in_namespace<Found>(
-      info, "iptables extension probe",
+      info, operation::kProbe,
       [layout, queries]() -> Result<Found> {
         Found found;
         auto probe = xt::RevisionProbe::open(*layout);
@@ -205,7 +206,8 @@ Napi::Value look(const Napi::CallbackInfo& info) {
   if (cancel == nullptr) return info.Env().Undefined();
   using Looks = std::vector<xt::TableLook>;
   return in_namespace<Looks>(
-      info, "iptables look", [layout, cancel] { return xt::look_at_tables(*layout, cancel.get()); },
+      info, operation::kLook,
+      [layout, cancel] { return xt::look_at_tables(*layout, cancel.get()); },
       [](Napi::Env js, Looks& looks) {
         Napi::Array result = Napi::Array::New(js, looks.size());
         for (std::uint32_t i = 0; i < looks.size(); i++) {
@@ -231,7 +233,8 @@ Napi::Value nft_look(const Napi::CallbackInfo& info) {
   // Netfilter has the same numbers for the two families.
   const auto family = static_cast<std::uint8_t>(layout->family);
   return in_namespace<nft::Look>(
-      info, "nf_tables look", [family, cancel] { return nft::look_at_nft(family, cancel.get()); },
+      info, operation::kNftLook,
+      [family, cancel] { return nft::look_at_nft(family, cancel.get()); },
       [](Napi::Env js, nft::Look& found) {
         Napi::Object result = Napi::Object::New(js);
         result.Set("available", found.available);
@@ -257,16 +260,15 @@ Napi::Value nft_look(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_xtables(Napi::Object exports) {
-  export_function<tables, ErrorKind::kXtables>(exports, "xtTables", "iptables tables");
-  export_function<read, ErrorKind::kXtables>(exports, "xtRead", "iptables read");
-  export_function<commit, ErrorKind::kXtables>(exports, "xtCommit", "iptables commit");
-  export_function<lock, ErrorKind::kLock>(exports, "xtLock", "iptables lock");
-  export_function<unlock, ErrorKind::kLock>(exports, "xtUnlock", "iptables lock");
-  export_function<sets, ErrorKind::kXtables>(exports, "xtSets", "ipset lookup");
-  export_function<revisions, ErrorKind::kXtables>(exports, "xtRevisions",
-                                                  "iptables extension probe");
-  export_function<look, ErrorKind::kXtables>(exports, "xtLook", "iptables look");
-  export_function<nft_look, ErrorKind::kXtables>(exports, "xtNft", "nf_tables look");
+  export_function<tables, ErrorKind::kXtables>(exports, "xtTables", operation::kTables);
+  export_function<read, ErrorKind::kXtables>(exports, "xtRead", operation::kRead);
+  export_function<commit, ErrorKind::kXtables>(exports, "xtCommit", operation::kCommit);
+  export_function<lock, ErrorKind::kLock>(exports, "xtLock", operation::kLock);
+  export_function<unlock, ErrorKind::kLock>(exports, "xtUnlock", operation::kLock);
+  export_function<sets, ErrorKind::kXtables>(exports, "xtSets", operation::kSets);
+  export_function<revisions, ErrorKind::kXtables>(exports, "xtRevisions", operation::kProbe);
+  export_function<look, ErrorKind::kXtables>(exports, "xtLook", operation::kLook);
+  export_function<nft_look, ErrorKind::kXtables>(exports, "xtNft", operation::kNftLook);
 }
 
 }  // namespace nf::js

@@ -24,9 +24,9 @@ std::vector<std::uint8_t> datagram(FlowMessage& message) {
   return {message.builder.data(), message.builder.data() + message.builder.size()};
 }
 
-class Maker {
+class FilterMaker {
  public:
-  explicit Maker(unsigned seed) : random_(seed) {}
+  explicit FilterMaker(unsigned seed) : random_(seed) {}
 
   std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
   bool chance(std::uint32_t percent) { return below(100) < percent; }
@@ -147,7 +147,7 @@ class Maker {
 };
 
 TEST(programs_pass_what_the_filter_passes_and_nothing_else) {
-  Maker maker(7);
+  FilterMaker maker(7);
   int passed = 0;
   int rejected = 0;
   for (int round = 0; round < 2000; round++) {
@@ -171,7 +171,7 @@ TEST(programs_pass_what_the_filter_passes_and_nothing_else) {
 }
 
 TEST(programs_end_inside_whatever_they_are_given) {
-  Maker maker(8);
+  FilterMaker maker(8);
   for (int round = 0; round < 300; round++) {
     auto filter = Filter::compile(maker.filter());
     if (!filter) continue;

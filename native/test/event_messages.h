@@ -6,9 +6,8 @@
 
 #include <vector>
 
-#include "core/conntrack/filter/filter.h"
 #include "core/netlink/socket.h"
-#include "test/check.h"
+#include "test/filters.h"
 #include "test/messages.h"
 
 namespace nf::test {
@@ -29,11 +28,5 @@ struct Event {
   nlmsghdr header{};
   std::vector<std::uint8_t> payload;
 };
-
-inline ct::Filter filter_of(std::vector<std::uint32_t> words) {
-  auto filter = ct::Filter::compile(words);
-  CHECK(filter.ok());
-  return std::move(*filter);
-}
 
 }  // namespace nf::test

@@ -9,13 +9,9 @@ namespace nf::ct {
 namespace {
 
 using test::Event;
+using test::everything;
 using test::filter_of;
 using test::kNewType;
-
-const Filter& everything() {
-  static const Filter filter = filter_of({});
-  return filter;
-}
 
 // Hands these over as one run.
 void add(EventQueue& queue, const std::vector<Event>& events, std::int32_t nsid = -1,

@@ -114,7 +114,7 @@ class FakeNft final : public Script {
     std::memcpy(&generic, message.payload, sizeof generic);
     asked.emplace_back(type, generic.nfgen_family);
     const auto refusal = refusals.find(type);
-    if (refusal != refusals.end()) return refuse(header, refusal->second);
+    if (refusal != refusals.end()) return acknowledge(header, refusal->second);
     std::uint16_t flags = NLM_F_MULTI;
     if (changes > 0) {
       changes--;
@@ -127,21 +127,7 @@ class FakeNft final : public Script {
       builder.end();
       answers->push_back({builder.data(), builder.data() + builder.size()});
     }
-    Bytes done(NLMSG_HDRLEN + 4);
-    const nlmsghdr end{NLMSG_HDRLEN + 4, NLMSG_DONE, flags, header.nlmsg_seq, 0};
-    std::memcpy(done.data(), &end, sizeof end);
-    answers->push_back(done);
-  }
-
- private:
-  void refuse(const nlmsghdr& request, int code) {
-    Bytes bytes(NLMSG_HDRLEN + sizeof(nlmsgerr));
-    const nlmsghdr header{static_cast<std::uint32_t>(bytes.size()), NLMSG_ERROR, 0,
-                          request.nlmsg_seq, 0};
-    const nlmsgerr error{-code, request};
-    std::memcpy(bytes.data(), &header, sizeof header);
-    std::memcpy(&bytes[NLMSG_HDRLEN], &error, sizeof error);
-    answers->push_back(bytes);
+    answers->push_back(end_of_dump(header.nlmsg_seq, flags));
   }
 };
 

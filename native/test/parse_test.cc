@@ -162,7 +162,7 @@ TEST(data_of_a_helper_is_an_attribute_of_the_second_word) {
   }
 }
 
-FlowMessage everything() {
+FlowMessage every_attribute() {
   auto message = tcp_flow();
   message.tuple(CTA_TUPLE_MASTER, IPPROTO_TCP, endpoint4(2, 3, 4));
   const auto help = message.builder.open_nest(CTA_HELP);
@@ -179,7 +179,7 @@ FlowMessage everything() {
 }
 
 TEST(every_truncation_is_survived) {
-  const auto whole = everything().payload();
+  const auto whole = every_attribute().payload();
   Row row{};
   CHECK(test::parse(whole, row));
   for (std::size_t size = 0; size < whole.size(); size++) {
@@ -189,7 +189,7 @@ TEST(every_truncation_is_survived) {
 }
 
 TEST(every_changed_byte_is_survived) {
-  const auto whole = everything().payload();
+  const auto whole = every_attribute().payload();
   Row row{};
   for (std::size_t at = 0; at < whole.size(); at++) {
     constexpr std::uint8_t values[] = {0x00, 0x01, 0x03, 0x7f, 0x80, 0xff};

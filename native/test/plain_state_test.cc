@@ -35,9 +35,9 @@ class Fields {
   std::vector<std::uint8_t> packed_;
 };
 
-class Maker {
+class FieldMaker {
  public:
-  explicit Maker(unsigned seed) : random_(seed) {}
+  explicit FieldMaker(unsigned seed) : random_(seed) {}
 
   Fields make() {
     const bool v6 = chance(50);
@@ -122,7 +122,7 @@ bool by_library(std::span<const std::uint8_t> fields, MessageBuilder& message) {
 
 TEST(plain_state_is_what_the_library_makes) {
   if (!require_nfct("test")) return;  // the environment of core.test.ts has it
-  Maker maker(1);
+  FieldMaker maker(1);
   for (int i = 0; i < 20000; i++) {
     const Fields fields = maker.make();
     MessageBuilder ours;
@@ -139,7 +139,7 @@ TEST(what_is_not_plain_is_left_alone) {
     CHECK(!plain(fields, message));
     CHECK_EQUAL(message.size(), std::size_t{0});
   };
-  Maker maker(2);
+  FieldMaker maker(2);
   const std::uint8_t bytes[16] = {};
   for (std::uint16_t i = 0; i < static_cast<std::uint16_t>(Field::count); i++) {
     const auto field = static_cast<Field>(i);
@@ -171,7 +171,7 @@ TEST(what_is_not_plain_is_left_alone) {
 }
 
 TEST(fields_that_end_too_early_have_no_plain_state) {
-  Maker maker(3);
+  FieldMaker maker(3);
   for (int i = 0; i < 500; i++) {
     const Fields fields = maker.make();
     const auto& packed = fields.packed();

@@ -8,11 +8,11 @@
 #include <map>
 #include <optional>
 
-#include "core/conntrack/filter/filter.h"
 #include "core/conntrack/schema/fields.h"
 #include "core/netlink/message.h"
 #include "core/netlink/socket.h"
 #include "test/check.h"
+#include "test/filters.h"
 #include "test/messages.h"
 
 namespace nf::test {
@@ -27,6 +27,24 @@ class Script {
 
   std::deque<Bytes>* answers = nullptr;  // of the socket that asks
   bool truncated = false;                // every datagram
+
+ protected:
+  // Code 0 is success.
+  void acknowledge(const nlmsghdr& request, int code) {
+    Bytes bytes(NLMSG_HDRLEN + sizeof(nlmsgerr));
+    const nlmsghdr header{static_cast<std::uint32_t>(bytes.size()), NLMSG_ERROR, 0,
+                          request.nlmsg_seq, 0};
+    const nlmsgerr error{-code, request};
+    std::memcpy(bytes.data(), &header, sizeof header);
+    std::memcpy(&bytes[NLMSG_HDRLEN], &error, sizeof error);
+    answers->push_back(bytes);
+  }
+  static Bytes end_of_dump(std::uint32_t sequence, std::uint16_t flags) {
+    Bytes bytes(NLMSG_HDRLEN + 4);
+    const nlmsghdr header{NLMSG_HDRLEN + 4, NLMSG_DONE, flags, sequence, 0};
+    std::memcpy(bytes.data(), &header, sizeof header);
+    return bytes;
+  }
 };
 
 struct Line {
@@ -172,31 +190,12 @@ class FakeTable final : public Script {
     for (const FakeFlow& flow : flows) {
       datagrams.push_back(flow_message(flow, kNewMessage, sequence, NLM_F_MULTI));
     }
-    Bytes done(NLMSG_HDRLEN + 4);
-    const nlmsghdr header{NLMSG_HDRLEN + 4, NLMSG_DONE, NLM_F_MULTI, sequence, 0};
-    std::memcpy(done.data(), &header, sizeof header);
-    datagrams.push_back(done);
+    datagrams.push_back(end_of_dump(sequence, NLM_F_MULTI));
     if (garble) garble(datagrams);
     for (Bytes& datagram : datagrams) answers->push_back(std::move(datagram));
     if (after_dump) after_dump();
   }
-  void acknowledge(const nlmsghdr& request, int code) {
-    Bytes bytes(NLMSG_HDRLEN + sizeof(nlmsgerr));
-    const nlmsghdr header{static_cast<std::uint32_t>(bytes.size()), NLMSG_ERROR, 0,
-                          request.nlmsg_seq, 0};
-    const nlmsgerr error{-code, request};
-    std::memcpy(bytes.data(), &header, sizeof header);
-    std::memcpy(&bytes[NLMSG_HDRLEN], &error, sizeof error);
-    answers->push_back(bytes);
-  }
 };
-
-inline ct::Filter filter_of(std::span<const std::uint32_t> words) {
-  auto filter = ct::Filter::compile(words);
-  CHECK(filter.ok());
-  return std::move(*filter);
-}
-inline ct::Filter everything() { return filter_of({}); }
 
 // A change of one field, as src/conntrack packs it: {size, field, payload}.
 inline Bytes change_of(ct::Field field, std::uint32_t value) {

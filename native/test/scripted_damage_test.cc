@@ -85,20 +85,18 @@ class Torn final : public Script {
  private:
   void request(const MessageView& message) override {
     Bytes bytes(NLMSG_HDRLEN + 40);
-    nlmsghdr header{static_cast<std::uint32_t>(bytes.size() + 8),
-                    NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_NEW,
-                    static_cast<std::uint16_t>(dump ? NLM_F_MULTI : 0), message.header->nlmsg_seq,
-                    0};
+    const nlmsghdr header{static_cast<std::uint32_t>(bytes.size() + 8),
+                          NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_NEW,
+                          static_cast<std::uint16_t>(dump ? NLM_F_MULTI : 0),
+                          message.header->nlmsg_seq, 0};
     std::memcpy(bytes.data(), &header, sizeof header);
     answers->push_back(bytes);
     // The end follows as if nothing were wrong.
-    Bytes end(NLMSG_HDRLEN + sizeof(nlmsgerr));
-    const nlmsgerr good{0, *message.header};
-    header.nlmsg_len = static_cast<std::uint32_t>(end.size());
-    header.nlmsg_type = dump ? NLMSG_DONE : NLMSG_ERROR;
-    std::memcpy(end.data(), &header, sizeof header);
-    std::memcpy(&end[NLMSG_HDRLEN], &good, sizeof good);
-    answers->push_back(end);
+    if (dump) {
+      answers->push_back(end_of_dump(header.nlmsg_seq, NLM_F_MULTI));
+    } else {
+      acknowledge(*message.header, 0);
+    }
   }
 };
 

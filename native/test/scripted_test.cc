@@ -197,7 +197,7 @@ TEST(scripted_zeroing_tells_a_flow_from_its_successor) {
     return 0;
   };
   table.after_dump = [&] { table.flows[0].packets = 15; };
-  const Filter filter = everything();
+  const Filter& filter = everything();
   TableDumpRequest request;
   request.filter = &filter;
   request.zero_counters = true;
@@ -231,7 +231,7 @@ struct Dumped {
 };
 Dumped dump_of(FakeTable& table) {
   Scripted scripted(table);
-  const Filter filter = everything();
+  const Filter& filter = everything();
   DumpRequest request;
   request.filter = &filter;
   Columns columns;

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "core/files.h"
+#include "core/operation.h"
 
 namespace nf::xt {
 namespace {
@@ -20,13 +21,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr const char* kOperation = "iptables lock";
 // iptables holds the lock for a few milliseconds, a restore of a large table for a few hundred.
 constexpr milliseconds kFirstPause{1};
 constexpr milliseconds kLongestPause{25};
 
 Error trouble(int code, const std::string& detail) {
-  return fail(code, kOperation, detail, ErrorKind::kLock);
+  return fail(code, operation::kLock, detail, ErrorKind::kLock);
 }
 
 // Whether the path still names the locked file. If a program has removed it, other programs lock
@@ -81,7 +81,7 @@ std::string lock_holders(int fd) {
   char wanted[64];
   std::snprintf(wanted, sizeof wanted, "%02x:%02x:%lu", major(file.st_dev), minor(file.st_dev),
                 static_cast<unsigned long>(file.st_ino));
-  auto locks = read_file("/proc/locks", kOperation);
+  auto locks = read_file("/proc/locks", operation::kLock);
   if (!locks) return {};
   // "12: FLOCK  ADVISORY  WRITE 4711 00:1a:2345 0 EOF"; a waiter has "->" before the kind.
   std::string holders;
@@ -93,7 +93,7 @@ std::string lock_holders(int fd) {
     if (kind != "FLOCK" || place != wanted) continue;
     if (!holders.empty()) holders += ", ";
     holders += "pid " + pid;
-    auto name = read_file("/proc/" + pid + "/comm", kOperation);
+    auto name = read_file("/proc/" + pid + "/comm", operation::kLock);
     if (!name) continue;
     while (!name->empty() && name->back() == '\n') name->pop_back();
     holders += " (" + *name + ")";
@@ -110,7 +110,7 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
     if (replaced && timeout && Clock::now() >= deadline) {
       return trouble(ETIMEDOUT, path + " is replaced again and again");
     }
-    if (cancel.raised()) return fail(ECANCELED, kOperation, path, ErrorKind::kCancelled);
+    if (cancel.raised()) return fail(ECANCELED, operation::kLock, path, ErrorKind::kCancelled);
     auto opened = open_lock_file(path);
     if (!opened) return opened;
     Fd fd = std::move(*opened);
@@ -121,7 +121,7 @@ Result<Fd> take_lock(const std::string& path, std::optional<milliseconds> timeou
       }
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return trouble(errno, path);
-      if (cancel.raised()) return fail(ECANCELED, kOperation, path, ErrorKind::kCancelled);
+      if (cancel.raised()) return fail(ECANCELED, operation::kLock, path, ErrorKind::kCancelled);
       milliseconds wait = pause;
       if (timeout) {
         const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());

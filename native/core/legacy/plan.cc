@@ -7,12 +7,13 @@
 #include <unordered_set>
 
 #include "core/legacy/entry.h"
+#include "core/operation.h"
 
 namespace nf::xt {
 namespace {
 
 Error malformed(std::string detail) {
-  return fail(EINVAL, "iptables edit", std::move(detail), ErrorKind::kXtables);
+  return fail(EINVAL, operation::kEdit, std::move(detail), ErrorKind::kXtables);
 }
 
 bool terminated(const char (&name)[kChainNameSize]) {

@@ -7,23 +7,18 @@
 
 #include "core/netlink/socket.h"
 #include "core/nftables/objects.h"
+#include "core/operation.h"
 
 namespace nf::nft {
-namespace {
-
-constexpr const char* kOperation = "nf_tables look";
-
-}  // namespace
-
 Result<Look> look_at_nft(std::uint8_t family, const Cancel* cancel) {
   Look look;
-  auto socket = Socket::open(kOperation);
+  auto socket = Socket::open(operation::kNftLook);
   if (!socket) {
     // Without netlink for netfilter there is no nf_tables.
     if (socket.error().code == EPROTONOSUPPORT) return look;
     return socket.error();
   }
-  Reader reader(*socket, cancel, kOperation);
+  Reader reader(*socket, cancel, operation::kNftLook);
   auto tables = reader.each<Table>(
       family, [&] { look.tables.clear(); },
       [&](const Table& table) { look.tables.emplace_back(table.name); });

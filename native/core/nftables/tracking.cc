@@ -18,12 +18,11 @@
 #include <vector>
 
 #include "core/nftables/objects.h"
+#include "core/operation.h"
 #include "core/xtables/tracking.h"
 
 namespace nf::nft {
 namespace {
-
-constexpr const char* kOperation = "conntrack tracking";
 
 const char* family_name(std::uint8_t family) {
   switch (family) {
@@ -66,7 +65,7 @@ const char* tracking_object(std::uint32_t type) {
 class NftScan {
  public:
   NftScan(Socket& socket, const Cancel* cancel, TrackingReport& report)
-      : reader_(socket, cancel, kOperation), report_(report) {}
+      : reader_(socket, cancel, operation::kTracking), report_(report) {}
 
   void run() {
     // If the kernel refuses the first list, it refuses all: the others are not asked for.

@@ -9,15 +9,14 @@
 #include <cstring>
 
 #include "core/fd.h"
+#include "core/operation.h"
 
 namespace nf::xt {
 namespace {
 
-constexpr const char* kOperation = "ipset lookup";
-
 Error refused() {
   // ENOPROTOOPT: nobody answers to the option, so the module is not there.
-  return fail(errno, kOperation, errno == ENOPROTOOPT ? "the kernel has no ip_set" : "",
+  return fail(errno, operation::kSets, errno == ENOPROTOOPT ? "the kernel has no ip_set" : "",
               ErrorKind::kXtables);
 }
 

@@ -12,6 +12,7 @@
 #include "core/conntrack/decode/parse.h"
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/request/tuple_request.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
@@ -114,7 +115,7 @@ class ChunkSink : public RowSink {
 class DeleteSink final : public ChunkSink {
  public:
   DeleteSink(Socket& socket, const Filter& filter, const Cancel& cancel, Columns* deleted)
-      : ChunkSink(socket, filter, cancel, "conntrack delete"), deleted_(deleted) {}
+      : ChunkSink(socket, filter, cancel, operation::kDelete), deleted_(deleted) {}
 
  private:
   bool work() override {
@@ -180,7 +181,7 @@ class UpdateSink final : public ChunkSink {
  public:
   UpdateSink(Socket& socket, const Filter& filter, const Cancel& cancel,
              std::span<const std::uint8_t> fields)
-      : ChunkSink(socket, filter, cancel, "conntrack update"), change_(fields) {}
+      : ChunkSink(socket, filter, cancel, operation::kUpdate), change_(fields) {}
 
  private:
   // The kernel refuses an older status (EBUSY) if the flow's seen_reply or assured bit was set
@@ -273,7 +274,7 @@ Result<BulkStats> delete_where(BulkSockets sockets, const Filter& filter, const 
 
 Result<BulkStats> update_where(BulkSockets sockets, const Filter& filter, const Cancel& cancel,
                                std::span<const std::uint8_t> fields) {
-  if (auto library = require_nfct("conntrack update"); !library) return library.error();
+  if (auto library = require_nfct(operation::kUpdate); !library) return library.error();
   UpdateSink sink(sockets.command, filter, cancel, fields);
   return run(sockets.dump, filter, cancel, sink);
 }

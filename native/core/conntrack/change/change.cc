@@ -6,11 +6,11 @@
 
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/request/tuple_request.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr const char* kOperation = "conntrack update";
 // The kernel refuses an older status (EBUSY) if the flow's seen_reply or assured bit was set since
 // it was read. Such a flow is read and tried again. This ends: the kernel never clears the bits.
 constexpr int kAttempts = 4;
@@ -19,7 +19,7 @@ class OneChange {
  public:
   OneChange(Socket& socket, const Cancel* cancel, const PackedTuple& tuple,
             std::span<const std::uint8_t> fields)
-      : exchange_(socket, cancel, kOperation), tuple_(tuple), change_(fields) {}
+      : exchange_(socket, cancel, operation::kUpdate), tuple_(tuple), change_(fields) {}
 
   Result<bool> run() {
     constexpr std::uint8_t identity = kTupleHasId | kTupleHasStart;
@@ -36,7 +36,7 @@ class OneChange {
           meant = is_meant(tuple_, *row);
         });
         if (!found) return found.error();
-        if (broken) return fail(EBADMSG, kOperation, "malformed answer");
+        if (broken) return fail(EBADMSG, operation::kUpdate, "malformed answer");
         if (!meant) return false;
       }
       int code = 0;
@@ -45,7 +45,7 @@ class OneChange {
       if (!sent) return sent.error();
       if (code == ENOENT) return false;
       if (code == EBUSY && change_.has_status() && attempt < kAttempts) continue;
-      if (code != 0) return fail(code, kOperation, text);
+      if (code != 0) return fail(code, operation::kUpdate, text);
       break;
     }
     return was_kept();
@@ -80,7 +80,7 @@ class OneChange {
     Missing missing;
     auto found = read([&](const Row* row) { missing = missing_of(change_.asked(), row); });
     if (!found) return found;
-    if (missing.code != 0) return fail(missing.code, kOperation, missing.text);
+    if (missing.code != 0) return fail(missing.code, operation::kUpdate, missing.text);
     return true;
   }
 
@@ -118,7 +118,7 @@ Result<void> Change::append(const PackedTuple& tuple, std::uint32_t status, std:
 
 Result<bool> change_flow(Socket& socket, const Cancel* cancel, const PackedTuple& tuple,
                          std::span<const std::uint8_t> fields) {
-  if (auto library = require_nfct(kOperation); !library) return library.error();
+  if (auto library = require_nfct(operation::kUpdate); !library) return library.error();
   return OneChange(socket, cancel, tuple, fields).run();
 }
 

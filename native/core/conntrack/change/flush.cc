@@ -11,11 +11,11 @@
 
 #include "core/conntrack/change/bulk.h"
 #include "core/netlink/dump.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr const char* kOperation = "conntrack flush";
 constexpr std::uint16_t kGetType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 constexpr std::uint16_t kDeleteType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 constexpr std::uint16_t kFilter = 25;          // CTA_FILTER
@@ -34,16 +34,17 @@ Result<bool> knows_filter(Socket& socket, const Cancel& cancel) {
   message.u32(kFilterReplyFlags, 0);
   message.close_nest(nest);
   message.end();
-  auto answer = dump(socket, message, sequence, &cancel, kOperation, [](const MessageView&) {});
+  auto answer =
+      dump(socket, message, sequence, &cancel, operation::kFlush, [](const MessageView&) {});
   if (!answer) return answer.error();
-  if (answer->code() == EPERM) return fail(EPERM, kOperation);
+  if (answer->code() == EPERM) return fail(EPERM, operation::kFlush);
   return answer->code() != 0;
 }
 
 // From 6.12 on a flush uses the filter code, which refuses CTA_MARK_MASK without CTA_MARK with
 // EINVAL. Before, the kernel refuses CTA_FILTER itself with EOPNOTSUPP. Neither deletes anything.
 Result<bool> flushes_by_filter(Socket& socket, const Cancel& cancel) {
-  Exchange exchange(socket, &cancel, kOperation);
+  Exchange exchange(socket, &cancel, operation::kFlush);
   auto refusal = request(exchange, [](MessageBuilder& message, std::uint32_t sequence) {
     message.begin(kDeleteType, NLM_F_REQUEST, sequence, AF_UNSPEC, 1);
     message.be32(CTA_MARK_MASK, 1);
@@ -51,7 +52,7 @@ Result<bool> flushes_by_filter(Socket& socket, const Cancel& cancel) {
     message.end();
   });
   if (!refusal) return refusal.error();
-  if (refusal->code == EPERM) return fail(EPERM, kOperation);
+  if (refusal->code == EPERM) return fail(EPERM, operation::kFlush);
   return refusal->code == EINVAL;
 }
 
@@ -74,13 +75,13 @@ bool only_simple_criteria(const Filter& filter, const KernelFilter& plan) {
 }  // namespace
 
 Result<void> flush_all(Socket& socket, const Cancel& cancel) {
-  Exchange exchange(socket, &cancel, kOperation);
+  Exchange exchange(socket, &cancel, operation::kFlush);
   auto refusal = request(exchange, [](MessageBuilder& message, std::uint32_t sequence) {
     message.begin(kDeleteType, NLM_F_REQUEST, sequence, AF_UNSPEC);
     message.end();
   });
   if (!refusal) return refusal.error();
-  if (refusal->code != 0) return fail(refusal->code, kOperation);
+  if (refusal->code != 0) return fail(refusal->code, operation::kFlush);
   return {};
 }
 
@@ -95,7 +96,7 @@ Result<bool> flush_in_kernel(Socket& socket, const Filter& filter, const Cancel&
   if (!flushes) return flushes.error();
   if (!*flushes) return false;
 
-  Exchange exchange(socket, &cancel, kOperation);
+  Exchange exchange(socket, &cancel, operation::kFlush);
   auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
     // With version 0 the kernel ignores the family (5.3 and later).
     message.begin(kDeleteType, NLM_F_REQUEST, sequence, plan.family, 1);
@@ -106,7 +107,7 @@ Result<bool> flush_in_kernel(Socket& socket, const Filter& filter, const Cancel&
   if (!refusal) return refusal.error();
   const int code = refusal->code;
   if (code == EOPNOTSUPP || code == EINVAL) return false;
-  if (code != 0) return fail(code, kOperation);
+  if (code != 0) return fail(code, operation::kFlush);
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/request/packed_fields.h"
 #include "core/conntrack/request/tuple_request.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
@@ -65,7 +66,7 @@ class Writing {
   }
 
   static const char* name_of(WriteVerb verb) {
-    return verb == WriteVerb::kCreate ? "conntrack create" : "conntrack update";
+    return verb == WriteVerb::kCreate ? operation::kCreate : operation::kUpdate;
   }
 
  private:
@@ -211,17 +212,16 @@ Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb
 
 Result<WriteOutcome> delete_flows(Socket& socket, const Cancel* cancel,
                                   std::span<const PackedTuple> tuples) {
-  constexpr const char* operation = "conntrack delete";
   // So many flows are read and then deleted, with nothing else in between.
   constexpr std::size_t window = 16;
   const bool reads = std::ranges::any_of(
       tuples, [](const PackedTuple& tuple) { return (tuple.flags & kTupleHasStart) != 0; });
-  Exchange exchange(socket, cancel, operation);
+  Exchange exchange(socket, cancel, operation::kDelete);
   WriteOutcome outcome;
   if (!reads) {
     std::size_t at = 0;
     auto done = run_batches(
-        exchange, cancel, operation, exchange.window(1), outcome,
+        exchange, cancel, operation::kDelete, exchange.window(1), outcome,
         [&]() -> Result<bool> {
           if (at == tuples.size()) return false;
           auto built = append_delete(tuples[at++], 0, exchange.next(), exchange.batch());

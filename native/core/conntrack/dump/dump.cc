@@ -17,12 +17,11 @@
 #include "core/guard.h"
 #include "core/netlink/dump.h"
 #include "core/netlink/relay.h"
+#include "core/operation.h"
 #include "core/thread.h"
 
 namespace nf::ct {
 namespace {
-
-constexpr const char* kOperation = "conntrack dump";
 
 std::uint16_t message_type(List list) {
   std::uint16_t type = IPCTNL_MSG_CT_GET;
@@ -80,7 +79,7 @@ Result<DumpStep> read_alone(Socket& socket, RowReader& reader, const Cancel& can
   const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveLength);
   DumpStep step = DumpStep::kMore;
   for (unsigned datagrams = 0; step == DumpStep::kMore && datagrams < most; datagrams++) {
-    auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, kOperation);
+    auto received = socket.receive({buffer.get(), kReceiveLength}, &cancel, operation::kDump);
     if (!received) return received.error();
     step = reader.datagram({buffer.get(), *received});
   }
@@ -93,7 +92,7 @@ std::optional<Result<DumpStep>> read_beside(Socket& socket, RowReader& reader,
   Relay relay(kReceiveLength);
   Result<DumpStep> read = DumpStep::kMore;
   const auto decode = [&] {
-    read = guarded(kOperation, [&]() -> Result<DumpStep> {
+    read = guarded(operation::kDump, [&]() -> Result<DumpStep> {
       for (;;) {
         const auto datagram = relay.next();
         if (datagram.empty()) return DumpStep::kMore;
@@ -107,12 +106,12 @@ std::optional<Result<DumpStep>> read_beside(Socket& socket, RowReader& reader,
   };
   auto thread = Thread::start("ct-decode", decode);
   if (!thread) return std::nullopt;
-  const auto outcome = guarded(kOperation, [&]() -> Result<void> {
+  const auto outcome = guarded(operation::kDump, [&]() -> Result<void> {
     const DumpAnswer& answer = reader.answer();
     for (;;) {
       const auto buffer = relay.free_buffer();
       if (buffer.empty()) return {};
-      auto received = socket.receive(buffer, &cancel, kOperation);
+      auto received = socket.receive(buffer, &cancel, operation::kDump);
       if (!received) return received.error();
       if (*received == 0) continue;
       const bool last = answer.ends(buffer.first(*received));
@@ -155,7 +154,7 @@ Result<std::uint32_t> send_request(Socket& socket, const DumpRequest& request,
   message.begin(message_type(request.list), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
   append_kernel_filter(*request.filter, plan, request.split, message);
   message.end();
-  if (auto sent = socket.send(message.data(), message.size(), kOperation); !sent) {
+  if (auto sent = socket.send(message.data(), message.size(), operation::kDump); !sent) {
     return sent.error();
   }
   return sequence;
@@ -184,8 +183,8 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
                               : read_alone(socket, reader, cancel, kAll);
     if (!step) return step.error();
     if (*step == DumpStep::kStopped) {
-      if (cancel.raised()) return fail(ECANCELED, kOperation, {}, ErrorKind::kCancelled);
-      return fail(ENOMEM, kOperation);
+      if (cancel.raised()) return fail(ECANCELED, operation::kDump, {}, ErrorKind::kCancelled);
+      return fail(ENOMEM, operation::kDump);
     }
     const int code = reader.answer().code();
     // If a kernel refuses the pre-filter, it gets the plain request: the rows are tested anyway.
@@ -194,9 +193,9 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
       plan = KernelFilter{};
       continue;
     }
-    if (code != 0) return fail(code, kOperation, reader.answer().text());
+    if (code != 0) return fail(code, operation::kDump, reader.answer().text());
     stats.kernel_filter |= plan.used;
-    if (!sink.finish()) return fail(ENOMEM, kOperation);
+    if (!sink.finish()) return fail(ENOMEM, operation::kDump);
     return {};
   }
 }

@@ -5,11 +5,11 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include "core/conntrack/decode/parse.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr const char* kOperation = "conntrack get";
 constexpr std::uint16_t kNew = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 
 }  // namespace
@@ -28,7 +28,7 @@ Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const Pack
         on_row(index, parse(message.payload, message.size, row) ? &row : nullptr);
       },
       [&](std::size_t, int code, const std::string& text) {
-        if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
+        if (code != ENOENT && refusal.code == 0) refusal = fail(code, operation::kGet, text);
       });
   if (!done) return done.error();
   if (refusal.code != 0) return refusal;
@@ -40,7 +40,7 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
   LookupResult result;
   result.columns = Columns(tuples.size());
   result.rows.assign(tuples.size(), kAbsent);
-  Exchange exchange(socket, cancel, kOperation);
+  Exchange exchange(socket, cancel, operation::kGet);
   const std::size_t window = exchange.window(2);
   for (std::size_t at = 0; at < tuples.size(); at += window) {
     bool memory = true;
@@ -56,7 +56,7 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
                              memory = result.columns.append(*row) && memory;
                            });
     if (!done) return done.error();
-    if (!memory) return fail(ENOMEM, kOperation);
+    if (!memory) return fail(ENOMEM, operation::kGet);
   }
   return result;
 }
@@ -68,12 +68,12 @@ Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilde
   if (auto built = append_tuple_request(TupleVerb::kGet, tuple, sequence, request); !built) {
     return built.error();
   }
-  if (auto sent = socket.send(request.data(), request.size(), kOperation); !sent) {
+  if (auto sent = socket.send(request.data(), request.size(), operation::kGet); !sent) {
     return sent.error();
   }
   for (;;) {
     // The answer is in the queue when send returns: this never waits.
-    auto received = socket.receive(buffer, nullptr, kOperation);
+    auto received = socket.receive(buffer, nullptr, operation::kGet);
     if (!received) return received.error();
     MessageWalker walker(buffer.data(), *received);
     for (MessageView message; walker.next(message);) {
@@ -81,16 +81,16 @@ Result<bool> look_up_one(Socket& socket, const PackedTuple& tuple, MessageBuilde
       if (message.header->nlmsg_type == NLMSG_ERROR) {
         const Acknowledgement answer = read_acknowledgement(message);
         if (answer.code == ENOENT) return false;
-        return fail(answer.code, kOperation, answer.text);
+        return fail(answer.code, operation::kGet, answer.text);
       }
       if (message.header->nlmsg_type != kNew) continue;
       if (!parse(message.payload, message.size, row)) {
-        return fail(EBADMSG, kOperation, "malformed answer");
+        return fail(EBADMSG, operation::kGet, "malformed answer");
       }
       return true;
     }
     // The answer may have been in this datagram: waiting for another one would block the thread.
-    if (!walker.intact()) return fail(EBADMSG, kOperation, "malformed datagram");
+    if (!walker.intact()) return fail(EBADMSG, operation::kGet, "malformed datagram");
   }
 }
 

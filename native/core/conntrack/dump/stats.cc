@@ -6,6 +6,7 @@
 
 #include "core/netlink/dump.h"
 #include "core/netlink/exchange.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
@@ -34,10 +35,9 @@ CpuStats parse_cpu(const MessageView& message) {
 }  // namespace
 
 Result<TableCount> read_count(Socket& socket, const Cancel* cancel) {
-  constexpr const char* operation = "conntrack count";
   TableCount count;
   bool answered = false;
-  Exchange exchange(socket, cancel, operation);
+  Exchange exchange(socket, cancel, operation::kCount);
   auto refusal = request(
       exchange,
       [](MessageBuilder& message, std::uint32_t sequence) {
@@ -61,23 +61,22 @@ Result<TableCount> read_count(Socket& socket, const Cancel* cancel) {
         }
       });
   if (!refusal) return refusal.error();
-  if (refusal->code != 0) return fail(refusal->code, operation, refusal->text);
-  if (!answered) return fail(EBADMSG, operation, "no count in the answer");
+  if (refusal->code != 0) return fail(refusal->code, operation::kCount, refusal->text);
+  if (!answered) return fail(EBADMSG, operation::kCount, "no count in the answer");
   return count;
 }
 
 Result<std::vector<CpuStats>> read_cpu_stats(Socket& socket, const Cancel* cancel) {
-  constexpr const char* operation = "conntrack stats";
   MessageBuilder message;
   const std::uint32_t sequence = socket.next_sequence();
   message.begin(type_of(IPCTNL_MSG_CT_GET_STATS_CPU), NLM_F_REQUEST | NLM_F_DUMP, sequence,
                 AF_UNSPEC);
   message.end();
   std::vector<CpuStats> result;
-  auto answer = dump(socket, message, sequence, cancel, operation,
+  auto answer = dump(socket, message, sequence, cancel, operation::kStats,
                      [&](const MessageView& view) { result.push_back(parse_cpu(view)); });
   if (!answer) return answer.error();
-  if (answer->code() != 0) return fail(answer->code(), operation, answer->text());
+  if (answer->code() != 0) return fail(answer->code(), operation::kStats, answer->text());
   return result;
 }
 

@@ -16,12 +16,11 @@
 #include "core/guard.h"
 #include "core/meeting.h"
 #include "core/netlink/exchange.h"
+#include "core/operation.h"
 #include "core/thread.h"
 
 namespace nf::ct {
 namespace {
-
-constexpr const char* kOperation = "conntrack dump";
 
 // Rows to reserve address space for. A wrong guess costs a copy, not memory: pages that no row
 // touches do not exist.
@@ -36,7 +35,7 @@ std::size_t expected_rows(Socket& socket, const Cancel& cancel, List list) {
 // A zeroing GET of one entry loses nothing, so each row is read again that way.
 Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& filter,
                            TableDump& dump) {
-  Exchange exchange(socket, &cancel, kOperation);
+  Exchange exchange(socket, &cancel, operation::kDump);
   const std::size_t window = exchange.window(2);
   const std::size_t rows = dump.columns.size();
   Row row;
@@ -64,11 +63,11 @@ Result<void> zero_counters(Socket& socket, const Cancel& cancel, const Filter& f
         },
         [&](std::size_t, int code, const std::string& text) {
           // ENOENT: the flow has ended. The counts that the dump read are its last ones.
-          if (code != ENOENT && refusal.code == 0) refusal = fail(code, kOperation, text);
+          if (code != ENOENT && refusal.code == 0) refusal = fail(code, operation::kDump, text);
         });
     if (!done) return done.error();
     if (refusal.code != 0) return refusal;
-    if (!memory) return fail(ENOMEM, kOperation);
+    if (!memory) return fail(ENOMEM, operation::kDump);
   }
   return {};
 }
@@ -129,7 +128,7 @@ struct Outcome {
 Result<void> dump_part(const SocketOpener& open, const TableDumpRequest& request,
                        const Cancel& cancel, const Split& split, std::size_t ids, DumpPart& part,
                        DumpStats& stats) {
-  auto socket = open(kOperation);
+  auto socket = open(operation::kDump);
   if (!socket) return socket.error();
   ColumnsSink sink(part.columns);
   DumpRequest plain;
@@ -156,7 +155,7 @@ Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& r
       // The first part takes in all others at the end.
       parts[p].columns = Columns(p == 0 ? expected : expected / 2);
       const auto run = [&, p, ids] {
-        outcomes[p].result = guarded(kOperation, [&] {
+        outcomes[p].result = guarded(operation::kDump, [&] {
           return dump_part(open, request, cancel, plan.parts[p], ids, parts[p], outcomes[p].stats);
         });
       };
@@ -178,7 +177,7 @@ Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& r
   if (plan.mutable_) doubles = find_doubles(parts);
   result.columns = std::move(parts[0].columns);
   for (std::size_t p = 1; p < count; p++) {
-    if (!result.columns.absorb(parts[p].columns, doubles[p])) return fail(ENOMEM, kOperation);
+    if (!result.columns.absorb(parts[p].columns, doubles[p])) return fail(ENOMEM, operation::kDump);
     result.stats.duplicates += doubles[p].size();
     parts[p].columns = Columns();  // so that at most one part exists twice
   }
@@ -190,7 +189,7 @@ Result<TableDump> dump_parts(const SocketOpener& open, const TableDumpRequest& r
 
 Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& request,
                              const Cancel& cancel) {
-  auto socket = open(kOperation);
+  auto socket = open(operation::kDump);
   if (!socket) return socket.error();
   const std::size_t expected = expected_rows(*socket, cancel, request.list);
   TableDump result;
@@ -206,7 +205,7 @@ Result<TableDump> dump_table(const SocketOpener& open, const TableDumpRequest& r
     auto split = dump_parts(open, request, cancel, sink.plan(), expected);
     if (!split) return split.error();
     result = std::move(*split);
-    socket = open(kOperation);
+    socket = open(operation::kDump);
     if (!socket) return socket.error();
   } else if (!done) {
     return done.error();

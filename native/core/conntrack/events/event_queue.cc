@@ -6,6 +6,7 @@
 
 #include "core/guard.h"
 #include "core/meeting.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 
@@ -65,7 +66,7 @@ EventSegment* EventQueue::open_segment() {
     const std::size_t before = segments_.empty() ? last_taken_ : segments_.back().events;
     // A loss that has no place yet comes before the events that follow it.
     if (!place_loss()) return nullptr;
-    const auto added = guarded("conntrack events", [this]() -> Result<void> {
+    const auto added = guarded(operation::kEvents, [this]() -> Result<void> {
       segments_.emplace_back();
       return {};
     });
@@ -96,7 +97,7 @@ bool EventQueue::place_loss() {
       !segments_.empty() && (segments_.back().overrun.source == LossSource::kNone ||
                              segments_.back().overrun.source == unplaced_.source);
   if (!follows) {
-    const auto added = guarded("conntrack events", [this]() -> Result<void> {
+    const auto added = guarded(operation::kEvents, [this]() -> Result<void> {
       segments_.emplace_back();
       return {};
     });

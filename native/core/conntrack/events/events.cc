@@ -17,11 +17,11 @@
 #include "core/files.h"
 #include "core/meeting.h"
 #include "core/netlink/trace.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr const char* kOperation = "conntrack events";
 // Larger than any event: tuples, labels of 16 bytes, a security context, helper data. A longer one
 // is counted as undecodable.
 constexpr std::size_t kDatagram = 2048;
@@ -55,7 +55,7 @@ int join(const Socket& socket, std::uint32_t groups) {
 }
 
 std::int64_t read_number(const char* path) {
-  auto text = read_file(path, kOperation);
+  auto text = read_file(path, operation::kEvents);
   if (!text || text->empty()) return -1;
   char* end = nullptr;
   const long long value = std::strtoll(text->c_str(), &end, 10);
@@ -98,26 +98,26 @@ Result<EventSocket> EventSocket::open(const EventRequest& request) {
   EventSocket events;
   events.buffers_ = {new Buffers, [](Buffers* buffers) { delete buffers; }};
   events.decoder_ = std::make_unique<EventDecoder>(request.filter, request.expectations);
-  auto socket = Socket::open(kOperation);
+  auto socket = Socket::open(operation::kEvents);
   if (!socket) return socket.error();
   // Without it one overrun makes the kernel drop everything until the queue has been drained.
   if (!socket->set_option(NETLINK_NO_ENOBUFS, 1)) {
-    return fail(errno, kOperation, "NETLINK_NO_ENOBUFS");
+    return fail(errno, operation::kEvents, "NETLINK_NO_ENOBUFS");
   }
   events.state_.receive_buffer = socket->set_receive_buffer(request.receive_buffer);
   if (request.reliable && !socket->set_option(NETLINK_BROADCAST_ERROR, 1)) {
-    return fail(errno, kOperation, "NETLINK_BROADCAST_ERROR");
+    return fail(errno, operation::kEvents, "NETLINK_BROADCAST_ERROR");
   }
   if (request.all_namespaces && !socket->set_option(NETLINK_LISTEN_ALL_NSID, 1)) {
-    return fail(errno, kOperation, "events of all namespaces need CAP_NET_BROADCAST");
+    return fail(errno, operation::kEvents, "events of all namespaces need CAP_NET_BROADCAST");
   }
   // A stream must be able to count what it loses: kernel 4.12.
   if (const int refused = read_drops(socket->fd(), events.drops_); refused != 0) {
-    return fail(refused, kOperation, "SO_MEMINFO");
+    return fail(refused, operation::kEvents, "SO_MEMINFO");
   }
   attach_filter(*socket, request, events.state_);
   if (const int refused = join(*socket, groups_of(request)); refused != 0) {
-    return fail(refused, kOperation);
+    return fail(refused, operation::kEvents);
   }
   events.socket_ = std::move(*socket);
   // After joining: new flows are observed from here on, so this counts all flows that may not be.
@@ -149,7 +149,7 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
   if (count < 0) {
     // ENOBUFS: the kernel had no memory for an event. It reports this to other sockets.
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return std::size_t{0};
-    return fail(errno, kOperation);
+    return fail(errno, operation::kEvents);
   }
   for (int i = 0; trace::wanted() && i < count; i++) {
     trace::received(fd(), b.data[i], std::min<std::size_t>(b.headers[i].msg_len, kDatagram));

@@ -19,6 +19,7 @@
 #include "core/netlink/dump.h"
 #include "core/netlink/exchange.h"
 #include "core/netlink/message.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
@@ -111,8 +112,6 @@ class ExpectObject {
   nf_expect* expectation_;
 };
 
-constexpr const char* kCreate = "conntrack expectation create";
-
 // What some releases of the library accept and do not send: in 1.0.9, NAT and the function.
 void append_missing(const PackedExpectation& wanted, std::uint32_t seen, MessageBuilder& message) {
   const auto lacks = [&](std::uint8_t given, int type) {
@@ -141,7 +140,7 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
                            MessageBuilder& batch) {
   const NfctLibrary& library = nfct_library();
   ExpectObject object;
-  if (!object.valid()) return fail(ENOMEM, kCreate);
+  if (!object.valid()) return fail(ENOMEM, operation::kExpectCreate);
   bool made = object.tuple(ATTR_EXP_MASTER, wanted.master) &&
               object.tuple(ATTR_EXP_EXPECTED, wanted.tuple) &&
               object.tuple(ATTR_EXP_MASK, wanted.mask);
@@ -149,7 +148,7 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
     made = made && object.tuple(ATTR_EXP_NAT_TUPLE, wanted.nat);
     library.expectation_set_attr_u8(object.get(), ATTR_EXP_NAT_DIR, wanted.nat_direction);
   }
-  if (!made) return fail(ENOMEM, kCreate);
+  if (!made) return fail(ENOMEM, operation::kExpectCreate);
   if ((wanted.given & kExpectTimeout) != 0) object.number(ATTR_EXP_TIMEOUT, wanted.timeout);
   if ((wanted.given & kExpectFlags) != 0) object.number(ATTR_EXP_FLAGS, wanted.flags);
   if ((wanted.given & kExpectClass) != 0) object.number(ATTR_EXP_CLASS, wanted.policy_class);
@@ -168,7 +167,7 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
   generic->nfgen_family = wanted.tuple.family;
   generic->version = NFNETLINK_V0;
   if (library.expectation_nlmsg_build(header, object.get()) < 0) {
-    return fail(EINVAL, kCreate, "build");
+    return fail(EINVAL, operation::kExpectCreate, "build");
   }
   constexpr std::size_t skip = NLMSG_LENGTH(sizeof(nfgenmsg));
   std::uint32_t seen = 0;
@@ -179,7 +178,7 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
   // The builder leaves out a tuple that it cannot build, and reports no error.
   constexpr std::uint32_t tuples =
       1U << CTA_EXPECT_MASTER | 1U << CTA_EXPECT_TUPLE | 1U << CTA_EXPECT_MASK;
-  if ((seen & tuples) != tuples) return fail(EINVAL, kCreate, "tuple not built");
+  if ((seen & tuples) != tuples) return fail(EINVAL, operation::kExpectCreate, "tuple not built");
   batch.message(room, header->nlmsg_len);
   append_missing(wanted, seen, batch);
   batch.end();
@@ -190,53 +189,52 @@ Result<void> append_create(const PackedExpectation& wanted, std::uint32_t sequen
 
 Result<void> list_expectations(Socket& socket, const Cancel* cancel,
                                const std::optional<PackedTuple>& master, GrowBuffer& out) {
-  constexpr const char* operation = "conntrack expectation list";
   const std::uint32_t sequence = socket.next_sequence();
   MessageBuilder request;
   request.begin(type_of(IPCTNL_MSG_EXP_GET), NLM_F_REQUEST | NLM_F_DUMP | NLM_F_ACK, sequence,
                 master.has_value() ? master->family : 0);
   if (master.has_value()) {
-    if (!is_whole(*master)) return fail(EINVAL, operation, "tuple");
+    if (!is_whole(*master)) return fail(EINVAL, operation::kExpectList, "tuple");
     append_tuple(CTA_EXPECT_MASTER, *master, request);
     if (master->zone != 0) request.be16(CTA_EXPECT_ZONE, master->zone);
   }
   request.end();
   bool memory = true;
-  auto answer = dump(socket, request, sequence, cancel, operation, [&](const MessageView& message) {
-    if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) return;
-    memory = append_message(message, out) && memory;
-  });
+  auto answer = dump(socket, request, sequence, cancel, operation::kExpectList,
+                     [&](const MessageView& message) {
+                       if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) return;
+                       memory = append_message(message, out) && memory;
+                     });
   if (!answer) return answer.error();
-  if (!memory) return fail(ENOMEM, operation);
+  if (!memory) return fail(ENOMEM, operation::kExpectList);
   const int code = answer->code();
   if (code == 0 || (master.has_value() && code == ENOENT)) return {};
-  return fail(code, operation, answer->text());
+  return fail(code, operation::kExpectList, answer->text());
 }
 
 Result<bool> find_expectation(Socket& socket, const Cancel* cancel, const PackedTuple& tuple,
                               GrowBuffer& out) {
-  constexpr const char* operation = "conntrack expectation get";
   bool memory = true;
-  auto found = by_tuple(socket, cancel, operation, IPCTNL_MSG_EXP_GET, tuple,
+  auto found = by_tuple(socket, cancel, operation::kExpectGet, IPCTNL_MSG_EXP_GET, tuple,
                         [&](const MessageView& message) {
                           if (message.header->nlmsg_type != type_of(IPCTNL_MSG_EXP_NEW)) return;
                           memory = append_message(message, out) && memory;
                         });
-  if (found.ok() && !memory) return fail(ENOMEM, operation);
+  if (found.ok() && !memory) return fail(ENOMEM, operation::kExpectGet);
   return found;
 }
 
 Result<bool> delete_expectation(Socket& socket, const Cancel* cancel, const PackedTuple& tuple) {
-  return by_tuple(socket, cancel, "conntrack expectation delete", IPCTNL_MSG_EXP_DELETE, tuple);
+  return by_tuple(socket, cancel, operation::kExpectDelete, IPCTNL_MSG_EXP_DELETE, tuple);
 }
 
 Result<void> create_expectation(Socket& socket, const Cancel* cancel,
                                 const PackedExpectation& expectation) {
-  if (auto library = require_nfct(kCreate); !library) return library.error();
+  if (auto library = require_nfct(operation::kExpectCreate); !library) return library.error();
   if (!is_whole(expectation.tuple) || expectation.master.family != expectation.tuple.family) {
-    return fail(EINVAL, kCreate, "tuple");
+    return fail(EINVAL, operation::kExpectCreate, "tuple");
   }
-  Exchange exchange(socket, cancel, kCreate);
+  Exchange exchange(socket, cancel, operation::kExpectCreate);
   Result<void> built;
   auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
     built = append_create(expectation, sequence, message);
@@ -244,7 +242,7 @@ Result<void> create_expectation(Socket& socket, const Cancel* cancel,
   });
   if (!built) return built.error();
   if (!refusal) return refusal.error();
-  if (refusal->code != 0) return fail(refusal->code, kCreate, refusal->text);
+  if (refusal->code != 0) return fail(refusal->code, operation::kExpectCreate, refusal->text);
   if ((expectation.given & kExpectTimeout) == 0) return {};
   // Only after the create: if that was refused, this would change the expectation that was there.
   refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
@@ -259,19 +257,18 @@ Result<void> create_expectation(Socket& socket, const Cancel* cancel,
   if (!refusal) return refusal.error();
   // ENOENT: it was made, and is gone already. A flow has met it, or somebody has deleted it.
   if (refusal->code == 0 || refusal->code == ENOENT) return {};
-  return fail(refusal->code, kCreate, refusal->text);
+  return fail(refusal->code, operation::kExpectCreate, refusal->text);
 }
 
 Result<void> flush_expectations(Socket& socket, const Cancel* cancel, const std::string& helper) {
-  constexpr const char* operation = "conntrack expectation flush";
-  Exchange exchange(socket, cancel, operation);
+  Exchange exchange(socket, cancel, operation::kExpectFlush);
   auto refusal = request(exchange, [&](MessageBuilder& message, std::uint32_t sequence) {
     message.begin(type_of(IPCTNL_MSG_EXP_DELETE), NLM_F_REQUEST, sequence, 0);
     if (!helper.empty()) message.string(CTA_EXPECT_HELP_NAME, helper);
     message.end();
   });
   if (!refusal) return refusal.error();
-  if (refusal->code != 0) return fail(refusal->code, operation, refusal->text);
+  if (refusal->code != 0) return fail(refusal->code, operation::kExpectFlush, refusal->text);
   return {};
 }
 

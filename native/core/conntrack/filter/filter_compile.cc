@@ -9,11 +9,12 @@
 
 #include "core/conntrack/filter/filter.h"
 #include "core/conntrack/schema/filter_words.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
 
-Error bad(const char* what) { return fail(EINVAL, "conntrack filter", what); }
+Error bad(const char* what) { return fail(EINVAL, operation::kFilter, what); }
 
 // Reads operands; `ok` turns false when the words end too early.
 class Words {

@@ -5,7 +5,6 @@
 // translation for TCP and UDP only, and reports no error for other protocols.
 #include "core/conntrack/request/flow_tuples.h"
 
-#include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -20,8 +19,6 @@ namespace {
 constexpr std::uint16_t kNatV4Min = 1;
 constexpr std::uint16_t kNatProto = 3;
 constexpr std::uint16_t kNatV6Min = 4;
-
-Error bad(const char* what) { return fail(EINVAL, "conntrack request", what); }
 
 class Reader {
  public:
@@ -130,19 +127,19 @@ void append_nat(std::uint16_t type, bool v6, const Translation& to, MessageBuild
 
 Result<FlowTuples> read_tuples(std::span<const std::uint8_t> fields) {
   FlowTuples tuples;
-  if (!Reader().read(fields, tuples)) return bad("fields");
-  if (tuples.family != AF_INET && tuples.family != AF_INET6) return bad("family");
+  if (!Reader().read(fields, tuples)) return bad_fields("fields");
+  if (tuples.family != AF_INET && tuples.family != AF_INET6) return bad_fields("family");
   const std::size_t size = tuples.family == AF_INET6 ? 16 : 4;
   for (const Tuple* tuple : {&tuples.orig, &tuples.reply, &tuples.master}) {
     if (tuple->given() && (tuple->src.size() != size || tuple->dst.size() != size)) {
-      return bad("address");
+      return bad_fields("address");
     }
   }
   for (const Translation* to : {&tuples.src, &tuples.dst}) {
-    if (!to->address.empty() && to->address.size() != size) return bad("address");
+    if (!to->address.empty() && to->address.size() != size) return bad_fields("address");
   }
-  if (!tuples.orig.given() && !tuples.reply.given()) return bad("no tuple");
-  if (tuples.master.given() != tuples.master_protocol.has_value()) return bad("master");
+  if (!tuples.orig.given() && !tuples.reply.given()) return bad_fields("no tuple");
+  if (tuples.master.given() != tuples.master_protocol.has_value()) return bad_fields("master");
   return tuples;
 }
 

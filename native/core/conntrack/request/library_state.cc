@@ -9,15 +9,13 @@
 
 #include "core/conntrack/request/nfct_library.h"
 #include "core/conntrack/request/packed_fields.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 namespace {
 
-constexpr const char* kOperation = "conntrack request";
 // Larger than any request can be: labels of 16 bytes, helper data of at most 128.
 constexpr std::size_t kRequestRoom = 4096;
-
-Error bad(const char* what) { return fail(EINVAL, kOperation, what); }
 
 enum class Kind : std::uint8_t { kU8, kU16, kU32, kU64, kBytes, kOther };
 
@@ -216,21 +214,21 @@ Result<void> append_library_state(std::uint8_t family, std::uint8_t protocol,
                                   std::span<const std::uint8_t> fields, bool with_status,
                                   MessageBuilder& message) {
   FlowObject flow;
-  if (!flow.valid()) return fail(ENOMEM, kOperation);
+  if (!flow.valid()) return fail(ENOMEM, operation::kRequest);
   flow.identify(family, protocol);
   std::optional<std::uint32_t> mark_mask;  // the library has no attribute for it
   FieldCursor cursor(fields);
   for (PackedField field; cursor.next(field);) {
-    if (!flow.set(field)) return bad("field");
+    if (!flow.set(field)) return bad_fields("field");
     if (field.field == Field::markMask && field.value.size() == 4) {
       mark_mask = field.number<std::uint32_t>();
     }
   }
-  if (!cursor.intact()) return bad("fields");
+  if (!cursor.intact()) return bad_fields("fields");
   alignas(nlmsghdr) std::uint8_t room[kRequestRoom] = {};
   auto* header = reinterpret_cast<nlmsghdr*>(room);
   header->nlmsg_len = NLMSG_LENGTH(sizeof(nfgenmsg));
-  if (nfct_library().nlmsg_build(header, flow.get()) < 0) return bad("build");
+  if (nfct_library().nlmsg_build(header, flow.get()) < 0) return bad_fields("build");
   constexpr std::size_t skip = NLMSG_LENGTH(sizeof(nfgenmsg));
   AttributeCursor attributes(room + skip, header->nlmsg_len - skip);
   for (Attribute a; attributes.next(a);) {

@@ -2,6 +2,8 @@
 // that make no sense are a programming error: the request is not sent.
 #pragma once
 
+#include <errno.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -9,8 +11,13 @@
 
 #include "core/conntrack/schema/fields.h"
 #include "core/netlink/attribute.h"
+#include "core/operation.h"
+#include "core/result.h"
 
 namespace nf::ct {
+
+// The refusal; it names what makes no sense.
+inline Error bad_fields(const char* what) { return fail(EINVAL, operation::kRequest, what); }
 
 struct PackedField {
   Field field;

@@ -7,6 +7,7 @@
 
 #include "core/conntrack/request/packed_fields.h"
 #include "core/conntrack/request/tuple.h"
+#include "core/operation.h"
 
 namespace nf::ct {
 
@@ -31,7 +32,7 @@ Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std:
   std::uint16_t type = IPCTNL_MSG_CT_GET;
   if (verb == TupleVerb::kGetAndZero) type = IPCTNL_MSG_CT_GET_CTRZERO;
   if (verb == TupleVerb::kUpdate) type = IPCTNL_MSG_CT_NEW;
-  if (!begin(type, 0, tuple, sequence, message)) return fail(EINVAL, "conntrack tuple", "family");
+  if (!begin(type, 0, tuple, sequence, message)) return fail(EINVAL, operation::kTuple, "family");
   message.end();
   return {};
 }
@@ -39,7 +40,7 @@ Result<void> append_tuple_request(TupleVerb verb, const PackedTuple& tuple, std:
 Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::uint32_t sequence,
                            MessageBuilder& message) {
   if (!begin(IPCTNL_MSG_CT_DELETE, flags, tuple, sequence, message)) {
-    return fail(EINVAL, "conntrack tuple", "family");
+    return fail(EINVAL, operation::kTuple, "family");
   }
   // If another entry has replaced the one that is meant, the kernel answers ENOENT.
   if ((tuple.flags & kTupleHasId) != 0) message.be32(CTA_ID, tuple.id);
