@@ -32,4 +32,12 @@ void* Library::symbol(const char* name) const {
   return handle_ == nullptr ? nullptr : ::dlsym(handle_, name);
 }
 
+LibraryState state_of(const Library& library) {
+  LibraryState state;
+  state.soname = library.soname();
+  state.found = library.loaded();
+  (state.found ? state.path : state.error) = library.detail();
+  return state;
+}
+
 }  // namespace nf

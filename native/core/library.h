@@ -38,6 +38,9 @@ struct LibraryState {
   std::vector<std::string> missing;  // symbols that an older release lacks
 };
 
+// The state before any symbol is asked for.
+LibraryState state_of(const Library& library);
+
 // Fills one entry of a table typed by decltype of the real header.
 template <typename Function>
 void bind(const Library& library, const char* name, Function*& slot,

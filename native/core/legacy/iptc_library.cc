@@ -12,13 +12,8 @@ template <typename Table>
 Table load(const std::vector<const char*>& sonames, const std::string& prefix) {
   Table table;
   const Library library = Library::load(sonames);
-  table.state.soname = library.soname();
-  table.state.found = library.loaded();
-  if (!library.loaded()) {
-    table.state.error = library.detail();
-    return table;
-  }
-  table.state.path = library.detail();
+  table.state = state_of(library);
+  if (!table.state.found) return table;
   auto& missing = table.state.missing;
   const auto fill = [&](const char* name, auto& slot) {
     bind(library, (prefix + name).c_str(), slot, missing);

@@ -1,12 +1,11 @@
 // Target TPROXY: hands the packet to a local socket without changing it (struct
 // xt_tproxy_target_info, xt_tproxy_target_info_v1).
-import { badRange } from '../../errors.js';
 import type { Family } from '../text/addresses.js';
 import { formatAddress } from '../text/addresses.js';
 import { address, addressBytes } from './address-values.js';
-import type { Known, ValueType } from './define.js';
+import type { Known } from './define.js';
 import { ipv4, ipv6, target } from './define.js';
-import { mark, number, readPort } from './number-values.js';
+import { mark, onePort } from './number-values.js';
 import type { Masked } from './stores.js';
 import { address4, be16, inetAddress, mapped, masked, u32 } from './stores.js';
 
@@ -20,15 +19,6 @@ export interface TproxyTarget extends Known {
   /** The mark that the packet gets: (old & ~mask) ^ value. Unless given, no bit changes. */
   readonly mark?: Masked;
 }
-
-const port: ValueType<number> = {
-  ...number(65535),
-  parse(text, at) {
-    const value = readPort(text, at, undefined, true);
-    if (value === undefined) throw badRange(at.path, 'a port, 0…65535, or a service', text);
-    return value;
-  },
-};
 
 const markType = mark('with mask');
 const noMark: Masked = { value: 0, mask: 0 };
@@ -46,7 +36,7 @@ function describe(family: Family, revision: 0 | 1) {
       onPort: {
         options: ['on-port'],
         required: true,
-        type: port,
+        type: onePort,
         store: be16(revision === 1 ? 24 : 12),
       },
       onIp: {

@@ -6,7 +6,7 @@ import { refused } from '../text/refused.js';
 import type { Known, Not, Store, ValueType } from './define.js';
 import { both, match } from './define.js';
 import { hasOddMask, hostsBare, networkField, networkType } from './networks.js';
-import { given, number, readPort } from './number-values.js';
+import { given, number, onePort } from './number-values.js';
 import { be16, bit, coded, u8 } from './stores.js';
 import { oneOf } from './text-values.js';
 
@@ -35,14 +35,6 @@ const protocol: ValueType<number> = {
   parse(text, at) {
     const value = wholeNumber(text, 255) ?? at.names.protocolNumber(text.toLowerCase());
     if (value === undefined) throw badRange(at.path, 'a protocol name, or 0…255', text);
-    return value;
-  },
-};
-const port: ValueType<number> = {
-  ...number(65535),
-  parse(text, at) {
-    const value = readPort(text, at, undefined, true);
-    if (value === undefined) throw badRange(at.path, 'a port, 0…65535, or a service', text);
     return value;
   },
 };
@@ -88,7 +80,7 @@ export const ipvs = match<IpvsMatch>({
     },
     vproto: { options: ['vproto'], type: protocol, ...implies('vproto', u8(34)) },
     vaddr: { options: ['vaddr'], type: networkType, ...implies('vaddr', networkField(0, 16)) },
-    vport: { options: ['vport'], type: port, ...implies('vport', be16(32)) },
+    vport: { options: ['vport'], type: onePort, ...implies('vport', be16(32)) },
     vdir: {
       options: ['vdir'],
       type: oneOf(['ORIGINAL', 'REPLY'], { anyCase: true }),
@@ -101,7 +93,7 @@ export const ipvs = match<IpvsMatch>({
       // IP_VS_CONN_F_DROUTE, _TUNNEL, _MASQ.
       ...implies('vmethod', coded(u8(35), { GATE: 3, IPIP: 2, MASQ: 0 })),
     },
-    vportctl: { options: ['vportctl'], type: port, ...implies('vportctl', be16(36)) },
+    vportctl: { options: ['vportctl'], type: onePort, ...implies('vportctl', be16(36)) },
   },
   finish(draft) {
     const others = Object.keys(flags).some((key) => key !== 'ipvs' && draft[key] !== undefined);

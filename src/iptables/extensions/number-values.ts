@@ -173,6 +173,16 @@ export function readPort(
   return at.names.servicePort(text, protocol);
 }
 
+/** `22`; in text also a service name of any protocol. */
+export const onePort: ValueType<number> = {
+  ...number(65535),
+  parse(text, at) {
+    const value = readPort(text, at, undefined, true);
+    if (value === undefined) throw badRange(at.path, 'a port, 0…65535, or a service', text);
+    return value;
+  },
+};
+
 /** `22`, `{ from: 22, to: 80 }`; in text also service names of `protocol`. */
 export function ports(
   protocol?: string,

@@ -9,13 +9,8 @@ namespace {
 NfctLibrary load() {
   NfctLibrary table;
   const Library library = Library::load({"libnetfilter_conntrack.so.3"});
-  table.state.soname = library.soname();
-  table.state.found = library.loaded();
-  if (!library.loaded()) {
-    table.state.error = library.detail();
-    return table;
-  }
-  table.state.path = library.detail();
+  table.state = state_of(library);
+  if (!table.state.found) return table;
   auto& missing = table.state.missing;
   bind(library, "nfct_new", table.make, missing);
   bind(library, "nfct_destroy", table.destroy, missing);
