@@ -79,7 +79,12 @@ test('the system has no more event descriptors: slower, with the same results', 
   ]);
 });
 
-test('the process has no more descriptors', async () => {
+// It finds races in node itself at any moment, and opens the file of its reports with the first one.
+const noReport = process.env.SANITIZER_RUNTIME?.includes('libtsan')
+  ? 'ThreadSanitizer needs a descriptor'
+  : undefined;
+
+test.when(noReport, 'the process has no more descriptors', async () => {
   const limit = ['prlimit', '--nofile=512:512'];
   const ended = await child('scarce.mjs', ['descriptors'], undefined, limit);
   assert.is(ended.code, 0, describe(ended));
