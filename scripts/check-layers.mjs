@@ -52,7 +52,8 @@ const rooms = {
     'rule', // one rule: its type, checks, text, meaning; no bytes here
     'table', // tables, and what only reads them: save, watch
     'edit', // changes of a table: typed items, the same for every backend
-    'legacy', // the backend of ip_tables: bytes, lock, commit
+    'xtables', // the bytes of rules, which the two backends share
+    'legacy', // the backend of ip_tables: lock, commit
     'nft', // the backend of nf_tables
   ],
 };
@@ -63,7 +64,7 @@ const foldersWithRooms = Object.keys(rooms);
 const coreRooms = {
   netlink: [], // messages, sockets, dumps: without the meaning of the messages
   conntrack: ['netlink'], // the table of flows
-  xtables: ['netlink'], // what the two backends of iptables share: extensions, sets
+  xtables: ['netlink'], // what the two backends of iptables share: the bytes of rules, extensions, sets
   legacy: ['netlink', 'xtables'], // tables of ip_tables
   nftables: ['netlink', 'xtables'], // tables of nf_tables
 };

@@ -1,6 +1,7 @@
 // Targets with their own state: HMARK, IDLETIMER, RATEEST. Also the targets for security marks.
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+
 import { parseRule } from '../../src/iptables/rule/text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';

@@ -2,7 +2,7 @@
 // target must print as iptables-save prints it. A raw one must keep its bytes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import type { Newest } from '../support/fake-kernel.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite } from '../support/harness.js';

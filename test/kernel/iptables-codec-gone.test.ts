@@ -1,5 +1,5 @@
 // Targets that current kernels rarely or never have: LED, CLUSTERIP, ULOG, and the first revision of TEE.
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';

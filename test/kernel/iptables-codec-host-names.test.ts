@@ -1,8 +1,8 @@
 // Names for connlabels, realms and device groups that the host has in files.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Match } from '../../src/iptables/rule/rule.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';
 

@@ -1,7 +1,7 @@
 // Target SET, with the sets of the namespace.
 import { spawnSync } from 'node:child_process';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { fakeKernel } from '../support/fake-kernel.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';

@@ -1,8 +1,8 @@
 // Match set, with the sets of the namespace.
 import { spawnSync } from 'node:child_process';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { formatRule, parseRule } from '../../src/iptables/rule/text.js';
 import type { SetNames } from '../../src/iptables/text/host-names.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { conformance } from '../support/iptables-oracle.js';
 

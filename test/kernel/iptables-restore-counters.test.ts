@@ -2,9 +2,9 @@
 // is taken has the meaning that iptables-restore gives it. A refused line changes nothing.
 import { spawnSync } from 'node:child_process';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Counters, RuleInit } from '../../src/iptables/rule/rule.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, reset, saved, tool } from '../support/iptables-tables.js';

@@ -3,10 +3,10 @@
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import { Rule, type RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, sameRule } from '../../src/iptables/rule/text.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';
 import { copiers } from '../support/rule-copies.js';

@@ -1,10 +1,10 @@
 // Editing tables: every operation is compared with iptables-legacy.
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { layouts } from '../../src/iptables/legacy/entry.js';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import type { Rule } from '../../src/iptables/rule/rule.js';
+import { layouts } from '../../src/iptables/xtables/entry.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite } from '../support/harness.js';
 import {
   type Family,

@@ -5,13 +5,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { splitEntry } from '../../src/iptables/legacy/entry.js';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule/types.js';
 import { saveTable } from '../../src/iptables/table/save.js';
 import type { Table } from '../../src/iptables/table/table.js';
 import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
+import { splitEntry } from '../../src/iptables/xtables/entry.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { difference } from '../support/iptables-kernel.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';

@@ -2,8 +2,8 @@
 // snapshot that JavaScript could have changed.
 
 import { Iptables } from '../../src/iptables/iptables.js';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Rule } from '../../src/iptables/rule/rule.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import { families, load, reset, saved } from '../support/iptables-tables.js';

@@ -3,10 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { comparable } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
-import { layouts, splitEntry } from '../../src/iptables/legacy/entry.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import type { Family } from '../../src/iptables/rule/rule.js';
 import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
+import { layouts, splitEntry } from '../../src/iptables/xtables/entry.js';
 import { tableOfKernel } from './xtables-table.js';
 
 /** The parts of the table other than the rules. */

@@ -1,11 +1,11 @@
 // Compares the codec of iptables rules with iptables-legacy on the real kernel: the rules that it adds, saves and
 // refuses, and the bytes in the kernel. For tests under test/kernel only.
 import type { MaxRevision } from '../../src/iptables/extensions/registry.js';
-import { layouts } from '../../src/iptables/legacy/entry.js';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Rule, RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, parseRules, sameRule } from '../../src/iptables/rule/text.js';
 import type { SetNames } from '../../src/iptables/text/host-names.js';
+import { layouts } from '../../src/iptables/xtables/entry.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { onFakeKernel } from './fake-kernel.js';
 import { assert, type Suite } from './harness.js';
 import {

@@ -1,9 +1,9 @@
 // The ways in which programs copy a rule, and a check that each copy is still the same rule.
 
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import type { RuleOptions } from '../../src/iptables/rule/rule.js';
 import { givenRule, Rule } from '../../src/iptables/rule/rule.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 
 /** Each way to copy, by its name. */
 export const copiers: Record<string, (rule: Rule) => unknown> = {

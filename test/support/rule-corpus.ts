@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { extensions } from '../../src/iptables/extensions/index.js';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family } from '../../src/iptables/rule/rule.js';
 import { parseRules } from '../../src/iptables/rule/text.js';
 import type { SetNames } from '../../src/iptables/text/host-names.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 

@@ -3,11 +3,11 @@
 // Limit: 600 s (it tests every text of the tests several times)
 
 import { extensions } from '../../src/iptables/extensions/index.js';
-import { splitEntry } from '../../src/iptables/legacy/entry.js';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Rule, RuleInit } from '../../src/iptables/rule/rule.js';
 import { ruleKey } from '../../src/iptables/rule/rule.js';
 import { parseRules, sameRule } from '../../src/iptables/rule/text.js';
+import { splitEntry } from '../../src/iptables/xtables/entry.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/random-rules.js';
 import { ruleCorpus } from '../support/rule-corpus.js';

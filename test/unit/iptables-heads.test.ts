@@ -1,8 +1,9 @@
 // head-read.ts on heads that are made byte by byte: every field in both families, and bytes that no field can
 // express.
-import { layouts } from '../../src/iptables/legacy/entry.js';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+
 import type { Family, Rule } from '../../src/iptables/rule/rule.js';
+import { layouts } from '../../src/iptables/xtables/entry.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('heads of rules');

@@ -1,9 +1,9 @@
 // Typed matches on headers, payload and sockets: refusals with the path of the field, and texts that no oracle here
 // can load. Tests under test/kernel compare text and bytes with iptables.
 
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Match } from '../../src/iptables/rule/rule.js';
 import { formatRule, parseRules } from '../../src/iptables/rule/text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables matches, typed');

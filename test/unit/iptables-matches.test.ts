@@ -3,10 +3,10 @@
 import { decode, writeFields } from '../../src/iptables/extensions/codec.js';
 import { registry } from '../../src/iptables/extensions/index.js';
 import { print } from '../../src/iptables/extensions/print.js';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Match, RuleInit } from '../../src/iptables/rule/rule.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
 import { systemNames } from '../../src/iptables/text/host-names.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Random } from '../support/random-rules.js';
 

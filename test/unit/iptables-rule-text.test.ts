@@ -1,7 +1,8 @@
 // Rules as text: parsing, printing, refusals, and sameRule().
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+
 import type { RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, parseRule, parseRules, sameRule } from '../../src/iptables/rule/text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables rule text');

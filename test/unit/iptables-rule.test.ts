@@ -1,10 +1,11 @@
 // rule.ts: typed rules, their bytes, raw parts, and refusals.
-import { splitEntry } from '../../src/iptables/legacy/entry.js';
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
+
 import { hex } from '../../src/iptables/rule/print.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule/rule.js';
 import { Rule } from '../../src/iptables/rule/rule.js';
 import { parseRule, parseRules, sameRule } from '../../src/iptables/rule/text.js';
+import { splitEntry } from '../../src/iptables/xtables/entry.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables rule');

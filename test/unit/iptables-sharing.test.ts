@@ -1,9 +1,9 @@
 // Rules on snapshots that are made by hand: raw parts are never shared, and decoding happens late.
 import { inspect } from 'node:util';
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import { Snapshot } from '../../src/iptables/legacy/snapshot.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule/rule.js';
 import { Table } from '../../src/iptables/table/table.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite } from '../support/harness.js';
 
 const test = suite('rules that share');

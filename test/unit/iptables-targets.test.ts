@@ -1,9 +1,9 @@
 // Typed targets: refusals with the path of the field, and canonical forms. Tests under test/kernel compare text and
 // bytes with iptables.
 
-import { decodeRule, encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Family, Target } from '../../src/iptables/rule/rule.js';
 import { formatRule, parseRule } from '../../src/iptables/rule/text.js';
+import { decodeRule, encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables targets, typed');

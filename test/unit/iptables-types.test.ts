@@ -1,8 +1,8 @@
 // The types of rules: wrong rules must not compile. `tsc` checks the expectations. At run time the same objects are
 // refused.
 
-import { encodeRule } from '../../src/iptables/legacy/rule-bytes.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule/rule.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 
 const test = suite('iptables types');

@@ -1,8 +1,8 @@
 // A snapshot that comes back from JavaScript: everything in it is checked again before it is used.
 #include <errno.h>
 
-#include "core/legacy/entry.h"
 #include "core/legacy/snapshot.h"
+#include "core/xtables/entry.h"
 
 namespace nf::xt {
 namespace {
@@ -15,14 +15,13 @@ bool fits(std::size_t size, std::size_t at, std::size_t count, std::size_t each)
 
 const char* Snapshot::adopt(const Layout& layout, std::string_view table, Memory memory,
                             std::size_t size, Snapshot& out) {
-  if (size < sizeof(SnapshotHeader) || size > memory.size()) return "cut short";
+  if (size < sizeof(ImageHeader) || size > memory.size()) return "cut short";
   Snapshot snapshot;
   snapshot.memory_ = std::move(memory);
   snapshot.layout_ = &layout;
-  const SnapshotHeader& header = snapshot.header();
-  if (header.magic != kSnapshotMagic ||
-      header.family != static_cast<std::uint32_t>(layout.family) || header.size != size ||
-      std::memchr(header.name, 0, sizeof header.name) == nullptr ||
+  const ImageHeader& header = snapshot.header();
+  if (header.magic != kImageMagic || header.family != static_cast<std::uint32_t>(layout.family) ||
+      header.size != size || std::memchr(header.name, 0, sizeof header.name) == nullptr ||
       chain_name(header.name) != table) {
     return "of another table";
   }

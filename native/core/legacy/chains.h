@@ -8,15 +8,11 @@
 #include <span>
 #include <string_view>
 
-#include "core/legacy/entry.h"
-#include "core/legacy/layout.h"
+#include "core/xtables/entry.h"
+#include "core/xtables/image.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
-
-enum Policy : std::uint32_t { kPolicyNone = 0, kPolicyAccept = 1, kPolicyDrop = 2 };
-
-inline constexpr const char* kHookNames[NF_INET_NUMHOOKS] = {"PREROUTING", "INPUT", "FORWARD",
-                                                             "OUTPUT", "POSTROUTING"};
 
 struct ChainHead {
   std::string_view name;   // points into the blob, or to kHookNames

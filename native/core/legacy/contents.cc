@@ -1,8 +1,8 @@
 // Counting what a table holds.
 #include "core/legacy/contents.h"
 
-#include "core/legacy/entry.h"
-#include "core/legacy/fingerprint.h"
+#include "core/xtables/entry.h"
+#include "core/xtables/fingerprint.h"
 
 namespace nf::xt {
 

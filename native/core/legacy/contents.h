@@ -6,8 +6,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "core/legacy/layout.h"
 #include "core/legacy/snapshot.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/legacy/entry.h"
 #include "core/legacy/iptc_library.h"
 #include "core/thread.h"
+#include "core/xtables/entry.h"
 
 namespace nf::xt {
 namespace {

@@ -14,11 +14,6 @@ constexpr int kAttempts = 16;
 
 }  // namespace
 
-Error read_error(const Layout& layout, const std::string& table, int code, std::string detail) {
-  return fail(code, std::string(layout.tool) + " read " + table, std::move(detail),
-              ErrorKind::kXtables);
-}
-
 Result<ipt_getinfo> fetch_table(const Layout& layout, const std::string& table,
                                 const FetchOptions& options, const MakeRoom& make_room) {
   ipt_getinfo info{};

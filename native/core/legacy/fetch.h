@@ -9,9 +9,10 @@
 #include <string>
 
 #include "core/cancel.h"
-#include "core/legacy/layout.h"
 #include "core/memory.h"
 #include "core/result.h"
+#include "core/xtables/image.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 
@@ -27,9 +28,6 @@ inline constexpr const char* kTooManyEntries = "more entries than the table has 
 // Makes room for a table of `info.size` bytes: kRequestSize bytes, and behind these the entries.
 // nullptr if there is no memory. A second call makes the earlier pointer invalid.
 using MakeRoom = std::function<std::uint8_t*(const ipt_getinfo& info)>;
-
-// An error of reading this table.
-Error read_error(const Layout& layout, const std::string& table, int code, std::string detail = {});
 
 struct FetchOptions {
   const Cancel* cancel = nullptr;  // ends the attempts

@@ -3,7 +3,7 @@
 #pragma once
 
 // First: it puts the C library's and the kernel's headers in an order in which both fit.
-#include "core/legacy/layout.h"
+#include "core/xtables/layout.h"
 
 #include <libiptc/libip6tc.h>
 #include <libiptc/libiptc.h>

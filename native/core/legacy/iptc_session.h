@@ -14,10 +14,10 @@
 #include "core/legacy/commit.h"
 #include "core/legacy/contents.h"
 #include "core/legacy/diff.h"
-#include "core/legacy/entry.h"
 #include "core/legacy/iptc_library.h"
 #include "core/legacy/plan.h"
 #include "core/legacy/snapshot.h"
+#include "core/xtables/entry.h"
 
 namespace nf::xt {
 

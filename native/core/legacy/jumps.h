@@ -12,28 +12,14 @@
 #include <vector>
 
 #include "core/legacy/chains.h"
-#include "core/legacy/layout.h"
 #include "core/legacy/snapshot.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 
-inline void set_name(char (&out)[kChainNameSize], std::string_view name) {
-  std::memset(out, 0, sizeof out);
-  std::memcpy(out, name.data(), std::min(name.size(), sizeof out - 1));
-}
-
 // A chain of a table that is being read.
-struct Chain {
-  char label[kChainNameSize] = {};  // a copy: the blob moves when its memory grows
-  std::uint32_t hook = 0;           // hook number + 1 of a built-in chain, 0 of any other
-  std::uint32_t policy = kPolicyNone;
+struct Chain : ImageChain {
   std::size_t start = 0;  // blob offset where a jump to it leads
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  std::uint32_t references = 0;
-  Counters counters;
-
-  std::string_view name() const { return chain_name(label); }
 };
 
 class Jumps {

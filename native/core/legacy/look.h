@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/cancel.h"
-#include "core/legacy/layout.h"
 #include "core/result.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 

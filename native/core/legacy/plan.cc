@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "core/legacy/entry.h"
 #include "core/operation.h"
+#include "core/xtables/entry.h"
 
 namespace nf::xt {
 namespace {

@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/legacy/layout.h"
 #include "core/legacy/snapshot.h"
 #include "core/result.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 

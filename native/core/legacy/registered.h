@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/legacy/layout.h"
 #include "core/result.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 

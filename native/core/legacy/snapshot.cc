@@ -9,9 +9,8 @@
 #include "core/legacy/chains.h"
 #include "core/legacy/fetch.h"
 #include "core/legacy/jumps.h"
-#include "core/legacy/parts.h"
 #include "core/legacy/registered.h"
-#include "core/xtables/sets.h"
+#include "core/memory.h"
 
 namespace nf::xt {
 namespace {
@@ -33,13 +32,7 @@ constexpr KnownTable kKnownTables[] = {
     {"security", kInput | kForward | kOutput},
 };
 
-constexpr std::size_t align8(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
-
 }  // namespace
-
-std::string_view chain_name(const char (&name)[kChainNameSize]) {
-  return {name, ::strnlen(name, kChainNameSize)};
-}
 
 const ChainRecord* Snapshot::find(std::string_view name) const {
   for (std::uint32_t i = 0; i < chain_count(); i++) {
@@ -72,7 +65,7 @@ class SnapshotReader {
 
   Result<Snapshot> parse(const ReadOptions& options) {
     if (auto done = split(); !done) return done.error();
-    sort_chains();
+    sort_chains(chains_);
     for (std::size_t i = 1; i < chains_.size(); i++) {
       if (chains_[i].name() == chains_[i - 1].name()) {
         // Older tools made this of two names that share their first 29 bytes.
@@ -108,7 +101,7 @@ class SnapshotReader {
 
   // Makes room for the blob, and behind it for the header, the rule offsets and the request.
   bool make_room(const ipt_getinfo& info) {
-    request_ = align8(sizeof(SnapshotHeader) + std::size_t{info.num_entries} * 4);
+    request_ = align8(sizeof(ImageHeader) + std::size_t{info.num_entries} * 4);
     blob_ = request_ + kRequestSize;
     if (!memory_.resize(blob_ + info.size)) return false;
     // Half of the cost of a large table's pages is to map them one by one. A failure is harmless.
@@ -160,106 +153,36 @@ class SnapshotReader {
     }
   };
 
-  // Sorts the chains as libiptc gives them, which is also the order of iptables-save.
-  void sort_chains() {
-    std::stable_sort(chains_.begin(), chains_.end(), [](const Chain& a, const Chain& b) {
-      if ((a.hook == 0) != (b.hook == 0)) return a.hook != 0;
-      return a.hook != 0 ? a.hook < b.hook : a.name() < b.name();
-    });
-  }
-
-  // Writes the header, the offsets, the chain records, the parts and the sets.
+  // Writes everything but the entries.
   Result<Snapshot> finish(const ReadOptions& options, bool registered) {
-    const std::size_t chains = align8(registered ? blob_ + info_.size : sizeof(SnapshotHeader));
-    const std::size_t parts = chains + chains_.size() * sizeof(ChainRecord);
-    const std::size_t sets = parts + rules_.size() * sizeof(RuleParts);
-    if (!memory_.resize(sets)) return read_error(layout_, table_, ENOMEM);
-
+    ImageWriter image(layout_, memory_);
+    image.with_sets(options.sets);
+    const std::size_t end = registered ? blob_ + info_.size : sizeof(ImageHeader);
+    if (!image.begin({end, chains_.size(), rules_.size()})) {
+      return read_error(layout_, table_, ENOMEM);
+    }
     Jumps jumps(layout_, chains_);
-    Parts numbers(layout_);
-    Fingerprint hash;
-    hash.add(static_cast<std::uint64_t>(layout_.family));
-    std::vector<std::uint16_t> indexes;
-    std::uint32_t next = 0;
     for (const Chain& chain : chains_) {
-      hash.add(chain.label, sizeof chain.label);
-      hash.add((std::uint64_t{chain.policy} << 32) | chain.count);
-      for (std::uint32_t i = 0; i < chain.count; i++, next++) {
+      image.begin_chain(chain);
+      for (std::uint32_t i = 0; i < chain.count; i++) {
         const std::size_t at = rules_[chain.first + i];
         if (const char* why = jumps.name_target(blob(), at); why != nullptr) return broken(why);
-        const RuleParts rule = numbers.add(blob(), at, hash, options.sets ? &indexes : nullptr);
-        std::memcpy(memory_.data() + parts + next * sizeof rule, &rule, sizeof rule);
-        store32(memory_.data() + sizeof(SnapshotHeader) + std::size_t{next} * 4,
-                static_cast<std::uint32_t>(blob_ + at));
+        image.add_rule(blob_ + at);
       }
     }
     // References are counted only now.
-    std::uint32_t first = 0;
-    for (std::size_t i = 0; i < chains_.size(); i++) {
-      const Chain& chain = chains_[i];
-      ChainRecord record{};
-      set_name(record.name, chain.name());
-      record.hook = chain.hook;
-      record.policy = chain.policy;
-      record.first = first;
-      record.count = chain.count;
-      record.references = chain.references;
-      record.counters = chain.counters;
-      std::memcpy(memory_.data() + chains + i * sizeof record, &record, sizeof record);
-      first += chain.count;
-    }
-    auto records = name_sets(std::move(indexes));
-    if (!records) return records.error();
-    const std::size_t size = sets + records->size() * sizeof(SetRecord);
-    if (size > UINT32_MAX || !memory_.resize(size)) return read_error(layout_, table_, ENOMEM);
-    if (!records->empty()) {
-      std::memcpy(memory_.data() + sets, records->data(), records->size() * sizeof(SetRecord));
-    }
-
-    SnapshotHeader header{};
-    header.magic = kSnapshotMagic;
-    header.family = static_cast<std::uint32_t>(layout_.family);
-    header.chain_count = static_cast<std::uint32_t>(chains_.size());
-    header.rule_count = next;
-    header.chains = static_cast<std::uint32_t>(chains);
-    header.rules = sizeof(SnapshotHeader);
-    header.entries = info_.num_entries;
-    header.registered = registered ? 1 : 0;
-    header.fingerprint = hash.digest();
-    header.sets = static_cast<std::uint32_t>(sets);
-    header.set_count = static_cast<std::uint32_t>(records->size());
-    header.size = static_cast<std::uint32_t>(size);
-    set_name(header.name, table_);
-    header.parts = static_cast<std::uint32_t>(parts);
-    header.match_lists = numbers.match_lists();
-    header.targets = numbers.targets();
-    header.not_writable = jumps.not_writable();
-    std::memcpy(memory_.data(), &header, sizeof header);
+    for (const Chain& chain : chains_) image.add_record(chain);
+    auto header = image.finish(table_);
+    if (!header) return header.error();
+    header->entries = info_.num_entries;
+    header->registered = registered ? 1 : 0;
+    header->not_writable = jumps.not_writable();
+    std::memcpy(memory_.data(), &*header, sizeof *header);
 
     Snapshot snapshot;
     snapshot.memory_ = std::move(memory_);
     snapshot.layout_ = &layout_;
     return snapshot;
-  }
-
-  Result<std::vector<SetRecord>> name_sets(std::vector<std::uint16_t> indexes) {
-    std::vector<SetRecord> records;
-    if (indexes.empty()) return records;
-    std::sort(indexes.begin(), indexes.end());
-    indexes.erase(std::unique(indexes.begin(), indexes.end()), indexes.end());
-    auto lookup = SetLookup::open();
-    if (!lookup) return lookup.error();
-    for (const std::uint16_t index : indexes) {
-      auto name = lookup->by_index(index);
-      if (!name) return name.error();
-      // A rule holds a reference to its set: the name is missing only if the rule was just deleted.
-      if (name->empty()) continue;
-      SetRecord record{};
-      record.index = index;
-      name->copy(record.name, sizeof record.name - 1);
-      records.push_back(record);
-    }
-    return records;
   }
 
   const Layout& layout_;

@@ -8,10 +8,10 @@ import { noCounters } from '../rule/head.js';
 import { Rule } from '../rule/rule.js';
 import type { SetNames } from '../text/host-names.js';
 import { systemNames } from '../text/host-names.js';
-import { type PortableEntry, writeCounters } from './entry.js';
+import { type PortableEntry, writeCounters } from '../xtables/entry.js';
+import type { NewEntry } from '../xtables/revisions.js';
+import { bytesOf, encodeChecked, redirected } from '../xtables/rule-bytes.js';
 import type { PlannedChain, PlannedRule } from './plan.js';
-import type { NewEntry } from './revisions.js';
-import { bytesOf, encodeChecked, redirected } from './rule-bytes.js';
 import type { Snapshot } from './snapshot.js';
 
 /** What the bytes of new rules depend on. */

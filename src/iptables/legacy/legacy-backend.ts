@@ -11,11 +11,11 @@ import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
+import { olderRevisions, probe } from '../xtables/revisions.js';
+import { resolveSets } from '../xtables/sets.js';
 import { type Encoding, newEntries, planOf } from './encode-change.js';
 import { withLock } from './lock.js';
 import { writePlan } from './plan.js';
-import { olderRevisions, probe } from './revisions.js';
-import { resolveSets } from './sets.js';
 import { Snapshot } from './snapshot.js';
 
 /** errno of a kernel without an extension (ENOENT) or without its revision (EPROTOTYPE, EPROTONOSUPPORT). */

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/legacy/fingerprint.h"
+#include "core/xtables/fingerprint.h"
 
 namespace nf::xt {
 

@@ -1,7 +1,7 @@
 // Numbering match lists and targets.
-#include "core/legacy/parts.h"
+#include "core/xtables/parts.h"
 
-#include "core/legacy/entry.h"
+#include "core/xtables/entry.h"
 
 namespace nf::xt {
 

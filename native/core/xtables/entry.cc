@@ -1,5 +1,5 @@
 // Entries: validation, content, private tails.
-#include "core/legacy/entry.h"
+#include "core/xtables/entry.h"
 
 #include <linux/netfilter/xt_CT.h>
 #include <linux/netfilter/xt_IDLETIMER.h>

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/legacy/distinct.h"
-#include "core/legacy/fingerprint.h"
-#include "core/legacy/layout.h"
-#include "core/legacy/snapshot.h"
+#include "core/xtables/distinct.h"
+#include "core/xtables/fingerprint.h"
+#include "core/xtables/image.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 

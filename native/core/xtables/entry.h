@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/legacy/fingerprint.h"
-#include "core/legacy/layout.h"
+#include "core/xtables/fingerprint.h"
+#include "core/xtables/layout.h"
 
 namespace nf::xt {
 
