@@ -1,0 +1,70 @@
+// A rule of iptables as a rule of nf_tables. Given is a portable entry (core/xtables/entry.h). The
+// result is in the form that iptables-nft 1.8.9 writes, byte for byte, wherever that form means
+// what the entry means to ip_tables. So iptables-nft reads, prints, finds and deletes these rules.
+//
+// A rule is: -i, -o, -p, -s, -d, -f, then the matches in their order, a counter, and the target.
+// Most matches and targets are the same bytes as in the entry, with the kernel's private tails.
+// These have expressions of their own: the ports and flags of tcp and udp, mark, limit, NFLOG,
+// TRACE, verdicts and jumps.
+//
+// Where the form of iptables-nft means something else, another one is written that iptables-nft
+// also reads:
+//   `! --sport A ! --dport B`   Two comparisons. iptables-nft compares both ports at once, and this
+//                               also matches a packet of which only one port differs.
+//   `! --sport 0:65535`         A range that no port is outside of. iptables-nft leaves it out.
+//   `! --tcp-flags NONE NONE`   A comparison that always fails. iptables-nft leaves out each
+//                               comparison without a mask.
+//   a second tcp or udp match   The match of x_tables. iptables-nft writes it like the first, and
+//                               when it reads the rule, the ports of both become one match.
+//   `! -s 0.0.0.0/0`            A load under an empty mask. The kernel refuses a load of no bytes.
+//   an address with bits        A load under the whole mask, which no packet passes. iptables-nft
+//     outside its mask          compares fewer bytes, and then packets pass.
+//   a limit that is no whole    The match of x_tables. iptables-nft rounds it, and cannot divide by
+//     number in a unit          zero.
+//   `-p all` of IPv6            A load of the protocol without a comparison: it fails where
+//   ip6_tables
+//                               fails, in packets whose headers lead to no protocol. iptables-nft
+//                               writes nothing.
+//   a protocol of IPv6 without  Nothing, as ip6_tables does not look at it. iptables-nft compares.
+//     the flag for it
+//   an interface with an empty  Nothing, or what never matches if it is inverted. iptables-nft
+//   looks
+//     mask                      at the name only. (`-i +` itself is a load, as iptables-nft has
+//     it.)
+//   a prefix of 15 bytes        The whole name: no longer one exists. iptables-nft could not read
+//   it. QUEUE                       The target NFQUEUE with queue 0, which does the same. nf_tables
+//   takes
+//                               the verdict, but iptables-nft would read a rule without a target.
+//   mark, NFLOG, TRACE, limit,  The bytes of x_tables: the kernel judges them, and refuses most.
+//   This
+//     tcp, udp with bytes that  includes a prefix of NFLOG without an end.
+//     have no expression
+// The range of NFLOG without its flag (--nflog-range) is left out, as iptables-nft does: the kernel
+// has never looked at it.
+//
+// These are refused: what iptables-nft could not read back, and what ip_tables refuses although
+// nf_tables would take it. tcp and udp under another protocol, protocols above 255, parts of
+// interface names, an inverted -f without -f, unknown flags, ERROR, and rules too long for one
+// attribute.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "core/netlink/message.h"
+#include "core/xtables/entry.h"
+
+namespace nf::nft {
+
+// Tells a jump from a target of the same size.
+using IsChain = std::function<bool(std::string_view)>;
+
+// Appends NFTA_RULE_EXPRESSIONS and NFTA_RULE_COMPAT to the message that is open. Returns null, or
+// why nf_tables cannot have this rule: nothing was appended then. The counters of the entry itself
+// do not matter.
+const char* write_rule(const xt::Layout& layout, const std::uint8_t* entry, std::size_t size,
+                       const xt::Counters& counters, const IsChain& is_chain, MessageBuilder& out);
+
+}  // namespace nf::nft
