@@ -39,6 +39,8 @@
       "core/netlink/socket.cc",
       "core/netlink/trace.cc",
       "core/netlink/walk.cc",
+      "core/nftables/batch.cc",
+      "core/nftables/batch_messages.cc",
       "core/nftables/detect.cc",
       "core/nftables/expression_writer.cc",
       "core/nftables/objects.cc",

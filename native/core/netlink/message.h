@@ -100,6 +100,11 @@ class MessageBuilder {
     size_ = size;
     count_ = count;
   }
+  // The same. The last message that was ended before begins at `start`.
+  void rewind(std::size_t size, std::size_t count, std::size_t start) {
+    rewind(size, count);
+    start_ = start;
+  }
 
  private:
   void append(const void* data, std::size_t size) {
