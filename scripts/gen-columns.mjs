@@ -280,6 +280,16 @@ function numbers() {
       'In place of the id of a namespace: its file has gone.',
     ),
     ...enumLines('CommitKind', 'commitKind', { doc: 'How the commit of a legacy table ended:' }),
+    ...enumLines('Reading', 'nftReading', { doc: 'How much of a rule its entry says:' }),
+    ...structLines('NftHeader', 'nftHeader', 'Offsets of what nf_tables adds to an image:'),
+    ...structLines('NftRule', 'nftRule', 'Offsets of what it adds for each rule:'),
+    ...structLines('NftForeignChain', 'nftForeignChain', 'Offsets of a chain of others:'),
+    ...single('kScriptMagic', 'scriptMagic', 'The first bytes of a script of a transaction.'),
+    ...structLines('ScriptHeader', 'scriptHeader', 'Offsets of the head of a script:'),
+    ...structLines('ScriptStep', 'scriptStep', 'Offsets of a step of a script:'),
+    ...enumLines('StepKind', 'stepKind', { doc: 'What a step does:' }),
+    ...enumLines('StepPlace', 'stepPlace', { doc: 'Where a step puts a rule:' }),
+    ...enumLines('TransactionEnd', 'transactionEnd', { doc: 'How a transaction ended:' }),
   ];
 }
 

@@ -210,20 +210,6 @@ export function libraryError(operation: string, detail: string, cause?: unknown)
  * The rules of a namespace are in the other backend of iptables: the legacy tables, which would have been
  * read or changed, are not those in use.
  */
-export function otherBackend(operation: string, reasons: readonly string[]): UnsupportedError {
-  const code = 'ERR_NETFILTER_OTHER_BACKEND';
-  const detail = reasons.join('; ');
-  const text = 'the rules of this network namespace live in nf_tables';
-  const hint =
-    "open with { backend: 'legacy' } to work on the legacy tables all the same; packets pass both";
-  return new UnsupportedError(line(operation, code, text, detail, hint), {
-    code,
-    operation,
-    detail,
-    hint,
-  });
-}
-
 export function unsupported(operation: string, detail: string, hint?: string): UnsupportedError {
   const code =
     detail === 'platform' ? 'ERR_NETFILTER_UNSUPPORTED_PLATFORM' : 'ERR_NETFILTER_UNSUPPORTED';

@@ -9,7 +9,10 @@
 #include "core/legacy/look.h"
 #include "core/legacy/registered.h"
 #include "core/legacy/snapshot.h"
+#include "core/nftables/compat.h"
 #include "core/nftables/detect.h"
+#include "core/nftables/snapshot.h"
+#include "core/nftables/transaction.h"
 #include "core/operation.h"
 #include "core/xtables/revision.h"
 #include "core/xtables/sets.h"
@@ -166,11 +169,13 @@ Napi::Value sets(const Napi::CallbackInfo& info) {
       });
 }
 
-// xtRevisions(handle, family, { name, revision, target }[]) → boolean[]
-Napi::Value revisions(const Napi::CallbackInfo& info) {
+// Asks `has(layout, queries)` about { name, revision, target }[] → boolean[].
+using Queries = std::vector<xt::RevisionQuery>;
+Napi::Value revisions(const Napi::CallbackInfo& info,
+                      Result<std::vector<bool>> (*has)(const xt::Family&, const Queries&)) {
   const xt::Layout* layout = layout_argument(info[1]);
   if (layout == nullptr) return info.Env().Undefined();
-  std::vector<xt::RevisionQuery> queries;
+  Queries queries;
   for (const auto& query : items_of(info[2])) {
     queries.push_back({text_of(field_of(query, "name")),
                        static_cast<std::uint8_t>(u32_of(field_of(query, "revision"))),
@@ -179,23 +184,22 @@ Napi::Value revisions(const Napi::CallbackInfo& info) {
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   using Found = std::vector<bool>;
   return in_namespace<Found>(
-      info, operation::kProbe,
-      [layout, queries]() -> Result<Found> {
-        Found found;
-        auto probe = xt::RevisionProbe::open(*layout);
-        if (!probe) return probe.error();
-        for (const auto& query : queries) {
-          auto has = probe->has(query);
-          if (!has) return has.error();
-          found.push_back(*has);
-        }
-        return found;
-      },
+      info, operation::kProbe, [layout, queries, has] { return has(*layout, queries); },
       [](Napi::Env js, Found& found) {
         Napi::Array result = Napi::Array::New(js, found.size());
         for (std::uint32_t i = 0; i < found.size(); i++) result[i] = static_cast<bool>(found[i]);
         return result;
       });
+}
+
+// xtRevisions(handle, family, { name, revision, target }[]) → boolean[]
+Napi::Value xt_revisions(const Napi::CallbackInfo& info) {
+  return revisions(info, xt::has_extensions);
+}
+
+// nftRevisions: the same for rules of nf_tables
+Napi::Value nft_revisions(const Napi::CallbackInfo& info) {
+  return revisions(info, nft::has_extensions);
 }
 
 // xtLook(handle, cancel, family) → { table, rules, chains, ownChains, drops }[]
@@ -224,7 +228,7 @@ Napi::Value look(const Napi::CallbackInfo& info) {
       cancel);
 }
 
-// xtNft(handle, cancel, family) → { available, tables, chains }
+// nftLook(handle, cancel, family) → { available, tables, chains }
 Napi::Value nft_look(const Napi::CallbackInfo& info) {
   const xt::Layout* layout = layout_argument(info[2]);
   if (layout == nullptr) return info.Env().Undefined();
@@ -245,8 +249,7 @@ Napi::Value nft_look(const Napi::CallbackInfo& info) {
           Napi::Object one = Napi::Object::New(js);
           one.Set("table", chain.table);
           one.Set("name", chain.name);
-          one.Set("hook", chain.hook);
-          one.Set("priority", chain.priority);
+          one.Set("iptables", chain.iptables);
           one.Set("drops", chain.drops);
           one.Set("rules", chain.rules);
           chains[i] = one;
@@ -255,6 +258,64 @@ Napi::Value nft_look(const Napi::CallbackInfo& info) {
         return result;
       },
       cancel);
+}
+
+// nftTables(handle, cancel, family) → string[]
+Napi::Value nft_tables(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[2]);
+  if (layout == nullptr) return info.Env().Undefined();
+  auto cancel = cancel_of(info[1]);
+  if (cancel == nullptr) return info.Env().Undefined();
+  return in_namespace<std::vector<std::string>>(
+      info, operation::kTables,
+      [layout, cancel] { return nft::existing_tables(*layout, cancel.get()); },
+      [](Napi::Env js, std::vector<std::string>& names) { return to_strings(js, names); }, cancel);
+}
+
+// nftRead(handle, cancel, family, table) → ArrayBuffer
+Napi::Value nft_read(const Napi::CallbackInfo& info) {
+  const xt::Layout* layout = layout_argument(info[2]);
+  if (layout == nullptr) return info.Env().Undefined();
+  auto cancel = cancel_of(info[1]);
+  if (cancel == nullptr) return info.Env().Undefined();
+  const std::string table = text_of(info[3]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
+  return in_namespace<nft::NftImage>(
+      info, operation::kRead,
+      [layout, table, cancel] { return nft::read_table(*layout, table, cancel.get()); },
+      [](Napi::Env js, nft::NftImage& image) {
+        return to_array_buffer(js, std::move(image.memory), image.size);
+      },
+      cancel);
+}
+
+// The outcome of a transaction → { outcome, step, errno, text }; step −1: the whole.
+Napi::Value to_outcome(Napi::Env js, nft::TransactionOutcome& outcome) {
+  Napi::Object result = Napi::Object::New(js);
+  result.Set("outcome", static_cast<std::uint32_t>(outcome.end));
+  const bool whole = outcome.step == nft::TransactionOutcome::kNoStep;
+  result.Set("step", whole ? -1 : static_cast<std::int32_t>(outcome.step));
+  result.Set("errno", outcome.code);
+  result.Set("text", outcome.text);
+  return result;
+}
+
+// nftCommit(handle, script: Uint8Array, send: boolean) → { outcome, step, errno, text }
+Napi::Value nft_commit(const Napi::CallbackInfo& info) {
+  // A copy, because the caller may change its array meanwhile.
+  const auto bytes = bytes_of(info[1]);
+  const bool send = flag_of(info[2]);
+  if (bad_arguments(info.Env())) return info.Env().Undefined();
+  auto parsed = nft::Script::parse({bytes.begin(), bytes.end()});
+  if (!parsed) {
+    throw_failure(info.Env(), parsed.error());
+    return info.Env().Undefined();
+  }
+  auto script = std::make_shared<nft::Script>(std::move(*parsed));
+  return in_namespace<nft::TransactionOutcome>(
+      info, operation::kCommit,
+      [script, send] { return send ? nft::run_script(*script) : nft::check_script(*script); },
+      to_outcome);
 }
 
 }  // namespace
@@ -266,9 +327,13 @@ void export_xtables(Napi::Object exports) {
   export_function<lock, ErrorKind::kLock>(exports, "xtLock", operation::kLock);
   export_function<unlock, ErrorKind::kLock>(exports, "xtUnlock", operation::kLock);
   export_function<sets, ErrorKind::kXtables>(exports, "xtSets", operation::kSets);
-  export_function<revisions, ErrorKind::kXtables>(exports, "xtRevisions", operation::kProbe);
+  export_function<xt_revisions, ErrorKind::kXtables>(exports, "xtRevisions", operation::kProbe);
+  export_function<nft_revisions, ErrorKind::kXtables>(exports, "nftRevisions", operation::kProbe);
   export_function<look, ErrorKind::kXtables>(exports, "xtLook", operation::kLook);
-  export_function<nft_look, ErrorKind::kXtables>(exports, "xtNft", operation::kNftLook);
+  export_function<nft_look, ErrorKind::kXtables>(exports, "nftLook", operation::kNftLook);
+  export_function<nft_tables, ErrorKind::kXtables>(exports, "nftTables", operation::kTables);
+  export_function<nft_commit, ErrorKind::kXtables>(exports, "nftCommit", operation::kCommit);
+  export_function<nft_read, ErrorKind::kXtables>(exports, "nftRead", operation::kRead);
 }
 
 }  // namespace nf::js

@@ -16,6 +16,7 @@
 #include "core/legacy/look.h"
 #include "core/legacy/registered.h"
 #include "core/legacy/snapshot.h"
+#include "core/nftables/compat.h"
 #include "core/nftables/detect.h"
 #include "core/xtables/revision.h"
 #include "test/check.h"
@@ -231,11 +232,13 @@ void test_kernel(const Layout& layout) {
 
 void test_look_ups() {
   CHECK(iptc4().usable && iptc6().usable);
-  auto probe = RevisionProbe::open(kIpv4);
-  if (GOOD(probe)) {
-    CHECK(*probe->has({"conntrack", 3, false}) && !*probe->has({"conntrack", 99, false}));
-    CHECK(!*probe->has({"nonsense", 0, false}) && *probe->has({"LOG", 0, true}));
-  }
+  const std::vector<RevisionQuery> queries = {
+      {"conntrack", 3, false}, {"conntrack", 99, false}, {"nonsense", 0, false}, {"LOG", 0, true}};
+  const std::vector<bool> expected = {true, false, false, true};
+  auto legacy = has_extensions(kIpv4, queries);
+  if (GOOD(legacy)) CHECK(*legacy == expected);
+  auto compat = nft::has_extensions(kIpv4, queries);
+  if (GOOD(compat)) CHECK(*compat == expected);
   Cancel cancel;
   auto nft = nft::look_at_nft(NFPROTO_IPV4, &cancel);
   if (GOOD(nft)) CHECK(nft->tables.empty() && nft->chains.empty());

@@ -1,11 +1,11 @@
 // Which of the two backends of iptables a host uses: the legacy tables of ip_tables, nf_tables with iptables-nft,
 // both, or none. Chooses the backend of an instance, too. No other file does that.
-import { otherBackend } from '../errors.js';
 import type { Session } from '../native/session.js';
 import type { TableBackend } from './edit/backend.js';
 import { LegacyBackend } from './legacy/legacy-backend.js';
 import { type LegacyTable, lookAtLegacy, tellLegacy } from './legacy/look.js';
 import { lookAtNft, type NftTables, tellNft } from './nft/look.js';
+import { NftBackend } from './nft/nft-backend.js';
 import type { Family } from './text/addresses.js';
 import { toolOf } from './text/family.js';
 
@@ -19,6 +19,8 @@ export type Backend = 'legacy' | 'nft' | 'mixed' | 'none' | 'unknown';
 export interface BackendReport {
   /** Where the rules are. */
   readonly backend: Backend;
+  /** Which tables the calls of this instance read and change. */
+  readonly uses: 'legacy' | 'nft';
   /** One sentence for each thing that was found. */
   readonly reasons: readonly string[];
   /** The legacy tables that the namespace has; empty if they cannot be listed. */
@@ -26,6 +28,9 @@ export interface BackendReport {
   /** What nf_tables has. */
   readonly nft: NftTables;
 }
+
+/** The same, without the choice of an instance. */
+type Findings = Omit<BackendReport, 'uses'>;
 
 /** What the two findings mean. */
 export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']): Backend {
@@ -41,7 +46,7 @@ export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']
 }
 
 /** Looks, and creates nothing. */
-async function detect(session: Session, family: Family): Promise<BackendReport> {
+async function detect(session: Session, family: Family): Promise<Findings> {
   const legacy = await lookAtLegacy(session, family);
   const nft = await lookAtNft(session, family);
   return {
@@ -55,6 +60,7 @@ async function detect(session: Session, family: Family): Promise<BackendReport> 
 /** The backends by name. */
 const backends = {
   legacy: (session: Session, family: Family): TableBackend => new LegacyBackend(session, family),
+  nft: (session: Session, family: Family): TableBackend => new NftBackend(session, family),
 };
 type BackendName = keyof typeof backends;
 
@@ -62,25 +68,27 @@ type BackendName = keyof typeof backends;
 export type AskedBackend = 'auto' | BackendName;
 
 /**
- * The backend of an instance whose caller asked for `auto`. Refuses if the instance would see none of the rules.
- * Warns if it would not see all of them.
+ * The backend of an instance whose caller asked for `auto`: the one that has the rules. If both have some, or none has,
+ * it is nf_tables: there the `iptables` of today's distributions puts its rules.
  */
-function choose({ backend, reasons, nft }: BackendReport, family: Family): BackendName {
-  const tool = toolOf(family);
-  if (backend === 'nft') throw otherBackend(`${tool} legacy tables`, reasons);
-  if (backend === 'unknown' && nft.tables.some((table) => table.used)) {
-    process.emitWarning(
-      `${tool}: this network namespace has rules in nf_tables, and it is not known whether it has legacy ones; only the legacy ones are seen here (${reasons.join('; ')})`,
-      { code: 'NETFILTER_MIXED_BACKENDS' },
-    );
-  }
-  if (backend === 'mixed') {
-    process.emitWarning(
-      `${tool}: this network namespace has rules in the legacy tables and in nf_tables; only the legacy ones are seen here (${reasons.join('; ')})`,
-      { code: 'NETFILTER_MIXED_BACKENDS' },
-    );
-  }
-  return 'legacy';
+function choose({ backend, nft }: Findings): BackendName {
+  if (backend === 'legacy' || backend === 'nft') return backend;
+  if (backend === 'unknown') return nft.tables.some((table) => table.used) ? 'nft' : 'legacy';
+  return nft.available ? 'nft' : 'legacy';
+}
+
+/** Warns if the instance does not see all rules, or if it is not known. */
+function warn({ backend, reasons, nft }: Findings, family: Family): void {
+  const used = nft.tables.some((table) => table.used);
+  if (backend !== 'mixed' && !(backend === 'unknown' && used)) return;
+  const others =
+    backend === 'mixed'
+      ? 'has rules in nf_tables and in the legacy tables'
+      : 'has rules in nf_tables, and it is not known whether it has legacy ones';
+  process.emitWarning(
+    `${toolOf(family)}: this network namespace ${others}. Packets pass both. Only those in nf_tables are seen here; { backend: 'legacy' } sees the others (${reasons.join('; ')})`,
+    { code: 'NETFILTER_MIXED_BACKENDS' },
+  );
 }
 
 /** The backend of one instance, chosen at the first use. */
@@ -90,6 +98,8 @@ export class BackendChoice {
   readonly #asked: AskedBackend;
   readonly #made = new Map<BackendName, TableBackend>();
   #looked: Promise<BackendName> | undefined;
+  /** Once there were rules, the choice stays. */
+  #chosen: BackendName | undefined;
 
   constructor(session: Session, family: Family, asked: AskedBackend) {
     this.#session = session;
@@ -97,11 +107,14 @@ export class BackendChoice {
     this.#asked = asked;
   }
 
-  report(): Promise<BackendReport> {
-    return detect(this.#session, this.#family);
+  async report(): Promise<BackendReport> {
+    const found = await detect(this.#session, this.#family);
+    const { backend, ...rest } = found;
+    const uses = this.#asked === 'auto' ? (this.#chosen ?? choose(found)) : this.#asked;
+    return { backend, uses, ...rest };
   }
 
-  /** Refuses or warns if this backend does not have all rules. The warning comes once. */
+  /** Warns if this backend does not have all rules. The warning comes once. */
   async chosen(): Promise<TableBackend> {
     return this.#of(this.#asked === 'auto' ? await this.#lookOnce() : this.#asked);
   }
@@ -112,15 +125,24 @@ export class BackendChoice {
     return made;
   }
 
-  #lookOnce(): Promise<BackendName> {
-    this.#looked ??= this.report().then((report) => {
-      // The other backend may get rules later. So these two results are not kept.
-      if (report.backend === 'nft' || report.backend === 'none') this.#looked = undefined;
-      return choose(report, this.#family);
-    });
-    this.#looked.catch(() => {
+  async #lookOnce(): Promise<BackendName> {
+    if (this.#chosen !== undefined) return this.#chosen;
+    this.#looked ??= this.#look();
+    try {
+      return await this.#looked;
+    } finally {
+      // While there are no rules, every call looks again.
       this.#looked = undefined;
-    });
-    return this.#looked;
+    }
+  }
+
+  async #look(): Promise<BackendName> {
+    const found = await detect(this.#session, this.#family);
+    const name = choose(found);
+    if (found.backend !== 'none') {
+      warn(found, this.#family);
+      this.#chosen = name;
+    }
+    return name;
   }
 }

@@ -3,7 +3,7 @@
 
 import { booleanAt, familyAt, integerAt, oneOf, optionsAt, signalAt } from '../checks.js';
 import type { Family } from '../constants.js';
-import { badType, closedError, unsupported } from '../errors.js';
+import { badType, closedError } from '../errors.js';
 import { LinkedSignal, sharedController } from '../linked-signal.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
@@ -46,14 +46,17 @@ function warnCountersLost(tool: string, tables: readonly string[]): void {
 }
 
 /**
- * The iptables rules of one family in one network namespace. Reading needs CAP_NET_ADMIN, changing CAP_NET_RAW too,
- * both in the user namespace that owns the network namespace. Changing also needs the lock file, `/run/xtables.lock`
- * or the one that the variable XTABLES_LOCKFILE names: iptables makes it for root alone. Let other users open it
- * (`chmod a+r`), or name another file; then every writer of these tables must use that file.
+ * The iptables rules of one family in one network namespace: the legacy tables of ip_tables, or those that iptables-nft
+ * keeps in nf_tables. Both have the same typed rules, the same edits and the same text.
+ *
+ * Reading needs CAP_NET_ADMIN in the user namespace that owns the network namespace. Changing rules in nf_tables needs
+ * no more. Changing legacy tables also needs CAP_NET_RAW and the lock file, `/run/xtables.lock` or the one that the
+ * variable XTABLES_LOCKFILE names: iptables makes it for root alone. Let other users open it (`chmod a+r`), or name
+ * another file; then every writer of these tables must use that file.
  *
  * This is the same for all operations, and not repeated below. The first use loads the addon: it fails with an
  * {@link UnsupportedError} on other systems than Linux (`ERR_NETFILTER_UNSUPPORTED_PLATFORM`), and with a
- * {@link NetfilterError} if the addon cannot be loaded (`ERR_NETFILTER_ADDON`). Operations on rules fail with a
+ * {@link NetfilterError} if the addon cannot be loaded (`ERR_NETFILTER_ADDON`). Changes of legacy tables fail with a
  * {@link LibraryError} if libip4tc or libip6tc is missing. An operation that a signal ends rejects with the signal's
  * reason.
  */
@@ -78,7 +81,6 @@ export class Iptables implements Disposable, AsyncDisposable {
    * Opens the tables of a namespace. It reads and creates nothing yet. A `netns` that is `undefined` is refused: a
    * setting that is missing must not open the namespace of this process.
    * @throws {NetfilterError} ENOENT if there is no such namespace, EPERM if this process may not enter it
-   * @throws {UnsupportedError} `ERR_NETFILTER_UNSUPPORTED` for the backend `'nft'`
    * @throws {TypeError | RangeError} for wrong options
    * @example
    * import { Iptables } from 'conntrack';
@@ -91,7 +93,6 @@ export class Iptables implements Disposable, AsyncDisposable {
     const { netns, backend = 'auto' } = given;
     const family = given.family === undefined ? 'ipv4' : familyAt(given.family, 'options.family');
     const chosen = oneOf(backend, 'options.backend', ['auto', 'legacy', 'nft']);
-    if (chosen === 'nft') throw unsupported('iptables open', 'the nft backend');
     const session = new Session({
       netns: netns === undefined ? null : netnsPath(netns),
       receiveBuffer: null,
@@ -167,8 +168,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Names of the legacy tables that the namespace has, in the kernel's order.
-   * @throws {UnsupportedError} ERR_NETFILTER_OTHER_BACKEND if all rules are in nf_tables
+   * Names of the tables that the namespace has, in the kernel's order.
    * @throws {XtablesError} EACCES if this process may not read the list: only root of the namespace, and processes
    *   with CAP_DAC_READ_SEARCH, may read it
    * @throws {ClosedError} after `close()`
@@ -182,10 +182,12 @@ export class Iptables implements Disposable, AsyncDisposable {
 
   /**
    * Reads a table; default `filter`. A table that the namespace does not have is read as a new one would be, and is
-   * not made. (A process that may not read the list of tables, see {@link Iptables.tables}, cannot know this. Then
-   * the kernel makes the table, as it does for `iptables -L`.)
+   * not made. (A process that may not read the list of legacy tables, see {@link Iptables.tables}, cannot know this.
+   * Then the kernel makes the table, as it does for `iptables -L`.)
+   *
+   * A rule in nf_tables that iptables has no words for has no fields but its counters: see {@link Rule.nft}. Chains
+   * that iptables did not make are in {@link Table.foreign}.
    * @throws {XtablesError} EPERM without CAP_NET_ADMIN, ENOENT if the kernel has no such table
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
    * @throws {TypeError | RangeError} for a wrong name of a table, and for wrong options
    * @throws {ClosedError} after `close()`
    * @example
@@ -204,20 +206,21 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Changes a table in one atomic commit: takes the xtables lock, reads the table, calls `edit`, commits what that
-   * did, and returns what it returned. The function is called again (at most three times in all) if a writer without
-   * the lock changed the table meanwhile. So it should do nothing but edit.
+   * Changes a table in one atomic commit: reads the table, calls `edit`, commits what that did, and returns what it
+   * returned. The function is called again if another writer changed the table meanwhile, so it should do nothing but
+   * edit. (Legacy tables: the xtables lock keeps other writers away, and there are at most three calls. nf_tables has
+   * no lock, and tells when somebody else committed: at most 32 calls.)
    *
    * Rules that stay keep their exact counters. Rules that are moved, and policies, lose what they count between the
-   * reading and the commit: some milliseconds. Every commit refills the `limit`, `quota` and `statistic` matches of
-   * the table, so put many changes into one edit.
+   * reading and the commit: some milliseconds. Every commit of a legacy table refills the `limit`, `quota` and
+   * `statistic` matches of the table, so put many changes into one edit. In nf_tables only the rules that changed are
+   * sent, and all others keep the state of their matches.
    *
    * A table that the namespace does not have is made, with its hooks, and stays.
-   * @throws {XtablesError} EPERM without CAP_NET_ADMIN and CAP_NET_RAW, what the kernel says about the rules, and
-   *   `ERR_NETFILTER_TABLE_CHANGED` if another writer came first three times in a row
-   * @throws {XtablesLockError} ETIMEDOUT if the lock was not free in time, EACCES if this process may not open the
-   *   lock file
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
+   * @throws {XtablesError} EPERM without the capabilities, what the kernel says about the rules, and
+   *   `ERR_NETFILTER_TABLE_CHANGED` if another writer came first every time
+   * @throws {XtablesLockError} ETIMEDOUT if the lock, or the end of another edit of this process, did not come in
+   *   time; EACCES if this process may not open the lock file
    * @throws {TypeError} for a function that goes on after it has returned, and for wrong options
    * @throws what the function throws: then nothing is changed
    * @throws {ClosedError} after `close()`
@@ -307,7 +310,6 @@ export class Iptables implements Disposable, AsyncDisposable {
    * has the bytes that iptables-save writes, which iptables-restore reads too. Write them to the file as they are.
    * @throws {XtablesError} ERR_NETFILTER_NO_TEXT, which names the rule or chain, if no text reads back as the same: a
    *   line break in a comment, white space in a chain's name …
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
    * @throws {TypeError | RangeError} for options that are wrong
    * @throws {ClosedError} after `close()`
    * @example
@@ -345,7 +347,6 @@ export class Iptables implements Disposable, AsyncDisposable {
    * string has them as lone surrogates U+DC80…U+DCFF.
    * @throws {TypeError | RangeError} for a wrong text or option; for a text it names the line
    * @throws {XtablesError | XtablesLockError} as `edit`
-   * @throws {UnsupportedError} `ERR_NETFILTER_OTHER_BACKEND` if all rules are in nf_tables
    * @throws {ClosedError} after `close()`
    * @example
    * import { iptables } from 'conntrack';

@@ -16,19 +16,21 @@ export interface IptablesOptions {
   /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
   family?: Family | undefined;
   /**
-   * `'auto'` (default) looks where the rules of this namespace are. It refuses to work on legacy tables if all rules
-   * are in nf_tables, and warns if both have rules. `'legacy'` does not look. `'nft'` is not supported yet: rules of
-   * iptables-nft cannot be read or changed.
+   * `'legacy'`: the tables of ip_tables. `'nft'`: the tables of iptables-nft in nf_tables. `'auto'` (default) looks
+   * where the rules of this namespace are. If both have some, it takes nf_tables and warns. If there are none yet, it
+   * takes nf_tables, where the `iptables` of today's distributions puts its rules; without nf_tables in the kernel it
+   * takes the legacy tables. Once there are rules, an instance stays with its choice.
    */
   backend?: 'auto' | 'legacy' | 'nft' | undefined;
 }
 
-/** How long to wait for the xtables lock. */
+/** How long to wait for other edits. */
 export interface LockWait {
   /**
-   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes; 0 tries once, Infinity waits
-   * without a limit. Default 10000. After this time the call rejects with an XtablesLockError that says who holds the
-   * lock.
+   * Milliseconds to wait for the xtables lock, which every iptables-legacy takes, and for other edits of this process;
+   * 0 tries once, Infinity waits without a limit. Default 10000. After this time the call rejects with an
+   * XtablesLockError that says who holds the lock. nf_tables has no lock: there only edits of this process wait for
+   * each other.
    */
   lockTimeout?: number | undefined;
   /** Ends the waiting. A commit that has begun is finished. */

@@ -162,3 +162,99 @@ export const commitKind = {
   changed: 2,
   countersLost: 3,
 } as const;
+
+/** How much of a rule its entry says: `Reading` of nftables/read_rule.h. */
+export const nftReading = {
+  exact: 0,
+  inexact: 1,
+  foreign: 2,
+} as const;
+
+/** Offsets of what nf_tables adds to an image: `NftHeader` of nftables/snapshot.h. */
+export const nftHeader = {
+  generation: 0,
+  foreignCount: 4,
+  rules: 8,
+  foreignChains: 12,
+  handles: 16,
+  bytes: 24,
+} as const;
+
+/** Offsets of what it adds for each rule: `NftRule` of nftables/snapshot.h. */
+export const nftRule = {
+  handle: 0,
+  content: 8,
+  expressions: 24,
+  userData: 32,
+  note: 40,
+  reading: 48,
+  bytes: 56,
+} as const;
+
+/** Offsets of a chain of others: `NftForeignChain` of nftables/snapshot.h. */
+export const nftForeignChain = {
+  name: 0,
+  type: 8,
+  hook: 16,
+  priority: 20,
+  rules: 24,
+  bytes: 32,
+} as const;
+
+/** The first bytes of a script of a transaction. */
+export const scriptMagic = 827541070;
+
+/** Offsets of the head of a script: `ScriptHeader` of nftables/transaction.h. */
+export const scriptHeader = {
+  magic: 0,
+  family: 4,
+  generation: 8,
+  count: 12,
+  table: 16,
+  chains: 48,
+  bytes: 64,
+} as const;
+
+/** Offsets of a step of a script: `ScriptStep` of nftables/transaction.h. */
+export const scriptStep = {
+  kind: 0,
+  how: 4,
+  handle: 8,
+  chain: 16,
+  name: 24,
+  content: 32,
+  userData: 40,
+  packetCount: 48,
+  byteCount: 56,
+  policy: 64,
+  hasCounters: 68,
+  bytes: 72,
+} as const;
+
+/** What a step does: `StepKind` of nftables/transaction.h. */
+export const stepKind = {
+  table: 0,
+  baseChain: 1,
+  chain: 2,
+  rename: 3,
+  policy: 4,
+  deleteChain: 5,
+  flush: 6,
+  deleteRule: 7,
+  entry: 8,
+  expressions: 9,
+} as const;
+
+/** Where a step puts a rule: `StepPlace` of nftables/transaction.h. */
+export const stepPlace = {
+  append: 0,
+  before: 1,
+  replace: 2,
+} as const;
+
+/** How a transaction ended: `TransactionEnd` of nftables/transaction.h. */
+export const transactionEnd = {
+  committed: 0,
+  stale: 1,
+  refused: 2,
+} as const;

@@ -1,7 +1,7 @@
-// The part of the addon's contract that is iptables. Buffers are laid out in native/core/legacy:
-// snapshot.h for what is read, plan.h for what is committed.
+// The part of the addon's contract that is iptables. Buffers are laid out in native/core:
+// xtables/image.h and nftables/snapshot.h for what is read, legacy/plan.h for what is committed.
 import type { CancelCell, Handle } from './binding.js';
-import type { commitKind } from './numbers.js';
+import type { commitKind, transactionEnd } from './numbers.js';
 
 declare const brand: unique symbol;
 /** The xtables lock, held until `xtUnlock` or until the value is collected. */
@@ -25,10 +25,20 @@ export interface RawLegacyTable {
 export interface RawNftChain {
   table: string;
   name: string;
-  hook: number;
-  priority: number;
+  /** As iptables-nft makes it. */
+  iptables: boolean;
+  /** Its policy is DROP. */
   drops: boolean;
   rules: number;
+}
+
+/** What came of a script (native/core/nftables/transaction.h). */
+export interface RawTransaction {
+  outcome: (typeof transactionEnd)[keyof typeof transactionEnd];
+  /** Of a refusal: the step, or -1 for the whole. */
+  step: number;
+  errno: number;
+  text: string;
 }
 
 export interface RawNft {
@@ -60,5 +70,17 @@ export interface XtablesBinding {
   ): Promise<boolean[]>;
   /** What the tables that the namespace has hold; creates none, loads nothing. */
   xtLook(handle: Handle, cell: CancelCell, family: number): Promise<RawLegacyTable[]>;
-  xtNft(handle: Handle, cell: CancelCell, family: number): Promise<RawNft>;
+  /** What nf_tables has of this family; creates nothing. */
+  nftLook(handle: Handle, cell: CancelCell, family: number): Promise<RawNft>;
+  /** iptables' tables in nf_tables; creates none. */
+  nftTables(handle: Handle, cell: CancelCell, family: number): Promise<string[]>;
+  /** An image, with what nf_tables adds (native/core/nftables/snapshot.h). */
+  nftRead(handle: Handle, cell: CancelCell, family: number, table: string): Promise<ArrayBuffer>;
+  /** `send`: false only checks whether every step can be written. */
+  nftCommit(handle: Handle, script: Uint8Array, send: boolean): Promise<RawTransaction>;
+  nftRevisions(
+    handle: Handle,
+    family: number,
+    queries: readonly { name: string; revision: number; target: boolean }[],
+  ): Promise<boolean[]>;
 }

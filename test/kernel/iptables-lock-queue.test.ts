@@ -2,15 +2,14 @@
 // leaves nothing behind in the queue.
 import { getEventListeners } from 'node:events';
 import { XtablesLockError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { addon } from '../../src/native/load.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { legacy, reset, saved } from '../support/iptables-tables.js';
+import { iptables, openTables, reset, saved } from '../support/iptables-tables.js';
 import { Child } from '../support/process.js';
 
 const test = suite('the queue for the xtables lock');
-const ipt = Iptables.open({ backend: 'legacy' });
+const ipt = openTables({ backend: 'legacy' });
 
 const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 
@@ -125,7 +124,7 @@ test('a program ends when its edits are done, however long their timeout is', as
   const { code } = await awaited('the end of a program whose work is done', child.exited);
   assert.is(code, 0);
   assert.equal(saved('ipv4').match(/--dport \d/g), ['--dport 1', '--dport 2', '--dport 3']);
-  legacy('ipv4', '-w', '1', '-F');
+  iptables('ipv4', '-w', '1', '-F');
 });
 
 test('an edit that ended in the queue does not stop those behind it', async () => {

@@ -11,15 +11,14 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { XtablesLockError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { awaited, until } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { legacy, reset, saved } from '../support/iptables-tables.js';
+import { iptables, openTables, reset, saved } from '../support/iptables-tables.js';
 import { Child, run } from '../support/process.js';
 
 const test = suite('the xtables lock');
 const lock = '/run/xtables.lock';
-const ipt = Iptables.open({ backend: 'legacy' });
+const ipt = openTables({ backend: 'legacy' });
 
 /** Whether somebody holds the lock: flock(1) does not wait. */
 function isHeld(path = lock): boolean {
@@ -57,7 +56,7 @@ test('the lock is held during an edit, from reading to commit, and is free befor
   assert.is(isHeld(), false);
   assert.is(statSync(lock).mode & 0o777, 0o600);
   // iptables itself does not have to wait.
-  legacy('ipv4', '-w', '1', '-A', 'INPUT', '-j', 'DROP');
+  iptables('ipv4', '-w', '1', '-A', 'INPUT', '-j', 'DROP');
   await ipt.restore(await ipt.save());
   assert.is(isHeld(), false);
 });
@@ -208,7 +207,7 @@ test('a path that is not a file is refused at once, and the message says what it
       ['/dev/zero', /\/dev\/zero is a device/],
     ] as const) {
       process.env.XTABLES_LOCKFILE = path;
-      const handle = Iptables.open({ backend: 'legacy' });
+      const handle = openTables({ backend: 'legacy' });
       const edit = throws(XtablesLockError, why, () => handle.edit('filter', () => {}));
       await awaited(`the refusal of ${path}`, edit);
       // Also when the handle is closed during the call.
@@ -238,7 +237,7 @@ test('children do not inherit it', async () => {
 
 test('close() ends the wait', async () => {
   await using other = await holder();
-  const closed = Iptables.open({ backend: 'legacy' });
+  const closed = openTables({ backend: 'legacy' });
   const waiting = closed.edit('filter', () => {});
   await turn();
   await awaited('close() while an edit waits for the lock', closed.close());

@@ -1,13 +1,12 @@
 // Counters in the lines of iptables-restore, complete and incomplete, and words that cannot be negated. A line that
 // is taken has the meaning that iptables-restore gives it. A refused line changes nothing.
 import { spawnSync } from 'node:child_process';
-import { Iptables } from '../../src/iptables/iptables.js';
 import type { Counters, RuleInit } from '../../src/iptables/rule/rule.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
 import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, load, reset, saved, tool } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved, tool } from '../support/iptables-tables.js';
 
 const test = suite('counters in the lines of iptables-restore');
 
@@ -78,7 +77,7 @@ const refusedCounted = [
 test('good lines, with and without the counters of the text', async () => {
   reset();
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     const uncounted = [
       '[5:] -A INPUT -p udp',
       ':INPUT ACCEPT',
@@ -100,7 +99,7 @@ test('good lines, with and without the counters of the text', async () => {
 test('half a pair of counters is refused', async () => {
   reset();
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     for (const counters of [true, false]) {
       for (const line of counters ? [...refused, ...refusedCounted] : refused) {
         const what = `${line}, counters: ${counters}`;
@@ -120,7 +119,7 @@ test('half a pair of counters is refused', async () => {
 test('half a pair of counters is refused in a typed rule and for a policy', async () => {
   reset();
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     load(family, start, '-c');
     const before = now(family);
     for (const text of ['-p udp -c 5', '-c 5 -p udp', '-c 5, -p udp', '-c ,5', '-c']) {
@@ -156,7 +155,7 @@ test('half a pair of counters is refused in a typed rule and for a policy', asyn
 test('a word that is no condition cannot be negated', async () => {
   reset();
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     load(family, start, '-c');
     const before = now(family);
     // iptables-restore ignores the ! in the first four. The rule then means the opposite of its text.

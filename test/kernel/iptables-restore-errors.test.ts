@@ -1,11 +1,11 @@
 // Errors of restore() for missing objects and refused rules. The message names the line and the object, and stays
 // short. The event loop keeps turning while restore() works on a long text.
 import { NetfilterError, UnsupportedError, XtablesError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import { mostRules } from '../../src/iptables/rule/address-lists.js';
 import { formatRule, parseRule, parseRules } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { load, reset, saved } from '../support/iptables-tables.js';
+import { load, openTables, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('errors of restore');
@@ -31,7 +31,7 @@ async function refuses<E extends Error>(
 test('missing sets, chains, targets and extensions', async () => {
   reset();
   load('ipv4', raw('-A OUTPUT -j ACCEPT') + filter(':INPUT ACCEPT [0:0]'));
-  const ipt = Iptables.open();
+  const ipt = openTables();
   run(['ipset', 'create', 'here', 'hash:ip']);
   run(['ipset', 'create', 'six', 'hash:ip', 'family', 'inet6']);
   await refuses(
@@ -114,7 +114,7 @@ test('missing sets, chains, targets and extensions', async () => {
 test('objects of the namespace that a rule names', async () => {
   reset();
   load('ipv4', raw('-A OUTPUT -j ACCEPT'));
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const cases: [string, RegExp][] = [
     ['-p tcp -j CT --helper nosuch', /helper nosuch/],
     ['-p tcp -j CT --timeout nosuch', /timeout policy nosuch/],
@@ -151,7 +151,7 @@ test('objects of the namespace that a rule names', async () => {
 
 test('rules that only the kernel refuses, also in the second table', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const bad = '-A INPUT -m owner --uid-owner 0';
   await refuses(
     ipt,
@@ -171,7 +171,7 @@ test('rules that only the kernel refuses, also in the second table', async () =>
 });
 
 test('messages repeat only a short part of the text', async () => {
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const long = 'x'.repeat(1_000_000);
   const texts = [
     filter(`-A INPUT --${long}`),
@@ -257,7 +257,7 @@ test('formatRule refuses an object that is not a rule, and names the field', asy
 
 test('a line with very many addresses, after another rule', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const address = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
   const list = Array.from({ length: 130_000 }, (_, i) => address(i)).join();
   let turns = 0;
@@ -279,7 +279,7 @@ test('a line with very many addresses, after another rule', async () => {
 
 test('lists that multiply into many rules are limited', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const list = (n: number) =>
     Array.from({ length: n }, (_, i) => `10.0.${i >> 8}.${i & 255}`).join();
   const text = `-s ${list(1000)} -d ${list(1000)}`;

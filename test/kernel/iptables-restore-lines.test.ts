@@ -4,11 +4,11 @@
 import { spawnSync } from 'node:child_process';
 import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
 
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import { textToBytes } from '../../src/iptables/text/encoding.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, load, reset, saved, tool } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved, tool } from '../support/iptables-tables.js';
 
 const test = suite('lines of iptables-restore');
 
@@ -58,7 +58,7 @@ async function alike(
 test('the command can be anywhere in the line, in its short and its long form', async () => {
   reset();
   for (const family of families) {
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const net = family === 'ipv4' ? '10.0.0.0/8' : 'fd00::/8';
     const own = family === 'ipv4' ? '-4' : '-6';
     const result = await alike(ipt, [
@@ -134,7 +134,7 @@ test('the command can be anywhere in the line, in its short and its long form', 
 test('lines for the other family', async () => {
   reset();
   for (const family of families) {
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const other = family === 'ipv4' ? '-6' : '-4';
     const long = family === 'ipv4' ? '--ipv6' : '--ipv4';
     const net = family === 'ipv4' ? 'fd00::/8' : '10.0.0.0/8';
@@ -163,7 +163,7 @@ test('lines for the other family', async () => {
 test('addresses as iptables reads them', async () => {
   reset();
   for (const family of families) {
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const [one, two, zero] =
       family === 'ipv4' ? ['10.0.0.1', '10.0.0.2', '0.0.0.0'] : ['fd00::1', 'fd00::2', '::'];
     await alike(ipt, [
@@ -195,7 +195,7 @@ test('addresses as iptables reads them', async () => {
 
 test('lines that iptables-restore refuses are refused, and nothing changes', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   load('ipv4', base, '-c');
   const before = saved('ipv4', { counters: true, table: 'filter' });
   const bad = [
@@ -287,7 +287,7 @@ test('lines that iptables-restore refuses are refused, and nothing changes', asy
 
 test('comments, blank lines, ends of lines', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const want = '*filter\n:INPUT ACCEPT [0:0]\n:c - [0:0]\n-A INPUT -j c\nCOMMIT\n';
   load('ipv4', want);
   const expected = saved('ipv4', { table: 'filter' });
@@ -313,7 +313,7 @@ test('comments, blank lines, ends of lines', async () => {
 
 test('a chain may have the name of a target if the text declares it', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   await alike(ipt, [':LOG - [0:0]', ':-x - [0:0]', '-A INPUT -j LOG', '-A LOG -g -x', '-A -x']);
   // The kernel's table is saved and restored.
   const text = await ipt.save({ tables: ['filter'] });
@@ -326,7 +326,7 @@ test('a chain may have the name of a target if the text declares it', async () =
 
 test('a policy DROP of the table nat can be restored, but a command cannot set it', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const text = '*nat\n:PREROUTING DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n';
   await ipt.restore(text);
   assert.match(saved('ipv4', { table: 'nat' }), /:PREROUTING DROP/);
@@ -340,7 +340,7 @@ test('a policy DROP of the table nat can be restored, but a command cannot set i
 
 test('a change of the options object after the call has no effect', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const bytes = Buffer.from('*filter\n-A INPUT -j DROP\nCOMMIT\n');
   const done = ipt.restore(bytes);
   bytes.fill(0x20);

@@ -2,13 +2,13 @@
 // wider one. Copies of chains and tables have everything that the originals show.
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import { Rule, type RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, sameRule } from '../../src/iptables/rule/text.js';
 import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
 import { copiers } from '../support/rule-copies.js';
 
 const test = suite('copies of iptables rules');
@@ -33,7 +33,7 @@ async function rulesOf(ipt: Iptables): Promise<readonly Rule[]> {
 
 test('replacing a rule by its copy does not change the table', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, table(family), '-c');
     const before = saved(family, { counters: true });
@@ -62,7 +62,7 @@ test('replacing a rule by its copy does not change the table', async () => {
 
 test('a copy with the prototype of the rule gives the same values', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, table(family), '-c');
     for (const rule of await rulesOf(ipt)) {
@@ -82,7 +82,7 @@ test('a copy with the prototype of the rule gives the same values', async () => 
 
 test('a copy with another target keeps its conditions', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, `*filter\n${texts(family)[0]}\nCOMMIT\n`, '-c');
     for (const [way, copy] of Object.entries(copiers)) {
@@ -114,7 +114,7 @@ const hollow: Record<string, (rule: Rule) => unknown> = {
 
 test('an object that has only the prototype of a rule is not a rule', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, table(family), '-c');
     const before = saved(family, { counters: true });
@@ -151,7 +151,7 @@ test('an object that has only the prototype of a rule is not a rule', async () =
 
 test('rules are deeply equal only if they are equal rules', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, table(family), '-c');
     const [one, other] = [await rulesOf(ipt), await rulesOf(ipt)];
@@ -166,7 +166,7 @@ test('rules are deeply equal only if they are equal rules', async () => {
 });
 
 test('a rule that was read cannot be changed', async () => {
-  await using ipt = Iptables.open();
+  await using ipt = openTables();
   reset();
   load('ipv4', table('ipv4'), '-c');
   const [rule] = (await rulesOf(ipt)) as unknown as [Record<string, Record<string, unknown>>];
@@ -186,7 +186,7 @@ test('a rule that was read cannot be changed', async () => {
 
 test('copies of chains and tables have all visible fields', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, table(family), '-c');
     const filter = await ipt.read();

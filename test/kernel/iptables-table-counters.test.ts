@@ -1,8 +1,7 @@
 // Counters of rules and policies through edits.
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite } from '../support/harness.js';
-import { families, load, packets, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, packets, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('counters through edits of iptables tables');
@@ -24,7 +23,7 @@ test('rules and policies keep their counters, also rules that are moved', async 
     const before = policy();
     assert.is(count(/INPUT .* -j c/), '5');
     assert.ok(Number(before) >= 5);
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     await ipt.edit('filter', (table) => {
       table.chain('FORWARD').append('-j ACCEPT');
       table.chain('INPUT').move(0, 1);
@@ -65,7 +64,7 @@ test('rules and policies keep their counters, also rules that are moved', async 
 
 test('counters in combined edits', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     const start = [
       '*filter',
@@ -143,7 +142,7 @@ test('counters in combined edits', async () => {
 
 test('packets that a rule counts between reading and commit are kept, also after a rename', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     const ping = [family === 'ipv6' ? 'ping6' : 'ping', '-c', '3', '-i', '0.01'];
     const ways: [string, (t: TableEdit) => void][] = [
       ['renameChain', (t) => void t.renameChain('one', 'new')],

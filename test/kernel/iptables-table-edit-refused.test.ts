@@ -1,9 +1,8 @@
 // Edits that are refused: the message says why, and nothing has changed.
 import { XtablesError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, load, reset, saved, twoChains } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved, twoChains } from '../support/iptables-tables.js';
 
 const test = suite('refused edits of iptables tables');
 
@@ -12,7 +11,7 @@ test('a refused edit changes nothing, and the message says why', async () => {
     reset();
     load(family, twoChains);
     const before = saved(family);
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const refuse = async (
       message: RegExp,
       edit: (table: TableEdit) => unknown,
@@ -95,7 +94,7 @@ test('the message names the one rule among many that only the kernel refuses', a
   reset();
   load('ipv4', twoChains);
   const before = saved('ipv4');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   for (const bad of [0, 1, 499, 500, 998, 999]) {
     const rules = Array.from({ length: 1000 }, (_, i) =>
       i === bad ? '-p udp -m owner --uid-owner 0 -j DROP' : `-p udp --dport ${i + 1} -j ACCEPT`,
@@ -120,7 +119,7 @@ test('the message names the one rule among many that only the kernel refuses', a
 test('a deleted chain, and a table after its edit, cannot be used', async () => {
   reset();
   load('ipv4', twoChains);
-  const ipt = Iptables.open();
+  const ipt = openTables();
   let kept: TableEdit | undefined;
   await ipt.edit('filter', (table) => {
     kept = table;

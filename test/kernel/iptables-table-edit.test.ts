@@ -1,6 +1,5 @@
 // Editing tables: every operation is compared with iptables-legacy.
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import type { Rule } from '../../src/iptables/rule/rule.js';
 import { layouts } from '../../src/iptables/xtables/entry.js';
@@ -9,15 +8,16 @@ import { assert, suite } from '../support/harness.js';
 import {
   type Family,
   families,
-  legacy,
+  iptables,
   load,
+  openTables,
   reset,
   saved,
   twoChains,
 } from '../support/iptables-tables.js';
 
 const test = suite('editing iptables tables');
-const open = (family: Family) => Iptables.open({ family });
+const open = (family: Family) => openTables({ family });
 
 /** Does an edit, and the same with commands on an equal table. Both tables must be equal afterwards. */
 async function alike(
@@ -34,7 +34,7 @@ async function alike(
   const ours = saved(family, { table });
   reset();
   load(family, start);
-  for (const command of commands) legacy(family, '-t', table, ...command.split(' '));
+  for (const command of commands) iptables(family, '-t', table, ...command.split(' '));
   assert.is(ours, saved(family, { table }));
   await ipt.close();
 }
@@ -188,7 +188,7 @@ test('many random edits give the same tables as the commands', async () => {
 
 test('a thousand rules and more are put into a chain and taken out', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(
       family,

@@ -4,7 +4,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import { parseRule } from '../../src/iptables/rule/text.js';
 import type { Match, RuleInit, Target } from '../../src/iptables/rule/types.js';
 import { saveTable } from '../../src/iptables/table/save.js';
@@ -14,7 +14,7 @@ import { splitEntry } from '../../src/iptables/xtables/entry.js';
 import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { difference } from '../support/iptables-kernel.js';
-import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('hostile strings in tables');
@@ -211,7 +211,7 @@ async function weed(ipt: Iptables, table: string): Promise<string[]> {
 
 test('every string of a match or a target', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const refused: Record<string, string[]> = {};
   for (const place of places) {
     await ipt.restore(empty(place.table));
@@ -245,7 +245,7 @@ const escaped = (text: string) => `"${text.replace(/["\\]/g, '\\$&')}"`;
 test('names of chains and interfaces', async () => {
   reset();
   for (const family of families) {
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const names = hostile.filter((text) => text !== '' && !/[\s]/.test(text));
     const lines = names.flatMap((name) => [
       `-A INPUT -j ${escaped(name)}`,
@@ -312,7 +312,7 @@ test('a chain whose name cannot stand in a line with a colon', async () => {
 
 test('the output of iptables-save, as bytes', async () => {
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   // Latin 1, and a character that is cut in the middle.
   const latin = bytesToText(Uint8Array.of(0x63, 0x61, 0x66, 0xe9, 0x20, 0xe2, 0x98));
   const text = `*filter\n:c - [0:0]\n-A c -m comment --comment "${latin}" -j LOG --log-prefix "${latin}"\n-A c -m comment --comment "é" -j RETURN\nCOMMIT\n`;

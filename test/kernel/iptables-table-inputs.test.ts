@@ -2,10 +2,17 @@
 // late, and error codes that a program can test. Objects count as they are at the time of the call.
 import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { formatRule } from '../../src/iptables/rule/text.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
+import {
+  families,
+  iptables,
+  load,
+  openTables,
+  packets,
+  reset,
+  saved,
+} from '../support/iptables-tables.js';
 
 const test = suite('what edits of iptables tables take');
 
@@ -74,7 +81,7 @@ const widening: [unknown, RegExp][] = [
 
 test('fields that would make a rule wider are refused in every call that takes a rule', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, '*filter\n:two - [0:0]\n-A INPUT -j two\nCOMMIT\n');
     const before = saved(family);
@@ -108,7 +115,7 @@ test('fields that would make a rule wider are refused in every call that takes a
 });
 
 test('a getter is read once, and its value is written', async () => {
-  await using ipt = Iptables.open();
+  await using ipt = openTables();
   reset();
   let asked = 0;
   const rule = {
@@ -124,7 +131,7 @@ test('a getter is read once, and its value is written', async () => {
 
 test('changes of objects after the call have no effect', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     const target: { name: 'MARK'; setXmark: { value: number; mask: number } } = {
       name: 'MARK',
@@ -157,7 +164,7 @@ test('changes of objects after the call have no effect', async () => {
 
 test('the code of an error says why an edit failed', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(
       family,
@@ -196,7 +203,7 @@ test('the code of an error says why an edit failed', async () => {
 });
 
 test('a function that would do its work later is refused, and nothing is written', async () => {
-  await using ipt = Iptables.open();
+  await using ipt = openTables();
   reset();
   const append = (t: TableEdit) => t.chain('INPUT').append('-j ACCEPT');
   const late: ((t: TableEdit) => unknown)[] = [
@@ -232,7 +239,7 @@ test('a function that would do its work later is refused, and nothing is written
 
 test('deleteWhere keeps rules that its function appends, and refuses other changes of the chain', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, '*filter\n-A INPUT -p tcp\n-A INPUT -p udp\nCOMMIT\n');
     const deleted = await ipt.edit('filter', (t) => {
@@ -264,7 +271,7 @@ test('deleteWhere keeps rules that its function appends, and refuses other chang
 });
 
 test('an abort inside the edit function: nothing is written, and the lock is free', async () => {
-  await using ipt = Iptables.open();
+  await using ipt = openTables();
   reset();
   const controller = new AbortController();
   const reason = new Error('enough');
@@ -278,7 +285,7 @@ test('an abort inside the edit function: nothing is written, and the lock is fre
   );
   assert.is(await throws(Error, /enough/, () => edit), reason);
   assert.not.match(saved('ipv4'), /-A INPUT/);
-  legacy('ipv4', '-A', 'INPUT', '-j', 'DROP');
+  iptables('ipv4', '-A', 'INPUT', '-j', 'DROP');
   await packets('ipv4', 0);
 });
 

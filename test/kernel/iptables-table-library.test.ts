@@ -1,9 +1,8 @@
 // Tables without libiptc, with several threads in libiptc, and with fewer privileges than root.
 import { Worker } from 'node:worker_threads';
 import { LibraryError, XtablesError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('iptables: the library, threads and privileges');
@@ -62,7 +61,7 @@ test('without libiptc tables can be read, and an edit says what to install', asy
   const out = script(
     ['unshare', '--mount', 'sh', '-c', `${hide} && exec "$@"`, 'sh'],
     `for (const family of ['ipv4', 'ipv6']) {
-       const ipt = Iptables.open({ family });
+       const ipt = Iptables.open({ family, backend: 'legacy' });
        const table = await ipt.read();
        console.log(table.chain('INPUT').length, (await ipt.save()).includes('-p tcp'));
        await ipt.edit('filter', () => {});
@@ -112,7 +111,7 @@ test('root in a new user namespace is enough', async () => {
       'mount -t tmpfs t /run; exec "$@"',
       'sh',
     ],
-    `const ipt = Iptables.open();
+    `const ipt = Iptables.open({ backend: 'legacy' });
      console.log((await ipt.read()).registered);
      await ipt.edit('filter', (t) => t.chain('INPUT').append('-j DROP'));
      console.log(await ipt.save());`,
@@ -122,7 +121,7 @@ test('root in a new user namespace is enough', async () => {
 });
 
 test('a table that the kernel does not have', async () => {
-  const ipt = Iptables.open({ backend: 'legacy' });
+  const ipt = openTables({ backend: 'legacy' });
   const error = await throws(XtablesError, /ENOENT/, () =>
     ipt.edit('nothing', (table) => table.chain('INPUT').append('-j DROP')),
   );

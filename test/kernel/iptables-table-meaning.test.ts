@@ -1,9 +1,16 @@
 // Rules of the package have the same effect on packets, and are the same to iptables, as rules that iptables writes.
 // This tests bytes that no listing shows, and that iptables -C and -D compare.
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, legacy, load, packets, reset } from '../support/iptables-tables.js';
+import {
+  families,
+  iptables,
+  load,
+  openTables,
+  packets,
+  reset,
+} from '../support/iptables-tables.js';
 
 const test = suite('meaning of iptables rules');
 
@@ -85,7 +92,7 @@ for (const family of families) {
   for (const [title, make] of Object.entries(ways)) {
     test(`statistic nth, ${title}: each packet hits its rule (${family})`, async () => {
       reset();
-      const ipt = Iptables.open({ family });
+      const ipt = openTables({ family });
       await make(ipt, family);
       assert.is(await hits(ipt, family), wanted);
       await ipt.close();
@@ -94,7 +101,7 @@ for (const family of families) {
 
   test(`statistic nth, negated: all packets except its own hit the rule (${family})`, async () => {
     reset();
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const rules = chains.map(
       (name, packet) => `-A ${name} ${nth(packet).replace('--every', '! --every')}`,
     );
@@ -105,7 +112,7 @@ for (const family of families) {
 
   test(`an initial count of statistic from another program is kept, and is not --packet (${family})`, async () => {
     reset();
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const data = new Uint8Array(24);
     const view = new DataView(data.buffer);
     view.setUint16(0, 1, true);
@@ -127,18 +134,18 @@ for (const family of families) {
 
   test(`lists of recent with names of every length are found by iptables -C and -D (${family})`, async () => {
     reset();
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const names = ['a', 'ab', 'SSH', 'ssh4', 'fives', 'sixsix', 'sevenns', 'DEFAULT', 'eighteen'];
     const spec = (name: string) => `-m recent --update --seconds 60 --name ${name} -j RETURN`;
     await ipt.edit('filter', (edit) => {
       edit.chain('INPUT').appendAll([...names.map(spec), '-m recent --set']);
     });
-    for (const name of names) legacy(family, '-C', 'INPUT', ...spec(name).split(' '));
-    legacy(family, '-D', 'INPUT', '-m', 'recent', '--set');
-    for (const name of names) legacy(family, '-D', 'INPUT', ...spec(name).split(' '));
+    for (const name of names) iptables(family, '-C', 'INPUT', ...spec(name).split(' '));
+    iptables(family, '-D', 'INPUT', '-m', 'recent', '--set');
+    for (const name of names) iptables(family, '-D', 'INPUT', ...spec(name).split(' '));
     assert.is((await ipt.read()).chain('INPUT').rules.length, 0);
     // The package finds rules of others, whatever bytes follow the name.
-    legacy(family, '-A', 'INPUT', ...spec('SSH').split(' '));
+    iptables(family, '-A', 'INPUT', ...spec('SSH').split(' '));
     await ipt.edit('filter', (edit) => {
       const chain = edit.chain('INPUT');
       assert.is(chain.has(spec('SSH')), true);

@@ -1,14 +1,15 @@
 // Reading tables: the package sees what iptables-legacy wrote, and reading creates nothing.
 import { readFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import {
   families,
-  legacy,
+  iptables,
   lines,
   load,
+  openTables,
   packets,
   reset,
   saved,
@@ -19,7 +20,7 @@ const test = suite('reading iptables tables');
 
 const namesFile = { ipv4: '/proc/net/ip_tables_names', ipv6: '/proc/net/ip6_tables_names' };
 const registered = (family: Family) => readFileSync(namesFile[family], 'utf8');
-const open = (family: Family) => Iptables.open({ family });
+const open = (family: Family) => openTables({ family });
 
 test('reading creates no table', async () => {
   for (const family of families) {
@@ -59,7 +60,7 @@ test('a table that does not exist yet reads like a new one', async () => {
     const ipt = open(family);
     for (const name of ['filter', 'nat', 'mangle', 'raw', 'security']) {
       const before = await ipt.read(name);
-      legacy(family, '-t', name, '-S');
+      iptables(family, '-t', name, '-S');
       const after = await ipt.read(name);
       assert.is(after.registered, true);
       assert.is(after.fingerprint, before.fingerprint);
@@ -171,7 +172,7 @@ test('the fingerprint depends on content, not on counters', async () => {
       ['-R', 'OUTPUT', '1', '-j', 'DROP'],
       ['-E', 'more', 'less'],
     ]) {
-      legacy(family, ...change);
+      iptables(family, ...change);
       prints.add((await ipt.read()).fingerprint);
     }
     assert.is(prints.size, 6);
@@ -186,7 +187,7 @@ test('a table outlives the instance that read it', async () => {
     await using ipt = open('ipv4');
     table = await ipt.read();
   }
-  legacy('ipv4', '-F');
+  iptables('ipv4', '-F');
   (globalThis as { gc?: () => void }).gc?.();
   assert.is(table.chain('Alpha').rules.length, 2);
   assert.is(String(table.chain('zeta').rules[0]), '-m mark --mark 0x1/0xff -j DROP');
@@ -194,12 +195,11 @@ test('a table outlives the instance that read it', async () => {
 
 test('bad arguments', async () => {
   const bad = (path: RegExp, options: unknown) =>
-    throws(Error, path, () => Iptables.open(options as object));
+    throws(Error, path, () => openTables(options as object));
   await bad(/^options\.family: expected one of ipv4, ipv6, got "ipx"/, { family: 'ipx' });
   await bad(/^options\.netns: /, { netns: -1 });
   await bad(/^options\.net: there is no such field/, { net: 'x' });
   await bad(/^options\.backend: /, { backend: 'iptables' });
-  await bad(/not supported \(the nft backend\)/, { backend: 'nft' });
   await bad(/ENOENT.*\/run\/netns\/missing/, { netns: 'missing' });
   const ipt = open('ipv4');
   await throws(TypeError, /^table: /, () => ipt.read(7 as never));

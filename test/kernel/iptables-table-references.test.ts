@@ -2,9 +2,8 @@
 // removes the last such rule.
 import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
 import { Random } from '../support/random-rules.js';
 
 const test = suite('references of chains in an edit');
@@ -96,7 +95,7 @@ const going: [string, (t: TableEdit) => unknown][] = [
 
 test('a chain stays while a rule leads to it, and can go with the last such rule', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     for (const [how, come] of coming) {
       for (const [away, go] of going) {
@@ -125,7 +124,7 @@ test('a chain stays while a rule leads to it, and can go with the last such rule
 test('the count is right after random edits', async () => {
   const random = new Random(Number(process.env.TEST_SEED ?? 1));
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     for (let round = 0; round < 25; round++) {
       load(
@@ -169,7 +168,7 @@ test('the count is right after random edits', async () => {
 
 test('every rule follows a chain that is renamed many times', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, `${start.replace('COMMIT', '[3:4] -A INPUT -p sctp -j to\nCOMMIT')}`, '-c');
     await ipt.edit('filter', (t) => {
@@ -195,7 +194,7 @@ test('every rule follows a chain that is renamed many times', async () => {
 
 test('a jump to a missing chain is refused in every form', async () => {
   for (const family of families) {
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     reset();
     load(family, start);
     const before = saved(family, { table: 'filter' });

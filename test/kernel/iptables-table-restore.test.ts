@@ -1,11 +1,10 @@
 // restore() must make the same tables as iptables-legacy-restore. A text with any error must change nothing.
 import { XtablesError } from '../../src/errors.js';
 import type { RestoreOptions } from '../../src/iptables/edit/restore.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import type { LockWait } from '../../src/iptables/options.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, load, packets, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, packets, reset, saved } from '../support/iptables-tables.js';
 
 const test = suite('restoring iptables tables');
 
@@ -31,7 +30,7 @@ async function alike(
   options: RestoreOptions & LockWait = {},
   start = base,
 ): Promise<string> {
-  const ipt = Iptables.open({ family });
+  const ipt = openTables({ family });
   reset();
   load(family, start, '-c');
   await ipt.restore(text, options);
@@ -115,7 +114,7 @@ test('the texts of iptables-legacy-save and of save()', async () => {
   for (const family of families) {
     reset();
     load(family, base, '-c');
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const theirs = saved(family, { counters: true });
     await ipt.restore(theirs, { counters: true });
     assert.is(saved(family, { counters: true }), theirs);
@@ -129,7 +128,7 @@ test('the texts of iptables-legacy-save and of save()', async () => {
 });
 
 test('a text with an error changes nothing, and the message names the line', async () => {
-  const ipt = Iptables.open();
+  const ipt = openTables();
   reset();
   load('ipv4', base, '-c');
   const before = saved('ipv4', { counters: true });
@@ -195,7 +194,7 @@ test('one commit: packets see the old rules or the new ones', async () => {
     return `*filter\n${rules}-A INPUT -i lo -p udp --dport 9 -j ACCEPT -m comment --comment m${mark}\n-A INPUT -i lo -p udp --dport 9 -m comment --comment missed\nCOMMIT\n`;
   };
   reset();
-  const ipt = Iptables.open();
+  const ipt = openTables();
   await ipt.restore(text(0));
   let done = false;
   const flood = packets('ipv4', 4000).then(() => {

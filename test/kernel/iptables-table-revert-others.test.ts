@@ -3,11 +3,18 @@
 import { XtablesError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { undoRules } from '../../src/iptables/edit/undo.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, legacy, lines, load, reset, saved } from '../support/iptables-tables.js';
+import {
+  families,
+  iptables,
+  lines,
+  load,
+  openTables,
+  reset,
+  saved,
+} from '../support/iptables-tables.js';
 import { Child, run } from '../support/process.js';
 import { Random } from '../support/random-rules.js';
 
@@ -35,9 +42,9 @@ async function reverted(
   others: readonly string[],
 ): Promise<string> {
   load(family, start);
-  await using ipt = Iptables.open({ family });
+  await using ipt = openTables({ family });
   const pending = await ipt.edit('filter', edit, { revertAfter: long });
-  for (const command of others) legacy(family, ...command.split(' '));
+  for (const command of others) iptables(family, ...command.split(' '));
   const fate = await awaited('the revert', pending.revert());
   assert.equal(fate, { kind: 'reverted', merged: others.length > 0 });
   return content(family);
@@ -46,7 +53,7 @@ async function reverted(
 /** The table from before the edit, after some commands. */
 function expected(family: Family, commands: readonly string[]): string {
   load(family, start);
-  for (const command of commands) legacy(family, ...command.split(' '));
+  for (const command of commands) iptables(family, ...command.split(' '));
   return content(family);
 }
 
@@ -114,7 +121,7 @@ test('the error says what cannot come back, and close() still ends', async () =>
   reset();
   run(['ipset', 'create', 'brief', 'hash:ip']);
   load('ipv4', '*filter\n-A INPUT -m set --match-set brief src -j DROP\nCOMMIT\n');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const pending = await ipt.edit('filter', (t) => void t.chain('INPUT').flush(), {
     revertAfter: long,
   });
@@ -218,7 +225,7 @@ test('equal rules keep their order and counters, in the kernel', async () => {
     const now = () => counted(saved(family, { counters: true, table: 'filter' }));
     const rules = '[1:1] -A INPUT -p tcp\n[2:2] -A INPUT -p udp\n[3:3] -A INPUT -p tcp\n';
     const text = `*filter\n${rules}COMMIT\n`;
-    await using ipt = Iptables.open({ family });
+    await using ipt = openTables({ family });
     const ways: [(t: TableEdit) => unknown, string][] = [
       [(t) => t.chain('INPUT').delete(1), '-A INPUT -p sctp'],
       [(t) => t.chain('INPUT').append('-p tcp'), '-A INPUT -p sctp'],
@@ -227,11 +234,11 @@ test('equal rules keep their order and counters, in the kernel', async () => {
     ];
     for (const [edit, theirs] of ways) {
       load(family, text, '-c');
-      legacy(family, ...theirs.split(' '));
+      iptables(family, ...theirs.split(' '));
       const wanted = now();
       load(family, text, '-c');
       const pending = await ipt.edit('filter', (t) => void edit(t), { revertAfter: long });
-      legacy(family, ...theirs.split(' '));
+      iptables(family, ...theirs.split(' '));
       await awaited('the revert', pending.revert());
       assert.equal(now(), wanted);
     }
@@ -256,10 +263,10 @@ test('a rule that comes back beside an equal rule of others: each keeps its own 
   for (const family of families) {
     for (const chain of ['INPUT', 'FORWARD']) {
       load(family, '*filter\n[5:500] -A INPUT -p tcp\nCOMMIT\n', '-c');
-      await using ipt = Iptables.open({ family });
+      await using ipt = openTables({ family });
       const edit = (t: TableEdit) => void t.chain('INPUT').delete(0);
       const pending = await ipt.edit('filter', edit, { revertAfter: long });
-      legacy(family, '-A', chain, '-p', 'tcp', '-c', '7', '700');
+      iptables(family, '-A', chain, '-p', 'tcp', '-c', '7', '700');
       await awaited('the revert', pending.revert());
       const rules = saved(family, { counters: true, table: 'filter' }).match(/^\[.*-A .*$/gm);
       assert.equal(rules, ['[5:500] -A INPUT -p tcp', `[7:700] -A ${chain} -p tcp`]);
@@ -273,7 +280,7 @@ test('close() while the edit function runs, while it is committed, and while it 
     load(family, start);
     const before = content(family);
     for (const when of ['function', 'commit', 'waiting', 'reverting', 'confirmed']) {
-      const ipt = Iptables.open({ family });
+      const ipt = openTables({ family });
       let closed: Promise<void> | undefined;
       const close = () => {
         closed = ipt.close();
@@ -303,7 +310,7 @@ test('close() while the edit function runs, while it is committed, and while it 
       if (when === 'confirmed') assert.match(content(family), /-A INPUT -p (sctp|132)\n/);
       else assert.is(content(family), before, when);
       // The lock is free.
-      legacy(family, '-w', '1', '-L', '-n');
+      iptables(family, '-w', '1', '-L', '-n');
       await throws(Error, /ERR_NETFILTER_CLOSED/, () => ipt.edit('filter', () => {}));
     }
   }
@@ -313,7 +320,7 @@ test('close() waits for a revert that waits for the lock', async () => {
   reset();
   load('ipv4', start);
   const before = content('ipv4');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const pending = await ipt.edit('filter', (t) => t.clear(), { revertAfter: long });
   await using holder = Child.start([
     'flock',

@@ -1,10 +1,17 @@
 // Edits that are reverted unless they are confirmed.
 import { XtablesError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, legacy, load, packets, reset, saved } from '../support/iptables-tables.js';
+import {
+  families,
+  iptables,
+  load,
+  openTables,
+  packets,
+  reset,
+  saved,
+} from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('iptables edits that are reverted');
@@ -28,7 +35,7 @@ test('a confirmed edit stays', async () => {
   for (const family of families) {
     reset();
     load(family, start);
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const pending = await ipt.edit('filter', (table) => table.chain('two').flush().length, {
       revertAfter: long,
     });
@@ -52,7 +59,7 @@ test('without a confirmation every kind of change is undone, and counters stay',
     load(family, start);
     await packets(family, 4);
     const before = content(family);
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const pending = await ipt.edit(
       'filter',
       (table) => {
@@ -81,7 +88,7 @@ test('without a confirmation every kind of change is undone, and counters stay',
 test('changes that others make meanwhile stay', async () => {
   reset();
   load('ipv4', start);
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const pending = await ipt.edit(
     'filter',
     (table) => {
@@ -93,20 +100,20 @@ test('changes that others make meanwhile stay', async () => {
     { revertAfter: long },
   );
   // A rule in a chain that we changed, a rule in another chain, a policy, and a new chain.
-  legacy('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
-  legacy('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
-  legacy('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
-  legacy('ipv4', '-P', 'FORWARD', 'DROP');
-  legacy('ipv4', '-N', 'theirs');
+  iptables('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
+  iptables('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
+  iptables('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
+  iptables('ipv4', '-P', 'FORWARD', 'DROP');
+  iptables('ipv4', '-N', 'theirs');
   assert.equal(await awaited('a revert', pending.revert()), { kind: 'reverted', merged: true });
   const found = saved('ipv4');
   reset();
   load('ipv4', start);
-  legacy('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
-  legacy('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
-  legacy('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
-  legacy('ipv4', '-P', 'FORWARD', 'DROP');
-  legacy('ipv4', '-N', 'theirs');
+  iptables('ipv4', '-A', 'one', '-p', 'tcp', '--dport', '4', '-j', 'ACCEPT');
+  iptables('ipv4', '-I', 'INPUT', '-s', '10.0.0.7', '-j', 'ACCEPT');
+  iptables('ipv4', '-A', 'OUTPUT', '-s', '10.0.0.8', '-j', 'ACCEPT');
+  iptables('ipv4', '-P', 'FORWARD', 'DROP');
+  iptables('ipv4', '-N', 'theirs');
   assert.is(found, saved('ipv4'));
   await ipt.close();
 });
@@ -114,11 +121,11 @@ test('changes that others make meanwhile stay', async () => {
 test('a chain that the edit created stays while others use it', async () => {
   reset();
   load('ipv4', start);
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const pending = await ipt.edit('filter', (table) => void table.newChain('made'), {
     revertAfter: long,
   });
-  legacy('ipv4', '-A', 'OUTPUT', '-j', 'made');
+  iptables('ipv4', '-A', 'OUTPUT', '-j', 'made');
   assert.equal(await awaited('a revert', pending.revert()), { kind: 'reverted', merged: true });
   assert.match(saved('ipv4'), /-A OUTPUT -j made/);
   await ipt.close();
@@ -128,7 +135,7 @@ test('close() reverts an edit that is not confirmed', async () => {
   reset();
   load('ipv4', start);
   const before = saved('ipv4');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const pending = await ipt.edit('filter', (table) => table.clear(), { revertAfter: long });
   assert.not.match(saved('ipv4'), /-A/);
   await awaited('close() with an edit that waits', ipt.close());
@@ -143,7 +150,7 @@ test('an edit without changes needs no revert; a table that was created stays', 
   reset();
   load('ipv4', start);
   const before = saved('ipv4');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const nothing = await ipt.edit('filter', () => 7, { revertAfter: 1 });
   assert.equal(await awaited('the fate of an edit', nothing.fate), {
     kind: 'reverted',

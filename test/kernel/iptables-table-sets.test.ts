@@ -3,11 +3,10 @@
 
 import type { ChainEdit } from '../../src/iptables/edit/chain-edit.js';
 import { registry } from '../../src/iptables/extensions/index.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import type { RuleInit } from '../../src/iptables/rule/rule.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, reset, saved, tool } from '../support/iptables-tables.js';
+import { families, openTables, reset, saved, tool } from '../support/iptables-tables.js';
 import { Netns } from '../support/netns.js';
 import { run } from '../support/process.js';
 
@@ -19,7 +18,7 @@ test.when(missing, 'rules that name IP sets', async () => {
   reset();
   run(['ipset', 'create', 'first', 'hash:ip']);
   run(['ipset', 'create', 'second', 'hash:ip', 'family', 'inet6']);
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const text = '*filter\n-A INPUT -m set --match-set first src -j ACCEPT\nCOMMIT\n';
   await ipt.restore(text);
   assert.match(saved('ipv4'), /--match-set first src -j ACCEPT/);
@@ -68,8 +67,8 @@ test('a rule that was read in one namespace names the same sets in another', asy
         .run(save)
         .split('\n')
         .filter((line) => line.startsWith('-A'));
-    await using from = Iptables.open({ family, netns: one.path });
-    await using to = Iptables.open({ family, netns: two.path });
+    await using from = openTables({ family, netns: one.path });
+    await using to = openTables({ family, netns: two.path });
     await from.edit('filter', (t) => void t.chain('INPUT').append(...naming));
     const expected = inChain(one);
     assert.is(expected.length, naming.length);
@@ -111,11 +110,11 @@ test('a rule that was read with its set is refused in a namespace without that s
     // The same number of sets, so that each index belongs to a different set.
     using two = withSets(family, ['x', 'y', 'z']);
     using none = Netns.create();
-    await using from = Iptables.open({ family, netns: one.path });
+    await using from = openTables({ family, netns: one.path });
     await from.edit('filter', (t) => void t.chain('INPUT').append(...naming));
     const { rules } = (await from.read()).chain('INPUT');
     for (const netns of [two, none]) {
-      await using to = Iptables.open({ family, netns: netns.path });
+      await using to = openTables({ family, netns: netns.path });
       await to.edit('filter', (t) => void t.chain('FORWARD').append('-p tcp -j ACCEPT'));
       for (const rule of rules) {
         await throws(RangeError, /^set "[abc]": the kernel has no set of that name/, () =>
@@ -133,7 +132,7 @@ test('a rule that was read with its set is refused in a namespace without that s
 test('a rule keeps its counters when it is rewritten with the name of its set', async () => {
   reset();
   run(['ipset', 'create', 'later', 'hash:ip']);
-  await using ipt = Iptables.open();
+  await using ipt = openTables();
   const counters = { packets: 5n, bytes: 6n };
   const init: RuleInit = {
     matches: [{ name: 'set', matchSet: 'later', flags: ['src'] }],

@@ -1,19 +1,18 @@
 // Rules of a table share the parts that are equal, byte for byte, and nothing else. A commit trusts no byte of a
 // snapshot that JavaScript could have changed.
 
-import { Iptables } from '../../src/iptables/iptables.js';
 import type { Rule } from '../../src/iptables/rule/rule.js';
 import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, load, reset, saved } from '../support/iptables-tables.js';
+import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
 
 const test = suite('what rules of a table share');
 
 async function read(family: Family, rules: readonly string[]): Promise<readonly Rule[]> {
   const lines = rules.map((rule) => `-A INPUT ${rule}\n`).join('');
   load(family, `*filter\n:INPUT ACCEPT [0:0]\n:customers - [0:0]\n${lines}COMMIT\n`);
-  const tables = Iptables.open({ family, backend: 'legacy' });
+  const tables = openTables({ family, backend: 'legacy' });
   try {
     return (await tables.read('filter')).chain('INPUT').rules;
   } finally {
@@ -141,7 +140,7 @@ test('many different extensions: each rule has its own, in its place', async () 
 });
 
 test('the fingerprint depends only on content', async () => {
-  const tables = Iptables.open({ backend: 'legacy' });
+  const tables = openTables({ backend: 'legacy' });
   const print = async (...rules: string[]) => {
     await read('ipv4', rules);
     return (await tables.read('filter')).fingerprint;
@@ -178,7 +177,7 @@ test('a commit does not use a snapshot that was changed', async () => {
       { length: 40 },
       (_, i) => `-p udp -m udp --dport ${i + 1} -j customers`,
     );
-    const tables = Iptables.open({ family, backend: 'legacy' });
+    const tables = openTables({ family, backend: 'legacy' });
     for (let round = 0; round < 120; round++) {
       if (round % 20 === 0) await read(family, rules);
       const before = saved(family).split('\n');

@@ -1,10 +1,17 @@
 // watch(): the counts of rules and policies as they grow.
-import { Iptables } from '../../src/iptables/iptables.js';
+import type { Iptables } from '../../src/iptables/iptables.js';
 import type { RuleHits } from '../../src/iptables/table/watch.js';
 import { awaited, until } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, legacy, load, packets, reset } from '../support/iptables-tables.js';
+import {
+  families,
+  iptables,
+  load,
+  openTables,
+  packets,
+  reset,
+} from '../support/iptables-tables.js';
 
 const test = suite('watching iptables counters');
 
@@ -65,7 +72,7 @@ test('deltas of rules and policies, with the rule itself', async () => {
   for (const family of families) {
     reset();
     load(family, start, '-c');
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     const watch = await begun(family, ipt);
     await packets(family, 7);
     const hits = await watch.sum('INPUT', 0, (sum) => sum >= 7n);
@@ -92,7 +99,7 @@ test('deltas of rules and policies, with the rule itself', async () => {
 test('through edits, moves and zeroing', async () => {
   reset();
   load('ipv4', start, '-c');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   const watch = await begun('ipv4', ipt);
   await packets('ipv4', 2);
   await watch.sum('INPUT', 0, (sum) => sum === 2n);
@@ -107,7 +114,7 @@ test('through edits, moves and zeroing', async () => {
     3n,
   );
   assert.is(moved.at(-1)!.total.packets, 10n);
-  legacy('ipv4', '-Z');
+  iptables('ipv4', '-Z');
   await packets('ipv4', 4);
   const after = await watch.sum('INPUT', 2, (sum) => sum >= 7n);
   assert.is(
@@ -123,7 +130,7 @@ test('through edits, moves and zeroing', async () => {
 test('a watch ends with the loop, with close(), and before it begins', async () => {
   reset();
   load('ipv4', start, '-c');
-  const ipt = Iptables.open();
+  const ipt = openTables();
   for await (const _ of ipt.watch({ interval: 10, signal: AbortSignal.abort() }))
     assert.unreachable();
   const flood = setInterval(() => void packets('ipv4', 1), 5);

@@ -1,9 +1,17 @@
 // Several writers at once. With the lock they wait for each other. Without it no writer undoes the work of another.
 import { fileURLToPath } from 'node:url';
 import { XtablesError } from '../../src/errors.js';
-import { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, legacy, load, packets, reset, saved, tool } from '../support/iptables-tables.js';
+import {
+  families,
+  iptables,
+  load,
+  openTables,
+  packets,
+  reset,
+  saved,
+  tool,
+} from '../support/iptables-tables.js';
 import { Child, run } from '../support/process.js';
 
 const test = suite('several writers of one table');
@@ -29,7 +37,7 @@ test('two processes and iptables, all with the lock: every rule is there once', 
     );
     for (const child of writers) await child.line(/./);
     for (let port = 3000; port < 3000 + count; port++) {
-      legacy(family, '-w', '30', '-A', 'INPUT', '-p', 'udp', '--dport', String(port));
+      iptables(family, '-w', '30', '-A', 'INPUT', '-p', 'udp', '--dport', String(port));
     }
     for (const child of writers) await child.finish();
     const found = portsIn(saved(family));
@@ -70,7 +78,7 @@ const rules = '*filter\n-A INPUT -s 10.0.0.1 -j ACCEPT\n-A INPUT -s 10.0.0.2 -j 
 const withOther = (...args: string[]) => run(['iptables-legacy', ...args], { env: other });
 
 test('a change between reading and commit is noticed, although the kernel would not notice it', async () => {
-  const ipt = Iptables.open();
+  const ipt = openTables();
   for (const change of [
     // The number of rules stays the same: the kernel's own check does not notice this.
     ['-R', 'INPUT', '1', '-s', '10.0.0.9', '-j', 'DROP'],
@@ -95,8 +103,8 @@ test('a change between reading and commit is noticed, although the kernel would 
     const ours = saved('ipv4');
     reset();
     load('ipv4', rules);
-    legacy('ipv4', ...change);
-    legacy('ipv4', '-A', 'INPUT', '-s', '10.0.0.3', '-j', 'ACCEPT');
+    iptables('ipv4', ...change);
+    iptables('ipv4', '-A', 'INPUT', '-s', '10.0.0.3', '-j', 'ACCEPT');
     assert.is(ours, saved('ipv4'));
   }
   // New packets in the counters are not a change.
@@ -113,7 +121,7 @@ test('a change between reading and commit is noticed, although the kernel would 
 });
 
 test('a writer that always interferes: three tries, then an error, and no rule of ours', async () => {
-  const ipt = Iptables.open();
+  const ipt = openTables();
   reset();
   load('ipv4', rules);
   let calls = 0;
@@ -135,7 +143,7 @@ test('rules that stay keep counting while the table is edited many times', async
   for (const family of families) {
     reset();
     load(family, '*filter\n-A INPUT -i lo -p udp --dport 9\nCOMMIT\n');
-    const ipt = Iptables.open({ family });
+    const ipt = openTables({ family });
     let done = false;
     const edits = (async () => {
       for (let i = 0; !done; i++) {

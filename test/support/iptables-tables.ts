@@ -1,6 +1,9 @@
-// Tables for tests: iptables-legacy as the oracle for the kernel's tables, and packets that rules count.
+// Tables for tests, in the backend that the run is for: iptables-legacy or iptables-nft as the oracle for the kernel's
+// tables, and packets that rules count. test/run.ts runs a file once for each backend that its first lines name.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { Iptables } from '../../src/iptables/iptables.js';
+import type { IptablesOptions } from '../../src/iptables/options.js';
 import { run } from './process.js';
 
 export type Family = 'ipv4' | 'ipv6';
@@ -8,32 +11,44 @@ export const families: readonly Family[] = ['ipv4', 'ipv6'];
 
 export const tool = (family: Family) => (family === 'ipv6' ? 'ip6tables' : 'iptables');
 
-/** `iptables-legacy …`. */
-export function legacy(family: Family, ...args: string[]): string {
-  return run([`${tool(family)}-legacy`, ...args]);
+/** The backend that this run is for. */
+export const backend: 'legacy' | 'nft' = process.env.TEST_BACKEND === 'nft' ? 'nft' : 'legacy';
+
+/** The tables of that backend. */
+export function openTables(options: IptablesOptions = {}): Iptables {
+  return Iptables.open({ backend, ...options });
+}
+
+/** `iptables …` of that backend. */
+export function iptables(family: Family, ...args: string[]): string {
+  return run([`${tool(family)}-${backend}`, ...args]);
 }
 
 /** Lines without comments, because these contain the time. */
 export const lines = (text: string) => text.split('\n').filter((line) => !line.startsWith('#'));
 
-/** The output of iptables-legacy-save, without its comments. */
+/** The output of iptables-save, without its comments. */
 export function saved(
   family: Family,
   options: { counters?: boolean; table?: string } = {},
 ): string {
-  const args = [`${tool(family)}-legacy-save`];
+  const args = [`${tool(family)}-${backend}-save`];
   if (options.counters) args.push('-c');
   if (options.table !== undefined) args.push('-t', options.table);
   return lines(run(args)).join('\n');
 }
 
-/** Loads a table as iptables-legacy-restore does. */
+/** Loads a table as iptables-restore does. */
 export function load(family: Family, text: string, ...args: string[]): void {
-  run([`${tool(family)}-legacy-restore`, ...args], { input: text });
+  run([`${tool(family)}-${backend}-restore`, ...args], { input: text });
 }
 
 /** Empties every table of the namespace. */
 export function reset(): void {
+  if (backend === 'nft') {
+    run(['nft', 'flush', 'ruleset']);
+    return;
+  }
   for (const family of families) {
     const names = run(['cat', `/proc/net/${family === 'ipv6' ? 'ip6' : 'ip'}_tables_names`]);
     for (const table of names.split('\n').filter(Boolean)) {

@@ -111,6 +111,11 @@ const char* add_rule(Batch& batch, std::string_view table, std::string_view chai
   return nullptr;
 }
 
+std::size_t flush_chain(Batch& batch, std::string_view table, std::string_view chain) {
+  begin_rule(batch, NFT_MSG_DELRULE, 0, table, chain);
+  return batch.end();
+}
+
 std::size_t delete_rule(Batch& batch, std::string_view table, std::string_view chain,
                         std::uint64_t handle) {
   MessageBuilder& message = begin_rule(batch, NFT_MSG_DELRULE, 0, table, chain);

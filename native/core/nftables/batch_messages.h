@@ -52,6 +52,8 @@ using WriteRule = std::function<const char*(MessageBuilder&)>;
 // Null, or what `write` returned: the batch is as before then.
 const char* add_rule(Batch& batch, std::string_view table, std::string_view chain,
                      const RulePlace& place, const WriteRule& write);
+// All rules of a chain.
+std::size_t flush_chain(Batch& batch, std::string_view table, std::string_view chain);
 std::size_t delete_rule(Batch& batch, std::string_view table, std::string_view chain,
                         std::uint64_t handle);
 

@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netfilter.h>
 
 #include "core/netlink/socket.h"
+#include "core/nftables/builtin.h"
 #include "core/nftables/objects.h"
 #include "core/operation.h"
 
@@ -31,9 +31,12 @@ Result<Look> look_at_nft(std::uint8_t family, const Cancel* cancel) {
       family, [&] { look.chains.clear(); },
       [&](const Chain& chain) {
         if (!chain.hook) return;
-        look.chains.push_back({std::string(chain.table), std::string(chain.name),
-                               chain.hook->number, chain.hook->priority, chain.policy == NF_DROP,
-                               chain.use});
+        const BuiltinTable* builtin = builtin_table(chain.table);
+        const bool shaped =
+            builtin != nullptr &&
+            builtin->has(chain.name, chain.type, chain.hook->number, chain.hook->priority);
+        look.chains.push_back({std::string(chain.table), std::string(chain.name), shaped,
+                               chain.policy == NF_DROP, chain.use});
       });
   if (!chains) return chains.error();
   return look;

@@ -14,8 +14,7 @@ namespace nf::nft {
 struct BaseChainLook {
   std::string table;
   std::string name;
-  std::uint32_t hook = 0;
-  std::int32_t priority = 0;
+  bool iptables = false;    // as iptables-nft makes it
   bool drops = false;       // its policy is drop
   std::uint32_t rules = 0;  // the kernel's use count: its rules
 };

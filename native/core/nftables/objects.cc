@@ -26,6 +26,21 @@ bool read(const Attribute& attribute, std::uint32_t& out) {
   return true;
 }
 
+bool read(const Attribute& attribute, std::uint64_t& out) {
+  if (attribute.size < sizeof out) return false;
+  out = attribute.be64();
+  return true;
+}
+
+bool parse_counters(const Attribute& nest, Chain& out) {
+  AttributeCursor attributes(nest);
+  for (Attribute a; attributes.next(a);) {
+    if (a.type == NFTA_COUNTER_PACKETS && !read(a, out.packets)) return false;
+    if (a.type == NFTA_COUNTER_BYTES && !read(a, out.bytes)) return false;
+  }
+  return attributes.intact();
+}
+
 bool parse_hook(const Attribute& nest, BaseHook& out) {
   AttributeCursor attributes(nest);
   for (Attribute a; attributes.next(a);) {
@@ -38,7 +53,9 @@ bool parse_hook(const Attribute& nest, BaseHook& out) {
   return attributes.intact();
 }
 
-bool parse_expression(const Attribute& nest, Expression& out) {
+}  // namespace
+
+bool parse(const Attribute& nest, Expression& out) {
   AttributeCursor attributes(nest);
   for (Attribute a; attributes.next(a);) {
     if (a.type == NFTA_EXPR_NAME) out.name = a.text();
@@ -47,12 +64,10 @@ bool parse_expression(const Attribute& nest, Expression& out) {
   return attributes.intact();
 }
 
-}  // namespace
-
 bool Expressions::each(const std::function<void(const Expression&)>& visit) const {
   const auto show = [&](const Attribute& nest) {
     Expression expression;
-    if (!parse_expression(nest, expression)) return false;
+    if (!parse(nest, expression)) return false;
     visit(expression);
     return true;
   };
@@ -97,6 +112,12 @@ bool parse(AttributeCursor attributes, Chain& out) {
       case NFTA_CHAIN_USE:
         if (!read(a, out.use)) return false;
         break;
+      case NFTA_CHAIN_HANDLE:
+        if (!read(a, out.handle)) return false;
+        break;
+      case NFTA_CHAIN_COUNTERS:
+        if (!parse_counters(a, out)) return false;
+        break;
       default:
         break;
     }
@@ -106,8 +127,25 @@ bool parse(AttributeCursor attributes, Chain& out) {
 
 bool parse(AttributeCursor attributes, Rule& out) {
   for (Attribute a; attributes.next(a);) {
-    if (a.type == NFTA_RULE_TABLE) out.table = a.text();
-    if (a.type == NFTA_RULE_EXPRESSIONS) out.expressions.set_list(a);
+    switch (a.type) {
+      case NFTA_RULE_TABLE:
+        out.table = a.text();
+        break;
+      case NFTA_RULE_CHAIN:
+        out.chain = a.text();
+        break;
+      case NFTA_RULE_HANDLE:
+        if (!read(a, out.handle)) return false;
+        break;
+      case NFTA_RULE_EXPRESSIONS:
+        out.expressions.set_list(a);
+        break;
+      case NFTA_RULE_USERDATA:
+        out.user_data = {a.data, a.size};
+        break;
+      default:
+        break;
+    }
   }
   return attributes.intact();
 }
@@ -148,12 +186,16 @@ std::uint16_t Reader::message_of(const Rule& /*kind*/) { return NFT_MSG_GETRULE;
 std::uint16_t Reader::message_of(const Set& /*kind*/) { return NFT_MSG_GETSET; }
 std::uint16_t Reader::message_of(const Object& /*kind*/) { return NFT_MSG_GETOBJ; }
 
-Result<void> Reader::walk(std::uint16_t message, std::uint8_t family,
-                          const std::function<void()>& restart,
+Result<void> Reader::walk(const List& list, const std::function<void()>& restart,
                           const std::function<void(std::uint8_t, AttributeCursor)>& each) {
   WalkRequest request;
-  request.type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-  request.family = family;
+  request.type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | list.message);
+  request.family = list.family;
+  if (!list.table.empty()) {
+    request.attributes = [&](MessageBuilder& message) {
+      message.string(NFTA_RULE_TABLE, list.table);
+    };
+  }
   return nf::walk(socket_, request, cancel_, operation_, restart, each);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "core/cancel.h"
@@ -37,12 +38,19 @@ struct Chain {
   std::optional<BaseHook> hook;
   std::optional<std::uint32_t> policy;  // NF_ACCEPT, NF_DROP
   std::uint32_t use = 0;                // its rules, and the rules and elements that lead to it
+  std::uint64_t handle = 0;
+  // What reached the policy. Zero if the chain does not count.
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
 };
 
 struct Expression {
   std::string_view name;
   std::optional<Attribute> data;  // the nest of its own attributes
 };
+
+// One expression from its nest; false if it is malformed.
+bool parse(const Attribute& nest, Expression& out);
 
 // The expressions of a rule, a set or another expression: one alone, a list, or none.
 class Expressions {
@@ -52,6 +60,11 @@ class Expressions {
 
   // False if they are malformed: those before the malformed one were visited then.
   bool each(const std::function<void(const Expression&)>& visit) const;
+  // The list as it was sent.
+  std::span<const std::uint8_t> list() const {
+    if (!list_) return {};
+    return {list_->data, list_->size};
+  }
 
  private:
   std::optional<Attribute> one_;
@@ -61,7 +74,10 @@ class Expressions {
 struct Rule {
   std::uint8_t family = 0;
   std::string_view table;
+  std::string_view chain;
+  std::uint64_t handle = 0;
   Expressions expressions;
+  std::span<const std::uint8_t> user_data;  // of the program that made it
 };
 
 struct Set {
@@ -100,17 +116,25 @@ class Reader {
   template <typename Kind>
   Result<void> each(std::uint8_t family, const std::function<void()>& restart,
                     const std::function<void(const Kind&)>& visit) {
+    return each<Kind>(family, {}, restart, visit);
+  }
+  // The same for the rules of one table, if `table` is not empty. (The kernel leaves the others out
+  // of a list of rules only.)
+  template <typename Kind>
+  Result<void> each(std::uint8_t family, std::string_view table,
+                    const std::function<void()>& restart,
+                    const std::function<void(const Kind&)>& visit) {
     bool intact = true;
-    auto walked =
-        walk(message_of(Kind{}), family, restart, [&](std::uint8_t of, AttributeCursor attributes) {
-          Kind object;
-          object.family = of;
-          if (parse(attributes, object)) {
-            visit(object);
-          } else {
-            intact = false;
-          }
-        });
+    auto walked = walk({message_of(Kind{}), family, table}, restart,
+                       [&](std::uint8_t of, AttributeCursor attributes) {
+                         Kind object;
+                         object.family = of;
+                         if (parse(attributes, object)) {
+                           visit(object);
+                         } else {
+                           intact = false;
+                         }
+                       });
     if (walked && !intact) return malformed();
     return walked;
   }
@@ -123,8 +147,12 @@ class Reader {
   static std::uint16_t message_of(const Set& kind);
   static std::uint16_t message_of(const Object& kind);
 
-  Result<void> walk(std::uint16_t message, std::uint8_t family,
-                    const std::function<void()>& restart,
+  struct List {
+    std::uint16_t message;
+    std::uint8_t family;
+    std::string_view table;
+  };
+  Result<void> walk(const List& list, const std::function<void()>& restart,
                     const std::function<void(std::uint8_t, AttributeCursor)>& each);
   Error malformed() const;
 

@@ -50,16 +50,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <string_view>
 
 #include "core/netlink/message.h"
+#include "core/nftables/chain_names.h"
 #include "core/xtables/entry.h"
 
 namespace nf::nft {
-
-// Tells a jump from a target of the same size.
-using IsChain = std::function<bool(std::string_view)>;
 
 // Appends NFTA_RULE_EXPRESSIONS and NFTA_RULE_COMPAT to the message that is open. Returns null, or
 // why nf_tables cannot have this rule: nothing was appended then. The counters of the entry itself

@@ -81,6 +81,13 @@ struct RuleParts {
 };
 static_assert(sizeof(RuleParts) == 8);
 
+// A range of bytes of a buffer.
+struct Slice {
+  std::uint32_t at;
+  std::uint32_t size;
+};
+static_assert(sizeof(Slice) == 8);
+
 struct SetRecord {
   std::uint32_t index;
   char name[32];

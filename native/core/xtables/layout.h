@@ -20,7 +20,14 @@ struct Layout : Family {
   std::size_t entry_size;  // struct ipt_entry / ip6t_entry
   std::size_t target_offset, next_offset, comefrom, counters;  // fields of the entry
   std::size_t flags;
-  std::uint8_t goto_flag;  // of the flags
+  std::uint8_t goto_flag;      // of the flags
+  std::uint8_t protocol_flag;  // of the flags: the protocol counts; 0 if it always does
+  // Of the head. A mask comes two addresses after its address, or two names after its name.
+  std::size_t address_size;
+  std::size_t source, destination, input, output, protocol, inverted;
+
+  std::size_t address_mask(std::size_t address) const { return address + 2 * address_size; }
+  static std::size_t interface_mask(std::size_t name) { return name + std::size_t{2} * IFNAMSIZ; }
 };
 
 inline constexpr Layout kIpv4{
@@ -35,6 +42,14 @@ inline constexpr Layout kIpv4{
     offsetof(ipt_entry, counters),
     offsetof(ipt_entry, ip) + offsetof(ipt_ip, flags),
     IPT_F_GOTO,
+    0,
+    sizeof(in_addr),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, src),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, dst),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, iniface),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, outiface),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, proto),
+    offsetof(ipt_entry, ip) + offsetof(ipt_ip, invflags),
 };
 inline constexpr Layout kIpv6{
     kIpv6Family,
@@ -48,6 +63,14 @@ inline constexpr Layout kIpv6{
     offsetof(ip6t_entry, counters),
     offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, flags),
     IP6T_F_GOTO,
+    IP6T_F_PROTO,
+    sizeof(in6_addr),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, src),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, dst),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, iniface),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, outiface),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, proto),
+    offsetof(ip6t_entry, ipv6) + offsetof(ip6t_ip6, invflags),
 };
 
 // nullptr for a family that has no iptables.

@@ -6,30 +6,44 @@
 
 #include <cstring>
 
+#include "core/fd.h"
+
 namespace nf::xt {
 
-Result<RevisionProbe> RevisionProbe::open(const Family& family) {
-  RevisionProbe probe(family);
-  probe.fd_ = Fd(::socket(family.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!probe.fd_.valid()) {
-    return fail(errno, std::string(family.tool) + " extension probe", {}, ErrorKind::kXtables);
-  }
-  return probe;
+namespace {
+
+Error failed(const Family& family, std::string detail = {}) {
+  return fail(errno, std::string(family.tool) + " extension probe", std::move(detail),
+              ErrorKind::kXtables);
 }
 
-Result<bool> RevisionProbe::has(const RevisionQuery& query) const {
+Result<bool> has(const Fd& fd, const Family& family, const RevisionQuery& query) {
   xt_get_revision request{};
   if (query.name.empty() || query.name.size() >= sizeof request.name) return false;
   std::memcpy(request.name, query.name.data(), query.name.size());
   request.revision = query.revision;
   socklen_t size = sizeof request;
-  const int option = query.target ? family_->revision_target : family_->revision_match;
-  if (::getsockopt(fd_.get(), family_->level, option, &request, &size) >= 0) return true;
+  const int option = query.target ? family.revision_target : family.revision_match;
+  if (::getsockopt(fd.get(), family.level, option, &request, &size) >= 0) return true;
   // x_tables.c, xt_find_revision: with EPROTONOSUPPORT the kernel has the name but not the
   // revision, with ENOENT neither.
   if (errno == EPROTONOSUPPORT || errno == ENOENT) return false;
-  return fail(errno, std::string(family_->tool) + " extension probe", query.name,
-              ErrorKind::kXtables);
+  return failed(family, query.name);
+}
+
+}  // namespace
+
+Result<std::vector<bool>> has_extensions(const Family& family,
+                                         const std::vector<RevisionQuery>& queries) {
+  const Fd fd(::socket(family.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return failed(family);
+  std::vector<bool> found;
+  for (const RevisionQuery& query : queries) {
+    auto one = has(fd, family, query);
+    if (!one) return one.error();
+    found.push_back(*one);
+  }
+  return found;
 }
 
 }  // namespace nf::xt

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
-#include "core/fd.h"
 #include "core/result.h"
 #include "core/xtables/family.h"
 
@@ -16,16 +16,9 @@ struct RevisionQuery {
   bool target = false;
 };
 
-// In the network namespace of the calling thread. A modular kernel loads the extension's module.
-class RevisionProbe {
- public:
-  static Result<RevisionProbe> open(const Family& family);
-  Result<bool> has(const RevisionQuery& query) const;
-
- private:
-  explicit RevisionProbe(const Family& family) : family_(&family) {}
-  const Family* family_;
-  Fd fd_;
-};
+// Whether the kernel has each of these for rules of legacy tables, in the network namespace of the
+// calling thread. A modular kernel loads the extension's module.
+Result<std::vector<bool>> has_extensions(const Family& family,
+                                         const std::vector<RevisionQuery>& queries);
 
 }  // namespace nf::xt

@@ -27,6 +27,8 @@ export interface LockOptions {
 export interface TableBackend {
   /** `iptables` or `ip6tables`: begins the operations in errors. */
   readonly tool: string;
+  /** How often an edit is tried if other writers change the table meanwhile. */
+  readonly attempts: number;
   /** Names of the tables that exist. Creates none. */
   tables(): Promise<TableName[]>;
   read(table: TableName, signal?: AbortSignal): Promise<TableReading>;

@@ -22,9 +22,6 @@ export interface EditDone<T> {
   readonly countersLost: boolean;
 }
 
-/** How often an edit is tried. A writer that comes in between more often does not stop. */
-export const attempts = 3;
-
 /** Changes a table that was just read; may be called several times. */
 export type Change<T> = (table: TableEdit, state: EditState) => T;
 
@@ -43,7 +40,7 @@ export async function runEdit<T, R = undefined>(
 /** The same, for a caller that has the lock already. */
 export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<EditDone<T>> {
   const { backend, table, signal } = run;
-  for (let attempt = 1; attempt <= attempts; attempt++) {
+  for (let attempt = 1; attempt <= backend.attempts; attempt++) {
     const before = await backend.read(table, signal);
     const { state, edit } = beginEdit(before);
     let value: T;
@@ -58,5 +55,5 @@ export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<Ed
     const { outcome, countersLost } = await backend.commit(state);
     if (outcome !== 'stale') return { value, before, committed: outcome === 'done', countersLost };
   }
-  throw tableChanged(`${backend.tool} edit ${table}`, attempts);
+  throw tableChanged(`${backend.tool} edit ${table}`, backend.attempts);
 }

@@ -11,11 +11,12 @@ import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
-import { olderRevisions, probe } from '../xtables/revisions.js';
+import { type Encoding, newEntries } from '../xtables/encode-change.js';
+import { olderRevisions, type Probe, probeWith } from '../xtables/revisions.js';
 import { resolveSets } from '../xtables/sets.js';
-import { type Encoding, newEntries, planOf } from './encode-change.js';
 import { withLock } from './lock.js';
 import { writePlan } from './plan.js';
+import { planOf } from './plan-change.js';
 import { Snapshot } from './snapshot.js';
 
 /** errno of a kernel without an extension (ENOENT) or without its revision (EPROTOTYPE, EPROTONOSUPPORT). */
@@ -30,13 +31,19 @@ const outcomes: Readonly<Record<RawCommit['outcome'], Outcome>> = {
 
 export class LegacyBackend implements TableBackend {
   readonly tool: string;
+  /** A writer that comes in between more often has no lock, and does not stop. */
+  readonly attempts = 3;
   readonly #session: Session;
   readonly #family: Family;
+  readonly #probe: Probe;
 
   constructor(session: Session, family: Family) {
     this.tool = toolOf(family);
     this.#session = session;
     this.#family = family;
+    this.#probe = probeWith(session, (binding, handle, queries) =>
+      binding.xtRevisions(handle, familyNumber(family), queries),
+    );
   }
 
   tables(): Promise<TableName[]> {
@@ -60,14 +67,14 @@ export class LegacyBackend implements TableBackend {
   }
 
   async supports(kind: Kind, name: string): Promise<boolean> {
-    const [has] = await probe(this.#session, this.#family, [{ kind, name, revision: 0 }]);
+    const [has] = await this.#probe([{ kind, name, revision: 0 }]);
     return has === true;
   }
 
   async check(change: TableChange): Promise<void> {
     const base = change.base as Snapshot;
     const encoding = await this.#encoding(change);
-    await olderRevisions(this.#session, this.#family, newEntries(change, base, encoding));
+    await olderRevisions(this.#probe, this.#family, newEntries(change, base, encoding));
   }
 
   async commit(change: TableChange): Promise<Committed> {
@@ -77,7 +84,7 @@ export class LegacyBackend implements TableBackend {
     } catch (error) {
       if (!(error instanceof NetfilterError) || !lackings.has(error.code)) throw error;
       const rules = newEntries(change, change.base as Snapshot, encoding);
-      const maxRevision = await olderRevisions(this.#session, this.#family, rules);
+      const maxRevision = await olderRevisions(this.#probe, this.#family, rules);
       if (maxRevision === undefined) {
         throw error.code === 'ENOENT' ? objectMissing(error, change) : error;
       }

@@ -1,6 +1,6 @@
 // What iptables-nft has in nf_tables: the tables and chains that look as iptables-nft makes them.
 import type { Session } from '../../native/session.js';
-import type { RawNft, RawNftChain } from '../../native/xtables-binding.js';
+import type { RawNft } from '../../native/xtables-binding.js';
 import type { BackendTable } from '../table/backend-table.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
@@ -15,33 +15,15 @@ export interface NftTables {
   readonly foreign: readonly string[];
 }
 
-// What iptables-nft makes (nft.c, xtables_ipv4): chain → hook number; priorities of this and older releases.
-const hooks: Record<string, number> = {
-  PREROUTING: 0,
-  INPUT: 1,
-  FORWARD: 2,
-  OUTPUT: 3,
-  POSTROUTING: 4,
-};
-const priorities: Record<string, (hook: string) => readonly number[]> = {
-  raw: () => [-300],
-  mangle: () => [-150],
-  nat: (hook) => (hook === 'PREROUTING' || hook === 'OUTPUT' ? [-100] : [100]),
-  filter: () => [0],
-  security: () => [50, 150],
-};
-
-function isIptablesChain({ table, name, hook, priority }: RawNftChain): boolean {
-  return hooks[name] === hook && (priorities[table]?.(name).includes(priority) ?? false);
-}
+const names = new Set(['filter', 'nat', 'mangle', 'raw', 'security']);
 
 function sort(raw: RawNft): NftTables {
   const tables: BackendTable[] = [];
   const foreign: string[] = [];
   for (const table of raw.tables) {
     const chains = raw.chains.filter((chain) => chain.table === table);
-    const own = chains.filter(isIptablesChain);
-    if (own.length === 0 && !(table in priorities && chains.length === 0)) {
+    const own = chains.filter((chain) => chain.iptables);
+    if (own.length === 0 && !(names.has(table) && chains.length === 0)) {
       foreign.push(table);
       continue;
     }
@@ -55,7 +37,7 @@ function sort(raw: RawNft): NftTables {
 export async function lookAtNft(session: Session, family: Family): Promise<NftTables> {
   return sort(
     await session.run('nf_tables look', undefined, (binding, handle, cell) =>
-      binding.xtNft(handle, cell, familyNumber(family)),
+      binding.nftLook(handle, cell, familyNumber(family)),
     ),
   );
 }

@@ -6,13 +6,14 @@ import { checkRule, familyOf, takeRule } from './check.js';
 import type { Counters, RuleHead } from './head.js';
 import { emptyHead } from './head.js';
 import { jsonForm, printRule } from './print.js';
-import type { RuleSource } from './source.js';
+import type { NftPlace, RuleSource } from './source.js';
 import { TypedRules } from './source.js';
 import type { Match, RuleContext, RuleInit, RuleOptions, Target } from './types.js';
 
 export type { Not, UnknownExtension } from '../extensions/define.js';
 export type { Family } from '../text/addresses.js';
 export type { Counters } from './head.js';
+export type { NftPlace } from './source.js';
 export type * from './types.js';
 
 /** Takes the head of a rule while it is read. The rule itself gets only the fields that it has. */
@@ -104,6 +105,12 @@ export class Rule implements RuleInit {
     return source.line?.(index);
   }
 
+  /** What nf_tables says about it; `undefined` for a rule of a legacy table, and for one that no table has. */
+  get nft(): NftPlace | undefined {
+    const { source, index } = Rule.placeOf(this);
+    return source.nft?.(index);
+  }
+
   /** The parts of this rule that stay raw or would not be written back unchanged, and why. Usually empty. */
   get warnings(): readonly string[] {
     const found: string[] = [];
@@ -113,9 +120,7 @@ export class Rule implements RuleInit {
       }
     }
     if (this.inexact !== undefined) {
-      found.push(
-        `the part before the matches holds more than iptables can express: ${this.inexact}`,
-      );
+      found.push(`it holds more than the fields of a rule can express: ${this.inexact}`);
     }
     return found;
   }
@@ -147,6 +152,9 @@ export class Rule implements RuleInit {
    */
   toString(): string {
     const rule = Rule.#whole(this);
+    const { handle, foreign } = rule.nft ?? {};
+    // No text for iptables says this. An empty one would match everything.
+    if (foreign !== undefined) return `# rule ${handle} of nf_tables: ${foreign.join(' ')}`;
     return printRule(rule, rule.matches, rule.target, rule.#source.context);
   }
 

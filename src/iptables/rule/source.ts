@@ -22,6 +22,19 @@ export interface RuleSource {
   key(index: number): string;
   /** The line of the text that the rule comes from. */
   line?(index: number): number | undefined;
+  /** What nf_tables says about the rule, if it was read there. */
+  nft?(index: number): NftPlace;
+}
+
+/** A rule in nf_tables. */
+export interface NftPlace {
+  /** Names the rule among all rules of its table, as long as it exists. */
+  readonly handle: bigint;
+  /**
+   * The names of its expressions, in order, if it is foreign: if iptables has no words for it. Else `undefined`. A
+   * foreign rule has no fields but its counters. It can be kept, moved and deleted.
+   */
+  readonly foreign: readonly string[] | undefined;
 }
 
 /** A rule after every check, and its line in a text. */

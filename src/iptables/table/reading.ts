@@ -26,6 +26,20 @@ export interface ReadChain {
   readonly counters: Counters;
 }
 
+/** A chain of nf_tables in a table of iptables that iptables did not make. */
+export interface ForeignChain {
+  /** The name of the chain. */
+  readonly name: string;
+  /** The hook that packets enter it from, as iptables names it (`INPUT`); `undefined` if they enter from none. */
+  readonly hook: string | undefined;
+  /** Its place among the chains of its hook; `undefined` without a hook. */
+  readonly priority: number | undefined;
+  /** `filter`, `nat` or `route`; `undefined` without a hook. */
+  readonly type: string | undefined;
+  /** The number of its rules. */
+  readonly rules: number;
+}
+
 /** A table as it was at one moment. It does not change, and holds no handle. */
 export interface TableReading {
   readonly name: TableName;
@@ -35,6 +49,8 @@ export interface TableReading {
   /** The built-in chains in the order of their hooks, then the others by name. */
   readonly chains: readonly ReadChain[];
   readonly ruleCount: number;
+  /** Chains that iptables did not make. They are left alone. */
+  readonly foreign: readonly ForeignChain[];
   /** Equal for two readings of one backend exactly if everything but the counters is equal. */
   readonly fingerprint: string;
   /** Names of the IP sets that its rules use, by the kernel's index. */

@@ -6,9 +6,9 @@ import type { Counters } from '../rule/head.js';
 import { jsonForm } from '../rule/print.js';
 import { Rule } from '../rule/rule.js';
 import type { RuleSource } from '../rule/source.js';
-import type { Policy, ReadChain, TableName, TableReading } from './reading.js';
+import type { ForeignChain, Policy, ReadChain, TableName, TableReading } from './reading.js';
 
-export type { Policy, TableName } from './reading.js';
+export type { ForeignChain, Policy, TableName } from './reading.js';
 
 /** A chain of a table. */
 export class Chain {
@@ -103,6 +103,11 @@ export class Table {
   readonly registered: boolean;
   /** The built-in chains in the order of their hooks, then the others by name. */
   readonly chains: ReadonlyMap<string, Chain>;
+  /**
+   * Chains in this table of nf_tables that iptables did not make: with a hook or priority of their own, or with a
+   * name that iptables cannot have. They are not among `chains`, and no edit touches them. Empty for a legacy table.
+   */
+  readonly foreign: readonly ForeignChain[];
   /** Equal for two readings exactly if everything but the counters is equal. */
   declare readonly fingerprint: string;
   readonly #reading: TableReading;
@@ -114,6 +119,7 @@ export class Table {
     this.registered = reading.registered;
     const { rules } = reading;
     this.chains = new Chains(reading.chains.map((read) => [read.name, new Chain(read, rules)]));
+    this.foreign = reading.foreign;
     this.#reading = reading;
     Object.defineProperty(this, 'fingerprint', fingerprintOf);
     Object.freeze(this);

@@ -7,7 +7,7 @@ import { TypedRules } from '../rule/source.js';
 import type { Family } from '../text/addresses.js';
 import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
-import type { Policy, ReadChain, TableName, TableReading } from './reading.js';
+import type { ForeignChain, Policy, ReadChain, TableName, TableReading } from './reading.js';
 
 /** One chain and its rules. */
 export interface TypedChain {
@@ -19,6 +19,7 @@ export interface TypedChain {
 }
 
 const noSets: ReadonlyMap<number, string> = new Map();
+const noForeign: readonly ForeignChain[] = Object.freeze([]);
 
 export class TypedReading implements TableReading {
   readonly name: TableName;
@@ -26,6 +27,7 @@ export class TypedReading implements TableReading {
   readonly registered = false;
   readonly chains: readonly ReadChain[];
   readonly ruleCount: number;
+  readonly foreign = noForeign;
   readonly sets = noSets;
   readonly rules: TypedRules;
   readonly #rules: readonly TypedRule[];

@@ -4,11 +4,12 @@ import { AF_INET6, type Family } from '../../constants.js';
 import { littleEndian } from '../extensions/stores.js';
 import { usesSets } from '../rule/check.js';
 import { Rule } from '../rule/rule.js';
-import type { Policy, ReadChain, TableName, TableReading } from '../table/reading.js';
+import type { ForeignChain, Policy, ReadChain, TableName, TableReading } from '../table/reading.js';
 import { bytesToText } from '../text/encoding.js';
 import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
 import { countersSize, extensionHeader, layouts, readUint16, standardSize } from './entry.js';
+import type { EntryContext } from './extension-bytes.js';
 import { liesInBytes } from './rule-bytes.js';
 import { type TableBytes, TableEntries } from './rule-sources.js';
 
@@ -28,6 +29,7 @@ export const header = {
   parts: 96,
   matchLists: 100,
   targets: 104,
+  own: 112,
 };
 const magic = 0x31535458;
 const chainSize = 72;
@@ -38,6 +40,8 @@ const nameSize = 32;
 export interface ImageChain extends ReadChain {
   /** Hook number + 1 of a built-in chain, 0 of any other. */
   readonly hook: number;
+  /** It is not in the kernel yet: nf_tables makes base chains when they are needed. */
+  readonly absent: boolean;
 }
 
 const policies: readonly (Policy | undefined)[] = [undefined, 'ACCEPT', 'DROP'];
@@ -48,6 +52,9 @@ function text(bytes: Uint8Array, at: number): string {
   return bytesToText(end < 0 ? field : field.subarray(0, end));
 }
 
+/** Legacy tables have none. */
+const noForeign: readonly ForeignChain[] = Object.freeze([]);
+
 export class TableImage implements TableReading, TableBytes {
   readonly name: TableName;
   readonly family: Family;
@@ -55,6 +62,7 @@ export class TableImage implements TableReading, TableBytes {
   readonly registered: boolean;
   readonly chains: readonly ImageChain[];
   readonly ruleCount: number;
+  readonly foreign: readonly ForeignChain[] = noForeign;
   /** Of everything but counters, as 32 hexadecimal digits. */
   readonly fingerprint: string;
   readonly sets: ReadonlyMap<number, string>;
@@ -93,6 +101,7 @@ export class TableImage implements TableReading, TableBytes {
         first: word(at + 40),
         count: word(at + 44),
         references: word(at + 48),
+        absent: word(at + 52) !== 0,
         counters: {
           packets: words.getBigUint64(at + 56, littleEndian),
           bytes: words.getBigUint64(at + 64, littleEndian),
@@ -122,14 +131,19 @@ export class TableImage implements TableReading, TableBytes {
       const names = new Set(chains.map((chain) => chain.name));
       const isChain = (name: string) => names.has(name);
       const sets = new SetTable(this.sets);
-      this.#rules = new TableEntries(this, { family, names: systemNames, sets, isChain });
+      this.#rules = this.makeRules({ family, names: systemNames, sets, isChain });
     }
     return this.#rules;
   }
 
+  protected makeRules(context: EntryContext): TableEntries {
+    return new TableEntries(this, context);
+  }
+
   /** Takes rules that are bytes of this family, but none with sets: each namespace has its own indexes. */
   takes(rule: Rule): boolean {
-    return rule.family === this.family && !usesSets(rule) && liesInBytes(Rule.placeOf(rule).source);
+    const { source, index } = Rule.placeOf(rule);
+    return rule.family === this.family && !usesSets(rule) && liesInBytes(source, index);
   }
 
   /** All bytes but the counters and the kernel's own note before them. */

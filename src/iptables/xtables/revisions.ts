@@ -1,5 +1,6 @@
 // Which of the extensions and revisions of new rules the kernel has.
 import { unsupported } from '../../errors.js';
+import type { Binding, Handle } from '../../native/binding.js';
 import type { Session } from '../../native/session.js';
 import { blame } from '../edit/blame.js';
 import type { NewItem } from '../edit/change.js';
@@ -7,7 +8,7 @@ import type { Kind } from '../extensions/define.js';
 import { registry } from '../extensions/index.js';
 import type { MaxRevision } from '../extensions/registry.js';
 import type { Family } from '../text/addresses.js';
-import { familyNumber, toolOf } from '../text/family.js';
+import { toolOf } from '../text/family.js';
 import { type ExtensionBytes, type PortableEntry, splitEntry } from './entry.js';
 
 /** A match or target of some revision. */
@@ -34,20 +35,27 @@ function extensionsOf(family: Family, entries: Iterable<PortableEntry>): Used[] 
   return [...used.values()];
 }
 
-/** Which of these the kernel has. */
-export async function probe(
+/** Says which of these the kernel has. */
+export type Probe = (used: readonly Used[]) => Promise<boolean[]>;
+
+/** Asks the kernel by one function of the addon. */
+export function probeWith(
   session: Session,
-  family: Family,
-  used: readonly Used[],
-): Promise<boolean[]> {
-  if (used.length === 0) return [];
-  return session.run('iptables extension probe', undefined, (binding, handle) =>
-    binding.xtRevisions(
-      handle,
-      familyNumber(family),
-      used.map(({ kind, name, revision }) => ({ name, revision, target: kind === 'target' })),
-    ),
-  );
+  ask: (
+    binding: Binding,
+    handle: Handle,
+    queries: readonly { name: string; revision: number; target: boolean }[],
+  ) => Promise<boolean[]>,
+): Probe {
+  return async (used) => {
+    if (used.length === 0) return [];
+    const queries = used.map(({ kind, name, revision }) => {
+      return { name, revision, target: kind === 'target' };
+    });
+    return session.run('iptables extension probe', undefined, (binding, handle) =>
+      ask(binding, handle, queries),
+    );
+  };
 }
 
 function uses(entry: PortableEntry, family: Family, { kind, name, revision }: Used): boolean {
@@ -68,7 +76,7 @@ export interface NewEntry {
  * @throws {UnsupportedError} for an extension that it takes in no revision
  */
 export async function olderRevisions(
-  session: Session,
+  probe: Probe,
   family: Family,
   rules: readonly NewEntry[],
 ): Promise<MaxRevision | undefined> {
@@ -76,7 +84,7 @@ export async function olderRevisions(
     family,
     rules.map(({ entry }) => entry),
   );
-  const present = await probe(session, family, used);
+  const present = await probe(used);
   const missing = used.filter((_, i) => !present[i]);
   if (missing.length === 0) return undefined;
   const limits = new Map<string, number>();
@@ -88,7 +96,7 @@ export async function olderRevisions(
       .map((other) => other.revision)
       .filter((other) => other < revision);
     const candidates = older.map((other) => ({ kind, name, revision: other }));
-    const found = await probe(session, family, candidates);
+    const found = await probe(candidates);
     const best = older.find((_, i) => found[i]);
     if (best === undefined) throw lacking(each, family, rules);
     limits.set(`${kind} ${name}`, best);

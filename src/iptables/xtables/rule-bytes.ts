@@ -68,7 +68,7 @@ const standard = (name: string): PartBytes => ({ name, revision: 0, size: 8, wri
 
 /** The bytes of a rule that was read from bytes, with its present values. May return the original bytes. */
 export function bytesOf(source: RuleSource, index: number): PortableEntry | undefined {
-  if (source instanceof EntryRules) return source.entry(index);
+  if (source instanceof EntryRules) return source.isWhole(index) ? source.entry(index) : undefined;
   if (!(source instanceof ChangedRule)) return undefined;
   const bytes = bytesOf(source.source, source.index);
   if (bytes === undefined) return undefined;
@@ -78,9 +78,9 @@ export function bytesOf(source: RuleSource, index: number): PortableEntry | unde
   return entry;
 }
 
-export function liesInBytes(source: RuleSource): boolean {
-  if (source instanceof ChangedRule) return liesInBytes(source.source);
-  return source instanceof EntryRules;
+export function liesInBytes(source: RuleSource, index: number): boolean {
+  if (source instanceof ChangedRule) return liesInBytes(source.source, source.index);
+  return source instanceof EntryRules && source.isWhole(index);
 }
 
 /** The same rule, but it leads to another chain. */

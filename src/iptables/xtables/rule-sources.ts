@@ -23,6 +23,10 @@ export abstract class EntryRules implements RuleSource {
   protected abstract offset(index: number): number;
   /** The bytes of a rule, as they are written back. */
   abstract entry(index: number): PortableEntry;
+  /** Whether the bytes say all that the rule is. If not, nobody may write them. */
+  isWhole(_index: number): boolean {
+    return true;
+  }
   abstract matches(index: number): readonly Match[];
   abstract target(index: number): Target | undefined;
 
@@ -40,11 +44,13 @@ export abstract class EntryRules implements RuleSource {
     const head = emptyHead();
     const inexact = this.head(index, head);
     const target = this.target(index);
-    const rest =
-      inexact === undefined
-        ? undefined
-        : hex(headContent(this.entry(index), context.family, target?.name === 'goto'));
+    const rest = inexact === undefined ? undefined : this.rest(index, target);
     return meaningKey(head, this.matches(index), target, context, rest);
+  }
+
+  /** For the key of a rule: what its fields do not say. */
+  protected rest(index: number, target: Target | undefined): string {
+    return hex(headContent(this.entry(index), this.context.family, target?.name === 'goto'));
   }
 }
 

@@ -1,0 +1,224 @@
+// From a script to a transaction.
+#include "core/nftables/transaction.h"
+
+#include <errno.h>
+
+#include <unordered_set>
+
+#include "core/netlink/socket.h"
+#include "core/nftables/batch.h"
+#include "core/nftables/batch_messages.h"
+#include "core/nftables/builtin.h"
+#include "core/nftables/objects.h"
+#include "core/nftables/write_raw.h"
+#include "core/nftables/write_rule.h"
+#include "core/operation.h"
+
+namespace nf::nft {
+namespace {
+
+std::string operation_of(const Script& script) {
+  return std::string(script.layout().tool) + " commit " + script.table();
+}
+
+// Adds the messages of a script to a batch.
+class Writer {
+ public:
+  Writer(const Script& script, Batch& batch)
+      : script_(script), batch_(batch), table_(script.table()) {
+    for (std::string& name : script.chains()) chains_.insert(std::move(name));
+    is_chain_ = [this](std::string_view name) { return chains_.contains(std::string(name)); };
+  }
+
+  // Null, or why a step cannot be written; `failed` is its index then.
+  const char* write(std::uint32_t& failed) {
+    for (std::uint32_t i = 0; i < script_.header().count; i++) {
+      if (const char* why = write(script_.step(i)); why != nullptr) {
+        failed = i;
+        return why;
+      }
+    }
+    return nullptr;
+  }
+
+ private:
+  // Each step is one message. So the index of a message is that of its step.
+  const char* write(const ScriptStep& step) {
+    const std::string_view chain = script_.text(step.chain);
+    switch (static_cast<StepKind>(step.kind)) {
+      case StepKind::kTable:
+        create_table(batch_, table_);
+        return nullptr;
+      case StepKind::kBaseChain:
+        return base_chain(step, chain);
+      case StepKind::kChain:
+        create_chain(batch_, table_, chain);
+        return nullptr;
+      case StepKind::kRename:
+        rename_chain(batch_, table_, step.handle, script_.text(step.name));
+        return nullptr;
+      case StepKind::kPolicy:
+        change_policy(batch_, table_, chain, policy_of(step), counters_of(step));
+        return nullptr;
+      case StepKind::kDeleteChain:
+        delete_chain(batch_, table_, chain);
+        return nullptr;
+      case StepKind::kFlush:
+        flush_chain(batch_, table_, chain);
+        return nullptr;
+      case StepKind::kDeleteRule:
+        delete_rule(batch_, table_, chain, step.handle);
+        return nullptr;
+      case StepKind::kEntry:
+      case StepKind::kExpressions:
+        return rule(step, chain);
+    }
+    return "an unknown step";
+  }
+
+  const char* base_chain(const ScriptStep& step, std::string_view chain) {
+    const BuiltinTable* table = builtin_table(table_);
+    const BuiltinChain* builtin = table == nullptr ? nullptr : table->find(chain);
+    if (builtin == nullptr) return "iptables has no such base chain";
+    BaseChain base;
+    base.type = builtin->type;
+    base.hook = builtin->hook;
+    base.priority = builtin->priority;
+    base.policy = policy_of(step).value_or(NF_ACCEPT);
+    base.counters = counters_of(step);
+    create_base_chain(batch_, table_, chain, base);
+    return nullptr;
+  }
+
+  const char* rule(const ScriptStep& step, std::string_view chain) {
+    RulePlace place;
+    place.handle = step.handle;
+    switch (static_cast<StepPlace>(step.how)) {
+      case StepPlace::kAppend:
+        place.how = RulePlace::How::kAppend;
+        break;
+      case StepPlace::kBefore:
+        place.how = RulePlace::How::kBefore;
+        break;
+      case StepPlace::kReplace:
+        place.how = RulePlace::How::kReplace;
+        break;
+      default:
+        return "an unknown place";
+    }
+    const xt::Counters counters{step.packet_count, step.byte_count};
+    const std::uint8_t* content = script_.data(step.content);
+    const bool entry = static_cast<StepKind>(step.kind) == StepKind::kEntry;
+    return add_rule(batch_, table_, chain, place, [&](MessageBuilder& out) {
+      if (entry) {
+        return write_rule(script_.layout(), content, step.content.size, counters, is_chain_, out);
+      }
+      return write_raw({content, step.content.size},
+                       {script_.data(step.user_data), step.user_data.size}, counters, out);
+    });
+  }
+
+  static std::optional<std::uint32_t> policy_of(const ScriptStep& step) {
+    if (step.policy == xt::kPolicyNone) return std::nullopt;
+    return step.policy == xt::kPolicyDrop ? NF_DROP : NF_ACCEPT;
+  }
+  static std::optional<xt::Counters> counters_of(const ScriptStep& step) {
+    if (step.has_counters == 0) return std::nullopt;
+    return xt::Counters{step.packet_count, step.byte_count};
+  }
+
+  const Script& script_;
+  Batch& batch_;
+  const std::string table_;
+  std::unordered_set<std::string> chains_;
+  IsChain is_chain_;
+};
+
+TransactionOutcome not_written(std::uint32_t step, const char* why) {
+  TransactionOutcome outcome;
+  outcome.end = TransactionEnd::kRefused;
+  outcome.step = step;
+  outcome.code = EOPNOTSUPP;
+  outcome.text = why;
+  return outcome;
+}
+
+}  // namespace
+
+Result<Script> Script::parse(std::vector<std::uint8_t> bytes) {
+  const auto bad = [](const char* why) {
+    return fail(EINVAL, operation::kCommit, why, ErrorKind::kXtables);
+  };
+  Script script;
+  script.bytes_ = std::move(bytes);
+  const std::size_t size = script.bytes_.size();
+  if (size < sizeof(ScriptHeader)) return bad("cut short");
+  const ScriptHeader& header = script.header();
+  script.layout_ = xt::layout_of(static_cast<int>(header.family));
+  if (header.magic != kScriptMagic || script.layout_ == nullptr) return bad("not a script");
+  if (std::memchr(header.table, 0, sizeof header.table) == nullptr) return bad("a table's name");
+  if (header.count > (size - sizeof header) / sizeof(ScriptStep)) return bad("cut short");
+  const auto fits = [&](const Slice& slice) {
+    return slice.at <= size && slice.size <= size - slice.at;
+  };
+  if (!fits(header.chains)) return bad("cut short");
+  for (std::uint32_t i = 0; i < header.count; i++) {
+    const ScriptStep& step = script.step(i);
+    if (!fits(step.chain) || !fits(step.name) || !fits(step.content) || !fits(step.user_data)) {
+      return bad("cut short");
+    }
+    constexpr std::size_t kLongestName = 256;
+    if (step.chain.size > kLongestName || step.name.size > kLongestName) return bad("a long name");
+  }
+  return script;
+}
+
+std::string Script::table() const { return std::string(xt::chain_name(header().table)); }
+
+std::vector<std::string> Script::chains() const {
+  std::vector<std::string> names;
+  const std::string_view all = text(header().chains);
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = std::min(all.find('\0', at), all.size());
+    names.emplace_back(all.substr(at, end - at));
+    at = end + 1;
+  }
+  return names;
+}
+
+Result<TransactionOutcome> check_script(const Script& script) {
+  Socket socket;
+  Batch batch(socket, static_cast<std::uint8_t>(script.layout().family), 0);
+  std::uint32_t failed = 0;
+  const char* why = Writer(script, batch).write(failed);
+  return why == nullptr ? TransactionOutcome{} : not_written(failed, why);
+}
+
+Result<TransactionOutcome> run_script(const Script& script) {
+  const std::string operation = operation_of(script);
+  const auto told = [&](Error error) {
+    std::string detail = is_absent(error) ? "the kernel has no nf_tables" : error.detail;
+    return fail(error.code, operation, std::move(detail), ErrorKind::kXtables);
+  };
+  auto socket = Socket::open(operation::kCommit);
+  if (!socket) return told(socket.error());
+  Batch batch(*socket, static_cast<std::uint8_t>(script.layout().family),
+              script.header().generation);
+  std::uint32_t failed = 0;
+  if (const char* why = Writer(script, batch).write(failed); why != nullptr) {
+    return not_written(failed, why);
+  }
+  auto done = batch.commit(nullptr, operation::kCommit);
+  if (!done) return told(done.error());
+  TransactionOutcome outcome;
+  if (done->end == BatchEnd::kStale) outcome.end = TransactionEnd::kStale;
+  if (done->end != BatchEnd::kRefused) return outcome;
+  const BatchRefusal& first = done->first();
+  outcome.end = TransactionEnd::kRefused;
+  if (first.index != BatchRefusal::kWhole) outcome.step = static_cast<std::uint32_t>(first.index);
+  outcome.code = first.code;
+  outcome.text = first.text;
+  return outcome;
+}
+
+}  // namespace nf::nft

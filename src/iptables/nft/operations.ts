@@ -1,0 +1,329 @@
+// The change of a table → the operations that make it so in nf_tables. Only what changed is sent: rules that stay are
+// not touched, so they keep their counters and the state of their matches. Writes no bytes of messages.
+import type { ChainState, ChangedItem, Item, NewItem, TableChange } from '../edit/change.js';
+import type { Counters } from '../rule/head.js';
+import { noCounters } from '../rule/head.js';
+import { Rule } from '../rule/rule.js';
+import { ChangedRule, type RuleSource } from '../rule/source.js';
+import type { Policy } from '../table/reading.js';
+import { type Encoding, encodeGiven } from '../xtables/encode-change.js';
+import type { PortableEntry } from '../xtables/entry.js';
+import { redirected } from '../xtables/rule-bytes.js';
+import { type NftImage, NftRules } from './image.js';
+
+/** A rule as it goes to the kernel: an entry, or the expressions that the kernel sent. */
+export type Content =
+  | { readonly entry: PortableEntry }
+  | { readonly expressions: Uint8Array; readonly userData: Uint8Array };
+
+/** Where a rule goes in its chain: at its end, before a rule that stays, or in the place of one. */
+export type Place = 'append' | { readonly before: bigint } | { readonly replace: bigint };
+
+export type Operation =
+  | { readonly do: 'table' }
+  | {
+      readonly do: 'base';
+      readonly chain: string;
+      readonly policy: Policy;
+      readonly counters: Readonly<Counters> | undefined;
+    }
+  | { readonly do: 'chain'; readonly chain: string }
+  | { readonly do: 'rename'; readonly chain: string; readonly handle: bigint; readonly to: string }
+  | {
+      readonly do: 'policy';
+      readonly chain: string;
+      readonly policy: Policy | undefined;
+      readonly counters: Readonly<Counters> | undefined;
+    }
+  | { readonly do: 'deleteChain'; readonly chain: string }
+  | { readonly do: 'flush'; readonly chain: string }
+  | { readonly do: 'deleteRule'; readonly chain: string; readonly handle: bigint }
+  | {
+      readonly do: 'rule';
+      readonly chain: string;
+      readonly place: Place;
+      readonly content: Content;
+      readonly counters: Readonly<Counters>;
+      /** Its place after the edit, for messages. */
+      readonly index: number;
+      /** The name of its chain after the edit. */
+      readonly within: string;
+    };
+
+/** Which chains of the reading go on under which name, and which must be made anew. */
+class Renames {
+  /** Of a chain that goes on: its name now, by its state. */
+  readonly #names = new Map<ChainState, string>();
+  readonly #recreated = new Set<string>();
+
+  constructor(change: TableChange) {
+    const chains = [...change.chains.values()];
+    const before = new Set(change.base.chains.map(({ name }) => name));
+    for (const chain of chains) {
+      const { name, was } = chain;
+      if (was === undefined) continue;
+      // Until the commit the kernel knows a chain by its old name only. So a name that is taken before the commit
+      // cannot be given to another chain. The chain is made anew, with its rules.
+      const collides =
+        name !== was && (before.has(name) || chains.some((other) => other.name === was));
+      if (collides) this.#recreated.add(name);
+      else this.#names.set(chain, was);
+    }
+  }
+
+  /** The name by which the kernel knows the chain until the commit; `undefined` for a new one. */
+  kernelName(chain: ChainState): string | undefined {
+    return this.#names.get(chain);
+  }
+
+  /** Whether a jump that was read must be written again to lead to the chain that now has this name. */
+  isRecreated(name: string): boolean {
+    return this.#recreated.has(name);
+  }
+}
+
+/** Indexes of the longest sequence that rises: those that keep their places. */
+function rising(values: readonly (number | undefined)[]): Set<number> {
+  const tails: number[] = [];
+  const before: (number | undefined)[] = [];
+  values.forEach((value, index) => {
+    if (value === undefined) return;
+    let [low, high] = [0, tails.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (values[tails[middle]!]! < value) low = middle + 1;
+      else high = middle;
+    }
+    before[index] = tails[low - 1];
+    tails[low] = index;
+  });
+  const kept = new Set<number>();
+  for (let at = tails.at(-1); at !== undefined; at = before[at]) kept.add(at);
+  return kept;
+}
+
+class Planner {
+  readonly #change: TableChange;
+  readonly #base: NftImage;
+  readonly #encoding: Encoding;
+  readonly #renames: Renames;
+  /** The kernel's name of each chain of the change, by its name after it. */
+  readonly #kernelNames = new Map<string, string>();
+
+  constructor(change: TableChange, encoding: Encoding) {
+    this.#change = change;
+    this.#base = change.base as NftImage;
+    this.#encoding = encoding;
+    this.#renames = new Renames(change);
+    for (const chain of change.chains.values()) {
+      this.#kernelNames.set(chain.name, this.#renames.kernelName(chain) ?? chain.name);
+    }
+  }
+
+  plan(): Operation[] {
+    const change = this.#change;
+    const base = this.#base;
+    const first: Operation[] = [];
+    const deletions: Operation[] = [];
+    const renames: Operation[] = [];
+    const creations: Operation[] = [];
+    const additions: Operation[] = [];
+    const goesOn = new Set<string>();
+    for (const chain of change.chains.values()) {
+      const was = this.#renames.kernelName(chain);
+      if (was === undefined) {
+        creations.push({ do: 'chain', chain: chain.name });
+      } else {
+        goesOn.add(was);
+        const at = base.chains.findIndex(({ name }) => name === was);
+        if (base.chains[at]!.absent) {
+          if (!this.#isNeeded(chain, at)) continue;
+          const { policy = 'ACCEPT', counters } = chain;
+          first.push({ do: 'base', chain: was, policy, counters });
+        } else {
+          if (was !== chain.name) {
+            renames.push({
+              do: 'rename',
+              chain: was,
+              handle: base.chainHandle(at),
+              to: chain.name,
+            });
+          }
+          const policy = chain.policy === base.chains[at]!.policy ? undefined : chain.policy;
+          if (policy !== undefined || chain.counters !== undefined) {
+            creations.push({ do: 'policy', chain: was, policy, counters: chain.counters });
+          }
+        }
+      }
+      this.#rules(chain, was, deletions, additions);
+    }
+    const gone = base.chains.filter(({ name, builtin }) => !builtin && !goesOn.has(name));
+    for (const { name, count } of gone) if (count > 0) deletions.push({ do: 'flush', chain: name });
+    for (const { name } of gone) deletions.push({ do: 'deleteChain', chain: name });
+    const table: Operation[] = base.registered ? [] : [{ do: 'table' }];
+    // A chain that goes gives its name free. A rule can lead to a chain that was made before it.
+    return [...table, ...first, ...deletions, ...renames, ...creations, ...additions];
+  }
+
+  /** Whether the edit needs a base chain that nf_tables does not have yet. */
+  #isNeeded(chain: ChainState, at: number): boolean {
+    const { policy } = this.#base.chains[at]!;
+    return (
+      (chain.items?.length ?? 0) > 0 || chain.policy !== policy || chain.counters !== undefined
+    );
+  }
+
+  #rules(
+    chain: ChainState,
+    was: string | undefined,
+    deletions: Operation[],
+    additions: Operation[],
+  ): void {
+    const { first, count, items } = chain;
+    if (items === undefined && was !== undefined) return;
+    const list = items ?? Array.from({ length: count }, (_, index) => first + index);
+    const end = first + count;
+    /** The rule that an item was, if it is still in its chain. */
+    const places = list.map((item) => {
+      const index = typeof item === 'number' ? item : 'base' in item ? item.base : undefined;
+      const isHere = was !== undefined && index !== undefined && index >= first && index < end;
+      return isHere ? index : undefined;
+    });
+    const kept = rising(places);
+    if (was !== undefined) {
+      if (kept.size === 0) {
+        if (count > 0) deletions.push({ do: 'flush', chain: was });
+      } else if (kept.size < count) {
+        const stay = new Set(Array.from(kept, (index) => places[index]!));
+        for (let index = first; index < end; index++) {
+          if (stay.has(index)) continue;
+          deletions.push({ do: 'deleteRule', chain: was, handle: this.#base.handle(index) });
+        }
+      }
+    }
+    /** For each item, the handle of the first rule after it that stays. */
+    const next: (bigint | undefined)[] = [];
+    let handle: bigint | undefined;
+    for (let index = list.length - 1; index >= 0; index--) {
+      next[index] = handle;
+      if (kept.has(index)) handle = this.#base.handle(places[index]!);
+    }
+    const name = was ?? chain.name;
+    list.forEach((item, index) => {
+      const before = next[index];
+      const stays = kept.has(index);
+      if (stays && !this.#isChanged(item)) return;
+      const place: Place = stays
+        ? { replace: this.#base.handle(places[index]!) }
+        : before === undefined
+          ? 'append'
+          : { before };
+      const { content, counters } = this.#written(item);
+      additions.push({
+        do: 'rule',
+        chain: name,
+        place,
+        content,
+        counters,
+        index,
+        within: chain.name,
+      });
+    });
+  }
+
+  /** Whether a rule that stays in its place is another one now. */
+  #isChanged(item: Item): boolean {
+    if (typeof item === 'number') return false;
+    if (!('base' in item)) return true;
+    const { base, chain, counters } = item;
+    if (chain !== undefined && this.#renames.isRecreated(chain)) return true;
+    if ('of' in counters) return counters.of !== base;
+    const now = this.#base.rules.counters(base);
+    // Counters that are zero already need no new rule.
+    return now.packets !== counters.packets || now.bytes !== counters.bytes;
+  }
+
+  #written(item: Item): { content: Content; counters: Readonly<Counters> } {
+    if (typeof item === 'number') {
+      return { content: this.#raw(this.#base, item), counters: this.#base.rules.counters(item) };
+    }
+    const counters =
+      item.counters === undefined
+        ? undefined
+        : 'of' in item.counters
+          ? this.#base.rules.counters(item.counters.of)
+          : item.counters;
+    return 'base' in item
+      ? { content: this.#changed(item), counters: counters ?? noCounters }
+      : this.#added(item, counters);
+  }
+
+  #raw(image: NftImage, index: number): Content {
+    return { expressions: image.expressions(index), userData: image.userData(index) };
+  }
+
+  #changed({ base, chain }: ChangedItem): Content {
+    if (chain === undefined) return this.#raw(this.#base, base);
+    return { entry: this.#leading(this.#base.rules.entry(base), chain) };
+  }
+
+  /** The entry of a rule that jumps, for the kernel, which does not know new names of chains yet. */
+  #leading(entry: PortableEntry, chain: string): PortableEntry {
+    return redirected(entry, this.#base.family, this.#kernelNames.get(chain) ?? chain);
+  }
+
+  #added(
+    item: NewItem,
+    given: Readonly<Counters> | undefined,
+  ): { content: Content; counters: Readonly<Counters> } {
+    const { given: rule, chain } = item;
+    if ('rule' in rule) {
+      const { source, index } = Rule.placeOf(rule.rule);
+      const counters = given ?? source.counters(index);
+      const raw = chain === undefined ? this.#rawOf(source, index) : undefined;
+      if (raw !== undefined) return { content: raw, counters };
+      return { content: { entry: this.#entryOf(item) }, counters };
+    }
+    return { content: { entry: this.#entryOf(item) }, counters: given ?? rule.checked.counters };
+  }
+
+  /** A rule of nf_tables that is given back as it was read, with all that no entry says. */
+  #rawOf(source: RuleSource, index: number): Content | undefined {
+    if (source instanceof ChangedRule) {
+      return source.chain === undefined ? this.#rawOf(source.source, source.index) : undefined;
+    }
+    if (!(source instanceof NftRules)) return undefined;
+    // A jump may lead to a chain that has another name until the commit.
+    const target = source.target(index);
+    const leads = target?.name === 'jump' || target?.name === 'goto';
+    if (leads && this.#kernelNames.get(target.chain) !== target.chain) return undefined;
+    return this.#raw(source.image, index);
+  }
+
+  #entryOf(item: NewItem): PortableEntry {
+    const entry = encodeGiven(item, this.#base, this.#encoding);
+    const to = item.chain ?? leadsTo(item);
+    return to === undefined ? entry : this.#leading(entry, to);
+  }
+}
+
+/** The chain that a new rule jumps or goes to. */
+function leadsTo({ given }: NewItem): string | undefined {
+  if (!('rule' in given)) {
+    const { target } = given.init;
+    return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
+  }
+  const { target } = given.rule;
+  return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
+}
+
+/** What the edit changes, in an order in which the kernel takes it. */
+export function operationsOf(change: TableChange, encoding: Encoding): Operation[] {
+  return new Planner(change, encoding).plan();
+}
+
+/** The names of the chains until the commit, for the rules that lead to them. */
+export function chainNames(change: TableChange): string[] {
+  const renames = new Renames(change);
+  return Array.from(change.chains.values(), (chain) => renames.kernelName(chain) ?? chain.name);
+}
