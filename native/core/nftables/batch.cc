@@ -29,7 +29,7 @@ constexpr std::uint16_t type_of(std::uint16_t verb) {
 // Of a refusal in the receive queue, with its text.
 constexpr std::size_t kRefusalMemory = 1536;
 // More refusals than fit in there help nobody.
-constexpr std::size_t kMostReceiveMemory = std::size_t{16} << 20;
+constexpr std::size_t kMostReceiveMemory = std::size_t{4} << 20;
 
 // The kernel's own header takes a part of the send buffer.
 constexpr std::size_t kSendSpare = 4096;

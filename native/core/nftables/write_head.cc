@@ -104,17 +104,24 @@ const char* write_interface(const Head::Interface& interface, std::uint32_t key,
 
 void write_address(const Head::Address& address, ExpressionWriter& out) {
   const ByteSpan mask = address.mask;
-  if (!address.inverted && all_zero(mask) && all_zero(address.value)) return;
+  // Bits outside the mask: ip_tables compares them too, with the zeros that the mask leaves, and so
+  // no packet has such an address. ip6_tables compares only under the mask.
+  std::array<std::uint8_t, sizeof(in6_addr)> value{};
+  std::copy(address.value.begin(), address.value.end(), value.begin());
+  bool outside = false;
+  for (std::size_t i = 0; i < mask.size(); i++) {
+    if (address.only_under_mask) value[i] &= mask[i];
+    outside |= (value[i] & ~mask[i]) != 0;
+  }
+  if (!address.inverted && !outside && all_zero(mask)) return;
   const auto whole = std::find_if(mask.begin(), mask.end(), [](auto byte) { return byte != 0xff; });
   const auto bytes = static_cast<std::size_t>(whole - mask.begin());
-  bool outside = false;  // no packet can have this value under the mask
-  for (std::size_t i = 0; i < mask.size(); i++) outside |= (address.value[i] & ~mask[i]) != 0;
   // A mask of whole bytes needs no mask: fewer bytes are loaded.
   const bool masked = outside || bytes == 0 || !all_zero(mask.subspan(bytes));
   const std::size_t size = masked ? mask.size() : bytes;
   out.load_packet(NFT_PAYLOAD_NETWORK_HEADER, address.offset, size);
   if (masked) out.mask(mask);
-  out.compare(equal_unless(address.inverted), address.value.first(size));
+  out.compare(equal_unless(address.inverted), ByteSpan(value).first(size));
 }
 
 void write_fragments(bool inverted, ExpressionWriter& out) {
@@ -145,7 +152,7 @@ const char* read_head(const xt::Layout& layout, const std::uint8_t* entry, Head&
   if (!ipv6 && !out.fragments && out.inverted(IPT_INV_FRAG)) return "-f is inverted but not there";
   const auto address = [&](std::size_t value, std::size_t mask, std::size_t offset, unsigned bit) {
     return Head::Address{ByteSpan(entry + value, at.address_size),
-                         ByteSpan(entry + mask, at.address_size), offset, out.inverted(bit)};
+                         ByteSpan(entry + mask, at.address_size), offset, out.inverted(bit), ipv6};
   };
   const auto interface = [&](std::size_t name, std::size_t mask, unsigned bit) {
     return Head::Interface{ByteSpan(entry + name, IFNAMSIZ), ByteSpan(entry + mask, IFNAMSIZ),

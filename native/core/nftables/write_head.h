@@ -17,6 +17,7 @@ struct Head {
     ByteSpan mask;
     std::size_t offset = 0;  // in the network header
     bool inverted = false;
+    bool only_under_mask = false;  // how the kernel compares
   };
   struct Interface {
     ByteSpan name;  // IFNAMSIZ bytes, as the mask

@@ -17,8 +17,11 @@
 //   a second tcp or udp match   The match of x_tables. iptables-nft writes it like the first, and
 //                               when it reads the rule, the ports of both become one match.
 //   `! -s 0.0.0.0/0`            A load under an empty mask. The kernel refuses a load of no bytes.
-//   an address with bits        A load under the whole mask, which no packet passes. iptables-nft
-//     outside its mask          compares fewer bytes, and then packets pass.
+//   an address with bits        IPv4: a load under the whole mask, which no packet passes.
+//   iptables-nft
+//     outside its mask          compares fewer bytes, and then packets pass. IPv6: without these
+//     bits,
+//                               as ip6_tables compares only under the mask.
 //   a limit that is no whole    The match of x_tables. iptables-nft rounds it, and cannot divide by
 //     number in a unit          zero.
 //   `-p all` of IPv6            A load of the protocol without a comparison: it fails where
@@ -39,6 +42,11 @@
 //   This
 //     tcp, udp with bytes that  includes a prefix of NFLOG without an end.
 //     have no expression
+// One difference to ip_tables is left, and iptables-nft has it too: kernels that load up to four
+// bytes of a transport header by the short way (seen in 6.18) do not ask whether the packet is a
+// later fragment. There the ports and flags of tcp and udp compare what the fragment has in that
+// place. With connection tracking no such packet comes: it puts them together first.
+//
 // The range of NFLOG without its flag (--nflog-range) is left out, as iptables-nft does: the kernel
 // has never looked at it.
 //
