@@ -3,7 +3,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include <linux/netfilter/xt_NFLOG.h>
+#include <linux/netfilter/xt_limit.h>
+
 #include "test/messages.h"
+#include "test/nft_rules.h"
 #include "test/tables.h"
 
 namespace nf::test {
@@ -102,6 +106,54 @@ void write_tables(const std::filesystem::path& folder) {
   write(folder / "fuzz_diff" / "some", std::vector<std::uint8_t>{2, 5, 3, 0x81, 120, 4, 60, 0x80});
 }
 
+// Rules with every match and target that nf_tables says in its own words, behind a packet.
+void write_rules(const std::filesystem::path& folder) {
+  xt_tcp tcp{};
+  tcp.spts[1] = 0xffff;
+  tcp.dpts[0] = tcp.dpts[1] = 80;
+  xt_udp udp{};
+  udp.spts[0] = udp.spts[1] = 53;
+  udp.dpts[0] = udp.dpts[1] = 99;
+  udp.invflags = XT_UDP_INV_MASK;
+  xt_mark_mtinfo1 mark{};
+  mark.mark = mark.mask = 7;
+  xt_rateinfo limit{};
+  limit.avg = XT_LIMIT_SCALE;
+  limit.burst = 5;
+  xt_nflog_info log{};
+  log.group = 3;
+  const std::vector<std::pair<std::uint8_t, std::vector<RulePart>>> rules = {
+      {0, {standard("")}},
+      {IPPROTO_TCP, {part_of("tcp", 0, tcp), standard("ACCEPT")}},
+      {IPPROTO_UDP, {part_of("udp", 0, udp), part_of("udp", 0, udp), standard("CHAIN")}},
+      {0, {part_of("mark", 1, mark), part_of("limit", 0, limit), part_of("NFLOG", 0, log)}},
+      {0, {{"comment", 0, Bytes(256)}, {"TRACE", 0, {}}}},
+  };
+  int number = 0;
+  for (const Layout* layout : {&kIpv4, &kIpv6}) {
+    for (const auto& [protocol, parts] : rules) {
+      const std::vector<RulePart> matches(parts.begin(), parts.end() - 1);
+      RuleBytes rule = rule_entry(*layout, matches, parts.back());
+      const HeadAt at = head_at(*layout);
+      rule[at.protocol] = protocol;
+      std::memcpy(&rule[at.in], "eth0", 5);
+      std::memset(&rule[at.in_mask], 0xff, 5);
+      std::memcpy(&rule[at.out], "ppp+", 5);
+      std::memset(&rule[at.out_mask], 0xff, 3);
+      rule[at.source] = 10;
+      rule[at.source_mask] = 0xff;
+      rule[at.destination] = 0xf0;
+      rule[at.destination_mask] = 0xf0;
+      if (layout->family == AF_INET6 && protocol != 0) rule[at.flags] = IP6T_F_PROTO;
+      Bytes input(102);
+      input[0] = layout->family == AF_INET6 ? 1 : 0;
+      input[1] = 0x1f;
+      input.insert(input.end(), rule.begin(), rule.end());
+      write(folder / "fuzz_nft_write" / std::to_string(number++), input);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nf::test
 
@@ -109,5 +161,6 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   nf::test::write_all(argv[1]);
   nf::test::write_tables(argv[1]);
+  nf::test::write_rules(argv[1]);
   return 0;
 }
