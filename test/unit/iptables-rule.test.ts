@@ -224,7 +224,10 @@ test('a head that iptables cannot express is reported', () => {
   assert.match(decodeRule(raw).warnings[0]!, /more than the fields of a rule can express/);
   const v6 = encodeRule({ protocol: 'tcp' }, { family: 'ipv6' });
   v6[131] = 0; // the kernel ignores the protocol without IP6T_F_PROTO
-  assert.match(decodeRule(v6, { family: 'ipv6' }).warnings[0]!, /more than the fields of a rule can express/);
+  assert.match(
+    decodeRule(v6, { family: 'ipv6' }).warnings[0]!,
+    /more than the fields of a rule can express/,
+  );
 });
 
 test('broken entries are refused', async () => {

@@ -31,10 +31,6 @@ struct Load {
   std::uint32_t length = 0;
   std::uint8_t value = 0;  // of kValue
   std::optional<Bytes> mask;
-
-  bool is_interface() const {
-    return kind == kMeta && !mask && (key == NFT_META_IIFNAME || key == NFT_META_OIFNAME);
-  }
 };
 
 template <typename T>
@@ -114,12 +110,21 @@ class RuleReader {
   }
 
   // A load that nothing used. iptables-nft loads the name of an interface for `-i +`, and compares
-  // nothing.
+  // nothing. A load of the protocol is `-p all` of IPv6.
   bool settle() {
-    if (!load_.is_interface()) return load_.kind == Load::kNone;
-    const bool input = load_.key == NFT_META_IIFNAME;
-    load_ = {};
-    return entry_.any_interface(input, false);
+    const Load load = std::exchange(load_, Load{});
+    if (load.kind == Load::kNone) return true;
+    if (load.kind != Load::kMeta || load.mask) return false;
+    switch (load.key) {
+      case NFT_META_IIFNAME:
+        return entry_.any_interface(true, false);
+      case NFT_META_OIFNAME:
+        return entry_.any_interface(false, false);
+      case NFT_META_L4PROTO:
+        return entry_.any_protocol();
+      default:
+        return false;
+    }
   }
 
   // ---- loads ----
@@ -388,7 +393,9 @@ class RuleReader {
       entry_.lacks("a longer prefix than NFLOG can have: " + std::string(prefix));
     }
     prefix.copy(info.prefix, sizeof info.prefix - 1);
-    return entry_.target("NFLOG", 0, {reinterpret_cast<const std::uint8_t*>(&info), sizeof info});
+    std::uint8_t padded[xt::align8(sizeof info)] = {};
+    std::memcpy(padded, &info, sizeof info);
+    return entry_.target("NFLOG", 0, padded);
   }
 
   // What older releases, and the nft tool, have beside the expressions: type, length, value.

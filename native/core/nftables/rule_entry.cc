@@ -73,6 +73,12 @@ bool RuleEntry::protocol(std::uint8_t number, bool inverted) {
   return true;
 }
 
+bool RuleEntry::any_protocol() {
+  if (ipv4() || !once(kProtocol)) return false;
+  builder_.head()[layout_.flags] |= layout_.protocol_flag;
+  return true;
+}
+
 bool RuleEntry::address(bool source, Bytes value, const std::optional<Bytes>& mask, bool inverted) {
   if (value.size() > layout_.address_size) return false;
   if (mask && (value.size() != layout_.address_size || mask->size() != value.size())) return false;

@@ -43,6 +43,8 @@ class RuleEntry {
   // `-i +`; negated it matches no packet.
   bool any_interface(bool input, bool inverted);
   bool protocol(std::uint8_t number, bool inverted);
+  // `-p all` of IPv6: the packet must have a protocol.
+  bool any_protocol();
   // Without a mask the value may be shorter than an address.
   bool address(bool source, Bytes value, const std::optional<Bytes>& mask, bool inverted);
   bool fragment(bool inverted);
