@@ -180,6 +180,7 @@ export {
   type JumpTarget,
   type Match,
   type MatchOf,
+  type NftPlace,
   type Not,
   Rule,
   type RuleInit,
@@ -198,6 +199,6 @@ export {
 } from './iptables/rule/text.js';
 export type { BackendTable } from './iptables/table/backend-table.js';
 export { type FormatSaveOptions, formatSave } from './iptables/table/save.js';
-export type { Chain, Policy, Table, TableName } from './iptables/table/table.js';
+export type { Chain, ForeignChain, Policy, Table, TableName } from './iptables/table/table.js';
 export type { RuleHits, WatchOptions } from './iptables/table/watch.js';
 export type { HostNames, SetNames } from './iptables/text/host-names.js';

@@ -5,7 +5,6 @@ import {
   Conntrack,
   conntrack,
   Iptables,
-  iptables,
   type NetfilterError,
   namespaces,
   parseRule,
@@ -21,13 +20,15 @@ const tuple = {
 } as const;
 const flow = { ...tuple, timeout: 600, mark: 7 };
 const elsewhere = process.argv[2]!;
+const iptables = Iptables.open({ backend: 'legacy' });
+const nft = Iptables.open({ backend: 'nft' });
 
 /** The first hits of a rule that counts packets which are sent meanwhile. */
-async function watch(options: object): Promise<void> {
+async function watch(of: Iptables, options: object = {}): Promise<void> {
   const socket = createSocket('udp4');
   const sending = setInterval(() => socket.send('x', 53, '127.0.0.1'), 5);
   try {
-    for await (const _ of iptables.watch({ ...options, interval: 10 })) break;
+    for await (const _ of of.watch({ ...options, interval: 10 })) break;
   } finally {
     clearInterval(sending);
     socket.close();
@@ -87,15 +88,21 @@ export const calls: [string, () => unknown][] = [
   ['iptables.backend()', () => iptables.backend()],
   ['iptables.read()', () => iptables.read()],
   ['iptables.save({ tables })', () => iptables.save({ tables: ['filter'] })],
-  ['iptables.watch({ tables })', () => watch({ tables: ['filter'] })],
+  ['iptables.watch({ tables })', () => watch(iptables, { tables: ['filter'] })],
   ['iptables.tables()', () => iptables.tables()],
   ['iptables.save()', () => iptables.save()],
-  ['iptables.watch()', () => watch({})],
+  ['iptables.watch()', () => watch(iptables)],
   [
     'iptables.edit()',
     () => iptables.edit('filter', (table) => table.chain('INPUT').append('-p tcp --dport 22')),
   ],
   ['iptables.restore()', () => iptables.restore('*filter\n-A INPUT -j ACCEPT\nCOMMIT\n')],
+  ['nft.tables()', () => nft.tables()],
+  ['nft.read()', () => nft.read()],
+  ['nft.edit()', () => nft.edit('filter', (table) => table.chain('INPUT').append('-p udp'))],
+  ['nft.restore()', () => nft.restore('*filter\n-A INPUT -j ACCEPT\nCOMMIT\n')],
+  ['nft.save()', () => nft.save()],
+  ['nft.watch()', () => watch(nft)],
 ];
 
 export interface CallOutcome {
