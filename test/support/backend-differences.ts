@@ -31,7 +31,7 @@ export const changedByTool: readonly RuleDifference[] = [
 /** Rules that iptables-nft or nf_tables refuses, and iptables-legacy takes. */
 export const refusedByTool: readonly RuleDifference[] = [
   {
-    rule: /^! -s 0\.0\.0\.0\/0|! -[sd] ::\/0/,
+    rule: /! -[sd] (0\.0\.0\.0|::)\/0/,
     because: 'it loads no bytes, which the kernel refuses',
   },
   {
@@ -41,5 +41,33 @@ export const refusedByTool: readonly RuleDifference[] = [
   {
     rule: /-j (INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING)$/,
     because: 'nothing jumps to a base chain',
+  },
+];
+
+/** Rules that we write in nf_tables in another form than they have in legacy tables. */
+export const writtenByUs: readonly RuleDifference[] = [
+  { rule: /^-j QUEUE$/, because: 'it is NFQUEUE with queue 0 there, which does the same' },
+  {
+    rule: /-j NFLOG .*--nflog-range/,
+    because: 'nf_tables has no such field, and no kernel ever looked at it',
+  },
+];
+
+/** Rules that iptables-nft-save prints otherwise than this package does. */
+export const printedByTool: readonly RuleDifference[] = [
+  { rule: /"/, because: 'it prints names of interfaces without quotes' },
+  {
+    rule: /! --[sd]port 0:65535|--tcp-flags NONE/,
+    because: 'it leaves out what a rule can never pass',
+  },
+  { rule: /! --[sd]port 0:\d+/, because: 'it prints the ports that are left' },
+  {
+    rule: /--ct(orig|repl)(src|dst)port \d+:0/,
+    because: 'it prints a range that ends at 0 as one port',
+  },
+  { rule: /-m (tcp|udp) .*-m (tcp|udp) /, because: 'it prints two matches as one' },
+  {
+    rule: /! --fragid 0:4294967295|! --mh-type 0:255/,
+    because: 'it leaves out what a rule can never pass',
   },
 ];
