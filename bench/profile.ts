@@ -54,8 +54,8 @@ function shares(fields: string): string {
 for (const name of wanted) {
   await withGlobalLock(async () => {
     await conntrack.flush();
-    if (name === 'iptables-read') loadRules(50_000);
-    else if (name === 'iptables-edit') loadRules(5000);
+    if (name === 'iptables-read') loadRules(50_000, 'legacy');
+    else if (name === 'iptables-edit') loadRules(5000, 'legacy');
     else fillTable(flows);
     await using contestant = await Contestant.start('profile', name);
     const target = ['-p', String(contestant.pid), '-o', data];

@@ -31,6 +31,7 @@ const names = [
   'change',
   'events',
   'iptables',
+  'iptables-nft',
   'import',
   'memory',
 ] as const;

@@ -24,6 +24,6 @@ export function tableText(rules: number): string {
 }
 
 /** Replaces the rules of the filter table with that many. */
-export function loadRules(rules: number): void {
-  run(['iptables-legacy-restore', '-w'], { input: tableText(rules) });
+export function loadRules(rules: number, backend: 'legacy' | 'nft'): void {
+  run([`iptables-${backend}-restore`, '-w'], { input: tableText(rules) });
 }
