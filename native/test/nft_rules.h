@@ -235,12 +235,23 @@ inline std::optional<bool> expressions_pass(const Attribute& list, const RulePac
       const Attribute value = data.value(NFTA_CMP_DATA);
       if (value.size == 0 || value.size > loaded.size()) return std::nullopt;
       const int order = std::memcmp(loaded.data(), value.data, value.size);
-      const std::uint32_t operation = data.number(NFTA_CMP_OP);
-      const bool met = operation == NFT_CMP_EQ    ? order == 0
-                       : operation == NFT_CMP_NEQ ? order != 0
-                       : operation == NFT_CMP_LTE ? order <= 0
-                                                  : order > 0;
-      if (operation > NFT_CMP_GT && operation != NFT_CMP_LTE) return std::nullopt;
+      bool met = false;
+      switch (data.number(NFTA_CMP_OP)) {
+        case NFT_CMP_EQ:
+          met = order == 0;
+          break;
+        case NFT_CMP_NEQ:
+          met = order != 0;
+          break;
+        case NFT_CMP_LTE:
+          met = order <= 0;
+          break;
+        case NFT_CMP_GT:
+          met = order > 0;
+          break;
+        default:
+          return std::nullopt;
+      }
       if (!met) return false;
     } else if (name == "range") {
       const Attribute from = data.value(NFTA_RANGE_FROM_DATA);

@@ -117,7 +117,6 @@ TEST(nft_head_forms) {
   for (const Layout* layout : {&kIpv4, &kIpv6}) {
     const bool ipv6 = layout->family == AF_INET6;
     const std::string end = "counter immediate";
-    const std::string whole = ipv6 ? "16" : "4";
     CHECK_EQUAL(form(*layout, {}), end);
     const auto address = [&](const RuleBytes& value, const RuleBytes& mask, std::uint8_t inverted) {
       return form(*layout, [&](RuleBytes& entry, const HeadAt& at) {
@@ -126,7 +125,9 @@ TEST(nft_head_forms) {
         entry[at.inversions] = inverted;
       });
     };
-    const std::string masked = "payload/" + whole + " bitwise/" + whole + " cmp " + end;
+    const std::string masked = std::string(ipv6 ? "payload/16 bitwise/16" : "payload/4 bitwise/4")
+                                   .append(" cmp ")
+                                   .append(end);
     CHECK_EQUAL(address({10}, {0xff}, 0), "payload/1 cmp " + end);
     CHECK_EQUAL(address({10}, {0xff, 0xf0}, 0), masked);
     CHECK_EQUAL(address({10}, {0xff, 0, 0xff}, 0), masked);

@@ -9,43 +9,38 @@
 //
 // Where the form of iptables-nft means something else, another one is written that iptables-nft
 // also reads:
-//   `! --sport A ! --dport B`   Two comparisons. iptables-nft compares both ports at once, and this
-//                               also matches a packet of which only one port differs.
-//   `! --sport 0:65535`         A range that no port is outside of. iptables-nft leaves it out.
-//   `! --tcp-flags NONE NONE`   A comparison that always fails. iptables-nft leaves out each
-//                               comparison without a mask.
-//   a second tcp or udp match   The match of x_tables. iptables-nft writes it like the first, and
-//                               when it reads the rule, the ports of both become one match.
-//   `! -s 0.0.0.0/0`            A load under an empty mask. The kernel refuses a load of no bytes.
-//   an address with bits        IPv4: a load under the whole mask, which no packet passes.
-//   iptables-nft
-//     outside its mask          compares fewer bytes, and then packets pass. IPv6: without these
-//     bits,
-//                               as ip6_tables compares only under the mask.
-//   a limit that is no whole    The match of x_tables. iptables-nft rounds it, and cannot divide by
-//     number in a unit          zero.
-//   `-p all` of IPv6            A load of the protocol without a comparison: it fails where
-//   ip6_tables
-//                               fails, in packets whose headers lead to no protocol. iptables-nft
-//                               writes nothing.
-//   a protocol of IPv6 without  Nothing, as ip6_tables does not look at it. iptables-nft compares.
-//     the flag for it
-//   an interface with an empty  Nothing, or what never matches if it is inverted. iptables-nft
-//   looks
-//     mask                      at the name only. (`-i +` itself is a load, as iptables-nft has
-//     it.)
-//   a prefix of 15 bytes        The whole name: no longer one exists. iptables-nft could not read
-//   it. QUEUE                       The target NFQUEUE with queue 0, which does the same. nf_tables
-//   takes
-//                               the verdict, but iptables-nft would read a rule without a target.
-//   mark, NFLOG, TRACE, limit,  The bytes of x_tables: the kernel judges them, and refuses most.
-//   This
-//     tcp, udp with bytes that  includes a prefix of NFLOG without an end.
-//     have no expression
-// One difference to ip_tables is left, and iptables-nft has it too: kernels that load up to four
-// bytes of a transport header by the short way (seen in 6.18) do not ask whether the packet is a
-// later fragment. There the ports and flags of tcp and udp compare what the fragment has in that
-// place. With connection tracking no such packet comes: it puts them together first.
+//
+// - `! --sport A ! --dport B`: two comparisons. iptables-nft compares both ports at once. This also
+//   matches a packet of which only one port differs.
+// - `! --sport 0:65535`: a range that no port is outside of. iptables-nft leaves it out.
+// - `! --tcp-flags NONE NONE`, `--tcp-flags NONE SYN`: a comparison that always fails. iptables-nft
+//   leaves out each comparison without a mask.
+// - A second tcp or udp match: the match of x_tables. iptables-nft writes it like the first. When
+//   it reads the rule, the ports of both become one match.
+// - `! -s 0.0.0.0/0`: a load under an empty mask. iptables-nft loads no bytes, which the kernel
+//   refuses.
+// - An address with bits outside its mask: in IPv4 a load under the whole mask, which no packet
+//   passes; iptables-nft compares fewer bytes, and then packets pass. In IPv6 without these bits,
+//   as ip6_tables compares only under the mask.
+// - A limit that is no whole number in a unit: the match of x_tables. iptables-nft rounds it, and
+//   cannot divide by zero.
+// - `-p all` of IPv6: a load of the protocol without a comparison. It fails where ip6_tables fails:
+//   in packets whose headers lead to no protocol. iptables-nft writes nothing.
+// - A protocol of IPv6 without the flag for it: nothing, as ip6_tables does not look at it.
+//   iptables-nft compares.
+// - An interface with an empty mask: nothing, or what never matches if it is inverted. iptables-nft
+//   looks at the name only. (`-i +` itself is a load, as iptables-nft has it.)
+// - A prefix of 15 bytes: the whole name, as no longer name exists. iptables-nft could not read it.
+// - QUEUE: the target NFQUEUE with queue 0, which does the same. iptables-nft writes a target that
+//   the kernel does not have. The kernel has the verdict, but iptables-nft would read a rule
+//   without a target.
+// - mark, limit, tcp, udp, NFLOG and TRACE with bytes that have no expression, such as a prefix of
+//   NFLOG without an end: the bytes of x_tables. The kernel judges them, and refuses most.
+//
+// One difference to ip_tables is left, and iptables-nft has it too. Kernels (seen in 6.18) load up
+// to four bytes of a transport header by a short way that does not ask whether the packet is a
+// later fragment. There the ports and flags of tcp and udp are compared with what the fragment has
+// in that place. With connection tracking no such packet comes: it puts them together first.
 //
 // The range of NFLOG without its flag (--nflog-range) is left out, as iptables-nft does: the kernel
 // has never looked at it.
