@@ -1,5 +1,6 @@
 // Runs every test file in its own process, with a time limit, and prints a summary line. Files under test/kernel and
-// test/lifetime get their own network and mount namespace, so they can freely change tables and /run.
+// test/lifetime get their own network and mount namespace, so they can freely change tables and /run. A file that says
+// `Backends: legacy, nft` in its first lines runs once for each backend of iptables, with its name in TEST_BACKEND.
 // `node --import tsx test/run.ts [part of a path …] [--name "part of a test's name"]`
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -47,10 +48,18 @@ function command(file: string): string[] | { missing: string } {
   return [...namespaces.prefix, ...node];
 }
 
+const headOf = (file: string) => readFileSync(file, 'utf8').slice(0, 1000);
+
 /** The milliseconds that a file asks for in its first lines (`Limit: 600 s`), or 0. */
 function ownLimitOf(file: string): number {
-  const head = readFileSync(file, 'utf8').slice(0, 1000);
-  return Number(/^\/\/ Limit: (\d+) s\b/m.exec(head)?.[1] ?? 0) * 1000;
+  return Number(/^\/\/ Limit: (\d+) s\b/m.exec(headOf(file))?.[1] ?? 0) * 1000;
+}
+/** The backends that a file asks for. A file that names none runs once, with TEST_BACKEND as it is. */
+function backendsOf(file: string): (string | undefined)[] {
+  const [, list] = /^\/\/ Backends: (\w+(?:, \w+)*)$/m.exec(headOf(file)) ?? [];
+  if (list === undefined) return [undefined];
+  const wanted = process.env.TEST_BACKEND;
+  return list.split(', ').filter((name) => wanted === undefined || name === wanted);
 }
 /** Milliseconds that a file may take. */
 function limitOf(file: string): number {
@@ -65,8 +74,8 @@ function count(output: string, word: string): number {
   return sum;
 }
 
-function runFile(file: string): Promise<Outcome> {
-  const name = relative(root, file);
+function runFile(file: string, backend: string | undefined): Promise<Outcome> {
+  const name = relative(root, file) + (backend === undefined ? '' : ` [${backend}]`);
   const limitMs = limitOf(file);
   const argv = command(file);
   if ('missing' in argv) {
@@ -77,7 +86,13 @@ function runFile(file: string): Promise<Outcome> {
     const started = Date.now();
     const child = spawn(argv[0]!, argv.slice(1), {
       cwd: dirname(here),
-      env: { ...process.env, FORCE_COLOR: '0', NO_COLOR: '1', TEST_NAME: testName },
+      env: {
+        ...process.env,
+        FORCE_COLOR: '0',
+        NO_COLOR: '1',
+        TEST_NAME: testName,
+        ...(backend === undefined ? {} : { TEST_BACKEND: backend }),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -127,10 +142,12 @@ const misfits = wanted.filter((part) => !files.some((file) => isPartOf(file)(par
 async function runFiles(): Promise<Outcome> {
   const sum: Outcome = { passed: 0, failed: 0, skipped: 0 };
   // Long files begin first, so that the lanes end at about the same time.
-  const queue = [...files].sort((a, b) => ownLimitOf(b) - ownLimitOf(a));
+  const queue = [...files]
+    .sort((a, b) => ownLimitOf(b) - ownLimitOf(a))
+    .flatMap((file) => backendsOf(file).map((backend) => ({ file, backend })));
   const lane = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const outcome = await runFile(file);
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const outcome = await runFile(next.file, next.backend);
       sum.passed += outcome.passed;
       sum.failed += outcome.failed;
       sum.skipped += outcome.skipped;

@@ -115,6 +115,37 @@ test('a word or a name without a match fails', async () => {
   assert.is((await runs(files, [tmpdir().slice(1)])).code, 1);
 });
 
+test('a file that names backends runs once for each, and the line of each run says which', async () => {
+  const body = (head: string, backends: string) => `${head}
+    const { TEST_BACKEND: backend = 'none' } = process.env;
+    if (!${backends}.includes(backend)) process.exit(1);
+    ${passing}`;
+  const files = {
+    'both.test.ts': body('// What it is.\n// Backends: legacy, nft', "['legacy', 'nft']"),
+    'plain.test.ts': body('// It speaks of Backends: legacy, nft.', "['none']"),
+    'red.test.ts': body('// Backends: legacy, nft', "['legacy']"),
+  };
+  const lines = (text: string) =>
+    text.split('\n').flatMap((line) => line.match(/^\w+.*ts\S* ?\S*/) ?? []);
+  const env = { TEST_BACKEND: undefined };
+  const { code, text } = await runs(files, [], env);
+  assert.is(code, 1);
+  assert.equal(lines(text).sort(), [
+    'FAILED (exit 1)  red.test.ts [nft]',
+    'ok  both.test.ts [legacy]',
+    'ok  both.test.ts [nft]',
+    'ok  plain.test.ts ',
+    'ok  red.test.ts [legacy]',
+  ]);
+  assert.match(text, /\n4 passed, 1 failed, 0 skipped\n$/);
+  // The variable chooses one of those that a file names.
+  const one = await runs(files, ['red', 'both'], { TEST_BACKEND: 'legacy' });
+  assert.equal(
+    [one.code, lines(one.text).sort()],
+    [0, ['ok  both.test.ts [legacy]', 'ok  red.test.ts [legacy]']],
+  );
+});
+
 test('as many files at a time as there are lanes', async () => {
   // Each file waits until the others have begun.
   const body = `
