@@ -160,12 +160,10 @@ export function closedError(operation: string): ClosedError {
   });
 }
 
-/** Another writer, one that takes no xtables lock, kept changing the table under an edit. */
-export function tableChanged(operation: string, attempts: number): XtablesError {
+/** Another writer, one that no lock keeps away, kept changing the table under an edit. */
+export function tableChanged(operation: string, attempts: number, hint: string): XtablesError {
   const code = 'ERR_NETFILTER_TABLE_CHANGED';
   const text = `the table was changed by another writer, ${attempts} times in a row`;
-  const hint =
-    'that writer does not take the xtables lock (or another file: XTABLES_LOCKFILE); repeat the edit when it is quiet';
   return new XtablesError(line(operation, code, text, undefined, hint), { code, operation, hint });
 }
 

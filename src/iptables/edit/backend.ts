@@ -29,6 +29,8 @@ export interface TableBackend {
   readonly tool: string;
   /** How often an edit is tried if other writers change the table meanwhile. */
   readonly attempts: number;
+  /** What a person can do if they changed it each time. */
+  readonly whenChanged: string;
   /** Names of the tables that exist. Creates none. */
   tables(): Promise<TableName[]>;
   read(table: TableName, signal?: AbortSignal): Promise<TableReading>;

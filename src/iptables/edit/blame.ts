@@ -1,6 +1,6 @@
 // Which rules an error is about. This is kept beside the error, so a caller who knows the line of a rule can name it.
 // Also lists the objects that the kernel looks up by name when it takes a rule.
-import { NetfilterError } from '../../errors.js';
+import { bounded, fromNative, NetfilterError } from '../../errors.js';
 import type { NewItem, TableChange } from './change.js';
 import { initOf } from './change.js';
 
@@ -54,4 +54,22 @@ export function objectsOf(item: NewItem): string[] {
     }
   }
   return found;
+}
+
+/** The kernel's ENOENT, if it has all extensions: an object that one of these rules names does not exist. */
+export function objectMissing(
+  error: NetfilterError,
+  rules: ReturnType<TableChange['newRules']>,
+): NetfilterError {
+  const naming = [...rules].filter(({ item }) => objectsOf(item).length > 0);
+  if (naming.length === 0) return error;
+  const some = naming.slice(0, 8).map(({ chain, index, item }) => {
+    return `${objectsOf(item).join(' or ')} (rule ${index} of chain ${chain.name})`;
+  });
+  const more =
+    naming.length > some.length ? ` or what ${naming.length - some.length} other rules name` : '';
+  const detail = bounded(`there is no such object: ${some.join(', or ')}${more}`);
+  const failure = { kind: 'xtables', errno: 2, operation: error.operation, detail } as const;
+  const items = new Set(naming.map(({ item }) => item));
+  return blame(fromNative(failure, error), (item) => items.size === 1 && items.has(item));
 }

@@ -55,5 +55,5 @@ export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<Ed
     const { outcome, countersLost } = await backend.commit(state);
     if (outcome !== 'stale') return { value, before, committed: outcome === 'done', countersLost };
   }
-  throw tableChanged(`${backend.tool} edit ${table}`, backend.attempts);
+  throw tableChanged(`${backend.tool} edit ${table}`, backend.attempts, backend.whenChanged);
 }

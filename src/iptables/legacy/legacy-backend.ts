@@ -1,11 +1,11 @@
 // The legacy tables of a network namespace as a backend. The xtables lock keeps other writers away. A fingerprint
 // shows whether one came nevertheless. A table is committed as a whole.
-import { bounded, fromNative, NetfilterError } from '../../errors.js';
+import { NetfilterError } from '../../errors.js';
 import { commitKind } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
 import type { RawCommit } from '../../native/xtables-binding.js';
 import type { Committed, LockOptions, Outcome, TableBackend } from '../edit/backend.js';
-import { blame, objectsOf } from '../edit/blame.js';
+import { objectMissing } from '../edit/blame.js';
 import type { TableChange } from '../edit/change.js';
 import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
@@ -33,6 +33,8 @@ export class LegacyBackend implements TableBackend {
   readonly tool: string;
   /** A writer that comes in between more often has no lock, and does not stop. */
   readonly attempts = 3;
+  readonly whenChanged =
+    'that writer does not take the xtables lock (or another file: XTABLES_LOCKFILE); repeat the edit when it is quiet';
   readonly #session: Session;
   readonly #family: Family;
   readonly #probe: Probe;
@@ -86,7 +88,7 @@ export class LegacyBackend implements TableBackend {
       const rules = newEntries(change, change.base as Snapshot, encoding);
       const maxRevision = await olderRevisions(this.#probe, this.#family, rules);
       if (maxRevision === undefined) {
-        throw error.code === 'ENOENT' ? objectMissing(error, change) : error;
+        throw error.code === 'ENOENT' ? objectMissing(error, change.newRules()) : error;
       }
       return await this.#write(change, { ...encoding, maxRevision });
     }
@@ -107,19 +109,4 @@ export class LegacyBackend implements TableBackend {
     );
     return { outcome: outcomes[outcome], countersLost: outcome === commitKind.countersLost };
   }
-}
-
-/** The kernel's ENOENT, if it has all extensions: an object that a rule names does not exist. */
-function objectMissing(error: NetfilterError, change: TableChange): NetfilterError {
-  const naming = [...change.newRules()].filter(({ item }) => objectsOf(item).length > 0);
-  if (naming.length === 0) return error;
-  const some = naming.slice(0, 8).map(({ chain, index, item }) => {
-    return `${objectsOf(item).join(' or ')} (rule ${index} of chain ${chain.name})`;
-  });
-  const more =
-    naming.length > some.length ? ` or what ${naming.length - some.length} other rules name` : '';
-  const detail = bounded(`there is no such object: ${some.join(', or ')}${more}`);
-  const failure = { kind: 'xtables', errno: 2, operation: error.operation, detail } as const;
-  const items = new Set(naming.map(({ item }) => item));
-  return blame(fromNative(failure, error), (item) => items.size === 1 && items.has(item));
 }

@@ -1,10 +1,12 @@
 // The tables of iptables-nft in nf_tables as a backend. No lock keeps other writers away: a transaction counts only if
 // nobody has committed anything since the reading. Only what an edit changed is sent.
+import { describeErrno } from '../../errno.js';
 import { bounded, fromNative, NetfilterError } from '../../errors.js';
 import { transactionEnd } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
 import type { RawTransaction } from '../../native/xtables-binding.js';
 import type { Committed, LockOptions, TableBackend } from '../edit/backend.js';
+import { culprit, objectMissing } from '../edit/blame.js';
 import type { TableChange } from '../edit/change.js';
 import { inTurn } from '../edit/turn.js';
 import type { Kind } from '../extensions/define.js';
@@ -32,6 +34,8 @@ export class NftBackend implements TableBackend {
   readonly tool: string;
   /** A busy host has a commit of somebody every few milliseconds. */
   readonly attempts = 32;
+  readonly whenChanged =
+    'no lock keeps other writers of nf_tables away; repeat the edit when it is quiet';
   readonly #session: Session;
   readonly #family: Family;
   readonly #probe: Probe;
@@ -90,7 +94,9 @@ export class NftBackend implements TableBackend {
     } catch (error) {
       if (!(error instanceof NetfilterError) || !lackings.has(error.code)) throw error;
       const maxRevision = await this.#olderRevisions(change, base, encoding);
-      if (maxRevision === undefined) throw error;
+      if (maxRevision === undefined) {
+        throw error.code === 'ENOENT' ? objectMissing(error, rulesOf(error, change)) : error;
+      }
       return await this.#commit(change, base, { ...encoding, maxRevision });
     }
   }
@@ -135,12 +141,20 @@ export class NftBackend implements TableBackend {
   }
 }
 
+/** Why the kernel refuses a rule, where it does not say so itself. By its errno. */
+const reasons: Readonly<Record<string, string>> = {
+  EMLINK: 'chains jump in a loop, or through more chains one after the other than the kernel takes',
+  ENOENT: 'the kernel lacks an extension, its revision, or an object that it names',
+  EINVAL:
+    'the kernel refused it: an extension in the wrong table, chain or protocol, or a value that it does not take',
+};
+
 /** What the kernel refused, with the rule or chain that it is about. */
 function refusal(
   operation: string,
   { step, errno, text }: RawTransaction,
   operations: readonly Operation[],
-): Error {
+): NetfilterError {
   const about = operations[step];
   const what =
     about === undefined
@@ -150,6 +164,17 @@ function refusal(
         : about.do === 'table'
           ? 'the table'
           : `chain ${about.chain}`;
-  const detail = bounded([what, text].filter((part) => part !== '').join(': '));
+  const isRule = about === undefined || about.do === 'rule';
+  const { code } = describeErrno(errno);
+  const why = text === '' && isRule ? (reasons[code] ?? '') : text;
+  const detail = bounded([what, why].filter((part) => part !== '').join(': '));
   return fromNative({ kind: 'xtables', errno, operation, detail });
+}
+
+/** The new rules that an error is about: the one that it names, or all. */
+function rulesOf(error: NetfilterError, change: TableChange) {
+  const named = culprit(error, change);
+  return named === undefined
+    ? change.newRules()
+    : [...change.newRules()].filter(({ item }) => item === named);
 }
