@@ -1,5 +1,6 @@
 // Copies of rules, chains and tables, in every way that programs copy. A copy of a rule means the same rule, never a
 // wider one. Copies of chains and tables have everything that the originals show.
+// Backends: legacy, nft
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert';
 import { inspect } from 'node:util';
 import type { Iptables } from '../../src/iptables/iptables.js';
@@ -8,7 +9,7 @@ import { Rule, type RuleInit } from '../../src/iptables/rule/rule.js';
 import { formatRule, sameRule } from '../../src/iptables/rule/text.js';
 import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
+import { families, loadCounted, openTables, reset, saved } from '../support/iptables-tables.js';
 import { copiers } from '../support/rule-copies.js';
 
 const test = suite('copies of iptables rules');
@@ -35,7 +36,7 @@ test('replacing a rule by its copy does not change the table', async () => {
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, table(family), '-c');
+    await loadCounted(family, table(family));
     const before = saved(family, { counters: true });
     for (const [way, copy] of Object.entries(copiers)) {
       await ipt.edit('filter', (t) => {
@@ -64,7 +65,7 @@ test('a copy with the prototype of the rule gives the same values', async () => 
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, table(family), '-c');
+    await loadCounted(family, table(family));
     for (const rule of await rulesOf(ipt)) {
       const copy: Rule = Object.assign(Object.create(Rule.prototype), rule);
       assert.is(String(copy), String(rule));
@@ -84,7 +85,7 @@ test('a copy with another target keeps its conditions', async () => {
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, `*filter\n${texts(family)[0]}\nCOMMIT\n`, '-c');
+    await loadCounted(family, `*filter\n${texts(family)[0]}\nCOMMIT\n`);
     for (const [way, copy] of Object.entries(copiers)) {
       await ipt.edit('filter', (t) => {
         const chain = t.chain('INPUT');
@@ -116,7 +117,7 @@ test('an object that has only the prototype of a rule is not a rule', async () =
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, table(family), '-c');
+    await loadCounted(family, table(family));
     const before = saved(family, { counters: true });
     for (const [way, make] of Object.entries(hollow)) {
       await ipt.edit('filter', (t) => {
@@ -153,7 +154,7 @@ test('rules are deeply equal only if they are equal rules', async () => {
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, table(family), '-c');
+    await loadCounted(family, table(family));
     const [one, other] = [await rulesOf(ipt), await rulesOf(ipt)];
     one.forEach((rule, i) => {
       other.forEach((each, k) => {
@@ -168,7 +169,7 @@ test('rules are deeply equal only if they are equal rules', async () => {
 test('a rule that was read cannot be changed', async () => {
   await using ipt = openTables();
   reset();
-  load('ipv4', table('ipv4'), '-c');
+  await loadCounted('ipv4', table('ipv4'));
   const [rule] = (await rulesOf(ipt)) as unknown as [Record<string, Record<string, unknown>>];
   await throws(TypeError, /read only/, () => {
     rule.src = {};
@@ -188,7 +189,7 @@ test('copies of chains and tables have all visible fields', async () => {
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, table(family), '-c');
+    await loadCounted(family, table(family));
     const filter = await ipt.read();
     const chain = filter.chain('INPUT');
     const json = JSON.parse(JSON.stringify(filter));

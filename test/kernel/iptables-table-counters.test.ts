@@ -1,7 +1,17 @@
 // Counters of rules and policies through edits.
+// Backends: legacy, nft
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
+import { here, remadeRuleKeeps } from '../support/backend-differences.js';
 import { assert, suite } from '../support/harness.js';
-import { families, load, openTables, packets, reset, saved } from '../support/iptables-tables.js';
+import {
+  families,
+  load,
+  loadCounted,
+  openTables,
+  packets,
+  reset,
+  saved,
+} from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('counters through edits of iptables tables');
@@ -12,7 +22,7 @@ test('rules and policies keep their counters, also rules that are moved', async 
     const lo = '-i lo -p udp --dport';
     load(
       family,
-      `*filter\n:c - [0:0]\n-A INPUT ${lo} 9 -j c\n-A INPUT ${lo} 10 -j DROP\n-A c -p udp -j RETURN\n-A c -j DROP\nCOMMIT\n`,
+      `*filter\n:INPUT ACCEPT [0:0]\n:c - [0:0]\n-A INPUT ${lo} 9 -j c\n-A INPUT ${lo} 10 -j DROP\n-A c -p udp -j RETURN\n-A c -j DROP\nCOMMIT\n`,
     );
     await packets(family, 5);
     await packets(family, 3, 10);
@@ -77,7 +87,7 @@ test('counters in combined edits', async () => {
       '',
     ].join('\n');
     const after = async (edit: (t: TableEdit) => void) => {
-      load(family, start, '-c');
+      await loadCounted(family, start);
       await ipt.edit('filter', edit);
       const filter = await ipt.read();
       const { counters } = filter.chain('INPUT');
@@ -140,6 +150,9 @@ test('counters in combined edits', async () => {
   }
 });
 
+/** Edits that make the rule again in nf_tables. In a move past one rule, the other rule is made again. */
+const remade = ['move past two rules', 'replace'];
+
 test('packets that a rule counts between reading and commit are kept, also after a rename', async () => {
   for (const family of families) {
     await using ipt = openTables({ family });
@@ -147,14 +160,14 @@ test('packets that a rule counts between reading and commit are kept, also after
     const ways: [string, (t: TableEdit) => void][] = [
       ['renameChain', (t) => void t.renameChain('one', 'new')],
       ['move', (t) => void t.chain('INPUT').move(0, 1)],
+      ['move past two rules', (t) => void t.chain('INPUT').move(0, 2)],
       ['replace', (t) => void t.chain('INPUT').replace(0, '-i lo', { keepCounters: true })],
       ['nothing of it', (t) => void t.chain('FORWARD').append('-p tcp')],
     ];
     for (const [what, edit] of ways) {
-      load(
+      await loadCounted(
         family,
-        '*filter\n:one - [0:0]\n[100:1] -A INPUT -i lo -j one\n-A INPUT -p 99\nCOMMIT\n',
-        '-c',
+        '*filter\n:one - [0:0]\n[100:1] -A INPUT -i lo -j one\n-A INPUT -p 99\n-A INPUT -p 98\nCOMMIT\n',
       );
       await ipt.edit('filter', (t) => {
         run([...ping, family === 'ipv6' ? '::1' : '127.0.0.1']);
@@ -162,7 +175,8 @@ test('packets that a rule counts between reading and commit are kept, also after
       });
       const rule = (await ipt.read()).chain('INPUT').rules.find((each) => each.in === 'lo');
       // The rule counts each ping twice: the request and the reply.
-      assert.is(rule?.counters.packets, 106n, `${family} ${what}`);
+      const isLost = remade.includes(what) && here(remadeRuleKeeps) === 'what was read';
+      assert.is(rule?.counters.packets, isLost ? 100n : 106n, `${family} ${what}`);
     }
   }
 });

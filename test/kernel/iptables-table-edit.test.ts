@@ -1,4 +1,5 @@
-// Editing tables: every operation is compared with iptables-legacy.
+// Editing tables: every operation is compared with iptables.
+// Backends: legacy, nft
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { hex } from '../../src/iptables/rule/print.js';
 import type { Rule } from '../../src/iptables/rule/rule.js';

@@ -1,5 +1,6 @@
 // Inputs that an edit takes or refuses: rules that would be wider than they look, functions that do their work too
 // late, and error codes that a program can test. Objects count as they are at the time of the call.
+// Backends: legacy, nft
 import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { formatRule } from '../../src/iptables/rule/text.js';

@@ -1,5 +1,6 @@
 // Rules of the package have the same effect on packets, and are the same to iptables, as rules that iptables writes.
 // This tests bytes that no listing shows, and that iptables -C and -D compare.
+// Backends: legacy, nft
 import type { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';

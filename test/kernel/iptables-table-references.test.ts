@@ -1,9 +1,17 @@
 // References between chains during an edit. A chain can be deleted only if no rule leads to it, also in the edit that
 // removes the last such rule.
+// Backends: legacy, nft
 import { TableError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
+import {
+  families,
+  load,
+  loadCounted,
+  openTables,
+  reset,
+  saved,
+} from '../support/iptables-tables.js';
 import { Random } from '../support/random-rules.js';
 
 const test = suite('references of chains in an edit');
@@ -170,7 +178,7 @@ test('every rule follows a chain that is renamed many times', async () => {
   for (const family of families) {
     await using ipt = openTables({ family });
     reset();
-    load(family, `${start.replace('COMMIT', '[3:4] -A INPUT -p sctp -j to\nCOMMIT')}`, '-c');
+    await loadCounted(family, start.replace('COMMIT', '[3:4] -A INPUT -p sctp -j to\nCOMMIT'));
     await ipt.edit('filter', (t) => {
       t.chain('from').append(jump).zero(0);
       for (const [from, to] of ['to', 'x', 'y', 'to', 'z'].map((name, i, all) => [

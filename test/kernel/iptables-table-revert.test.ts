@@ -1,9 +1,11 @@
 // Edits that are reverted unless they are confirmed.
+// Backends: legacy, nft
 import { XtablesError } from '../../src/errors.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import {
+  backend,
   families,
   iptables,
   load,
@@ -172,8 +174,8 @@ test('the process does not end before the old table is back', async () => {
   const source = new URL('../../src/iptables/iptables.ts', import.meta.url);
   run(
     [process.execPath, '--import', 'tsx', '--input-type=module', '-e'].concat([
-      `import { iptables } from ${JSON.stringify(source.href)};
-     await iptables.edit('filter', (table) => table.clear(), { revertAfter: 50 });`,
+      `import { Iptables } from ${JSON.stringify(source.href)};
+     await Iptables.open({ backend: '${backend}' }).edit('filter', (table) => table.clear(), { revertAfter: 50 });`,
     ]),
   );
   assert.is(saved('ipv4'), before);

@@ -1,12 +1,13 @@
 // Rules that refer to IP sets. The package uses the name of a set. The table has the index that the kernel gave to
 // it.
+// Backends: legacy, nft
 
 import type { ChainEdit } from '../../src/iptables/edit/chain-edit.js';
 import { registry } from '../../src/iptables/extensions/index.js';
 import type { RuleInit } from '../../src/iptables/rule/rule.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, openTables, reset, saved, tool } from '../support/iptables-tables.js';
+import { families, openTables, reset, saveCommand, saved } from '../support/iptables-tables.js';
 import { Netns } from '../support/netns.js';
 import { run } from '../support/process.js';
 
@@ -61,7 +62,7 @@ test('a rule that was read in one namespace names the same sets in another', asy
   for (const family of families) {
     using one = withSets(family, ['a', 'b', 'c']);
     using two = withSets(family, ['x', 'c', 'y', 'b', 'a']);
-    const save = [`${tool(family)}-legacy-save`, '-t', 'filter'];
+    const save = [saveCommand(family), '-t', 'filter'];
     const inChain = (netns: Netns) =>
       netns
         .run(save)

@@ -1,4 +1,5 @@
 // watch(): the counts of rules and policies as they grow.
+// Backends: legacy, nft
 import type { Iptables } from '../../src/iptables/iptables.js';
 import type { RuleHits } from '../../src/iptables/table/watch.js';
 import { awaited, until } from '../support/awaited.js';
@@ -7,7 +8,7 @@ import type { Family } from '../support/iptables-tables.js';
 import {
   families,
   iptables,
-  load,
+  loadCounted,
   openTables,
   packets,
   reset,
@@ -15,8 +16,9 @@ import {
 
 const test = suite('watching iptables counters');
 
+// In nf_tables a policy counts only if a line of the text names it.
 const start =
-  '*filter\n:c - [0:0]\n:primer - [0:0]\n-A OUTPUT -p udp --dport 11 -j primer\n-A primer\n[5:500] -A INPUT -i lo -p udp --dport 9 -j c\n-A INPUT -p udp --dport 10\n-A c\nCOMMIT\n';
+  '*filter\n:INPUT ACCEPT [0:0]\n:c - [0:0]\n:primer - [0:0]\n-A OUTPUT -p udp --dport 11 -j primer\n-A primer\n[5:500] -A INPUT -i lo -p udp --dport 9 -j c\n-A INPUT -p udp --dport 10\n-A c\nCOMMIT\n';
 
 /** Collects hits, and waits for hits of a chain and index. */
 class Watch {
@@ -71,7 +73,7 @@ async function begun(family: Family, ipt: Iptables): Promise<Watch> {
 test('deltas of rules and policies, with the rule itself', async () => {
   for (const family of families) {
     reset();
-    load(family, start, '-c');
+    await loadCounted(family, start);
     const ipt = openTables({ family });
     const watch = await begun(family, ipt);
     await packets(family, 7);
@@ -98,7 +100,7 @@ test('deltas of rules and policies, with the rule itself', async () => {
 
 test('through edits, moves and zeroing', async () => {
   reset();
-  load('ipv4', start, '-c');
+  await loadCounted('ipv4', start);
   const ipt = openTables();
   const watch = await begun('ipv4', ipt);
   await packets('ipv4', 2);
@@ -129,7 +131,7 @@ test('through edits, moves and zeroing', async () => {
 
 test('a watch ends with the loop, with close(), and before it begins', async () => {
   reset();
-  load('ipv4', start, '-c');
+  await loadCounted('ipv4', start);
   const ipt = openTables();
   for await (const _ of ipt.watch({ interval: 10, signal: AbortSignal.abort() }))
     assert.unreachable();

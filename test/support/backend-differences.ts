@@ -1,5 +1,55 @@
 // What the two backends of iptables do not have in common, in one place, with the reasons. Tests that run over both use
 // this list, and no other exception.
+import { backend } from './backend.js';
+
+/** Something that is not the same in the two columns. */
+export interface Difference<T> {
+  readonly legacy: T;
+  readonly nft: T;
+  readonly because: string;
+}
+
+/** What it is in the backend of this run. */
+export function here<T>(difference: Difference<T>): T {
+  return difference[backend];
+}
+
+/** The families in which iptables-restore takes the counters of rules in its text. */
+export const restoreTakesCounters: Difference<readonly string[]> = {
+  legacy: ['ipv4', 'ipv6'],
+  nft: ['ipv4'],
+  because: 'ip6tables-nft-restore 1.8.9 makes every rule with counters of zero',
+};
+
+/** The code of a commit that makes chains jump in a loop. */
+export const loopCode: Difference<string> = {
+  legacy: 'ELOOP',
+  nft: 'EMLINK',
+  because:
+    'ip_tables finds the loop itself; nf_tables follows the jumps, and stops where they are too deep',
+};
+
+/** Which counters a rule keeps that a commit makes again, if packets come between the reading and the commit. */
+export const remadeRuleKeeps: Difference<'all' | 'what was read'> = {
+  legacy: 'all',
+  nft: 'what was read',
+  because:
+    'ip_tables adds what the old rule has counted since the reading; a rule of nf_tables is made with its counters',
+};
+
+/** How often an edit is tried that others disturb. */
+export const attempts: Difference<number> = {
+  legacy: 3,
+  nft: 32,
+  because: 'the lock keeps other writers of ip_tables away, and nothing those of nf_tables',
+};
+
+/** What can be done about a writer that disturbs each try. */
+export const whenChanged: Difference<RegExp> = {
+  legacy: /does not take the xtables lock/,
+  nft: /no lock keeps other writers of nf_tables away/,
+  because: 'there is no lock in nf_tables that could be taken',
+};
 
 /** A rule that iptables-nft 1.8.9 stores as another rule than iptables-legacy does. */
 export interface RuleDifference {

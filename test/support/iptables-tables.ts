@@ -1,27 +1,32 @@
 // Tables for tests, in the backend that the run is for: iptables-legacy or iptables-nft as the oracle for the kernel's
-// tables, and packets that rules count. test/run.ts runs a file once for each backend that its first lines name.
+// tables, and packets that rules count.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { Iptables } from '../../src/iptables/iptables.js';
 import type { IptablesOptions } from '../../src/iptables/options.js';
+import { backend } from './backend.js';
+import { here, restoreTakesCounters } from './backend-differences.js';
 import { run } from './process.js';
 
+export { backend };
 export type Family = 'ipv4' | 'ipv6';
 export const families: readonly Family[] = ['ipv4', 'ipv6'];
 
 export const tool = (family: Family) => (family === 'ipv6' ? 'ip6tables' : 'iptables');
-
-/** The backend that this run is for. */
-export const backend: 'legacy' | 'nft' = process.env.TEST_BACKEND === 'nft' ? 'nft' : 'legacy';
 
 /** The tables of that backend. */
 export function openTables(options: IptablesOptions = {}): Iptables {
   return Iptables.open({ backend, ...options });
 }
 
+/** The programs of that backend. */
+export const command = (family: Family) => `${tool(family)}-${backend}`;
+export const restoreCommand = (family: Family) => `${command(family)}-restore`;
+export const saveCommand = (family: Family) => `${command(family)}-save`;
+
 /** `iptables …` of that backend. */
 export function iptables(family: Family, ...args: string[]): string {
-  return run([`${tool(family)}-${backend}`, ...args]);
+  return run([command(family), ...args]);
 }
 
 /** Lines without comments, because these contain the time. */
@@ -32,7 +37,7 @@ export function saved(
   family: Family,
   options: { counters?: boolean; table?: string } = {},
 ): string {
-  const args = [`${tool(family)}-${backend}-save`];
+  const args = [saveCommand(family)];
   if (options.counters) args.push('-c');
   if (options.table !== undefined) args.push('-t', options.table);
   return lines(run(args)).join('\n');
@@ -40,7 +45,18 @@ export function saved(
 
 /** Loads a table as iptables-restore does. */
 export function load(family: Family, text: string, ...args: string[]): void {
-  run([`${tool(family)}-${backend}-restore`, ...args], { input: text });
+  run([restoreCommand(family), ...args], { input: text });
+}
+
+/**
+ * Loads a table with its counters. Where iptables-restore does not take them, the package does it: it is compared with
+ * the tool in the other family.
+ */
+export async function loadCounted(family: Family, text: string): Promise<void> {
+  load(family, text, '-c');
+  if (here(restoreTakesCounters).includes(family)) return;
+  await using ipt = openTables({ family });
+  await ipt.restore(text, { counters: true });
 }
 
 /** Empties every table of the namespace. */
