@@ -26,7 +26,7 @@ std::optional<Info> info_of(ByteSpan payload) {
   return info;
 }
 
-struct Ports {
+struct PortRange {
   std::uint16_t from;
   std::uint16_t to;
   bool inverted;
@@ -40,7 +40,7 @@ std::array<std::uint8_t, 2> bytes_of(std::uint16_t port) {
   return {static_cast<std::uint8_t>(port >> 8), static_cast<std::uint8_t>(port & 0xff)};
 }
 
-void write_port(const Ports& ports, std::size_t offset, ExpressionWriter& out) {
+void write_port(const PortRange& ports, std::size_t offset, ExpressionWriter& out) {
   if (ports.any()) return;
   out.load_packet(NFT_PAYLOAD_TRANSPORT_HEADER, offset, sizeof(std::uint16_t));
   if (ports.one()) {
@@ -53,8 +53,8 @@ void write_port(const Ports& ports, std::size_t offset, ExpressionWriter& out) {
   }
 }
 
-void write_ports(const Ports& source, const Ports& destination, ExpressionWriter& out) {
-  const auto single = [](const Ports& ports) {
+void write_ports(const PortRange& source, const PortRange& destination, ExpressionWriter& out) {
+  const auto single = [](const PortRange& ports) {
     return ports.one() && ports.from != 0 && !ports.inverted;
   };
   if (single(source) && single(destination)) {
@@ -97,8 +97,8 @@ bool MatchWriter::write_tcp(ByteSpan payload) {
   if (!tcp || tcp->option != 0) return false;
   constexpr unsigned kKnown = XT_TCP_INV_SRCPT | XT_TCP_INV_DSTPT | XT_TCP_INV_FLAGS;
   if ((tcp->invflags & ~kKnown) != 0) return false;
-  const Ports source{tcp->spts[0], tcp->spts[1], (tcp->invflags & XT_TCP_INV_SRCPT) != 0};
-  const Ports destination{tcp->dpts[0], tcp->dpts[1], (tcp->invflags & XT_TCP_INV_DSTPT) != 0};
+  const PortRange source{tcp->spts[0], tcp->spts[1], (tcp->invflags & XT_TCP_INV_SRCPT) != 0};
+  const PortRange destination{tcp->dpts[0], tcp->dpts[1], (tcp->invflags & XT_TCP_INV_DSTPT) != 0};
   const bool not_flags = (tcp->invflags & XT_TCP_INV_FLAGS) != 0;
   const bool flags = not_flags || tcp->flg_mask != 0 || tcp->flg_cmp != 0;
   // Without a condition nothing would be left of the match.
@@ -115,8 +115,8 @@ bool MatchWriter::write_tcp(ByteSpan payload) {
 bool MatchWriter::write_udp(ByteSpan payload) {
   const auto udp = info_of<xt_udp>(payload);
   if (!udp || (udp->invflags & ~XT_UDP_INV_MASK) != 0) return false;
-  const Ports source{udp->spts[0], udp->spts[1], (udp->invflags & XT_UDP_INV_SRCPT) != 0};
-  const Ports destination{udp->dpts[0], udp->dpts[1], (udp->invflags & XT_UDP_INV_DSTPT) != 0};
+  const PortRange source{udp->spts[0], udp->spts[1], (udp->invflags & XT_UDP_INV_SRCPT) != 0};
+  const PortRange destination{udp->dpts[0], udp->dpts[1], (udp->invflags & XT_UDP_INV_DSTPT) != 0};
   if (source.any() && destination.any()) return false;
   write_ports(source, destination, out_);
   return true;
