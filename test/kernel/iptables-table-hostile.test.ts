@@ -1,6 +1,7 @@
 // Strings from somebody else (the owner of a container's namespace), in every place of a table that holds a string.
 // restore() and iptables-restore must read the text of save() back as the same bytes. Otherwise save() must refuse,
 // and name the rule.
+// Backends: legacy, nft
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
@@ -12,9 +13,18 @@ import type { Table } from '../../src/iptables/table/table.js';
 import { bytesToText, textToBytes } from '../../src/iptables/text/encoding.js';
 import { splitEntry } from '../../src/iptables/xtables/entry.js';
 import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
+import { declaredNames, here } from '../support/backend-differences.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { difference } from '../support/iptables-kernel.js';
-import { families, load, openTables, reset, saved } from '../support/iptables-tables.js';
+import {
+  families,
+  load,
+  openTables,
+  reset,
+  restoreCommand,
+  saveCommand,
+  saved,
+} from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
 
 const test = suite('hostile strings in tables');
@@ -170,7 +180,6 @@ async function roundTrip(ipt: Iptables, table: string, how: string): Promise<voi
   await ipt.restore(empty(table));
   await ipt.restore(bytes);
   await unchanged(ipt, table, before, `${how}, bytes`);
-  const tool = ipt.family === 'ipv6' ? 'ip6tables' : 'iptables';
   // Only this package can read the text of raw parts.
   const isRaw = (each: { name: string } | undefined) => each?.name === 'raw';
   await ipt.edit(table, (edit) => {
@@ -181,7 +190,7 @@ async function roundTrip(ipt: Iptables, table: string, how: string): Promise<voi
   const typed = await held(ipt, table);
   writeFileSync(path, await ipt.save({ tables: [table], as: 'bytes' }));
   await ipt.restore(empty(table));
-  run(['sh', '-c', `${tool}-legacy-restore < ${path}`]);
+  run(['sh', '-c', `${restoreCommand(ipt.family)} < ${path}`]);
   await unchanged(ipt, table, typed, `${how}, iptables-restore`);
   assert.ok(typed.length >= before.length - 6, `${how}: ${before.length - typed.length} are raw`);
 }
@@ -246,7 +255,8 @@ test('names of chains and interfaces', async () => {
   reset();
   for (const family of families) {
     const ipt = openTables({ family });
-    const names = hostile.filter((text) => text !== '' && !/[\s]/.test(text));
+    const all = hostile.filter((text) => text !== '' && !/[\s]/.test(text));
+    const names = all.filter((name) => here(declaredNames).test(name));
     const lines = names.flatMap((name) => [
       `-A INPUT -j ${escaped(name)}`,
       `-A OUTPUT -g ${escaped(name)}`,
@@ -260,8 +270,7 @@ test('names of chains and interfaces', async () => {
     }
     const text = `*filter\n${names.map((name) => `:${name} - [0:0]\n`).join('')}${lines.join('\n')}\nCOMMIT\n`;
     writeFileSync('/run/hostile-names', textToBytes(text));
-    const tool = family === 'ipv6' ? 'ip6tables' : 'iptables';
-    run(['sh', '-c', `${tool}-legacy-restore < /run/hostile-names`]);
+    run(['sh', '-c', `${restoreCommand(family)} < /run/hostile-names`]);
     const before = await held(ipt, 'filter');
     assert.is(before.length, lines.length);
     // restore() reads such a text in the same way.
@@ -278,7 +287,7 @@ test('names of chains and interfaces', async () => {
     await unchanged(ipt, 'filter', before, 'bytes');
     writeFileSync('/run/hostile-names', bytes);
     await ipt.restore(empty('filter'));
-    run(['sh', '-c', `${tool}-legacy-restore < /run/hostile-names`]);
+    run(['sh', '-c', `${restoreCommand(family)} < /run/hostile-names`]);
     await unchanged(ipt, 'filter', before, 'iptables-restore');
     // A text without such names can be restored.
     const odd = /[\ud800-\udfff]/u;
@@ -293,6 +302,13 @@ test('names of chains and interfaces', async () => {
       }
     });
     await roundTrip(ipt, 'filter', family);
+    // The package takes every name, also where the tool does not.
+    const declared = all.map((name) => `:${name} - [0:0]\n-A INPUT -j ${escaped(name)}\n`).join('');
+    await ipt.restore(textToBytes(`*filter\n${declared}COMMIT\n`));
+    const every = await held(ipt, 'filter');
+    assert.is(every.length, all.length);
+    await ipt.restore(await ipt.save({ tables: ['filter'], as: 'bytes' }));
+    await unchanged(ipt, 'filter', every, 'all names');
     await ipt.restore(empty('filter'));
     await ipt.close();
   }
@@ -320,7 +336,7 @@ test('the output of iptables-save, as bytes', async () => {
   const theirs = run([
     'sh',
     '-c',
-    'iptables-legacy-save -t filter | od -An -v -tx1 | tr -d " \\n"',
+    `${saveCommand('ipv4')} -t filter | od -An -v -tx1 | tr -d " \\n"`,
   ]);
   const bytes = Buffer.from(theirs, 'hex');
   assert.ok(bytes.includes(Buffer.from(textToBytes(`"${latin}"`))));

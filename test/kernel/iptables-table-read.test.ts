@@ -1,25 +1,31 @@
-// Reading tables: the package sees what iptables-legacy wrote, and reading creates nothing.
+// Reading tables: the package sees what iptables wrote, and reading creates nothing.
+// Backends: legacy, nft
 import { readFileSync } from 'node:fs';
 import { XtablesError } from '../../src/errors.js';
 import type { Iptables } from '../../src/iptables/iptables.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import {
+  backend,
   families,
   iptables,
   lines,
   load,
+  loadCounted,
   openTables,
   packets,
   reset,
   saved,
   tool,
 } from '../support/iptables-tables.js';
+import { run } from '../support/process.js';
 
 const test = suite('reading iptables tables');
 
 const namesFile = { ipv4: '/proc/net/ip_tables_names', ipv6: '/proc/net/ip6_tables_names' };
-const registered = (family: Family) => readFileSync(namesFile[family], 'utf8');
+/** The tables that the kernel has. */
+const registered = (family: Family) =>
+  backend === 'nft' ? run(['nft', 'list', 'tables']) : readFileSync(namesFile[family], 'utf8');
 const open = (family: Family) => openTables({ family });
 
 test('reading creates no table', async () => {
@@ -60,7 +66,8 @@ test('a table that does not exist yet reads like a new one', async () => {
     const ipt = open(family);
     for (const name of ['filter', 'nat', 'mangle', 'raw', 'security']) {
       const before = await ipt.read(name);
-      iptables(family, '-t', name, '-S');
+      // In nf_tables only a change makes a table.
+      iptables(family, '-t', name, '-P', 'OUTPUT', 'ACCEPT');
       const after = await ipt.read(name);
       assert.is(after.registered, true);
       assert.is(after.fingerprint, before.fingerprint);
@@ -94,7 +101,7 @@ COMMIT
 test('chains, rules, counters and references', async () => {
   for (const family of families) {
     reset();
-    load(family, text(family), '-c');
+    await loadCounted(family, text(family));
     const ipt = open(family);
     const table = await ipt.read();
     assert.is(table.name, 'filter');
@@ -133,10 +140,10 @@ test('chains, rules, counters and references', async () => {
   }
 });
 
-test('save() writes the same as iptables-legacy-save, with and without counters', async () => {
+test('save() writes the same as iptables-save, with and without counters', async () => {
   for (const family of families) {
     reset();
-    load(family, text(family), '-c');
+    await loadCounted(family, text(family));
     load(family, '*nat\n:P - [0:0]\n-A POSTROUTING -j P\n-A P -j MASQUERADE\nCOMMIT\n');
     const ipt = open(family);
     for (const counters of [false, true]) {
@@ -157,7 +164,7 @@ test('save() writes the same as iptables-legacy-save, with and without counters'
 test('the fingerprint depends on content, not on counters', async () => {
   for (const family of families) {
     reset();
-    load(family, text(family), '-c');
+    await loadCounted(family, text(family));
     const ipt = open(family);
     const before = await ipt.read();
     await packets(family, 3);
@@ -181,7 +188,7 @@ test('the fingerprint depends on content, not on counters', async () => {
 });
 
 test('a table outlives the instance that read it', async () => {
-  load('ipv4', text('ipv4'), '-c');
+  await loadCounted('ipv4', text('ipv4'));
   let table: Awaited<ReturnType<Iptables['read']>>;
   {
     await using ipt = open('ipv4');

@@ -1,21 +1,21 @@
 // watch() compares two readings: rules that moved, counters that were reset, tables that come later. Also an abort in
 // the middle of a reading.
-import { LegacyBackend } from '../../src/iptables/legacy/legacy-backend.js';
+// Backends: legacy, nft
 import type { RuleHits } from '../../src/iptables/table/watch.js';
 import { compare, watchRules } from '../../src/iptables/table/watch.js';
 import { Session } from '../../src/native/session.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
-import { families, load, reset } from '../support/iptables-tables.js';
+import { backendOf, families, loadCounted, reset } from '../support/iptables-tables.js';
 
 const test = suite('comparing readings of iptables counters');
 
 const open = () => new Session({ netns: null, receiveBuffer: null });
 const time = new Date(0);
-/** Reads legacy tables. `tables` can choose which ones. */
+/** Reads tables. `tables` can choose which ones. */
 const reader = (session: Session, tables?: () => Promise<string[]>) => async () => {
-  const backend = new LegacyBackend(session, 'ipv4');
+  const backend = backendOf(session, 'ipv4');
   return {
     tables: tables ?? (() => backend.tables()),
     read: (table: string, signal: AbortSignal) => backend.read(table, signal),
@@ -28,10 +28,10 @@ const table = (...lines: string[]) =>
 /** The hits that watch() reports between two contents of the table. */
 async function told(family: Family, before: string, after: string): Promise<RuleHits[]> {
   const session = open();
-  load(family, before, '-c');
-  const tables = new LegacyBackend(session, family);
+  await loadCounted(family, before);
+  const tables = backendOf(session, family);
   const then = await tables.read('filter');
-  load(family, after, '-c');
+  await loadCounted(family, after);
   const now = await tables.read('filter');
   const hits = [...compare(then, now, time)];
   await session.close();
@@ -141,13 +141,13 @@ test('a rule that moved to another chain keeps counting', async () => {
 
 test('a table that comes later is reported from its first packet on', async () => {
   reset();
-  load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
+  await loadCounted('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n');
   const session = open();
   const abort = new AbortController();
   let readings = 0;
   const tables = async () => {
     readings++;
-    if (readings === 2) load('ipv4', '*mangle\n[3:300] -A INPUT -p 98\nCOMMIT\n', '-c');
+    if (readings === 2) await loadCounted('ipv4', '*mangle\n[3:300] -A INPUT -p 98\nCOMMIT\n');
     if (readings === 4) abort.abort();
     return readings < 2 ? ['filter'] : ['filter', 'mangle'];
   };
@@ -163,7 +163,7 @@ test('a table that comes later is reported from its first packet on', async () =
 
 test('an abort by the consumer ends the watch without another pause', async () => {
   reset();
-  load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
+  await loadCounted('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n');
   const session = open();
   const abort = new AbortController();
   const hour = 3_600_000;
@@ -176,7 +176,7 @@ test('an abort by the consumer ends the watch without another pause', async () =
   try {
     let readings = 0;
     const tables = async () => {
-      if (readings++ === 1) load('ipv4', '*filter\n[7:700] -A INPUT -p 99\nCOMMIT\n', '-c');
+      if (readings++ === 1) await loadCounted('ipv4', '*filter\n[7:700] -A INPUT -p 99\nCOMMIT\n');
       return ['filter'];
     };
     const told: bigint[] = [];
@@ -200,7 +200,7 @@ test('an abort by the consumer ends the watch without another pause', async () =
 
 test('an abort before, in and after a reading ends the watch without an error', async () => {
   reset();
-  load('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n', '-c');
+  await loadCounted('ipv4', '*filter\n[5:500] -A INPUT -p 99\nCOMMIT\n');
   const session = open();
   for (const when of ['tables', 'reading', 'pause']) {
     const abort = new AbortController();

@@ -14,11 +14,41 @@ export function here<T>(difference: Difference<T>): T {
   return difference[backend];
 }
 
-/** The families in which iptables-restore takes the counters of rules in its text. */
-export const restoreTakesCounters: Difference<readonly string[]> = {
+/** The families in which iptables and iptables-restore take the counters of a rule. */
+export const takesCounters: Difference<readonly string[]> = {
   legacy: ['ipv4', 'ipv6'],
   nft: ['ipv4'],
-  because: 'ip6tables-nft-restore 1.8.9 makes every rule with counters of zero',
+  because: 'ip6tables-nft 1.8.9 and its restore make every rule with counters of zero',
+};
+
+/** Whether `-P` takes counters. */
+export const policyTakesCounters: Difference<boolean> = {
+  legacy: true,
+  nft: false,
+  because: 'iptables-nft 1.8.9 reads the -c of a -P, and sends the policy without it',
+};
+
+/** Whether commands of one section can build on each other. */
+export const commandsTogether: Difference<boolean> = {
+  legacy: true,
+  nft: false,
+  because:
+    'until it commits, iptables-nft-restore 1.8.9 knows a renamed chain by its old name only, and inserts before rules that it has deleted',
+};
+
+/** Names of chains that iptables-restore takes in the line that declares them. */
+export const declaredNames: Difference<RegExp> = {
+  legacy: /^/,
+  nft: /^[^-!]/,
+  because: 'iptables-nft-restore checks the first character also there, and -N does so in both',
+};
+
+/** Lines that iptables-restore takes. iptables-legacy-restore and this package refuse them. */
+export const takenByTool: Difference<readonly string[]> = {
+  legacy: [],
+  nft: ['-Z INPUT 4', '-E INPUT new', ':old ACCEPT [0:0]'],
+  because:
+    'iptables-nft zeroes nothing if there is no such rule, renames also a base chain, and drops the policy of another chain',
 };
 
 /** The code of a commit that makes chains jump in a loop. */
@@ -29,12 +59,41 @@ export const loopCode: Difference<string> = {
     'ip_tables finds the loop itself; nf_tables follows the jumps, and stops where they are too deep',
 };
 
+/** What the message says of two rules, each of which names an object that does not exist. */
+export const missingObjects: Difference<RegExp> = {
+  legacy: /^line 1: .*helper one .*or.* timeout policy two/,
+  nft: /^line 2: .*helper one \(rule 0 of chain PREROUTING\)\)/,
+  because: 'ip_tables answers for the whole table, nf_tables for each rule',
+};
+
 /** Which counters a rule keeps that a commit makes again, if packets come between the reading and the commit. */
 export const remadeRuleKeeps: Difference<'all' | 'what was read'> = {
   legacy: 'all',
   nft: 'what was read',
   because:
     'ip_tables adds what the old rule has counted since the reading; a rule of nf_tables is made with its counters',
+};
+
+/** Whether an edit waits for the xtables lock. */
+export const waitsForLock: Difference<boolean> = {
+  legacy: true,
+  nft: false,
+  because: 'iptables-nft does not take the lock, so it would keep nobody away',
+};
+
+/** Rules of one chain in tests of many rules. */
+export const manyRules: Difference<number> = {
+  legacy: 130_000,
+  nft: 30_000,
+  because:
+    'the kernel begins at the first rule again for each part of a listing: 30,000 rules take half a second, 130,000 take nine',
+};
+
+/** Rules of a large table that is loaded, listed and compared again and again. */
+export const largeTable: Difference<number> = {
+  legacy: 50_000,
+  nft: 10_000,
+  because: manyRules.because,
 };
 
 /** How often an edit is tried that others disturb. */
@@ -121,3 +180,8 @@ export const printedByTool: readonly RuleDifference[] = [
     because: 'it leaves out what a rule can never pass',
   },
 ];
+
+/** Whether the tool of this run's backend refuses a rule that iptables-legacy takes. */
+export function isRefusedByTool(rule: string): boolean {
+  return backend === 'nft' && refusedByTool.some((each) => each.rule.test(rule));
+}

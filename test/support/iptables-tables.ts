@@ -2,10 +2,19 @@
 // tables, and packets that rules count.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import type { TableBackend } from '../../src/iptables/edit/backend.js';
 import { Iptables } from '../../src/iptables/iptables.js';
+import { LegacyBackend } from '../../src/iptables/legacy/legacy-backend.js';
+import { NftBackend } from '../../src/iptables/nft/nft-backend.js';
 import type { IptablesOptions } from '../../src/iptables/options.js';
+import type { Session } from '../../src/native/session.js';
 import { backend } from './backend.js';
-import { here, restoreTakesCounters } from './backend-differences.js';
+import {
+  commandsTogether,
+  here,
+  policyTakesCounters,
+  takesCounters,
+} from './backend-differences.js';
 import { run } from './process.js';
 
 export { backend };
@@ -17,6 +26,11 @@ export const tool = (family: Family) => (family === 'ipv6' ? 'ip6tables' : 'ipta
 /** The tables of that backend. */
 export function openTables(options: IptablesOptions = {}): Iptables {
   return Iptables.open({ backend, ...options });
+}
+
+/** That backend itself, without the class around it. */
+export function backendOf(session: Session, family: Family): TableBackend {
+  return backend === 'nft' ? new NftBackend(session, family) : new LegacyBackend(session, family);
 }
 
 /** The programs of that backend. */
@@ -43,6 +57,29 @@ export function saved(
   return lines(run(args)).join('\n');
 }
 
+/**
+ * A text of one table for `iptables-restore --noflush`, with a commit after each line where its commands cannot build on
+ * each other.
+ */
+export function forTool(text: string): string {
+  if (here(commandsTogether)) return text;
+  const [, table] = /^\*(\w+)$/m.exec(text)!;
+  return text.replace(/^[^*C\n].*$/gm, `$&\nCOMMIT\n*${table}`);
+}
+
+/** A saved table without what iptables-restore of that backend ignores in the text. */
+export function comparable(family: Family, saved: string, text: string): string {
+  let kept = saved;
+  if (!here(takesCounters).includes(family)) kept = kept.replaceAll(/^\[\d+:\d+\] /gm, '');
+  if (here(policyTakesCounters)) return kept;
+  for (const [line] of text.matchAll(/^.*-P .*$/gm)) {
+    const [, chain] = /-P (\S+)/.exec(line)!;
+    if (/-c\b|^\[/.test(line))
+      kept = kept.replace(new RegExp(`^:${chain} (\\w+) .*$`, 'm'), `:${chain} $1`);
+  }
+  return kept;
+}
+
 /** Loads a table as iptables-restore does. */
 export function load(family: Family, text: string, ...args: string[]): void {
   run([restoreCommand(family), ...args], { input: text });
@@ -54,7 +91,7 @@ export function load(family: Family, text: string, ...args: string[]): void {
  */
 export async function loadCounted(family: Family, text: string): Promise<void> {
   load(family, text, '-c');
-  if (here(restoreTakesCounters).includes(family)) return;
+  if (here(takesCounters).includes(family)) return;
   await using ipt = openTables({ family });
   await ipt.restore(text, { counters: true });
 }
