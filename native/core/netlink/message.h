@@ -73,8 +73,12 @@ class MessageBuilder {
   void be32(std::uint16_t type, std::uint32_t value) { u32(type, htonl(value)); }
   // With the terminating NUL, as the kernel's NLA_NUL_STRING wants it.
   void string(std::uint16_t type, std::string_view text) {
-    const std::size_t at = size_;
-    bytes(type, text.data(), text.size() + 1);
+    // The text need not have a NUL of its own: nothing behind it is read.
+    const std::size_t at = grow(kAttributeHeader + align4(text.size() + 1));
+    const auto length = static_cast<std::uint16_t>(kAttributeHeader + text.size() + 1);
+    std::memcpy(&bytes_[at], &length, sizeof length);
+    std::memcpy(&bytes_[at + 2], &type, sizeof type);
+    if (!text.empty()) std::memcpy(&bytes_[at + kAttributeHeader], text.data(), text.size());
     bytes_[at + kAttributeHeader + text.size()] = 0;
   }
   // Returns where the nest began, for close_nest.
