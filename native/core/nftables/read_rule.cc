@@ -74,9 +74,9 @@ class RuleReader {
     const bool whole = rule.expressions.each([&](const Expression& expression) {
       if (!names.empty()) names += ' ';
       names += expression.name;
+      known = known && take(expression);
       // The counters of foreign rules are wanted too.
       if (!known && expression.name == "counter") count(CounterNest(expression.data));
-      known = known && take(expression);
     });
     known = known && whole && settle() && user_data(rule.user_data) && entry_.finish();
     if (!known) {
@@ -225,7 +225,9 @@ class RuleReader {
 
   bool compare_name(bool input, Bytes data, bool inverted) {
     const std::string_view name(reinterpret_cast<const char*>(data.data()), data.size());
-    if (name == kNoInterface && !inverted) return entry_.any_interface(input, true);
+    const bool none = name.starts_with(kNoInterface) &&
+                      name.find_first_not_of('\0', kNoInterface.size()) == std::string_view::npos;
+    if (none && !inverted) return entry_.any_interface(input, true);
     return entry_.interface(input, data, inverted);
   }
 

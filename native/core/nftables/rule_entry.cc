@@ -82,6 +82,13 @@ bool RuleEntry::any_protocol() {
 bool RuleEntry::address(bool source, Bytes value, const std::optional<Bytes>& mask, bool inverted) {
   if (value.size() > layout_.address_size) return false;
   if (mask && (value.size() != layout_.address_size || mask->size() != value.size())) return false;
+  // No packet has bits outside the mask. ip_tables compares them too. ip6_tables does not, so the
+  // entry would match what the rule does not.
+  if (mask && !ipv4()) {
+    for (std::size_t i = 0; i < value.size(); i++) {
+      if ((value[i] & ~(*mask)[i]) != 0) return false;
+    }
+  }
   if (!once(source ? kSource : kDestination)) return false;
   const std::size_t at = source ? layout_.source : layout_.destination;
   std::memcpy(builder_.head() + at, value.data(), value.size());
@@ -187,8 +194,15 @@ bool RuleEntry::limit(std::uint64_t rate, std::uint64_t unit, std::uint32_t burs
   // xt_limit has the time between two packets, in units of 100 microseconds.
   constexpr std::uint64_t kWeek = std::uint64_t{7} * 24 * 3600;
   if (rate == 0 || unit == 0 || unit > kWeek) return false;
-  const std::uint64_t average = XT_LIMIT_SCALE * unit / rate;
-  if (average == 0 || average > UINT32_MAX) return false;
+  const std::uint64_t ticks = XT_LIMIT_SCALE * unit;
+  std::uint64_t average = ticks / rate;
+  // The rates of iptables come out again. Of any other rate the next lower one is told.
+  if (average == 0 || ticks / average != rate) {
+    average++;
+    lacks("a limit of " + std::to_string(rate) + " packets in " + std::to_string(unit) +
+          " seconds");
+  }
+  if (average > UINT32_MAX) return false;
   xt_rateinfo info{};
   info.avg = static_cast<std::uint32_t>(average);
   info.burst = burst;

@@ -120,6 +120,9 @@ class TableReader {
     }
     add_absent_chains();
     xt::sort_chains(chains_);
+    // A list that changes while it is read can have a chain twice.
+    const auto twice = [](const ReadChain& a, const ReadChain& b) { return a.name() == b.name(); };
+    chains_.erase(std::unique(chains_.begin(), chains_.end(), twice), chains_.end());
     for (std::size_t i = 0; i < chains_.size(); i++) by_name_[std::string(chains_[i].name())] = i;
     return {};
   }
@@ -133,11 +136,13 @@ class TableReader {
 
   void add_chain(const Chain& chain) {
     const BuiltinChain* builtin = builtin_.find(chain.name);
-    const bool fits = builtin != nullptr
-                          ? chain.hook && builtin_.has(chain.name, chain.type, chain.hook->number,
-                                                       chain.hook->priority)
-                          : !chain.hook && chain.name.size() <= xt::kMaxChainName;
+    const bool fits =
+        builtin != nullptr
+            ? chain.hook &&
+                  builtin_.has(chain.name, chain.type, chain.hook->number, chain.hook->priority)
+            : !chain.hook && !chain.name.empty() && chain.name.size() <= xt::kMaxChainName;
     if (!fits) {
+      if (foreign_by_name_.contains(std::string(chain.name))) return;
       ForeignChain foreign;
       foreign.name = chain.name;
       foreign.type = chain.type;
@@ -227,7 +232,7 @@ class TableReader {
   void refer(std::size_t entry) {
     const std::uint8_t* bytes = entries_.data() + entry;
     const std::uint8_t* target = bytes + xt::load16(bytes + layout_.target_offset);
-    if (xt::load16(target) != xt::kStandardSize) return;
+    if (xt::load16(target) != xt::kStandardSize || target[31] != 0) return;
     const auto* text = reinterpret_cast<const char*>(target + 2);
     const auto found = by_name_.find(std::string(text, ::strnlen(text, xt::kNameSize)));
     if (found != by_name_.end()) chains_[found->second].references++;
