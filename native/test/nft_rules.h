@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_pkttype.h>
 #include <linux/netfilter/xt_tcpudp.h>
 
 #include <array>
@@ -80,6 +81,7 @@ struct RulePacket {
   std::array<std::uint8_t, 20> transport{};
   std::uint32_t mark = 0;
   std::uint8_t protocol = 0;
+  std::uint8_t type = 0;     // PACKET_HOST and others
   bool has_protocol = true;  // false: only of IPv6
   bool fragment = false;     // a later one; of IPv4 as its header says
 
@@ -117,6 +119,20 @@ inline bool part_passes(std::string_view name, std::uint8_t revision, const std:
     xt_mark_mtinfo1 info;
     std::memcpy(&info, payload, sizeof info);
     return (static_cast<unsigned>((packet.mark & info.mask) == info.mark) ^ info.invert) != 0;
+  }
+  if (name == "pkttype" && revision == 0 && size == XT_ALIGN(sizeof(xt_pkttype_info))) {
+    xt_pkttype_info info;
+    std::memcpy(&info, payload, sizeof info);
+    return (static_cast<unsigned>(packet.type == info.pkttype) ^
+            static_cast<unsigned>(info.invert)) != 0;
+  }
+  if ((name == "icmp" || name == "icmp6") && revision == 0 && size == 8) {
+    // Type, first and last code, whether inverted. Only ipt_icmp has a type for all.
+    const std::uint8_t code = packet.transport[1];
+    const bool met =
+        (name == "icmp" && payload[0] == 0xff) ||
+        (packet.transport[0] == payload[0] && code >= payload[1] && code <= payload[2]);
+    return !packet.fragment && met != ((payload[3] & IPT_ICMP_INV) != 0);
   }
   return true;
 }
@@ -212,6 +228,7 @@ inline std::optional<bool> expressions_pass(const Attribute& list, const RulePac
       if (key == NFT_META_IIFNAME) loaded = packet.in;
       if (key == NFT_META_OIFNAME) loaded = packet.out;
       if (key == NFT_META_MARK) std::memcpy(loaded.data(), &packet.mark, sizeof packet.mark);
+      if (key == NFT_META_PKTTYPE) loaded[0] = packet.type;
       if (key == NFT_META_L4PROTO) {
         if (!packet.has_protocol) return false;
         loaded[0] = packet.protocol;
@@ -242,6 +259,12 @@ inline std::optional<bool> expressions_pass(const Attribute& list, const RulePac
           break;
         case NFT_CMP_NEQ:
           met = order != 0;
+          break;
+        case NFT_CMP_LT:
+          met = order < 0;
+          break;
+        case NFT_CMP_GTE:
+          met = order >= 0;
           break;
         case NFT_CMP_LTE:
           met = order <= 0;

@@ -1,0 +1,731 @@
+// Tests of reading a table of nf_tables with a script in place of the kernel, of scripts of
+// transactions as bytes, and of rules that are written as they were read.
+#include <errno.h>
+
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/nftables/snapshot.h"
+#include "core/nftables/transaction.h"
+#include "core/nftables/write_raw.h"
+#include "test/nft_messages.h"
+#include "test/nft_rules.h"
+#include "test/scripted.h"
+
+namespace nf::test {
+namespace {
+
+using xt::kIpv4;
+using xt::kIpv6;
+using xt::Layout;
+
+// Answers dumps of tables, chains and rules, and tells the generation.
+class FakeRuleset final : public Script {
+ public:
+  std::vector<Bytes> tables, chains, rules;
+  std::uint32_t generation = 7;
+  // Called when the generation was told, and after each list, with the kind of message.
+  std::function<void(std::uint16_t)> after;
+  std::map<std::uint16_t, int> refusals;     // errno by kind of message
+  std::map<std::uint16_t, int> interrupted;  // so many answers of this kind changed meanwhile
+  std::vector<std::uint16_t> asked;
+  std::string asked_table;  // of the last list of rules
+  std::uint8_t family = AF_INET;
+
+  void request(const MessageView& message) override {
+    const nlmsghdr& header = *message.header;
+    CHECK_EQUAL(header.nlmsg_type >> 8, NFNL_SUBSYS_NFTABLES);
+    const std::uint16_t kind = header.nlmsg_type & 0xff;
+    asked.push_back(kind);
+    const auto refusal = refusals.find(kind);
+    if (refusal != refusals.end()) return acknowledge(header, refusal->second);
+    if (kind == NFT_MSG_GETGEN) {
+      MessageBuilder told;
+      told.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN, 0, header.nlmsg_seq, AF_UNSPEC);
+      told.be32(NFTA_GEN_ID, generation);
+      told.end();
+      answers->push_back(test::bytes_of(told));
+      acknowledge(header, 0);
+    } else {
+      nfgenmsg generic{};
+      std::memcpy(&generic, message.payload, sizeof generic);
+      CHECK_EQUAL(generic.nfgen_family, family);
+      if (kind == NFT_MSG_GETRULE) note_table(message);
+      list(header, kind);
+    }
+    if (after) after(kind);
+  }
+
+ private:
+  void note_table(const MessageView& message) {
+    asked_table.clear();
+    AttributeCursor cursor(message.payload + sizeof(nfgenmsg), message.size - sizeof(nfgenmsg));
+    for (Attribute a; cursor.next(a);) {
+      if (a.type == NFTA_RULE_TABLE) asked_table = a.text();
+    }
+  }
+  void list(const nlmsghdr& header, std::uint16_t kind) {
+    std::uint16_t flags = NLM_F_MULTI;
+    if (interrupted[kind] > 0) {
+      interrupted[kind]--;
+      flags |= NLM_F_DUMP_INTR;
+    }
+    const auto& all = kind == NFT_MSG_GETTABLE ? tables : kind == NFT_MSG_GETCHAIN ? chains : rules;
+    for (const Bytes& attributes : all) {
+      MessageBuilder builder;
+      builder.begin(NFNL_SUBSYS_NFTABLES << 8, flags, header.nlmsg_seq, family);
+      builder.raw(attributes);
+      builder.end();
+      answers->push_back(test::bytes_of(builder));
+    }
+    answers->push_back(end_of_dump(header.nlmsg_seq, flags));
+  }
+};
+
+Bytes table_of(const char* name) {
+  MessageBuilder out;
+  out.string(NFTA_TABLE_NAME, name);
+  out.be32(NFTA_TABLE_FLAGS, 0);
+  return test::bytes_of(out);
+}
+
+struct ChainOf {
+  std::string name;
+  int hook = -1;
+  int priority = 0;
+  std::string type = "filter";
+  int policy = NF_ACCEPT;
+  std::uint64_t handle = 1;
+  std::string table = "filter";
+};
+Bytes chain_of(const ChainOf& chain) {
+  MessageBuilder out;
+  out.string(NFTA_CHAIN_TABLE, chain.table);
+  out.string(NFTA_CHAIN_NAME, chain.name);
+  put_be64(out, NFTA_CHAIN_HANDLE, chain.handle);
+  if (chain.hook >= 0) {
+    put_nest(out, NFTA_CHAIN_HOOK, [&](MessageBuilder& hook) {
+      hook.be32(NFTA_HOOK_HOOKNUM, static_cast<std::uint32_t>(chain.hook));
+      hook.be32(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(chain.priority));
+    });
+    out.be32(NFTA_CHAIN_POLICY, static_cast<std::uint32_t>(chain.policy));
+    out.string(NFTA_CHAIN_TYPE, chain.type);
+    put_nest(out, NFTA_CHAIN_COUNTERS, [](MessageBuilder& counters) {
+      put_be64(counters, NFTA_COUNTER_PACKETS, 11);
+      put_be64(counters, NFTA_COUNTER_BYTES, 12);
+    });
+  }
+  return test::bytes_of(out);
+}
+const ChainOf kInput{"INPUT", NF_INET_LOCAL_IN, 0, "filter", NF_DROP, 2};
+
+Bytes rule_of(std::string_view chain, std::uint64_t handle, const RuleMaker& rule,
+              std::string_view table = "filter") {
+  return RuleMessage{table, chain, handle, {}}(rule.list());
+}
+
+// The script answers the next socket that is opened: the system gives the lowest free number.
+class ScriptedNext {
+ public:
+  explicit ScriptedNext(Script& script) {
+    auto probe = Socket::open("test");
+    CHECK(probe.ok());
+    fd_ = probe->fd();
+    lines[fd_] = {&script, {}};
+  }
+  ~ScriptedNext() { lines.erase(fd_); }
+  ScriptedNext(const ScriptedNext&) = delete;
+  ScriptedNext& operator=(const ScriptedNext&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+// An image with its records.
+struct ReadTable {
+  nft::NftImage image;
+  xt::ImageHeader header{};
+  nft::NftHeader own{};
+
+  template <typename T>
+  T at(std::size_t offset) const {
+    T value{};
+    CHECK(offset <= image.size && sizeof value <= image.size - offset);
+    if (offset <= image.size && sizeof value <= image.size - offset) {
+      std::memcpy(&value, image.memory.data() + offset, sizeof value);
+    }
+    return value;
+  }
+  std::string text(const nft::Slice& slice) const {
+    if (slice.at > image.size || slice.size > image.size - slice.at) return "out of bounds";
+    return {reinterpret_cast<const char*>(image.memory.data()) + slice.at, slice.size};
+  }
+  xt::ChainRecord chain(std::uint32_t index) const {
+    return at<xt::ChainRecord>(header.chains + index * sizeof(xt::ChainRecord));
+  }
+  nft::NftRule rule(std::uint32_t index) const {
+    return at<nft::NftRule>(own.rules + index * sizeof(nft::NftRule));
+  }
+  nft::NftForeignChain foreign(std::uint32_t index) const {
+    return at<nft::NftForeignChain>(own.foreign_chains + index * sizeof(nft::NftForeignChain));
+  }
+  // "INPUT 2 +1": each chain, its rules and the references to it.
+  std::string chains() const {
+    std::string all;
+    for (std::uint32_t i = 0; i < header.chain_count; i++) {
+      const xt::ChainRecord one = chain(i);
+      if (!all.empty()) all += ", ";
+      all += std::string(xt::chain_name(one.name)) + ' ' + std::to_string(one.count);
+      if (one.references > 0) all += " +" + std::to_string(one.references);
+      if (one.absent != 0) all += " absent";
+    }
+    return all;
+  }
+  std::string handles() const {
+    std::string all;
+    for (std::uint32_t i = 0; i < header.rule_count; i++) {
+      all += std::to_string(rule(i).handle) + ' ';
+    }
+    return all;
+  }
+};
+
+Result<ReadTable> read_of(FakeRuleset& fake, const Layout& layout = kIpv4,
+                          const std::string& table = "filter", const Cancel* cancel = nullptr) {
+  fake.asked.clear();
+  fake.family = static_cast<std::uint8_t>(layout.family);
+  const ScriptedNext scripted(fake);
+  auto image = nft::read_table(layout, table, cancel);
+  if (!image) return image.error();
+  ReadTable read{std::move(*image), {}, {}};
+  read.header = read.at<xt::ImageHeader>(0);
+  CHECK_EQUAL(read.header.size, read.image.size);
+  read.own = read.at<nft::NftHeader>(read.header.own);
+  return read;
+}
+int code_of(FakeRuleset& fake, const std::string& table = "filter") {
+  auto read = read_of(fake, kIpv4, table);
+  return read.ok() ? 0 : read.error().code;
+}
+
+FakeRuleset small_ruleset() {
+  FakeRuleset fake;
+  fake.tables = {table_of("other"), table_of("filter")};
+  fake.chains = {chain_of({"zwei"}), chain_of(kInput), chain_of({"eins", -1, 0, "", 0, 5})};
+  fake.rules = {rule_of("INPUT", 20, RuleMaker().counter().verdict(NFT_JUMP, "eins")),
+                rule_of("INPUT", 21, RuleMaker().add("ct").counter(5, 6)),
+                rule_of("eins", 22, RuleMaker().counter().verdict(NFT_GOTO, "zwei"))};
+  return fake;
+}
+
+const char kAbsentTable[] = "INPUT 0 absent, FORWARD 0 absent, OUTPUT 0 absent";
+
+}  // namespace
+
+TEST(nft_snapshot_of_absent_tables) {
+  FakeRuleset fake;
+  fake.tables = {table_of("other")};
+  auto read = read_of(fake);
+  CHECK(read.ok() && read->chains() == kAbsentTable);
+  CHECK_EQUAL(read->header.registered, 0U);
+  CHECK_EQUAL(read->own.generation, 7U);
+  CHECK(
+      (fake.asked == std::vector<std::uint16_t>{NFT_MSG_GETGEN, NFT_MSG_GETTABLE, NFT_MSG_GETGEN}));
+  // Iptables has no such table: the kernel is not asked.
+  CHECK_EQUAL(code_of(fake, "other"), ENOENT);
+  CHECK_EQUAL(code_of(fake, "broute"), ENOENT);
+  CHECK(fake.asked.empty());
+  fake.tables = {table_of("filter")};
+  read = read_of(fake);
+  CHECK(read.ok() && read->chains() == kAbsentTable && read->header.registered == 1);
+}
+
+TEST(nft_snapshot_has_all) {
+  FakeRuleset fake = small_ruleset();
+  fake.chains.push_back(chain_of({"strange", -1, 0, "", 0, 1, "other"}));
+  fake.rules.push_back(rule_of("INPUT", 99, RuleMaker().counter(), "other"));
+  for (const Layout* layout : {&kIpv4, &kIpv6}) {
+    auto read = read_of(fake, *layout);
+    CHECK(read.ok());
+    if (!read.ok()) return;
+    CHECK_EQUAL(read->chains(), "INPUT 2, FORWARD 0 absent, OUTPUT 0 absent, eins 1 +1, zwei 0 +1");
+    CHECK_EQUAL(read->handles(), "20 21 22 ");
+    CHECK_EQUAL(fake.asked_table, "filter");
+    const xt::ChainRecord input = read->chain(0);
+    CHECK_EQUAL(input.policy, xt::kPolicyDrop);
+    CHECK_EQUAL(input.counters.packets, 11U);
+    CHECK_EQUAL(read->at<std::uint64_t>(read->own.handles), 2U);
+    CHECK_EQUAL(read->at<std::uint64_t>(read->own.handles + 3 * sizeof(std::uint64_t)), 5U);
+    const nft::NftRule foreign = read->rule(1);
+    CHECK_EQUAL(foreign.reading, 2U);
+    CHECK_EQUAL(read->text(foreign.note), "ct counter");
+    const NftBytes list = RuleMaker().add("ct").counter(5, 6).list();
+    CHECK_EQUAL(read->text(foreign.expressions), std::string(list.begin(), list.end()));
+    CHECK(foreign.content[0] != 0 && read->rule(0).content[0] == 0);
+    CHECK_EQUAL(read->own.foreign_count, 0U);
+  }
+}
+
+TEST(nft_snapshot_foreign_chains) {
+  const auto told = [](const ChainOf& chain, const std::string& table = "filter") {
+    FakeRuleset fake = small_ruleset();
+    fake.tables.push_back(table_of(table.c_str()));
+    ChainOf placed = chain;
+    placed.table = table;
+    fake.chains = {chain_of(placed)};
+    fake.rules = {rule_of(chain.name, 1, RuleMaker().counter(), table),
+                  rule_of(chain.name, 2, RuleMaker().add("ct"), table)};
+    auto read = read_of(fake, kIpv4, table);
+    if (!read.ok()) return std::string("error");
+    if (read->own.foreign_count == 0) return std::string("own");
+    CHECK_EQUAL(read->header.rule_count, 0U);
+    const nft::NftForeignChain one = read->foreign(0);
+    CHECK(read->chains().find(chain.name + ' ') == std::string::npos);
+    return read->text(one.name) + ' ' + read->text(one.type) + ' ' + std::to_string(one.hook) +
+           ' ' + std::to_string(one.priority) + ' ' + std::to_string(one.rules);
+  };
+  CHECK_EQUAL(told({"INPUT", NF_INET_LOCAL_IN}), "own");
+  CHECK_EQUAL(told({"INPUT", NF_INET_FORWARD}), "INPUT filter 3 0 2");
+  CHECK_EQUAL(told({"INPUT", NF_INET_LOCAL_IN, -1}), "INPUT filter 2 -1 2");
+  CHECK_EQUAL(told({"INPUT", NF_INET_LOCAL_IN, 0, "nat"}), "INPUT nat 2 0 2");
+  CHECK_EQUAL(told({"INPUT"}), "INPUT  0 0 2");
+  CHECK_EQUAL(told({"PREROUTING", NF_INET_PRE_ROUTING}), "PREROUTING filter 1 0 2");
+  CHECK_EQUAL(told({"input", NF_INET_LOCAL_IN}), "input filter 2 0 2");
+  CHECK_EQUAL(told({std::string(28, 'n')}), "own");
+  const std::string longer(29, 'n');
+  CHECK_EQUAL(told({longer}), longer + "  0 0 2");
+  CHECK_EQUAL(told({"OUTPUT", NF_INET_LOCAL_OUT, -150, "route"}, "mangle"), "own");
+  CHECK_EQUAL(told({"OUTPUT", NF_INET_LOCAL_OUT, -150, "filter"}, "mangle"),
+              "OUTPUT filter 4 -150 2");
+  // Both priorities are in use.
+  CHECK_EQUAL(told({"INPUT", NF_INET_LOCAL_IN, 150}, "security"), "own");
+  CHECK_EQUAL(told({"INPUT", NF_INET_LOCAL_IN, 50}, "security"), "own");
+
+  // A jump to such a chain has no words.
+  FakeRuleset fake = small_ruleset();
+  fake.chains.push_back(chain_of({longer}));
+  fake.rules = {rule_of("INPUT", 1, RuleMaker().counter().verdict(NFT_JUMP, longer))};
+  auto read = read_of(fake);
+  CHECK(read.ok() && read->rule(0).reading == 2 && read->own.foreign_count == 1);
+}
+
+TEST(nft_snapshot_is_of_one_generation) {
+  // Another commit after each kind of list: all is read again.
+  for (const std::uint16_t kind :
+       {NFT_MSG_GETGEN, NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE}) {
+    FakeRuleset fake = small_ruleset();
+    bool changed = false;
+    fake.after = [&](std::uint16_t done) {
+      if (changed || done != kind) return;
+      changed = true;
+      fake.generation++;
+      fake.chains.pop_back();
+      fake.rules = {rule_of("INPUT", 30, RuleMaker().counter())};
+    };
+    auto read = read_of(fake);
+    CHECK(read.ok());
+    if (!read.ok()) continue;
+    CHECK_EQUAL(read->own.generation, 8U);
+    CHECK_EQUAL(read->chains(), "INPUT 1, FORWARD 0 absent, OUTPUT 0 absent, zwei 0");
+    CHECK_EQUAL(read->handles(), "30 ");
+  }
+  // The table goes away, or comes.
+  FakeRuleset gone = small_ruleset();
+  gone.after = [&](std::uint16_t done) {
+    if (done != NFT_MSG_GETCHAIN) return;
+    gone.generation++;
+    gone.tables.clear();
+  };
+  auto read = read_of(gone);
+  CHECK(read.ok() && read->chains() == kAbsentTable && read->header.rule_count == 0);
+
+  FakeRuleset busy = small_ruleset();
+  busy.after = [&](std::uint16_t done) { busy.generation += done == NFT_MSG_GETRULE ? 1 : 0; };
+  CHECK_EQUAL(code_of(busy), EAGAIN);
+
+  // A list that changed while it was sent is asked for again, and forgets what it had.
+  for (const std::uint16_t kind : {NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE}) {
+    FakeRuleset fake = small_ruleset();
+    fake.interrupted[kind] = 3;
+    read = read_of(fake);
+    CHECK(read.ok() && read->handles() == "20 21 22 ");
+    CHECK_EQUAL(std::count(fake.asked.begin(), fake.asked.end(), kind), 4);
+    // More often than one reading tries: the next one begins with the tables.
+    fake.interrupted[kind] = 10;
+    CHECK(read_of(fake).ok());
+    fake.interrupted[kind] = std::numeric_limits<int>::max();
+    CHECK_EQUAL(code_of(fake), EAGAIN);
+  }
+}
+
+TEST(nft_snapshot_refused) {
+  for (const std::uint16_t kind :
+       {NFT_MSG_GETGEN, NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE}) {
+    for (const int code : {EPERM, EINVAL, EOPNOTSUPP, ENOMEM}) {
+      FakeRuleset fake = small_ruleset();
+      fake.refusals[kind] = code;
+      auto read = read_of(fake);
+      CHECK(!read.ok() && read.error().code == code && read.error().kind == ErrorKind::kXtables);
+      if (read.ok()) continue;
+      CHECK_EQUAL(read.error().operation, "iptables read filter");
+      const bool absent = code == EINVAL || code == EOPNOTSUPP;
+      CHECK_EQUAL(read.error().detail == "the kernel has no nf_tables", absent);
+    }
+  }
+  Cancel cancel;
+  cancel.raise();
+  FakeRuleset fake = small_ruleset();
+  auto read = read_of(fake, kIpv4, "filter", &cancel);
+  CHECK(!read.ok() && read.error().kind == ErrorKind::kCancelled);
+  Cancel later;
+  fake.after = [&](std::uint16_t done) {
+    if (done == NFT_MSG_GETCHAIN) later.raise();
+  };
+  auto halfway = read_of(fake, kIpv4, "filter", &later);
+  CHECK(!halfway.ok() && halfway.error().kind == ErrorKind::kCancelled);
+}
+
+TEST(nft_snapshot_malformed) {
+  const Bytes bad{0xff, 0, 1, 0};
+  FakeRuleset fake = small_ruleset();
+  fake.tables.push_back(bad);
+  CHECK_EQUAL(code_of(fake), EBADMSG);
+  fake = small_ruleset();
+  fake.chains.push_back(bad);
+  CHECK_EQUAL(code_of(fake), EBADMSG);
+  fake = small_ruleset();
+  fake.rules.push_back(bad);
+  CHECK_EQUAL(code_of(fake), EBADMSG);
+  // Expressions that are none make a rule foreign: it is there, with its handle.
+  fake = small_ruleset();
+  fake.rules = {rule_of("INPUT", 44, RuleMaker().counter().raw({0xff, 0, 1, 0}))};
+  auto read = read_of(fake);
+  CHECK(read.ok() && read->handles() == "44 " && read->rule(0).reading == 2);
+  // Every message cut at every length: an error or a table, nothing out of bounds.
+  const FakeRuleset whole = small_ruleset();
+  for (auto list : {&FakeRuleset::tables, &FakeRuleset::chains, &FakeRuleset::rules}) {
+    for (std::size_t index = 0; index < (whole.*list).size(); index++) {
+      const std::size_t size = (whole.*list)[index].size();
+      for (std::size_t cut = 0; cut < size; cut++) {
+        fake = small_ruleset();
+        (fake.*list)[index].resize(cut);
+        read = read_of(fake);
+        CHECK(read.ok() || read.error().code == EBADMSG);
+      }
+    }
+  }
+
+  // A chain that comes twice is there once. Rules of a chain that is not listed are not the
+  // table's.
+  fake = small_ruleset();
+  fake.chains.push_back(chain_of({"eins", -1, 0, "", 0, 5}));
+  fake.chains.push_back(chain_of(kInput));
+  for (int i = 0; i < 2; i++) fake.chains.push_back(chain_of({"theirs", NF_INET_LOCAL_IN}));
+  fake.rules.push_back(rule_of("nowhere", 50, RuleMaker().counter()));
+  fake.rules.push_back(rule_of("INPUT", 51, RuleMaker().counter()));
+  fake.rules.push_back(rule_of("theirs", 52, RuleMaker().counter()));
+  read = read_of(fake);
+  CHECK(read.ok());
+  if (!read.ok()) return;
+  CHECK_EQUAL(read->chains(), "INPUT 3, FORWARD 0 absent, OUTPUT 0 absent, eins 1 +1, zwei 0 +1");
+  CHECK_EQUAL(read->handles(), "20 21 51 22 ");
+  CHECK(read->own.foreign_count == 1 && read->foreign(0).rules == 1);
+}
+
+TEST(nft_snapshot_references) {
+  FakeRuleset fake = small_ruleset();
+  // A target with the name of a chain leads nowhere.
+  fake.rules = {rule_of("INPUT", 1, RuleMaker().counter().target("eins", 1, NftBytes(8))),
+                rule_of("INPUT", 2, RuleMaker().counter().target("eins", 0, NftBytes(16))),
+                rule_of("INPUT", 3, RuleMaker().counter().target("eins", 0, NftBytes(8)))};
+  auto read = read_of(fake);
+  CHECK(read.ok());
+  if (!read.ok()) return;
+  CHECK_EQUAL(read->chains(), "INPUT 3, FORWARD 0 absent, OUTPUT 0 absent, eins 0, zwei 0");
+  CHECK(read->rule(0).reading == 0 && read->rule(1).reading == 0 && read->rule(2).reading == 2);
+}
+
+TEST(nft_snapshot_content) {
+  // What a foreign rule has counted is not its content.
+  const auto content = [](const RuleMaker& rule) {
+    FakeRuleset fake = small_ruleset();
+    fake.rules = {rule_of("INPUT", 1, rule)};
+    auto read = read_of(fake);
+    CHECK(read.ok() && read->rule(0).reading == 2);
+    return std::pair(read->rule(0).content[0], read->header.fingerprint[0]);
+  };
+  const auto quota = [](std::uint64_t bytes, std::uint64_t used) {
+    return RuleMaker().add("quota", [=](MessageBuilder& out) {
+      put_be64(out, NFTA_QUOTA_BYTES, bytes);
+      put_be64(out, NFTA_QUOTA_CONSUMED, used);
+    });
+  };
+  CHECK(content(RuleMaker().add("ct").counter(1, 2)) ==
+        content(RuleMaker().add("ct").counter(3, 4)));
+  CHECK(content(quota(9, 1)) == content(quota(9, 2)));
+  CHECK(content(quota(9, 1)) != content(quota(8, 1)));
+  CHECK(content(RuleMaker().add("ct")) != content(RuleMaker().add("rt")));
+  CHECK(content(RuleMaker().network(12, 4)) != content(RuleMaker().network(16, 4)));
+}
+
+TEST(nft_existing_tables) {
+  FakeRuleset fake;
+  fake.tables = {table_of("nat"), table_of("mine"), table_of("filter")};
+  const auto names = [&] {
+    const ScriptedNext scripted(fake);
+    auto found = nft::existing_tables(kIpv4, nullptr);
+    return found.ok() ? *found : std::vector<std::string>{std::to_string(found.error().code)};
+  };
+  CHECK((names() == std::vector<std::string>{"nat", "filter"}));
+  fake.interrupted[NFT_MSG_GETTABLE] = 1;
+  CHECK((names() == std::vector<std::string>{"nat", "filter"}));
+  fake.refusals[NFT_MSG_GETTABLE] = EINVAL;
+  CHECK(names().empty());
+  fake.refusals[NFT_MSG_GETTABLE] = EPERM;
+  CHECK((names() == std::vector<std::string>{std::to_string(EPERM)}));
+}
+
+namespace {
+
+struct WrittenRaw {
+  const char* why = nullptr;
+  NftBytes expressions, user_data;
+  std::uint32_t protocol = 0, flags = 0;
+  bool compat = false;
+};
+WrittenRaw raw_of(const NftBytes& list, const NftBytes& user_data = {}) {
+  const auto block = std::make_unique<std::uint8_t[]>(list.size());
+  std::copy(list.begin(), list.end(), block.get());
+  MessageBuilder out;
+  out.u32(77, 7);
+  const std::size_t before = out.size();
+  WrittenRaw raw;
+  raw.why = nft::write_raw({block.get(), list.size()}, user_data, {30, 40}, out);
+  if (raw.why != nullptr) CHECK_EQUAL(out.size(), before);
+  AttributeCursor cursor(out.data() + before, out.size() - before);
+  for (Attribute a; cursor.next(a);) {
+    if (a.type == NFTA_RULE_EXPRESSIONS) raw.expressions.assign(a.data, a.data + a.size);
+    if (a.type == NFTA_RULE_USERDATA) raw.user_data.assign(a.data, a.data + a.size);
+    if (a.type != NFTA_RULE_COMPAT) continue;
+    const Nest compat(a);
+    raw.compat = true;
+    raw.protocol = compat.number(NFTA_RULE_COMPAT_PROTO);
+    raw.flags = compat.number(NFTA_RULE_COMPAT_FLAGS);
+  }
+  CHECK(cursor.intact());
+  return raw;
+}
+
+}  // namespace
+
+TEST(nft_write_raw_keeps_all_but_counters) {
+  const auto rule = [](std::uint64_t packets, std::uint64_t bytes) {
+    return RuleMaker()
+        .add("ct", [](MessageBuilder& out) { out.u8(7, 9); })
+        .add("odd")
+        .match("x", 1, NftBytes(8, 1))
+        .counter(packets, bytes)
+        .add("lookup", [](MessageBuilder& out) { out.string(1, "set"); })
+        .verdict(NFT_JUMP, "CHAIN")
+        .list();
+  };
+  const NftBytes comment = user_comment("said");
+  const WrittenRaw raw = raw_of(rule(3, 4), comment);
+  CHECK_EQUAL(raw.why, nullptr);
+  CHECK(raw.expressions == rule(30, 40));
+  CHECK(raw.user_data == comment && !raw.compat);
+  CHECK(raw_of({}).why == nullptr && raw_of({}).user_data.empty());
+  // The protocol that the rule compares with.
+  const auto protocol = [](const RuleMaker& made) {
+    const WrittenRaw one = raw_of(made.list());
+    return one.compat ? std::pair(one.protocol, one.flags) : std::pair(999U, 999U);
+  };
+  const auto load = RuleMaker().meta(NFT_META_L4PROTO);
+  CHECK(protocol(RuleMaker(load).equal({6})) == std::pair(6U, 0U));
+  CHECK(protocol(RuleMaker(load).unequal({6})) ==
+        std::pair(6U, static_cast<std::uint32_t>(NFT_RULE_COMPAT_F_INV)));
+  CHECK(protocol(RuleMaker(load).equal({6}).protocol(17)) == std::pair(6U, 0U));
+  const std::pair none(999U, 999U);
+  CHECK(protocol(RuleMaker(load).equal({6, 0})) == none);
+  CHECK(protocol(RuleMaker(load).compare(NFT_CMP_EQ, {6}, NFT_REG_2)) == none);
+  CHECK(protocol(RuleMaker(load).counter().equal({6})) == none);
+  CHECK(protocol(RuleMaker().meta(NFT_META_MARK).equal({6})) == none);
+  // Malformed, or too long for an attribute.
+  const NftBytes whole = rule(3, 4);
+  for (std::size_t cut = 0; cut < whole.size(); cut++) {
+    raw_of(NftBytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut)));
+  }
+  CHECK(raw_of({0xff, 0, 1, 0}).why != nullptr);
+  CHECK(raw_of({8, 0, 1, 0, 9, 0, 1, 0}).why != nullptr);
+  CHECK(raw_of(NftBytes(65536)).why != nullptr);
+  CHECK(raw_of({}, NftBytes(65536)).why != nullptr);
+}
+
+namespace {
+
+// A script with two steps and a rule, as src/iptables/nft/script.ts writes it.
+struct MadeScript {
+  nft::ScriptHeader header{};
+  std::vector<nft::ScriptStep> steps;
+  NftBytes tail;
+
+  explicit MadeScript(const Layout& layout = kIpv4) {
+    header.magic = nft::kScriptMagic;
+    header.family = static_cast<std::uint32_t>(layout.family);
+    std::memcpy(header.table, "filter", 7);
+    header.chains = {0, 0};
+  }
+  // Offsets of slices are from the tail until the script is whole.
+  nft::Slice put(const NftBytes& bytes) {
+    const nft::Slice slice{static_cast<std::uint32_t>(tail.size()),
+                           static_cast<std::uint32_t>(bytes.size())};
+    tail.insert(tail.end(), bytes.begin(), bytes.end());
+    return slice;
+  }
+  nft::ScriptStep& step(nft::StepKind kind, const std::string& chain) {
+    nft::ScriptStep one{};
+    one.kind = static_cast<std::uint32_t>(kind);
+    one.chain = put(test::bytes_of(chain));
+    steps.push_back(one);
+    return steps.back();
+  }
+  NftBytes bytes() const {
+    nft::ScriptHeader whole = header;
+    whole.count = static_cast<std::uint32_t>(steps.size());
+    const auto from =
+        static_cast<std::uint32_t>(sizeof whole + steps.size() * sizeof(nft::ScriptStep));
+    whole.chains.at += from;
+    NftBytes out(from);
+    std::memcpy(out.data(), &whole, sizeof whole);
+    for (std::size_t i = 0; i < steps.size(); i++) {
+      nft::ScriptStep one = steps[i];
+      for (nft::Slice* slice : {&one.chain, &one.name, &one.content, &one.user_data}) {
+        slice->at += from;
+      }
+      std::memcpy(&out[sizeof whole + i * sizeof one], &one, sizeof one);
+    }
+    out.insert(out.end(), tail.begin(), tail.end());
+    return out;
+  }
+};
+
+MadeScript some_script(const Layout& layout) {
+  MadeScript script(layout);
+  const nft::Slice names = script.put(test::bytes_of(std::string_view("CHAIN\0INPUT\0", 12)));
+  script.header.chains = names;
+  script.step(nft::StepKind::kTable, "");
+  script.step(nft::StepKind::kBaseChain, "INPUT").policy = xt::kPolicyDrop;
+  script.step(nft::StepKind::kChain, "CHAIN");
+  const nft::Slice name = script.put(test::bytes_of("other"));
+  script.step(nft::StepKind::kRename, "CHAIN").name = name;
+  script.step(nft::StepKind::kPolicy, "INPUT").has_counters = 1;
+  script.step(nft::StepKind::kDeleteChain, "CHAIN");
+  script.step(nft::StepKind::kFlush, "CHAIN");
+  script.step(nft::StepKind::kDeleteRule, "CHAIN").handle = 5;
+  const nft::Slice entry = script.put(rule_entry(layout, {}, standard("CHAIN")));
+  script.step(nft::StepKind::kEntry, "INPUT").content = entry;
+  const nft::Slice list = script.put(RuleMaker().add("ct").counter().list());
+  const nft::Slice comment = script.put(user_comment("said"));
+  nft::ScriptStep& raw = script.step(nft::StepKind::kExpressions, "INPUT");
+  raw.content = list;
+  raw.user_data = comment;
+  raw.how = static_cast<std::uint32_t>(nft::StepPlace::kReplace);
+  return script;
+}
+
+// "committed", "step 3: why", or "EINVAL: why".
+std::string checked(const NftBytes& bytes) {
+  auto script = nft::Script::parse(bytes);
+  if (!script) {
+    CHECK_EQUAL(script.error().code, EINVAL);
+    return "EINVAL: " + script.error().detail;
+  }
+  auto outcome = nft::check_script(*script);
+  CHECK(outcome.ok());
+  if (outcome->end == nft::TransactionEnd::kCommitted) return "committed";
+  CHECK(outcome->end == nft::TransactionEnd::kRefused && outcome->code == EOPNOTSUPP);
+  return "step " + std::to_string(outcome->step) + ": " + outcome->text;
+}
+
+}  // namespace
+
+TEST(nft_scripts) {
+  for (const Layout* layout : {&kIpv4, &kIpv6}) {
+    const MadeScript made = some_script(*layout);
+    const NftBytes whole = made.bytes();
+    CHECK_EQUAL(checked(whole), "committed");
+    auto script = nft::Script::parse(whole);
+    CHECK(script.ok() && script->table() == "filter" && &script->layout() == layout);
+    CHECK((script->chains() == std::vector<std::string>{"CHAIN", "INPUT"}));
+    // The tail is in use to its last byte, so no shorter script is one.
+    for (std::size_t size = 0; size < whole.size(); size++) {
+      const NftBytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+      CHECK(checked(cut).starts_with("EINVAL: "));
+    }
+    // Every slice behind the end, or so large that the sum wraps.
+    for (std::size_t step = 0; step < made.steps.size(); step++) {
+      for (auto slice : {&nft::ScriptStep::chain, &nft::ScriptStep::name, &nft::ScriptStep::content,
+                         &nft::ScriptStep::user_data}) {
+        for (const nft::Slice& bad :
+             {nft::Slice{0x7fffffff, 1}, nft::Slice{0, 0x7fffffff}, nft::Slice{8, 0xfffffffc}}) {
+          MadeScript damaged = made;
+          damaged.steps[step].*slice = bad;
+          CHECK_EQUAL(checked(damaged.bytes()), "EINVAL: cut short");
+        }
+      }
+      MadeScript unknown = made;
+      unknown.steps[step].kind = 10;
+      CHECK_EQUAL(checked(unknown.bytes()), "step " + std::to_string(step) + ": an unknown step");
+    }
+    MadeScript damaged = made;
+    damaged.header.chains = {0, 0x7fffffff};
+    CHECK_EQUAL(checked(damaged.bytes()), "EINVAL: cut short");
+    damaged = made;
+    damaged.header.magic++;
+    CHECK_EQUAL(checked(damaged.bytes()), "EINVAL: not a script");
+    damaged = made;
+    damaged.header.family = AF_UNSPEC;
+    CHECK_EQUAL(checked(damaged.bytes()), "EINVAL: not a script");
+    damaged = made;
+    std::memset(damaged.header.table, 'x', sizeof damaged.header.table);
+    CHECK_EQUAL(checked(damaged.bytes()), "EINVAL: a table's name");
+    NftBytes many = whole;
+    for (const std::uint32_t count : {11U, 0xffffU, 0xffffffffU}) {
+      std::memcpy(&many[offsetof(nft::ScriptHeader, count)], &count, sizeof count);
+      CHECK(checked(many).starts_with("EINVAL: "));
+    }
+  }
+}
+
+TEST(nft_scripts_that_cannot_be_written) {
+  const auto with = [](nft::StepKind kind, const std::string& chain, const NftBytes& content,
+                       const std::function<void(nft::ScriptStep&)>& change = {}) {
+    MadeScript script;
+    script.step(nft::StepKind::kTable, "");
+    const nft::Slice bytes = script.put(content);
+    nft::ScriptStep& step = script.step(kind, chain);
+    step.content = bytes;
+    if (change) change(step);
+    return checked(script.bytes());
+  };
+  using nft::StepKind;
+  const RuleBytes entry = rule_entry(kIpv4, {}, standard("ACCEPT"));
+  CHECK_EQUAL(with(StepKind::kEntry, "INPUT", entry), "committed");
+  CHECK_EQUAL(with(StepKind::kEntry, "INPUT", entry, [](auto& step) { step.how = 3; }),
+              "step 1: an unknown place");
+  CHECK_EQUAL(with(StepKind::kEntry, "INPUT", {}), "step 1: an entry is cut short");
+  CHECK_EQUAL(with(StepKind::kExpressions, "INPUT", {0xff, 0, 1, 0}),
+              "step 1: malformed expressions");
+  CHECK_EQUAL(with(StepKind::kExpressions, "INPUT", NftBytes(70000)),
+              "step 1: malformed expressions");
+  CHECK_EQUAL(with(StepKind::kBaseChain, "CHAIN", {}), "step 1: iptables has no such base chain");
+  CHECK_EQUAL(with(StepKind::kBaseChain, "PREROUTING", {}),
+              "step 1: iptables has no such base chain");
+  CHECK_EQUAL(with(StepKind::kChain, std::string(256, 'n'), {}), "committed");
+  CHECK_EQUAL(with(StepKind::kChain, std::string(257, 'n'), {}), "EINVAL: a long name");
+  CHECK_EQUAL(checked(MadeScript().bytes()), "committed");
+}
+
+}  // namespace nf::test
