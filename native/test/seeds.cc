@@ -6,7 +6,9 @@
 #include <linux/netfilter/xt_NFLOG.h>
 #include <linux/netfilter/xt_limit.h>
 
+#include "core/nftables/transaction.h"
 #include "test/messages.h"
+#include "test/nft_messages.h"
 #include "test/nft_rules.h"
 #include "test/tables.h"
 
@@ -154,6 +156,95 @@ void write_rules(const std::filesystem::path& folder) {
   }
 }
 
+// Rules as the kernel sends them, with every expression that iptables has, behind a packet.
+void write_read_rules(const std::filesystem::path& folder) {
+  const NftBytes device{'e', 't', 'h', '0', 0};
+  std::vector<RuleMaker> rules(8);
+  rules[0].counter().verdict(NF_ACCEPT);
+  rules[1].meta(NFT_META_IIFNAME).equal(device).meta(NFT_META_OIFNAME).unequal({'p', 'p'});
+  rules[1].network(9, 1).equal({IPPROTO_TCP}).network(12, 1).equal({10});
+  rules[1].network(16, 4).mask({0xff, 0xf0, 0, 0}).unequal({10, 16, 0, 0});
+  rules[1].counter().verdict(NFT_JUMP, "CHAIN");
+  rules[2].protocol(IPPROTO_TCP).transport(13, 1).mask({0x17}).equal({2});
+  rules[2].transport(0, 4).equal({0, 80, 0, 99}).counter().verdict(NFT_GOTO, "OTHER");
+  rules[3].protocol(IPPROTO_UDP).transport(0, 2).compare(NFT_CMP_LTE, {0, 80});
+  rules[3].transport(2, 2).range(NFT_RANGE_NEQ, {0, 7}, {1, 7}).counter().log(3, "prefix");
+  rules[4].meta(NFT_META_MARK).mask({7, 0, 0, 0}).equal({3, 0, 0, 0}).limit(7, 60, 5);
+  rules[4].counter().immediate({1}).set_meta(NFT_META_NFTRACE);
+  rules[5].protocol(IPPROTO_ICMP).transport(0, 2).equal({8, 0}).meta(NFT_META_PKTTYPE);
+  rules[5].equal({0}).match("comment", 0, NftBytes(256, 'c')).counter();
+  rules[6].meta(NFT_META_IIFNAME).network(8, 16).equal(NftBytes(16, 9)).protocol(IPPROTO_ICMPV6);
+  rules[6].transport(0, 1).unequal({128}).counter().target("MARK", 2, NftBytes(8));
+  rules[7].network(6, 2).mask({0x1f, 0xff}).unequal({0, 0}).add("ct").counter();
+  int number = 0;
+  for (const RuleMaker& rule : rules) {
+    for (const std::uint8_t family : {0, 1}) {
+      NftBytes input(102);
+      input[0] = family;
+      input[1] = 0x1f;
+      RuleMessage message;
+      if (number % 4 == 0) message.user_data = user_comment("said");
+      const NftBytes attributes = message(rule.list());
+      input.insert(input.end(), attributes.begin(), attributes.end());
+      write(folder / "fuzz_nft_read" / std::to_string(number++), input);
+    }
+  }
+  // In the other form: tcp, a port, a counter, an end.
+  for (const std::uint8_t family : {2, 3}) {
+    NftBytes input(102);
+    input[0] = family;
+    input[1] = 0x1f;
+    for (const int byte :
+         {0, 0, 0, 6, 1, 0, 0, 9, 1, 0, 2, 1, 1, 6, 1, 0, 0, 80, 10, 1, 1, 12, 0}) {
+      input.push_back(static_cast<std::uint8_t>(byte));
+    }
+    write(folder / "fuzz_nft_read" / std::to_string(number++), input);
+  }
+}
+
+// Scripts with a step of each kind.
+void write_scripts(const std::filesystem::path& folder) {
+  using nft::ScriptHeader;
+  using nft::ScriptStep;
+  for (const Layout* layout : {&kIpv4, &kIpv6}) {
+    const RuleBytes entry = rule_entry(*layout, {}, standard("CHAIN"));
+    const NftBytes list = RuleMaker().protocol(IPPROTO_TCP).add("ct").counter().list();
+    const std::string names("CHAIN\0INPUT\0", 12);
+    constexpr std::uint32_t kSteps = 10;
+    const auto tail =
+        static_cast<std::uint32_t>(sizeof(ScriptHeader) + kSteps * sizeof(ScriptStep));
+    const auto size = [](const auto& bytes) { return static_cast<std::uint32_t>(bytes.size()); };
+    const nft::Slice all{tail, size(names)};
+    const nft::Slice entries{all.at + all.size, size(entry)};
+    const nft::Slice expressions{entries.at + entries.size, size(list)};
+    ScriptHeader header{};
+    header.magic = nft::kScriptMagic;
+    header.family = static_cast<std::uint32_t>(layout->family);
+    header.count = kSteps;
+    std::memcpy(header.table, "filter", 7);
+    header.chains = all;
+    NftBytes script(tail);
+    std::memcpy(script.data(), &header, sizeof header);
+    for (std::uint32_t kind = 0; kind < kSteps; kind++) {
+      ScriptStep step{};
+      step.kind = kind;
+      step.how = kind % 3;
+      step.handle = 9;
+      step.chain = kind == 1 ? nft::Slice{tail + 6, 5} : nft::Slice{tail, 5};
+      step.name = {tail + 6, 5};
+      if (kind == 8) step.content = entries;
+      if (kind == 9) step.content = expressions;
+      step.policy = kind % 3;
+      step.has_counters = kind % 2;
+      std::memcpy(&script[sizeof header + kind * sizeof step], &step, sizeof step);
+    }
+    script.insert(script.end(), names.begin(), names.end());
+    script.insert(script.end(), entry.begin(), entry.end());
+    script.insert(script.end(), list.begin(), list.end());
+    write(folder / "fuzz_nft_script" / (layout->family == AF_INET ? "ipv4" : "ipv6"), script);
+  }
+}
+
 }  // namespace
 }  // namespace nf::test
 
@@ -162,5 +253,7 @@ int main(int argc, char** argv) {
   nf::test::write_all(argv[1]);
   nf::test::write_tables(argv[1]);
   nf::test::write_rules(argv[1]);
+  nf::test::write_read_rules(argv[1]);
+  nf::test::write_scripts(argv[1]);
   return 0;
 }
