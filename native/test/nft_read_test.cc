@@ -294,6 +294,7 @@ TEST(nft_read_fragments) {
   CHECK(foreign(RuleMaker(later).compare(NFT_CMP_GT, {0, 0})));
   CHECK(foreign(RuleMaker(later).unequal({0, 0}).network(6, 2).mask({0x1f, 0xff}).equal({0, 0})));
   CHECK(foreign(RuleMaker().network(6, 2).mask({0x3f, 0xff}).unequal({0, 0})));
+  CHECK(foreign(RuleMaker().network(6, 2).mask({0x1f, 0xff, 0, 0}).unequal({0, 0})));
   CHECK(foreign(RuleMaker().network(6, 2).unequal({0, 0})));
   CHECK(foreign(kIpv6, RuleMaker(later).unequal({0, 0})));
 }
@@ -384,6 +385,7 @@ TEST(nft_read_flags) {
   CHECK(says(kIpv6, RuleMaker(load).equal({2}), tcp, flags(0xff, 2, 0)));
   CHECK(foreign(RuleMaker(load).mask({0x17}).compare(NFT_CMP_GT, {2})));
   CHECK(foreign(tcp_rule().transport(12, 2).mask({0, 0x17}).equal({0, 2})));
+  CHECK(foreign(RuleMaker(load).mask({0x17, 0}).equal({2})));
   CHECK(foreign(RuleMaker().protocol(IPPROTO_UDP).transport(13, 1).mask({7}).equal({2})));
   // All fields of one -m tcp, in iptables-nft's order; in another order it is two.
   const auto all = RuleMaker(load).mask({0x17}).equal({2}).transport(0, 2).equal({0, 7});
@@ -691,6 +693,38 @@ TEST(nft_read_foreign) {
   // Bytes that are no list of expressions.
   CHECK(foreign(RuleMaker().counter().raw({0xff, 0, 1, 0})));
   CHECK(foreign(RuleMaker().counter().raw({8, 0, 1, 0, 9, 0, 1, 0})));
+}
+
+// An attribute that is not known changes what an expression means, in each kind of expression.
+TEST(nft_read_unknown_attributes) {
+  const auto with_more = [](const NftBytes& list, std::size_t which, bool more) {
+    RuleMaker made;
+    AttributeCursor cursor(list.data(), list.size());
+    std::size_t index = 0;
+    for (Attribute element; cursor.next(element); index++) {
+      nft::Expression one;
+      CHECK(nft::parse(element, one) && one.data);
+      made.add(one.name, [&](MessageBuilder& out) {
+        out.raw(NftBytes(one.data->data, one.data->data + one.data->size));
+        if (more && index == which) out.be32(99, 1);
+      });
+    }
+    return made;
+  };
+  RuleMaker start;
+  start.meta(NFT_META_MARK).mask({7, 0, 0, 0}).equal({3, 0, 0, 0}).protocol(IPPROTO_TCP);
+  start.transport(0, 2).range(NFT_RANGE_EQ, {0, 1}, {0, 2}).match("x", 0, NftBytes(8));
+  start.limit(1, 1, 5).counter();
+  for (const RuleMaker& rule :
+       {RuleMaker(start).log(3), RuleMaker(start).verdict(NF_DROP),
+        RuleMaker(start).target("MARK", 2, NftBytes(8)),
+        RuleMaker(start).immediate({1}).set_meta(NFT_META_NFTRACE)}) {
+    const NftBytes list = rule.list();
+    CHECK(read_made(kIpv4, with_more(list, 0, false)).reading == Reading::kExact);
+    for (std::size_t which = 0; which < 10; which++) {
+      CHECK(foreign(with_more(list, which, true)));
+    }
+  }
 }
 
 // A rule that is cut anywhere is malformed, foreign, or a shorter list of whole expressions. The
