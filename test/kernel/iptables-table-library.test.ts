@@ -30,7 +30,7 @@ test('several worker threads edit at once, each with its own lock', async () => 
       (n) =>
         new Worker(code, {
           eval: true,
-          argv: [family, 'INPUT', String(1000 * (n + 1)), String(count)],
+          argv: ['legacy', family, 'INPUT', String(1000 * (n + 1)), String(count)],
           env: { ...process.env, XTABLES_LOCKFILE: `/run/lock.${n}` },
           stdout: true,
         }),

@@ -99,7 +99,11 @@ export async function loadCounted(family: Family, text: string): Promise<void> {
 /** Empties every table of the namespace. */
 export function reset(): void {
   if (backend === 'nft') {
-    run(['nft', 'flush', 'ruleset']);
+    // After a commit that it refused, the kernel checks the whole table again for each new rule, until something is
+    // committed. So this commits something also if there is nothing to flush.
+    run(['nft', '-f', '-'], {
+      input: 'add table ip brief\ndelete table ip brief\nflush ruleset\n',
+    });
     return;
   }
   for (const family of families) {
