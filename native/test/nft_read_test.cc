@@ -361,6 +361,12 @@ TEST(nft_read_ports) {
                {read_ports(protocol, [](xt_tcp& tcp) { tcp.spts[0] = 5; }),
                 read_ports(protocol, [](xt_tcp& tcp) { tcp.spts[1] = 9; })}));
   }
+  // What comes behind a limit stays behind it: the limit counts what reaches it.
+  const auto around = tcp_rule().transport(0, 2).equal({0, 7}).limit(1, 1, 5).transport(2, 2);
+  CHECK(says(kIpv4, RuleMaker(around).equal({0, 8}), with_protocol(IPPROTO_TCP),
+             {read_ports(IPPROTO_TCP, [](xt_tcp& tcp) { tcp.spts[0] = tcp.spts[1] = 7; }),
+              read_limit(XT_LIMIT_SCALE, 5),
+              read_ports(IPPROTO_TCP, [](xt_tcp& tcp) { tcp.dpts[0] = tcp.dpts[1] = 8; })}));
   // Without the protocol, or with a negated one, the ports are those of anything.
   CHECK(foreign(RuleMaker().transport(2, 2).equal({0, 80})));
   CHECK(foreign(RuleMaker().transport(2, 2).equal({0, 80}).protocol(IPPROTO_TCP)));
@@ -715,10 +721,9 @@ TEST(nft_read_unknown_attributes) {
   start.meta(NFT_META_MARK).mask({7, 0, 0, 0}).equal({3, 0, 0, 0}).protocol(IPPROTO_TCP);
   start.transport(0, 2).range(NFT_RANGE_EQ, {0, 1}, {0, 2}).match("x", 0, NftBytes(8));
   start.limit(1, 1, 5).counter();
-  for (const RuleMaker& rule :
-       {RuleMaker(start).log(3), RuleMaker(start).verdict(NF_DROP),
-        RuleMaker(start).target("MARK", 2, NftBytes(8)),
-        RuleMaker(start).immediate({1}).set_meta(NFT_META_NFTRACE)}) {
+  for (const RuleMaker& rule : {RuleMaker(start).log(3), RuleMaker(start).verdict(NF_DROP),
+                                RuleMaker(start).target("MARK", 2, NftBytes(8)),
+                                RuleMaker(start).immediate({1}).set_meta(NFT_META_NFTRACE)}) {
     const NftBytes list = rule.list();
     CHECK(read_made(kIpv4, with_more(list, 0, false)).reading == Reading::kExact);
     for (std::size_t which = 0; which < 10; which++) {
