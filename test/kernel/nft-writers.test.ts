@@ -48,14 +48,32 @@ async function tool(first: number, count: number): Promise<void> {
   }
 }
 
+/** Appends rules that name the last rule before them, as the edit saw it. */
+async function naming(ipt: Iptables, first: number, count: number): Promise<void> {
+  for (let port = first; port < first + count; port++) {
+    await ipt.edit('filter', (table) => {
+      const input = table.chain('INPUT');
+      const [, last] = /--dport (\d+)/.exec(String(input.rules.at(-1))) ?? [];
+      input.append(`-p udp --dport ${port} -m comment --comment after:${last}`);
+    });
+  }
+}
+
 test('two processes, and iptables-nft beside them', async () => {
   nftReset();
+  await using ipt = open();
   const count = 40;
   const writers = [1000, 2000].map((first) => appending(first, count));
   for (const child of writers) await child.line(/./);
-  await tool(3000, count);
+  await Promise.all([tool(3000, count), naming(ipt, 4000, count)]);
   for (const child of writers) await child.finish();
-  complete([1000, 2000, 3000], count);
+  complete([1000, 2000, 3000, 4000], count);
+  // No edit was made on a table that others had changed meanwhile.
+  const lines = nftSaved('ipv4', 'filter').filter((line) => line.startsWith('-A INPUT'));
+  lines.forEach((line, index) => {
+    const [, last] = /after:(\d+)/.exec(line) ?? [];
+    if (last !== undefined) assert.match(lines[index - 1]!, new RegExp(`--dport ${last}( |$)`));
+  });
 });
 
 test('beside a program that changes other tables all the time', async () => {
