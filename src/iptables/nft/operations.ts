@@ -6,6 +6,7 @@ import { noCounters } from '../rule/head.js';
 import { Rule } from '../rule/rule.js';
 import { ChangedRule, type RuleSource } from '../rule/source.js';
 import type { Policy } from '../table/reading.js';
+import { refused } from '../text/refused.js';
 import { type Encoding, encodeGiven } from '../xtables/encode-change.js';
 import type { PortableEntry } from '../xtables/entry.js';
 import { redirected } from '../xtables/rule-bytes.js';
@@ -263,7 +264,13 @@ class Planner {
   }
 
   #changed({ base, chain }: ChangedItem): Content {
-    if (chain === undefined) return this.#raw(this.#base, base);
+    // Until the commit a renamed chain has its old name, as the rule has it.
+    const isSame = chain === undefined || !this.#renames.isRecreated(chain);
+    if (isSame) return this.#raw(this.#base, base);
+    if (!this.#base.rules.isWhole(base)) {
+      const lost = `a rule that leads there is more than iptables can say (${this.#base.note(base)})`;
+      throw refused(`chain ${chain}`, `it cannot be made anew under this name: ${lost}`);
+    }
     return { entry: this.#leading(this.#base.rules.entry(base), chain) };
   }
 
