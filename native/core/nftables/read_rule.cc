@@ -19,7 +19,8 @@ namespace {
 constexpr std::uint32_t kBitwiseMaskXor = 0;  // NFT_BITWISE_BOOL (NFT_BITWISE_MASK_XOR)
 constexpr std::uint8_t kUserComment = 0;      // NFTNL_UDATA_RULE_COMMENT
 // What iptables-nft compares names with where no interface may match (`! -i +`).
-constexpr std::string_view kNoInterface{"INVAL/D", 8};  // with its NUL
+constexpr char kNoInterfaceText[] = "INVAL/D";
+constexpr std::string_view kNoInterface{kNoInterfaceText, sizeof kNoInterfaceText};  // with its NUL
 
 // A value in a register, on its way to a comparison.
 struct Load {

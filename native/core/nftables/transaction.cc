@@ -196,7 +196,7 @@ Result<TransactionOutcome> check_script(const Script& script) {
 
 Result<TransactionOutcome> run_script(const Script& script) {
   const std::string operation = operation_of(script);
-  const auto told = [&](Error error) {
+  const auto told = [&](const Error& error) {
     std::string detail = is_absent(error) ? "the kernel has no nf_tables" : error.detail;
     return fail(error.code, operation, std::move(detail), ErrorKind::kXtables);
   };
