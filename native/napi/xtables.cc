@@ -290,7 +290,7 @@ Napi::Value nft_read(const Napi::CallbackInfo& info) {
 }
 
 // The outcome of a transaction → { outcome, step, errno, text }; step −1: the whole.
-Napi::Value to_outcome(Napi::Env js, nft::TransactionOutcome& outcome) {
+Napi::Value to_transaction(Napi::Env js, nft::TransactionOutcome& outcome) {
   Napi::Object result = Napi::Object::New(js);
   result.Set("outcome", static_cast<std::uint32_t>(outcome.end));
   const bool whole = outcome.step == nft::TransactionOutcome::kNoStep;
@@ -315,7 +315,7 @@ Napi::Value nft_commit(const Napi::CallbackInfo& info) {
   return in_namespace<nft::TransactionOutcome>(
       info, operation::kCommit,
       [script, send] { return send ? nft::run_script(*script) : nft::check_script(*script); },
-      to_outcome);
+      to_transaction);
 }
 
 }  // namespace

@@ -167,7 +167,7 @@ test('an end at any step of a long operation: only its caller gets the error', a
     for (const [name, work] of Object.entries(longWorks)) {
       for (const how of ['close', 'abort'] as const) {
         for (let steps = 0; steps < 6; steps++) {
-          const [ct, ipt] = [Conntrack.open(), Iptables.open()];
+          const [ct, ipt] = [Conntrack.open(), Iptables.open({ backend: 'legacy' })];
           const [abort, reason] = [new AbortController(), new Error('enough')];
           const where = `${name}, ${how} after ${steps} steps`;
           const ended = work(ct, ipt, abort.signal).then(

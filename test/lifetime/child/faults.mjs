@@ -67,7 +67,7 @@ function disarm() {
 
 const { Conntrack, Iptables, NetfilterError, support } = await load();
 const ct = Conntrack.open();
-const ipt = Iptables.open();
+const ipt = Iptables.open({ backend: 'legacy' });
 const tuple = { protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1000, dstPort: 80 };
 const flow = (port) => ({ ...tuple, srcPort: port, timeout: 600, mark: 7 });
 const tuples = [tuple, { ...tuple, srcPort: 1001 }, { ...tuple, srcPort: 2 }];

@@ -12,7 +12,7 @@ await Promise.all(Array.from({ length: 8 }, () => stat('/')));
 writeFileSync(`${folder}/cgroup.procs`, String(process.pid));
 
 const ct = Conntrack.open();
-const ipt = Iptables.open();
+const ipt = Iptables.open({ backend: 'legacy' });
 const one = flow(1);
 
 async function limit(room) {

@@ -124,16 +124,18 @@ async function streams(ct) {
 }
 
 async function rules(netns) {
-  const iptables = Iptables.open({ netns });
-  for (let i = 0; i < 5; i++) {
-    await iptables.edit('filter', (table) => {
-      table.chain('FORWARD').append('-p tcp --dport 80 -j ACCEPT');
-    });
-    await iptables.edit('filter', (table) => table.chain('FORWARD').flush());
-    await iptables.read();
+  for (const backend of ['legacy', 'nft']) {
+    const iptables = Iptables.open({ netns, backend });
+    for (let i = 0; i < 5; i++) {
+      await iptables.edit('filter', (table) => {
+        table.chain('FORWARD').append('-p tcp --dport 80 -j ACCEPT');
+      });
+      await iptables.edit('filter', (table) => table.chain('FORWARD').flush());
+      await iptables.read();
+    }
+    await iptables.save();
+    await iptables.close();
   }
-  await iptables.save();
-  await iptables.close();
 }
 
 if (isMainThread) {
