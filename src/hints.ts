@@ -18,7 +18,7 @@ const hints: HintRule[] = [
   {
     errno: 'EPERM',
     operation: /^(ip6?tables|ipset)/,
-    hint: 'needs CAP_NET_ADMIN and CAP_NET_RAW in the user namespace of this network namespace (run as root, or setcap cap_net_admin,cap_net_raw+ep on the node binary)',
+    hint: 'needs CAP_NET_ADMIN in the user namespace of this network namespace, and CAP_NET_RAW too to change legacy tables (run as root, or setcap cap_net_admin,cap_net_raw+ep on the node binary)',
   },
   {
     errno: 'EPERM',

@@ -41,6 +41,8 @@ const foreignRules = [
   'counter meta priority set 1:2',
   'reject',
 ];
+/** Each counter of a rule keeps its own values. */
+const twoCounters = 'counter packets 3 bytes 30 IP saddr A counter packets 5 bytes 50 drop';
 /** The same with a set of their own, which the kernel deletes with the rule. */
 const withSets = [
   'IP saddr { A, B } counter drop',
@@ -305,7 +307,7 @@ test('what a commit changes is undone without a trace', async () => {
 
 test('a foreign rule that is moved keeps its bytes; flush() removes it', async () => {
   for (const family of families) {
-    const rules = foreignRules;
+    const rules = [...foreignRules, twoCounters];
     start(family, rules);
     const ipt = open(family);
     const texts = () =>

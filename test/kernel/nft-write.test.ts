@@ -117,7 +117,7 @@ function compared(table: NftTable, rules: readonly Given[], problems: string[]):
     const form = (dump: typeof ours) => expressionsOf(dump[index]!.expressions).join('\n    ');
     problems.push(
       same
-        ? `${rule.text}\n  the list has a difference, and there is none`
+        ? `${rule.text}\n  the list has this form as different, and it is the same`
         : `${rule.text}\n  ours\n    ${form(ours)}\n  theirs\n    ${form(theirs)}`,
     );
   });

@@ -71,6 +71,10 @@ class MessageBuilder {
     bytes(type, &value, sizeof value);
   }
   void be32(std::uint16_t type, std::uint32_t value) { u32(type, htonl(value)); }
+  void be64(std::uint16_t type, std::uint64_t value) {
+    value = htobe64(value);
+    bytes(type, &value, sizeof value);
+  }
   // With the terminating NUL, as the kernel's NLA_NUL_STRING wants it.
   void string(std::uint16_t type, std::string_view text) {
     // The text need not have a NUL of its own: nothing behind it is read.

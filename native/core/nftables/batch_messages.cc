@@ -1,21 +1,15 @@
 // The attributes of the messages.
 #include "core/nftables/batch_messages.h"
 
-#include <endian.h>
 #include <linux/netfilter/nf_tables.h>
 
 namespace nf::nft {
 namespace {
 
-void put64(MessageBuilder& message, std::uint16_t type, std::uint64_t value) {
-  value = htobe64(value);
-  message.bytes(type, &value, sizeof value);
-}
-
 void put_counters(MessageBuilder& message, const xt::Counters& counters) {
   const std::size_t nest = message.open_nest(NFTA_CHAIN_COUNTERS);
-  put64(message, NFTA_COUNTER_BYTES, counters.bytes);
-  put64(message, NFTA_COUNTER_PACKETS, counters.packets);
+  message.be64(NFTA_COUNTER_BYTES, counters.bytes);
+  message.be64(NFTA_COUNTER_PACKETS, counters.packets);
   message.close_nest(nest);
 }
 
@@ -76,7 +70,7 @@ std::size_t create_chain(Batch& batch, std::string_view table, std::string_view 
 std::size_t rename_chain(Batch& batch, std::string_view table, std::uint64_t handle,
                          std::string_view name) {
   MessageBuilder& message = begin_chain(batch, NFT_MSG_NEWCHAIN, 0, table, name);
-  put64(message, NFTA_CHAIN_HANDLE, handle);
+  message.be64(NFTA_CHAIN_HANDLE, handle);
   return batch.end();
 }
 
@@ -99,9 +93,9 @@ const char* add_rule(Batch& batch, std::string_view table, std::string_view chai
   using How = RulePlace::How;
   MessageBuilder& message = begin_rule(batch, NFT_MSG_NEWRULE, flags_of(place.how), table, chain);
   if (place.how == How::kReplace) {
-    put64(message, NFTA_RULE_HANDLE, place.handle);
+    message.be64(NFTA_RULE_HANDLE, place.handle);
   } else if (place.how == How::kBefore || place.how == How::kAfter) {
-    put64(message, NFTA_RULE_POSITION, place.handle);
+    message.be64(NFTA_RULE_POSITION, place.handle);
   }
   if (const char* why = write(message); why != nullptr) {
     batch.drop();
@@ -119,7 +113,7 @@ std::size_t flush_chain(Batch& batch, std::string_view table, std::string_view c
 std::size_t delete_rule(Batch& batch, std::string_view table, std::string_view chain,
                         std::uint64_t handle) {
   MessageBuilder& message = begin_rule(batch, NFT_MSG_DELRULE, 0, table, chain);
-  put64(message, NFTA_RULE_HANDLE, handle);
+  message.be64(NFTA_RULE_HANDLE, handle);
   return batch.end();
 }
 

@@ -35,13 +35,8 @@ void ExpressionWriter::expression(std::string_view name, const Fill& fill) {
   });
 }
 
-void ExpressionWriter::value(std::uint16_t type, ByteSpan bytes) {
+void ExpressionWriter::value(std::uint16_t type, Bytes bytes) {
   nest(type, [&] { out_.bytes(NFTA_DATA_VALUE, bytes.data(), bytes.size()); });
-}
-
-void ExpressionWriter::be64(std::uint16_t type, std::uint64_t value) {
-  value = htobe64(value);
-  out_.bytes(type, &value, sizeof value);
 }
 
 void ExpressionWriter::load_meta(std::uint32_t key) {
@@ -60,18 +55,18 @@ void ExpressionWriter::load_packet(std::uint32_t header, std::size_t offset, std
   });
 }
 
-void ExpressionWriter::mask(ByteSpan mask) {
+void ExpressionWriter::mask(Bytes mask) {
   constexpr std::array<std::uint8_t, NFT_REG_SIZE> nothing{};
   expression("bitwise", [&] {
     out_.be32(NFTA_BITWISE_SREG, kLoaded);
     out_.be32(NFTA_BITWISE_DREG, kLoaded);
     out_.be32(NFTA_BITWISE_LEN, static_cast<std::uint32_t>(mask.size()));
     value(NFTA_BITWISE_MASK, mask);
-    value(NFTA_BITWISE_XOR, ByteSpan(nothing).first(mask.size()));
+    value(NFTA_BITWISE_XOR, Bytes(nothing).first(mask.size()));
   });
 }
 
-void ExpressionWriter::compare(std::uint32_t operation, ByteSpan value) {
+void ExpressionWriter::compare(std::uint32_t operation, Bytes value) {
   expression("cmp", [&] {
     out_.be32(NFTA_CMP_SREG, kLoaded);
     out_.be32(NFTA_CMP_OP, operation);
@@ -90,8 +85,8 @@ void ExpressionWriter::compare_range(bool outside, std::uint16_t from, std::uint
 
 void ExpressionWriter::limit(std::uint64_t count, std::uint64_t seconds, std::uint32_t burst) {
   expression("limit", [&] {
-    be64(NFTA_LIMIT_RATE, count);
-    be64(NFTA_LIMIT_UNIT, seconds);
+    out_.be64(NFTA_LIMIT_RATE, count);
+    out_.be64(NFTA_LIMIT_UNIT, seconds);
     out_.be32(NFTA_LIMIT_BURST, burst);
     out_.be32(NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
     out_.be32(NFTA_LIMIT_FLAGS, 0);
@@ -100,12 +95,12 @@ void ExpressionWriter::limit(std::uint64_t count, std::uint64_t seconds, std::ui
 
 void ExpressionWriter::counter(const xt::Counters& value) {
   expression("counter", [&] {
-    be64(NFTA_COUNTER_BYTES, value.bytes);
-    be64(NFTA_COUNTER_PACKETS, value.packets);
+    out_.be64(NFTA_COUNTER_BYTES, value.bytes);
+    out_.be64(NFTA_COUNTER_PACKETS, value.packets);
   });
 }
 
-void ExpressionWriter::match(std::string_view name, std::uint8_t revision, ByteSpan payload) {
+void ExpressionWriter::match(std::string_view name, std::uint8_t revision, Bytes payload) {
   expression("match", [&] {
     out_.string(NFTA_MATCH_NAME, name);
     out_.be32(NFTA_MATCH_REV, revision);
@@ -113,7 +108,7 @@ void ExpressionWriter::match(std::string_view name, std::uint8_t revision, ByteS
   });
 }
 
-void ExpressionWriter::target(std::string_view name, std::uint8_t revision, ByteSpan payload) {
+void ExpressionWriter::target(std::string_view name, std::uint8_t revision, Bytes payload) {
   expression("target", [&] {
     out_.string(NFTA_TARGET_NAME, name);
     out_.be32(NFTA_TARGET_REV, revision);

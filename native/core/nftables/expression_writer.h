@@ -10,11 +10,10 @@
 #include <string_view>
 
 #include "core/netlink/message.h"
+#include "core/nftables/bytes.h"
 #include "core/xtables/layout.h"
 
 namespace nf::nft {
-
-using ByteSpan = std::span<const std::uint8_t>;
 
 class ExpressionWriter {
  public:
@@ -25,9 +24,9 @@ class ExpressionWriter {
   void load_meta(std::uint32_t key);
   void load_packet(std::uint32_t header, std::size_t offset, std::size_t size);
   // What was loaded, under a mask of the same size.
-  void mask(ByteSpan mask);
+  void mask(Bytes mask);
   // Ends the rule unless what was loaded is so (NFT_CMP_*).
-  void compare(std::uint32_t operation, ByteSpan value);
+  void compare(std::uint32_t operation, Bytes value);
   // The same for a 16-bit number of the packet inside a range, or outside. Both ends belong to it.
   void compare_range(bool outside, std::uint16_t from, std::uint16_t to);
 
@@ -35,8 +34,8 @@ class ExpressionWriter {
   void limit(std::uint64_t count, std::uint64_t seconds, std::uint32_t burst);
   void counter(const xt::Counters& value);
   // A match or target of x_tables.
-  void match(std::string_view name, std::uint8_t revision, ByteSpan payload);
-  void target(std::string_view name, std::uint8_t revision, ByteSpan payload);
+  void match(std::string_view name, std::uint8_t revision, Bytes payload);
+  void target(std::string_view name, std::uint8_t revision, Bytes payload);
 
   struct Log {
     std::uint16_t group = 0;
@@ -56,8 +55,7 @@ class ExpressionWriter {
   void nest(std::uint16_t type, const Fill& fill);
   template <typename Fill>
   void expression(std::string_view name, const Fill& fill);
-  void value(std::uint16_t type, ByteSpan bytes);
-  void be64(std::uint16_t type, std::uint64_t value);
+  void value(std::uint16_t type, Bytes bytes);
 
   MessageBuilder& out_;
 };

@@ -12,10 +12,9 @@
 #include <string_view>
 
 #include "core/netlink/attribute.h"
+#include "core/nftables/bytes.h"
 
 namespace nf::nft {
-
-using Bytes = std::span<const std::uint8_t>;
 
 // The attributes of one nest by their number, which is at most `Last`.
 template <std::size_t Last>

@@ -42,7 +42,7 @@ T as(Bytes bytes) {
 }
 std::uint16_t port_of(Bytes bytes) { return ntohs(as<std::uint16_t>(bytes)); }
 
-// Nothing if the comparison is none that iptables' ports can say.
+// The ports that pass the comparison. Nothing if iptables has no words for them.
 std::optional<Ports> ports_of(std::uint32_t op, std::uint16_t port) {
   switch (op) {
     case NFT_CMP_EQ:

@@ -7,15 +7,9 @@
 #include <linux/netfilter/xt_pkttype.h>
 #include <linux/netfilter/xt_tcpudp.h>
 
+#include "core/xtables/entry.h"
+
 namespace nf::nft {
-namespace {
-
-bool is_verdict(std::string_view name) {
-  return name == "ACCEPT" || name == "DROP" || name == "QUEUE" || name == "RETURN";
-}
-
-}  // namespace
-
 // A field of the head. False if it was there before: an entry has one of each.
 bool RuleEntry::once(Field field) {
   // The head of an entry comes before its matches. A match with a state of its own would see other
@@ -253,7 +247,7 @@ bool RuleEntry::jump(std::string_view chain, bool is_goto) {
   standard_ = chain;
   if (is_goto) builder_.head()[layout_.flags] |= layout_.goto_flag;
   // In an entry such a name looks like a verdict.
-  return !chain.empty() && is_chain_(chain) && !is_verdict(chain);
+  return !chain.empty() && is_chain_(chain) && !xt::is_verdict(chain);
 }
 
 bool RuleEntry::target(std::string_view name, std::uint8_t revision, Bytes info) {
@@ -264,7 +258,7 @@ bool RuleEntry::target(std::string_view name, std::uint8_t revision, Bytes info)
   if (!is_extension(name, info)) return false;
   // In an entry some targets look like a verdict or a jump.
   const bool as_standard = info.size() == xt::kStandardSize - xt::kHeader && revision == 0;
-  return !as_standard || (!is_chain_(name) && !is_verdict(name));
+  return !as_standard || (!is_chain_(name) && !xt::is_verdict(name));
 }
 
 // The target is written last: a comment is a match, and is read after the expressions.

@@ -10,13 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "core/nftables/bytes.h"
 #include "core/nftables/chain_names.h"
 #include "core/nftables/entry_builder.h"
 #include "core/xtables/layout.h"
 
 namespace nf::nft {
-
-using Bytes = std::span<const std::uint8_t>;
 
 struct Ports {
   std::uint16_t from = 0, to = 0;

@@ -106,12 +106,13 @@ class Writer {
       default:
         return "an unknown place";
     }
-    const xt::Counters counters{step.packet_count, step.byte_count};
+    const auto counters = counters_of(step);
     const std::uint8_t* content = script_.data(step.content);
     const bool entry = static_cast<StepKind>(step.kind) == StepKind::kEntry;
     return add_rule(batch_, table_, chain, place, [&](MessageBuilder& out) {
       if (entry) {
-        return write_rule(script_.layout(), content, step.content.size, counters, is_chain_, out);
+        return write_rule(script_.layout(), content, step.content.size,
+                          counters.value_or(xt::Counters{}), is_chain_, out);
       }
       return write_raw({content, step.content.size},
                        {script_.data(step.user_data), step.user_data.size}, counters, out);

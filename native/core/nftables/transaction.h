@@ -41,7 +41,8 @@ enum class StepKind : std::uint32_t {
   kDeleteChain = 5,
   kFlush = 6,       // deletes all rules of `chain`
   kDeleteRule = 7,  // the one with `handle`
-  // A rule for `chain`, with these counters.
+  // A rule for `chain`, with these counters. Without any, an entry begins at zero, and expressions
+  // keep what they have counted.
   kEntry = 8,        // `content` is a portable entry
   kExpressions = 9,  // `content` and `user_data` are what was read of a rule
 };

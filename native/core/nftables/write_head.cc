@@ -61,14 +61,14 @@ constexpr HeadPlaces kPlaces6{
 
 std::uint32_t equal_unless(bool inverted) { return inverted ? NFT_CMP_NEQ : NFT_CMP_EQ; }
 
-bool all_zero(ByteSpan bytes) {
+bool all_zero(Bytes bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte == 0; });
 }
 
 const char* write_interface(const Head::Interface& interface, std::uint32_t key,
                             ExpressionWriter& out) {
-  const ByteSpan name = interface.name;
-  const ByteSpan mask = interface.mask;
+  const Bytes name = interface.name;
+  const Bytes mask = interface.mask;
   const auto whole = std::find_if(mask.begin(), mask.end(), [](auto byte) { return byte != 0xff; });
   const auto compared = static_cast<std::size_t>(whole - mask.begin());
   if (!all_zero(mask.subspan(compared))) return "an interface mask is no prefix";
@@ -98,12 +98,12 @@ const char* write_interface(const Head::Interface& interface, std::uint32_t key,
   }
   std::copy_n(name.begin(), std::min(size, compared), bytes.begin());
   out.load_meta(key);
-  out.compare(equal_unless(interface.inverted), ByteSpan(bytes).first(size));
+  out.compare(equal_unless(interface.inverted), Bytes(bytes).first(size));
   return nullptr;
 }
 
 void write_address(const Head::Address& address, ExpressionWriter& out) {
-  const ByteSpan mask = address.mask;
+  const Bytes mask = address.mask;
   // Bits outside the mask: ip_tables compares them too, with the zeros that the mask leaves, and so
   // no packet has such an address. ip6_tables compares only under the mask.
   std::array<std::uint8_t, sizeof(in6_addr)> value{};
@@ -121,7 +121,7 @@ void write_address(const Head::Address& address, ExpressionWriter& out) {
   const std::size_t size = masked ? mask.size() : bytes;
   out.load_packet(NFT_PAYLOAD_NETWORK_HEADER, address.offset, size);
   if (masked) out.mask(mask);
-  out.compare(equal_unless(address.inverted), ByteSpan(value).first(size));
+  out.compare(equal_unless(address.inverted), Bytes(value).first(size));
 }
 
 void write_fragments(bool inverted, ExpressionWriter& out) {
@@ -151,11 +151,11 @@ const char* read_head(const xt::Layout& layout, const std::uint8_t* entry, Head&
   // ip_tables takes this for a condition that no packet meets. ip6_tables does not look at it.
   if (!ipv6 && !out.fragments && out.inverted(IPT_INV_FRAG)) return "-f is inverted but not there";
   const auto address = [&](std::size_t value, std::size_t mask, std::size_t offset, unsigned bit) {
-    return Head::Address{ByteSpan(entry + value, at.address_size),
-                         ByteSpan(entry + mask, at.address_size), offset, out.inverted(bit), ipv6};
+    return Head::Address{Bytes(entry + value, at.address_size),
+                         Bytes(entry + mask, at.address_size), offset, out.inverted(bit), ipv6};
   };
   const auto interface = [&](std::size_t name, std::size_t mask, unsigned bit) {
-    return Head::Interface{ByteSpan(entry + name, IFNAMSIZ), ByteSpan(entry + mask, IFNAMSIZ),
+    return Head::Interface{Bytes(entry + name, IFNAMSIZ), Bytes(entry + mask, IFNAMSIZ),
                            out.inverted(bit)};
   };
   out.source = address(at.source, at.source_mask, at.packet_source, IPT_INV_SRCIP);
@@ -174,7 +174,7 @@ const char* write_head(const Head& head, ExpressionWriter& out) {
   if (head.protocol != 0 || head.has_protocol) out.load_meta(NFT_META_L4PROTO);
   if (head.protocol != 0) {
     const auto number = static_cast<std::uint8_t>(head.protocol);
-    out.compare(equal_unless(head.inverted(IPT_INV_PROTO)), ByteSpan(&number, 1));
+    out.compare(equal_unless(head.inverted(IPT_INV_PROTO)), Bytes(&number, 1));
   }
   write_address(head.source, out);
   write_address(head.destination, out);

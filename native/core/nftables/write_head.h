@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/nftables/bytes.h"
 #include "core/nftables/expression_writer.h"
 #include "core/xtables/layout.h"
 
@@ -13,15 +14,15 @@ namespace nf::nft {
 // The spans point into the entry.
 struct Head {
   struct Address {
-    ByteSpan value;
-    ByteSpan mask;
+    Bytes value;
+    Bytes mask;
     std::size_t offset = 0;  // in the network header
     bool inverted = false;
     bool only_under_mask = false;  // how the kernel compares
   };
   struct Interface {
-    ByteSpan name;  // IFNAMSIZ bytes, as the mask
-    ByteSpan mask;
+    Bytes name;  // IFNAMSIZ bytes, as the mask
+    Bytes mask;
     bool inverted = false;
   };
 

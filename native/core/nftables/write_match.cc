@@ -19,7 +19,7 @@ constexpr std::size_t kTcpFlags = 13;
 
 // The payload if it has the size of this structure in the kernel.
 template <typename Info>
-std::optional<Info> info_of(ByteSpan payload) {
+std::optional<Info> info_of(Bytes payload) {
   if (payload.size() != XT_ALIGN(sizeof(Info))) return std::nullopt;
   Info info;
   std::memcpy(&info, payload.data(), sizeof info);
@@ -92,7 +92,7 @@ std::optional<Rate> rate_of(std::uint32_t each) {
 
 }  // namespace
 
-bool MatchWriter::write_tcp(ByteSpan payload) {
+bool MatchWriter::write_tcp(Bytes payload) {
   const auto tcp = info_of<xt_tcp>(payload);
   if (!tcp || tcp->option != 0) return false;
   constexpr unsigned kKnown = XT_TCP_INV_SRCPT | XT_TCP_INV_DSTPT | XT_TCP_INV_FLAGS;
@@ -105,14 +105,14 @@ bool MatchWriter::write_tcp(ByteSpan payload) {
   if (source.any() && destination.any() && !flags) return false;
   if (flags) {
     out_.load_packet(NFT_PAYLOAD_TRANSPORT_HEADER, kTcpFlags, 1);
-    out_.mask(ByteSpan(&tcp->flg_mask, 1));
-    out_.compare(not_flags ? NFT_CMP_NEQ : NFT_CMP_EQ, ByteSpan(&tcp->flg_cmp, 1));
+    out_.mask(Bytes(&tcp->flg_mask, 1));
+    out_.compare(not_flags ? NFT_CMP_NEQ : NFT_CMP_EQ, Bytes(&tcp->flg_cmp, 1));
   }
   write_ports(source, destination, out_);
   return true;
 }
 
-bool MatchWriter::write_udp(ByteSpan payload) {
+bool MatchWriter::write_udp(Bytes payload) {
   const auto udp = info_of<xt_udp>(payload);
   if (!udp || (udp->invflags & ~XT_UDP_INV_MASK) != 0) return false;
   const PortRange source{udp->spts[0], udp->spts[1], (udp->invflags & XT_UDP_INV_SRCPT) != 0};
@@ -122,7 +122,7 @@ bool MatchWriter::write_udp(ByteSpan payload) {
   return true;
 }
 
-bool MatchWriter::write_mark(ByteSpan payload) {
+bool MatchWriter::write_mark(Bytes payload) {
   const auto mark = info_of<xt_mark_mtinfo1>(payload);
   // The kernel combines the inversion by exclusive or: other numbers than 1 always match.
   if (!mark || mark->invert > 1) return false;
@@ -136,7 +136,7 @@ bool MatchWriter::write_mark(ByteSpan payload) {
   return true;
 }
 
-bool MatchWriter::write_limit(ByteSpan payload) {
+bool MatchWriter::write_limit(Bytes payload) {
   const auto limit = info_of<xt_rateinfo>(payload);
   // nf_tables takes a burst of 0 for 5.
   if (!limit || limit->burst == 0) return false;
@@ -146,7 +146,7 @@ bool MatchWriter::write_limit(ByteSpan payload) {
   return true;
 }
 
-const char* MatchWriter::write(const xt::Part& part, ByteSpan payload) {
+const char* MatchWriter::write(const xt::Part& part, Bytes payload) {
   const std::string_view name = part.name;
   const bool tcp = name == "tcp";
   const bool udp = name == "udp";

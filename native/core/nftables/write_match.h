@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/nftables/bytes.h"
 #include "core/nftables/expression_writer.h"
 #include "core/xtables/entry.h"
 
@@ -15,14 +16,14 @@ class MatchWriter {
   MatchWriter(std::uint16_t protocol, ExpressionWriter& out) : protocol_(protocol), out_(out) {}
 
   // Null, or what nf_tables cannot say.
-  const char* write(const xt::Part& part, ByteSpan payload);
+  const char* write(const xt::Part& part, Bytes payload);
 
  private:
   // These write a match that has expressions of its own. False: it has none.
-  bool write_tcp(ByteSpan payload);
-  bool write_udp(ByteSpan payload);
-  bool write_mark(ByteSpan payload);
-  bool write_limit(ByteSpan payload);
+  bool write_tcp(Bytes payload);
+  bool write_udp(Bytes payload);
+  bool write_mark(Bytes payload);
+  bool write_limit(Bytes payload);
 
   std::uint16_t protocol_;
   bool has_ports_ = false;  // a tcp or udp match was written as expressions

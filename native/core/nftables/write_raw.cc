@@ -47,8 +47,8 @@ class ProtocolFinder {
 }  // namespace
 
 const char* write_raw(std::span<const std::uint8_t> expressions,
-                      std::span<const std::uint8_t> user_data, const xt::Counters& counters,
-                      MessageBuilder& out) {
+                      std::span<const std::uint8_t> user_data,
+                      const std::optional<xt::Counters>& counters, MessageBuilder& out) {
   constexpr const char* kMalformed = "malformed expressions";
   constexpr std::size_t kMost = std::numeric_limits<std::uint16_t>::max() - kAttributeHeader;
   if (expressions.size() > kMost || user_data.size() > kMost) return kMalformed;
@@ -63,8 +63,8 @@ const char* write_raw(std::span<const std::uint8_t> expressions,
     intact = intact && parse(element, expression);
     if (!intact) break;
     protocol.see(expression);
-    if (expression.name == "counter") {
-      writer.counter(counters);
+    if (counters && expression.name == "counter") {
+      writer.counter(*counters);
     } else {
       out.bytes(static_cast<std::uint16_t>(NFTA_LIST_ELEM | NLA_F_NESTED), element.data,
                 element.size);

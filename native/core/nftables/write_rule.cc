@@ -27,7 +27,7 @@ void write_queue(ExpressionWriter& out) {
   out.target("NFQUEUE", kRevision, payload);
 }
 
-void write_nflog(ByteSpan payload, ExpressionWriter& out) {
+void write_nflog(Bytes payload, ExpressionWriter& out) {
   xt_nflog_info info{};
   if (payload.size() == XT_ALIGN(sizeof info)) {
     std::memcpy(&info, payload.data(), sizeof info);
@@ -45,8 +45,8 @@ void write_nflog(ByteSpan payload, ExpressionWriter& out) {
   out.target("NFLOG", 0, payload);
 }
 
-const char* write_target(const xt::Part& part, ByteSpan payload, bool is_goto,
-                         const IsChain& is_chain, ExpressionWriter& out) {
+const char* write_target(const xt::Part& part, Bytes payload, bool is_goto, const IsChain& is_chain,
+                         ExpressionWriter& out) {
   const std::string_view name = part.name;
   const bool standard = part.size == xt::kStandardSize && part.revision == 0;
   if (xt::is_verdict(name) || name.empty()) {
@@ -81,7 +81,7 @@ const char* write_expressions(const xt::Layout& layout, const std::uint8_t* entr
                               ExpressionWriter& out) {
   if (const char* why = write_head(head, out); why != nullptr) return why;
   const auto payload = [&](const xt::Part& part) {
-    return ByteSpan(entry + part.offset + kHeader, part.size - kHeader);
+    return Bytes(entry + part.offset + kHeader, part.size - kHeader);
   };
   MatchWriter matches(head.exact_protocol(), out);
   const char* why = nullptr;

@@ -26,9 +26,9 @@ export interface LibrarySupport {
 
 /** Capabilities in the effective set of this process. */
 export interface PrivilegeSupport {
-  /** CAP_NET_ADMIN: reading and changing flows. */
+  /** CAP_NET_ADMIN: reading and changing flows and rules. */
   readonly netAdmin: boolean;
-  /** CAP_NET_RAW: reading and changing iptables tables. */
+  /** CAP_NET_RAW: changing legacy tables of iptables. */
   readonly netRaw: boolean;
   /** CAP_SYS_ADMIN: entering other network namespaces. */
   readonly sysAdmin: boolean;
@@ -89,8 +89,8 @@ type Draft<T> = { -readonly [Name in keyof T]: T[Name] };
 
 const libraryUse: Record<string, string> = {
   'libnetfilter_conntrack.so.3': 'creating and changing flows and expectations',
-  'libip4tc.so.2': 'iptables (IPv4)',
-  'libip6tc.so.2': 'iptables (IPv6)',
+  'libip4tc.so.2': 'changing legacy tables of iptables (IPv4)',
+  'libip6tc.so.2': 'changing legacy tables of iptables (IPv6)',
 };
 
 function sysctl(name: string): number | undefined {

@@ -2,6 +2,7 @@
 import { familyAt, optionsAt } from '../../checks.js';
 import { badType } from '../../errors.js';
 import type { TypedRule } from '../rule/source.js';
+import { builtinChains } from '../table/builtin-chains.js';
 import type { TableName } from '../table/reading.js';
 import { Table } from '../table/table.js';
 import { type TypedChain, TypedReading } from '../table/typed-reading.js';
@@ -19,18 +20,9 @@ export interface ParseSaveOptions {
   family?: Family | undefined;
 }
 
-/** The chains that the kernel's own tables have, in the order of their hooks. */
-const builtins: Record<string, readonly string[]> = {
-  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
-  nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
-  mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
-  raw: ['PREROUTING', 'OUTPUT'],
-  security: ['INPUT', 'FORWARD', 'OUTPUT'],
-};
-
 /** The built-in chains of a table. In a table of another module they are the chains that have a policy in the text. */
-function builtinChains(name: TableName, sections: readonly Section[]): string[] {
-  if (Object.hasOwn(builtins, name)) return [...builtins[name]!];
+function chainsOf(name: TableName, sections: readonly Section[]): string[] {
+  if (Object.hasOwn(builtinChains, name)) return [...builtinChains[name]!];
   const found = new Set<string>();
   for (const { table, steps } of sections) {
     for (const { work } of table === name ? steps : []) {
@@ -88,7 +80,7 @@ export function parseSave(text: string | Uint8Array, options: ParseSaveOptions =
     const { table } = section;
     let begun = tables.get(table);
     if (begun === undefined) {
-      const chains = builtinChains(table, sections).map((name): TypedChain => {
+      const chains = chainsOf(table, sections).map((name): TypedChain => {
         return { name, builtin: true, policy: 'ACCEPT', rules: [] };
       });
       begun = beginEdit(new TypedReading(table, family, chains));

@@ -2,6 +2,7 @@
 import type { Session } from '../../native/session.js';
 import type { RawNft } from '../../native/xtables-binding.js';
 import type { BackendTable } from '../table/backend-table.js';
+import { builtinChains } from '../table/builtin-chains.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
 
@@ -15,15 +16,13 @@ export interface NftTables {
   readonly foreign: readonly string[];
 }
 
-const names = new Set(['filter', 'nat', 'mangle', 'raw', 'security']);
-
 function sort(raw: RawNft): NftTables {
   const tables: BackendTable[] = [];
   const foreign: string[] = [];
   for (const table of raw.tables) {
     const chains = raw.chains.filter((chain) => chain.table === table);
     const own = chains.filter((chain) => chain.iptables);
-    if (own.length === 0 && !(names.has(table) && chains.length === 0)) {
+    if (own.length === 0 && !(Object.hasOwn(builtinChains, table) && chains.length === 0)) {
       foreign.push(table);
       continue;
     }

@@ -120,7 +120,7 @@ export class NftBackend implements TableBackend {
     encoding: Encoding,
     send: boolean,
   ): Promise<'done' | 'unchanged' | 'stale'> {
-    const operations = operationsOf(change, encoding);
+    const operations = operationsOf(change, base, encoding);
     if (operations.length === 0) return 'unchanged';
     const script = writeScript(base, operations, chainNames(change));
     const operation = `${this.tool} commit ${base.name}`;

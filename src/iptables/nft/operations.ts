@@ -1,8 +1,15 @@
 // The change of a table → the operations that make it so in nf_tables. Only what changed is sent: rules that stay are
 // not touched, so they keep their counters and the state of their matches. Writes no bytes of messages.
-import type { ChainState, ChangedItem, Item, NewItem, TableChange } from '../edit/change.js';
+import type {
+  ChainState,
+  ChangedItem,
+  Item,
+  ItemCounters,
+  NewItem,
+  TableChange,
+} from '../edit/change.js';
+import { initOf } from '../edit/change.js';
 import type { Counters } from '../rule/head.js';
-import { noCounters } from '../rule/head.js';
 import { Rule } from '../rule/rule.js';
 import { ChangedRule, type RuleSource } from '../rule/source.js';
 import type { Policy } from '../table/reading.js';
@@ -44,14 +51,15 @@ export type Operation =
       readonly chain: string;
       readonly place: Place;
       readonly content: Content;
-      readonly counters: Readonly<Counters>;
+      /** Absent: those that the expressions have. */
+      readonly counters: Readonly<Counters> | undefined;
       /** Its place after the edit, for messages. */
       readonly index: number;
       /** The name of its chain after the edit. */
       readonly within: string;
     };
 
-/** Which chains of the reading go on under which name, and which must be made anew. */
+/** Which chains keep their rules in the kernel, perhaps under a new name, and which are replaced by new chains. */
 class Renames {
   /** Of a chain that goes on: its name now, by its state. */
   readonly #names = new Map<ChainState, string>();
@@ -63,8 +71,8 @@ class Renames {
     for (const chain of chains) {
       const { name, was } = chain;
       if (was === undefined) continue;
-      // Until the commit the kernel knows a chain by its old name only. So a name that is taken before the commit
-      // cannot be given to another chain. The chain is made anew, with its rules.
+      // The kernel takes a new name only if no chain has it before the commit, and gives an old name free only at
+      // the commit. In any other case a new chain replaces the old one, with the same rules.
       const collides =
         name !== was && (before.has(name) || chains.some((other) => other.name === was));
       if (collides) this.#recreated.add(name);
@@ -103,6 +111,11 @@ function rising(values: readonly (number | undefined)[]): Set<number> {
   return kept;
 }
 
+interface Written {
+  readonly content: Content;
+  readonly counters: Readonly<Counters> | undefined;
+}
+
 class Planner {
   readonly #change: TableChange;
   readonly #base: NftImage;
@@ -111,9 +124,9 @@ class Planner {
   /** The kernel's name of each chain of the change, by its name after it. */
   readonly #kernelNames = new Map<string, string>();
 
-  constructor(change: TableChange, encoding: Encoding) {
+  constructor(change: TableChange, base: NftImage, encoding: Encoding) {
     this.#change = change;
-    this.#base = change.base as NftImage;
+    this.#base = base;
     this.#encoding = encoding;
     this.#renames = new Renames(change);
     for (const chain of change.chains.values()) {
@@ -130,13 +143,14 @@ class Planner {
     const creations: Operation[] = [];
     const additions: Operation[] = [];
     const goesOn = new Set<string>();
+    const places = new Map(base.chains.map(({ name }, index) => [name, index]));
     for (const chain of change.chains.values()) {
       const was = this.#renames.kernelName(chain);
       if (was === undefined) {
         creations.push({ do: 'chain', chain: chain.name });
       } else {
         goesOn.add(was);
-        const at = base.chains.findIndex(({ name }) => name === was);
+        const at = places.get(was)!;
         if (base.chains[at]!.absent) {
           if (!this.#isNeeded(chain, at)) continue;
           const { policy = 'ACCEPT', counters } = chain;
@@ -244,34 +258,33 @@ class Planner {
     return now.packets !== counters.packets || now.bytes !== counters.bytes;
   }
 
-  #written(item: Item): { content: Content; counters: Readonly<Counters> } {
-    if (typeof item === 'number') {
-      return { content: this.#raw(this.#base, item), counters: this.#base.rules.counters(item) };
-    }
-    const counters =
-      item.counters === undefined
-        ? undefined
-        : 'of' in item.counters
-          ? this.#base.rules.counters(item.counters.of)
-          : item.counters;
-    return 'base' in item
-      ? { content: this.#changed(item), counters: counters ?? noCounters }
-      : this.#added(item, counters);
+  #written(item: Item): Written {
+    if (typeof item === 'number')
+      return { content: this.#raw(this.#base, item), counters: undefined };
+    return 'base' in item ? this.#changed(item) : this.#added(item);
+  }
+
+  #countersOf(counters: ItemCounters): Readonly<Counters> {
+    return 'of' in counters ? this.#base.rules.counters(counters.of) : counters;
   }
 
   #raw(image: NftImage, index: number): Content {
     return { expressions: image.expressions(index), userData: image.userData(index) };
   }
 
-  #changed({ base, chain }: ChangedItem): Content {
+  #changed({ base, chain, counters }: ChangedItem): Written {
     // Until the commit a renamed chain has its old name, as the rule has it.
-    const isSame = chain === undefined || !this.#renames.isRecreated(chain);
-    if (isSame) return this.#raw(this.#base, base);
-    if (!this.#base.rules.isWhole(base)) {
-      const lost = `a rule that leads there is more than iptables can say (${this.#base.note(base)})`;
-      throw refused(`chain ${chain}`, `it cannot be made anew under this name: ${lost}`);
+    if (chain === undefined || !this.#renames.isRecreated(chain)) {
+      const isOwn = 'of' in counters && counters.of === base;
+      const content = this.#raw(this.#base, base);
+      return { content, counters: isOwn ? undefined : this.#countersOf(counters) };
     }
-    return { entry: this.#leading(this.#base.rules.entry(base), chain) };
+    if (!this.#base.rules.isWhole(base)) {
+      const more = `a rule that leads to it is more than iptables can say (${this.#base.note(base)})`;
+      throw refused(`chain ${chain}`, `it cannot have this name: ${more}`);
+    }
+    const entry = this.#leading(this.#base.rules.entry(base), chain);
+    return { content: { entry }, counters: this.#countersOf(counters) };
   }
 
   /** The entry of a rule that jumps, for the kernel, which does not know new names of chains yet. */
@@ -279,19 +292,21 @@ class Planner {
     return redirected(entry, this.#base.family, this.#kernelNames.get(chain) ?? chain);
   }
 
-  #added(
-    item: NewItem,
-    given: Readonly<Counters> | undefined,
-  ): { content: Content; counters: Readonly<Counters> } {
-    const { given: rule, chain } = item;
-    if ('rule' in rule) {
-      const { source, index } = Rule.placeOf(rule.rule);
-      const counters = given ?? source.counters(index);
-      const raw = chain === undefined ? this.#rawOf(source, index) : undefined;
-      if (raw !== undefined) return { content: raw, counters };
-      return { content: { entry: this.#entryOf(item) }, counters };
+  #added(item: NewItem): Written {
+    const { given, chain } = item;
+    const counters = item.counters === undefined ? undefined : this.#countersOf(item.counters);
+    if (!('rule' in given)) {
+      return { content: this.#entryOf(item), counters: counters ?? given.checked.counters };
     }
-    return { content: { entry: this.#entryOf(item) }, counters: given ?? rule.checked.counters };
+    const { source, index } = Rule.placeOf(given.rule);
+    const own = source.counters(index);
+    const raw = chain === undefined ? this.#rawOf(source, index) : undefined;
+    if (raw === undefined) return { content: this.#entryOf(item), counters: counters ?? own };
+    // The expressions of a rule have its counters, unless these were changed since.
+    return {
+      content: raw,
+      counters: counters ?? (source instanceof ChangedRule ? own : undefined),
+    };
   }
 
   /** A rule of nf_tables that is given back as it was read, with all that no entry says. */
@@ -307,26 +322,25 @@ class Planner {
     return this.#raw(source.image, index);
   }
 
-  #entryOf(item: NewItem): PortableEntry {
+  #entryOf(item: NewItem): Content {
     const entry = encodeGiven(item, this.#base, this.#encoding);
     const to = item.chain ?? leadsTo(item);
-    return to === undefined ? entry : this.#leading(entry, to);
+    return { entry: to === undefined ? entry : this.#leading(entry, to) };
   }
 }
 
 /** The chain that a new rule jumps or goes to. */
-function leadsTo({ given }: NewItem): string | undefined {
-  if (!('rule' in given)) {
-    const { target } = given.init;
-    return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
-  }
-  const { target } = given.rule;
+function leadsTo(item: NewItem): string | undefined {
+  const { target } = initOf(item);
   return target?.name === 'jump' || target?.name === 'goto' ? target.chain : undefined;
 }
 
-/** What the edit changes, in an order in which the kernel takes it. */
-export function operationsOf(change: TableChange, encoding: Encoding): Operation[] {
-  return new Planner(change, encoding).plan();
+/**
+ * What the edit changes, in an order in which the kernel takes it. `base` is the reading of the change, or a later one
+ * of the same table, which has newer counters.
+ */
+export function operationsOf(change: TableChange, base: NftImage, encoding: Encoding): Operation[] {
+  return new Planner(change, base, encoding).plan();
 }
 
 /** The names of the chains until the commit, for the rules that lead to them. */
