@@ -138,7 +138,7 @@ export function fromNative(failure: NativeFailure, cause?: unknown): NetfilterEr
     failure.errno === 0
       ? { code: 'ERR_NETFILTER_PROTOCOL', text: 'unexpected answer' }
       : describeErrno(failure.errno);
-  const hint = hintFor(code, operation);
+  const hint = hintFor(code, operation, failure.detail);
   const options = {
     code,
     operation,

@@ -1,6 +1,6 @@
 // From an errno and an operation to a hint: what a person can do about it. Data and one lookup; makes no error.
 
-type HintRule = { errno: string; operation?: RegExp; hint: string };
+type HintRule = { errno: string; operation?: RegExp; detail?: RegExp; hint: string };
 
 // First match wins. Facts: nfnetlink.c (EPERM for every request without CAP_NET_ADMIN), af_netlink.c
 // (EBUSY, ENOBUFS), nf_conntrack_netlink.c (EINVAL, EBUSY, EOPNOTSUPP on create and update), libiptc.
@@ -136,11 +136,23 @@ const hints: HintRule[] = [
   {
     errno: 'ENOENT',
     operation: /^ip6?tables read/,
+    detail: /nf_tables/,
+    hint: 'the tables of iptables in nf_tables are filter, nat, mangle, raw and security',
+  },
+  ...['EINVAL', 'EOPNOTSUPP'].map((errno) => ({
+    errno,
+    operation: /^ip6?tables /,
+    detail: /no nf_tables/,
+    hint: "this kernel has no nf_tables: open the tables with { backend: 'legacy' }",
+  })),
+  {
+    errno: 'ENOENT',
+    operation: /^ip6?tables read/,
     hint: 'the kernel has no such legacy table, or was built without legacy iptables; the rules of this host may live in nf_tables (iptables-nft)',
   },
   {
     errno: 'ETIMEDOUT',
-    operation: /^iptables lock/,
+    operation: /^(iptables lock|ip6?tables edit)/,
     hint: 'raise `lockTimeout`, or end what holds the lock',
   },
   {
@@ -160,11 +172,10 @@ const hints: HintRule[] = [
 ];
 
 /** The hint for a refusal of this operation; `undefined` where there is none. */
-export function hintFor(code: string, operation: string): string | undefined {
+export function hintFor(code: string, operation: string, detail = ''): string | undefined {
   for (const rule of hints) {
-    if (rule.errno === code && (rule.operation === undefined || rule.operation.test(operation))) {
-      return rule.hint;
-    }
+    const { errno, operation: of = /^/, detail: saying = /^/ } = rule;
+    if (errno === code && of.test(operation) && saying.test(detail)) return rule.hint;
   }
   return undefined;
 }

@@ -98,27 +98,20 @@ test('CAP_NET_ADMIN alone is enough to read; an edit also needs CAP_NET_RAW', as
   assert.equal(writer, ['1', 'done']);
 });
 
-test('root in a new user namespace is enough', async () => {
-  const out = script(
-    [
-      'unshare',
-      '--user',
-      '--map-root-user',
-      '--net',
-      '--mount',
-      'sh',
-      '-c',
-      'mount -t tmpfs t /run; exec "$@"',
-      'sh',
-    ],
-    `const ipt = Iptables.open({ backend: 'legacy' });
-     console.log((await ipt.read()).registered);
-     await ipt.edit('filter', (t) => t.chain('INPUT').append('-j DROP'));
-     console.log(await ipt.save());`,
-  );
-  assert.match(out, /^false\n/);
-  assert.match(out, /-A INPUT -j DROP\n/);
-});
+for (const backend of ['legacy', 'nft']) {
+  test(`${backend}: root in a new user namespace is enough`, async () => {
+    const inside = 'mount -t tmpfs t /run; exec "$@"';
+    const out = script(
+      ['unshare', '--user', '--map-root-user', '--net', '--mount', 'sh', '-c', inside, 'sh'],
+      `const ipt = Iptables.open({ backend: '${backend}' });
+       console.log((await ipt.read()).registered);
+       await ipt.edit('filter', (t) => t.chain('INPUT').append('-j DROP'));
+       console.log(await ipt.save());`,
+    );
+    assert.match(out, /^false\n/);
+    assert.match(out, /-A INPUT -j DROP\n/);
+  });
+}
 
 test('a table that the kernel does not have', async () => {
   const ipt = openTables({ backend: 'legacy' });
@@ -127,6 +120,9 @@ test('a table that the kernel does not have', async () => {
   );
   assert.match(error.hint!, /nf_tables/);
   await ipt.close();
+  await using nft = openTables({ backend: 'nft' });
+  const other = await throws(XtablesError, /ENOENT.*no such table/, () => nft.read('nothing'));
+  assert.match(other.hint!, /are filter, nat, mangle, raw and security/);
 });
 
 test.run();
