@@ -172,6 +172,9 @@ export type {
   ReadOptions,
   SaveAsOptions,
   SaveOptions,
+  TableAddress,
+  TableOfFamily,
+  TablesEdited,
 } from './iptables/options.js';
 export type { RuleHead } from './iptables/rule/head.js';
 export {

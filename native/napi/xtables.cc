@@ -289,32 +289,38 @@ Napi::Value nft_read(const Napi::CallbackInfo& info) {
       cancel);
 }
 
-// The outcome of a transaction → { outcome, step, errno, text }; step −1: the whole.
+// The outcome of a transaction → { outcome, script, step, errno, text }; step −1: the whole.
 Napi::Value to_transaction(Napi::Env js, nft::TransactionOutcome& outcome) {
   Napi::Object result = Napi::Object::New(js);
   result.Set("outcome", static_cast<std::uint32_t>(outcome.end));
   const bool whole = outcome.step == nft::TransactionOutcome::kNoStep;
+  result.Set("script", outcome.script);
   result.Set("step", whole ? -1 : static_cast<std::int32_t>(outcome.step));
   result.Set("errno", outcome.code);
   result.Set("text", outcome.text);
   return result;
 }
 
-// nftCommit(handle, script: Uint8Array, send: boolean) → { outcome, step, errno, text }
+// nftCommit(handle, scripts: Uint8Array[], send: boolean) → { outcome, script, step, errno, text }
 Napi::Value nft_commit(const Napi::CallbackInfo& info) {
-  // A copy, because the caller may change its array meanwhile.
-  const auto bytes = bytes_of(info[1]);
+  const Napi::Env env = info.Env();
   const bool send = flag_of(info[2]);
-  if (bad_arguments(info.Env())) return info.Env().Undefined();
-  auto parsed = nft::Script::parse({bytes.begin(), bytes.end()});
-  if (!parsed) {
-    throw_failure(info.Env(), parsed.error());
-    return info.Env().Undefined();
+  auto scripts = std::make_shared<std::vector<nft::Script>>();
+  for (const Napi::Value& value : items_of(info[1])) {
+    // A copy, because the caller may change its array meanwhile.
+    const auto bytes = bytes_of(value);
+    if (bad_arguments(env)) return env.Undefined();
+    auto script = nft::Script::parse({bytes.begin(), bytes.end()});
+    if (!script) {
+      throw_failure(env, script.error());
+      return env.Undefined();
+    }
+    scripts->push_back(std::move(*script));
   }
-  auto script = std::make_shared<nft::Script>(std::move(*parsed));
+  if (bad_arguments(env)) return env.Undefined();
   return in_namespace<nft::TransactionOutcome>(
       info, operation::kCommit,
-      [script, send] { return send ? nft::run_script(*script) : nft::check_script(*script); },
+      [scripts, send] { return send ? nft::run_scripts(*scripts) : nft::check_scripts(*scripts); },
       to_transaction);
 }
 

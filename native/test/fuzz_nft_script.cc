@@ -19,12 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::size_t names = 0;
   for (const std::string& name : script->chains()) names += name.size() + 1;
   if (names > script->header().chains.size + std::size_t{1}) __builtin_trap();
-  auto outcome = nft::check_script(*script);
+  auto outcome = nft::check_scripts({&*script, 1});
   if (!outcome) __builtin_trap();
   if (outcome->end == nft::TransactionEnd::kCommitted) {
     if (outcome->step != nft::TransactionOutcome::kNoStep) __builtin_trap();
   } else if (outcome->end != nft::TransactionEnd::kRefused || outcome->text.empty() ||
-             outcome->step >= script->header().count) {
+             outcome->script != 0 || outcome->step >= script->header().count) {
     __builtin_trap();
   }
   return 0;

@@ -22,6 +22,7 @@ class FakeTransactions final : public Script {
     std::uint16_t type;
     std::uint16_t flags;
     std::uint32_t sequence;
+    std::uint8_t family;
   };
   std::vector<Sent> sent;
   std::uint32_t generation = 7;
@@ -41,7 +42,7 @@ class FakeTransactions final : public Script {
       answers->push_back(generation_message(header.nlmsg_seq));
       return acknowledge(header, 0);
     }
-    sent.push_back({header.nlmsg_type, header.nlmsg_flags, header.nlmsg_seq});
+    sent.push_back({header.nlmsg_type, header.nlmsg_flags, header.nlmsg_seq, message.payload[0]});
     if (header.nlmsg_type == NFNL_MSG_BATCH_BEGIN) {
       begin_ = header;
       std::uint32_t wanted = 0;
@@ -95,7 +96,8 @@ void add_message(nft::Batch& batch) {
 Result<nft::BatchOutcome> transaction(FakeTransactions& fake, std::size_t count,
                                       std::uint32_t generation = 7) {
   Scripted scripted(fake);
-  nft::Batch batch(scripted.socket, AF_INET, generation);
+  nft::Batch batch(scripted.socket, generation);
+  batch.set_family(AF_INET);
   for (std::size_t i = 0; i < count; i++) add_message(batch);
   return batch.commit(nullptr, "test");
 }
@@ -109,7 +111,8 @@ bool is_end(const Result<nft::BatchOutcome>& outcome, nft::BatchEnd end) {
 TEST(nft_batch_sends_all_at_once) {
   FakeTransactions fake;
   Scripted scripted(fake);
-  nft::Batch batch(scripted.socket, AF_INET6, 7);
+  nft::Batch batch(scripted.socket, 7);
+  batch.set_family(AF_INET6);
   CHECK_EQUAL(batch.count(), 0U);
   add_message(batch);
   const std::size_t before = batch.size();
@@ -117,6 +120,7 @@ TEST(nft_batch_sends_all_at_once) {
   batch.begin(NFT_MSG_NEWRULE, 0).string(1, "gone");
   batch.drop();
   CHECK_EQUAL(batch.size(), before);
+  batch.set_family(AF_INET);
   add_message(batch);
   batch.begin(NFT_MSG_NEWRULE, 0).string(1, "gone");
   batch.drop();
@@ -129,6 +133,7 @@ TEST(nft_batch_sends_all_at_once) {
   CHECK_EQUAL(fake.sent[1].flags, NLM_F_REQUEST | NLM_F_CREATE);
   CHECK_EQUAL(fake.sent[2].flags, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_ACK);
   CHECK_EQUAL(fake.sent[3].type, NFNL_MSG_BATCH_END);
+  CHECK(fake.sent[1].family == AF_INET6 && fake.sent[2].family == AF_INET);
   for (std::size_t i = 1; i < 4; i++) {
     CHECK_EQUAL(fake.sent[i].sequence, fake.sent[0].sequence + i);
   }
@@ -228,7 +233,8 @@ TEST(nft_batch_answers_are_lost) {
 TEST(nft_batch_stops_before_the_send) {
   FakeTransactions fake;
   Scripted scripted(fake);
-  nft::Batch batch(scripted.socket, AF_INET, 7);
+  nft::Batch batch(scripted.socket, 7);
+  batch.set_family(AF_INET);
   add_message(batch);
   Cancel cancel;
   cancel.raise();

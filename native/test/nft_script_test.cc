@@ -179,7 +179,7 @@ std::string checked(const NftBytes& bytes) {
     CHECK_EQUAL(script.error().code, EINVAL);
     return "EINVAL: " + script.error().detail;
   }
-  auto outcome = nft::check_script(*script);
+  auto outcome = nft::check_scripts({&*script, 1});
   CHECK(outcome.ok());
   if (outcome->end == nft::TransactionEnd::kCommitted) return "committed";
   CHECK(outcome->end == nft::TransactionEnd::kRefused && outcome->code == EOPNOTSUPP);
@@ -263,6 +263,31 @@ TEST(nft_scripts_that_cannot_be_written) {
   CHECK_EQUAL(with(StepKind::kChain, std::string(256, 'n'), {}), "committed");
   CHECK_EQUAL(with(StepKind::kChain, std::string(257, 'n'), {}), "EINVAL: a long name");
   CHECK_EQUAL(checked(MadeScript().bytes()), "committed");
+}
+
+TEST(nft_several_scripts) {
+  std::vector<nft::Script> scripts;
+  MadeScript bad;
+  bad.header.generation = 8;
+  bad.step(nft::StepKind::kTable, "");
+  bad.step(nft::StepKind::kBaseChain, "CHAIN");
+  for (const MadeScript& made : {some_script(kIpv4), some_script(kIpv6), bad}) {
+    auto script = nft::Script::parse(made.bytes());
+    if (!script) return CHECK(false);
+    scripts.push_back(std::move(*script));
+  }
+  const std::span both(scripts.data(), 2);
+  auto outcome = nft::check_scripts(both);
+  CHECK(outcome.ok() && outcome->end == nft::TransactionEnd::kCommitted);
+  outcome = nft::check_scripts(scripts);
+  CHECK(outcome.ok() && outcome->end == nft::TransactionEnd::kRefused);
+  if (outcome) CHECK(outcome->script == 2 && outcome->step == 1);
+  // Nothing is sent.
+  CHECK_EQUAL(nft::run_scripts({}).error().code, EINVAL);
+  const Error mixed = nft::run_scripts(scripts).error();
+  CHECK_EQUAL(mixed.code, EINVAL);
+  CHECK_EQUAL(mixed.operation,
+              "iptables commit filter, ip6tables commit filter, iptables commit filter");
 }
 
 }  // namespace nf::test

@@ -8,13 +8,22 @@ import { LinkedSignal, sharedController } from '../linked-signal.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { type AskedBackend, type Backend, BackendChoice, type BackendReport } from './backend.js';
-import type { LockOptions, TableBackend } from './edit/backend.js';
+import type { LockOptions } from './edit/backend.js';
 import { PendingEdit } from './edit/pending-edit.js';
 import { type RestoreOptions, restoreText } from './edit/restore.js';
-import { runEdit } from './edit/run.js';
+import {
+  type Begun,
+  type Changed,
+  type EditDone,
+  isOneStep,
+  nameEdit,
+  type Place,
+  runEdit,
+} from './edit/run.js';
 import type { TableEdit } from './edit/table-edit.js';
 import { undoEdit } from './edit/undo.js';
 import {
+  addressesAt,
   defaultLockTimeout,
   type EditOptions,
   editAt,
@@ -28,6 +37,8 @@ import {
   restoreFields,
   type SaveAsOptions,
   saveFields,
+  type TableAddress,
+  type TablesEdited,
   tableAt,
   tablesAt,
   watchFields,
@@ -36,13 +47,22 @@ import { saveTable } from './table/save.js';
 import { Table, type TableName } from './table/table.js';
 import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';
 import { textToBytes } from './text/encoding.js';
+import { operationOn, toolOf } from './text/family.js';
 
-function warnCountersLost(tool: string, tables: readonly string[]): void {
-  if (tables.length === 0) return;
+function warnCountersLost(changed: readonly Changed[]): void {
+  const lost = changed.filter(({ countersLost }) => countersLost);
+  if (lost.length === 0) return;
+  const names = lost.map(({ backend, table }) => ({ family: backend.family, name: table }));
   process.emitWarning(
-    `${tool}: the new rules of ${tables.join(', ')} are in place, but another writer, which did not take the xtables lock, changed the table before the old counters could be restored: all counters of the table begin at zero`,
+    `${operationOn('edit', names)}: the new rules are in place, but another writer, which did not take the xtables lock, changed the table before the old counters could be restored: all counters of the table begin at zero`,
     { code: 'NETFILTER_COUNTERS_LOST' },
   );
+}
+
+/** How an edit is taken back. */
+interface Reversion {
+  readonly operation: string;
+  readonly revert: () => Promise<boolean>;
 }
 
 /**
@@ -65,7 +85,8 @@ export class Iptables implements Disposable, AsyncDisposable {
   readonly family: Family;
   readonly #session: Session;
   readonly #asked: AskedBackend;
-  #choice: BackendChoice | undefined;
+  /** An edit can take in tables of the other family. */
+  readonly #choices = new Map<Family, BackendChoice>();
   readonly #pending = new Set<PendingEdit<unknown>>();
   /** Edits that have not ended yet. */
   readonly #running = new Set<Promise<unknown>>();
@@ -109,7 +130,7 @@ export class Iptables implements Disposable, AsyncDisposable {
   /** Runs work that takes the lock. close() ends its waiting for the lock, and waits until the work has ended. */
   async #locked<T>(
     options: Record<string, unknown>,
-    work: (backend: TableBackend, lock: LockOptions) => Promise<T>,
+    work: (lock: LockOptions) => Promise<T>,
   ): Promise<T> {
     const { lockTimeout = defaultLockTimeout } = options;
     const timeout =
@@ -120,10 +141,7 @@ export class Iptables implements Disposable, AsyncDisposable {
       this.#closing.signal,
       signalAt(options.signal, 'options.signal'),
     );
-    const running = (async () => {
-      const backend = await this.#backend.chosen();
-      return work(backend, { timeout, signal: ending.signal });
-    })();
+    const running = work({ timeout, signal: ending.signal });
     this.#running.add(running);
     try {
       return await running;
@@ -133,13 +151,17 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /** Made at the first use, as everything that works on rules. */
-  get #backend(): BackendChoice {
-    this.#choice ??= new BackendChoice(this.#session, this.family, this.#asked);
-    return this.#choice;
+  #backendOf(family: Family): BackendChoice {
+    let choice = this.#choices.get(family);
+    if (choice === undefined) {
+      choice = new BackendChoice(this.#session, family, this.#asked);
+      this.#choices.set(family, choice);
+    }
+    return choice;
   }
 
-  get #tool(): string {
-    return this.family === 'ipv6' ? 'ip6tables' : 'iptables';
+  get #backend(): BackendChoice {
+    return this.#backendOf(this.family);
   }
 
   /**
@@ -216,12 +238,17 @@ export class Iptables implements Disposable, AsyncDisposable {
    * `statistic` matches of the table, so put many changes into one edit. In nf_tables only the rules that changed are
    * sent, and all others keep the state of their matches.
    *
+   * A list of tables is edited together: the function gets one table for each, and the result says what came of it.
+   * `{ family, table }` names a table of the other family. In nf_tables this is one atomic commit. Legacy tables are
+   * committed one after the other, in the order of the list. If one of them is refused, those before it are taken back.
+   *
    * A table that the namespace does not have is made, with its hooks, and stays.
    * @throws {XtablesError} EPERM without the capabilities, what the kernel says about the rules, and
    *   `ERR_NETFILTER_TABLE_CHANGED` if another writer came first every time
    * @throws {XtablesLockError} ETIMEDOUT if the lock, or the end of another edit of this process, did not come in
    *   time; EACCES if this process may not open the lock file
    * @throws {TypeError} for a function that goes on after it has returned, and for wrong options
+   * @throws {RangeError} for a list without tables, or with one of them twice
    * @throws what the function throws: then nothing is changed
    * @throws {ClosedError} after `close()`
    * @example
@@ -231,6 +258,11 @@ export class Iptables implements Disposable, AsyncDisposable {
    *   if (!input.has('-i lo -j ACCEPT')) input.insert('-i lo -j ACCEPT');
    *   input.append({ protocol: 'tcp', matches: [{ name: 'tcp', dport: 23 }], target: { name: 'DROP' } });
    * });
+   * const { atomic } = await iptables.edit(['nat', 'filter'], (nat, filter) => {
+   *   nat.chain('PREROUTING').append('-p tcp --dport 80 -j DNAT --to-destination 10.0.0.2:8080');
+   *   filter.chain('FORWARD').append('-p tcp -d 10.0.0.2 --dport 8080 -j ACCEPT');
+   * });
+   * console.log(atomic ? 'one commit' : 'one commit for each table');
    */
   edit<T>(
     table: TableName,
@@ -242,56 +274,83 @@ export class Iptables implements Disposable, AsyncDisposable {
     edit: (table: TableEdit) => T,
     options?: EditOptions & { revertAfter?: undefined },
   ): Promise<T>;
+  edit<T, const Tables extends readonly TableAddress[]>(
+    tables: Tables,
+    edit: (...tables: { [K in keyof Tables]: TableEdit }) => T,
+    options: EditOptions & { revertAfter: number },
+  ): Promise<PendingEdit<TablesEdited<T>>>;
+  edit<T, const Tables extends readonly TableAddress[]>(
+    tables: Tables,
+    edit: (...tables: { [K in keyof Tables]: TableEdit }) => T,
+    options?: EditOptions & { revertAfter?: undefined },
+  ): Promise<TablesEdited<T>>;
   async edit<T>(
-    table: TableName,
-    edit: (table: TableEdit) => T,
+    tables: TableName | readonly TableAddress[],
+    edit: (...tables: TableEdit[]) => T,
     options: EditOptions = {},
-  ): Promise<T | PendingEdit<T>> {
-    const name = tableAt(table, 'table');
+  ): Promise<T | TablesEdited<T> | PendingEdit<T> | PendingEdit<TablesEdited<T>>> {
+    const { family } = this;
+    const addresses =
+      typeof tables === 'string'
+        ? [{ family, table: tableAt(tables, 'table') }]
+        : addressesAt(tables, family);
     const change = editAt(edit);
     const given = optionsAt(options, 'options', editFields);
     const delay =
       given.revertAfter === undefined
         ? undefined
         : integerAt(given.revertAfter, 'options.revertAfter', 1, longestDelay);
-    return this.#locked(given, (backend, lock) =>
-      this.#edit({ backend, table: name, lock }, change, delay),
-    );
-  }
-
-  async #edit<T>(
-    where: {
-      readonly backend: TableBackend;
-      readonly table: TableName;
-      readonly lock: LockOptions;
-    },
-    edit: (table: TableEdit) => T,
-    delay: number | undefined,
-  ): Promise<T | PendingEdit<T>> {
-    const { backend, table, lock } = where;
-    // Reads the table before other writers may go on, so it is still what this edit made. The edit is in place
-    // already: if this reading fails, the edit has not failed.
-    const after =
-      delay === undefined ? undefined : () => backend.read(table).catch(() => undefined);
-    const done = await runEdit({ ...where, signal: lock.signal }, edit, after);
-    if (done.countersLost) warnCountersLost(this.#tool, [table]);
-    if (delay === undefined) return done.value;
-    return this.#pend(done.value, delay, `${this.#tool} edit ${table}`, async () => {
-      if (!done.committed) return false;
-      const undo = { ...where, lock: { ...lock, signal: undefined }, signal: undefined };
-      const undone = await runEdit(undo, (_, state) =>
-        undoEdit(state, done.before, done.after ?? state.base),
-      );
-      return undone.value;
+    return this.#locked(given, async (lock) => {
+      const places: Place[] = [];
+      for (const { family, table } of addresses) {
+        places.push({ backend: await this.#backendOf(family).chosen(), table });
+      }
+      const done = await this.#edit(places, lock, change, delay !== undefined);
+      if (typeof tables !== 'string') {
+        const { value: result, atomic, committed } = done;
+        const value = { value: result, atomic, committed };
+        return delay === undefined ? value : this.#pend(value, delay, done);
+      }
+      return delay === undefined ? done.value : this.#pend(done.value, delay, done);
     });
   }
 
-  #pend<T>(
-    value: T,
-    delay: number,
-    operation: string,
-    revert: () => Promise<boolean>,
-  ): PendingEdit<T> {
+  async #edit<T>(
+    places: readonly Place[],
+    lock: LockOptions,
+    edit: (...tables: TableEdit[]) => T,
+    isUndoable: boolean,
+  ): Promise<TablesEdited<T> & Reversion> {
+    const run = { places, signal: lock.signal };
+    // Reads the tables before other writers may go on, so they are still what this edit made. The edit is in place
+    // already: if this reading fails, the edit has not failed.
+    const readAgain = ({ changed }: EditDone<T>) =>
+      Promise.all(changed.map(({ backend, table }) => backend.read(table).catch(() => undefined)));
+    const change = (tables: readonly Begun[]) => edit(...tables.map((table) => table.edit));
+    const done = await runEdit({ ...run, lock }, change, isUndoable ? readAgain : undefined);
+    warnCountersLost(done.changed);
+    const committed = done.changed.map(({ backend, table }) => ({ family: backend.family, table }));
+    const revert = async () => {
+      if (done.changed.length === 0) return false;
+      const undo = {
+        places: done.changed,
+        signal: undefined,
+        lock: { ...lock, signal: undefined },
+      };
+      const undone = await runEdit(undo, (tables) =>
+        tables
+          .map(({ state }, index) =>
+            undoEdit(state, done.changed[index]!.before, done.after?.[index] ?? state.base),
+          )
+          .includes(true),
+      );
+      return undone.value;
+    };
+    const atomic = isOneStep(done.changed);
+    return { value: done.value, atomic, committed, operation: nameEdit(places), revert };
+  }
+
+  #pend<T>(value: T, delay: number, { operation, revert }: Reversion): PendingEdit<T> {
     const pending: PendingEdit<T> = new PendingEdit(value, delay, {
       operation,
       revert,
@@ -337,8 +396,9 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Puts tables in place from a text of iptables-save, as iptables-restore does, each in one atomic commit. Unlike
-   * iptables-restore, it changes nothing unless the whole text is right. Errors name the line.
+   * Puts tables in place from a text of iptables-save, as iptables-restore does. Unlike iptables-restore, it changes
+   * nothing unless the whole text is right. In nf_tables all tables of the text are one atomic commit. Each legacy table
+   * is one of its own: if a later one is refused, those before it are taken back. Errors name the line.
    *
    * Tables of the text lose what they hold, unless `noflush` is set. Other tables stay as they are. `counters` takes
    * over the counters of the text. `test` checks the text against the tables and the kernel, and changes nothing.
@@ -363,10 +423,10 @@ export class Iptables implements Disposable, AsyncDisposable {
       if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);
     }
     const taken = typeof text === 'string' ? text : new Uint8Array(text);
-    const lost = await this.#locked(given, (backend, lock) =>
-      restoreText(backend, this.family, taken, flags, lock),
+    const changed = await this.#locked(given, async (lock) =>
+      restoreText(await this.#backend.chosen(), taken, flags, lock),
     );
-    warnCountersLost(this.#tool, lost);
+    warnCountersLost(changed);
   }
 
   /**
@@ -403,7 +463,7 @@ export class Iptables implements Disposable, AsyncDisposable {
    * stays closed, also a default one.
    */
   async close(): Promise<void> {
-    this.#closing.abort(closedError(this.#tool));
+    this.#closing.abort(closedError(toolOf(this.family)));
     // A commit that has begun is finished. Only then is it known which edits must be taken back.
     await Promise.allSettled(this.#running);
     await Promise.allSettled([...this.#pending].map((pending) => pending.revert()));

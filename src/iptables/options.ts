@@ -1,7 +1,7 @@
 // What callers give to an Iptables: the options, and the checks of arguments that need more than a type.
-import { listAt, stringAt } from '../checks.js';
+import { familyAt, fieldsAt, listAt, stringAt } from '../checks.js';
 import type { Family } from '../constants.js';
-import { badType } from '../errors.js';
+import { badRange, badType } from '../errors.js';
 import type { TableEdit } from './edit/table-edit.js';
 import type { TableName } from './table/table.js';
 
@@ -59,17 +59,42 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** A table of one of the two families. */
+export interface TableOfFamily {
+  /** The family whose packets pass it. */
+  readonly family: Family;
+  /** Its name. */
+  readonly table: TableName;
+}
+
+/** A table to edit. The name alone: of the family of the instance. */
+export type TableAddress = TableName | TableOfFamily;
+
+/** What came of an edit of several tables. */
+export interface TablesEdited<T> {
+  /** What the edit function returned. */
+  readonly value: T;
+  /**
+   * True: there was one commit, or none, so no packet has met a part of the change. False: legacy tables were committed
+   * one after the other, so for a moment packets met the new rules of some and the old ones of others.
+   */
+  readonly atomic: boolean;
+  /** The tables that changed, in the order of their commits. The others were as the edit wanted them. */
+  readonly committed: readonly TableOfFamily[];
+}
+
 /** How an edit waits for the lock, and whether it takes itself back. */
 export interface EditOptions extends LockWait {
   /**
-   * Milliseconds until the old table is put back, unless `confirm()` is called on the result of `edit`. The timer
+   * Milliseconds until the old tables are put back, unless `confirm()` is called on the result of `edit`. The timer
    * lives in this process and keeps it alive. If the process crashes or is killed, or the host reboots, nothing puts
-   * the old table back. If the new rules could cut off the people who would repair them, let another process watch
+   * the old tables back. If the new rules could cut off the people who would repair them, let another process watch
    * this one.
    */
   revertAfter?: number | undefined;
 }
 
+const addressFields = new Set(['family', 'table']);
 export const openFields = new Set(['netns', 'family', 'backend']);
 export const readFields = new Set(['signal']);
 export const saveFields = new Set(['tables', 'counters', 'signal', 'as']);
@@ -86,17 +111,44 @@ export function tableAt(value: unknown, path: string): string {
   return name;
 }
 
+/** The tables of an edit: each once, at least one. */
+export function addressesAt(value: unknown, family: Family): TableOfFamily[] {
+  const path = 'tables';
+  const given = listAt(value, path, 'a table, or an array of tables');
+  if (given.length === 0) throw badRange(path, 'at least one table', given);
+  const found: TableOfFamily[] = [];
+  for (const [index, each] of given.entries()) {
+    const at = `${path}[${index}]`;
+    const address =
+      typeof each === 'string' ? { family, table: tableAt(each, at) } : addressAt(each, at);
+    const isTwice = found.some(
+      (other) => other.family === address.family && other.table === address.table,
+    );
+    if (isTwice) throw badRange(at, 'a table that is not named before', each);
+    found.push(address);
+  }
+  return found;
+}
+
+function addressAt(value: unknown, path: string): TableOfFamily {
+  const given = fieldsAt(value, path, addressFields, "a table's name, or its family and name");
+  return {
+    family: familyAt(given.family, `${path}.family`),
+    table: tableAt(given.table, `${path}.table`),
+  };
+}
+
 export function tablesAt(value: unknown): string[] {
   const names = listAt(value, 'options.tables', 'an array of names');
   return names.map((name, index) => tableAt(name, `options.tables[${index}]`));
 }
 
 /** Refuses a function that goes on after it has returned: the commit comes directly after it. */
-export function editAt<T>(edit: (table: TableEdit) => T): (table: TableEdit) => T {
+export function editAt<T>(edit: (...tables: TableEdit[]) => T): (...tables: TableEdit[]) => T {
   if (typeof edit !== 'function') throw badType('edit', 'a function', edit);
   if (goesOn.has(tagOf(edit))) throw goingOn();
-  return (table) => {
-    const value = edit(table);
+  return (...tables) => {
+    const value = edit(...tables);
     if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function') {
       (value as PromiseLike<unknown>).then(undefined, () => {});
       throw goingOn();

@@ -32,9 +32,11 @@ export interface RawNftChain {
   rules: number;
 }
 
-/** What came of a script (native/core/nftables/transaction.h). */
+/** What came of a transaction (native/core/nftables/transaction.h). */
 export interface RawTransaction {
   outcome: (typeof transactionEnd)[keyof typeof transactionEnd];
+  /** Of a refusal: the index of the script that the step is in. */
+  script: number;
   /** Of a refusal: the step, or -1 for the whole. */
   step: number;
   errno: number;
@@ -76,8 +78,10 @@ export interface XtablesBinding {
   nftTables(handle: Handle, cell: CancelCell, family: number): Promise<string[]>;
   /** An image, with what nf_tables adds (native/core/nftables/snapshot.h). */
   nftRead(handle: Handle, cell: CancelCell, family: number, table: string): Promise<ArrayBuffer>;
-  /** `send`: false only checks whether every step can be written. */
-  nftCommit(handle: Handle, script: Uint8Array, send: boolean): Promise<RawTransaction>;
+  /**
+   * A script for each table, all in one transaction. `send`: false only checks whether every step can be written.
+   */
+  nftCommit(handle: Handle, scripts: readonly Uint8Array[], send: boolean): Promise<RawTransaction>;
   nftRevisions(
     handle: Handle,
     family: number,

@@ -1,6 +1,8 @@
 // The backend that holds the rules: legacy, nf_tables, both, or none. A warning says when rules would be missed.
+
+import { XtablesError } from '../../src/errors.js';
 import { Iptables } from '../../src/iptables/iptables.js';
-import { assert, suite } from '../support/harness.js';
+import { assert, suite, throws } from '../support/harness.js';
 import { type Family, families, tool } from '../support/iptables-tables.js';
 import { Netns } from '../support/netns.js';
 import { run } from '../support/process.js';
@@ -87,6 +89,41 @@ test('none, nft, mixed, legacy', async () => {
     await ipt.close();
     await forced.close();
   }
+});
+
+test('one edit of tables in both backends', async () => {
+  using netns = Netns.create();
+  netns.exec('iptables-legacy', '-A', 'INPUT', '-p', 'sctp');
+  netns.exec('ip6tables-nft', '-A', 'INPUT', '-p', 'sctp');
+  await using ipt = Iptables.open({ netns: netns.path });
+  const tables = ['nat', { family: 'ipv6', table: 'nat' }, 'filter'] as const;
+  const accept = '-p udp -j ACCEPT';
+  const edited = await ipt.edit(tables, (...all) => {
+    for (const table of all) table.chain('INPUT').append(accept);
+  });
+  assert.equal(edited, {
+    value: undefined,
+    atomic: false,
+    committed: [
+      { family: 'ipv4', table: 'nat' },
+      { family: 'ipv6', table: 'nat' },
+      { family: 'ipv4', table: 'filter' },
+    ],
+  });
+  const rules = () => [
+    netns.exec('iptables-legacy-save', '-t', 'nat'),
+    netns.exec('ip6tables-nft-save', '-t', 'nat'),
+    netns.exec('iptables-legacy-save', '-t', 'filter'),
+  ];
+  for (const text of rules()) assert.match(text, /^-A INPUT -p udp -j ACCEPT$/m);
+  // A refusal of the last one takes those in the other backend back, too.
+  await throws(XtablesError, /EINVAL.* \(nat, nat: committed before, and taken back\)$/, () =>
+    ipt.edit(tables, (...all) => {
+      for (const table of all) table.chain('INPUT').append('-p tcp');
+      all[2].chain('INPUT').append('-m owner --uid-owner 0');
+    }),
+  );
+  for (const text of rules()) assert.not.match(text, /-p tcp|owner/);
 });
 
 /** What iptables-legacy-save, and so libiptc, finds in a table, in the form of the report. */

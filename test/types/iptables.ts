@@ -16,7 +16,9 @@ import {
   type Rule,
   type RuleInit,
   type Table,
+  type TableAddress,
   TableError,
+  type TablesEdited,
   type Target,
   type TargetOf,
 } from 'conntrack';
@@ -85,6 +87,21 @@ const pending: Promise<PendingEdit<void>> = iptables.edit('nat', (table) => tabl
 });
 const waiting: EditOptions = { lockTimeout: undefined, signal, revertAfter: undefined };
 void [at, pending, waiting];
+/** An edit of several tables has one table for each, and says what came of it. */
+const several: Promise<TablesEdited<number>> = iptables.edit(
+  ['nat', { family: 'ipv6', table: 'filter' }],
+  (nat, filter) => nat.chains.length + filter.chains.length,
+);
+// @ts-expect-error: there are two tables
+void iptables.edit(['nat', 'filter'], (_nat, _filter, third) => third.chains);
+declare const addresses: readonly TableAddress[];
+const whole: Promise<PendingEdit<TablesEdited<string[]>>> = iptables.edit(
+  addresses,
+  (...tables) => tables.map((table) => table.name),
+  { revertAfter: 5000 },
+);
+several.then(({ atomic, committed: [first] }) => (atomic ? first?.family : first?.table));
+void whole;
 pending.then(async ({ fate }) => {
   const end = await fate;
   if (end.kind === 'reverted') return end.merged;

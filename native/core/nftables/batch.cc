@@ -73,8 +73,8 @@ Result<std::uint32_t> read_generation(Socket& socket, const Cancel* cancel, cons
   return *generation;
 }
 
-Batch::Batch(Socket& socket, std::uint8_t family, std::uint32_t generation)
-    : socket_(socket), family_(family), generation_(generation), first_(socket.next_sequence()) {
+Batch::Batch(Socket& socket, std::uint32_t generation)
+    : socket_(socket), generation_(generation), first_(socket.next_sequence()) {
   messages_.begin(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST | NLM_F_ECHO, first_, AF_UNSPEC, NFNETLINK_V0,
                   NFNL_SUBSYS_NFTABLES);
   if (generation != 0) messages_.be32(NFNL_BATCH_GENID, generation);

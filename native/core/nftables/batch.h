@@ -46,8 +46,11 @@ class Batch {
  public:
   // Nothing else is sent on the socket before the commit.
   // The kernel refuses the batch if its generation is not `generation`. 0: any will do, but then a
-  // lost answer leaves the outcome unknown. `family` is NFPROTO_IPV4 or NFPROTO_IPV6.
-  Batch(Socket& socket, std::uint8_t family, std::uint32_t generation);
+  // lost answer leaves the outcome unknown.
+  Batch(Socket& socket, std::uint32_t generation);
+
+  // Of the tables that the messages from now on are about: NFPROTO_IPV4 or NFPROTO_IPV6.
+  void set_family(std::uint8_t family) { family_ = family; }
 
   // Begins a message (NFT_MSG_*, NLM_F_*). Its attributes are appended to what is returned. Then it
   // is ended, or dropped: as if it had never begun.
@@ -76,7 +79,7 @@ class Batch {
   Error judge(int code, const char* operation);
 
   Socket& socket_;
-  std::uint8_t family_;
+  std::uint8_t family_ = 0;
   std::uint32_t generation_;
   MessageBuilder messages_;
   std::size_t count_ = 0;

@@ -1,4 +1,4 @@
-// From a script to a transaction.
+// From scripts to a transaction.
 #include "core/nftables/transaction.h"
 
 #include <errno.h>
@@ -17,8 +17,18 @@
 namespace nf::nft {
 namespace {
 
-std::string operation_of(const Script& script) {
-  return std::string(script.layout().tool) + " commit " + script.table();
+// "iptables commit nat, filter"
+std::string operation_of(Scripts scripts) {
+  std::string text;
+  const xt::Layout* last = nullptr;
+  for (const Script& script : scripts) {
+    const bool same = last == &script.layout();
+    if (last != nullptr) text += ", ";
+    if (!same) text += std::string(script.layout().tool) + " commit ";
+    text += script.table();
+    last = &script.layout();
+  }
+  return text;
 }
 
 // Adds the messages of a script to a batch.
@@ -26,6 +36,7 @@ class Writer {
  public:
   Writer(const Script& script, Batch& batch)
       : script_(script), batch_(batch), table_(script.table()) {
+    batch.set_family(static_cast<std::uint8_t>(script.layout().family));
     for (std::string& name : script.chains()) chains_.insert(std::move(name));
     is_chain_ = [this](std::string_view name) { return chains_.contains(std::string(name)); };
   }
@@ -135,13 +146,33 @@ class Writer {
   IsChain is_chain_;
 };
 
-TransactionOutcome not_written(std::uint32_t step, const char* why) {
+// The steps of all scripts as messages. The outcome is a refusal if one cannot be written.
+TransactionOutcome write_all(Scripts scripts, Batch& batch) {
   TransactionOutcome outcome;
-  outcome.end = TransactionEnd::kRefused;
-  outcome.step = step;
-  outcome.code = EOPNOTSUPP;
-  outcome.text = why;
+  for (const Script& script : scripts) {
+    std::uint32_t failed = 0;
+    if (const char* why = Writer(script, batch).write(failed); why != nullptr) {
+      outcome.end = TransactionEnd::kRefused;
+      outcome.step = failed;
+      outcome.code = EOPNOTSUPP;
+      outcome.text = why;
+      break;
+    }
+    outcome.script++;
+  }
   return outcome;
+}
+
+// The script and the step that a message is of.
+void locate(Scripts scripts, std::size_t message, TransactionOutcome& outcome) {
+  for (outcome.script = 0; outcome.script < scripts.size(); outcome.script++) {
+    const std::uint32_t count = scripts[outcome.script].header().count;
+    if (message < count) {
+      outcome.step = static_cast<std::uint32_t>(message);
+      return;
+    }
+    message -= count;
+  }
 }
 
 }  // namespace
@@ -187,36 +218,36 @@ std::vector<std::string> Script::chains() const {
   return names;
 }
 
-Result<TransactionOutcome> check_script(const Script& script) {
+Result<TransactionOutcome> check_scripts(Scripts scripts) {
   Socket socket;
-  Batch batch(socket, static_cast<std::uint8_t>(script.layout().family), 0);
-  std::uint32_t failed = 0;
-  const char* why = Writer(script, batch).write(failed);
-  return why == nullptr ? TransactionOutcome{} : not_written(failed, why);
+  Batch batch(socket, 0);
+  return write_all(scripts, batch);
 }
 
-Result<TransactionOutcome> run_script(const Script& script) {
-  const std::string operation = operation_of(script);
+Result<TransactionOutcome> run_scripts(Scripts scripts) {
+  const std::string operation = operation_of(scripts);
   const auto told = [&](const Error& error) {
     std::string detail = is_absent(error) ? "the kernel has no nf_tables" : error.detail;
     return fail(error.code, operation, std::move(detail), ErrorKind::kXtables);
   };
+  if (scripts.empty()) return fail(EINVAL, operation::kCommit, "no script", ErrorKind::kXtables);
+  const std::uint32_t generation = scripts.front().header().generation;
+  for (const Script& script : scripts) {
+    if (script.header().generation == generation) continue;
+    return fail(EINVAL, operation, "tables of different generations", ErrorKind::kXtables);
+  }
   auto socket = Socket::open(operation::kCommit);
   if (!socket) return told(socket.error());
-  Batch batch(*socket, static_cast<std::uint8_t>(script.layout().family),
-              script.header().generation);
-  std::uint32_t failed = 0;
-  if (const char* why = Writer(script, batch).write(failed); why != nullptr) {
-    return not_written(failed, why);
-  }
+  Batch batch(*socket, generation);
+  TransactionOutcome outcome = write_all(scripts, batch);
+  if (outcome.end != TransactionEnd::kCommitted) return outcome;
   auto done = batch.commit(nullptr, operation::kCommit);
   if (!done) return told(done.error());
-  TransactionOutcome outcome;
   if (done->end == BatchEnd::kStale) outcome.end = TransactionEnd::kStale;
   if (done->end != BatchEnd::kRefused) return outcome;
   const BatchRefusal& first = done->first();
   outcome.end = TransactionEnd::kRefused;
-  if (first.index != BatchRefusal::kWhole) outcome.step = static_cast<std::uint32_t>(first.index);
+  if (first.index != BatchRefusal::kWhole) locate(scripts, first.index, outcome);
   outcome.code = first.code;
   outcome.text = first.text;
   return outcome;

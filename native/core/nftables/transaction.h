@@ -1,13 +1,14 @@
-// Changes a table in one transaction. TypeScript has compared the table that it wants with the one
+// Changes tables in one transaction. TypeScript has compared each table that it wants with the one
 // that it read, and says here what is to be done, step by step (src/iptables/nft/script.ts). Every
 // bound is checked before anything is sent.
 //
-// The script, in host byte order:
+// The script of a table, in host byte order:
 //   ScriptHeader, ScriptStep × count, then the bytes that these refer to
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,7 +78,9 @@ enum class TransactionEnd : std::uint32_t {
 struct TransactionOutcome {
   static constexpr std::uint32_t kNoStep = 0xffffffff;
   TransactionEnd end = TransactionEnd::kCommitted;
-  // Of a refusal: the step, or kNoStep if the whole was refused; errno, and the reason in words.
+  // Of a refusal: the script and its step, or kNoStep if the whole was refused; errno, and the
+  // reason in words.
+  std::uint32_t script = 0;
   std::uint32_t step = kNoStep;
   int code = 0;
   std::string text;
@@ -107,11 +110,15 @@ class Script {
   const xt::Layout* layout_ = nullptr;
 };
 
-// Whether every step can be written. Sends nothing: the outcome is never kCommitted but by this.
-Result<TransactionOutcome> check_script(const Script& script);
+// Scripts of different tables, also of both families. All have one generation.
+using Scripts = std::span<const Script>;
 
-// Sends the steps as one transaction, in the network namespace of the calling thread. Needs
-// CAP_NET_ADMIN in it, and nothing else.
-Result<TransactionOutcome> run_script(const Script& script);
+// Whether every step can be written. Sends nothing: the outcome is never kCommitted but by this.
+Result<TransactionOutcome> check_scripts(Scripts scripts);
+
+// Sends the steps of all scripts as one transaction, in the network namespace of the calling
+// thread. Needs CAP_NET_ADMIN in it, and nothing else. EINVAL without a script, or if their
+// generations differ.
+Result<TransactionOutcome> run_scripts(Scripts scripts);
 
 }  // namespace nf::nft

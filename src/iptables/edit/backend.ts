@@ -1,11 +1,12 @@
 // What an edit needs from a backend. Types only.
 import type { Kind } from '../extensions/define.js';
 import type { TableName, TableReading } from '../table/reading.js';
+import type { Family } from '../text/addresses.js';
 import type { TableChange } from './change.js';
 
 /**
- * `done`: the table is now as wanted. `unchanged`: it was so already. `stale`: nothing was changed, because the table
- * differs from the one that was read.
+ * `done`: the tables are now as wanted. `unchanged`: they were so already. `stale`: nothing was changed, because a
+ * table differs from the one that was read.
  */
 export type Outcome = 'done' | 'unchanged' | 'stale';
 
@@ -25,8 +26,11 @@ export interface LockOptions {
 
 /** The tables of one family in one network namespace. */
 export interface TableBackend {
-  /** `iptables` or `ip6tables`: begins the operations in errors. */
-  readonly tool: string;
+  /** All backends of one kind in a namespace have one lock. */
+  readonly kind: 'legacy' | 'nft';
+  readonly family: Family;
+  /** Whether changes of several tables can be one step, also of tables of the other family. */
+  readonly joins: boolean;
   /** How often an edit is tried if other writers change the table meanwhile. */
   readonly attempts: number;
   /** What a person can do if they changed it each time. */
@@ -34,8 +38,11 @@ export interface TableBackend {
   /** Names of the tables that exist. Creates none. */
   tables(): Promise<TableName[]>;
   read(table: TableName, signal?: AbortSignal): Promise<TableReading>;
-  /** Commits the change in one atomic step. Never throws after the step has succeeded. */
-  commit(change: TableChange): Promise<Committed>;
+  /**
+   * Commits the changes in one atomic step: more than one only if this backend joins them. Never throws after the step
+   * has succeeded.
+   */
+  commit(changes: readonly [TableChange, ...TableChange[]]): Promise<Committed>;
   /** Throws what a commit would throw, as far as this can be known without a commit. */
   check(change: TableChange): Promise<void>;
   /** Whether the kernel has a match or target with this name. This package need not know it. */

@@ -1,6 +1,7 @@
 // Which rules an error is about. This is kept beside the error, so a caller who knows the line of a rule can name it.
 // Also lists the objects that the kernel looks up by name when it takes a rule.
 import { bounded, fromNative, NetfilterError } from '../../errors.js';
+import { operationOn } from '../text/family.js';
 import type { NewItem, TableChange } from './change.js';
 import { initOf } from './change.js';
 
@@ -14,12 +15,14 @@ export function blame<E extends Error>(error: E, about: About): E {
   return error;
 }
 
-/** The first new rule of an edit that an error is about, if that is known. */
+/** The first new rule of a table's change that an error is about, if that is known. */
 export function culprit(error: unknown, change: TableChange): NewItem | undefined {
   if (!(error instanceof Error)) return undefined;
   const about = blamed.get(error);
   // As native code writes it: after the name comes a colon or nothing.
-  const detail = error instanceof NetfilterError ? (error.detail ?? '') : '';
+  const isOfTable =
+    error instanceof NetfilterError && error.operation === operationOn('commit', [change.base]);
+  const detail = isOfTable ? (error.detail ?? '') : '';
   const named = /^rule (\d+) of chain (.*)/s.exec(detail);
   for (const { chain, index, item } of change.newRules()) {
     if (about?.(item)) return item;

@@ -1,14 +1,13 @@
-// restore(): carries out a text on the present tables, and commits each table once. Every refusal names the line.
-// restore-text.ts reads the text, perform.ts carries out its lines.
-import type { Family } from '../../constants.js';
+// restore(): carries out a text on the present tables, and commits them. Every refusal names the line. restore-text.ts
+// reads the text, perform.ts carries out its lines.
 import { NetfilterError } from '../../errors.js';
+import { operationOn } from '../text/family.js';
 import type { LockOptions, TableBackend } from './backend.js';
 import { culprit } from './blame.js';
+import type { Line } from './change.js';
 import { nowhere, perform } from './perform.js';
 import { located, readRestore, type Section } from './restore-text.js';
-import { editLocked } from './run.js';
-import type { EditState } from './state.js';
-import { beginEdit, type TableEdit } from './table-edit.js';
+import { type Begun, beginEdits, type Changed, editLocked, type Place } from './run.js';
 
 /** How to put a text in place. */
 export interface RestoreOptions {
@@ -20,25 +19,11 @@ export interface RestoreOptions {
   test?: boolean;
 }
 
-/** Adds the line that the error is about. For a target that is not known here, says whether the kernel has it. */
-async function explained(
-  backend: TableBackend,
-  section: Section,
-  state: EditState | undefined,
-  error: unknown,
-): Promise<unknown> {
-  if (!(error instanceof Error)) return error;
-  const line =
-    (state && culprit(error, state)?.line) ?? (isRefusal(error) ? section.line : undefined);
-  const to = nowhere.get(error);
-  if (to !== undefined) {
-    const has = await backend.supports('target', to).catch(() => false);
-    error.message += has
-      ? ', and this package has no such target; the kernel has one (give its bytes with --raw-payload)'
-      : ', and neither this package nor the kernel has a target of that name';
-  }
-  return line === undefined ? error : located(line, error);
-}
+/** Errors that say nothing of a line, and that a line of the text is the reason of nevertheless. */
+const refusals = new Set([
+  ...['EINVAL', 'ENOENT', 'ELOOP', 'EEXIST', 'ENOTSUP', 'EOPNOTSUPP', 'ERANGE', 'E2BIG', 'EMLINK'],
+  ...['ENOPROTOOPT', 'EPROTOTYPE', 'EPROTONOSUPPORT', 'ERR_NETFILTER_UNSUPPORTED'],
+]);
 
 /** Whether the text is the reason of the refusal, and not privileges, the time or the amount. */
 function isRefusal(error: Error): boolean {
@@ -46,91 +31,111 @@ function isRefusal(error: Error): boolean {
   return error instanceof NetfilterError && refusals.has(error.code);
 }
 
-const refusals = new Set([
-  ...['EINVAL', 'ENOENT', 'ELOOP', 'EEXIST', 'ENOTSUP', 'EOPNOTSUPP', 'ERANGE', 'E2BIG', 'EMLINK'],
-  ...['ENOPROTOOPT', 'EPROTOTYPE', 'EPROTONOSUPPORT', 'ERR_NETFILTER_UNSUPPORTED'],
-]);
-
+/** One text on its way into the kernel. */
 class Restore {
   readonly #backend: TableBackend;
-  readonly #options: RestoreOptions;
+  readonly #sections: readonly Section[];
+  readonly #noflush: boolean;
+  readonly #places: readonly Place[];
+  /** The tables of the last attempt. */
+  #tables: readonly Begun[] = [];
+  /** The section that is being carried out. */
+  #current: Section | undefined;
 
-  constructor(backend: TableBackend, options: RestoreOptions) {
+  constructor(backend: TableBackend, sections: readonly Section[], options: RestoreOptions) {
     this.#backend = backend;
-    this.#options = options;
+    this.#sections = sections;
+    this.#noflush = options.noflush === true;
+    const names = new Set(sections.map(({ table }) => table));
+    this.#places = Array.from(names, (table) => ({ backend, table }));
   }
 
-  #perform(section: Section, edit: TableEdit, state: EditState): void {
-    perform(section, { edit, state, noflush: this.#options.noflush === true });
-  }
-
-  /** Tries every section on the present tables, and changes nothing. */
-  async rehearse(sections: readonly Section[]): Promise<void> {
-    const backend = this.#backend;
-    const tables = new Map<string, ReturnType<typeof beginEdit>>();
-    for (const section of sections) {
-      let begun = tables.get(section.table);
-      try {
-        if (begun === undefined) {
-          begun = beginEdit(await backend.read(section.table));
-          tables.set(section.table, begun);
-        }
-        const { state, edit } = begun;
-        this.#perform(section, edit, state);
-        await backend.check(state);
-      } catch (error) {
-        throw await explained(backend, section, begun?.state, error);
+  /** Tries the text on the present tables, and changes nothing. */
+  async rehearse(signal: AbortSignal | undefined): Promise<void> {
+    await this.#explaining(signal, async () => {
+      const tables = await beginEdits(this.#places, signal);
+      this.#perform(tables);
+      for (const { table, state } of tables) {
+        this.#current = this.#sections.find((section) => section.table === table);
+        await this.#backend.check(state);
       }
+    });
+  }
+
+  async commit(signal: AbortSignal | undefined): Promise<readonly Changed[]> {
+    const done = await this.#explaining(signal, () =>
+      editLocked({ places: this.#places, signal }, (tables) => this.#perform(tables)),
+    );
+    return done.changed;
+  }
+
+  #perform(tables: readonly Begun[]): void {
+    this.#tables = tables;
+    for (const section of this.#sections) {
+      this.#current = section;
+      const { edit, state } = tables.find(({ table }) => table === section.table)!;
+      perform(section, { edit, state, noflush: this.#noflush });
+    }
+    this.#current = undefined;
+  }
+
+  async #explaining<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Error) || (signal?.aborted && error === signal.reason)) throw error;
+      throw await this.#explained(error);
     }
   }
 
-  /** Commits one section. Returns whether its counters were lost. */
-  async commit(section: Section, signal: AbortSignal | undefined): Promise<boolean> {
-    const backend = this.#backend;
-    let last: EditState | undefined;
-    try {
-      const run = { backend, table: section.table, signal };
-      const done = await editLocked(run, (edit, state) => {
-        last = state;
-        this.#perform(section, edit, state);
-      });
-      return done.countersLost;
-    } catch (error) {
-      if (signal?.aborted && error === signal.reason) throw error;
-      throw await explained(backend, section, last, error);
+  /** Adds the line that the error is about. For a target that is not known here, says whether the kernel has it. */
+  async #explained(error: Error): Promise<unknown> {
+    const to = nowhere.get(error);
+    if (to !== undefined) {
+      const has = await this.#backend.supports('target', to).catch(() => false);
+      error.message += has
+        ? ', and this package has no such target; the kernel has one (give its bytes with --raw-payload)'
+        : ', and neither this package nor the kernel has a target of that name';
     }
+    const line = this.#lineOf(error);
+    return line === undefined ? error : located(line, error);
+  }
+
+  #lineOf(error: Error): Line | undefined {
+    for (const { state } of this.#tables) {
+      const line = culprit(error, state)?.line;
+      if (line !== undefined) return line;
+    }
+    if (!isRefusal(error)) return undefined;
+    // Not one rule, but what one table or section is.
+    const { family } = this.#backend;
+    const about = this.#sections.find(({ table: name }) => {
+      const operations = ['read', 'commit'].map((verb) => operationOn(verb, [{ family, name }]));
+      return error instanceof NetfilterError && operations.includes(error.operation);
+    });
+    return (this.#current ?? about ?? this.#only())?.line;
+  }
+
+  #only(): Section | undefined {
+    return this.#places.length === 1 ? this.#sections[0] : undefined;
   }
 }
 
 /**
- * Puts the text into the kernel: one commit for each table, in the order of the text. Commits nothing unless the
- * whole text is right. Returns the tables whose new rules are in place without their counters.
+ * Puts the text into the kernel: all tables in one commit if the backend can do this, else one after the other.
+ * Commits nothing unless the whole text is right. Returns the tables that it changed.
  */
 export async function restoreText(
   backend: TableBackend,
-  family: Family,
   text: string | Uint8Array,
   options: RestoreOptions,
   lock: LockOptions,
-): Promise<string[]> {
-  const sections = await readRestore(text, family, options.counters === true);
-  const restore = new Restore(backend, options);
+): Promise<readonly Changed[]> {
+  const sections = await readRestore(text, backend.family, options.counters === true);
+  const restore = new Restore(backend, sections, options);
   return backend.locked(lock, async () => {
-    if (options.test || sections.length > 1) await restore.rehearse(sections);
-    const countersLost: string[] = [];
-    if (options.test) return countersLost;
-    const committed: string[] = [];
-    for (const section of sections) {
-      try {
-        if (await restore.commit(section, lock.signal)) countersLost.push(section.table);
-        committed.push(section.table);
-      } catch (error) {
-        if (error instanceof Error && committed.length > 0) {
-          error.message += ` (committed before: ${committed.join(', ')})`;
-        }
-        throw error;
-      }
-    }
-    return countersLost;
+    if (!options.test) return restore.commit(lock.signal);
+    await restore.rehearse(lock.signal);
+    return [];
   });
 }

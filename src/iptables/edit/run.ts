@@ -1,29 +1,59 @@
-// One edit from beginning to end: read, the caller's function, commit. Starts again if another writer changed the
-// table in between. Knows the order of these steps, but not what an edit does, and not how a backend keeps others
-// away.
+// One edit of one or several tables from beginning to end: read, the caller's function, commit. Starts again if another
+// writer changed a table in between. Knows the order of these steps, but not what an edit does, and not how a backend
+// keeps others away.
 import { tableChanged } from '../../errors.js';
 import type { TableName, TableReading } from '../table/reading.js';
+import { operationOn } from '../text/family.js';
 import type { LockOptions, TableBackend } from './backend.js';
 import type { EditState } from './state.js';
 import { beginEdit, type TableEdit } from './table-edit.js';
+import { undoEdit } from './undo.js';
 
-export interface EditRun {
+/** A table, and the backend that has it. */
+export interface Place {
   readonly backend: TableBackend;
   readonly table: TableName;
+}
+
+/** A table during an edit. */
+export interface Begun extends Place {
+  readonly state: EditState;
+  readonly edit: TableEdit;
+}
+
+export interface EditRun {
+  /** Each once. */
+  readonly places: readonly Place[];
   readonly signal: AbortSignal | undefined;
+}
+
+/** A table that an edit changed. */
+export interface Changed extends Place {
+  /** As it was read. */
+  readonly before: TableReading;
+  /** The rules are in place, but the kernel did not take their counters. */
+  readonly countersLost: boolean;
 }
 
 export interface EditDone<T> {
   readonly value: T;
-  /** The table that the edit changed, as it was read. */
-  readonly before: TableReading;
-  /** False: there was nothing to do. */
-  readonly committed: boolean;
-  readonly countersLost: boolean;
+  /** Those of the tables that were changed, in the order of the commits. */
+  readonly changed: readonly Changed[];
 }
 
-/** Changes a table that was just read; may be called several times. */
-export type Change<T> = (table: TableEdit, state: EditState) => T;
+/** Changes tables that were just read; may be called several times. */
+export type Change<T> = (tables: readonly Begun[]) => T;
+
+/** How the operations of an edit begin in errors. */
+export function nameEdit(places: readonly Place[]): string {
+  const names = places.map(({ backend, table }) => ({ family: backend.family, name: table }));
+  return operationOn('edit', names);
+}
+
+/** Whether one commit, or none, changes all of these tables. */
+export function isOneStep(places: readonly Place[]): boolean {
+  return places.length <= 1 || places.every(({ backend }) => backend.joins);
+}
 
 /** Makes a change and commits it. `after` runs before other writers may go on. */
 export async function runEdit<T, R = undefined>(
@@ -31,29 +61,146 @@ export async function runEdit<T, R = undefined>(
   change: Change<T>,
   after?: (done: EditDone<T>) => Promise<R>,
 ): Promise<EditDone<T> & { after: R | undefined }> {
-  return run.backend.locked(run.lock, async () => {
+  return withLocks(run.places, run.lock, async () => {
     const done = await editLocked(run, change);
     return { ...done, after: await after?.(done) };
   });
 }
 
-/** The same, for a caller that has the lock already. */
+/** Does the work while all writers of these tables that take a lock wait. */
+export function withLocks<T>(
+  places: readonly Place[],
+  { timeout, signal }: LockOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  // In one order everywhere, so that no two edits wait for each other.
+  const kinds = new Map(places.map(({ backend }) => [backend.kind, backend]));
+  const holders = [...kinds.keys()].sort().map((kind) => kinds.get(kind)!);
+  const started = performance.now();
+  const take = (index: number): Promise<T> => {
+    const holder = holders[index];
+    if (holder === undefined) return work();
+    const left = Math.max(0, timeout - (performance.now() - started));
+    return holder.locked({ timeout: left, signal }, () => take(index + 1));
+  };
+  return take(0);
+}
+
+/** Reads the tables. */
+export async function beginEdits(
+  places: readonly Place[],
+  signal: AbortSignal | undefined,
+): Promise<Begun[]> {
+  const begun: Begun[] = [];
+  for (const place of places) {
+    begun.push({ ...place, ...beginEdit(await place.backend.read(place.table, signal)) });
+  }
+  return begun;
+}
+
+/** The same, for a caller that has the locks already. */
 export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<EditDone<T>> {
-  const { backend, table, signal } = run;
-  for (let attempt = 1; attempt <= backend.attempts; attempt++) {
-    const before = await backend.read(table, signal);
-    const { state, edit } = beginEdit(before);
+  const { places, signal } = run;
+  let stale: TableBackend | undefined;
+  const most = () => stale?.attempts ?? 1;
+  for (let attempt = 0; attempt < most(); attempt++) {
+    const tables = await beginEdits(places, signal);
     let value: T;
     try {
-      value = change(edit, state);
+      value = change(tables);
     } finally {
-      edit.close();
+      for (const { edit } of tables) edit.close();
     }
     signal?.throwIfAborted();
-    state.check();
-    if (!state.isChanged) return { value, before, committed: false, countersLost: false };
-    const { outcome, countersLost } = await backend.commit(state);
-    if (outcome !== 'stale') return { value, before, committed: outcome === 'done', countersLost };
+    for (const { state } of tables) state.check();
+    const done = await commitAll(tables.filter(({ state }) => state.isChanged));
+    if (!('stale' in done)) return { value, changed: done.changed };
+    stale = done.stale;
   }
-  throw tableChanged(`${backend.tool} edit ${table}`, backend.attempts, backend.whenChanged);
+  throw tableChanged(nameEdit(places), most(), stale!.whenChanged);
+}
+
+type Step = [Begun, ...Begun[]];
+
+/** Which tables are committed together. */
+function stepsOf(tables: readonly Begun[]): Step[] {
+  const steps: Step[] = [];
+  for (const table of tables) {
+    const step = table.backend.joins
+      ? steps.find(([first]) => first.backend.kind === table.backend.kind)
+      : undefined;
+    if (step === undefined) steps.push([table]);
+    else step.push(table);
+  }
+  return steps;
+}
+
+/** A change in the kernel that may have to be taken back. */
+interface Undoable {
+  readonly table: Begun;
+  /** Absent if it could not be read. */
+  readonly after: TableReading | undefined;
+}
+
+/** Commits all tables, or none of them as far as this can be had. */
+async function commitAll(
+  tables: readonly Begun[],
+): Promise<{ readonly changed: readonly Changed[] } | { readonly stale: TableBackend }> {
+  const steps = stepsOf(tables);
+  // What can be known is known before the first step.
+  if (steps.length > 1) for (const { backend, state } of tables) await backend.check(state);
+  const undoable: Undoable[] = [];
+  const changed: Changed[] = [];
+  for (const step of steps) {
+    const [first, ...others] = step;
+    const { backend } = first;
+    const committed = await undoing(undoable, () =>
+      backend.commit([first.state, ...others.map(({ state }) => state)]),
+    );
+    const { outcome, countersLost } = committed;
+    if (outcome === 'stale') {
+      await undoing(undoable, () => takeBack(undoable));
+      return { stale: backend };
+    }
+    if (outcome === 'unchanged') continue;
+    for (const { backend, table, state } of step) {
+      changed.push({ backend, table, before: state.base, countersLost });
+    }
+    if (step === steps.at(-1)) break;
+    for (const table of step) {
+      const after = await table.backend.read(table.table).catch(() => undefined);
+      undoable.push({ table, after });
+    }
+  }
+  return { changed };
+}
+
+/** Takes committed changes back, the last one first. */
+async function takeBack(undoable: Undoable[]): Promise<void> {
+  for (let last = undoable.at(-1); last !== undefined; last = undoable.at(-1)) {
+    const { table, after } = last;
+    await editLocked({ places: [table], signal: undefined }, ([now]) =>
+      undoEdit(now!.state, table.state.base, after ?? now!.state.base),
+    );
+    undoable.pop();
+  }
+}
+
+/** If the work fails, takes committed changes back, and adds what came of it to the error's message. */
+async function undoing<T>(undoable: Undoable[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (undoable.length > 0 && error instanceof Error) {
+      const names = undoable.map(({ table }) => table.table).join(', ');
+      try {
+        await takeBack(undoable);
+        error.message += ` (${names}: committed before, and taken back)`;
+      } catch (failed) {
+        const left = undoable.map(({ table }) => table.table).join(', ');
+        error.message += ` (${left}: committed before, and could not be taken back: ${String(failed)})`;
+      }
+    }
+    throw error;
+  }
 }

@@ -30,34 +30,37 @@ const outcomes: Readonly<Record<RawCommit['outcome'], Outcome>> = {
 };
 
 export class LegacyBackend implements TableBackend {
-  readonly tool: string;
+  readonly kind = 'legacy';
+  readonly family: Family;
+  /** Each table is a commit of its own. */
+  readonly joins = false;
   /** A writer that comes in between more often has no lock, and does not stop. */
   readonly attempts = 3;
   readonly whenChanged =
     'that writer does not take the xtables lock (or another file: XTABLES_LOCKFILE); repeat the edit when it is quiet';
   readonly #session: Session;
-  readonly #family: Family;
+  readonly #tool: string;
   readonly #probe: Probe;
 
   constructor(session: Session, family: Family) {
-    this.tool = toolOf(family);
+    this.#tool = toolOf(family);
     this.#session = session;
-    this.#family = family;
+    this.family = family;
     this.#probe = probeWith(session, (binding, handle, queries) =>
       binding.xtRevisions(handle, familyNumber(family), queries),
     );
   }
 
   tables(): Promise<TableName[]> {
-    return this.#session.run(`${this.tool} tables`, undefined, (binding, handle) =>
-      binding.xtTables(handle, familyNumber(this.#family)),
+    return this.#session.run(`${this.#tool} tables`, undefined, (binding, handle) =>
+      binding.xtTables(handle, familyNumber(this.family)),
     );
   }
 
   async read(table: TableName, signal?: AbortSignal): Promise<Snapshot> {
-    const operation = `${this.tool} read ${table}`;
+    const operation = `${this.#tool} read ${table}`;
     const buffer = await this.#session.run(operation, signal, (binding, handle) =>
-      binding.xtRead(handle, familyNumber(this.#family), table),
+      binding.xtRead(handle, familyNumber(this.family), table),
     );
     // A reading cannot be stopped. A caller that aborted meanwhile still gets the signal's reason.
     signal?.throwIfAborted();
@@ -76,17 +79,17 @@ export class LegacyBackend implements TableBackend {
   async check(change: TableChange): Promise<void> {
     const base = change.base as Snapshot;
     const encoding = await this.#encoding(change);
-    await olderRevisions(this.#probe, this.#family, newEntries(change, base, encoding));
+    await olderRevisions(this.#probe, this.family, newEntries(change, base, encoding));
   }
 
-  async commit(change: TableChange): Promise<Committed> {
+  async commit([change]: readonly [TableChange, ...TableChange[]]): Promise<Committed> {
     const encoding = await this.#encoding(change);
     try {
       return await this.#write(change, encoding);
     } catch (error) {
       if (!(error instanceof NetfilterError) || !lackings.has(error.code)) throw error;
       const rules = newEntries(change, change.base as Snapshot, encoding);
-      const maxRevision = await olderRevisions(this.#probe, this.#family, rules);
+      const maxRevision = await olderRevisions(this.#probe, this.family, rules);
       if (maxRevision === undefined) {
         throw error.code === 'ENOENT' ? objectMissing(error, change.newRules()) : error;
       }
@@ -96,14 +99,14 @@ export class LegacyBackend implements TableBackend {
 
   async #encoding(change: TableChange): Promise<Encoding> {
     const rules = Array.from(change.newRules(), ({ item }) => item);
-    return { sets: await resolveSets(this.#session, this.#family, rules) };
+    return { sets: await resolveSets(this.#session, this.family, rules) };
   }
 
   async #write(change: TableChange, encoding: Encoding): Promise<Committed> {
     const base = change.base as Snapshot;
     const plan = writePlan(base, planOf(change, base, encoding));
     const { outcome } = await this.#session.run(
-      `${this.tool} commit ${base.name}`,
+      `${this.#tool} commit ${base.name}`,
       undefined,
       (binding, handle) => binding.xtCommit(handle, plan, base.bytes),
     );
