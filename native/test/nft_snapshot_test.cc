@@ -28,7 +28,7 @@ class FakeRuleset final : public Script {
   std::map<std::uint16_t, int> refusals;     // errno by kind of message
   std::map<std::uint16_t, int> interrupted;  // so many answers of this kind changed meanwhile
   std::vector<std::uint16_t> asked;
-  std::string asked_table;  // of the last list of rules
+  std::string asked_table, asked_chain;  // of the last list of rules
   std::uint8_t family = AF_INET;
 
   void request(const MessageView& message) override {
@@ -49,19 +49,28 @@ class FakeRuleset final : public Script {
       nfgenmsg generic{};
       std::memcpy(&generic, message.payload, sizeof generic);
       CHECK_EQUAL(generic.nfgen_family, family);
-      if (kind == NFT_MSG_GETRULE) note_table(message);
+      if (kind == NFT_MSG_GETRULE) note_chain(message);
       list(header, kind);
     }
     if (after) after(kind);
   }
 
  private:
-  void note_table(const MessageView& message) {
+  void note_chain(const MessageView& message) {
     asked_table.clear();
+    asked_chain.clear();
     AttributeCursor cursor(message.payload + sizeof(nfgenmsg), message.size - sizeof(nfgenmsg));
     for (Attribute a; cursor.next(a);) {
       if (a.type == NFTA_RULE_TABLE) asked_table = a.text();
+      if (a.type == NFTA_RULE_CHAIN) asked_chain = a.text();
     }
+  }
+  bool is_asked_for(const Bytes& attributes) const {
+    AttributeCursor cursor(attributes.data(), attributes.size());
+    for (Attribute a; cursor.next(a);) {
+      if (a.type == NFTA_RULE_CHAIN && a.text() != asked_chain) return false;
+    }
+    return true;
   }
   void list(const nlmsghdr& header, std::uint16_t kind) {
     std::uint16_t flags = NLM_F_MULTI;
@@ -71,6 +80,7 @@ class FakeRuleset final : public Script {
     }
     const auto& all = kind == NFT_MSG_GETTABLE ? tables : kind == NFT_MSG_GETCHAIN ? chains : rules;
     for (const Bytes& attributes : all) {
+      if (kind == NFT_MSG_GETRULE && !is_asked_for(attributes)) continue;
       MessageBuilder builder;
       builder.begin(NFNL_SUBSYS_NFTABLES << 8, flags, header.nlmsg_seq, family);
       builder.raw(attributes);
@@ -96,12 +106,14 @@ struct ChainOf {
   int policy = NF_ACCEPT;
   std::uint64_t handle = 1;
   std::string table = "filter";
+  std::uint32_t use = 1;
 };
 Bytes chain_of(const ChainOf& chain) {
   MessageBuilder out;
   out.string(NFTA_CHAIN_TABLE, chain.table);
   out.string(NFTA_CHAIN_NAME, chain.name);
   put_be64(out, NFTA_CHAIN_HANDLE, chain.handle);
+  out.be32(NFTA_CHAIN_USE, chain.use);
   if (chain.hook >= 0) {
     put_nest(out, NFTA_CHAIN_HOOK, [&](MessageBuilder& hook) {
       hook.be32(NFTA_HOOK_HOOKNUM, static_cast<std::uint32_t>(chain.hook));
@@ -250,6 +262,7 @@ TEST(nft_snapshot_has_all) {
     CHECK_EQUAL(read->chains(), "INPUT 2, FORWARD 0 absent, OUTPUT 0 absent, eins 1 +1, zwei 0 +1");
     CHECK_EQUAL(read->handles(), "20 21 22 ");
     CHECK_EQUAL(fake.asked_table, "filter");
+    CHECK_EQUAL(fake.asked_chain, "zwei");
     const xt::ChainRecord input = read->chain(0);
     CHECK_EQUAL(input.policy, xt::kPolicyDrop);
     CHECK_EQUAL(input.counters.packets, 11U);
@@ -308,6 +321,24 @@ TEST(nft_snapshot_foreign_chains) {
   CHECK(read.ok() && read->rule(0).reading == 2 && read->own.foreign_count == 1);
 }
 
+TEST(nft_snapshot_asks_for_chains_with_rules) {
+  FakeRuleset fake = small_ruleset();
+  for (const char* name : {"drei", "vier"}) {
+    ChainOf empty{name};
+    empty.use = 0;
+    fake.chains.push_back(chain_of(empty));
+  }
+  ChainOf strange{"INPUT2", NF_INET_LOCAL_IN, 7};
+  fake.chains.push_back(chain_of(strange));
+  strange = {"OUTPUT2", NF_INET_LOCAL_OUT, 7};
+  strange.use = 0;
+  fake.chains.push_back(chain_of(strange));
+  fake.rules.push_back(rule_of("INPUT2", 30, RuleMaker().counter()));
+  auto read = read_of(fake);
+  CHECK(read.ok() && read->header.rule_count == 3 && read->own.foreign_count == 2);
+  CHECK_EQUAL(std::count(fake.asked.begin(), fake.asked.end(), NFT_MSG_GETRULE), 4);
+}
+
 TEST(nft_snapshot_is_of_one_generation) {
   // Another commit after each kind of list: all is read again.
   for (const std::uint16_t kind :
@@ -348,7 +379,9 @@ TEST(nft_snapshot_is_of_one_generation) {
     fake.interrupted[kind] = 3;
     read = read_of(fake);
     CHECK(read.ok() && read->handles() == "20 21 22 ");
-    CHECK_EQUAL(std::count(fake.asked.begin(), fake.asked.end(), kind), 4);
+    // The rules of three chains, of which the first is asked for again.
+    const int once = kind == NFT_MSG_GETRULE ? 3 : 1;
+    CHECK_EQUAL(std::count(fake.asked.begin(), fake.asked.end(), kind), once + 3);
     // More often than one reading tries: the next one begins with the tables.
     fake.interrupted[kind] = 10;
     CHECK(read_of(fake).ok());

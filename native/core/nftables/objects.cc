@@ -191,9 +191,10 @@ Result<void> Reader::walk(const List& list, const std::function<void()>& restart
   WalkRequest request;
   request.type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | list.message);
   request.family = list.family;
-  if (!list.table.empty()) {
+  if (!list.where.chain.empty()) {
     request.attributes = [&](MessageBuilder& message) {
-      message.string(NFTA_RULE_TABLE, list.table);
+      message.string(NFTA_RULE_TABLE, list.where.table);
+      message.string(NFTA_RULE_CHAIN, list.where.chain);
     };
   }
   return nf::walk(socket_, request, cancel_, operation_, restart, each);

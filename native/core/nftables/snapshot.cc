@@ -28,6 +28,7 @@ struct ForeignChain {
   std::string type;
   std::uint32_t hook = 0;
   std::int32_t priority = 0;
+  std::uint32_t use = 0;
   std::uint32_t rules = 0;
 };
 
@@ -43,6 +44,7 @@ struct ReadRule {
 
 struct ReadChain : xt::ImageChain {
   std::uint64_t handle = 0;
+  std::uint32_t use = 0;             // its rules, and those that lead to it
   std::vector<std::uint32_t> rules;  // in their order
 };
 
@@ -69,6 +71,9 @@ class TableReader {
   }
 
   Result<NftImage> image() {
+    for (const ReadRule& rule : rules_) {
+      if (rule.reading != Reading::kForeign) refer(rule.entry);
+    }
     const std::size_t blob = xt::align8(sizeof(xt::ImageHeader) + rules_.size() * 4);
     NftImage image;
     if (!image.memory.resize(blob + entries_.size())) return no_memory();
@@ -148,6 +153,7 @@ class TableReader {
       foreign.type = chain.type;
       foreign.hook = chain.hook ? chain.hook->number + 1 : 0;
       foreign.priority = chain.hook ? chain.hook->priority : 0;
+      foreign.use = chain.use;
       foreign_by_name_[foreign.name] = foreign_.size();
       foreign_.push_back(std::move(foreign));
       return;
@@ -155,6 +161,7 @@ class TableReader {
     ReadChain read;
     xt::set_name(read.label, chain.name);
     read.handle = chain.handle;
+    read.use = chain.use;
     if (builtin != nullptr) {
       read.hook = builtin->hook + 1;
       read.policy = chain.policy == NF_DROP ? xt::kPolicyDrop : xt::kPolicyAccept;
@@ -181,38 +188,39 @@ class TableReader {
   }
 
   Result<void> read_rules(Reader& reader) {
-    clear_rules();
-    if (!registered_) return {};
-    return reader.each<Rule>(
-        family_, table_, [this] { clear_rules(); },
-        [this](const Rule& rule) {
-          if (rule.table == table_) add_rule(rule);
-        });
-  }
-
-  void clear_rules() {
     rules_.clear();
     entries_.clear();
     bytes_.clear();
     for (ReadChain& chain : chains_) {
-      chain.rules.clear();
-      chain.count = chain.references = 0;
+      if (auto done = read_chain(reader, chain); !done) return done;
     }
-    for (ForeignChain& chain : foreign_) chain.rules = 0;
+    for (ForeignChain& chain : foreign_) {
+      if (chain.use == 0) continue;
+      auto done = reader.each_rule(
+          family_, table_, chain.name, [&] { chain.rules = 0; },
+          [&](const Rule&) { chain.rules++; });
+      if (!done) return done;
+    }
+    return {};
   }
 
-  void add_rule(const Rule& rule) {
-    // The rules of a chain follow each other.
-    if (last_ >= chains_.size() || chains_[last_].name() != rule.chain) {
-      const auto found = by_name_.find(std::string(rule.chain));
-      if (found == by_name_.end()) {
-        const auto foreign = foreign_by_name_.find(std::string(rule.chain));
-        if (foreign != foreign_by_name_.end()) foreign_[foreign->second].rules++;
-        return;
-      }
-      last_ = found->second;
-    }
-    ReadChain& chain = chains_[last_];
+  Result<void> read_chain(Reader& reader, ReadChain& chain) {
+    const std::size_t rules = rules_.size();
+    const std::size_t entries = entries_.size();
+    const std::size_t bytes = bytes_.size();
+    const auto restart = [&] {
+      rules_.resize(rules);
+      entries_.resize(entries);
+      bytes_.resize(bytes);
+      chain.rules.clear();
+      chain.count = 0;
+    };
+    if (chain.use == 0) return {};
+    return reader.each_rule(family_, table_, chain.name(), restart,
+                            [&](const Rule& rule) { add_rule(chain, rule); });
+  }
+
+  void add_rule(ReadChain& chain, const Rule& rule) {
     ReadRule read;
     read.handle = rule.handle;
     read.entry = entries_.size();
@@ -222,7 +230,6 @@ class TableReader {
     read.user_data = keep(rule.user_data);
     read.note = keep(std::string_view(reading.note));
     if (reading.reading != Reading::kExact) read.content = content_of(rule.expressions);
-    if (reading.reading != Reading::kForeign) refer(read.entry);
     chain.rules.push_back(static_cast<std::uint32_t>(rules_.size()));
     chain.count++;
     rules_.push_back(read);
@@ -328,7 +335,6 @@ class TableReader {
   std::unordered_map<std::string, std::size_t> by_name_;
   std::vector<ForeignChain> foreign_;
   std::unordered_map<std::string, std::size_t> foreign_by_name_;
-  std::size_t last_ = 0;  // the chain of the last rule
   std::vector<ReadRule> rules_;
   std::vector<std::uint8_t> entries_;
   std::vector<std::uint8_t> bytes_;
