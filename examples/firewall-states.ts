@@ -2,9 +2,11 @@
 // new connections. There is one commit, so no packet ever meets half of the rules.
 //
 // Without options it applies and shows the rules in its own network namespace. `--here` applies them in the
-// namespace where it was started.
+// namespace where it was started. `--backend nft` and `--backend legacy` say where. Without it the package takes the
+// backend that the namespace uses, or nf_tables if there are no rules yet.
 import { pathToFileURL } from 'node:url';
-import { type Iptables, iptables, type RuleInit } from '../src/index.js';
+import { parseArgs } from 'node:util';
+import { Iptables, type IptablesOptions, type RuleInit } from '../src/index.js';
 import { enterSandbox } from '../test/support/sandbox.js';
 
 const states: RuleInit[] = [
@@ -49,8 +51,14 @@ export async function apply(tables: Iptables): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  if (!process.argv.includes('--here')) enterSandbox();
-  await apply(iptables);
-  process.stdout.write(await iptables.save({ tables: ['filter'] }));
-  await iptables.close();
+  const { values } = parseArgs({
+    options: { here: { type: 'boolean' }, backend: { type: 'string', default: 'auto' } },
+  });
+  if (!values.here) enterSandbox();
+  const tables = Iptables.open({ backend: values.backend as IptablesOptions['backend'] });
+  await apply(tables);
+  const { uses } = await tables.backendReport();
+  process.stdout.write(`# In ${uses === 'nft' ? 'nf_tables' : 'the legacy tables'}:\n`);
+  process.stdout.write(await tables.save({ tables: ['filter'] }));
+  await tables.close();
 }

@@ -1,12 +1,24 @@
 // The package at work on real traffic. A client, a NAT gateway and a server are connected by veth, each in its
-// own network namespace. The demo reads, queries, changes, cuts and empties the table of the gateway.
+// own network namespace. The demo reads, queries, changes, cuts and empties the table of the gateway. It also shows the
+// rules that translate. The package wrote them, into nf_tables or into the legacy tables: where the kernel has nf_tables,
+// there. `--backend legacy` and `--backend nft` choose.
+import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { conntrack, type Flow, type FlowBatch, support } from '../src/index.js';
+import {
+  conntrack,
+  type Flow,
+  type FlowBatch,
+  Iptables,
+  type IptablesOptions,
+  support,
+} from '../src/index.js';
 import { GatewayLab } from '../test/support/netlab.js';
 import { enterSandbox } from '../test/support/sandbox.js';
 
+const { values } = parseArgs({ options: { backend: { type: 'string', default: 'auto' } } });
 enterSandbox();
 
+const backend = values.backend as NonNullable<IptablesOptions['backend']>;
 const say = (text: string) => process.stdout.write(`\n${text}\n`);
 
 function endpoint(address: string, port: number | undefined): string {
@@ -48,7 +60,7 @@ function print(flows: FlowBatch): void {
 
 {
   // This process is the gateway, so `conntrack` opens the table of the gateway.
-  await using lab = await GatewayLab.create({ gateway: 'current', acct: 1, timestamp: 1 });
+  await using lab = await GatewayLab.create({ gateway: 'current', backend, acct: 1, timestamp: 1 });
   const { server, server6, gatewayInside } = lab.addresses;
   const here = support();
   say(
@@ -58,7 +70,7 @@ function print(flows: FlowBatch): void {
   const web = await lab.serverHost.tcpServer(server);
   const web6 = await lab.serverHost.tcpServer(server6);
   const dns = await lab.serverHost.udpServer(server);
-  lab.dnat('tcp', 8080, web);
+  await lab.dnat('tcp', 8080, web);
   const held = [
     await lab.clientHost.tcp({ address: server, port: web }, 20_000),
     await lab.clientHost.tcp({ address: gatewayInside, port: 8080 }, 500),
@@ -68,6 +80,11 @@ function print(flows: FlowBatch): void {
   await lab.clientHost.udpExchange({ address: server, port: dns });
   await lab.clientHost.ping(server, 3);
   await lab.clientHost.ping(server6);
+
+  await using tables = Iptables.open({ backend });
+  const { uses } = await tables.backendReport();
+  say(`The rules that translate, in ${uses === 'nft' ? 'nf_tables' : 'the legacy tables'}:`);
+  process.stdout.write(await tables.save({ tables: ['nat'] }));
 
   const all = await conntrack.dump();
   say(`The gateway's table, ${all.length} flows:`);

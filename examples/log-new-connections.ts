@@ -45,7 +45,7 @@ async function traffic(lab: GatewayLab): Promise<void> {
   const { server, server6, gatewayInside } = lab.addresses;
   const web = await lab.serverHost.tcpServer(server);
   const dns = await lab.serverHost.udpServer(server6);
-  lab.dnat('tcp', 443, web);
+  await lab.dnat('tcp', 443, web);
   for (const address of [server, gatewayInside]) {
     const port = address === server ? web : 443;
     const connection = await lab.clientHost.tcp({ address, port });

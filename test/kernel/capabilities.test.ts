@@ -11,6 +11,7 @@ const root = new URL('../../', import.meta.url);
 const path = (name: string) => fileURLToPath(new URL(name, root));
 const program = path('test/support/privileged-calls.ts');
 const needsRoot = process.getuid?.() === 0 ? undefined : 'needs root, to become someone else';
+const legacy = (...args: string[]) => Netns.current.exec('iptables-legacy', '-w', ...args);
 const lockFile = '/run/lock-of-all';
 
 /** The privileges that each call needs, as the document says. */
@@ -55,8 +56,8 @@ for (const { capabilities, lock } of sets) {
   test.when(needsRoot, `${who}: what is documented works, and nothing else`, () => {
     using elsewhere = Netns.create();
     // This makes a table and the lock file, which only root may open.
-    Netns.current.iptables('-F');
-    Netns.current.iptables('-A', 'INPUT', '-p', 'udp', '--dport', '53', '-j', 'ACCEPT');
+    legacy('-F');
+    legacy('-A', 'INPUT', '-p', 'udp', '--dport', '53', '-j', 'ACCEPT');
     writeFileSync(lockFile, '');
     chmodSync(lockFile, 0o444);
     const seen = outcomes(elsewhere, capabilities, lock ? { XTABLES_LOCKFILE: lockFile } : {});
@@ -82,7 +83,7 @@ for (const { capabilities, lock } of sets) {
 
 test.when(needsRoot, 'what the list and the lock file lack is told with what to do', () => {
   using elsewhere = Netns.create();
-  Netns.current.iptables('-A', 'INPUT', '-j', 'ACCEPT');
+  legacy('-A', 'INPUT', '-j', 'ACCEPT');
   const seen = outcomes(elsewhere, ['net_admin', 'net_raw']);
   const tables = seen.get('iptables.tables()')!;
   assert.is(tables.code, 'EACCES');

@@ -179,8 +179,8 @@ test('real traffic through a translating gateway', async () => {
   const port6 = await serverHost.tcpServer(server6);
   const udp = await serverHost.udpServer(server);
   const udp6 = await serverHost.udpServer(server6);
-  lab.dnat('tcp', 8080, port6);
-  lab.dnat('udp', 5353, udp);
+  await lab.dnat('tcp', 8080, port6);
+  await lab.dnat('udp', 5353, udp);
   await using _peer = await sctpServer(lab.server, server, 7000);
 
   const open = await clientHost.tcp({ address: server, port }, 100_000);

@@ -157,7 +157,7 @@ test('ICMP and ICMPv6: one flow for all requests of a ping', async () => {
 test('DNAT shows in the reply tuple', async () => {
   await follow(async (events) => {
     const port = await lab.serverHost.tcpServer(server);
-    lab.dnat('tcp', 8080, port);
+    await lab.dnat('tcp', 8080, port);
     const connection = await lab.clientHost.tcp({ address: gatewayInside, port: 8080 });
     const [made] = await events.take(3);
     assert.is(made!.flow.orig.dst, gatewayInside);

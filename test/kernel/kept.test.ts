@@ -50,7 +50,7 @@ test('NAT where none is registered is reported: once per handle, and in the resu
     assert.match(String(hints), /ipv4 .*not translated/);
     const plain = await there.createMany([{ ...tuple, srcPort: 7, timeout }]);
     assert.equal(plain, { created: 1, failed: [] });
-    netns.iptables('-t', 'nat', '-S');
+    netns.translation();
     await using third = Conntrack.open({ netns: netns.path });
     await third.create(make(8));
     assert.equal(await third.createMany([make(9)]), { created: 1, failed: [] });

@@ -77,7 +77,7 @@ test('the flows of real, translated traffic', async () => {
   const port = await lab.serverHost.tcpServer(server);
   const port6 = await lab.serverHost.tcpServer(server6);
   const udp = await lab.serverHost.udpServer(server);
-  lab.dnat('udp', 5353, udp);
+  await lab.dnat('udp', 5353, udp);
   await lab.clientHost.tcp({ address: server, port });
   await lab.clientHost.tcp({ address: server6, port: port6 });
   await lab.clientHost.udpExchange({ address: gatewayInside, port: 5353 });

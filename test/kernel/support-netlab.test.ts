@@ -38,8 +38,8 @@ test('the current namespace as the gateway; IPv6, UDP, ping, SNAT, DNAT', async 
   await lab.clientHost.udpExchange({ address: server, port: udp });
   await lab.clientHost.ping(server, 2);
   await lab.clientHost.ping(server6);
-  lab.dnat('udp', 5353, udp);
-  lab.dnat('tcp', 8080, tcp6);
+  await lab.dnat('udp', 5353, udp);
+  await lab.dnat('tcp', 8080, tcp6);
   await lab.clientHost.udpExchange({ address: gatewayInside, port: 5353 });
   await lab.clientHost.tcp({ address: gatewayInside6, port: 8080 });
   const flows = conntrackList();

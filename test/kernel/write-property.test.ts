@@ -109,7 +109,7 @@ function lost(init: FlowInit, flow: FlowObject): string[] {
 
 test('every given field of a flow is there afterwards, or refused', async () => {
   useLabels();
-  Netns.current.iptables('-t', 'nat', '-S');
+  Netns.current.translation();
   const random = new Random(2026);
   const count = { made: 0, refused: 0 };
   for (let round = 0; round < 600; round++) {

@@ -87,7 +87,7 @@ for (const kind of ['asan', 'tsan'] as const) {
   test.when(already, `everything under ${kind}`, async () => {
     using elsewhere = Netns.create();
     // The script creates translated flows. With these tables there is no warning about missing NAT.
-    for (const netns of [Netns.current, elsewhere]) netns.iptables('-t', 'nat', '-S');
+    for (const netns of [Netns.current, elsewhere]) netns.translation();
     const { ended, reports } = await sanitized(kind, 'smoke.mjs', [elsewhere.path]);
     const said = `${describe(ended)}\n${reports.join('\n')}`;
     assert.is(ended.code, 0, said);

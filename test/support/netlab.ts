@@ -1,5 +1,8 @@
 // The laboratory of the kernel tests: a client, a NAT gateway and a server. Each is a namespace, and veth pairs with
-// IPv4 and IPv6 join them. It also exports the names of netns.ts and traffic.ts.
+// IPv4 and IPv6 join them. The package itself writes the rules that translate, so they need no program of iptables. It
+// also exports the names of netns.ts and traffic.ts.
+import { Iptables } from '../../src/index.js';
+import { type LabBackend, labBackend } from './lab-rules.js';
 import { Netns, veth } from './netns.js';
 import { Host } from './traffic.js';
 
@@ -36,6 +39,8 @@ export interface GatewayLabOptions {
    * at all. Without translation the server has a route back, and a rule turns tracking on. Default `masquerade`.
    */
   nat?: 'masquerade' | 'snat' | 'none';
+  /** Where the gateway has the rules that translate. Default: lab-rules.ts. */
+  backend?: LabBackend;
   /** Sysctls of the gateway, set before the first packet. */
   acct?: 0 | 1;
   timestamp?: 0 | 1;
@@ -52,6 +57,7 @@ export class GatewayLab implements AsyncDisposable {
     /** Processes in the client's and in the server's namespace. */
     readonly clientHost: Host,
     readonly serverHost: Host,
+    readonly backend: LabBackend,
   ) {}
 
   static async create(options: GatewayLabOptions = {}): Promise<GatewayLab> {
@@ -73,9 +79,12 @@ export class GatewayLab implements AsyncDisposable {
         ...(timestamp === undefined ? {} : { timestamp }),
         ...(events === undefined ? {} : { events }),
       });
-      translate(gateway, server, options.nat ?? 'masquerade');
+      const backend = options.backend ?? labBackend;
+      const nat = options.nat ?? 'masquerade';
+      if (nat === 'none') routeBack(gateway, server);
+      else await translate(gateway, backend, nat);
       hosts.push(await Host.start(client), await Host.start(server));
-      return new GatewayLab(client, gateway, server, hosts[0]!, hosts[1]!);
+      return new GatewayLab(client, gateway, server, hosts[0]!, hosts[1]!, backend);
     } catch (error) {
       for (const host of hosts) await host[Symbol.asyncDispose]();
       for (const netns of made) netns[Symbol.dispose]();
@@ -84,17 +93,14 @@ export class GatewayLab implements AsyncDisposable {
   }
 
   /** Forwards a port of the gateway's inside address to the server (DNAT), both families. */
-  dnat(protocol: 'tcp' | 'udp', port: number, serverPort: number): void {
+  async dnat(protocol: 'tcp' | 'udp', port: number, serverPort: number): Promise<void> {
     const { gatewayInside, gatewayInside6, server, server6 } = this.addresses;
     const rule = (to: string, destination: string) =>
-      ['-t', 'nat', '-A', 'PREROUTING', '-d', to, '-p', protocol, '--dport', String(port)].concat([
-        '-j',
-        'DNAT',
-        '--to-destination',
-        destination,
-      ]);
-    this.gateway.iptables(...rule(gatewayInside, `${server}:${serverPort}`));
-    this.gateway.ip6tables(...rule(gatewayInside6, `[${server6}]:${serverPort}`));
+      `-d ${to} -p ${protocol} --dport ${port} -j DNAT --to-destination ${destination}`;
+    await translateBy(this.gateway, this.backend, 'PREROUTING', {
+      ipv4: rule(gatewayInside, `${server}:${serverPort}`),
+      ipv6: rule(gatewayInside6, `[${server6}]:${serverPort}`),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -133,17 +139,39 @@ function wire(client: Netns, gateway: Netns, server: Netns): void {
   gateway.setSysctl('net.ipv6.conf.all.forwarding', 1);
 }
 
-function translate(gateway: Netns, server: Netns, nat: 'masquerade' | 'snat' | 'none'): void {
+/** Without translation the server needs a route to the client, and the gateway a rule that makes it track. */
+function routeBack(gateway: Netns, server: Netns): void {
   const { gatewayOutside, gatewayOutside6 } = labAddresses;
-  if (nat === 'none') {
-    gateway.tracking();
-    server.ip('route', 'add', 'default', 'via', gatewayOutside);
-    server.ip('-6', 'route', 'add', 'default', 'via', gatewayOutside6);
-    return;
+  gateway.tracking();
+  server.ip('route', 'add', 'default', 'via', gatewayOutside);
+  server.ip('-6', 'route', 'add', 'default', 'via', gatewayOutside6);
+}
+
+async function translate(
+  gateway: Netns,
+  backend: LabBackend,
+  nat: 'masquerade' | 'snat',
+): Promise<void> {
+  const { gatewayOutside, gatewayOutside6 } = labAddresses;
+  const rule = (source: string) =>
+    `-o outside0 -j ${nat === 'snat' ? `SNAT --to-source ${source}` : 'MASQUERADE'}`;
+  await translateBy(gateway, backend, 'POSTROUTING', {
+    ipv4: rule(gatewayOutside),
+    ipv6: rule(gatewayOutside6),
+  });
+}
+
+/** Appends a rule to a chain of nat, one of each family. */
+async function translateBy(
+  gateway: Netns,
+  backend: LabBackend,
+  chain: string,
+  rules: { ipv4: string; ipv6: string },
+): Promise<void> {
+  gateway.throwAway();
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const netns = gateway.name === undefined ? {} : { netns: gateway.path };
+    await using tables = Iptables.open({ family, backend, ...netns });
+    await tables.edit('nat', (table) => table.chain(chain).append(rules[family]));
   }
-  const target = (source: string) =>
-    nat === 'snat' ? ['-j', 'SNAT', '--to-source', source] : ['-j', 'MASQUERADE'];
-  const rule = ['-t', 'nat', '-A', 'POSTROUTING', '-o', 'outside0'];
-  gateway.iptables(...rule, ...target(gatewayOutside));
-  gateway.ip6tables(...rule, ...target(gatewayOutside6));
 }

@@ -2,6 +2,7 @@
 // them, because `ip netns exec` mounts /sys and so fails in some containers. `Netns.current` is the namespace of this
 // process.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { labProgram } from './lab-rules.js';
 import { Child, type RunOptions, run } from './process.js';
 
 let made = 0;
@@ -57,14 +58,15 @@ export class Netns implements Disposable {
     return this.exec('ip', ...args);
   }
 
+  /** `iptables …` for rules that a test needs and does not test, in the backend of lab-rules.ts. */
   iptables(...args: string[]): string {
-    this.#throwAway();
-    return this.exec('iptables-legacy', '-w', ...args);
+    this.throwAway();
+    return this.exec(labProgram('iptables'), '-w', ...args);
   }
 
   ip6tables(...args: string[]): string {
-    this.#throwAway();
-    return this.exec('ip6tables-legacy', '-w', ...args);
+    this.throwAway();
+    return this.exec(labProgram('ip6tables'), '-w', ...args);
   }
 
   /** Reads a sysctl of this namespace: `net.netfilter.nf_conntrack_acct`. */
@@ -74,7 +76,7 @@ export class Netns implements Disposable {
   }
 
   setSysctl(name: string, value: string | number): void {
-    this.#throwAway();
+    this.throwAway();
     const path = sysctlPath(name);
     if (this.name === undefined) writeFileSync(path, String(value));
     else this.run(['sh', '-c', 'cat > "$1"', 'sh', path], { input: String(value) });
@@ -108,13 +110,18 @@ export class Netns implements Disposable {
     this.ip6tables('-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW');
   }
 
+  /** Makes the kernel translate IPv4 flows: a table of nat without a rule does that. */
+  translation(): void {
+    this.iptables('-t', 'nat', '-P', 'POSTROUTING', 'ACCEPT');
+  }
+
   /** How many entries the table has. */
   flowCount(): number {
     return Number(this.sysctl('net.netfilter.nf_conntrack_count'));
   }
 
   /** Refuses the machine's own namespace: a test file that is started by hand would change the machine's rules. */
-  #throwAway(): void {
+  throwAway(): void {
     if (this.name !== undefined) return;
     // This file is writable only in the initial namespace (nf_conntrack_standalone.c).
     if ((statSync('/proc/sys/net/netfilter/nf_conntrack_max').mode & 0o200) !== 0) {

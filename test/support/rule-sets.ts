@@ -7,6 +7,8 @@ export interface RuleSet {
   script: string;
   /** Needs a part that not every kernel has. */
   optional?: boolean;
+  /** A script that fails where the kernel does not have the tables at all. */
+  probe?: string;
 }
 
 /** Rules of iptables: `$ipt` stands for the command. */
@@ -132,7 +134,8 @@ function* byIptables(): Generator<RuleSet> {
       const command = `ip${family === 6 ? '6' : ''}tables-${backend}`;
       for (const [name, rules] of iptables(family)) {
         const script = rules.split('\n').map((rule) => `${command} -w ${rule} > /dev/null`);
-        yield { name: `${command}: ${name}`, script: script.join('\n') };
+        const probe = `${command} -w -S > /dev/null`;
+        yield { name: `${command}: ${name}`, script: script.join('\n'), probe };
       }
     }
   }
