@@ -1,7 +1,7 @@
 // The laboratory of the kernel tests: a client, a NAT gateway and a server. Each is a namespace, and veth pairs with
 // IPv4 and IPv6 join them. The package itself writes the rules that translate, so they need no program of iptables. It
 // also exports the names of netns.ts and traffic.ts.
-import { Iptables } from '../../src/index.js';
+import { type Family, Iptables } from '../../src/index.js';
 import { type LabBackend, labBackend } from './lab-rules.js';
 import { Netns, veth } from './netns.js';
 import { Host } from './traffic.js';
@@ -169,9 +169,10 @@ async function translateBy(
   rules: { ipv4: string; ipv6: string },
 ): Promise<void> {
   gateway.throwAway();
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    const netns = gateway.name === undefined ? {} : { netns: gateway.path };
-    await using tables = Iptables.open({ family, backend, ...netns });
-    await tables.edit('nat', (table) => table.chain(chain).append(rules[family]));
-  }
+  const netns = gateway.name === undefined ? {} : { netns: gateway.path };
+  await using tables = Iptables.open({ backend, ...netns });
+  const nat = ['ipv4', 'ipv6'].map((family) => ({ family: family as Family, table: 'nat' }));
+  await tables.edit(nat, (...all) => {
+    for (const table of all) table.chain(chain).append(rules[table.family]);
+  });
 }
