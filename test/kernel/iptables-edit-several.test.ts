@@ -15,6 +15,7 @@ import {
   type Family,
   families,
   iptables,
+  load,
   openTables,
   reset,
   saved,
@@ -205,6 +206,31 @@ test('an edit of several tables that is not confirmed', async () => {
   third.confirm();
   assert.equal(await third.fate, { kind: 'confirmed' });
   assert.equal(listed('ipv4', 'nat', 'OUTPUT'), ['-A OUTPUT -j web']);
+});
+
+test('the tables of a text are one commit, also if one is there twice', async () => {
+  for (const family of families) {
+    reset();
+    await using ipt = openTables({ family });
+    await ipt.edit('filter', append('INPUT', '-p sctp'));
+    const sections = [
+      '*filter\n:one - [0:0]\n-A INPUT -j one\nCOMMIT\n',
+      '*mangle\n-A OUTPUT -j MARK --set-mark 1\nCOMMIT\n',
+      '*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n',
+    ];
+    for (const noflush of [true, false]) {
+      await ipt.restore(sections.join(''), { noflush });
+      const ours = both().replaceAll(/\[\d+:\d+\]/g, '[0:0]');
+      reset();
+      iptables(family, '-A', 'INPUT', '-p', 'sctp');
+      for (const text of sections) load(family, text, ...(noflush ? ['-n'] : []));
+      assert.is(ours, both().replaceAll(/\[\d+:\d+\]/g, '[0:0]'));
+    }
+    reset();
+    const last = await generation();
+    await ipt.restore(sections.join(''));
+    if (backend === 'nft') assert.is(await generation(), last + 1);
+  }
 });
 
 test('many at once, in any order of the tables', async () => {
