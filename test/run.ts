@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { bundled, bundledNode } from './support/bundled.js';
 import { sandbox } from './support/sandbox.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -41,8 +42,15 @@ function testFiles(folder: string): string[] {
 
 const namespaces = sandbox();
 
+/** What runs in place of each file. With coverage the files run themselves: the report is about them. */
+let made = new Map<string, string>();
+
 function command(file: string): string[] | { missing: string } {
-  const node = [process.execPath, '--expose-gc', '--import', 'tsx', file];
+  const program = made.get(file);
+  const node =
+    program === undefined
+      ? [process.execPath, '--expose-gc', '--import', 'tsx', file]
+      : [...bundledNode, '--expose-gc', program];
   if (!/[/\\](kernel|lifetime)[/\\]/.test(file)) return node;
   if ('missing' in namespaces) return namespaces;
   return [...namespaces.prefix, ...node];
@@ -141,6 +149,7 @@ const misfits = wanted.filter((part) => !files.some((file) => isPartOf(file)(par
 
 async function runFiles(): Promise<Outcome> {
   const sum: Outcome = { passed: 0, failed: 0, skipped: 0 };
+  if (process.env.NODE_V8_COVERAGE === undefined) made = await bundled(files);
   // Long files begin first, so that the lanes end at about the same time.
   const queue = [...files]
     .sort((a, b) => ownLimitOf(b) - ownLimitOf(a))

@@ -59,7 +59,7 @@ test('the exit code: 0 when all passed, 1 when there was nothing', async () => {
   assert.is((await runs({})).code, 1);
 });
 
-const harness = new URL('../support/harness.ts', import.meta.url).href;
+const harness = fileURLToPath(new URL('../support/harness.ts', import.meta.url));
 /** A file with a suite that prints the names of its tests when they run. */
 const suiteOf = (name: string, ...titles: string[]) => `
   import { suite } from '${harness}';
@@ -150,7 +150,7 @@ test('as many files at a time as there are lanes', async () => {
   // Each file waits until the others have begun.
   const body = `
     import { readdirSync, writeFileSync } from 'node:fs';
-    writeFileSync(process.argv[1] + '.began', '');
+    writeFileSync(process.env.TEST_ROOT + '/' + process.pid + '.began', '');
     const begun = () =>
       readdirSync(process.env.TEST_ROOT).filter((name) => name.endsWith('.began')).length;
     const waiting = setInterval(() => {
