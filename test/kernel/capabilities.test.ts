@@ -1,6 +1,7 @@
 // docs/privileges.md, call by call, for a user that is not root and has only some capabilities.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { bundledProgram } from '../support/bundled.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import type { CallOutcome } from '../support/privileged-calls.js';
@@ -9,7 +10,7 @@ import { run } from '../support/process.js';
 const test = suite('capabilities');
 const root = new URL('../../', import.meta.url);
 const path = (name: string) => fileURLToPath(new URL(name, root));
-const program = path('test/support/privileged-calls.ts');
+const program = await bundledProgram(path('test/support/privileged-calls.ts'));
 const needsRoot = process.getuid?.() === 0 ? undefined : 'needs root, to become someone else';
 const legacy = (...args: string[]) => Netns.current.exec('iptables-legacy', '-w', ...args);
 const lockFile = '/run/lock-of-all';
@@ -32,7 +33,7 @@ function outcomes(
   const list = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
   const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
   const argv = [...user, `--inh-caps=${list}`, `--ambient-caps=${list}`, `--bounding-set=${list}`];
-  const node = [process.execPath, '--import', 'tsx', program, elsewhere.path];
+  const node = [...program, elsewhere.path];
   const lines = run([...argv, '--', ...node], { env })
     .trim()
     .split('\n');

@@ -2,6 +2,7 @@
 // and the messages of the others.
 import { fileURLToPath } from 'node:url';
 import { Conntrack, conntrack, type Support, support } from '../../src/index.js';
+import { bundledProgram } from '../support/bundled.js';
 import { conntrackCount } from '../support/conntrack-oracle.js';
 import type { Outcome } from '../support/every-operation.js';
 import { assert, suite } from '../support/harness.js';
@@ -10,8 +11,9 @@ import { fill } from '../support/populate.js';
 import { run } from '../support/process.js';
 
 const test = suite('privileges');
-const program = fileURLToPath(new URL('../support/every-operation.ts', import.meta.url));
-const node = [process.execPath, '--import', 'tsx', program];
+const node = await bundledProgram(
+  fileURLToPath(new URL('../support/every-operation.ts', import.meta.url)),
+);
 const isRoot = process.getuid?.() === 0;
 
 interface Outcomes {
