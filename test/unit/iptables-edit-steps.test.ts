@@ -2,7 +2,7 @@
 // taken back when a later step is refused or another writer comes first.
 import { NetfilterError } from '../../src/errors.js';
 import type { Committed, LockOptions, TableBackend } from '../../src/iptables/edit/backend.js';
-import type { TableChange } from '../../src/iptables/edit/change.js';
+import type { TableDraft } from '../../src/iptables/edit/change.js';
 import { parseSave } from '../../src/iptables/edit/parse-save.js';
 import { type Begun, isOneStep, type Place, runEdit } from '../../src/iptables/edit/run.js';
 import type { EditState } from '../../src/iptables/edit/state.js';
@@ -55,12 +55,12 @@ class Memory implements TableBackend {
   async read(table: string): Promise<TableReading> {
     return Table.readingOf(parseSave(this.text(table), { family: this.family })[0]!);
   }
-  async check(change: TableChange): Promise<void> {
+  async check(change: TableDraft): Promise<void> {
     this.log.push(`${this.#name} check ${change.base.name}`);
     const refused = this.refusedChecks.shift();
     if (refused !== undefined) throw refused;
   }
-  async commit(changes: readonly TableChange[]): Promise<Committed> {
+  async commit(changes: readonly TableDraft[]): Promise<Committed> {
     const names = changes.map(({ base }) => `${base.family} ${base.name}`).join(', ');
     const event = this.events.shift();
     this.log.push(`${this.kind} commit ${names}${event === undefined ? '' : ' fails'}`);

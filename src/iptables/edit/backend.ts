@@ -2,7 +2,7 @@
 import type { Kind } from '../extensions/define.js';
 import type { TableName, TableReading } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
-import type { TableChange } from './change.js';
+import type { TableDraft } from './change.js';
 
 /**
  * `done`: the tables are now as wanted. `unchanged`: they were so already. `stale`: nothing was changed, because a
@@ -42,9 +42,9 @@ export interface TableBackend {
    * Commits the changes in one atomic step: more than one only if this backend joins them. Never throws after the step
    * has succeeded.
    */
-  commit(changes: readonly [TableChange, ...TableChange[]]): Promise<Committed>;
+  commit(changes: readonly [TableDraft, ...TableDraft[]]): Promise<Committed>;
   /** Throws what a commit would throw, as far as this can be known without a commit. */
-  check(change: TableChange): Promise<void>;
+  check(change: TableDraft): Promise<void>;
   /** Whether the kernel has a match or target with this name. This package need not know it. */
   supports(kind: Kind, name: string): Promise<boolean>;
   /** Does the work while all writers that take the lock wait. */

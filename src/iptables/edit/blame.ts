@@ -2,7 +2,7 @@
 // Also lists the objects that the kernel looks up by name when it takes a rule.
 import { bounded, fromNative, NetfilterError } from '../../errors.js';
 import { operationOn } from '../text/family.js';
-import type { NewItem, TableChange } from './change.js';
+import type { NewItem, TableDraft } from './change.js';
 import { initOf } from './change.js';
 
 type About = (rule: NewItem) => boolean;
@@ -16,7 +16,7 @@ export function blame<E extends Error>(error: E, about: About): E {
 }
 
 /** The first new rule of a table's change that an error is about, if that is known. */
-export function culprit(error: unknown, change: TableChange): NewItem | undefined {
+export function culprit(error: unknown, change: TableDraft): NewItem | undefined {
   if (!(error instanceof Error)) return undefined;
   const about = blamed.get(error);
   // As native code writes it: after the name comes a colon or nothing.
@@ -62,7 +62,7 @@ export function objectsOf(item: NewItem): string[] {
 /** The kernel's ENOENT, if it has all extensions: an object that one of these rules names does not exist. */
 export function objectMissing(
   error: NetfilterError,
-  rules: ReturnType<TableChange['newRules']>,
+  rules: ReturnType<TableDraft['newRules']>,
 ): NetfilterError {
   const naming = [...rules].filter(({ item }) => objectsOf(item).length > 0);
   if (naming.length === 0) return error;

@@ -57,7 +57,7 @@ export interface ChainState {
 }
 
 /** What a backend commits: the new table, based on the one that was read. */
-export interface TableChange {
+export interface TableDraft {
   readonly base: TableReading;
   readonly chains: ReadonlyMap<string, Readonly<ChainState>>;
   /** The new rules in the chains, with their places. */

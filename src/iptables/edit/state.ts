@@ -19,11 +19,11 @@ import type {
   Item,
   ItemCounters,
   NewItem,
-  TableChange,
+  TableDraft,
 } from './change.js';
 import { initOf, newItem } from './change.js';
 
-export class EditState implements TableChange {
+export class EditState implements TableDraft {
   readonly base: TableReading;
   readonly chains = new Map<string, ChainState>();
   /** Jumps by the name of the chain that they lead to, whether it exists or not. */

@@ -6,7 +6,7 @@ import type { Session } from '../../native/session.js';
 import type { RawCommit } from '../../native/xtables-binding.js';
 import type { Committed, LockOptions, Outcome, TableBackend } from '../edit/backend.js';
 import { objectMissing } from '../edit/blame.js';
-import type { TableChange } from '../edit/change.js';
+import type { TableDraft } from '../edit/change.js';
 import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
@@ -76,13 +76,13 @@ export class LegacyBackend implements TableBackend {
     return has === true;
   }
 
-  async check(change: TableChange): Promise<void> {
+  async check(change: TableDraft): Promise<void> {
     const base = change.base as Snapshot;
     const encoding = await this.#encoding(change);
     await olderRevisions(this.#probe, this.family, newEntries(change, base, encoding));
   }
 
-  async commit([change]: readonly [TableChange, ...TableChange[]]): Promise<Committed> {
+  async commit([change]: readonly [TableDraft, ...TableDraft[]]): Promise<Committed> {
     const encoding = await this.#encoding(change);
     try {
       return await this.#write(change, encoding);
@@ -97,12 +97,12 @@ export class LegacyBackend implements TableBackend {
     }
   }
 
-  async #encoding(change: TableChange): Promise<Encoding> {
+  async #encoding(change: TableDraft): Promise<Encoding> {
     const rules = Array.from(change.newRules(), ({ item }) => item);
     return { sets: await resolveSets(this.#session, this.family, rules) };
   }
 
-  async #write(change: TableChange, encoding: Encoding): Promise<Committed> {
+  async #write(change: TableDraft, encoding: Encoding): Promise<Committed> {
     const base = change.base as Snapshot;
     const plan = writePlan(base, planOf(change, base, encoding));
     const { outcome } = await this.#session.run(

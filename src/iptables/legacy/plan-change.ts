@@ -1,5 +1,5 @@
 // The change of a legacy table → the plan for native code.
-import type { ChangedItem, Item, NewItem, TableChange } from '../edit/change.js';
+import type { ChangedItem, Item, NewItem, TableDraft } from '../edit/change.js';
 import { noCounters } from '../rule/head.js';
 import { type Encoding, encodeGiven, withCounters } from '../xtables/encode-change.js';
 import { redirected } from '../xtables/rule-bytes.js';
@@ -28,7 +28,7 @@ function added(item: NewItem, base: Snapshot, encoding: Encoding): PlannedRule {
   return { entry: withCounters(entry, counters, base.family) };
 }
 
-export function planOf(change: TableChange, base: Snapshot, encoding: Encoding): PlannedChain[] {
+export function planOf(change: TableDraft, base: Snapshot, encoding: Encoding): PlannedChain[] {
   const hooks = new Map(base.chains.map(({ name, hook }) => [name, hook]));
   return Array.from(
     change.chains.values(),

@@ -3,7 +3,7 @@
 import { fromNative } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import type { Committed, LockOptions, TableBackend } from '../edit/backend.js';
-import type { TableChange } from '../edit/change.js';
+import type { TableDraft } from '../edit/change.js';
 import { inTurn } from '../edit/turn.js';
 import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
@@ -56,12 +56,12 @@ export class NftBackend implements TableBackend {
     return has === true;
   }
 
-  async check(change: TableChange): Promise<void> {
+  async check(change: TableDraft): Promise<void> {
     const transaction = await Transaction.of(this.#kernel, [change]);
     await transaction.check();
   }
 
-  async commit(changes: readonly [TableChange, ...TableChange[]]): Promise<Committed> {
+  async commit(changes: readonly [TableDraft, ...TableDraft[]]): Promise<Committed> {
     const transaction = await Transaction.of(this.#kernel, changes);
     return { outcome: await transaction.commit(), countersLost: false };
   }

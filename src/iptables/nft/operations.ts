@@ -6,7 +6,7 @@ import type {
   Item,
   ItemCounters,
   NewItem,
-  TableChange,
+  TableDraft,
 } from '../edit/change.js';
 import { initOf } from '../edit/change.js';
 import type { Counters } from '../rule/head.js';
@@ -65,7 +65,7 @@ class Renames {
   readonly #names = new Map<ChainState, string>();
   readonly #recreated = new Set<string>();
 
-  constructor(change: TableChange) {
+  constructor(change: TableDraft) {
     const chains = [...change.chains.values()];
     const before = new Set(change.base.chains.map(({ name }) => name));
     for (const chain of chains) {
@@ -117,14 +117,14 @@ interface Written {
 }
 
 class Planner {
-  readonly #change: TableChange;
+  readonly #change: TableDraft;
   readonly #base: NftImage;
   readonly #encoding: Encoding;
   readonly #renames: Renames;
   /** The kernel's name of each chain of the change, by its name after it. */
   readonly #kernelNames = new Map<string, string>();
 
-  constructor(change: TableChange, base: NftImage, encoding: Encoding) {
+  constructor(change: TableDraft, base: NftImage, encoding: Encoding) {
     this.#change = change;
     this.#base = base;
     this.#encoding = encoding;
@@ -339,12 +339,12 @@ function leadsTo(item: NewItem): string | undefined {
  * What the edit changes, in an order in which the kernel takes it. `base` is the reading of the change, or a later one
  * of the same table, which has newer counters.
  */
-export function operationsOf(change: TableChange, base: NftImage, encoding: Encoding): Operation[] {
+export function operationsOf(change: TableDraft, base: NftImage, encoding: Encoding): Operation[] {
   return new Planner(change, base, encoding).plan();
 }
 
 /** The names of the chains until the commit, for the rules that lead to them. */
-export function chainNames(change: TableChange): string[] {
+export function chainNames(change: TableDraft): string[] {
   const renames = new Renames(change);
   return Array.from(change.chains.values(), (chain) => renames.kernelName(chain) ?? chain.name);
 }

@@ -6,7 +6,7 @@ import { transactionEnd } from '../../native/numbers.js';
 import type { RawTransaction } from '../../native/xtables-binding.js';
 import type { Outcome } from '../edit/backend.js';
 import { culprit, objectMissing } from '../edit/blame.js';
-import type { TableChange } from '../edit/change.js';
+import type { TableDraft } from '../edit/change.js';
 import { operationOn } from '../text/family.js';
 import { type Encoding, newEntries } from '../xtables/encode-change.js';
 import { olderRevisions } from '../xtables/revisions.js';
@@ -27,7 +27,7 @@ const resends = 64;
 
 /** The change of one table. */
 interface Part {
-  readonly change: TableChange;
+  readonly change: TableDraft;
   readonly encoding: Encoding;
 }
 
@@ -42,7 +42,7 @@ export class Transaction {
     this.#parts = parts;
   }
 
-  static async of(kernel: NftKernel, changes: readonly TableChange[]): Promise<Transaction> {
+  static async of(kernel: NftKernel, changes: readonly TableDraft[]): Promise<Transaction> {
     const parts: Part[] = [];
     for (const change of changes) {
       const rules = Array.from(change.newRules(), ({ item }) => item);

@@ -1,5 +1,5 @@
 // The bytes of the new rules of a change.
-import type { NewItem, TableChange } from '../edit/change.js';
+import type { NewItem, TableDraft } from '../edit/change.js';
 
 import type { MaxRevision } from '../extensions/registry.js';
 import { checkRule } from '../rule/check.js';
@@ -56,7 +56,7 @@ export function isForeign({ given }: NewItem): boolean {
 }
 
 /** The new rules and their bytes. */
-export function newEntries(change: TableChange, base: TableImage, encoding: Encoding): NewEntry[] {
+export function newEntries(change: TableDraft, base: TableImage, encoding: Encoding): NewEntry[] {
   return Array.from(change.newRules(), ({ item }) => item)
     .filter((item) => !isForeign(item))
     .map((item) => ({ item, entry: encodeGiven(item, base, encoding) }));
