@@ -22,6 +22,7 @@ inline int library = 0;      // the first users of a system library
 inline int iptables = 0;     // commits of two threads
 inline int settle = 0;       // a thread that has an answer, and the JS thread that settles it
 inline int dump_stream = 0;  // the thread of a dump in batches, and the JS thread
+inline int nft_commits = 0;  // the thread that reads commits of nf_tables, and their taker
 inline int pull = 0;         // a thread that JavaScript pulls from, and the JS thread
 inline int handle = 0;       // the command sockets of a handle
 

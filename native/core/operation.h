@@ -31,6 +31,8 @@ inline constexpr const char* kExpectFlush = "conntrack expectation flush";
 
 inline constexpr const char* kTables = "iptables tables";
 inline constexpr const char* kRead = "iptables read";
+inline constexpr const char* kChanges = "iptables changes";
+inline constexpr const char* kChanges6 = "ip6tables changes";
 inline constexpr const char* kEdit = "iptables edit";
 inline constexpr const char* kCommit = "iptables commit";
 inline constexpr const char* kLock = "iptables lock";

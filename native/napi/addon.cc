@@ -15,6 +15,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     nf::js::export_conntrack(exports);
     nf::js::export_system(exports);
     nf::js::export_xtables(exports);
+    nf::js::export_nft_changes(exports);
   } catch (...) {
     nf::js::throw_error(env, "no memory to load the addon");
   }

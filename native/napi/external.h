@@ -13,7 +13,14 @@
 namespace nf::js {
 
 // The only list of kinds: two kinds with the same tag would be taken for each other.
-enum class Kind : std::uint64_t { kHandle = 1, kCancel, kDumpStream, kEventStream, kXtablesLock };
+enum class Kind : std::uint64_t {
+  kHandle = 1,
+  kCancel,
+  kDumpStream,
+  kEventStream,
+  kXtablesLock,
+  kNftChanges
+};
 
 inline napi_type_tag tag_of(Kind kind) {
   return {0x6e667f1c4a3b4d01, 0x9c1e0a6b5d2f8e00 | static_cast<std::uint64_t>(kind)};

@@ -6,5 +6,6 @@
 namespace nf::js {
 
 void export_xtables(Napi::Object exports);
+void export_nft_changes(Napi::Object exports);
 
 }  // namespace nf::js

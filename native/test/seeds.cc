@@ -7,6 +7,7 @@
 #include <linux/netfilter/xt_limit.h>
 
 #include "core/nftables/transaction.h"
+#include "test/commit_messages.h"
 #include "test/messages.h"
 #include "test/nft_messages.h"
 #include "test/nft_rules.h"
@@ -245,6 +246,26 @@ void write_scripts(const std::filesystem::path& folder) {
   }
 }
 
+// Commits with a message of each kind.
+void write_commits(const std::filesystem::path& folder) {
+  const RuleMaker rule = RuleMaker().protocol(IPPROTO_TCP).counter().verdict(NF_ACCEPT);
+  const NftBytes messages[] = {
+      table_message(NFT_MSG_NEWTABLE),
+      chain_message(NFT_MSG_NEWCHAIN, "INPUT", 1, NF_INET_LOCAL_IN, NF_DROP),
+      rule_message(NFT_MSG_NEWRULE, 5, rule, 4, NLM_F_APPEND),
+      generation_message(1),
+      rule_message(NFT_MSG_DELRULE, 5, rule),
+      chain_message(NFT_MSG_DELCHAIN, "c", 3),
+      table_message(NFT_MSG_DELTABLE),
+      generation_message(2),
+  };
+  NftBytes input{0};
+  for (const NftBytes& message : messages) {
+    input.insert(input.end(), message.begin(), message.end());
+  }
+  write(folder / "fuzz_nft_commit" / "all", input);
+}
+
 }  // namespace
 }  // namespace nf::test
 
@@ -255,5 +276,6 @@ int main(int argc, char** argv) {
   nf::test::write_rules(argv[1]);
   nf::test::write_read_rules(argv[1]);
   nf::test::write_scripts(argv[1]);
+  nf::test::write_commits(argv[1]);
   return 0;
 }

@@ -29,6 +29,7 @@
 #include "core/legacy/snapshot.h"
 #include "core/netlink/relay.h"
 #include "core/netns.h"
+#include "core/nftables/commit_stream.h"
 #include "core/work_pool.h"
 
 namespace nf {
@@ -370,13 +371,44 @@ void test_iptables() {
   ::unlink(path.c_str());
 }
 
+// --- commits of nf_tables
+
+// One thread adds, one takes, one loses.
+void test_commits() {
+  nft::CommitQueue queue(20 * sizeof(nft::Commit));
+  std::atomic<bool> ended{false};
+  at_once(3, [&](int which) {
+    if (which == 0) {
+      for (std::uint32_t i = 1; i <= 5000; i++) {
+        nft::Commit commit;
+        commit.generation = i;
+        queue.add(std::move(commit));
+      }
+      ended = true;
+    } else if (which == 1) {
+      for (int i = 0; i < 100; i++) queue.lose();
+    } else {
+      nft::Commit commit;
+      std::uint32_t last = 0;
+      for (bool over = false; !over;) {
+        over = ended.load();
+        while (queue.take(commit)) {
+          if (commit.lost) continue;
+          check(commit.generation > last, "in order");
+          last = commit.generation;
+        }
+      }
+    }
+  });
+}
+
 constexpr struct {
   const char* name;
   void (*run)();
 } kScenarios[] = {
     {"threads", test_threads}, {"cancel", test_cancel},     {"relay", test_relay},
     {"library", test_library}, {"dumps", test_dumps},       {"events", test_events},
-    {"pool", test_pool},       {"iptables", test_iptables},
+    {"pool", test_pool},       {"iptables", test_iptables}, {"commits", test_commits},
 };
 
 int run(int count, char** words) {

@@ -177,7 +177,9 @@ export const nftHeader = {
   rules: 8,
   foreignChains: 12,
   handles: 16,
-  bytes: 24,
+  events: 20,
+  eventCount: 24,
+  bytes: 32,
 } as const;
 
 /** Offsets of what it adds for each rule: `NftRule` of nftables/snapshot.h. */
@@ -188,6 +190,7 @@ export const nftRule = {
   userData: 32,
   note: 40,
   reading: 48,
+  unsure: 52,
   bytes: 56,
 } as const;
 
@@ -198,7 +201,40 @@ export const nftForeignChain = {
   hook: 16,
   priority: 20,
   rules: 24,
-  bytes: 32,
+  handle: 32,
+  bytes: 40,
+} as const;
+
+/** Offsets of a message about a change: `NftEvent` of nftables/commit_events.h. */
+export const nftEvent = {
+  handle: 0,
+  before: 8,
+  chain: 16,
+  type: 24,
+  kind: 32,
+  rule: 36,
+  hook: 40,
+  priority: 44,
+  flags: 48,
+  bytes: 56,
+} as const;
+
+/** What a message about a change is: `NftEventKind` of nftables/commit_events.h. */
+export const nftEventKind = {
+  tableAdded: 0,
+  tableDeleted: 1,
+  chainSet: 2,
+  chainDeleted: 3,
+  ruleAdded: 4,
+  ruleDeleted: 5,
+} as const;
+
+/** Bits of `nftEvent.flags`: `kNftEvent…` of nftables/commit_events.h. */
+export const nftEventFlag = {
+  appends: 1,
+  foreign: 2,
+  drops: 4,
+  hasRule: 8,
 } as const;
 
 /** The first bytes of a script of a transaction. */

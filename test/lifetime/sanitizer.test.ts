@@ -135,7 +135,7 @@ test.when(already, 'all thread code without node: no finding', async () => {
   assert.is(stderr, '');
   assert.equal(
     [code, ...lines],
-    [0, 'threads', 'cancel', 'relay', 'library', 'dumps', 'events', 'pool', 'iptables'],
+    [0, 'threads', 'cancel', 'relay', 'library', 'dumps', 'events', 'pool', 'iptables', 'commits'],
   );
 });
 

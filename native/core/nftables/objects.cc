@@ -137,6 +137,9 @@ bool parse(AttributeCursor attributes, Rule& out) {
       case NFTA_RULE_HANDLE:
         if (!read(a, out.handle)) return false;
         break;
+      case NFTA_RULE_POSITION:
+        if (!read(a, out.before)) return false;
+        break;
       case NFTA_RULE_EXPRESSIONS:
         out.expressions.set_list(a);
         break;

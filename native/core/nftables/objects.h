@@ -76,6 +76,7 @@ struct Rule {
   std::string_view table;
   std::string_view chain;
   std::uint64_t handle = 0;
+  std::uint64_t before = 0;  // in an event: the handle of the rule before it, where that is told
   Expressions expressions;
   std::span<const std::uint8_t> user_data;  // of the program that made it
 };

@@ -12,9 +12,8 @@
 #include "core/netlink/socket.h"
 #include "core/nftables/batch.h"
 #include "core/nftables/builtin.h"
-#include "core/nftables/expressions.h"
 #include "core/nftables/objects.h"
-#include "core/nftables/read_rule.h"
+#include "core/nftables/rule_list.h"
 #include "core/operation.h"
 
 namespace nf::nft {
@@ -30,21 +29,12 @@ struct ForeignChain {
   std::int32_t priority = 0;
   std::uint32_t use = 0;
   std::uint32_t rules = 0;
-};
-
-// A rule as it was read.
-struct ReadRule {
   std::uint64_t handle = 0;
-  std::size_t entry = 0;  // offset in the entries
-  Reading reading = Reading::kExact;
-  xt::Digest content{};
-  // Offsets in the bytes.
-  Slice expressions{}, user_data{}, note{};
 };
 
 struct ReadChain : xt::ImageChain {
   std::uint64_t handle = 0;
-  std::uint32_t use = 0;             // its rules, and those that lead to it
+  std::uint32_t use = 0;  // its rules, and those that lead to it
   std::vector<std::uint32_t> rules;  // in their order
 };
 
@@ -55,7 +45,8 @@ class TableReader {
         table_(table),
         builtin_(builtin),
         family_(static_cast<std::uint8_t>(layout.family)),
-        is_chain_([this](std::string_view name) { return by_name_.contains(std::string(name)); }) {}
+        is_chain_([this](std::string_view name) { return by_name_.contains(std::string(name)); }),
+        rules_(layout) {}
 
   // One attempt. False if there was a commit meanwhile.
   Result<bool> read(Socket& socket, const Cancel* cancel) {
@@ -71,38 +62,17 @@ class TableReader {
   }
 
   Result<NftImage> image() {
-    for (const ReadRule& rule : rules_) {
-      if (rule.reading != Reading::kForeign) refer(rule.entry);
-    }
-    const std::size_t blob = xt::align8(sizeof(xt::ImageHeader) + rules_.size() * 4);
+    count_references();
     NftImage image;
-    if (!image.memory.resize(blob + entries_.size())) return no_memory();
-    if (!entries_.empty()) {
-      std::memcpy(image.memory.data() + blob, entries_.data(), entries_.size());
-    }
+    if (!rules_.begin(image.memory, rules_.count())) return no_memory();
     xt::ImageWriter writer(layout_, image.memory);
-    if (!writer.begin({blob + entries_.size(), chains_.size(), rules_.size()})) return no_memory();
-    std::vector<NftRule> records;
-    records.reserve(rules_.size());
+    if (!writer.begin({rules_.entries_end(), chains_.size(), rules_.count()})) return no_memory();
     for (const ReadChain& chain : chains_) {
       writer.begin_chain(chain);
-      for (const std::uint32_t index : chain.rules) {
-        const ReadRule& rule = rules_[index];
-        const bool exact = rule.reading == Reading::kExact;
-        writer.add_rule(blob + rule.entry, exact ? nullptr : &rule.content);
-        NftRule record{};
-        record.content[0] = rule.content[0];
-        record.content[1] = rule.content[1];
-        record.handle = rule.handle;
-        record.expressions = rule.expressions;
-        record.user_data = rule.user_data;
-        record.note = rule.note;
-        record.reading = static_cast<std::uint32_t>(rule.reading);
-        records.push_back(record);
-      }
+      for (const std::uint32_t index : chain.rules) rules_.write(writer, index);
     }
     for (const ReadChain& chain : chains_) writer.add_record(chain);
-    return finish(image, writer, std::move(records));
+    return finish(image, writer);
   }
 
  private:
@@ -140,13 +110,7 @@ class TableReader {
   }
 
   void add_chain(const Chain& chain) {
-    const BuiltinChain* builtin = builtin_.find(chain.name);
-    const bool fits =
-        builtin != nullptr
-            ? chain.hook &&
-                  builtin_.has(chain.name, chain.type, chain.hook->number, chain.hook->priority)
-            : !chain.hook && !chain.name.empty() && chain.name.size() <= xt::kMaxChainName;
-    if (!fits) {
+    if (!is_iptables_chain(builtin_, chain)) {
       if (foreign_by_name_.contains(std::string(chain.name))) return;
       ForeignChain foreign;
       foreign.name = chain.name;
@@ -154,6 +118,7 @@ class TableReader {
       foreign.hook = chain.hook ? chain.hook->number + 1 : 0;
       foreign.priority = chain.hook ? chain.hook->priority : 0;
       foreign.use = chain.use;
+      foreign.handle = chain.handle;
       foreign_by_name_[foreign.name] = foreign_.size();
       foreign_.push_back(std::move(foreign));
       return;
@@ -162,7 +127,7 @@ class TableReader {
     xt::set_name(read.label, chain.name);
     read.handle = chain.handle;
     read.use = chain.use;
-    if (builtin != nullptr) {
+    if (const BuiltinChain* builtin = builtin_.find(chain.name); builtin != nullptr) {
       read.hook = builtin->hook + 1;
       read.policy = chain.policy == NF_DROP ? xt::kPolicyDrop : xt::kPolicyAccept;
       read.counters = {chain.packets, chain.bytes};
@@ -188,9 +153,7 @@ class TableReader {
   }
 
   Result<void> read_rules(Reader& reader) {
-    rules_.clear();
-    entries_.clear();
-    bytes_.clear();
+    rules_.truncate(0);
     for (ReadChain& chain : chains_) {
       if (auto done = read_chain(reader, chain); !done) return done;
     }
@@ -205,93 +168,44 @@ class TableReader {
   }
 
   Result<void> read_chain(Reader& reader, ReadChain& chain) {
-    const std::size_t rules = rules_.size();
-    const std::size_t entries = entries_.size();
-    const std::size_t bytes = bytes_.size();
+    const std::size_t first = rules_.count();
     const auto restart = [&] {
-      rules_.resize(rules);
-      entries_.resize(entries);
-      bytes_.resize(bytes);
+      rules_.truncate(first);
       chain.rules.clear();
       chain.count = 0;
     };
     if (chain.use == 0) return {};
-    return reader.each_rule(family_, table_, chain.name(), restart,
-                            [&](const Rule& rule) { add_rule(chain, rule); });
-  }
-
-  void add_rule(ReadChain& chain, const Rule& rule) {
-    ReadRule read;
-    read.handle = rule.handle;
-    read.entry = entries_.size();
-    RuleReading reading = read_rule(layout_, rule, is_chain_, entries_);
-    read.reading = reading.reading;
-    read.expressions = keep(rule.expressions.list());
-    read.user_data = keep(rule.user_data);
-    read.note = keep(std::string_view(reading.note));
-    if (reading.reading != Reading::kExact) read.content = content_of(rule.expressions);
-    chain.rules.push_back(static_cast<std::uint32_t>(rules_.size()));
-    chain.count++;
-    rules_.push_back(read);
-  }
-
-  // Counts the jump of an entry.
-  void refer(std::size_t entry) {
-    const std::uint8_t* bytes = entries_.data() + entry;
-    const std::uint8_t* target = bytes + xt::load16(bytes + layout_.target_offset);
-    if (xt::load16(target) != xt::kStandardSize || target[31] != 0) return;
-    const auto* text = reinterpret_cast<const char*>(target + 2);
-    const auto found = by_name_.find(std::string(text, ::strnlen(text, xt::kNameSize)));
-    if (found != by_name_.end()) chains_[found->second].references++;
-  }
-
-  Slice keep(Bytes bytes) {
-    const Slice slice{static_cast<std::uint32_t>(bytes_.size()),
-                      static_cast<std::uint32_t>(bytes.size())};
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    bytes_.resize((bytes_.size() + 3) & ~std::size_t{3});
-    return slice;
-  }
-  Slice keep(std::string_view text) {
-    return keep(Bytes(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
-  }
-
-  // The expressions of a rule, without what they have counted.
-  static xt::Digest content_of(const Expressions& expressions) {
-    xt::Fingerprint hash;
-    expressions.each([&](const Expression& expression) {
-      hash.add(expression.name.data(), expression.name.size());
-      if (!expression.data || expression.name == "counter" || expression.name == "last") return;
-      if (expression.name != "quota") {
-        hash.add(expression.data->data, expression.data->size);
-        return;
-      }
-      AttributeCursor attributes(*expression.data);
-      for (Attribute a; attributes.next(a);) {
-        if (a.type == NFTA_QUOTA_CONSUMED) continue;
-        hash.add(a.type);
-        hash.add(a.data, a.size);
-      }
+    return reader.each_rule(family_, table_, chain.name(), restart, [&](const Rule& rule) {
+      chain.rules.push_back(rules_.add(rule, is_chain_));
+      chain.count++;
     });
-    return hash.digest();
   }
 
-  Result<NftImage> finish(NftImage& image, xt::ImageWriter& writer, std::vector<NftRule> records) {
+  void count_references() {
+    for (std::uint32_t index = 0; index < rules_.count(); index++) {
+      const auto leads = by_name_.find(std::string(rules_.leads_to(index)));
+      if (leads != by_name_.end()) chains_[leads->second].references++;
+    }
+  }
+
+  Result<NftImage> finish(NftImage& image, xt::ImageWriter& writer) {
     std::vector<NftForeignChain> foreign;
     for (const ForeignChain& chain : foreign_) {
       NftForeignChain record{};
-      record.name = keep(chain.name);
-      record.type = keep(chain.type);
+      record.name = rules_.keep(std::string_view(chain.name));
+      record.type = rules_.keep(std::string_view(chain.type));
       record.hook = chain.hook;
       record.priority = chain.priority;
       record.rules = chain.rules;
+      record.handle = chain.handle;
       foreign.push_back(record);
     }
-    const std::size_t rules_size = records.size() * sizeof(NftRule);
+    const std::size_t rules_size = rules_.count() * sizeof(NftRule);
+    const auto tail = rules_.tail();
     const std::size_t foreign_size = foreign.size() * sizeof(NftForeignChain);
     const std::size_t handles_size = chains_.size() * sizeof(std::uint64_t);
     auto header = writer.finish(
-        table_, sizeof(NftHeader) + rules_size + handles_size + foreign_size + bytes_.size());
+        table_, sizeof(NftHeader) + rules_size + handles_size + foreign_size + tail.size());
     if (!header) return header.error();
     header->registered = registered_ ? 1 : 0;
     std::memcpy(image.memory.data(), &*header, sizeof *header);
@@ -303,23 +217,18 @@ class TableReader {
     own.handles = static_cast<std::uint32_t>(own.rules + rules_size);
     own.foreign_chains = static_cast<std::uint32_t>(own.handles + handles_size);
     const auto bytes = static_cast<std::uint32_t>(own.foreign_chains + foreign_size);
-    for (NftRule& rule : records) {
-      rule.expressions.at += bytes;
-      rule.user_data.at += bytes;
-      rule.note.at += bytes;
-    }
     for (NftForeignChain& chain : foreign) {
       chain.name.at += bytes;
       chain.type.at += bytes;
     }
     std::uint8_t* memory = image.memory.data();
     std::memcpy(memory + header->own, &own, sizeof own);
-    if (rules_size > 0) std::memcpy(memory + own.rules, records.data(), rules_size);
+    rules_.write_records(memory + own.rules, bytes);
     for (std::size_t i = 0; i < chains_.size(); i++) {
       xt::store64(memory + own.handles + i * sizeof(std::uint64_t), chains_[i].handle);
     }
     if (foreign_size > 0) std::memcpy(memory + own.foreign_chains, foreign.data(), foreign_size);
-    if (!bytes_.empty()) std::memcpy(memory + bytes, bytes_.data(), bytes_.size());
+    if (!tail.empty()) std::memcpy(memory + bytes, tail.data(), tail.size());
     image.size = header->size;
     return std::move(image);
   }
@@ -335,9 +244,7 @@ class TableReader {
   std::unordered_map<std::string, std::size_t> by_name_;
   std::vector<ForeignChain> foreign_;
   std::unordered_map<std::string, std::size_t> foreign_by_name_;
-  std::vector<ReadRule> rules_;
-  std::vector<std::uint8_t> entries_;
-  std::vector<std::uint8_t> bytes_;
+  RuleList rules_;
 };
 
 // The operation is that of the table, and the kind of error that of iptables.
@@ -348,6 +255,14 @@ Error told(Error error, const xt::Layout& layout, const std::string& table) {
 }
 
 }  // namespace
+
+bool is_iptables_chain(const BuiltinTable& builtin, const Chain& chain) {
+  if (builtin.find(chain.name) == nullptr) {
+    return !chain.hook && !chain.name.empty() && chain.name.size() <= xt::kMaxChainName;
+  }
+  return chain.hook &&
+         builtin.has(chain.name, chain.type, chain.hook->number, chain.hook->priority);
+}
 
 Result<NftImage> read_table(const xt::Layout& layout, const std::string& table,
                             const Cancel* cancel) {

@@ -16,6 +16,8 @@
 
 #include "core/cancel.h"
 #include "core/memory.h"
+#include "core/nftables/builtin.h"
+#include "core/nftables/objects.h"
 #include "core/result.h"
 #include "core/xtables/image.h"
 #include "core/xtables/layout.h"
@@ -30,9 +32,11 @@ struct NftHeader {
   std::uint32_t rules;           // offset of the NftRule records
   std::uint32_t foreign_chains;  // offset of the NftForeignChain records
   std::uint32_t handles;         // offset of the handles of the chains
+  std::uint32_t events;          // of a commit (commit_events.h): offset of its NftEvent records
+  std::uint32_t event_count;
   std::uint32_t reserved;
 };
-static_assert(sizeof(NftHeader) == 24);
+static_assert(sizeof(NftHeader) == 32);
 
 struct NftRule {
   std::uint64_t handle;
@@ -42,7 +46,9 @@ struct NftRule {
   Slice user_data;        // NFTA_RULE_USERDATA
   Slice note;             // text: what the entry does not say
   std::uint32_t reading;  // Reading
-  std::uint32_t reserved;
+  // 1: the chains of the table were not known. The target is an extension, unless there is a chain
+  // of that name: then the rule is foreign.
+  std::uint32_t unsure;
 };
 static_assert(sizeof(NftRule) == 56);
 
@@ -54,13 +60,17 @@ struct NftForeignChain {
   std::int32_t priority;
   std::uint32_t rules;
   std::uint32_t reserved;
+  std::uint64_t handle;
 };
-static_assert(sizeof(NftForeignChain) == 32);
+static_assert(sizeof(NftForeignChain) == 40);
 
 struct NftImage {
   Memory memory;
   std::size_t size = 0;
 };
+
+// Whether a chain is as iptables makes it.
+bool is_iptables_chain(const BuiltinTable& builtin, const Chain& chain);
 
 // Reads in the network namespace of the calling thread, again as long as another commit comes in
 // between. `cancel` may be null. ENOENT if iptables has no table of this name. A table that

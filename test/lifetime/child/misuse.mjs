@@ -29,6 +29,7 @@ const eventOptions = {
 };
 const events = binding.ctEventsOpen(handle, eventOptions);
 binding.ctEventsHold(events, false);
+const changes = binding.nftChangesOpen(handle, binding.cancelCell(), 2, ['filter'], 1 << 16);
 const lock = await binding.xtLock(binding.cancelCell(), '/run/misuse.lock', 0);
 const detached = new Uint8Array(64);
 structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -39,6 +40,7 @@ const kinds = {
   raised,
   stream,
   events,
+  changes,
   lock,
   foreign: server._handle._externalStream,
   nothing: undefined,
@@ -88,6 +90,7 @@ const firsts = {
   cancel: 'cell',
   ctDumpNext: 'stream',
   ctEventsNext: 'events',
+  nftChangesNext: 'changes',
   ctEventsClose: 'events',
   ctEventsHold: 'events',
   ctEventsStats: 'events',
@@ -146,7 +149,7 @@ for (let i = 0; i < 20_000; i++) {
     outcomes.returned++;
     if (name === 'ctEventsOpen') await binding.ctEventsClose(result);
     // Settles with the next event, or with the stream's end.
-    if (name === 'ctEventsNext') result?.catch?.(() => {});
+    if (name === 'ctEventsNext' || name === 'nftChangesNext') result?.catch?.(() => {});
     else if (result instanceof Promise) {
       open.push(
         result.then(
