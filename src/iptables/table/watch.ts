@@ -3,6 +3,7 @@
 import { LinkedSignal } from '../../linked-signal.js';
 import type { Counters } from '../rule/head.js';
 import { Rule } from '../rule/rule.js';
+import { pause } from '../text/pauses.js';
 import type { TableReading } from './reading.js';
 import { RulePool } from './rule-pool.js';
 
@@ -98,21 +99,6 @@ export function* compare(
     if (!moved(hits)) continue;
     yield { ...place, index: undefined, rule: undefined, ...hits, total };
   }
-}
-
-/** Waits for this time, or until the signal aborts. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    // The caller aborted while it handled the last hit. No event will come.
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }
 
 /** What `watch` needs to read tables. */
