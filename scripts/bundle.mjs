@@ -18,6 +18,7 @@ const lateFile = 'iptables.cjs';
 // The modules of iptables that are in index.js: the class that users open, the class of a rule, and what both
 // need at import. All other modules of iptables are late.
 const early = new Set([
+  'iptables/change-stream.ts',
   'iptables/iptables.ts',
   'iptables/options.ts',
   'iptables/edit/pending-edit.ts',

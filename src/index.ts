@@ -154,6 +154,7 @@ export {
   XtablesLockError,
 } from './errors.js';
 export type { Backend, BackendReport } from './iptables/backend.js';
+export { ChangeStream } from './iptables/change-stream.js';
 export type { ChainEdit, ReplaceOptions, RuleInput } from './iptables/edit/chain-edit.js';
 export { type ParseSaveOptions, parseSave } from './iptables/edit/parse-save.js';
 export type { EditFate, PendingEdit } from './iptables/edit/pending-edit.js';
@@ -201,6 +202,7 @@ export {
   sameRule,
 } from './iptables/rule/text.js';
 export type { BackendTable } from './iptables/table/backend-table.js';
+export type * from './iptables/table/change.js';
 export { type FormatSaveOptions, formatSave } from './iptables/table/save.js';
 export type { Chain, ForeignChain, Policy, Table, TableName } from './iptables/table/table.js';
 export type { RuleHits, WatchOptions } from './iptables/table/watch.js';

@@ -8,6 +8,7 @@ import { LinkedSignal, sharedController } from '../linked-signal.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import { type AskedBackend, type Backend, BackendChoice, type BackendReport } from './backend.js';
+import { ChangeStream } from './change-stream.js';
 import type { LockOptions } from './edit/backend.js';
 import { PendingEdit } from './edit/pending-edit.js';
 import { type RestoreOptions, restoreText } from './edit/restore.js';
@@ -24,6 +25,7 @@ import type { TableEdit } from './edit/table-edit.js';
 import { undoEdit } from './edit/undo.js';
 import {
   addressesAt,
+  changesAt,
   defaultLockTimeout,
   type EditOptions,
   editAt,
@@ -43,6 +45,7 @@ import {
   tablesAt,
   watchFields,
 } from './options.js';
+import type { ChangesOptions } from './table/change.js';
 import { saveTable } from './table/save.js';
 import { Table, type TableName } from './table/table.js';
 import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';
@@ -456,6 +459,48 @@ export class Iptables implements Disposable, AsyncDisposable {
       this.#closing.signal,
       signal,
     ]);
+  }
+
+  /**
+   * Follows the rules: tells what each commit of any program changed in a table, and who made it. A commit that
+   * changes nothing is not told: one that only sets counters, or that writes the same rules again.
+   *
+   * In nf_tables the kernel tells each commit. Legacy tables have no events: they are read every `interval`
+   * milliseconds and compared, so nobody knows who changed them, and a change that was taken back in between is not
+   * seen. `auto` chooses the backend once, at the beginning: name it if there are no rules yet.
+   *
+   * It begins with the call. Changes are seen from the moment when `ready` of the result resolves. It keeps what it has
+   * not given yet, up to 64 MiB. If the kernel or this process could not keep up, the tables are read again, and the
+   * next change is `lost`: it has the differences of several commits. So the changes always lead from the tables at the
+   * beginning to those of now.
+   * @throws {TypeError | RangeError} for options that are wrong
+   * @throws {XtablesError} from the iterator: EPERM without CAP_NET_ADMIN, ENOENT if the kernel has no such table,
+   *   and as `read` and `tables`
+   * @example
+   * import { iptables } from 'conntrack';
+   * const changes = iptables.changes({ tables: ['filter'], signal: AbortSignal.timeout(300) });
+   * await changes.ready;
+   * for await (const { table, differences, process } of changes) {
+   *   for (const each of differences) {
+   *     const rule = 'rule' in each ? String(each.rule) : '';
+   *     console.log(table, process?.name ?? 'somebody', each.type, rule);
+   *   }
+   * }
+   */
+  changes(options: ChangesOptions = {}): ChangeStream {
+    const given = changesAt(options);
+    return new ChangeStream(
+      (ending) => this.#follow(given, ending),
+      [this.#closing.signal, given.signal],
+    );
+  }
+
+  async *#follow(
+    given: ReturnType<typeof changesAt>,
+    ending: LinkedSignal,
+  ): ReturnType<ConstructorParameters<typeof ChangeStream>[0]> {
+    const backend = await this.#backend.chosen();
+    yield* backend.changes(given, ending);
   }
 
   /**

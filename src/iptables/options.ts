@@ -1,5 +1,5 @@
 // What callers give to an Iptables: the options, and the checks of arguments that need more than a type.
-import { familyAt, fieldsAt, listAt, stringAt } from '../checks.js';
+import { familyAt, fieldsAt, integerAt, listAt, optionsAt, signalAt, stringAt } from '../checks.js';
 import type { Family } from '../constants.js';
 import { badRange, badType } from '../errors.js';
 import type { TableEdit } from './edit/table-edit.js';
@@ -99,8 +99,10 @@ export const openFields = new Set(['netns', 'family', 'backend']);
 export const readFields = new Set(['signal']);
 export const saveFields = new Set(['tables', 'counters', 'signal', 'as']);
 export const watchFields = new Set(['interval', 'tables', 'signal']);
+export const changesFields = new Set(['interval', 'tables', 'receiveBuffer', 'signal']);
 export const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
 export const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
+const defaultReceiveBuffer = 8 << 20;
 export const defaultLockTimeout = 10_000;
 /** The longest time of a timer. A longer one would fire at once. */
 export const longestDelay = 2 ** 31 - 1;
@@ -141,6 +143,18 @@ function addressAt(value: unknown, path: string): TableOfFamily {
 export function tablesAt(value: unknown): string[] {
   const names = listAt(value, 'options.tables', 'an array of names');
   return names.map((name, index) => tableAt(name, `options.tables[${index}]`));
+}
+
+/** Options of `changes`. */
+export function changesAt(options: unknown) {
+  const given = optionsAt(options, 'options', changesFields, ['tables']);
+  const { interval = 1000, receiveBuffer = defaultReceiveBuffer } = given;
+  return {
+    tables: given.tables === undefined ? undefined : tablesAt(given.tables),
+    interval: integerAt(interval, 'options.interval', 10, longestDelay),
+    receiveBuffer: integerAt(receiveBuffer, 'options.receiveBuffer', 4096, 2 ** 30),
+    signal: signalAt(given.signal, 'options.signal'),
+  };
 }
 
 /** Refuses a function that goes on after it has returned: the commit comes directly after it. */

@@ -50,6 +50,21 @@ export interface RawNft {
   chains: RawNftChain[];
 }
 
+/** Commits of nf_tables while they happen. */
+export type NftChangeStream = { readonly [brand]: 'nf_tables commits' };
+
+/** A commit of nf_tables that touched tables of iptables. */
+export interface RawNftCommit {
+  /** Commits are missing here. Then nothing else counts. */
+  lost: boolean;
+  generation: number;
+  /** Who made it, as far as the kernel tells. */
+  pid?: number;
+  name?: string;
+  /** One for each table (native/core/nftables/commit_events.h). */
+  images: ArrayBuffer[];
+}
+
 /** `family` is AF_INET or AF_INET6. */
 export interface XtablesBinding {
   /** Tables that the namespace has; creates none. */
@@ -82,6 +97,16 @@ export interface XtablesBinding {
    * A script for each table, all in one transaction. `send`: false only checks whether every step can be written.
    */
   nftCommit(handle: Handle, scripts: readonly Uint8Array[], send: boolean): Promise<RawTransaction>;
+  /** Every later commit that touches one of these tables, until the cell is raised. Unknown tables never do. */
+  nftChangesOpen(
+    handle: Handle,
+    cell: CancelCell,
+    family: number,
+    tables: readonly string[],
+    receiveBuffer: number,
+  ): NftChangeStream;
+  /** null: the stream has ended, and its socket is closed. A value, not a promise, when one was ready. */
+  nftChangesNext(stream: NftChangeStream): RawNftCommit | null | Promise<RawNftCommit | null>;
   nftRevisions(
     handle: Handle,
     family: number,

@@ -157,6 +157,10 @@ const longWorks: Record<
     const ending = AbortSignal.any([signal, AbortSignal.timeout(50)]);
     for await (const _ of ipt.watch({ interval: 10, signal: ending }));
   },
+  'iptables changes': async (_, ipt, signal) => {
+    const ending = AbortSignal.any([signal, AbortSignal.timeout(50)]);
+    for await (const _ of ipt.changes({ interval: 10, signal: ending }));
+  },
 };
 
 test('an end at any step of a long operation: only its caller gets the error', async () => {

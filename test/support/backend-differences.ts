@@ -110,6 +110,20 @@ export const whenChanged: Difference<RegExp> = {
   because: 'there is no lock in nf_tables that could be taken',
 };
 
+/** Whether the kernel tells each commit. If not, changes are found by reading the tables again. */
+export const tellsEachCommit: Difference<boolean> = {
+  legacy: false,
+  nft: true,
+  because: 'ip_tables sends no events',
+};
+
+/** Whether it is known who made a commit. */
+export const whoMade: Difference<boolean> = {
+  legacy: false,
+  nft: true,
+  because: tellsEachCommit.because,
+};
+
 /** A rule that iptables-nft 1.8.9 stores as another rule than iptables-legacy does. */
 export interface RuleDifference {
   /** Fits the text of the rule. */

@@ -35,6 +35,13 @@ async function watch(of: Iptables, options: object = {}): Promise<void> {
   }
 }
 
+/** Begins to follow the rules. */
+async function changes(of: Iptables, options: object = {}): Promise<void> {
+  const stream = of.changes(options);
+  await stream.ready;
+  await stream.close();
+}
+
 export const calls: [string, () => unknown][] = [
   ['count()', () => conntrack.count()],
   ['stats()', () => conntrack.stats()],
@@ -89,9 +96,11 @@ export const calls: [string, () => unknown][] = [
   ['iptables.read()', () => iptables.read()],
   ['iptables.save({ tables })', () => iptables.save({ tables: ['filter'] })],
   ['iptables.watch({ tables })', () => watch(iptables, { tables: ['filter'] })],
+  ['iptables.changes({ tables })', () => changes(iptables, { tables: ['filter'] })],
   ['iptables.tables()', () => iptables.tables()],
   ['iptables.save()', () => iptables.save()],
   ['iptables.watch()', () => watch(iptables)],
+  ['iptables.changes()', () => changes(iptables)],
   [
     'iptables.edit()',
     () => iptables.edit('filter', (table) => table.chain('INPUT').append('-p tcp --dport 22')),
@@ -103,6 +112,7 @@ export const calls: [string, () => unknown][] = [
   ['nft.restore()', () => nft.restore('*filter\n-A INPUT -j ACCEPT\nCOMMIT\n')],
   ['nft.save()', () => nft.save()],
   ['nft.watch()', () => watch(nft)],
+  ['nft.changes()', () => changes(nft)],
 ];
 
 export interface CallOutcome {

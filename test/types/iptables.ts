@@ -2,7 +2,9 @@
 import {
   type BackendReport,
   type ChainEdit,
+  type CommitProcess,
   type Counters,
+  type Difference,
   type EditOptions,
   type Family,
   formatSave,
@@ -17,6 +19,7 @@ import {
   type RuleInit,
   type Table,
   type TableAddress,
+  type TableChange,
   TableError,
   type TablesEdited,
   type Target,
@@ -124,6 +127,27 @@ void iptables.restore('', { test: undefined });
 // @ts-expect-error: undefined would mean the namespace of this process
 Iptables.open({ netns: undefined });
 Iptables.open({ family: undefined, backend: undefined });
+
+/** Changes: the type tells what a difference has. */
+const changes = iptables.changes({ interval: undefined, receiveBuffer: undefined, signal });
+const iterable: AsyncIterable<TableChange> = changes;
+const ready: Promise<void> = changes.ready;
+void [iterable, ready];
+declare const change: TableChange;
+for (const each of change.differences) {
+  if (each.type === 'ruleAdded' || each.type === 'ruleDeleted') {
+    const place: [string, number, Rule] = [each.chain, each.index, each.rule];
+    void place;
+  } else if (each.type === 'chainRenamed') void each.was;
+  // @ts-expect-error: not every difference has a rule
+  void each.rule;
+}
+export const who: Is<Equal<TableChange['process'], CommitProcess | undefined>> = true;
+export const kinds: Is<Equal<Difference['type'] & 'policyChanged', 'policyChanged'>> = true;
+// @ts-expect-error: results are read-only
+change.differences.push({ type: 'tableAdded' });
+// @ts-expect-error: undefined would mean all tables
+iptables.changes({ tables: undefined });
 
 declare const report: BackendReport;
 // @ts-expect-error: results are read-only

@@ -77,6 +77,9 @@ class Memory implements TableBackend {
     }
     return { outcome: 'done', countersLost: false };
   }
+  changes(): never {
+    throw new Error('nobody follows it');
+  }
   async supports(): Promise<boolean> {
     return true;
   }

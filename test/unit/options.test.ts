@@ -145,6 +145,13 @@ const calls: Record<string, Call> = {
     good: { interval: 10, tables: ['filter'], signal },
     chooses: ['tables'],
   },
+  changes: {
+    call: async (options) => {
+      await iptables.changes(options).close();
+    },
+    good: { interval: 10, tables: ['filter'], receiveBuffer: 4096, signal },
+    chooses: ['tables'],
+  },
   parseRule: { call: (options) => parseRule('-p tcp -j ACCEPT', options), good: parse },
   parseRules: { call: (options) => parseRules('-p tcp -j ACCEPT', options), good: parse },
   formatRule: {

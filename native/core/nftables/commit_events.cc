@@ -70,7 +70,7 @@ void CommitReader::lose() {
 
 void CommitReader::clear() {
   for (TableEvents& table : tables_) {
-    table.rules.truncate(0);
+    table.rules.clear();
     table.events.clear();
   }
 }

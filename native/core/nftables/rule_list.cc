@@ -33,6 +33,13 @@ xt::Digest content_of(const Expressions& expressions) {
 
 }  // namespace
 
+void RuleList::clear() {
+  records_.clear();
+  written_.clear();
+  entries_.clear();
+  bytes_.clear();
+}
+
 void RuleList::truncate(std::size_t count) {
   if (count >= records_.size()) return;
   const Record& first = records_[count];

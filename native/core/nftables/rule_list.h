@@ -19,6 +19,7 @@ class RuleList {
  public:
   explicit RuleList(const xt::Layout& layout) : layout_(layout) {}
 
+  void clear();
   // Keeps the first rules only, and nothing that was kept after them.
   void truncate(std::size_t count);
   std::size_t count() const { return records_.size(); }

@@ -153,7 +153,7 @@ class TableReader {
   }
 
   Result<void> read_rules(Reader& reader) {
-    rules_.truncate(0);
+    rules_.clear();
     for (ReadChain& chain : chains_) {
       if (auto done = read_chain(reader, chain); !done) return done;
     }

@@ -1,5 +1,7 @@
 // What an edit needs from a backend. Types only.
+import type { LinkedSignal } from '../../linked-signal.js';
 import type { Kind } from '../extensions/define.js';
+import type { TableChange } from '../table/change.js';
 import type { TableName, TableReading } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import type { TableDraft } from './change.js';
@@ -24,6 +26,15 @@ export interface LockOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What to follow; the options of `changes` after the checks. */
+export interface FollowOptions {
+  readonly tables: readonly TableName[] | undefined;
+  readonly interval: number;
+  readonly receiveBuffer: number;
+}
+
+type Changes = AsyncGenerator<TableChange | undefined, void, undefined>;
+
 /** The tables of one family in one network namespace. */
 export interface TableBackend {
   /** All backends of one kind in a namespace have one lock. */
@@ -38,6 +49,8 @@ export interface TableBackend {
   /** Names of the tables that exist. Creates none. */
   tables(): Promise<TableName[]>;
   read(table: TableName, signal?: AbortSignal): Promise<TableReading>;
+  /** The changes of tables, after one `undefined` when every later change will be seen. Ends with the signal. */
+  changes(options: FollowOptions, ending: LinkedSignal): Changes;
   /**
    * Commits the changes in one atomic step: more than one only if this backend joins them. Never throws after the step
    * has succeeded.

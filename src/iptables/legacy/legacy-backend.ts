@@ -1,13 +1,21 @@
 // The legacy tables of a network namespace as a backend. The xtables lock keeps other writers away. A fingerprint
 // shows whether one came nevertheless. A table is committed as a whole.
 import { NetfilterError } from '../../errors.js';
+import type { LinkedSignal } from '../../linked-signal.js';
 import { commitKind } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
 import type { RawCommit } from '../../native/xtables-binding.js';
-import type { Committed, LockOptions, Outcome, TableBackend } from '../edit/backend.js';
+import type {
+  Committed,
+  FollowOptions,
+  LockOptions,
+  Outcome,
+  TableBackend,
+} from '../edit/backend.js';
 import { objectMissing } from '../edit/blame.js';
 import type { TableDraft } from '../edit/change.js';
 import type { Kind } from '../extensions/define.js';
+import { pollChanges } from '../table/poll-changes.js';
 import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
@@ -65,6 +73,10 @@ export class LegacyBackend implements TableBackend {
     // A reading cannot be stopped. A caller that aborted meanwhile still gets the signal's reason.
     signal?.throwIfAborted();
     return new Snapshot(buffer);
+  }
+
+  changes(options: FollowOptions, ending: LinkedSignal) {
+    return pollChanges(this, this.family, options, ending);
   }
 
   locked<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {

@@ -18,20 +18,22 @@ export class NftImage extends TableImage {
   /** The number of the last commit before the reading, of anybody in this namespace. */
   readonly generation: number;
   override readonly foreign: readonly ForeignChain[];
-  readonly #words: DataView;
+  protected readonly words: DataView;
   readonly #rulesAt: number;
   readonly #handlesAt: number;
+  readonly #foreignAt: number;
 
   constructor(buffer: ArrayBuffer) {
     super(buffer);
     const words = new DataView(buffer);
     const at = words.getUint32(header.own, littleEndian);
-    this.#words = words;
+    this.words = words;
     this.generation = words.getUint32(at + nftHeader.generation, littleEndian);
     this.#rulesAt = words.getUint32(at + nftHeader.rules, littleEndian);
     this.#handlesAt = words.getUint32(at + nftHeader.handles, littleEndian);
     const chainsAt = words.getUint32(at + nftHeader.foreignChains, littleEndian);
     const count = words.getUint32(at + nftHeader.foreignCount, littleEndian);
+    this.#foreignAt = chainsAt;
     this.foreign = Object.freeze(
       Array.from({ length: count }, (_, index) =>
         this.#foreignChain(chainsAt + index * nftForeignChain.bytes),
@@ -39,35 +41,40 @@ export class NftImage extends TableImage {
     );
   }
 
-  #slice(at: number): Uint8Array {
-    const from = this.#words.getUint32(at, littleEndian);
-    return this.bytes.subarray(from, from + this.#words.getUint32(at + 4, littleEndian));
+  /** A hook by its number, as iptables names it. */
+  protected static hookName(hook: number): string | undefined {
+    return hooks[hook];
+  }
+
+  protected slice(at: number): Uint8Array {
+    const from = this.words.getUint32(at, littleEndian);
+    return this.bytes.subarray(from, from + this.words.getUint32(at + 4, littleEndian));
   }
 
   #foreignChain(at: number): ForeignChain {
-    const hook = this.#words.getUint32(at + nftForeignChain.hook, littleEndian);
+    const hook = this.words.getUint32(at + nftForeignChain.hook, littleEndian);
     const isBase = hook !== 0;
     return Object.freeze({
-      name: bytesToText(this.#slice(at + nftForeignChain.name)),
+      name: bytesToText(this.slice(at + nftForeignChain.name)),
       hook: isBase ? hooks[hook - 1] : undefined,
       priority: isBase
-        ? this.#words.getInt32(at + nftForeignChain.priority, littleEndian)
+        ? this.words.getInt32(at + nftForeignChain.priority, littleEndian)
         : undefined,
-      type: isBase ? bytesToText(this.#slice(at + nftForeignChain.type)) : undefined,
-      rules: this.#words.getUint32(at + nftForeignChain.rules, littleEndian),
+      type: isBase ? bytesToText(this.slice(at + nftForeignChain.type)) : undefined,
+      rules: this.words.getUint32(at + nftForeignChain.rules, littleEndian),
     });
   }
 
-  #ruleAt(index: number): number {
+  protected ruleAt(index: number): number {
     return this.#rulesAt + index * nftRule.bytes;
   }
 
   handle(index: number): bigint {
-    return this.#words.getBigUint64(this.#ruleAt(index) + nftRule.handle, littleEndian);
+    return this.words.getBigUint64(this.ruleAt(index) + nftRule.handle, littleEndian);
   }
 
   reading(index: number): number {
-    return this.#words.getUint32(this.#ruleAt(index) + nftRule.reading, littleEndian);
+    return this.words.getUint32(this.ruleAt(index) + nftRule.reading, littleEndian);
   }
 
   /** Whether this is the same table with the same rules: each with the same handle. */
@@ -84,27 +91,33 @@ export class NftImage extends TableImage {
 
   /** The number that names a chain in nf_tables. */
   chainHandle(index: number): bigint {
-    return this.#words.getBigUint64(this.#handlesAt + 8 * index, littleEndian);
+    return this.words.getBigUint64(this.#handlesAt + 8 * index, littleEndian);
+  }
+
+  /** The number of a foreign chain. */
+  foreignHandle(index: number): bigint {
+    const at = this.#foreignAt + index * nftForeignChain.bytes;
+    return this.words.getBigUint64(at + nftForeignChain.handle, littleEndian);
   }
 
   /** The expressions of a rule as the kernel sent them. */
   expressions(index: number): Uint8Array {
-    return this.#slice(this.#ruleAt(index) + nftRule.expressions);
+    return this.slice(this.ruleAt(index) + nftRule.expressions);
   }
 
   /** What the program that made a rule keeps beside it. */
   userData(index: number): Uint8Array {
-    return this.#slice(this.#ruleAt(index) + nftRule.userData);
+    return this.slice(this.ruleAt(index) + nftRule.userData);
   }
 
   /** What the entry of a rule does not say. For a foreign rule, the names of its expressions. */
   note(index: number): string {
-    return bytesToText(this.#slice(this.#ruleAt(index) + nftRule.note));
+    return bytesToText(this.slice(this.ruleAt(index) + nftRule.note));
   }
 
   /** The expressions of a rule that its entry does not say, as a hash. It leaves out what they have counted. */
   contentOf(index: number): string {
-    const at = this.#ruleAt(index) + nftRule.content;
+    const at = this.ruleAt(index) + nftRule.content;
     return hex(this.bytes.subarray(at, at + 16));
   }
 

@@ -1,14 +1,16 @@
 // The tables of iptables-nft in nf_tables as a backend. No lock keeps other writers away: transaction.ts says how none of
 // them is overwritten.
 import { fromNative } from '../../errors.js';
+import type { LinkedSignal } from '../../linked-signal.js';
 import type { Session } from '../../native/session.js';
-import type { Committed, LockOptions, TableBackend } from '../edit/backend.js';
+import type { Committed, FollowOptions, LockOptions, TableBackend } from '../edit/backend.js';
 import type { TableDraft } from '../edit/change.js';
 import { inTurn } from '../edit/turn.js';
 import type { Kind } from '../extensions/define.js';
 import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { toolOf } from '../text/family.js';
+import { followNft } from './changes.js';
 import type { NftImage } from './image.js';
 import { NftKernel } from './kernel.js';
 import { Transaction } from './transaction.js';
@@ -38,6 +40,11 @@ export class NftBackend implements TableBackend {
 
   read(table: TableName, signal?: AbortSignal): Promise<NftImage> {
     return this.#kernel.read(this.family, table, signal);
+  }
+
+  changes(options: FollowOptions, ending: LinkedSignal) {
+    const read = (table: TableName, signal: AbortSignal) => this.read(table, signal);
+    return followNft({ session: this.#session, family: this.family, read }, options, ending);
   }
 
   /** Other processes are not kept away. Edits of this process in one namespace wait for each other. */

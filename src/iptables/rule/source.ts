@@ -23,7 +23,7 @@ export interface RuleSource {
   /** The line of the text that the rule comes from. */
   line?(index: number): number | undefined;
   /** What nf_tables says about the rule, if it was read there. */
-  nft?(index: number): NftPlace;
+  nft?(index: number): NftPlace | undefined;
 }
 
 /** A rule in nf_tables. */
@@ -178,5 +178,9 @@ export class ChangedRule implements RuleSource {
 
   line(): number | undefined {
     return this.source.line?.(this.index);
+  }
+
+  nft(): NftPlace | undefined {
+    return this.source.nft?.(this.index);
   }
 }

@@ -126,6 +126,8 @@ async function streams(ct) {
 async function rules(netns) {
   for (const backend of ['legacy', 'nft']) {
     const iptables = Iptables.open({ netns, backend });
+    const changes = iptables.changes({ interval: 10 });
+    await changes.ready;
     for (let i = 0; i < 5; i++) {
       await iptables.edit('filter', (table) => {
         table.chain('FORWARD').append('-p tcp --dport 80 -j ACCEPT');
@@ -134,7 +136,9 @@ async function rules(netns) {
       await iptables.read();
     }
     await iptables.save();
+    assert((await changes.next()).value.differences.length > 0, 'a change of the rules');
     await iptables.close();
+    assert((await changes.next()).done, 'the end of the changes');
   }
 }
 
