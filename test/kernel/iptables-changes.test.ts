@@ -114,7 +114,8 @@ test('chains and policies', async () => {
   assert.equal(await of('-N', 'three'), ['chainAdded three']);
   assert.equal(await of('-A', 'three', '-j', 'one'), ['ruleAdded three 0 -j one']);
   assert.equal(await of('-E', 'one', 'first'), ['chainRenamed one first']);
-  // The rules that lead to it have stayed.
+  // The rules that lead to it have stayed, also if one is made again with the new name.
+  iptables('ipv4', '-R', 'INPUT', '1', '-p', 'tcp', '-j', 'first');
   assert.equal(await of('-A', 'three', '-g', 'first'), ['ruleAdded three 1 -g first']);
   assert.equal(await of('-D', 'three', '1'), ['ruleDeleted three 0 -j first']);
   assert.equal(await of('-E', 'three', 'third'), ['chainRenamed three third']);
