@@ -478,13 +478,15 @@ export class Iptables implements Disposable, AsyncDisposable {
    *   and as `read` and `tables`
    * @example
    * import { iptables } from 'conntrack';
-   * const changes = iptables.changes({ tables: ['filter'], signal: AbortSignal.timeout(300) });
+   * const changes = iptables.changes({ tables: ['filter'] });
    * await changes.ready;
+   * await iptables.edit('filter', (table) => table.chain('INPUT').append('-i lo -j ACCEPT'));
    * for await (const { table, differences, process } of changes) {
    *   for (const each of differences) {
    *     const rule = 'rule' in each ? String(each.rule) : '';
    *     console.log(table, process?.name ?? 'somebody', each.type, rule);
    *   }
+   *   break;
    * }
    */
   changes(options: ChangesOptions = {}): ChangeStream {
