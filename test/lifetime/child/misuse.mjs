@@ -29,7 +29,8 @@ const eventOptions = {
 };
 const events = binding.ctEventsOpen(handle, eventOptions);
 binding.ctEventsHold(events, false);
-const changes = binding.nftChangesOpen(handle, binding.cancelCell(), 2, ['filter'], 1 << 16);
+const following = binding.cancelCell();
+const changes = binding.nftChangesOpen(handle, following, 2, ['filter'], 1 << 16);
 const lock = await binding.xtLock(binding.cancelCell(), '/run/misuse.lock', 0);
 const detached = new Uint8Array(64);
 structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -168,6 +169,7 @@ for (let i = 0; i < 20_000; i++) {
 }
 await Promise.all(open);
 await binding.ctEventsClose(events);
+binding.cancel(following);
 binding.xtUnlock(lock);
 for (const [what, count] of Object.entries(outcomes)) {
   if (count === 0) throw new Error(`never ${what}`);
