@@ -34,7 +34,7 @@ struct ForeignChain {
 
 struct ReadChain : xt::ImageChain {
   std::uint64_t handle = 0;
-  std::uint32_t use = 0;  // its rules, and those that lead to it
+  std::uint32_t use = 0;             // its rules, and those that lead to it
   std::vector<std::uint32_t> rules;  // in their order
 };
 
