@@ -138,7 +138,8 @@ class Program {
   }
   void begin(std::uint32_t generation) {
     const auto family = static_cast<std::uint8_t>(layout_.family);
-    batch_ = std::make_unique<nft::Batch>(socket_, family, generation);
+    batch_ = std::make_unique<nft::Batch>(socket_, generation);
+    batch_->set_family(family);
   }
 
   void base(std::istringstream& words) {
