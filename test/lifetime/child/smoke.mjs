@@ -132,13 +132,12 @@ async function rules(netns) {
       await iptables.edit('filter', (table) => {
         table.chain('FORWARD').append('-p tcp --dport 80 -j ACCEPT');
       });
+      // Before the rule is gone again: legacy tables are compared only while somebody waits.
+      if (i === 0) assert((await changes.next()).value.differences.length > 0, 'a change of rules');
       await iptables.edit('filter', (table) => table.chain('FORWARD').flush());
       await iptables.read();
     }
     await iptables.save();
-    // Legacy tables are polled: only a change that stays is seen for sure.
-    await iptables.edit('filter', (table) => table.chain('FORWARD').append('-p udp'));
-    assert((await changes.next()).value.differences.length > 0, 'a change of the rules');
     await iptables.close();
     assert((await changes.next()).done, 'the end of the changes');
   }
