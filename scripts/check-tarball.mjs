@@ -4,12 +4,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { declarations } from './declarations.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const release = process.argv.includes('--release');
 
 // In bytes. Users wait for the tarball. The other limits show which part grew.
-const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_250_000, maps: 650_000 };
+const limits = { tarball: 1_200_000, addon: 900_000, dist: 1_250_000, maps: 700_000 };
 
 const targets = ['linux-x64', 'linux-arm64'].flatMap((platform) =>
   ['glibc', 'musl'].map((libc) => `prebuilds/${platform}/conntrack.${libc}.node`),
@@ -20,7 +21,6 @@ const always = [
   ...['dist/index.js', 'dist/index.js.map', 'dist/iptables.cjs', 'dist/iptables.cjs.map'],
 ];
 const allowed = [
-  /^dist\/([\w-]+\/)*[\w-]+\.d\.ts$/,
   /^native\/(core|napi)\/([\w-]+\/)*[\w-]+\.(h|cc)$/,
   /^prebuilds\/linux-\w+\/conntrack\.(glibc|musl)\.node$/,
 ];
@@ -52,13 +52,13 @@ const names = new Set(tarball.files.map(({ path }) => path));
 const sizeOf = (pattern) =>
   tarball.files.filter(({ path }) => pattern.test(path)).reduce((sum, { size }) => sum + size, 0);
 
-// What must be there: the bundles, every source's declarations, every source of the addon and its headers.
+// What must be there: the bundles, the declarations that index.d.ts leads to, every source of the addon and its headers.
 const { core_files, napi_files } = read('native/sources.gypi').variables;
 const wanted = [
   ...always,
   ...[...core_files, ...napi_files].map((name) => `native/${name}`),
   ...['native/core', 'native/napi'].flatMap((folder) => files(folder, '.h')),
-  ...files('src', '.ts').map((name) => name.replace(/^src/, 'dist').replace(/\.ts$/, '.d.ts')),
+  ...declarations(),
   ...(release ? targets : []),
 ];
 for (const name of wanted) if (!names.has(name)) problems.push(`${name} is missing`);

@@ -301,7 +301,7 @@ if (linux) {
 }
 
 const dist = hashOf(
-  ['src', 'tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'],
+  ['src', 'tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs', 'scripts/declarations.mjs'],
   undefined,
   versionOf('typescript'),
   versionOf('esbuild'),

@@ -32,7 +32,7 @@ export interface BackendReport {
 /** The same, without the choice of an instance. */
 type Findings = Omit<BackendReport, 'uses'>;
 
-/** What the two findings mean. */
+/** @internal What the two findings mean. */
 export function judge(legacy: BackendReport['legacy'], nft: BackendReport['nft']): Backend {
   const inLegacy = legacy.some((table) => table.used);
   const inNft = nft.tables.some((table) => table.used);
@@ -64,7 +64,7 @@ const backends = {
 };
 type BackendName = keyof typeof backends;
 
-/** The backend that the caller asked for. `auto`: the one that has the rules. */
+/** @internal The backend that the caller asked for. `auto`: the one that has the rules. */
 export type AskedBackend = 'auto' | BackendName;
 
 /**
@@ -91,7 +91,7 @@ function warn({ backend, reasons, nft }: Findings, family: Family): void {
   );
 }
 
-/** The backend of one instance, chosen at the first use. */
+/** @internal The backend of one instance, chosen at the first use. */
 export class BackendChoice {
   readonly #session: Session;
   readonly #family: Family;

@@ -3,7 +3,7 @@
 import { LinkedSignal } from '../linked-signal.js';
 import type { TableChange } from './table/change.js';
 
-/** The changes of a backend, after one `undefined` when every later change will be seen. */
+/** @internal The changes of a backend, after one `undefined` when every later change will be seen. */
 export type Follow = (
   ending: LinkedSignal,
 ) => AsyncGenerator<TableChange | undefined, void, undefined>;

@@ -122,7 +122,7 @@ class Restore {
 }
 
 /**
- * Puts the text into the kernel: all tables in one commit if the backend can do this, else one after the other.
+ * @internal Puts the text into the kernel: all tables in one commit if the backend can do this, else one after the other.
  * Commits nothing unless the whole text is right. Returns the tables that it changed.
  */
 export async function restoreText(
