@@ -111,6 +111,16 @@ function rising(values: readonly (number | undefined)[]): Set<number> {
   return kept;
 }
 
+/** How many rules at the beginning and at the end of a chain are those that were read there. */
+function untouched(items: readonly Item[], first: number, count: number) {
+  const most = Math.min(items.length, count);
+  let head = 0;
+  while (head < most && items[head] === first + head) head++;
+  let tail = 0;
+  while (tail < most - head && items[items.length - 1 - tail] === first + count - 1 - tail) tail++;
+  return { head, tail };
+}
+
 interface Written {
   readonly content: Content;
   readonly counters: Readonly<Counters> | undefined;
@@ -196,21 +206,24 @@ class Planner {
   ): void {
     const { first, count, items } = chain;
     if (items === undefined && was !== undefined) return;
-    const list = items ?? Array.from({ length: count }, (_, index) => first + index);
-    const end = first + count;
+    const all = items ?? Array.from({ length: count }, (_, index) => first + index);
+    // Most edits leave the beginning and the end of a chain alone. Only what is between is compared.
+    const { head, tail } = was === undefined ? { head: 0, tail: 0 } : untouched(all, first, count);
+    const list = all.slice(head, all.length - tail);
+    const [begin, end] = [first + head, first + count - tail];
     /** The rule that an item was, if it is still in its chain. */
     const places = list.map((item) => {
       const index = typeof item === 'number' ? item : 'base' in item ? item.base : undefined;
-      const isHere = was !== undefined && index !== undefined && index >= first && index < end;
+      const isHere = was !== undefined && index !== undefined && index >= begin && index < end;
       return isHere ? index : undefined;
     });
     const kept = rising(places);
     if (was !== undefined) {
-      if (kept.size === 0) {
+      if (kept.size + head + tail === 0) {
         if (count > 0) deletions.push({ do: 'flush', chain: was });
-      } else if (kept.size < count) {
+      } else if (kept.size < end - begin) {
         const stay = new Set(Array.from(kept, (index) => places[index]!));
-        for (let index = first; index < end; index++) {
+        for (let index = begin; index < end; index++) {
           if (stay.has(index)) continue;
           deletions.push({ do: 'deleteRule', chain: was, handle: this.#base.handle(index) });
         }
@@ -218,7 +231,7 @@ class Planner {
     }
     /** For each item, the handle of the first rule after it that stays. */
     const next: (bigint | undefined)[] = [];
-    let handle: bigint | undefined;
+    let handle = tail === 0 ? undefined : this.#base.handle(end);
     for (let index = list.length - 1; index >= 0; index--) {
       next[index] = handle;
       if (kept.has(index)) handle = this.#base.handle(places[index]!);
@@ -240,7 +253,7 @@ class Planner {
         place,
         content,
         counters,
-        index,
+        index: head + index,
         within: chain.name,
       });
     });
