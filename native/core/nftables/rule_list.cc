@@ -3,6 +3,7 @@
 
 #include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/nftables/builtin.h"
@@ -38,6 +39,16 @@ void RuleList::clear() {
   written_.clear();
   entries_.clear();
   bytes_.clear();
+}
+
+void RuleList::reserve(std::size_t rules) {
+  // What most rules need at most. More rules than this are no reason to ask for more at once.
+  constexpr std::size_t kEntry = 640;
+  constexpr std::size_t kExpressions = 896;
+  const std::size_t most = std::min(rules, std::size_t{100'000});
+  records_.reserve(most);
+  entries_.reserve(most * kEntry);
+  bytes_.reserve(most * kExpressions);
 }
 
 void RuleList::truncate(std::size_t count) {

@@ -20,6 +20,9 @@ class RuleList {
   explicit RuleList(const xt::Layout& layout) : layout_(layout) {}
 
   void clear();
+  // Room for so many rules. It costs address space only, until something is written there. Without
+  // it, growing would touch new memory again and again.
+  void reserve(std::size_t rules);
   // Keeps the first rules only, and nothing that was kept after them.
   void truncate(std::size_t count);
   std::size_t count() const { return records_.size(); }

@@ -154,6 +154,10 @@ class TableReader {
 
   Result<void> read_rules(Reader& reader) {
     rules_.clear();
+    // Rules that lead to a chain are counted twice.
+    std::size_t uses = 0;
+    for (const ReadChain& chain : chains_) uses += chain.use;
+    rules_.reserve(uses);
     for (ReadChain& chain : chains_) {
       if (auto done = read_chain(reader, chain); !done) return done;
     }
