@@ -86,7 +86,7 @@ Napi::Value open_changes(const Napi::CallbackInfo& info) {
   std::vector<const nft::BuiltinTable*> tables;
   for (const std::string& name : texts_of(info[3])) {
     const nft::BuiltinTable* table = nft::builtin_table(name);
-    // Reading such a table tells that there is none.
+    // iptables has no other tables. The reading of this one is refused, and says so.
     if (table != nullptr) tables.push_back(table);
   }
   const auto buffer = static_cast<std::size_t>(std::max<std::int64_t>(i64_of(info[4]), 0));

@@ -195,7 +195,7 @@ test('after another writer all steps begin again', async () => {
     log.filter((line) => line.includes('commit')),
     ['nat', 'filter fails', 'nat', 'nat', 'filter'].map((table) => `legacy commit ipv4 ${table}`),
   );
-  // Nor does it go on for ever. What was committed is taken back then too.
+  // It ends after three attempts, and takes back what it committed.
   old.events.push(undefined, 'stale', undefined, undefined, 'stale', undefined);
   old.events.push(undefined, 'stale');
   const error = await throws(NetfilterError, /^iptables edit nat, filter: .* 3 times/, () =>

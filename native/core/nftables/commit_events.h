@@ -31,7 +31,7 @@ enum class NftEventKind : std::uint32_t {
 
 // Bits of NftEvent::flags.
 inline constexpr std::uint32_t kNftEventAppends = 1;  // NLM_F_APPEND: also when a rule is replaced
-inline constexpr std::uint32_t kNftEventForeign = 2;  // the chain is none of iptables
+inline constexpr std::uint32_t kNftEventForeign = 2;  // iptables did not make the chain
 inline constexpr std::uint32_t kNftEventDrops = 4;    // the policy of the chain is drop
 inline constexpr std::uint32_t kNftEventHasRule = 8;  // the message had the expressions of the rule
 

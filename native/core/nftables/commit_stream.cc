@@ -10,7 +10,6 @@
 
 #include "core/guard.h"
 #include "core/meeting.h"
-#include "core/netlink/trace.h"
 #include "core/operation.h"
 
 namespace nf::nft {
@@ -81,33 +80,22 @@ class CommitFollower {
 
   Result<void> run(const Cancel& stop, const char* operation) {
     while (!stop.raised()) {
-      iovec vector{buffer_.data(), buffer_.size()};
-      sockaddr_nl from{};
-      msghdr header{};
-      header.msg_name = &from;
-      header.msg_namelen = sizeof from;
-      header.msg_iov = &vector;
-      header.msg_iovlen = 1;
-      const auto received = ::recvmsg(socket_.fd(), &header, MSG_DONTWAIT);
-      if (received < 0) {
-        if (errno == EINTR) continue;
-        if (errno == ENOBUFS) {
-          lose();
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-          wait_readable(socket_.fd(), &stop);
-        } else {
-          return fail(errno, operation, {}, ErrorKind::kXtables);
-        }
+      if (!socket_.readable()) {
+        wait_readable(socket_.fd(), &stop);
         continue;
       }
-      // Only the kernel (port 0) reports commits. A privileged process may send here too.
-      if (from.nl_pid != 0) continue;
-      trace::received(socket_.fd(), buffer_.data(), static_cast<std::size_t>(received));
-      if ((header.msg_flags & MSG_TRUNC) != 0) {
-        lose();
-      } else {
-        datagram(static_cast<std::size_t>(received));
+      auto received = socket_.receive(buffer_, &stop, operation);
+      if (received) {
+        datagram(*received);
+        continue;
       }
+      const Error& error = received.error();
+      // A message of another process is no commit: then the wait for the next one may end first.
+      if (error.kind == ErrorKind::kCancelled || error.code == ETIMEDOUT) continue;
+      if (error.code != ENOBUFS && error.code != EMSGSIZE) {
+        return fail(error.code, operation, {}, ErrorKind::kXtables);
+      }
+      lose();
     }
     return {};
   }

@@ -33,7 +33,8 @@ class RuleList {
   std::uint32_t add(const Rule& rule, const IsChain& is_chain);
   // The same without knowing the chains of the table: see NftRule::unsure.
   std::uint32_t add(const Rule& rule, const BuiltinTable& builtin);
-  // The name of the chain that the rule leads to, or what may be one. Empty if there is none.
+  // The name of the chain that the rule leads to. If the chains were not known, it may be the name
+  // of a target. Empty if the rule leads nowhere.
   std::string_view leads_to(std::uint32_t index) const;
 
   // Keeps bytes that go to the end of the buffer.

@@ -157,7 +157,7 @@ class StateDraft {
   }
 
   /**
-   * A chain is none of iptables any more, because of its new name. Returns how many rules it has; `undefined` if other
+   * A chain has a new name that iptables cannot have. Returns how many rules it has; `undefined` if other
    * rules lead to it: they are other ones now too.
    */
   #leave(name: string): number | undefined {
