@@ -84,6 +84,13 @@ function nameOf(index: number, sets: Place['sets']): string {
   return name;
 }
 
+/** The index of a set. Throws if it was not asked for: no rule may name another set instead. */
+export function indexOf(name: string, sets: Place['sets']): number {
+  const index = sets?.indexOf(name);
+  if (index === undefined) throw new Error(`the index of the set ${name} is not known`);
+  return index;
+}
+
 /** struct xt_set_info: index u16, dimensions u8, a bit for each that is `src` (from bit 1 on). */
 export function setStore(at: number): Store<SetReference> {
   const index = u16(at);
@@ -100,7 +107,7 @@ export function setStore(at: number): Store<SetReference> {
       return { set: nameOf(id, cx.sets), flags };
     },
     write(payload, { set, flags }, cx) {
-      index.write(payload, cx.sets!.indexOf(set)!, cx);
+      index.write(payload, indexOf(set, cx.sets), cx);
       count.write(payload, flags.length, cx);
       let mask = 0;
       for (const [n, side] of flags.entries()) if (side === 'src') mask |= 1 << (n + 1);
@@ -132,7 +139,7 @@ export function setStore0(at: number): Store<SetReference> {
       return { set: nameOf(id, cx.sets), flags };
     },
     write(payload, { set, flags }, cx) {
-      index.write(payload, cx.sets!.indexOf(set)!, cx);
+      index.write(payload, indexOf(set, cx.sets), cx);
       for (const [n, side] of flags.entries()) flag(n).write(payload, sides[side], cx);
     },
   };

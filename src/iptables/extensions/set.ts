@@ -8,6 +8,7 @@ import { bare } from '../text/words.js';
 import type { Known, Not, Place, Store, ValueType } from './define.js';
 import { both, ipv4, match } from './define.js';
 import { bigNumber, given } from './number-values.js';
+import { indexOf } from './set-reference.js';
 import { bit, flagBit, mapped, u16, u32, u64 } from './stores.js';
 
 /** Which address or port of the packet is looked up in one dimension of the set. */
@@ -90,7 +91,7 @@ const nameStore: Store<string> = {
     if (name === undefined) throw new Error(`no name is known for the set with index ${index}`);
     return name;
   },
-  write: (payload, name, cx) => u16(0).write(payload, cx.sets!.indexOf(name)!, cx),
+  write: (payload, name, cx) => u16(0).write(payload, indexOf(name, cx.sets), cx),
 };
 
 /**
