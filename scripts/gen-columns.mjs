@@ -280,6 +280,7 @@ function numbers() {
       'In place of the id of a namespace: its file has gone.',
     ),
     ...enumLines('CommitKind', 'commitKind', { doc: 'How the commit of a legacy table ended:' }),
+    ...enumLines('Presence', 'chainPresence', { doc: 'What a table holds of a chain:' }),
     ...enumLines('Reading', 'nftReading', { doc: 'How much of a rule its entry says:' }),
     ...structLines('NftHeader', 'nftHeader', 'Offsets of what nf_tables adds to an image:'),
     ...structLines('NftRule', 'nftRule', 'Offsets of what it adds for each rule:'),

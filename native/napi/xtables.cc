@@ -272,17 +272,31 @@ Napi::Value nft_tables(const Napi::CallbackInfo& info) {
       [](Napi::Env js, std::vector<std::string>& names) { return to_strings(js, names); }, cancel);
 }
 
-// nftRead(handle, cancel, family, table) → ArrayBuffer
+// undefined | { chains: string[], few: number }; undefined: all rules
+std::optional<nft::RulesWanted> wanted_of(const Napi::Value& value) {
+  if (value.IsUndefined()) return std::nullopt;
+  nft::RulesWanted wanted;
+  for (std::string& name : texts_of(field_of(value, "chains"))) {
+    wanted.chains.insert(std::move(name));
+  }
+  wanted.few = u32_of(field_of(value, "few"));
+  return wanted;
+}
+
+// nftRead(handle, cancel, family, table, wanted) → ArrayBuffer
 Napi::Value nft_read(const Napi::CallbackInfo& info) {
   const xt::Layout* layout = layout_argument(info[2]);
   if (layout == nullptr) return info.Env().Undefined();
   auto cancel = cancel_of(info[1]);
   if (cancel == nullptr) return info.Env().Undefined();
   const std::string table = text_of(info[3]);
+  auto wanted = wanted_of(info[4]);
   if (bad_arguments(info.Env())) return info.Env().Undefined();
   return in_namespace<nft::NftImage>(
       info, operation::kRead,
-      [layout, table, cancel] { return nft::read_table(*layout, table, cancel.get()); },
+      [layout, table, cancel, wanted = std::move(wanted)] {
+        return nft::read_table(*layout, table, cancel.get(), wanted);
+      },
       [](Napi::Env js, nft::NftImage& image) {
         return to_array_buffer(js, std::move(image.memory), image.size);
       },

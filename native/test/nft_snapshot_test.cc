@@ -188,7 +188,9 @@ struct ReadTable {
       if (!all.empty()) all += ", ";
       all += std::string(xt::chain_name(one.name)) + ' ' + std::to_string(one.count);
       if (one.references > 0) all += " +" + std::to_string(one.references);
-      if (one.absent != 0) all += " absent";
+      const auto presence = static_cast<xt::Presence>(one.presence);
+      if (presence == xt::Presence::kAbsent) all += " absent";
+      if (presence == xt::Presence::kUnread) all += " unread";
     }
     return all;
   }

@@ -10,19 +10,11 @@ import { netnsPath } from '../netns.js';
 import { type AskedBackend, type Backend, BackendChoice, type BackendReport } from './backend.js';
 import { ChangeStream } from './change-stream.js';
 import type { LockOptions } from './edit/backend.js';
+import { type Edited, editTables } from './edit/edit-tables.js';
 import { PendingEdit } from './edit/pending-edit.js';
 import { type RestoreOptions, restoreText } from './edit/restore.js';
-import {
-  type Begun,
-  type Changed,
-  type EditDone,
-  isOneStep,
-  nameEdit,
-  type Place,
-  runEdit,
-} from './edit/run.js';
+import type { Place } from './edit/run.js';
 import type { TableEdit } from './edit/table-edit.js';
-import { undoEdit } from './edit/undo.js';
 import {
   addressesAt,
   changesAt,
@@ -50,23 +42,7 @@ import { saveTable } from './table/save.js';
 import { Table, type TableName } from './table/table.js';
 import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';
 import { textToBytes } from './text/encoding.js';
-import { operationOn, toolOf } from './text/family.js';
-
-function warnCountersLost(changed: readonly Changed[]): void {
-  const lost = changed.filter(({ countersLost }) => countersLost);
-  if (lost.length === 0) return;
-  const names = lost.map(({ backend, table }) => ({ family: backend.family, name: table }));
-  process.emitWarning(
-    `${operationOn('edit', names)}: the new rules are in place, but another writer, which did not take the xtables lock, changed the table before the old counters could be restored: all counters of the table begin at zero`,
-    { code: 'NETFILTER_COUNTERS_LOST' },
-  );
-}
-
-/** How an edit is taken back. */
-interface Reversion {
-  readonly operation: string;
-  readonly revert: () => Promise<boolean>;
-}
+import { toolOf } from './text/family.js';
 
 /**
  * The iptables rules of one family in one network namespace: the legacy tables of ip_tables, or those that iptables-nft
@@ -236,6 +212,10 @@ export class Iptables implements Disposable, AsyncDisposable {
    * edit. (Legacy tables: the xtables lock keeps other writers away, and there are at most three calls. nf_tables has
    * no lock, and tells when somebody else committed: at most 32 calls.)
    *
+   * In nf_tables a table of more than 500 rules is read only as far as it is needed. The function is called with the
+   * chains alone. If it looks at the rules of a chain, or changes others than by `append` and `insert` at the
+   * beginning, an error ends it there. The rules are read, and it is called again: at most two more calls for a table.
+   *
    * Rules that stay keep their exact counters. Rules that are moved, and policies, lose what they count between the
    * reading and the commit: some milliseconds. Every commit of a legacy table refills the `limit`, `quota` and
    * `statistic` matches of the table, so put many changes into one edit. In nf_tables only the rules that changed are
@@ -308,52 +288,20 @@ export class Iptables implements Disposable, AsyncDisposable {
       for (const { family, table } of addresses) {
         places.push({ backend: await this.#backendOf(family).chosen(), table });
       }
-      const done = await this.#edit(places, lock, change, delay !== undefined);
+      const done = await editTables(places, lock, change, delay !== undefined);
       if (typeof tables !== 'string') {
-        const { value: result, atomic, committed } = done;
-        const value = { value: result, atomic, committed };
+        const committed = done.changed.map(({ backend, table }) => ({
+          family: backend.family,
+          table,
+        }));
+        const value = { value: done.value, atomic: done.atomic, committed };
         return delay === undefined ? value : this.#pend(value, delay, done);
       }
       return delay === undefined ? done.value : this.#pend(done.value, delay, done);
     });
   }
 
-  async #edit<T>(
-    places: readonly Place[],
-    lock: LockOptions,
-    edit: (...tables: TableEdit[]) => T,
-    isUndoable: boolean,
-  ): Promise<TablesEdited<T> & Reversion> {
-    const run = { places, signal: lock.signal };
-    // Reads the tables before other writers may go on, so they are still what this edit made. The edit is in place
-    // already: if this reading fails, the edit has not failed.
-    const readAgain = ({ changed }: EditDone<T>) =>
-      Promise.all(changed.map(({ backend, table }) => backend.read(table).catch(() => undefined)));
-    const change = (tables: readonly Begun[]) => edit(...tables.map((table) => table.edit));
-    const done = await runEdit({ ...run, lock }, change, isUndoable ? readAgain : undefined);
-    warnCountersLost(done.changed);
-    const committed = done.changed.map(({ backend, table }) => ({ family: backend.family, table }));
-    const revert = async () => {
-      if (done.changed.length === 0) return false;
-      const undo = {
-        places: done.changed,
-        signal: undefined,
-        lock: { ...lock, signal: undefined },
-      };
-      const undone = await runEdit(undo, (tables) =>
-        tables
-          .map(({ state }, index) =>
-            undoEdit(state, done.changed[index]!.before, done.after?.[index] ?? state.base),
-          )
-          .includes(true),
-      );
-      return undone.value;
-    };
-    const atomic = isOneStep(done.changed);
-    return { value: done.value, atomic, committed, operation: nameEdit(places), revert };
-  }
-
-  #pend<T>(value: T, delay: number, { operation, revert }: Reversion): PendingEdit<T> {
+  #pend<T>(value: T, delay: number, { operation, revert }: Edited<unknown>): PendingEdit<T> {
     const pending: PendingEdit<T> = new PendingEdit(value, delay, {
       operation,
       revert,
@@ -426,10 +374,9 @@ export class Iptables implements Disposable, AsyncDisposable {
       if (given[key] !== undefined) flags[key] = booleanAt(given[key], `options.${key}`);
     }
     const taken = typeof text === 'string' ? text : new Uint8Array(text);
-    const changed = await this.#locked(given, async (lock) =>
+    await this.#locked(given, async (lock) =>
       restoreText(await this.#backend.chosen(), taken, flags, lock),
     );
-    warnCountersLost(changed);
   }
 
   /**

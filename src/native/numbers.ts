@@ -163,6 +163,13 @@ export const commitKind = {
   countersLost: 3,
 } as const;
 
+/** What a table holds of a chain: `Presence` of xtables/image.h. */
+export const chainPresence = {
+  present: 0,
+  absent: 1,
+  unread: 2,
+} as const;
+
 /** How much of a rule its entry says: `Reading` of nftables/read_rule.h. */
 export const nftReading = {
   exact: 0,
@@ -286,6 +293,7 @@ export const stepPlace = {
   append: 0,
   before: 1,
   replace: 2,
+  prepend: 3,
 } as const;
 
 /** How a transaction ended: `TransactionEnd` of nftables/transaction.h. */

@@ -91,8 +91,17 @@ export interface XtablesBinding {
   nftLook(handle: Handle, cell: CancelCell, family: number): Promise<RawNft>;
   /** iptables' tables in nf_tables; creates none. */
   nftTables(handle: Handle, cell: CancelCell, family: number): Promise<string[]>;
-  /** An image, with what nf_tables adds (native/core/nftables/snapshot.h). */
-  nftRead(handle: Handle, cell: CancelCell, family: number, table: string): Promise<ArrayBuffer>;
+  /**
+   * An image, with what nf_tables adds (native/core/nftables/snapshot.h). `wanted`: only the rules of these chains,
+   * unless there are few; undefined: all.
+   */
+  nftRead(
+    handle: Handle,
+    cell: CancelCell,
+    family: number,
+    table: string,
+    wanted: { readonly chains: readonly string[]; readonly few: number } | undefined,
+  ): Promise<ArrayBuffer>;
   /**
    * A script for each table, all in one transaction. `send`: false only checks whether every step can be written.
    */

@@ -40,10 +40,12 @@ struct ReadChain : xt::ImageChain {
 
 class TableReader {
  public:
-  TableReader(const xt::Layout& layout, const std::string& table, const BuiltinTable& builtin)
+  TableReader(const xt::Layout& layout, const std::string& table, const BuiltinTable& builtin,
+              const std::optional<RulesWanted>& wanted)
       : layout_(layout),
         table_(table),
         builtin_(builtin),
+        wanted_(wanted),
         family_(static_cast<std::uint8_t>(layout.family)),
         is_chain_([this](std::string_view name) { return by_name_.contains(std::string(name)); }),
         rules_(layout) {}
@@ -147,28 +149,45 @@ class TableReader {
       xt::set_name(read.label, builtin.name());
       read.hook = builtin.hook + 1;
       read.policy = xt::kPolicyAccept;
-      read.absent = true;
+      read.presence = xt::Presence::kAbsent;
       chains_.push_back(std::move(read));
     }
   }
 
   Result<void> read_rules(Reader& reader) {
     rules_.clear();
+    leave_unwanted();
     // Rules that lead to a chain are counted twice.
     std::size_t uses = 0;
-    for (const ReadChain& chain : chains_) uses += chain.use;
+    for (const ReadChain& chain : chains_) {
+      if (chain.presence != xt::Presence::kUnread) uses += chain.use;
+    }
     rules_.reserve(uses);
     for (ReadChain& chain : chains_) {
+      if (chain.presence == xt::Presence::kUnread) continue;
       if (auto done = read_chain(reader, chain); !done) return done;
     }
+    // They are left alone. So only a reading of all tells how many rules they have.
     for (ForeignChain& chain : foreign_) {
-      if (chain.use == 0) continue;
+      if (chain.use == 0 || wanted_) continue;
       auto done = reader.each_rule(
           family_, table_, chain.name, [&] { chain.rules = 0; },
           [&](const Rule&) { chain.rules++; });
       if (!done) return done;
     }
     return {};
+  }
+
+  // Marks the chains whose rules nobody wants.
+  void leave_unwanted() {
+    if (!wanted_) return;
+    std::size_t uses = 0;
+    for (const ReadChain& chain : chains_) uses += chain.use;
+    if (uses <= wanted_->few) return;
+    for (ReadChain& chain : chains_) {
+      const bool wanted = chain.use == 0 || wanted_->chains.contains(std::string(chain.name()));
+      if (!wanted) chain.presence = xt::Presence::kUnread;
+    }
   }
 
   Result<void> read_chain(Reader& reader, ReadChain& chain) {
@@ -240,6 +259,7 @@ class TableReader {
   const xt::Layout& layout_;
   const std::string& table_;
   const BuiltinTable& builtin_;
+  const std::optional<RulesWanted>& wanted_;
   const std::uint8_t family_;
   const IsChain is_chain_;
   std::uint32_t generation_ = 0;
@@ -269,14 +289,14 @@ bool is_iptables_chain(const BuiltinTable& builtin, const Chain& chain) {
 }
 
 Result<NftImage> read_table(const xt::Layout& layout, const std::string& table,
-                            const Cancel* cancel) {
+                            const Cancel* cancel, const std::optional<RulesWanted>& wanted) {
   const BuiltinTable* builtin = builtin_table(table);
   if (builtin == nullptr) {
     return xt::read_error(layout, table, ENOENT, "iptables has no such table in nf_tables");
   }
   auto socket = Socket::open(operation::kRead);
   if (!socket) return told(socket.error(), layout, table);
-  TableReader attempt(layout, table, *builtin);
+  TableReader attempt(layout, table, *builtin, wanted);
   for (int i = 0; i < kAttempts; i++) {
     auto steady = attempt.read(*socket, cancel);
     // A list that changes while it is read gives this too.

@@ -11,7 +11,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "core/cancel.h"
@@ -72,11 +74,19 @@ struct NftImage {
 // Whether a chain is as iptables makes it.
 bool is_iptables_chain(const BuiltinTable& builtin, const Chain& chain);
 
+// The rules to read of a table: those of these chains, or of all chains if the table has few.
+struct RulesWanted {
+  std::unordered_set<std::string> chains;
+  std::uint32_t few = 0;  // rules and jumps together
+};
+
 // Reads in the network namespace of the calling thread, again as long as another commit comes in
-// between. `cancel` may be null. ENOENT if iptables has no table of this name. A table that
-// nf_tables does not have is read as a new one would be. EAGAIN if the rules changed all the time.
+// between. Reads all rules if none are named. `cancel` may be null. ENOENT if iptables has no table
+// of this name. A table that nf_tables does not have is read as a new one would be. EAGAIN if the
+// rules changed all the time.
 Result<NftImage> read_table(const xt::Layout& layout, const std::string& table,
-                            const Cancel* cancel);
+                            const Cancel* cancel,
+                            const std::optional<RulesWanted>& wanted = std::nullopt);
 
 // The names of iptables' tables that nf_tables has in this family. Makes none.
 Result<std::vector<std::string>> existing_tables(const xt::Layout& layout, const Cancel* cancel);

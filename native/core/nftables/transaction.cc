@@ -114,6 +114,9 @@ class Writer {
       case StepPlace::kReplace:
         place.how = RulePlace::How::kReplace;
         break;
+      case StepPlace::kPrepend:
+        place.how = RulePlace::How::kPrepend;
+        break;
       default:
         return "an unknown place";
     }

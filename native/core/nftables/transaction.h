@@ -52,6 +52,7 @@ enum class StepPlace : std::uint32_t {
   kAppend = 0,
   kBefore = 1,   // the rule with `handle`
   kReplace = 2,  // the same
+  kPrepend = 3,
 };
 
 struct ScriptStep {

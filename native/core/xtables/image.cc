@@ -50,7 +50,7 @@ void ImageWriter::add_record(const ImageChain& chain) {
   record.first = first_;
   record.count = chain.count;
   record.references = chain.references;
-  record.absent = chain.absent ? 1 : 0;
+  record.presence = static_cast<std::uint32_t>(chain.presence);
   record.counters = chain.counters;
   std::memcpy(memory_.data() + chains_ + chain_count_ * sizeof record, &record, sizeof record);
   chain_count_++;

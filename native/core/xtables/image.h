@@ -67,8 +67,8 @@ struct ChainRecord {
   std::uint32_t policy;  // Policy; kPolicyNone for a chain that is not built in
   std::uint32_t first;   // index of its first rule
   std::uint32_t count;
-  std::uint32_t references;  // rules that jump or go to it
-  std::uint32_t absent;      // 1: nf_tables has no such base chain yet
+  std::uint32_t references;  // rules that jump or go to it, of those that were read
+  std::uint32_t presence;    // Presence
   Counters counters;         // of the policy
 };
 static_assert(sizeof(ChainRecord) == 72);
@@ -80,6 +80,13 @@ struct RuleParts {
   std::uint32_t target;  // the bytes of the target, and whether it is a goto
 };
 static_assert(sizeof(RuleParts) == 8);
+
+// nf_tables: what is known of a chain. A legacy chain is always present.
+enum class Presence : std::uint32_t {
+  kPresent = 0,
+  kAbsent = 1,  // there is no such base chain yet
+  kUnread = 2,  // its rules were not read, nor were all that lead to it
+};
 
 // A range of bytes of a buffer.
 struct Slice {
@@ -117,7 +124,7 @@ struct ImageChain {
   std::uint32_t first = 0;  // its first rule, in the order in which they were read
   std::uint32_t count = 0;
   std::uint32_t references = 0;
-  bool absent = false;
+  Presence presence = Presence::kPresent;
   Counters counters;
 
   std::string_view name() const { return chain_name(label); }

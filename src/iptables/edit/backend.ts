@@ -2,7 +2,7 @@
 import type { LinkedSignal } from '../../linked-signal.js';
 import type { Kind } from '../extensions/define.js';
 import type { TableChange } from '../table/change.js';
-import type { TableName, TableReading } from '../table/reading.js';
+import type { TableName, TableReading, Wanted } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import type { TableDraft } from './change.js';
 
@@ -48,7 +48,8 @@ export interface TableBackend {
   readonly whenChanged: string;
   /** Names of the tables that exist. Creates none. */
   tables(): Promise<TableName[]>;
-  read(table: TableName, signal?: AbortSignal): Promise<TableReading>;
+  /** `wanted`: the least that the reading must have; without it, everything. */
+  read(table: TableName, signal?: AbortSignal, wanted?: Wanted): Promise<TableReading>;
   /** The changes of tables, after one `undefined` when every later change will be seen. Ends with the signal. */
   changes(options: FollowOptions, ending: LinkedSignal): Changes;
   /**

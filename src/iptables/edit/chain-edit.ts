@@ -76,7 +76,7 @@ export class ChainEdit {
   appendAll(rules: readonly RuleInput[]): this {
     this.#check();
     const made = this.#make(listAt(rules, 'rules', 'an array of rules') as RuleInput[]);
-    this.#state.splice(this.#chain, this.length, 0, made);
+    this.#state.append(this.#chain, made);
     return this;
   }
 
@@ -87,6 +87,10 @@ export class ChainEdit {
    */
   insert(rule: RuleInput, index = 0): this {
     this.#check();
+    if (index === 0) {
+      this.#state.prepend(this.#chain, this.#make([rule]));
+      return this;
+    }
     this.#index(index, this.length);
     this.#state.splice(this.#chain, index, 0, this.#make([rule]));
     return this;

@@ -41,6 +41,12 @@ export interface NewItem {
 /** The index of a rule of the reading that stays as it is, or a changed or new rule. */
 export type Item = number | ChangedItem | NewItem;
 
+/** What an edit adds around the rules of a chain that were not read. */
+export interface Around {
+  before: readonly NewItem[];
+  readonly after: NewItem[];
+}
+
 /** A chain after the edit. */
 export interface ChainState {
   name: string;
@@ -54,6 +60,8 @@ export interface ChainState {
   readonly first: number;
   readonly count: number;
   items: Item[] | undefined;
+  /** Present if its rules were not read. Then `first`, `count` and `items` say nothing. */
+  readonly around: Around | undefined;
 }
 
 /** What a backend commits: the new table, based on the one that was read. */

@@ -1,6 +1,7 @@
 // Carries out the lines of a text for iptables-restore on a table that is being edited. Does not ask the kernel.
 import { badRange, quoted } from '../../errors.js';
 import { usesSets } from '../rule/check.js';
+import type { Wanted } from '../table/reading.js';
 import { refused } from '../text/refused.js';
 import { blame } from './blame.js';
 import type { ChainState, NewItem } from './change.js';
@@ -26,20 +27,20 @@ function addRules(work: Work & { do: 'rules' }, target: Target): void {
   const { state } = target;
   const { word, index = 1 } = work.command;
   const chain = state.chain(work.chain);
-  const length = state.length(chain);
+  const items = work.rules.map((rule) => itemOf(rule, target));
   if (work.command.letter === 'A') {
-    state.splice(
-      chain,
-      length,
-      0,
-      work.rules.map((rule) => itemOf(rule, target)),
-    );
+    state.append(chain, items);
     return;
   }
-  const isInsert = work.command.letter === 'I';
-  if (index > length + (isInsert ? 1 : 0)) throw noRule(word, index, chain, length);
   // All go to the same place, as iptables does it. So the last one comes first.
-  const items = work.rules.map((rule) => itemOf(rule, target)).reverse();
+  items.reverse();
+  const isInsert = work.command.letter === 'I';
+  if (isInsert && index === 1) {
+    state.prepend(chain, items);
+    return;
+  }
+  const length = state.length(chain);
+  if (index > length + (isInsert ? 1 : 0)) throw noRule(word, index, chain, length);
   state.splice(chain, index - 1, isInsert ? 0 : 1, items);
 }
 
@@ -122,6 +123,25 @@ function step(work: Work, target: Target): void {
 
 /** For a refusal, the name of the missing chain. The kernel may have a target of that name. */
 export const nowhere = new WeakMap<object, string>();
+
+/** The chains whose rules these lines change or look at, if they do not empty the table first. */
+export function chainsNeeded(lines: readonly Work[]): Wanted {
+  const chains = new Set<string>();
+  for (const work of lines) {
+    if (work.do === 'chain') {
+      // A chain that is not built in is emptied.
+      if (work.policy === undefined) chains.add(work.chain);
+      continue;
+    }
+    const { letter, chain, index = 1 } = work.command;
+    const adds = letter === 'A' || (letter === 'I' && index === 1);
+    if (adds || letter === 'P' || letter === 'N') continue;
+    // What leads to a chain that is deleted or renamed can be in any chain.
+    if (chain === undefined || letter === 'X' || letter === 'E') return 'all';
+    chains.add(work.do === 'rules' ? work.chain : chain);
+  }
+  return chains;
+}
 
 /** Carries out the lines of a section. Empties the table first, unless it must stay. */
 export function perform(section: Section, target: Target): void {

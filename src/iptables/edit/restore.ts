@@ -1,11 +1,13 @@
 // restore(): carries out a text on the present tables, and commits them. Every refusal names the line. restore-text.ts
 // reads the text, perform.ts carries out its lines.
 import { NetfilterError } from '../../errors.js';
+import type { TableName, Wanted } from '../table/reading.js';
 import { operationOn } from '../text/family.js';
 import type { LockOptions, TableBackend } from './backend.js';
 import { culprit } from './blame.js';
 import type { Line } from './change.js';
-import { nowhere, perform } from './perform.js';
+import { warnCountersLost } from './edit-tables.js';
+import { chainsNeeded, nowhere, perform } from './perform.js';
 import { located, readRestore, type Section } from './restore-text.js';
 import { type Begun, beginEdits, type Changed, editLocked, type Place } from './run.js';
 
@@ -63,10 +65,18 @@ class Restore {
   }
 
   async commit(signal: AbortSignal | undefined): Promise<readonly Changed[]> {
+    const wanted = (table: TableName) => this.#wanted(table);
     const done = await this.#explaining(signal, () =>
-      editLocked({ places: this.#places, signal }, (tables) => this.#perform(tables)),
+      editLocked({ places: this.#places, signal, wanted }, (tables) => this.#perform(tables)),
     );
     return done.changed;
+  }
+
+  /** The rules that the lines for a table need. */
+  #wanted(table: TableName): Wanted {
+    if (!this.#noflush) return 'all';
+    const sections = this.#sections.filter((section) => section.table === table);
+    return chainsNeeded(sections.flatMap(({ steps }) => steps.map(({ work }) => work)));
   }
 
   #perform(tables: readonly Begun[]): void {
@@ -123,19 +133,18 @@ class Restore {
 
 /**
  * @internal Puts the text into the kernel: all tables in one commit if the backend can do this, else one after the other.
- * Commits nothing unless the whole text is right. Returns the tables that it changed.
+ * Commits nothing unless the whole text is right.
  */
 export async function restoreText(
   backend: TableBackend,
   text: string | Uint8Array,
   options: RestoreOptions,
   lock: LockOptions,
-): Promise<readonly Changed[]> {
+): Promise<void> {
   const sections = await readRestore(text, backend.family, options.counters === true);
   const restore = new Restore(backend, sections, options);
-  return backend.locked(lock, async () => {
-    if (!options.test) return restore.commit(lock.signal);
-    await restore.rehearse(lock.signal);
-    return [];
+  await backend.locked(lock, async () => {
+    if (options.test) await restore.rehearse(lock.signal);
+    else warnCountersLost(await restore.commit(lock.signal));
   });
 }

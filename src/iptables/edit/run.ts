@@ -2,9 +2,10 @@
 // writer changed a table in between. Knows the order of these steps, but not what an edit does, and not how a backend
 // keeps others away.
 import { tableChanged } from '../../errors.js';
-import type { TableName, TableReading } from '../table/reading.js';
+import type { TableName, TableReading, Wanted } from '../table/reading.js';
 import { operationOn } from '../text/family.js';
 import type { LockOptions, TableBackend } from './backend.js';
+import { Needs } from './need.js';
 import type { EditState } from './state.js';
 import { beginEdit, type TableEdit } from './table-edit.js';
 import { undoEdit } from './undo.js';
@@ -25,6 +26,8 @@ export interface EditRun {
   /** Each once. */
   readonly places: readonly Place[];
   readonly signal: AbortSignal | undefined;
+  /** The rules that the change is known to need; without it, all. Then the change may be called more often. */
+  readonly wanted?: (table: TableName) => Wanted;
 }
 
 /** A table that an edit changed. */
@@ -86,38 +89,74 @@ export function withLocks<T>(
   return take(0);
 }
 
-/** Reads the tables. */
+/** Reads the tables: all rules, if nobody says which are needed. */
 export async function beginEdits(
   places: readonly Place[],
   signal: AbortSignal | undefined,
+  needs?: Needs,
 ): Promise<Begun[]> {
   const begun: Begun[] = [];
-  for (const place of places) {
-    begun.push({ ...place, ...beginEdit(await place.backend.read(place.table, signal)) });
+  for (const [index, place] of places.entries()) {
+    const reading = await place.backend.read(place.table, signal, needs?.of(index));
+    begun.push({ ...place, ...beginEdit(reading) });
   }
   return begun;
 }
 
+const statesOf = (tables: readonly Begun[]) => tables.map(({ state }) => state);
+
 /** The same, for a caller that has the locks already. */
 export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<EditDone<T>> {
   const { places, signal } = run;
+  // What takes several steps may have to be taken back, and that needs the whole tables.
+  const known = isOneStep(places) ? run.wanted : undefined;
+  const needs = new Needs(places.map(({ table }) => known?.(table) ?? 'all'));
   let stale: TableBackend | undefined;
   const most = () => stale?.attempts ?? 1;
   for (let attempt = 0; attempt < most(); attempt++) {
-    const tables = await beginEdits(places, signal);
-    let value: T;
-    try {
-      value = change(tables);
-    } finally {
-      for (const { edit } of tables) edit.close();
-    }
-    signal?.throwIfAborted();
-    for (const { state } of tables) state.check();
-    const done = await commitAll(tables.filter(({ state }) => state.isChanged));
-    if (!('stale' in done)) return { value, changed: done.changed };
+    const done = await tryEdit(places, needs, signal, change);
+    if (!('stale' in done)) return done;
     stale = done.stale;
   }
   throw tableChanged(nameEdit(places), most(), stale!.whenChanged);
+}
+
+/** One attempt, with as much of the tables as it turns out to need. */
+async function tryEdit<T>(
+  places: readonly Place[],
+  needs: Needs,
+  signal: AbortSignal | undefined,
+  change: Change<T>,
+): Promise<EditDone<T> | Stale> {
+  for (;;) {
+    const tables = await beginEdits(places, signal, needs);
+    const states = statesOf(tables);
+    let value: T;
+    try {
+      value = change(tables);
+    } catch (error) {
+      if (needs.grow(states)) continue;
+      throw error;
+    } finally {
+      for (const { edit } of tables) edit.close();
+    }
+    // Also if the function has caught what told it that rules are missing.
+    if (needs.grow(states)) continue;
+    signal?.throwIfAborted();
+    try {
+      for (const state of states) state.check();
+      const done = await commitAll(tables.filter(({ state }) => state.isChanged));
+      return 'stale' in done ? done : { value, changed: done.changed };
+    } catch (error) {
+      // A refusal names the place of the rule. Only the whole table tells it.
+      if (!needs.growToAll(states)) throw error;
+    }
+  }
+}
+
+/** Nothing was changed: others have changed a table of this backend since it was read. */
+interface Stale {
+  readonly stale: TableBackend;
 }
 
 type Step = [Begun, ...Begun[]];
@@ -145,7 +184,7 @@ interface Undoable {
 /** Commits all tables, or none of them as far as this can be had. */
 async function commitAll(
   tables: readonly Begun[],
-): Promise<{ readonly changed: readonly Changed[] } | { readonly stale: TableBackend }> {
+): Promise<{ readonly changed: readonly Changed[] } | Stale> {
   const steps = stepsOf(tables);
   // What can be known is known before the first step.
   if (steps.length > 1) for (const { backend, state } of tables) await backend.check(state);

@@ -8,11 +8,12 @@ import { Rule } from '../rule/rule.js';
 import type { RuleSource } from '../rule/source.js';
 import { ChangedRule, TypedRules } from '../rule/source.js';
 import type { RuleContext, RuleInit, RuleOptions } from '../rule/types.js';
-import type { Policy, TableReading } from '../table/reading.js';
+import type { Policy, TableReading, Wanted } from '../table/reading.js';
 import { noChain } from '../table/table.js';
 import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
 import type {
+  Around,
   ChainState,
   ChangedItem,
   Given,
@@ -23,13 +24,26 @@ import type {
 } from './change.js';
 import { initOf, newItem } from './change.js';
 
+/**
+ * Ends the function of the caller where it needs rules that were not read. The edit then reads them, and calls the
+ * function again.
+ */
+class UnreadRules extends Error {}
+
 export class EditState implements TableDraft {
   readonly base: TableReading;
   readonly chains = new Map<string, ChainState>();
-  /** Jumps by the name of the chain that they lead to, whether it exists or not. */
+  /**
+   * Jumps by the name of the chain that they lead to, whether it exists or not. Rules that were not read are not
+   * counted.
+   */
   readonly references = new Map<string, number>();
   /** Whether the caller may still change it. */
   open = true;
+  /** Whether the rules of some chains were not read. */
+  readonly isPartial: boolean;
+  readonly #missing = new Set<string>();
+  #missesAll = false;
   readonly #sets: SetTable;
   readonly #context: RuleContext;
   readonly #read: (Rule | undefined)[];
@@ -37,11 +51,13 @@ export class EditState implements TableDraft {
 
   constructor(base: TableReading) {
     this.base = base;
+    this.isPartial = base.chains.some(({ unread }) => unread);
     this.#sets = new SetTable(base.sets);
     this.#context = { family: base.family, names: systemNames, sets: this.#sets };
-    for (const { name, builtin, policy, first, count, references } of base.chains) {
-      const items = undefined;
-      const state = { name, builtin, was: name, policy, first, count, counters: undefined, items };
+    for (const { name, builtin, policy, first, count, references, unread } of base.chains) {
+      const [items, counters] = [undefined, undefined];
+      const around: Around | undefined = unread ? { before: [], after: [] } : undefined;
+      const state = { name, builtin, was: name, policy, first, count, counters, items, around };
       this.chains.set(name, state);
       if (references > 0) this.references.set(name, references);
     }
@@ -64,16 +80,40 @@ export class EditState implements TableDraft {
     return found;
   }
 
+  /** What the caller needed and the reading does not have; `undefined` if it has all. */
+  get missing(): Wanted | undefined {
+    if (this.#missesAll) return 'all';
+    return this.#missing.size > 0 ? this.#missing : undefined;
+  }
+
+  /** Throws if the rules of this chain were not read. */
+  #needRules(chain: ChainState): void {
+    if (chain.around === undefined) return;
+    this.checkOpen();
+    this.#missing.add(chain.name);
+    throw new UnreadRules(`the rules of chain ${chain.name} were not read yet`);
+  }
+
+  /** Throws if rules of any chain were not read. Only with all of them is it known what leads to a chain. */
+  needAll(): void {
+    if (!this.isPartial) return;
+    this.#missesAll = true;
+    throw new UnreadRules(`the rules of table ${this.base.name} were not read yet`);
+  }
+
   length(chain: ChainState): number {
+    this.#needRules(chain);
     return chain.items?.length ?? chain.count;
   }
 
   item(chain: ChainState, index: number): Item {
+    this.#needRules(chain);
     return chain.items === undefined ? chain.first + index : chain.items[index]!;
   }
 
   /** The chain's rules as a list that can be changed. */
   items(chain: ChainState): Item[] {
+    this.#needRules(chain);
     if (chain.items === undefined) {
       const items: Item[] = new Array(chain.count);
       for (let index = 0; index < chain.count; index++) items[index] = chain.first + index;
@@ -127,6 +167,28 @@ export class EditState implements TableDraft {
     return newItem({ init, checked });
   }
 
+  /** Adds rules at the end. Needs none of those that are there. */
+  append(chain: ChainState, added: readonly NewItem[]): void {
+    if (chain.around === undefined) {
+      this.splice(chain, this.length(chain), 0, added);
+    } else {
+      for (const item of added) {
+        this.#refer(item, 1);
+        chain.around.after.push(item);
+      }
+    }
+  }
+
+  /** Adds rules before all others. Needs none of these. */
+  prepend(chain: ChainState, added: NewItem[]): void {
+    if (chain.around === undefined) {
+      this.splice(chain, 0, 0, added);
+    } else {
+      for (const item of added) this.#refer(item, 1);
+      chain.around.before = added.concat(chain.around.before);
+    }
+  }
+
   /** Puts rules in the place of `removed` ones. */
   splice(chain: ChainState, at: number, removed: number, added: readonly Item[]): Item[] {
     const items = this.items(chain);
@@ -173,17 +235,20 @@ export class EditState implements TableDraft {
       first: 0,
       count: 0,
       items: [],
+      around: undefined,
     };
     this.chains.set(name, state);
     return state;
   }
 
+  /** The caller has seen that it is empty, and that nothing leads to it. */
   removeChain(name: string): void {
     this.chains.delete(name);
   }
 
   /** Renames a chain and redirects every jump to it. All of these rules keep their counters. */
   renameChain(from: ChainState, name: string): void {
+    this.needAll();
     const old = from.name;
     this.items(from);
     if (this.references.has(old)) this.#redirectAll(old, name);
@@ -219,11 +284,13 @@ export class EditState implements TableDraft {
         : { ...item, counters: noCounters };
   }
 
-  /** Every new rule, with its place. */
+  /** Every new rule, with its place. In a chain that was not read, the place among the new rules. */
   *newRules(): Generator<{ chain: ChainState; index: number; item: NewItem }> {
     for (const chain of this.chains.values()) {
-      if (chain.items === undefined) continue;
-      for (const [index, item] of chain.items.entries()) {
+      const { around } = chain;
+      const items = around === undefined ? chain.items : [...around.before, ...around.after];
+      if (items === undefined) continue;
+      for (const [index, item] of items.entries()) {
         if (typeof item === 'object' && 'given' in item) yield { chain, index, item };
       }
     }
@@ -258,11 +325,12 @@ export class EditState implements TableDraft {
     const { base } = this;
     if (this.chains.size !== base.chains.length) return true;
     const before = new Map(base.chains.map((chain) => [chain.name, chain]));
-    for (const { name, was, policy, counters, first, items } of this.chains.values()) {
+    for (const { name, was, policy, counters, first, items, around } of this.chains.values()) {
       const read = before.get(name);
       if (read === undefined || was !== name || read.policy !== policy || counters !== undefined) {
         return true;
       }
+      if (around !== undefined && around.before.length + around.after.length > 0) return true;
       if (items === undefined) continue;
       if (items.length !== read.count || items.some((item, i) => item !== first + i)) return true;
     }

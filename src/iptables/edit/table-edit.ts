@@ -80,6 +80,7 @@ export class TableEdit {
   deleteChain(name: string): void {
     this.#check();
     const chain = this.#userChain(name);
+    if (chain.was !== undefined) this.#state.needAll();
     const length = this.#state.length(chain);
     if (length > 0)
       throw not('CHAIN_NOT_EMPTY', name, `it still has rules (${length}): flush() it first`);
@@ -91,6 +92,7 @@ export class TableEdit {
   /** Deletes all rules, and all chains that are not built in. Policies stay. */
   clear(): void {
     this.#check();
+    this.#state.needAll();
     for (const chain of this.#state.chains.values()) this.#edit(chain).flush();
     for (const [name, chain] of this.#state.chains) {
       if (!chain.builtin) this.#state.removeChain(name);
@@ -100,6 +102,7 @@ export class TableEdit {
   /** Sets all counters to zero, those of the policies too. */
   zero(): void {
     this.#check();
+    this.#state.needAll();
     for (const chain of this.#state.chains.values()) this.#edit(chain).zero();
   }
 

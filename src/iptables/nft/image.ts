@@ -6,7 +6,7 @@ import type { HeadDraft } from '../rule/head.js';
 import { hex } from '../rule/print.js';
 import type { NftPlace } from '../rule/source.js';
 import type { Target } from '../rule/types.js';
-import type { ForeignChain } from '../table/reading.js';
+import type { ForeignChain, Wanted } from '../table/reading.js';
 import { bytesToText } from '../text/encoding.js';
 import type { EntryContext } from '../xtables/extension-bytes.js';
 import { header, TableImage } from '../xtables/image.js';
@@ -18,13 +18,16 @@ export class NftImage extends TableImage {
   /** The number of the last commit before the reading, of anybody in this namespace. */
   readonly generation: number;
   override readonly foreign: readonly ForeignChain[];
+  /** What was asked for. */
+  readonly wanted: Wanted;
   protected readonly words: DataView;
   readonly #rulesAt: number;
   readonly #handlesAt: number;
   readonly #foreignAt: number;
 
-  constructor(buffer: ArrayBuffer) {
+  constructor(buffer: ArrayBuffer, wanted: Wanted = 'all') {
     super(buffer);
+    this.wanted = wanted;
     const words = new DataView(buffer);
     const at = words.getUint32(header.own, littleEndian);
     this.words = words;
@@ -77,7 +80,10 @@ export class NftImage extends TableImage {
     return this.words.getUint32(this.ruleAt(index) + nftRule.reading, littleEndian);
   }
 
-  /** Whether this is the same table with the same rules: each with the same handle. */
+  /**
+   * Whether this is the same table with the same rules: each with the same handle. Of a chain that was not read, nobody
+   * needs the rules.
+   */
   isSame(other: NftImage): boolean {
     if (this.fingerprint !== other.fingerprint || this.ruleCount !== other.ruleCount) return false;
     if (this.chains.some((_, index) => this.chainHandle(index) !== other.chainHandle(index))) {

@@ -1,11 +1,17 @@
 // What is asked of nf_tables through native code, for both families. Decides nothing.
 import type { Session } from '../../native/session.js';
 import type { RawTransaction } from '../../native/xtables-binding.js';
-import type { TableName } from '../table/reading.js';
+import type { TableName, Wanted } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
 import { type Probe, probeWith } from '../xtables/revisions.js';
 import { NftImage } from './image.js';
+
+/**
+ * A table with no more rules and jumps than this is always read as a whole: that costs some milliseconds, and so an edit
+ * does not call its function twice.
+ */
+const fewRules = 500;
 
 export class NftKernel {
   readonly session: Session;
@@ -21,12 +27,18 @@ export class NftKernel {
     );
   }
 
-  async read(family: Family, table: TableName, signal?: AbortSignal): Promise<NftImage> {
+  async read(
+    family: Family,
+    table: TableName,
+    signal?: AbortSignal,
+    wanted: Wanted = 'all',
+  ): Promise<NftImage> {
     const operation = `${toolOf(family)} read ${table}`;
+    const chains = wanted === 'all' ? undefined : { chains: [...wanted], few: fewRules };
     const buffer = await this.session.run(operation, signal, (binding, handle, cell) =>
-      binding.nftRead(handle, cell, familyNumber(family), table),
+      binding.nftRead(handle, cell, familyNumber(family), table, chains),
     );
-    return new NftImage(buffer);
+    return new NftImage(buffer, wanted);
   }
 
   /** Sends scripts as one transaction. `send`: false only checks whether they can be written. */

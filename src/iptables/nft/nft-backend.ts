@@ -7,7 +7,7 @@ import type { Committed, FollowOptions, LockOptions, TableBackend } from '../edi
 import type { TableDraft } from '../edit/change.js';
 import { inTurn } from '../edit/turn.js';
 import type { Kind } from '../extensions/define.js';
-import type { TableName } from '../table/reading.js';
+import type { TableName, Wanted } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { toolOf } from '../text/family.js';
 import { followNft } from './changes.js';
@@ -38,8 +38,8 @@ export class NftBackend implements TableBackend {
     return this.#kernel.tables(this.family);
   }
 
-  read(table: TableName, signal?: AbortSignal): Promise<NftImage> {
-    return this.#kernel.read(this.family, table, signal);
+  read(table: TableName, signal?: AbortSignal, wanted?: Wanted): Promise<NftImage> {
+    return this.#kernel.read(this.family, table, signal, wanted);
   }
 
   changes(options: FollowOptions, ending: LinkedSignal) {

@@ -1,6 +1,7 @@
 // The change of a table → the operations that make it so in nf_tables. Only what changed is sent: rules that stay are
 // not touched, so they keep their counters and the state of their matches. Writes no bytes of messages.
 import type {
+  Around,
   ChainState,
   ChangedItem,
   Item,
@@ -24,8 +25,12 @@ export type Content =
   | { readonly entry: PortableEntry }
   | { readonly expressions: Uint8Array; readonly userData: Uint8Array };
 
-/** Where a rule goes in its chain: at its end, before a rule that stays, or in the place of one. */
-export type Place = 'append' | { readonly before: bigint } | { readonly replace: bigint };
+/** Where a rule goes in its chain: at its end, at its beginning, before a rule that stays, or in the place of one. */
+export type Place =
+  | 'append'
+  | 'prepend'
+  | { readonly before: bigint }
+  | { readonly replace: bigint };
 
 export type Operation =
   | { readonly do: 'table' }
@@ -53,7 +58,7 @@ export type Operation =
       readonly content: Content;
       /** Absent: those that the expressions have. */
       readonly counters: Readonly<Counters> | undefined;
-      /** Its place after the edit, for messages. */
+      /** Its place after the edit, for messages. Of a chain that was not read, the place among the new rules. */
       readonly index: number;
       /** The name of its chain after the edit. */
       readonly within: string;
@@ -204,7 +209,11 @@ class Planner {
     deletions: Operation[],
     additions: Operation[],
   ): void {
-    const { first, count, items } = chain;
+    const { first, count, items, around } = chain;
+    if (around !== undefined) {
+      this.#around(chain.name, around, additions);
+      return;
+    }
     if (items === undefined && was !== undefined) return;
     const all = items ?? Array.from({ length: count }, (_, index) => first + index);
     // Most edits leave the beginning and the end of a chain alone. Only what is between is compared.
@@ -257,6 +266,15 @@ class Planner {
         within: chain.name,
       });
     });
+  }
+
+  /** New rules before and behind those of a chain that was not read. Such a chain keeps its name. */
+  #around(chain: string, { before, after }: Around, additions: Operation[]): void {
+    const add = (item: NewItem, place: Place, index: number) =>
+      additions.push({ do: 'rule', chain, place, ...this.#written(item), index, within: chain });
+    // Each goes before all that are there, so the last one comes first.
+    for (const [index, item] of [...before.entries()].reverse()) add(item, 'prepend', index);
+    for (const [index, item] of after.entries()) add(item, 'append', before.length + index);
   }
 
   /** Whether a rule that stays in its place is another one now. */

@@ -102,7 +102,7 @@ export function writeScript(
       return;
     }
     const { place, content } = operation;
-    if (place === 'append') put(at + scriptStep.how, stepPlace.append);
+    if (place === 'append' || place === 'prepend') put(at + scriptStep.how, stepPlace[place]);
     else if ('before' in place) {
       put(at + scriptStep.how, stepPlace.before);
       put64(at + scriptStep.handle, place.before);

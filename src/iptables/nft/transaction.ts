@@ -86,8 +86,8 @@ export class Transaction {
   async #readAgain(): Promise<NftImage[]> {
     const images: NftImage[] = [];
     for (const part of this.#parts) {
-      const { family, name } = imageOf(part);
-      images.push(await this.#kernel.read(family, name));
+      const { family, name, wanted } = imageOf(part);
+      images.push(await this.#kernel.read(family, name, undefined, wanted));
     }
     return images;
   }

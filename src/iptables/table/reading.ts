@@ -20,8 +20,10 @@ export interface ReadChain {
   /** Index of its first rule in the table. */
   readonly first: number;
   readonly count: number;
-  /** Rules of the table that jump or go to it. */
+  /** Rules of the table that jump or go to it, of those that were read. */
   readonly references: number;
+  /** Its rules were not read, so `count` says nothing. */
+  readonly unread: boolean;
   /** The packets and bytes that reached its policy. */
   readonly counters: Counters;
 }
@@ -39,6 +41,9 @@ export interface ForeignChain {
   /** The number of its rules. */
   readonly rules: number;
 }
+
+/** The chains whose rules a reading must have. It may have those of others too. `all`: those of every chain. */
+export type Wanted = ReadonlySet<string> | 'all';
 
 /** A table as it was at one moment. It does not change, and holds no handle. */
 export interface TableReading {

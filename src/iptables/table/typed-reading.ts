@@ -52,7 +52,16 @@ export class TypedReading implements TableReading {
       first += count;
       const known = references.get(name) ?? 0;
       const at = first - count;
-      return { name, builtin, policy, first: at, count, references: known, counters };
+      return {
+        name,
+        builtin,
+        policy,
+        first: at,
+        count,
+        references: known,
+        unread: false,
+        counters,
+      };
     });
   }
 

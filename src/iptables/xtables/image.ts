@@ -1,6 +1,7 @@
 // A table as native code read it (native/core/xtables/image.h): views of one buffer, without a native handle. Both
 // backends read tables in this form.
 import { AF_INET6, type Family } from '../../constants.js';
+import { chainPresence } from '../../native/numbers.js';
 import { littleEndian } from '../extensions/stores.js';
 import { usesSets } from '../rule/check.js';
 import { Rule } from '../rule/rule.js';
@@ -101,7 +102,8 @@ export class TableImage implements TableReading, TableBytes {
         first: word(at + 40),
         count: word(at + 44),
         references: word(at + 48),
-        absent: word(at + 52) !== 0,
+        absent: word(at + 52) === chainPresence.absent,
+        unread: word(at + 52) === chainPresence.unread,
         counters: {
           packets: words.getBigUint64(at + 56, littleEndian),
           bytes: words.getBigUint64(at + 64, littleEndian),
