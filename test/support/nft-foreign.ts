@@ -96,19 +96,27 @@ export function dumped(family: Family, table = 'filter'): Dumped[] {
 
 /** A table of iptables with the objects that the rules use, and a rule before and behind those that are added. */
 export function start(family: Family, rules: readonly string[]): void {
-  const ip = short(family);
   nftReset();
-  nft(family, '-N', 'one');
-  nft(family, '-A', 'one', '-j', 'RETURN');
-  nft(family, '-A', 'INPUT', '-p', 'tcp', '--dport', '1', '-j', 'ACCEPT');
+  fill(family, 'filter', rules);
+}
+
+/** The same in any table, which is empty. Other tables stay as they are. */
+export function fill(family: Family, table: string, rules: readonly string[]): void {
+  const ip = short(family);
+  nft(family, '-t', table, '-N', 'one');
+  nft(family, '-t', table, '-A', 'one', '-j', 'RETURN');
+  nft(family, '-t', table, '-A', 'INPUT', '-p', 'tcp', '--dport', '1', '-j', 'ACCEPT');
   const { type, A, B } = places[family];
-  nftTool('add', 'set', ip, 'filter', 'hosts', `{ type ${type}; elements = { ${A}, ${B} } ; }`);
-  nftTool('add', 'set', ip, 'filter', 'pairs', `{ type ${type} . inet_service; }`);
-  nftTool('add', 'map', ip, 'filter', 'marks', '{ type inet_service : mark; }');
-  const dynamic = `{ type ${type}; size 100; flags dynamic,timeout; timeout 1m; }`;
-  nftTool('add', 'set', ip, 'filter', 'seen', dynamic);
-  for (const rule of rules) nftTool('add', 'rule', ip, 'filter', 'INPUT', words(rule, family));
-  nft(family, '-A', 'INPUT', '-p', 'tcp', '--dport', '2', '-j', 'one');
+  nftTool(
+    [
+      `add set ${ip} ${table} hosts { type ${type}; elements = { ${A}, ${B} } ; }`,
+      `add set ${ip} ${table} pairs { type ${type} . inet_service; }`,
+      `add map ${ip} ${table} marks { type inet_service : mark; }`,
+      `add set ${ip} ${table} seen { type ${type}; size 100; flags dynamic,timeout; timeout 1m; }`,
+      ...rules.map((rule) => `add rule ${ip} ${table} INPUT ${words(rule, family)}`),
+    ].join('\n'),
+  );
+  nft(family, '-t', table, '-A', 'INPUT', '-p', 'tcp', '--dport', '2', '-j', 'one');
 }
 
 export async function rejects(code: RegExp, work: () => Promise<unknown>): Promise<Error> {
