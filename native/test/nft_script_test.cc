@@ -250,7 +250,7 @@ TEST(nft_scripts_that_cannot_be_written) {
   using nft::StepKind;
   const RuleBytes entry = rule_entry(kIpv4, {}, standard("ACCEPT"));
   CHECK_EQUAL(with(StepKind::kEntry, "INPUT", entry), "committed");
-  CHECK_EQUAL(with(StepKind::kEntry, "INPUT", entry, [](auto& step) { step.how = 3; }),
+  CHECK_EQUAL(with(StepKind::kEntry, "INPUT", entry, [](auto& step) { step.how = 4; }),
               "step 1: an unknown place");
   CHECK_EQUAL(with(StepKind::kEntry, "INPUT", {}), "step 1: an entry is cut short");
   CHECK_EQUAL(with(StepKind::kExpressions, "INPUT", {0xff, 0, 1, 0}),

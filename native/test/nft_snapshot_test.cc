@@ -145,7 +145,7 @@ TEST(nft_snapshot_reads_wanted_rules) {
   CHECK_EQUAL(told(nft::RulesWanted{{}, 2}),
               "INPUT 0 unread, " + bases + "drei 0, eins 0 unread, zwei 0 unread; ; 0");
   CHECK_EQUAL(told(nft::RulesWanted{{"eins", "drei", "nirgends", "INPUT2"}, 0}),
-              "INPUT 0 unread, " + bases + "drei 0, eins 1, zwei 0 unread +1; 22 ; 1");
+              "INPUT 0 unread, " + bases + "drei 0, eins 1, zwei 0 +1 unread; 22 ; 1");
   // As many rules and jumps as are few.
   CHECK_EQUAL(told(nft::RulesWanted{{}, 3}), all + "3");
 }

@@ -2,7 +2,7 @@
 // are written as iptables-save prints them with counters.
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 
-/** The chains and rules before each of the edits. Chains that exchange names lead only to each other. */
+/** The chains and rules before each of the edits. Some chains that exchange names lead to each other. */
 export const chains = `:a - [0:0]
 :b - [0:0]
 :c - [0:0]
@@ -181,5 +181,70 @@ export const nameEdits: readonly NameEdit[] = [
 [8:80] -A c -p tcp -j a
 [0:0] -A d -j RETURN
 [9:90] -A d -p udp -m udp --dport 3 -j DROP`,
+  },
+  {
+    what: 'rules that stay lead to chains that swap their names',
+    edit: (table) => {
+      table.renameChain('d', 'held');
+      table.renameChain('b', 'd');
+      table.renameChain('held', 'b');
+      table.chain('a').insert('-p udp');
+    },
+    wanted: `:a - [0:0]
+:b - [0:0]
+:c - [0:0]
+:d - [0:0]
+[1:10] -A INPUT -p tcp -j b
+[2:20] -A FORWARD -p udp -g b
+[0:0] -A a -p udp
+[3:30] -A a -p tcp -m tcp --dport 1 -j ACCEPT
+[4:40] -A a -j b
+[9:90] -A b -p udp -m udp --dport 3 -j DROP
+[7:70] -A c -p udp -g d
+[8:80] -A c -p tcp -j a
+[5:50] -A d -p udp -m udp --dport 2 -j RETURN
+[6:60] -A d -m comment --comment of-b -j a`,
+  },
+  {
+    what: 'rules that stay lead to a chain whose old name a new one has',
+    edit: (table) => {
+      table.renameChain('d', 'old');
+      table.newChain('d').append('-p udp');
+      table.chain('c').append('-j d');
+    },
+    wanted: `:a - [0:0]
+:b - [0:0]
+:c - [0:0]
+:d - [0:0]
+:old - [0:0]
+[1:10] -A INPUT -p tcp -j old
+[2:20] -A FORWARD -p udp -g old
+[3:30] -A a -p tcp -m tcp --dport 1 -j ACCEPT
+[4:40] -A a -j old
+[5:50] -A b -p udp -m udp --dport 2 -j RETURN
+[6:60] -A b -m comment --comment of-b -j a
+[7:70] -A c -p udp -g b
+[8:80] -A c -p tcp -j a
+[0:0] -A c -j d
+[0:0] -A d -p udp
+[9:90] -A old -p udp -m udp --dport 3 -j DROP`,
+  },
+  {
+    what: 'rules that stay lead to a chain that takes the name of a deleted one',
+    edit: (table) => {
+      table.chain('c').delete(0);
+      table.chain('b').flush();
+      table.deleteChain('b');
+      table.renameChain('d', 'b');
+    },
+    wanted: `:a - [0:0]
+:b - [0:0]
+:c - [0:0]
+[1:10] -A INPUT -p tcp -j b
+[2:20] -A FORWARD -p udp -g b
+[3:30] -A a -p tcp -m tcp --dport 1 -j ACCEPT
+[4:40] -A a -j b
+[9:90] -A b -p udp -m udp --dport 3 -j DROP
+[8:80] -A c -p tcp -j a`,
   },
 ];

@@ -220,9 +220,9 @@ class Planner {
     const { head, tail } = was === undefined ? { head: 0, tail: 0 } : untouched(all, first, count);
     const list = all.slice(head, all.length - tail);
     const [begin, end] = [first + head, first + count - tail];
-    /** The rule that an item was, if it is still in its chain. */
+    /** The rule that an item was, if it can stay in its chain. */
     const places = list.map((item) => {
-      const index = typeof item === 'number' ? item : 'base' in item ? item.base : undefined;
+      const index = typeof item === 'number' ? item : this.#staying(item);
       const isHere = was !== undefined && index !== undefined && index >= begin && index < end;
       return isHere ? index : undefined;
     });
@@ -277,12 +277,21 @@ class Planner {
     for (const [index, item] of after.entries()) add(item, 'append', before.length + index);
   }
 
+  /**
+   * The rule that this one is, with a change. A rule that leads to a chain that is made anew does not stay: the kernel
+   * deletes no chain that a rule still leads to, and the rule can be written only when the new chain is there.
+   */
+  #staying(item: ChangedItem | NewItem): number | undefined {
+    if (!('base' in item)) return undefined;
+    const { base, chain } = item;
+    return chain !== undefined && this.#renames.isRecreated(chain) ? undefined : base;
+  }
+
   /** Whether a rule that stays in its place is another one now. */
   #isChanged(item: Item): boolean {
     if (typeof item === 'number') return false;
     if (!('base' in item)) return true;
-    const { base, chain, counters } = item;
-    if (chain !== undefined && this.#renames.isRecreated(chain)) return true;
+    const { base, counters } = item;
     if ('of' in counters) return counters.of !== base;
     const now = this.#base.rules.counters(base);
     // Counters that are zero already need no new rule.
