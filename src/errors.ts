@@ -99,7 +99,8 @@ export type TableErrorCode =
   | 'ERR_NETFILTER_CHAIN_REFERENCED'
   | 'ERR_NETFILTER_CHAIN_BUILTIN'
   | 'ERR_NETFILTER_CHAIN_NAME'
-  | 'ERR_NETFILTER_NO_RULE';
+  | 'ERR_NETFILTER_NO_RULE'
+  | 'ERR_NETFILTER_NOT_UNDOABLE';
 
 /** A table does not allow it, as it is now: no such chain, one that is not empty … `code` says which. */
 export class TableError extends RangeError {

@@ -315,10 +315,11 @@ Napi::Value to_transaction(Napi::Env js, nft::TransactionOutcome& outcome) {
   return result;
 }
 
-// nftCommit(handle, scripts: Uint8Array[], send: boolean) → { outcome, script, step, errno, text }
+// nftCommit(handle, scripts: Uint8Array[], commit: boolean) → { outcome, script, step, errno, text
+// }
 Napi::Value nft_commit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const bool send = flag_of(info[2]);
+  const auto purpose = flag_of(info[2]) ? nft::Purpose::kCommit : nft::Purpose::kRehearse;
   auto scripts = std::make_shared<std::vector<nft::Script>>();
   for (const Napi::Value& value : items_of(info[1])) {
     // A copy, because the caller may change its array meanwhile.
@@ -333,8 +334,7 @@ Napi::Value nft_commit(const Napi::CallbackInfo& info) {
   }
   if (bad_arguments(env)) return env.Undefined();
   return in_namespace<nft::TransactionOutcome>(
-      info, operation::kCommit,
-      [scripts, send] { return send ? nft::run_scripts(*scripts) : nft::check_scripts(*scripts); },
+      info, operation::kCommit, [scripts, purpose] { return nft::run_scripts(*scripts, purpose); },
       to_transaction);
 }
 

@@ -32,8 +32,9 @@ class FakeTransactions final : public Script {
   bool echoes = true;                                 // kernels of today report the new generation
   bool changes = true;                                // the messages do change something
   bool silent = false;                                // all answers are lost
-  int others = 0;        // so many transactions of others come before the generation is read
-  bool garbles = false;  // the answer is no message
+  int others = 0;           // so many transactions of others come before the generation is read
+  bool garbles = false;     // the answer is no message
+  std::size_t endless = 0;  // a batch of so many messages has no end, so it is not committed
 
   void request(const MessageView& message) override {
     const nlmsghdr& header = *message.header;
@@ -52,20 +53,21 @@ class FakeTransactions final : public Script {
       }
       if (wanted != 0 && wanted != generation) refused_whole = ERESTART;
     } else if (header.nlmsg_type == NFNL_MSG_BATCH_END) {
-      if (!silent) finish();
+      if (!silent) finish(true);
       if (silent && good()) generation++;
       if (garbles) answers->push_back({1, 2, 3});
     } else {
       messages_.push_back(header);
+      if (messages_.size() == endless && !silent) finish(false);
     }
   }
 
  private:
   bool good() const { return refusals.empty() && refused_whole == 0 && refused_commit == 0; }
-  void finish() {
+  void finish(bool commits) {
     if (refused_whole != 0) return acknowledge(begin_, refused_whole);
     if (refused_commit != 0) acknowledge(begin_, refused_commit);
-    if (good() && changes) {
+    if (commits && good() && changes) {
       generation++;
       if (echoes) answers->push_back(generation_message(begin_.nlmsg_seq));
     }
@@ -183,6 +185,34 @@ TEST(nft_batch_is_refused) {
 
   FakeTransactions stale;
   CHECK(is_end(transaction(stale, 2, 6), nft::BatchEnd::kStale));
+}
+
+TEST(nft_batch_is_rehearsed) {
+  const auto rehearse = [](FakeTransactions& fake, std::size_t count,
+                           std::uint32_t generation = 7) {
+    Scripted scripted(fake);
+    nft::Batch batch(scripted.socket, generation);
+    fake.endless = count;
+    for (std::size_t i = 0; i < count; i++) add_message(batch);
+    return batch.rehearse("test");
+  };
+  FakeTransactions fake;
+  CHECK(is_end(rehearse(fake, 2), nft::BatchEnd::kCommitted));
+  CHECK_EQUAL(fake.generation, 7U);
+  CHECK(fake.sent.size() == 3 && fake.sent.back().type != NFNL_MSG_BATCH_END);
+  FakeTransactions empty;
+  CHECK(is_end(rehearse(empty, 0), nft::BatchEnd::kCommitted) && empty.sent.empty());
+  FakeTransactions refused;
+  refused.refusals = {{1, ENOENT}};
+  auto outcome = rehearse(refused, 3);
+  CHECK(is_end(outcome, nft::BatchEnd::kRefused));
+  if (outcome) CHECK(outcome->first().index == 1 && outcome->first().code == ENOENT);
+  FakeTransactions stale;
+  CHECK(is_end(rehearse(stale, 1, 6), nft::BatchEnd::kStale));
+  FakeTransactions silent;
+  silent.silent = true;
+  outcome = rehearse(silent, 1);
+  CHECK(!outcome.ok() && outcome.error().detail == "the answer was lost");
 }
 
 TEST(nft_batch_answers_are_lost) {

@@ -97,6 +97,7 @@ inline Bytes table_of(const char* name) {
   MessageBuilder out;
   out.string(NFTA_TABLE_NAME, name);
   out.be32(NFTA_TABLE_FLAGS, 0);
+  put_be64(out, NFTA_TABLE_HANDLE, 44);
   return test::bytes_of(out);
 }
 

@@ -283,8 +283,8 @@ TEST(nft_several_scripts) {
   CHECK(outcome.ok() && outcome->end == nft::TransactionEnd::kRefused);
   if (outcome) CHECK(outcome->script == 2 && outcome->step == 1);
   // Nothing is sent.
-  CHECK_EQUAL(nft::run_scripts({}).error().code, EINVAL);
-  const Error mixed = nft::run_scripts(scripts).error();
+  CHECK_EQUAL(nft::run_scripts({}, nft::Purpose::kCommit).error().code, EINVAL);
+  const Error mixed = nft::run_scripts(scripts, nft::Purpose::kRehearse).error();
   CHECK_EQUAL(mixed.code, EINVAL);
   CHECK_EQUAL(mixed.operation,
               "iptables commit filter, ip6tables commit filter, iptables commit filter");

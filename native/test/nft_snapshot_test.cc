@@ -46,6 +46,7 @@ TEST(nft_snapshot_has_all) {
     if (!read.ok()) return;
     CHECK_EQUAL(read->chains(), "INPUT 2, FORWARD 0 absent, OUTPUT 0 absent, eins 1 +1, zwei 0 +1");
     CHECK_EQUAL(read->handles(), "20 21 22 ");
+    CHECK_EQUAL(read->own.table, 44U);
     CHECK_EQUAL(fake.asked_table, "filter");
     CHECK_EQUAL(fake.asked_chain, "zwei");
     const xt::ChainRecord input = read->chain(0);

@@ -186,7 +186,8 @@ export const nftHeader = {
   handles: 16,
   events: 20,
   eventCount: 24,
-  bytes: 32,
+  table: 32,
+  bytes: 40,
 } as const;
 
 /** Offsets of what it adds for each rule: `NftRule` of nftables/snapshot.h. */

@@ -103,9 +103,14 @@ export interface XtablesBinding {
     wanted: { readonly chains: readonly string[]; readonly few: number } | undefined,
   ): Promise<ArrayBuffer>;
   /**
-   * A script for each table, all in one transaction. `send`: false only checks whether every step can be written.
+   * A script for each table, all in one transaction. `commit`: false asks the kernel whether it would take every step,
+   * and changes nothing.
    */
-  nftCommit(handle: Handle, scripts: readonly Uint8Array[], send: boolean): Promise<RawTransaction>;
+  nftCommit(
+    handle: Handle,
+    scripts: readonly Uint8Array[],
+    commit: boolean,
+  ): Promise<RawTransaction>;
   /** Every later commit that touches one of these tables, until the cell is raised. Unknown tables never do. */
   nftChangesOpen(
     handle: Handle,

@@ -1,7 +1,9 @@
 // Edits that are reverted unless they are confirmed.
 // Backends: legacy, nft
-import { XtablesError } from '../../src/errors.js';
+import { TableError, XtablesError } from '../../src/errors.js';
+import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { awaited } from '../support/awaited.js';
+import { chains } from '../support/chain-names.js';
 import { assert, suite, throws } from '../support/harness.js';
 import type { Family } from '../support/iptables-tables.js';
 import {
@@ -9,12 +11,15 @@ import {
   families,
   iptables,
   load,
+  loadCounted,
   openTables,
   packets,
   reset,
   saved,
 } from '../support/iptables-tables.js';
 import { run } from '../support/process.js';
+import { Random } from '../support/random.js';
+import { changeAtRandom } from '../support/random-edit.js';
 
 const test = suite('iptables edits that are reverted');
 
@@ -85,6 +90,38 @@ test('without a confirmation every kind of change is undone, and counters stay',
     await throws(XtablesError, /ERR_NETFILTER_REVERTED/, () => pending.confirm());
     await ipt.close();
   }
+});
+
+test('random edits are taken back, with the counters of all rules', async () => {
+  let taken = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = new Random(seed);
+    reset();
+    const family = random.pick(families);
+    await loadCounted(family, `*filter\n${chains}\nCOMMIT\n`);
+    await using ipt = openTables({ family });
+    const before = saved(family, { counters: true });
+    const edit = (table: TableEdit) => {
+      for (let left = random.integer(1, 12); left > 0; left--) {
+        // A change that is refused changes nothing.
+        try {
+          changeAtRandom(random, table, [], 4);
+        } catch (error) {
+          assert.ok(error instanceof RangeError || error instanceof TableError, String(error));
+        }
+      }
+    };
+    const pending = await ipt.edit('filter', edit, { revertAfter: long }).catch((error) => {
+      // Chains that lead to each other in a loop, or a jump to a built-in chain.
+      assert.ok(error instanceof RangeError || error instanceof XtablesError, String(error));
+    });
+    if (pending !== undefined) {
+      taken++;
+      assert.equal(await pending.revert(), { kind: 'reverted', merged: false }, `seed ${seed}`);
+    }
+    assert.is(saved(family, { counters: true }), before, `seed ${seed}`);
+  }
+  assert.ok(taken > 30, `${taken} edits were taken`);
 });
 
 test('changes that others make meanwhile stay', async () => {

@@ -10,12 +10,12 @@ import { assert, suite, throws } from '../support/harness.js';
 import { nft, nftReset, nftSaved } from '../support/nft-tables.js';
 import { run } from '../support/process.js';
 import { Random } from '../support/random.js';
+import { changeAtRandom, port } from '../support/random-edit.js';
 
 const test = suite('edits that read by need');
 
 const chains = ['a', 'b', 'c', 'd'];
 const each = 200;
-const port = (number: number) => `-p tcp -m tcp --dport ${number} -j ACCEPT`;
 
 /** A table with more rules than are always read: 200 in each chain, and jumps to three of the chains. */
 function large(): string {
@@ -249,58 +249,6 @@ test('rules with IP sets are added to a chain that was not read', async () => {
   assert.is(rulesOf('b').length, each + 2);
 });
 
-/** Changes a chain at random, or asks it something. */
-function change(random: Random, table: TableEdit, told: unknown[]): void {
-  const name = random.pick([...table.chains]);
-  const chain = table.chain(name);
-  const number = random.integer(1, each + 20);
-  const rule = random.chance(10) ? `-p ${number % 250} -j ${random.pick(chains)}` : port(number);
-  switch (random.below(16)) {
-    case 0:
-    case 1:
-    case 2:
-      chain.append(rule, port(number + 1));
-      break;
-    case 3:
-    case 4:
-      chain.insert(rule);
-      break;
-    case 5:
-      chain.insert(rule, random.below(30));
-      break;
-    case 6:
-      told.push(chain.delete(port(number)));
-      break;
-    case 7:
-      chain.delete(random.below(30));
-      break;
-    case 8:
-      told.push(chain.has(port(number)), chain.length);
-      break;
-    case 9:
-      table.newChain(`e${random.below(6)}`).append(rule);
-      break;
-    case 10:
-      table.renameChain(name, `e${random.below(6)}`);
-      break;
-    case 11:
-      if (random.chance(30)) chain.flush();
-      table.deleteChain(name);
-      break;
-    case 12:
-      chain.policy(random.pick(['ACCEPT', 'DROP']));
-      break;
-    case 13:
-      chain.move(random.below(30), random.below(30));
-      break;
-    case 14:
-      told.push(chain.deleteWhere((each) => String(each).includes(`dport ${number}`)));
-      break;
-    default:
-      chain.replace(random.below(30), port(number));
-  }
-}
-
 /** A text for a restore that adds to what is there. */
 function text(random: Random, names: readonly string[]): string {
   const lines = Array.from({ length: random.integer(1, 5) }, () => {
@@ -325,7 +273,12 @@ function text(random: Random, names: readonly string[]): string {
   return ['*filter', ...emptied, ...lines, 'COMMIT', ''].join('\n');
 }
 
-const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
+/** What an error says, without what only one backend says of it. */
+function message(error: unknown): string {
+  const said = error instanceof Error ? error.message : String(error);
+  // The errno of a loop is another one.
+  return /rule \d+ of chain \S+ chains jump in a loop/.exec(said)?.[0] ?? said;
+}
 
 test('random edits do the same as in a legacy table', async () => {
   const random = new Random(20);
@@ -347,7 +300,8 @@ test('random edits do the same as in a legacy table', async () => {
           : ipt.edit('filter', (table) => {
               const again = new Random(seed);
               const told: unknown[] = [];
-              for (let left = again.integer(1, 4); left > 0; left--) change(again, table, told);
+              for (let left = again.integer(1, 4); left > 0; left--)
+                changeAtRandom(again, table, told, each);
               return told;
             });
         done.push(await work.catch(message));

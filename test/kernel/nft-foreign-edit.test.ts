@@ -9,11 +9,13 @@ import {
   notTaken,
   open,
   rejects,
+  short,
   start,
   twoCounters,
   withSets,
+  words,
 } from '../support/nft-foreign.js';
-import { nft } from '../support/nft-tables.js';
+import { nft, nftTool } from '../support/nft-tables.js';
 
 const test = suite('foreign rules in nf_tables are kept');
 
@@ -172,6 +174,68 @@ test('some rules cannot be moved: the kernel refuses, and nothing changes', asyn
       before.filter((rule) => rule !== gone),
     );
     await ipt.edit('filter', (table) => void table.chain('INPUT').flush());
+    await ipt.close();
+  }
+});
+
+test('an edit that deletes what the kernel would not take back is refused if it may be taken back', async () => {
+  for (const family of families) {
+    const rules = [...withSets, 'ct mark 5 counter', notTaken];
+    start(family, rules);
+    const ipt = open(family);
+    const before = dumped(family);
+    for (const index of rules.keys()) {
+      const edit = (table: TableEdit) => table.chain('INPUT').delete(index + 1);
+      if (rules[index]!.startsWith('ct')) {
+        const pending = await ipt.edit('filter', edit, { revertAfter: 600_000 });
+        assert.is(dumped(family).length, before.length - 1);
+        assert.equal(await pending.revert(), { kind: 'reverted', merged: false });
+        continue;
+      }
+      const refused = await rejects(/^ERR_NETFILTER_NOT_UNDOABLE/, () =>
+        ipt.edit('filter', edit, { revertAfter: 600_000 }),
+      );
+      assert.match(refused.message, `rule ${index + 1} of chain INPUT`);
+    }
+    const texts = ({ chain, text }: { chain: string; text: string }) => `${chain} ${text}`;
+    assert.equal(dumped(family).map(texts), before.map(texts));
+    // A rule that stays is no obstacle, and without `revertAfter` everything can be deleted.
+    const pending = await ipt.edit('filter', (table) => void table.chain('INPUT').delete(0), {
+      revertAfter: 600_000,
+    });
+    await pending.revert();
+    assert.equal(dumped(family).map(texts), before.map(texts));
+    await ipt.edit('filter', (table) => void table.chain('INPUT').flush());
+    assert.equal(
+      dumped(family).map(({ chain }) => chain),
+      ['one'],
+    );
+    await ipt.close();
+  }
+});
+
+test('a renamed chain gets its name back, whatever leads to it and whatever it holds', async () => {
+  for (const family of families) {
+    start(family, ['tcp dport vmap { 82 : jump one }', 'ct mark 5 counter jump one']);
+    nftTool(
+      [...withSets.slice(0, 2), notTaken, 'ct mark 6 counter']
+        .map((rule) => `add rule ${short(family)} filter one ${words(rule, family)}`)
+        .join('\n'),
+    );
+    const ipt = open(family);
+    const before = dumped(family);
+    const pending = await ipt.edit(
+      'filter',
+      (table) => {
+        table.renameChain('one', 'uno').insert('-p udp');
+        table.chain('INPUT').append('-p udp -j uno');
+      },
+      { revertAfter: 600_000 },
+    );
+    assert.is(dumped(family).length, before.length + 2);
+    assert.equal(await pending.revert(), { kind: 'reverted', merged: false });
+    // Every rule is the same one still.
+    assert.equal(dumped(family), before);
     await ipt.close();
   }
 });

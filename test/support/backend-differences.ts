@@ -59,6 +59,14 @@ export const loopCode: Difference<string> = {
     'ip_tables finds the loop itself; nf_tables follows the jumps, and stops where they are too deep',
 };
 
+/** Whether a restore that only tests finds what only the kernel knows. */
+export const testAsksKernel: Difference<boolean> = {
+  legacy: false,
+  nft: true,
+  because:
+    'nf_tables answers for a transaction that is not committed; ip_tables has only the commit',
+};
+
 /** What the message says of two rules, each of which names an object that does not exist. */
 export const missingObjects: Difference<RegExp> = {
   legacy: /^line 1: .*helper one .*or.* timeout policy two/,

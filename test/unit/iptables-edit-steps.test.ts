@@ -60,6 +60,7 @@ class Memory implements TableBackend {
     const refused = this.refusedChecks.shift();
     if (refused !== undefined) throw refused;
   }
+  async checkUndoable(): Promise<void> {}
   async commit(changes: readonly TableDraft[]): Promise<Committed> {
     const names = changes.map(({ base }) => `${base.family} ${base.name}`).join(', ');
     const event = this.events.shift();

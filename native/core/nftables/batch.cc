@@ -6,6 +6,9 @@
 // that this message was good. The header asks for an echo: then the kernel reports the new
 // generation to this socket, and only after a commit. Answers that do not fit into the receive
 // buffer are lost, the later ones first. After a commit there are only two.
+//
+// A batch without its last message (NFNL_MSG_BATCH_END) is not committed, but answered in the same
+// way: nfnetlink_rcv_batch, NFNL_ABORT_VALIDATE.
 #include "core/nftables/batch.h"
 
 #include <errno.h>
@@ -161,16 +164,7 @@ Error Batch::judge(int code, const char* operation) {
   return fail(code, operation, "the answer was lost: nothing was changed");
 }
 
-Result<BatchOutcome> Batch::commit(const Cancel* cancel, const char* operation) {
-  BatchOutcome outcome;
-  if (count_ == 0) return outcome;
-  if (cancel != nullptr && cancel->raised()) {
-    return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
-  }
-  messages_.add_flags(NLM_F_ACK);
-  messages_.begin(NFNL_MSG_BATCH_END, NLM_F_REQUEST, sequence_of(count_), AF_UNSPEC, NFNETLINK_V0,
-                  NFNL_SUBSYS_NFTABLES);
-  messages_.end();
+Result<void> Batch::send(const char* operation) {
   // The numbers of this batch are used up for the socket too.
   for (std::size_t i = 0; i <= count_; i++) socket_.next_sequence();
   if (Error error = make_room(operation); error.code != 0) return error;
@@ -181,18 +175,44 @@ Result<BatchOutcome> Batch::commit(const Cancel* cancel, const char* operation) 
     }
     return error;
   }
+  return {};
+}
+
+BatchOutcome Batch::refusal(Answers& answers) {
+  BatchOutcome outcome;
+  outcome.refusals = std::move(answers.refusals);
+  outcome.complete = answers.lost == 0;
+  const BatchRefusal& first = outcome.first();
+  const bool stale = first.index == BatchRefusal::kWhole && first.code == ERESTART;
+  outcome.end = stale ? BatchEnd::kStale : BatchEnd::kRefused;
+  return outcome;
+}
+
+Result<BatchOutcome> Batch::rehearse(const char* operation) {
+  if (count_ == 0) return BatchOutcome{};
+  messages_.add_flags(NLM_F_ACK);
+  if (auto sent = send(operation); !sent) return sent.error();
   Answers answers = receive(operation);
-  if (!answers.refusals.empty()) {
-    outcome.refusals = std::move(answers.refusals);
-    outcome.complete = answers.lost == 0;
-    const BatchRefusal& first = outcome.first();
-    const bool stale = first.index == BatchRefusal::kWhole && first.code == ERESTART;
-    outcome.end = stale ? BatchEnd::kStale : BatchEnd::kRefused;
-    return outcome;
+  if (!answers.refusals.empty()) return refusal(answers);
+  if (answers.acknowledged && answers.lost == 0) return BatchOutcome{};
+  return fail(answers.lost != 0 ? answers.lost : ENOMSG, operation, "the answer was lost");
+}
+
+Result<BatchOutcome> Batch::commit(const Cancel* cancel, const char* operation) {
+  if (count_ == 0) return BatchOutcome{};
+  if (cancel != nullptr && cancel->raised()) {
+    return fail(ECANCELED, operation, {}, ErrorKind::kCancelled);
   }
+  messages_.add_flags(NLM_F_ACK);
+  messages_.begin(NFNL_MSG_BATCH_END, NLM_F_REQUEST, sequence_of(count_), AF_UNSPEC, NFNETLINK_V0,
+                  NFNL_SUBSYS_NFTABLES);
+  messages_.end();
+  if (auto sent = send(operation); !sent) return sent.error();
+  Answers answers = receive(operation);
+  if (!answers.refusals.empty()) return refusal(answers);
   // Without an echo nothing was changed because nothing had to be, or the kernel is too old for it:
   // then all answers say what one would say.
-  if (answers.committed || (answers.acknowledged && answers.lost == 0)) return outcome;
+  if (answers.committed || (answers.acknowledged && answers.lost == 0)) return BatchOutcome{};
   return judge(answers.lost != 0 ? answers.lost : ENOMSG, operation);
 }
 

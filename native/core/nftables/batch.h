@@ -62,6 +62,10 @@ class Batch {
   std::size_t count() const { return count_; }
   std::size_t size() const { return messages_.size(); }
 
+  // Sends all at once, and tells what the kernel says of each message. Nothing is changed: the
+  // kernel drops a batch without an end. It does not look for loops of chains here. kCommitted: it
+  // would take them.
+  Result<BatchOutcome> rehearse(const char* operation);
   // Sends all at once and tells what came of it. The batch is used up then. An error says whether
   // something was changed: nothing before the send, and nothing if the text says so. EMSGSIZE,
   // ENOBUFS and ENOMEM: the batch is too large for the socket or for the kernel.
@@ -74,8 +78,11 @@ class Batch {
   std::uint32_t sequence_of(std::size_t index) const {
     return first_ + 1 + static_cast<std::uint32_t>(index);
   }
+  // Asks for an acknowledgement of the last message.
+  Result<void> send(const char* operation);
   Error make_room(const char* operation);
   Answers receive(const char* operation);
+  static BatchOutcome refusal(Answers& answers);
   Error judge(int code, const char* operation);
 
   Socket& socket_;

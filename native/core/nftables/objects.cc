@@ -83,6 +83,7 @@ bool Expressions::each(const std::function<void(const Expression&)>& visit) cons
 bool parse(AttributeCursor attributes, Table& out) {
   for (Attribute a; attributes.next(a);) {
     if (a.type == NFTA_TABLE_NAME) out.name = a.text();
+    if (a.type == NFTA_TABLE_HANDLE && !read(a, out.handle)) return false;
     if (a.type != NFTA_TABLE_FLAGS) continue;
     std::uint32_t flags = 0;
     if (!read(a, flags)) return false;

@@ -22,6 +22,7 @@ struct Table {
   std::uint8_t family = 0;  // NFPROTO_*
   std::string_view name;
   bool dormant = false;  // its chains have no hooks
+  std::uint64_t handle = 0;
 };
 
 struct BaseHook {

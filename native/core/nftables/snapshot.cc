@@ -83,7 +83,11 @@ class TableReader {
   Result<void> read_table_and_chains(Reader& reader) {
     auto tables = reader.each<Table>(
         family_, [this] { registered_ = false; },
-        [this](const Table& table) { registered_ = registered_ || table.name == table_; });
+        [this](const Table& table) {
+          if (table.name != table_) return;
+          registered_ = true;
+          table_handle_ = table.handle;
+        });
     if (!tables) return tables.error();
     if (registered_) {
       auto chains = reader.each<Chain>(
@@ -235,6 +239,7 @@ class TableReader {
 
     NftHeader own{};
     own.generation = generation_;
+    own.table = table_handle_;
     own.foreign_count = static_cast<std::uint32_t>(foreign.size());
     own.rules = static_cast<std::uint32_t>(header->own + sizeof own);
     own.handles = static_cast<std::uint32_t>(own.rules + rules_size);
@@ -264,6 +269,7 @@ class TableReader {
   const IsChain is_chain_;
   std::uint32_t generation_ = 0;
   bool registered_ = false;
+  std::uint64_t table_handle_ = 0;
   std::vector<ReadChain> chains_;
   std::unordered_map<std::string, std::size_t> by_name_;
   std::vector<ForeignChain> foreign_;

@@ -37,8 +37,9 @@ struct NftHeader {
   std::uint32_t events;          // of a commit (commit_events.h): offset of its NftEvent records
   std::uint32_t event_count;
   std::uint32_t reserved;
+  std::uint64_t table;  // its handle: no other table of this namespace ever has it
 };
-static_assert(sizeof(NftHeader) == 32);
+static_assert(sizeof(NftHeader) == 40);
 
 struct NftRule {
   std::uint64_t handle;

@@ -227,7 +227,7 @@ Result<TransactionOutcome> check_scripts(Scripts scripts) {
   return write_all(scripts, batch);
 }
 
-Result<TransactionOutcome> run_scripts(Scripts scripts) {
+Result<TransactionOutcome> run_scripts(Scripts scripts, Purpose purpose) {
   const std::string operation = operation_of(scripts);
   const auto told = [&](const Error& error) {
     std::string detail = is_absent(error) ? "the kernel has no nf_tables" : error.detail;
@@ -244,7 +244,8 @@ Result<TransactionOutcome> run_scripts(Scripts scripts) {
   Batch batch(*socket, generation);
   TransactionOutcome outcome = write_all(scripts, batch);
   if (outcome.end != TransactionEnd::kCommitted) return outcome;
-  auto done = batch.commit(nullptr, operation::kCommit);
+  auto done = purpose == Purpose::kCommit ? batch.commit(nullptr, operation::kCommit)
+                                          : batch.rehearse(operation::kCommit);
   if (!done) return told(done.error());
   if (done->end == BatchEnd::kStale) outcome.end = TransactionEnd::kStale;
   if (done->end != BatchEnd::kRefused) return outcome;

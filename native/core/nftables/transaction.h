@@ -114,12 +114,17 @@ class Script {
 // Scripts of different tables, also of both families. All have one generation.
 using Scripts = std::span<const Script>;
 
-// Whether every step can be written. Sends nothing: the outcome is never kCommitted but by this.
+// Whether every step can be written. Sends nothing. kCommitted: it can.
 Result<TransactionOutcome> check_scripts(Scripts scripts);
+
+enum class Purpose : std::uint8_t {
+  kCommit,
+  kRehearse,  // nothing is changed; kCommitted: the kernel would take every step
+};
 
 // Sends the steps of all scripts as one transaction, in the network namespace of the calling
 // thread. Needs CAP_NET_ADMIN in it, and nothing else. EINVAL without a script, or if their
 // generations differ.
-Result<TransactionOutcome> run_scripts(Scripts scripts);
+Result<TransactionOutcome> run_scripts(Scripts scripts, Purpose purpose);
 
 }  // namespace nf::nft

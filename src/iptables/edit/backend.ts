@@ -59,6 +59,11 @@ export interface TableBackend {
   commit(changes: readonly [TableDraft, ...TableDraft[]]): Promise<Committed>;
   /** Throws what a commit would throw, as far as this can be known without a commit. */
   check(change: TableDraft): Promise<void>;
+  /**
+   * Whether a change can be taken back after its commit.
+   * @throws {TableError} if it cannot
+   */
+  checkUndoable(change: TableDraft): Promise<void>;
   /** Whether the kernel has a match or target with this name. This package need not know it. */
   supports(kind: Kind, name: string): Promise<boolean>;
   /** Does the work while all writers that take the lock wait. */

@@ -47,7 +47,7 @@ export async function editTables<T>(
   const { signal } = lock;
   // To take an edit back needs all rules of its tables.
   const run = isUndoable
-    ? { places, signal, lock }
+    ? { places, signal, lock, isUndoable }
     : { places, signal, lock, wanted: () => new Set<string>() };
   // Reads the tables before other writers may go on, so they are still what this edit made. The edit is in place
   // already: if this reading fails, the edit has not failed.
@@ -62,9 +62,7 @@ export async function editTables<T>(
     const undo = { places: changed, signal: undefined, lock: { ...lock, signal: undefined } };
     const undone = await runEdit(undo, (tables) =>
       tables
-        .map(({ state }, index) =>
-          undoEdit(state, changed[index]!.before, after?.[index] ?? state.base),
-        )
+        .map(({ state }, index) => undoEdit(state, { ...changed[index]!, after: after?.[index] }))
         .includes(true),
     );
     return undone.value;

@@ -26,6 +26,8 @@ export interface EditRun {
   /** Each once. */
   readonly places: readonly Place[];
   readonly signal: AbortSignal | undefined;
+  /** It will perhaps be taken back. */
+  readonly isUndoable?: boolean;
   /** The rules that the change is known to need; without it, all. Then the change may be called more often. */
   readonly wanted?: (table: TableName) => Wanted;
 }
@@ -34,6 +36,8 @@ export interface EditRun {
 export interface Changed extends Place {
   /** As it was read. */
   readonly before: TableReading;
+  /** By the name of each renamed chain: its name before. */
+  readonly renamed: ReadonlyMap<string, string>;
   /** The rules are in place, but the kernel did not take their counters. */
   readonly countersLost: boolean;
 }
@@ -107,14 +111,14 @@ const statesOf = (tables: readonly Begun[]) => tables.map(({ state }) => state);
 
 /** The same, for a caller that has the locks already. */
 export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<EditDone<T>> {
-  const { places, signal } = run;
+  const { places } = run;
   // What takes several steps may have to be taken back, and that needs the whole tables.
   const known = isOneStep(places) ? run.wanted : undefined;
   const needs = new Needs(places.map(({ table }) => known?.(table) ?? 'all'));
   let stale: TableBackend | undefined;
   const most = () => stale?.attempts ?? 1;
   for (let attempt = 0; attempt < most(); attempt++) {
-    const done = await tryEdit(places, needs, signal, change);
+    const done = await tryEdit(run, needs, change);
     if (!('stale' in done)) return done;
     stale = done.stale;
   }
@@ -123,9 +127,8 @@ export async function editLocked<T>(run: EditRun, change: Change<T>): Promise<Ed
 
 /** One attempt, with as much of the tables as it turns out to need. */
 async function tryEdit<T>(
-  places: readonly Place[],
+  { places, signal, isUndoable = false }: EditRun,
   needs: Needs,
-  signal: AbortSignal | undefined,
   change: Change<T>,
 ): Promise<EditDone<T> | Stale> {
   for (;;) {
@@ -145,7 +148,8 @@ async function tryEdit<T>(
     signal?.throwIfAborted();
     try {
       for (const state of states) state.check();
-      const done = await commitAll(tables.filter(({ state }) => state.isChanged));
+      const changed = tables.filter(({ state }) => state.isChanged);
+      const done = await commitAll(changed, isUndoable);
       return 'stale' in done ? done : { value, changed: done.changed };
     } catch (error) {
       // A refusal names the place of the rule. Only the whole table tells it.
@@ -184,10 +188,14 @@ interface Undoable {
 /** Commits all tables, or none of them as far as this can be had. */
 async function commitAll(
   tables: readonly Begun[],
+  isUndoable: boolean,
 ): Promise<{ readonly changed: readonly Changed[] } | Stale> {
   const steps = stepsOf(tables);
   // What can be known is known before the first step.
   if (steps.length > 1) for (const { backend, state } of tables) await backend.check(state);
+  if (steps.length > 1 || isUndoable) {
+    for (const { backend, state } of tables) await backend.checkUndoable(state);
+  }
   const undoable: Undoable[] = [];
   const changed: Changed[] = [];
   for (const step of steps) {
@@ -203,7 +211,7 @@ async function commitAll(
     }
     if (outcome === 'unchanged') continue;
     for (const { backend, table, state } of step) {
-      changed.push({ backend, table, before: state.base, countersLost });
+      changed.push({ backend, table, before: state.base, renamed: state.renamed, countersLost });
     }
     if (step === steps.at(-1)) break;
     for (const table of step) {
@@ -219,7 +227,7 @@ async function takeBack(undoable: Undoable[]): Promise<void> {
   for (let last = undoable.at(-1); last !== undefined; last = undoable.at(-1)) {
     const { table, after } = last;
     await editLocked({ places: [table], signal: undefined }, ([now]) =>
-      undoEdit(now!.state, table.state.base, after ?? now!.state.base),
+      undoEdit(now!.state, { before: table.state.base, after, renamed: table.state.renamed }),
     );
     undoable.pop();
   }

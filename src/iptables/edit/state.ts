@@ -101,6 +101,23 @@ export class EditState implements TableDraft {
     throw new UnreadRules(`the rules of table ${this.base.name} were not read yet`);
   }
 
+  /** By the name of each renamed chain: its name when the table was read. */
+  get renamed(): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const { name, was } of this.chains.values()) {
+      if (was !== undefined && was !== name) names.set(name, was);
+    }
+    return names;
+  }
+
+  /** Gives chains other names, all at the same time: they may exchange theirs. */
+  renameChains(names: ReadonlyMap<string, string>): void {
+    const chains = [...names].map(([from, to]) => ({ chain: this.chain(from), to }));
+    // No chain has a name with a line break.
+    for (const { chain, to } of chains) this.renameChain(chain, `\n${to}`);
+    for (const { chain, to } of chains) this.renameChain(chain, to);
+  }
+
   length(chain: ChainState): number {
     this.#needRules(chain);
     return chain.items?.length ?? chain.count;

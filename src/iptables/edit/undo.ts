@@ -7,6 +7,7 @@ import type { ReadChain, TableReading } from '../table/reading.js';
 import { chainKeys, RulePool } from '../table/rule-pool.js';
 import { type ChainState, type Item, newItem } from './change.js';
 import type { EditState } from './state.js';
+import { type Compared, type OldNames, renamedBack, underOldNames } from './undo-names.js';
 
 const same = (a: readonly string[], b: readonly string[]) =>
   a.length === b.length && a.every((key, index) => key === b[index]);
@@ -130,15 +131,39 @@ function counts(more: readonly string[], less: readonly string[]): Map<string, n
   return found;
 }
 
+/** An edit that is in place. */
+export interface DoneEdit {
+  /** The table before it. */
+  readonly before: TableReading;
+  /** The table after it; absent if it could not be read. */
+  readonly after: TableReading | undefined;
+  /** The chains that it renamed. */
+  readonly renamed: OldNames;
+}
+
 /**
  * Turns `state`, which begins as the present table, into the table without the edit. Returns whether others have
  * changed the table since the edit.
  */
-export function undoEdit(state: EditState, before: TableReading, after: TableReading): boolean {
-  const now = state.base;
-  const merged = now.fingerprint !== after.fingerprint;
-  const byName = (reading: TableReading) =>
-    new Map(reading.chains.map((chain) => [chain.name, chain]));
+export function undoEdit(state: EditState, edit: DoneEdit): boolean {
+  const { before } = edit;
+  const left = edit.after ?? state.base;
+  const merged = state.base.fingerprint !== left.fingerprint;
+  const names = renamedBack(edit.renamed, left, state.base, merged);
+  state.renameChains(names);
+  /** The rules of the present table as they are after that. */
+  const present = new Map<number, Item>();
+  if (names.size > 0) {
+    for (const chain of state.chains.values()) {
+      for (const item of state.items(chain))
+        if (typeof item === 'object' && 'base' in item) present.set(item.base, item);
+    }
+  }
+  const [now, after] = [state.base, left].map((each) => underOldNames(each, names, before)) as [
+    Compared,
+    Compared,
+  ];
+  const byName = (reading: Compared) => new Map(reading.chains.map((chain) => [chain.name, chain]));
   const [was, is, then] = [byName(before), byName(after), byName(now)];
 
   // First the chains: rules may jump to each of them.
@@ -190,7 +215,7 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
     const items = rules.map(({ key, was: place }, k): Item => {
       // The same rule in another chain still has the counters.
       const index = taken[i]![k] ?? pool.take(key);
-      if (index !== undefined) return index;
+      if (index !== undefined) return present.get(index) ?? index;
       const old = first(was, chain.name)! + place!;
       return newItem({ rule: Rule.at(before.rules, old) });
     });
@@ -210,7 +235,7 @@ export function undoEdit(state: EditState, before: TableReading, after: TableRea
 }
 
 /** For each rule that leads to a chain: its content, and the name of the chain. */
-function* jumps(reading: TableReading): Generator<[string, string]> {
+function* jumps(reading: Compared): Generator<[string, string]> {
   const names = new Set(reading.chains.map(({ name }) => name));
   for (const chain of reading.chains) {
     for (const [index, key] of chainKeys(reading, chain).entries()) {

@@ -88,6 +88,9 @@ export class LegacyBackend implements TableBackend {
     return has === true;
   }
 
+  /** A rule that was in the kernel can be put back as its bytes. */
+  async checkUndoable(): Promise<void> {}
+
   async check(change: TableDraft): Promise<void> {
     const base = change.base as Snapshot;
     const encoding = await this.#encoding(change);

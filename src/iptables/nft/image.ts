@@ -21,6 +21,7 @@ export class NftImage extends TableImage {
   /** What was asked for. */
   readonly wanted: Wanted;
   protected readonly words: DataView;
+  readonly #table: bigint;
   readonly #rulesAt: number;
   readonly #handlesAt: number;
   readonly #foreignAt: number;
@@ -32,6 +33,7 @@ export class NftImage extends TableImage {
     const at = words.getUint32(header.own, littleEndian);
     this.words = words;
     this.generation = words.getUint32(at + nftHeader.generation, littleEndian);
+    this.#table = words.getBigUint64(at + nftHeader.table, littleEndian);
     this.#rulesAt = words.getUint32(at + nftHeader.rules, littleEndian);
     this.#handlesAt = words.getUint32(at + nftHeader.handles, littleEndian);
     const chainsAt = words.getUint32(at + nftHeader.foreignChains, littleEndian);
@@ -131,8 +133,12 @@ export class NftImage extends TableImage {
     return new NftRules(this, context);
   }
 
-  override content(index: number): string {
-    const content = super.content(index);
+  override identity(index: number): string {
+    return `${this.#table} ${this.handle(index)}`;
+  }
+
+  override content(index: number, chain?: string): string {
+    const content = super.content(index, chain);
     return this.reading(index) === nftReading.exact
       ? content
       : `${content} ${this.contentOf(index)}`;

@@ -41,14 +41,14 @@ export class NftKernel {
     return new NftImage(buffer, wanted);
   }
 
-  /** Sends scripts as one transaction. `send`: false only checks whether they can be written. */
+  /** Sends scripts as one transaction. `commit`: false only asks whether the kernel would take them. */
   transaction(
     operation: string,
     scripts: readonly Uint8Array[],
-    send: boolean,
+    commit: boolean,
   ): Promise<RawTransaction> {
     return this.session.run(operation, undefined, (binding, handle) =>
-      binding.nftCommit(handle, scripts, send),
+      binding.nftCommit(handle, scripts, commit),
     );
   }
 

@@ -14,6 +14,7 @@ import { followNft } from './changes.js';
 import type { NftImage } from './image.js';
 import { NftKernel } from './kernel.js';
 import { Transaction } from './transaction.js';
+import { checkUndoable } from './undoable.js';
 
 const etimedout = 110;
 
@@ -66,6 +67,10 @@ export class NftBackend implements TableBackend {
   async check(change: TableDraft): Promise<void> {
     const transaction = await Transaction.of(this.#kernel, [change]);
     await transaction.check();
+  }
+
+  checkUndoable(change: TableDraft): Promise<void> {
+    return checkUndoable(this.#kernel, change);
   }
 
   async commit(changes: readonly [TableDraft, ...TableDraft[]]): Promise<Committed> {

@@ -64,6 +64,11 @@ export type Operation =
       readonly within: string;
     };
 
+/** A rule as it was read, with all that no entry says. */
+export function rawContent(image: NftImage, index: number): Content {
+  return { expressions: image.expressions(index), userData: image.userData(index) };
+}
+
 /** Which chains keep their rules in the kernel, perhaps under a new name, and which are replaced by new chains. */
 class Renames {
   /** Of a chain that goes on: its name now, by its state. */
@@ -300,7 +305,7 @@ class Planner {
 
   #written(item: Item): Written {
     if (typeof item === 'number')
-      return { content: this.#raw(this.#base, item), counters: undefined };
+      return { content: rawContent(this.#base, item), counters: undefined };
     return 'base' in item ? this.#changed(item) : this.#added(item);
   }
 
@@ -308,15 +313,11 @@ class Planner {
     return 'of' in counters ? this.#base.rules.counters(counters.of) : counters;
   }
 
-  #raw(image: NftImage, index: number): Content {
-    return { expressions: image.expressions(index), userData: image.userData(index) };
-  }
-
   #changed({ base, chain, counters }: ChangedItem): Written {
     // Until the commit a renamed chain has its old name, as the rule has it.
     if (chain === undefined || !this.#renames.isRecreated(chain)) {
       const isOwn = 'of' in counters && counters.of === base;
-      const content = this.#raw(this.#base, base);
+      const content = rawContent(this.#base, base);
       return { content, counters: isOwn ? undefined : this.#countersOf(counters) };
     }
     if (!this.#base.rules.isWhole(base)) {
@@ -359,7 +360,7 @@ class Planner {
     const target = source.target(index);
     const leads = target?.name === 'jump' || target?.name === 'goto';
     if (leads && this.#kernelNames.get(target.chain) !== target.chain) return undefined;
-    return this.#raw(source.image, index);
+    return rawContent(source.image, index);
   }
 
   #entryOf(item: NewItem): Content {

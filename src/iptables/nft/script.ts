@@ -58,9 +58,9 @@ class Tail {
   }
 }
 
-/** The script's bytes. `chains`: the names of all chains, for the rules that lead to them. */
+/** The script's bytes. Generation 0: any will do. `chains`: the names of all chains, for the rules that lead to them. */
 export function writeScript(
-  base: NftImage,
+  base: Pick<NftImage, 'family' | 'name' | 'generation'>,
   operations: readonly Operation[],
   chains: readonly string[],
 ): Uint8Array {

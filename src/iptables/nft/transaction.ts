@@ -52,29 +52,32 @@ export class Transaction {
     return new Transaction(kernel, parts);
   }
 
-  /** Throws what a commit would throw, as far as this can be known without a commit. */
+  /** Asks the kernel, and throws what a commit would throw. Only a loop of chains is not seen without a commit. */
   async check(): Promise<void> {
-    await this.#useOlderRevisions();
-    await this.#send(this.#parts.map(imageOf), false);
+    await this.#run(false);
   }
 
-  async commit(): Promise<Outcome> {
+  commit(): Promise<Outcome> {
+    return this.#run(true);
+  }
+
+  async #run(commit: boolean): Promise<Outcome> {
     try {
-      return await this.#commit();
+      return await this.#sendAgain(commit);
     } catch (error) {
       if (!(error instanceof NetfilterError) || !lackings.has(error.code)) throw error;
-      if (await this.#useOlderRevisions()) return await this.#commit();
+      if (await this.#useOlderRevisions()) return await this.#sendAgain(commit);
       throw error.code === 'ENOENT' ? objectMissing(error, this.#rulesOf(error)) : error;
     }
   }
 
-  async #commit(): Promise<Outcome> {
+  async #sendAgain(commit: boolean): Promise<Outcome> {
     const read = this.#parts.map(imageOf);
     let bases = read;
     for (let sent = 0; sent < resends; sent++) {
       // Tables that were read in different states are no reading of one moment.
       const isOneMoment = bases.every(({ generation }) => generation === bases[0]!.generation);
-      const outcome = isOneMoment ? await this.#send(bases, true) : 'stale';
+      const outcome = isOneMoment ? await this.#send(bases, commit) : 'stale';
       if (outcome !== 'stale') return outcome;
       // Any commit in the namespace makes the readings stale. The edit still fits if the tables are the same.
       bases = await this.#readAgain();
@@ -92,7 +95,7 @@ export class Transaction {
     return images;
   }
 
-  async #send(bases: readonly NftImage[], send: boolean): Promise<Outcome> {
+  async #send(bases: readonly NftImage[], commit: boolean): Promise<Outcome> {
     const scripts: Uint8Array[] = [];
     const sent: { readonly base: NftImage; readonly operations: readonly Operation[] }[] = [];
     this.#parts.forEach(({ change, encoding }, index) => {
@@ -107,7 +110,7 @@ export class Transaction {
       'commit',
       sent.map(({ base }) => base),
     );
-    const result = await this.#kernel.transaction(all, scripts, send);
+    const result = await this.#kernel.transaction(all, scripts, commit);
     if (result.outcome === transactionEnd.refused) {
       const about = result.step < 0 ? undefined : sent[result.script];
       const operation = about === undefined ? all : operationOn('commit', [about.base]);

@@ -66,8 +66,14 @@ export interface TableReading {
   /**
    * A cheap key of what a rule is. Two rules in readings of one backend have the same key if they are written the
    * same. Rules that mean the same but are written differently can have different keys. Counters are not part of it.
+   * With `chain`: the key of the same rule if it led to that chain. It must lead to one.
    */
-  content(index: number): string;
+  content(index: number, chain?: string): string;
+  /**
+   * Names the rule among all that there ever are, as long as it exists. What it leads to may get another name meanwhile.
+   * `undefined` if the backend has no such names.
+   */
+  identity(index: number): string | undefined;
   /** The chain that a rule jumps or goes to. Costs little. */
   leadsTo(index: number): string | undefined;
   /** Whether a rule has the same counters as a rule in another reading of the same backend. */

@@ -1,8 +1,10 @@
 // Finds rules of a reading by their content, and gives out each rule once.
 import type { ReadChain, TableReading } from './reading.js';
 
+type Keyed = Pick<TableReading, 'chains'> & { content(index: number): string };
+
 /** The keys of a chain's rules, in order; none if there is no chain. */
-export function chainKeys(reading: TableReading, chain: ReadChain | undefined): string[] {
+export function chainKeys(reading: Keyed, chain: ReadChain | undefined): string[] {
   if (chain === undefined) return [];
   return Array.from({ length: chain.count }, (_, index) => reading.content(chain.first + index));
 }
@@ -19,7 +21,7 @@ export class RulePool {
   readonly #all = new Map<string, Places>();
   readonly #used = new Set<number>();
 
-  constructor(reading: TableReading) {
+  constructor(reading: Keyed) {
     for (const chain of reading.chains) {
       const own = new Map<string, Places>();
       this.#byChain.set(chain.name, own);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Counters } from '../rule/head.js';
 import { noCounters } from '../rule/head.js';
 import type { TypedRule } from '../rule/source.js';
-import { TypedRules } from '../rule/source.js';
+import { ChangedRule, TypedRules } from '../rule/source.js';
 import type { Family } from '../text/addresses.js';
 import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
@@ -83,8 +83,13 @@ export class TypedReading implements TableReading {
     return false;
   }
 
-  content(index: number): string {
-    return this.rules.key(index);
+  content(index: number, chain?: string): string {
+    if (chain === undefined) return this.rules.key(index);
+    return new ChangedRule(this.rules, index, { counters: noCounters, chain }).key();
+  }
+
+  identity(): undefined {
+    return undefined;
   }
 
   leadsTo(index: number): string | undefined {

@@ -11,7 +11,7 @@ import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
 import { countersSize, extensionHeader, layouts, readUint16, standardSize } from './entry.js';
 import type { EntryContext } from './extension-bytes.js';
-import { liesInBytes } from './rule-bytes.js';
+import { liesInBytes, redirected } from './rule-bytes.js';
 import { type TableBytes, TableEntries } from './rule-sources.js';
 
 /** Offsets in bytes, from image.h. */
@@ -149,11 +149,16 @@ export class TableImage implements TableReading, TableBytes {
   }
 
   /** All bytes but the counters and the kernel's own note before them. */
-  content(rule: number): string {
+  content(rule: number, chain?: string): string {
     const { size, comefrom } = layouts[this.family];
-    const entry = this.entry(rule);
+    const own = this.entry(rule);
+    const entry = chain === undefined ? own : redirected(own, this.family, chain);
     const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.length);
     return bytes.toString('latin1', 0, comefrom) + bytes.toString('latin1', size);
+  }
+
+  identity(_rule: number): string | undefined {
+    return undefined;
   }
 
   leadsTo(rule: number): string | undefined {
