@@ -230,6 +230,7 @@ export class Iptables implements Disposable, AsyncDisposable {
    *   `ERR_NETFILTER_TABLE_CHANGED` if another writer came first every time
    * @throws {XtablesLockError} ETIMEDOUT if the lock, or the end of another edit of this process, did not come in
    *   time; EACCES if this process may not open the lock file
+   * @throws {TableError} `ERR_NETFILTER_NOT_UNDOABLE` for an edit with `revertAfter` that could not be taken back
    * @throws {TypeError} for a function that goes on after it has returned, and for wrong options
    * @throws {RangeError} for a list without tables, or with one of them twice
    * @throws what the function throws: then nothing is changed

@@ -89,7 +89,8 @@ export interface EditOptions extends LockWait {
    * Milliseconds until the old tables are put back, unless `confirm()` is called on the result of `edit`. The timer
    * lives in this process and keeps it alive. If the process crashes or is killed, or the host reboots, nothing puts
    * the old tables back. If the new rules could cut off the people who would repair them, let another process watch
-   * this one.
+   * this one. An edit that deletes a rule of the nft tool which the kernel would not take again is refused
+   * (`ERR_NETFILTER_NOT_UNDOABLE`).
    */
   revertAfter?: number | undefined;
 }

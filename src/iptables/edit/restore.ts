@@ -17,7 +17,11 @@ export interface RestoreOptions {
   counters?: boolean | undefined;
   /** Keep what the tables hold: only the chains that the text declares are emptied. `undefined` is refused. */
   noflush?: boolean;
-  /** Check the text against the tables and the kernel, and change nothing. `undefined` is refused. */
+  /**
+   * Check the text against the tables and the kernel, and change nothing. nf_tables says whether it would take every line,
+   * but does not look for loops of chains. A legacy kernel says only whether it has the matches, targets and sets.
+   * `undefined` is refused.
+   */
   test?: boolean;
 }
 

@@ -32,7 +32,7 @@ export interface NftPlace {
   readonly handle: bigint;
   /**
    * The names of its expressions, in order, if it is foreign: if iptables has no words for it. Else `undefined`. A
-   * foreign rule has no fields but its counters. It can be kept, moved and deleted.
+   * foreign rule has no fields but its counters. It can be kept and deleted, and most can be moved.
    */
   readonly foreign: readonly string[] | undefined;
 }
