@@ -60,8 +60,10 @@ export interface ChainState {
   readonly first: number;
   readonly count: number;
   items: Item[] | undefined;
-  /** Present if its rules were not read. Then `first`, `count` and `items` say nothing. */
-  readonly around: Around | undefined;
+  /** Its rules were not read. Then `first`, `count` and `items` say nothing. */
+  readonly unread: boolean;
+  /** New rules of a chain that was not read. */
+  around: Around | undefined;
 }
 
 /** What a backend commits: the new table, based on the one that was read. */

@@ -55,10 +55,18 @@ export class EditState implements TableDraft {
     this.#sets = new SetTable(base.sets);
     this.#context = { family: base.family, names: systemNames, sets: this.#sets };
     for (const { name, builtin, policy, first, count, references, unread } of base.chains) {
-      const [items, counters] = [undefined, undefined];
-      const around: Around | undefined = unread ? { before: [], after: [] } : undefined;
-      const state = { name, builtin, was: name, policy, first, count, counters, items, around };
-      this.chains.set(name, state);
+      this.chains.set(name, {
+        name,
+        builtin,
+        was: name,
+        policy,
+        counters: undefined,
+        first,
+        count,
+        items: undefined,
+        unread,
+        around: undefined,
+      });
       if (references > 0) this.references.set(name, references);
     }
     this.#read = new Array(base.ruleCount);
@@ -88,7 +96,7 @@ export class EditState implements TableDraft {
 
   /** Throws if the rules of this chain were not read. */
   #needRules(chain: ChainState): void {
-    if (chain.around === undefined) return;
+    if (!chain.unread) return;
     this.checkOpen();
     this.#missing.add(chain.name);
     throw new UnreadRules(`the rules of chain ${chain.name} were not read yet`);
@@ -186,24 +194,31 @@ export class EditState implements TableDraft {
 
   /** Adds rules at the end. Needs none of those that are there. */
   append(chain: ChainState, added: readonly NewItem[]): void {
-    if (chain.around === undefined) {
+    if (!chain.unread) {
       this.splice(chain, this.length(chain), 0, added);
-    } else {
-      for (const item of added) {
-        this.#refer(item, 1);
-        chain.around.after.push(item);
-      }
+      return;
+    }
+    const { after } = this.#around(chain);
+    for (const item of added) {
+      this.#refer(item, 1);
+      after.push(item);
     }
   }
 
   /** Adds rules before all others. Needs none of these. */
   prepend(chain: ChainState, added: NewItem[]): void {
-    if (chain.around === undefined) {
+    if (!chain.unread) {
       this.splice(chain, 0, 0, added);
-    } else {
-      for (const item of added) this.#refer(item, 1);
-      chain.around.before = added.concat(chain.around.before);
+      return;
     }
+    const around = this.#around(chain);
+    for (const item of added) this.#refer(item, 1);
+    around.before = added.concat(around.before);
+  }
+
+  #around(chain: ChainState): Around {
+    chain.around ??= { before: [], after: [] };
+    return chain.around;
   }
 
   /** Puts rules in the place of `removed` ones. */
@@ -252,6 +267,7 @@ export class EditState implements TableDraft {
       first: 0,
       count: 0,
       items: [],
+      unread: false,
       around: undefined,
     };
     this.chains.set(name, state);
@@ -339,14 +355,14 @@ export class EditState implements TableDraft {
 
   /** Whether the edit has changed anything. */
   get isChanged(): boolean {
-    const { base } = this;
-    if (this.chains.size !== base.chains.length) return true;
-    const before = new Map(base.chains.map((chain) => [chain.name, chain]));
-    for (const { name, was, policy, counters, first, items, around } of this.chains.values()) {
-      const read = before.get(name);
-      if (read === undefined || was !== name || read.policy !== policy || counters !== undefined) {
+    const { base, chains } = this;
+    if (chains.size !== base.chains.length) return true;
+    for (const read of base.chains) {
+      const chain = chains.get(read.name);
+      if (chain === undefined || chain.was !== read.name || chain.policy !== read.policy)
         return true;
-      }
+      const { counters, first, items, around } = chain;
+      if (counters !== undefined) return true;
       if (around !== undefined && around.before.length + around.after.length > 0) return true;
       if (items === undefined) continue;
       if (items.length !== read.count || items.some((item, i) => item !== first + i)) return true;

@@ -69,35 +69,48 @@ export function rawContent(image: NftImage, index: number): Content {
   return { expressions: image.expressions(index), userData: image.userData(index) };
 }
 
-/** Which chains keep their rules in the kernel, perhaps under a new name, and which are replaced by new chains. */
+/**
+ * Which chains keep their rules in the kernel, perhaps under a new name, and which are replaced by new chains. Costs
+ * nothing for the chains that keep their names: a table may have ten thousand.
+ */
 class Renames {
-  /** Of a chain that goes on: its name now, by its state. */
-  readonly #names = new Map<ChainState, string>();
+  /** The kernel's name of each chain that goes on under a new name, by that name. */
+  readonly #names = new Map<string, string>();
   readonly #recreated = new Set<string>();
 
-  constructor(change: TableDraft) {
-    const chains = [...change.chains.values()];
-    const before = new Set(change.base.chains.map(({ name }) => name));
-    for (const chain of chains) {
-      const { name, was } = chain;
-      if (was === undefined) continue;
+  constructor({ base, chains }: TableDraft) {
+    const renamed = [...chains.values()].filter(
+      ({ name, was }) => was !== undefined && was !== name,
+    );
+    if (renamed.length === 0) return;
+    const before = new Set(base.chains.map(({ name }) => name));
+    const taken = new Set(chains.keys());
+    for (const { name, was } of renamed) {
       // The kernel takes a new name only if no chain has it before the commit, and gives an old name free only at
       // the commit. In any other case a new chain replaces the old one, with the same rules.
-      const collides =
-        name !== was && (before.has(name) || chains.some((other) => other.name === was));
-      if (collides) this.#recreated.add(name);
-      else this.#names.set(chain, was);
+      if (before.has(name) || taken.has(was!)) this.#recreated.add(name);
+      else this.#names.set(name, was!);
     }
   }
 
   /** The name by which the kernel knows the chain until the commit; `undefined` for a new one. */
-  kernelName(chain: ChainState): string | undefined {
-    return this.#names.get(chain);
+  kernelName({ name, was }: ChainState): string | undefined {
+    return this.#recreated.has(name) ? undefined : was;
+  }
+
+  /** The name until the commit of the chain that has this name after it. */
+  before(name: string): string {
+    return this.#names.get(name) ?? name;
   }
 
   /** Whether a jump that was read must be written again to lead to the chain that now has this name. */
   isRecreated(name: string): boolean {
     return this.#recreated.has(name);
+  }
+
+  /** The names of the chains that go on under a new name, until the commit. */
+  get renamed(): Iterable<string> {
+    return this.#names.values();
   }
 }
 
@@ -121,6 +134,11 @@ function rising(values: readonly (number | undefined)[]): Set<number> {
   return kept;
 }
 
+/** Whether anything but the name of a chain may be another one. */
+function isTouched({ builtin, counters, items, around }: ChainState): boolean {
+  return builtin || counters !== undefined || items !== undefined || around !== undefined;
+}
+
 /** How many rules at the beginning and at the end of a chain are those that were read there. */
 function untouched(items: readonly Item[], first: number, count: number) {
   const most = Math.min(items.length, count);
@@ -141,17 +159,13 @@ class Planner {
   readonly #base: NftImage;
   readonly #encoding: Encoding;
   readonly #renames: Renames;
-  /** The kernel's name of each chain of the change, by its name after it. */
-  readonly #kernelNames = new Map<string, string>();
+  #places: ReadonlyMap<string, number> | undefined;
 
   constructor(change: TableDraft, base: NftImage, encoding: Encoding) {
     this.#change = change;
     this.#base = base;
     this.#encoding = encoding;
     this.#renames = new Renames(change);
-    for (const chain of change.chains.values()) {
-      this.#kernelNames.set(chain.name, this.#renames.kernelName(chain) ?? chain.name);
-    }
   }
 
   plan(): Operation[] {
@@ -162,15 +176,13 @@ class Planner {
     const renames: Operation[] = [];
     const creations: Operation[] = [];
     const additions: Operation[] = [];
-    const goesOn = new Set<string>();
-    const places = new Map(base.chains.map(({ name }, index) => [name, index]));
     for (const chain of change.chains.values()) {
       const was = this.#renames.kernelName(chain);
+      if (was === chain.name && !isTouched(chain)) continue;
       if (was === undefined) {
         creations.push({ do: 'chain', chain: chain.name });
       } else {
-        goesOn.add(was);
-        const at = places.get(was)!;
+        const at = this.#placeOf(was);
         if (base.chains[at]!.absent) {
           if (!this.#isNeeded(chain, at)) continue;
           const { policy = 'ACCEPT', counters } = chain;
@@ -192,12 +204,23 @@ class Planner {
       }
       this.#rules(chain, was, deletions, additions);
     }
-    const gone = base.chains.filter(({ name, builtin }) => !builtin && !goesOn.has(name));
+    const renamed = new Set(this.#renames.renamed);
+    const goesOn = (name: string) => {
+      const chain = change.chains.get(name);
+      return renamed.has(name) || (chain !== undefined && this.#renames.kernelName(chain) === name);
+    };
+    const gone = base.chains.filter(({ name, builtin }) => !builtin && !goesOn(name));
     for (const { name, count } of gone) if (count > 0) deletions.push({ do: 'flush', chain: name });
     for (const { name } of gone) deletions.push({ do: 'deleteChain', chain: name });
     const table: Operation[] = base.registered ? [] : [{ do: 'table' }];
     // A chain that goes gives its name free. A rule can lead to a chain that was made before it.
     return [...table, ...first, ...deletions, ...renames, ...creations, ...additions];
+  }
+
+  /** The place of a chain among those that were read. */
+  #placeOf(name: string): number {
+    this.#places ??= new Map(this.#base.chains.map((chain, index) => [chain.name, index]));
+    return this.#places.get(name)!;
   }
 
   /** Whether the edit needs a base chain that nf_tables does not have yet. */
@@ -214,9 +237,9 @@ class Planner {
     deletions: Operation[],
     additions: Operation[],
   ): void {
-    const { first, count, items, around } = chain;
-    if (around !== undefined) {
-      this.#around(chain.name, around, additions);
+    const { first, count, items, unread, around } = chain;
+    if (unread) {
+      if (around !== undefined) this.#around(chain.name, around, additions);
       return;
     }
     if (items === undefined && was !== undefined) return;
@@ -278,8 +301,10 @@ class Planner {
     const add = (item: NewItem, place: Place, index: number) =>
       additions.push({ do: 'rule', chain, place, ...this.#written(item), index, within: chain });
     // Each goes before all that are there, so the last one comes first.
-    for (const [index, item] of [...before.entries()].reverse()) add(item, 'prepend', index);
-    for (const [index, item] of after.entries()) add(item, 'append', before.length + index);
+    for (let index = before.length - 1; index >= 0; index--) add(before[index]!, 'prepend', index);
+    after.forEach((item, index) => {
+      add(item, 'append', before.length + index);
+    });
   }
 
   /**
@@ -330,7 +355,7 @@ class Planner {
 
   /** The entry of a rule that jumps, for the kernel, which does not know new names of chains yet. */
   #leading(entry: PortableEntry, chain: string): PortableEntry {
-    return redirected(entry, this.#base.family, this.#kernelNames.get(chain) ?? chain);
+    return redirected(entry, this.#base.family, this.#renames.before(chain));
   }
 
   #added(item: NewItem): Written {
@@ -359,7 +384,7 @@ class Planner {
     // A jump may lead to a chain that has another name until the commit.
     const target = source.target(index);
     const leads = target?.name === 'jump' || target?.name === 'goto';
-    if (leads && this.#kernelNames.get(target.chain) !== target.chain) return undefined;
+    if (leads && this.#renames.before(target.chain) !== target.chain) return undefined;
     return rawContent(source.image, index);
   }
 
