@@ -45,6 +45,7 @@ export async function reading(
           const rules = await readTyped(tables);
           if (rules !== size) throw new Error(`read ${rules} of ${size} rules`);
         }),
+      bare: () => timed(async () => void (await tables.read('filter'))),
       save: () => runToNull(save),
     },
     { rounds: context.rounds, warmUp: 2 },
@@ -58,6 +59,12 @@ export async function reading(
         command: "await iptables.read('filter'), every rule's matches and target",
         unit: 'ns',
         ...values.ours,
+      },
+      {
+        name: 'read() alone',
+        command: "await iptables.read('filter'), no rule is looked at",
+        unit: 'ns',
+        ...values.bare,
       },
       {
         name: tool,
@@ -232,6 +239,7 @@ export async function single(context: BenchContext, { backend, tables }: Side): 
           if (!was) throw new Error('the rule was not there');
         });
       },
+      read: () => timed(async () => void (await tables.read('filter'))),
       each: async () => {
         add();
         return (await timed(async () => void remove())).value;
@@ -244,6 +252,7 @@ export async function single(context: BenchContext, { backend, tables }: Side): 
     size,
     contestants: [
       { name: 'edit()', command: 't.chain().delete(rule)', unit: 'ns', ...deleted.ours },
+      { name: 'read()', command: "await iptables.read('filter')", unit: 'ns', ...deleted.read },
       { name: `${tool} -D`, command: `${tool} -D FORWARD ${rule}`, unit: 'ns', ...deleted.each },
     ],
     compare: { a: 'edit()', b: `${tool} -D` },
