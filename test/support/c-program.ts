@@ -37,7 +37,7 @@ export function sanitizedProgram(name: string, coreFiles: readonly string[]): st
   const native = join(root, 'native');
   return build(name, {
     compiler: [
-      ...['c++', '-std=c++20', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fno-exceptions'],
+      ...['c++', '-std=c++20', '-O1', '-g1', '-Wall', '-Wextra', '-Werror', '-fno-exceptions'],
       ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
       `-I${native}`,
     ],
@@ -45,6 +45,7 @@ export function sanitizedProgram(name: string, coreFiles: readonly string[]): st
       join(native, 'test', `${name}.cc`),
       ...coreFiles.map((file) => join(native, 'core', file)),
     ],
+    together: true,
     headers: headersOf(join(native, 'core')),
     libraries: [],
   });
@@ -53,20 +54,29 @@ export function sanitizedProgram(name: string, coreFiles: readonly string[]): st
 interface Program {
   compiler: readonly string[];
   sources: readonly string[];
+  /** Compiles all sources as one, each header once. */
+  together?: boolean;
   headers: readonly string[];
   libraries: readonly string[];
 }
 
 function build(name: string, program: Program): string {
-  const { compiler, sources, headers, libraries } = program;
-  const hash = createHash('sha256').update(JSON.stringify([compiler, libraries, process.arch]));
+  const { compiler, sources, together = false, headers, libraries } = program;
+  const hash = createHash('sha256').update(
+    JSON.stringify([compiler, together, libraries, process.arch]),
+  );
   for (const file of [...sources, ...headers]) hash.update(readFileSync(file));
   const target = join(root, 'build-programs', `${name}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(target)) return target;
   mkdirSync(join(root, 'build-programs'), { recursive: true });
   const scratch = `${target}.${process.pid}`;
   try {
-    run([...compiler, '-o', scratch, ...sources, ...libraries.map((library) => `-l${library}`)]);
+    const given = together ? ['-x', 'c++', '-'] : sources;
+    const input = sources.map((source) => `#include "${source}"\n`).join('');
+    run(
+      [...compiler, '-o', scratch, ...given, ...libraries.map((library) => `-l${library}`)],
+      together ? { input } : {},
+    );
     renameSync(scratch, target);
   } finally {
     rmSync(scratch, { force: true });
