@@ -117,8 +117,8 @@ export async function editing(
         return taken.value;
       },
     },
-    // V8 has compiled most of the code after a few rounds. A process that edits rules runs for months.
-    { rounds: Math.max(context.rounds, 11), warmUp: 4, before: () => loadRules(size, backend) },
+    // V8 has compiled most of the code after a dozen rounds. A process that edits rules runs for months.
+    { rounds: Math.max(context.rounds, 11), warmUp: 12, before: () => loadRules(size, backend) },
   );
   context.report({
     what: `${edits} rules added to a table; rules in it`,
