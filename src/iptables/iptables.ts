@@ -214,7 +214,8 @@ export class Iptables implements Disposable, AsyncDisposable {
    *
    * In nf_tables a table of more than 500 rules is read only as far as it is needed. The function is called with the
    * chains alone. If it looks at the rules of a chain, or changes others than by `append` and `insert` at the
-   * beginning, an error ends it there. The rules are read, and it is called again: at most two more calls for a table.
+   * beginning, an error ends it there. The rules are read, and it is called again: at most two more calls for a table,
+   * and one more with the whole table before a refusal is reported.
    *
    * Rules that stay keep their exact counters. Rules that are moved, and policies, lose what they count between the
    * reading and the commit: some milliseconds. Every commit of a legacy table refills the `limit`, `quota` and
