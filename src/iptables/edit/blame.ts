@@ -15,6 +15,15 @@ export function blame<E extends Error>(error: E, about: About): E {
   return error;
 }
 
+/**
+ * Whether an error may name the place of a rule. Then nothing was changed: either nothing was sent, or the kernel refused
+ * that rule.
+ */
+export function isAboutPlace(error: unknown): boolean {
+  if (!(error instanceof NetfilterError)) return true;
+  return /\brule \d+ of chain /.test(error.detail ?? '');
+}
+
 /** The first new rule of a table's change that an error is about, if that is known. */
 export function culprit(error: unknown, change: TableDraft): NewItem | undefined {
   if (!(error instanceof Error)) return undefined;

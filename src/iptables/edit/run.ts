@@ -5,6 +5,7 @@ import { tableChanged } from '../../errors.js';
 import type { TableName, TableReading, Wanted } from '../table/reading.js';
 import { operationOn } from '../text/family.js';
 import type { LockOptions, TableBackend } from './backend.js';
+import { isAboutPlace } from './blame.js';
 import { Needs } from './need.js';
 import type { EditState } from './state.js';
 import { beginEdit, type TableEdit } from './table-edit.js';
@@ -152,8 +153,9 @@ async function tryEdit<T>(
       const done = await commitAll(changed, isUndoable);
       return 'stale' in done ? done : { value, changed: done.changed };
     } catch (error) {
-      // A refusal names the place of the rule. Only the whole table tells it.
-      if (!needs.growToAll(states)) throw error;
+      // A refusal names the place of a rule. Only the whole table tells it. After any other error nobody may know whether
+      // the commit was done, so it is not tried again.
+      if (!isAboutPlace(error) || !needs.growToAll(states)) throw error;
     }
   }
 }
