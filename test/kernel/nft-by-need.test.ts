@@ -52,7 +52,7 @@ test('a reading has the rules that were asked for, and those of a small table al
     const rules = image.chains.map(({ name, count, unread }) => [name, unread ? 'unread' : count]);
     return Object.fromEntries(rules);
   };
-  // OUTPUT and FORWARD have neither rules nor jumps, so nothing is missing of them.
+  // There are no base chains FORWARD and OUTPUT, so nothing is missing of them.
   const none = { INPUT: 'unread', FORWARD: 0, OUTPUT: 0 };
   const unread = { a: 'unread', b: 'unread', c: 'unread', d: 'unread' };
   assert.equal(await counts(), { ...none, ...unread });

@@ -3,6 +3,13 @@
 // what their matches have counted.
 import { fileURLToPath } from 'node:url';
 import { Iptables } from '../../src/iptables/iptables.js';
+import { NftKernel } from '../../src/iptables/nft/kernel.js';
+import type { Operation } from '../../src/iptables/nft/operations.js';
+import { writeScript } from '../../src/iptables/nft/script.js';
+import { parseRule } from '../../src/iptables/rule/text.js';
+import { encodeRule } from '../../src/iptables/xtables/rule-bytes.js';
+import { transactionEnd } from '../../src/native/numbers.js';
+import { Session } from '../../src/native/session.js';
 import { assert, suite } from '../support/harness.js';
 import { packets } from '../support/iptables-tables.js';
 import { nft, nftReset, nftSaved, nftTool } from '../support/nft-tables.js';
@@ -96,6 +103,51 @@ test('beside a program that changes other tables all the time', async () => {
   complete([1000], 60);
   // The table itself is the same: the commit is sent again, and the function is not called again.
   assert.is(calls, 60);
+});
+
+test('beside a program that deletes all rules, and never commits it', async () => {
+  nftReset();
+  await using ipt = open();
+  const count = 100;
+  await ipt.edit('filter', (table) => {
+    for (let port = 1000; port < 1000 + count; port++) {
+      table.chain('INPUT').append(`-p udp --dport ${port}`);
+    }
+  });
+  // The kernel works on this for a while, and drops it.
+  const session = new Session({ netns: null, receiveBuffer: null });
+  const kernel = new NftKernel(session);
+  const entry = encodeRule(parseRule('-p tcp --dport 1', { family: 'ipv4' }), { family: 'ipv4' });
+  const rule: Operation = {
+    ...{ do: 'rule', chain: 'INPUT', place: 'append', content: { entry } },
+    ...{ counters: undefined, index: 0, within: 'INPUT' },
+  };
+  const operations: Operation[] = [{ do: 'flush', chain: 'INPUT' }];
+  for (let more = 0; more < 1000; more++) operations.push(rule);
+  const table = { family: 'ipv4', name: 'filter', generation: 0 } as const;
+  const script = writeScript(table, operations, ['INPUT']);
+  let ended = false;
+  let rehearsed = 0;
+  const rehearsing = async () => {
+    for (; !ended; rehearsed++) {
+      const { outcome } = await kernel.transaction('rehearsal', [script], false);
+      assert.is(outcome, transactionEnd.committed);
+    }
+  };
+  const running = rehearsing();
+  await using unsure = Iptables.open();
+  try {
+    for (let time = 0; time < 100; time++) {
+      assert.is((await ipt.read('filter')).chain('INPUT').length, count);
+      if (time % 4 === 0) assert.is(await unsure.backend(), 'nft');
+    }
+  } finally {
+    ended = true;
+    await running;
+    await session.close();
+  }
+  assert.ok(rehearsed > 1);
+  complete([1000], count);
 });
 
 test('forty edits at once in one process, on two instances', async () => {

@@ -39,6 +39,17 @@ Result<Look> look_at_nft(std::uint8_t family, const Cancel* cancel) {
                                chain.policy == NF_DROP, chain.use});
       });
   if (!chains) return chains.error();
+  // The kernel's count already has what a transaction does that is not committed yet, and perhaps
+  // never is. It can be 0 for a chain that has rules.
+  for (BaseChainLook& chain : look.chains) {
+    if (!chain.iptables || chain.rules != 0) continue;
+    std::uint32_t rules = 0;
+    auto counted = reader.each_rule(
+        family, chain.table, chain.name, [&] { rules = 0; }, [&](const Rule&) { rules++; });
+    // The chain may be gone by now.
+    if (!counted && counted.error().code != ENOENT) return counted.error();
+    chain.rules = rules;
+  }
   return look;
 }
 

@@ -16,7 +16,7 @@ struct BaseChainLook {
   std::string name;
   bool iptables = false;    // as iptables-nft makes it
   bool drops = false;       // its policy is drop
-  std::uint32_t rules = 0;  // the kernel's use count: its rules
+  std::uint32_t rules = 0;  // about their number; 0: it has none
 };
 
 struct Look {

@@ -34,7 +34,9 @@ struct ForeignChain {
 
 struct ReadChain : xt::ImageChain {
   std::uint64_t handle = 0;
-  std::uint32_t use = 0;             // its rules, and those that lead to it
+  // About the number of its rules and of those that lead to it. A transaction that is not committed
+  // yet, and perhaps never is, counts already: so 0 does not mean that there are none.
+  std::uint32_t use = 0;
   std::vector<std::uint32_t> rules;  // in their order
 };
 
@@ -173,7 +175,7 @@ class TableReader {
     }
     // They are left alone. So only a reading of all tells how many rules they have.
     for (ForeignChain& chain : foreign_) {
-      if (chain.use == 0 || wanted_) continue;
+      if (wanted_) continue;
       auto done = reader.each_rule(
           family_, table_, chain.name, [&] { chain.rules = 0; },
           [&](const Rule&) { chain.rules++; });
@@ -189,8 +191,10 @@ class TableReader {
     for (const ReadChain& chain : chains_) uses += chain.use;
     if (uses <= wanted_->few) return;
     for (ReadChain& chain : chains_) {
-      const bool wanted = chain.use == 0 || wanted_->chains.contains(std::string(chain.name()));
-      if (!wanted) chain.presence = xt::Presence::kUnread;
+      const bool wanted = wanted_->chains.contains(std::string(chain.name()));
+      if (!wanted && chain.presence == xt::Presence::kPresent) {
+        chain.presence = xt::Presence::kUnread;
+      }
     }
   }
 
@@ -201,7 +205,7 @@ class TableReader {
       chain.rules.clear();
       chain.count = 0;
     };
-    if (chain.use == 0) return {};
+    if (chain.presence == xt::Presence::kAbsent) return {};
     return reader.each_rule(family_, table_, chain.name(), restart, [&](const Rule& rule) {
       chain.rules.push_back(rules_.add(rule, is_chain_));
       chain.count++;
