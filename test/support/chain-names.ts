@@ -97,7 +97,7 @@ export const nameEdits: readonly NameEdit[] = [
 [8:80] -A old -p tcp -j a`,
   },
   {
-    what: 'a chain is deleted and made anew, and the same rules lead to it',
+    what: 'a chain is deleted and made anew, and old rules lead to the new one',
     edit: (table) => {
       const [fromInput, fromA] = [table.chain('INPUT').rules[0]!, table.chain('a').rules[1]!];
       for (const name of ['INPUT', 'FORWARD', 'd']) table.chain(name).flush();

@@ -155,8 +155,9 @@ export function undoEdit(state: EditState, edit: DoneEdit): boolean {
   const present = new Map<number, Item>();
   if (names.size > 0) {
     for (const chain of state.chains.values()) {
-      for (const item of state.items(chain))
+      for (const item of state.items(chain)) {
         if (typeof item === 'object' && 'base' in item) present.set(item.base, item);
+      }
     }
   }
   const [now, after] = [state.base, left].map((each) => underOldNames(each, names, before)) as [

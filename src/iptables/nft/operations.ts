@@ -308,8 +308,9 @@ class Planner {
   }
 
   /**
-   * The rule that this one is, with a change. A rule that leads to a chain that is made anew does not stay: the kernel
-   * deletes no chain that a rule still leads to, and the rule can be written only when the new chain is there.
+   * The index of the rule that was read and is changed here, if it can stay. A rule cannot stay if it leads to a chain
+   * that is made anew: the kernel does not delete a chain while a rule leads to it. And the new chain must be there
+   * before a rule can lead to it.
    */
   #staying(item: ChangedItem | NewItem): number | undefined {
     if (!('base' in item)) return undefined;
