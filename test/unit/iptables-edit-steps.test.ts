@@ -4,6 +4,7 @@ import { NetfilterError } from '../../src/errors.js';
 import type { Committed, LockOptions, TableBackend } from '../../src/iptables/edit/backend.js';
 import type { TableDraft } from '../../src/iptables/edit/change.js';
 import { parseSave } from '../../src/iptables/edit/parse-save.js';
+import { restoreText } from '../../src/iptables/edit/restore.js';
 import { type Begun, isOneStep, type Place, runEdit } from '../../src/iptables/edit/run.js';
 import type { EditState } from '../../src/iptables/edit/state.js';
 import type { TableReading } from '../../src/iptables/table/reading.js';
@@ -25,6 +26,8 @@ class Memory implements TableBackend {
   /** What happens at the next commits; `undefined`: nothing. */
   readonly events: (Event | undefined)[] = [];
   readonly refusedChecks: Error[] = [];
+  /** How many of the next checks come too late. */
+  staleChecks = 0;
 
   constructor(
     readonly kind: 'legacy' | 'nft',
@@ -55,10 +58,11 @@ class Memory implements TableBackend {
   async read(table: string): Promise<TableReading> {
     return Table.readingOf(parseSave(this.text(table), { family: this.family })[0]!);
   }
-  async check(change: TableDraft): Promise<void> {
+  async check(change: TableDraft): Promise<'checked' | 'stale'> {
     this.log.push(`${this.#name} check ${change.base.name}`);
     const refused = this.refusedChecks.shift();
     if (refused !== undefined) throw refused;
+    return this.staleChecks-- > 0 ? 'stale' : 'checked';
   }
   async checkUndoable(): Promise<void> {}
   async commit(changes: readonly TableDraft[]): Promise<Committed> {
@@ -148,6 +152,23 @@ test('a check that refuses comes before all commits', async () => {
   const places = ['nat', 'filter'].map((table) => ({ backend: old, table }));
   await throws(RangeError, /^no$/, () => edit(places));
   assert.not.match(log.join(), /commit/);
+});
+
+test('a text is checked again if others changed a table meanwhile', async () => {
+  const nft = new Memory('nft', 'ipv4', []);
+  const checks = async () => {
+    nft.log.length = 0;
+    await restoreText(nft, '*filter\n-A OUTPUT -p udp\nCOMMIT\n', { test: true }, lock);
+    return nft.log.filter((line) => line.includes('check')).length;
+  };
+  assert.is(await checks(), 1);
+  nft.staleChecks = 2;
+  assert.is(await checks(), 3);
+  // It does not say that a text is right that nobody could check.
+  nft.staleChecks = 3;
+  const error = await throws(NetfilterError, /changed/, checks);
+  assert.is(error.code, 'ERR_NETFILTER_TABLE_CHANGED');
+  assert.is(nft.text('filter').includes('udp'), false);
 });
 
 test('a refusal takes the steps before it back, the last one first', async () => {

@@ -57,8 +57,11 @@ export interface TableBackend {
    * has succeeded.
    */
   commit(changes: readonly [TableDraft, ...TableDraft[]]): Promise<Committed>;
-  /** Throws what a commit would throw, as far as this can be known without a commit. */
-  check(change: TableDraft): Promise<void>;
+  /**
+   * Throws what a commit would throw, as far as this can be known without a commit. `stale`: others have changed the table
+   * since it was read, so nothing is known.
+   */
+  check(change: TableDraft): Promise<'checked' | 'stale'>;
   /**
    * Whether a change can be taken back after its commit.
    * @throws {TableError} if it cannot

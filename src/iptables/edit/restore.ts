@@ -1,6 +1,6 @@
 // restore(): carries out a text on the present tables, and commits them. Every refusal names the line. restore-text.ts
 // reads the text, perform.ts carries out its lines.
-import { NetfilterError } from '../../errors.js';
+import { NetfilterError, tableChanged } from '../../errors.js';
 import type { TableName, Wanted } from '../table/reading.js';
 import { operationOn } from '../text/family.js';
 import type { LockOptions, TableBackend } from './backend.js';
@@ -9,7 +9,7 @@ import type { Line } from './change.js';
 import { warnCountersLost } from './edit-tables.js';
 import { chainsNeeded, nowhere, perform } from './perform.js';
 import { located, readRestore, type Section } from './restore-text.js';
-import { type Begun, beginEdits, type Changed, editLocked, type Place } from './run.js';
+import { type Begun, beginEdits, type Changed, editLocked, nameEdit, type Place } from './run.js';
 
 /** How to put a text in place. */
 export interface RestoreOptions {
@@ -59,13 +59,23 @@ class Restore {
   /** Tries the text on the present tables, and changes nothing. */
   async rehearse(signal: AbortSignal | undefined): Promise<void> {
     await this.#explaining(signal, async () => {
-      const tables = await beginEdits(this.#places, signal);
-      this.#perform(tables);
-      for (const { table, state } of tables) {
-        this.#current = this.#sections.find((section) => section.table === table);
-        await this.#backend.check(state);
+      const { attempts, whenChanged } = this.#backend;
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        if (await this.#check(signal)) return;
       }
+      throw tableChanged(nameEdit(this.#places), attempts, whenChanged);
     });
+  }
+
+  /** False if others changed a table before the kernel was asked about it. */
+  async #check(signal: AbortSignal | undefined): Promise<boolean> {
+    const tables = await beginEdits(this.#places, signal);
+    this.#perform(tables);
+    for (const { table, state } of tables) {
+      this.#current = this.#sections.find((section) => section.table === table);
+      if ((await this.#backend.check(state)) === 'stale') return false;
+    }
+    return true;
   }
 
   async commit(signal: AbortSignal | undefined): Promise<readonly Changed[]> {

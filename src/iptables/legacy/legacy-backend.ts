@@ -91,10 +91,11 @@ export class LegacyBackend implements TableBackend {
   /** A rule that was in the kernel can be put back as its bytes. */
   async checkUndoable(): Promise<void> {}
 
-  async check(change: TableDraft): Promise<void> {
+  async check(change: TableDraft): Promise<'checked'> {
     const base = change.base as Snapshot;
     const encoding = await this.#encoding(change);
     await olderRevisions(this.#probe, this.family, newEntries(change, base, encoding));
+    return 'checked';
   }
 
   async commit([change]: readonly [TableDraft, ...TableDraft[]]): Promise<Committed> {

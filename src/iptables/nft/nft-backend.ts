@@ -64,9 +64,9 @@ export class NftBackend implements TableBackend {
     return has === true;
   }
 
-  async check(change: TableDraft): Promise<void> {
+  async check(change: TableDraft): Promise<'checked' | 'stale'> {
     const transaction = await Transaction.of(this.#kernel, [change]);
-    await transaction.check();
+    return transaction.check();
   }
 
   checkUndoable(change: TableDraft): Promise<void> {

@@ -53,8 +53,8 @@ export class Transaction {
   }
 
   /** Asks the kernel, and throws what a commit would throw. Only a loop of chains is not seen without a commit. */
-  async check(): Promise<void> {
-    await this.#run(false);
+  async check(): Promise<'checked' | 'stale'> {
+    return (await this.#run(false)) === 'stale' ? 'stale' : 'checked';
   }
 
   commit(): Promise<Outcome> {
