@@ -104,6 +104,7 @@
       "napi/expect.cc",
       "napi/get_sync.cc",
       "napi/nft_changes.cc",
+      "napi/promise.cc",
       "napi/pull.cc",
       "napi/system.cc",
       "napi/xtables.cc"

@@ -1,18 +1,16 @@
-// Work on a pooled thread as a promise.
+// Work on a pooled thread as a promise. What depends on the kind of work is in JobOf, and is small:
+// there is one for each exported function.
 #pragma once
 
 #include <napi.h>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
+#include <utility>
 
-#include "core/guard.h"
+#include "core/cancel.h"
 #include "core/result.h"
-#include "napi/deferred.h"
-#include "napi/environment.h"
-#include "napi/failure.h"
 
 namespace nf::js {
 
@@ -22,60 +20,54 @@ struct Label {
   ErrorKind kind = ErrorKind::kNetlink;
 };
 
-// Settles a promise with what `convert()` makes, or with its Error, or with ENOMEM. JS thread.
-template <typename Convert>
-void settle(Napi::Env env, Deferred& deferred, Label label, Convert convert) {
-  Result<Napi::Value> value = guarded(label.operation, label.kind, convert);
-  if (value) {
-    deferred.resolve(env, *value);
-  } else {
-    deferred.reject(env, to_failure(env, value.error()));
-  }
-}
+// What a promise waits for. `work` runs on a pooled thread, `value` afterwards on the JS thread.
+// Both may throw what core/guard.h catches.
+class Job {
+ public:
+  Job() = default;
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+  virtual ~Job() = default;
 
-// A promise whose work runs on a pooled thread. `work` returns a Result; `convert` runs on the JS
-// thread and makes the value. Undefined when the environment is ending.
-template <typename T, typename Convert>
-Napi::Value promise(Napi::Env env, Label label, std::shared_ptr<Cancel> cancel,
-                    std::function<Result<T>()> work, Convert convert) {
-  struct State {
-    std::optional<Deferred> deferred;
-    std::optional<Result<T>> result;
-  };
-  // All memory first (rule 8 of environment.h).
-  Environment& environment = Environment::of(env);
-  auto state = std::make_shared<State>();
-  auto settlement = std::make_shared<Settlement>();
-  settlement->emplace_back([state, &environment, label, convert](Napi::Env js) {
-    environment.release();
-    settle(js, *state->deferred, label, [&]() -> Result<Napi::Value> {
-      if (!state->result->ok()) return std::move(state->result->error());
-      if constexpr (std::is_void_v<T>) {
-        static_cast<void>(convert);  // nothing to convert
-        return js.Undefined();
-      } else {
-        return Napi::Value(convert(js, state->result->value()));
-      }
-    });
-  });
-  std::function<void()> task = [state, settlement, &environment, label, work = std::move(work),
-                                cancel]() mutable {
-    state->result.emplace(guarded(label.operation, label.kind, work));
-    // Everything that the work held, descriptors included, is gone before JavaScript learns that it
-    // is done.
-    work = nullptr;
-    if (cancel != nullptr) cancel->retire();
-    environment.post(std::move(*settlement));
-  };
-  state->deferred = Deferred::make(env);
-  if (!state->deferred.has_value()) return env.Undefined();
-  const Napi::Value promised = state->deferred->promise(env);
-  environment.retain();
-  if (auto started = environment.run(std::move(task), cancel); !started) {
-    environment.release();
-    state->deferred->reject(env, to_failure(env, started.error()));
+  virtual void work() = 0;
+  // Everything that the work held, descriptors included, is gone.
+  virtual void forget() noexcept = 0;
+  virtual Result<Napi::Value> value(Napi::Env env) = 0;
+};
+
+template <typename T, typename Work, typename Convert>
+class JobOf final : public Job {
+ public:
+  JobOf(Work work, Convert convert) : work_(std::move(work)), convert_(std::move(convert)) {}
+
+  void work() override { result_.emplace((*work_)()); }
+  void forget() noexcept override { work_.reset(); }
+  Result<Napi::Value> value(Napi::Env env) override {
+    if (!result_->ok()) return std::move(result_->error());
+    if constexpr (std::is_void_v<T>) {
+      return Napi::Value(env.Undefined());
+    } else {
+      return Napi::Value(convert_(env, result_->value()));
+    }
   }
-  return promised;
+
+ private:
+  std::optional<Work> work_;
+  Convert convert_;
+  std::optional<Result<T>> result_;
+};
+
+// Undefined when the environment is ending.
+Napi::Value promise_of(Napi::Env env, Label label, std::shared_ptr<Cancel> cancel,
+                       std::shared_ptr<Job> job);
+
+// A promise whose work runs on a pooled thread. `work` returns a Result<T>; `convert` runs on the
+// JS thread and makes the value.
+template <typename T, typename Work, typename Convert>
+Napi::Value promise(Napi::Env env, Label label, std::shared_ptr<Cancel> cancel, Work work,
+                    Convert convert) {
+  return promise_of(env, label, std::move(cancel),
+                    std::make_shared<JobOf<T, Work, Convert>>(std::move(work), std::move(convert)));
 }
 
 }  // namespace nf::js

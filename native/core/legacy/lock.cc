@@ -9,8 +9,9 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
-#include <sstream>
+#include <string_view>
 
 #include "core/files.h"
 #include "core/operation.h"
@@ -73,6 +74,14 @@ Result<Fd> open_lock_file(const std::string& path) {
   return fd;
 }
 
+/** The text before the first `end`, or all of it. It is taken away from `rest`, and so is the
+ * `end`. */
+std::string_view take_until(std::string_view& rest, char end) {
+  const std::string_view taken = rest.substr(0, rest.find(end));
+  rest.remove_prefix(std::min(taken.size() + 1, rest.size()));
+  return taken;
+}
+
 }  // namespace
 
 std::string lock_holders(int fd) {
@@ -85,11 +94,17 @@ std::string lock_holders(int fd) {
   if (!locks) return {};
   // "12: FLOCK  ADVISORY  WRITE 4711 00:1a:2345 0 EOF"; a waiter has "->" before the kind.
   std::string holders;
-  std::istringstream lines(*locks);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string number, kind, mode, access, pid, place;
-    fields >> number >> kind >> mode >> access >> pid >> place;
+  std::string_view lines = *locks;
+  while (!lines.empty()) {
+    std::string_view line = take_until(lines, '\n');
+    std::array<std::string_view, 6> fields;  // number, kind, mode, access, pid, place
+    for (auto& field : fields) {
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+      field = take_until(line, ' ');
+    }
+    const std::string_view kind = fields[1];
+    const std::string pid(fields[4]);
+    const std::string_view place = fields[5];
     if (kind != "FLOCK" || place != wanted) continue;
     if (!holders.empty()) holders += ", ";
     holders += "pid " + pid;
