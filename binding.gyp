@@ -21,9 +21,16 @@
           ],
           "cflags!": ["-fno-rtti", "-fno-exceptions"],
           "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-exceptions"],
-          "cflags_cc": ["-std=c++20", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+          "cflags_cc": [
+            "-std=c++20", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
+            "-Wall", "-Wextra"
+          ],
           "configurations": { "Release": { "cflags_cc": ["-O2"] } },
-          "ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic"],
+          "ldflags": [
+            "-Wl,-z,nodelete", "-Wl,-Bsymbolic", "-Wl,--gc-sections",
+            # Relative to `build`, where make runs.
+            "-Wl,--version-script=../native/napi/exports.map"
+          ],
           "libraries": ["-ldl", "-lpthread"]
         }]
       ]

@@ -2,28 +2,15 @@
 // build/Debug/conntrack.node, without optimization and with symbols, instead of build/Release/conntrack.node.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeHeaders } from './node-headers.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = join(root, 'build/.configured');
 const nodeGyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js');
-
-// The headers of the running node, if they are installed beside it. With them node-gyp downloads nothing.
-function nodeHeaders() {
-  const prefix = dirname(dirname(realpathSync(process.execPath)));
-  const folder = join(prefix, 'include/node');
-  try {
-    const text = readFileSync(join(folder, 'node_version.h'), 'utf8');
-    const major = /#define NODE_MAJOR_VERSION (\d+)/.exec(text)?.[1];
-    const fits = existsSync(join(folder, 'node_api.h')) && existsSync(join(folder, 'common.gypi'));
-    return fits && major === process.versions.node.split('.')[0] ? prefix : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 function run(args) {
   const result = spawnSync(process.execPath, [nodeGyp, ...args, '--loglevel=warn'], {

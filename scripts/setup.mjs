@@ -1,6 +1,7 @@
 // Makes a clone ready: installs missing system packages and dependencies, builds the addon and dist.
 // Runs before node_modules exists, so it uses only Node. Does nothing if everything is ready.
-// `--dev` adds what the tests, the benches and the lint need. It never asks.
+// `--dev` adds what the tests, the benches and the lint need, `--release` also what the tests of a release need. It
+// never asks.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -16,7 +17,8 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const dev = process.argv.includes('--dev');
+const release = process.argv.includes('--release');
+const dev = release || process.argv.includes('--dev');
 const linux = process.platform === 'linux';
 const stampFile = join(root, '.setup-stamp');
 const logFile = join(root, 'setup.log');
@@ -124,13 +126,25 @@ const devNeeds = [
   [() => hasCommand('valgrind'), 'valgrind', 'valgrind', 'valgrind'],
 ];
 
+// Only Debian's names: a release is made there. `/usr/aarch64-linux-gnu` has the libraries that a node for arm64 needs.
+const releaseNeeds = [
+  [() => hasCommand('qemu-aarch64-static'), 'qemu-user-static'],
+  ...[
+    ['libc.so.6', 'libc6-arm64-cross'],
+    ['libstdc++.so.6', 'libstdc++6-arm64-cross'],
+    ['libgcc_s.so.1', 'libgcc-s1-arm64-cross'],
+  ].map(([file, name]) => [() => existsSync(`/usr/aarch64-linux-gnu/lib/${file}`), name]),
+  [() => existsSync('/lib/ld-musl-x86_64.so.1'), 'musl'],
+];
+
 function missingPackages() {
-  const missing = (dev ? [...needs, ...devNeeds] : needs).filter(([present]) => !present());
+  const wanted = [...needs, ...(dev ? devNeeds : []), ...(release ? releaseNeeds : [])];
+  const missing = wanted.filter(([present]) => !present());
   const names = (column) => {
     const all = missing.map((need) =>
       typeof need[column] === 'function' ? need[column]() : need[column],
     );
-    return [...new Set(all)];
+    return [...new Set(all)].filter(Boolean);
   };
   return { debian: names(1), fedora: names(2), alpine: names(3), any: missing.length > 0 };
 }

@@ -7,13 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { fromNative, type NativeFailure, NetfilterError, unsupported } from '../errors.js';
 import type { Binding } from './binding.js';
 
-/** This file; `undefined` where a bundler made CommonJS of it. */
-const place = (): string | undefined => import.meta.url;
+/** This file. Where a bundler made CommonJS of it, there is no `import.meta.url`, and the bundle has a `__filename`. */
+const place = (): string => import.meta.url ?? __filename;
 
 /** Where package.json is: two levels above src/native, one above the bundle in dist. */
 function packageRoot(): string {
-  const url = place();
-  const here = url === undefined ? process.cwd() : dirname(fileURLToPath(url));
+  const here = dirname(place().startsWith('file:') ? fileURLToPath(place()) : place());
   for (let folder = here; ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json'))) return folder;
     if (folder === dirname(folder)) return here;
@@ -39,13 +38,42 @@ const bundled =
 
 /** Whether this file is no longer in the package that it came with. */
 function isBundled(): boolean {
-  if (place() === undefined) return true;
+  if (import.meta.url === undefined) return true;
   try {
     const { name } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
     return name !== 'conntrack';
   } catch {
     return true;
   }
+}
+
+/** What a build from source needs, by distribution. The README has the same list. */
+const installs: readonly (readonly [distribution: RegExp, command: string])[] = [
+  [
+    /debian|ubuntu/,
+    'apt-get install -y g++ make python3 pkg-config linux-libc-dev libnetfilter-conntrack-dev libiptc-dev',
+  ],
+  [
+    /fedora|rhel|centos/,
+    'dnf install -y gcc-c++ make python3 pkgconf libnetfilter_conntrack-devel iptables-devel',
+  ],
+  [
+    /alpine/,
+    'apk add g++ make python3 pkgconf linux-headers libnetfilter_conntrack-dev iptables-dev',
+  ],
+];
+
+/** The two commands that build the addon on this system. */
+function fromSource(): string {
+  let release = '';
+  try {
+    release = readFileSync('/etc/os-release', 'utf8');
+  } catch {
+    // No file says what system this is: the first command names what is needed.
+  }
+  const ids = [...release.matchAll(/^ID(?:_LIKE)?=(.*)$/gm)].map(([, id]) => id).join(' ');
+  const [, install] = installs.find(([distribution]) => distribution.test(ids)) ?? installs[0]!;
+  return `build it with "${install}" and "npx node-gyp rebuild --directory '${packageRoot()}'"`;
 }
 
 function explain(error: unknown, override: string | undefined): NetfilterError {
@@ -62,11 +90,9 @@ function explain(error: unknown, override: string | undefined): NetfilterError {
   } else if (isBundled() || (code === 'MODULE_NOT_FOUND' && /'bindings'/.test(message))) {
     hint = bundled;
   } else if (code === 'MODULE_NOT_FOUND' || /Could not locate the bindings file/.test(message)) {
-    hint =
-      `no binary for ${process.platform}-${process.arch} is shipped: build it with "npx node-gyp rebuild" in ${packageRoot()} ` +
-      '(needs g++, make, python3 and, on Debian, libnetfilter-conntrack-dev and libiptc-dev)';
+    hint = `no binary for ${process.platform}-${process.arch} is shipped: ${fromSource()}`;
   } else {
-    hint = `the binary does not fit this system; rebuild it with "npx node-gyp rebuild" in ${packageRoot()}`;
+    hint = `the binary does not fit this system: ${fromSource()}`;
   }
   return new NetfilterError(`load addon: ERR_NETFILTER_ADDON: ${message}; ${hint}`, {
     code: 'ERR_NETFILTER_ADDON',
@@ -80,7 +106,7 @@ function load(): Binding {
   if (process.platform !== 'linux') throw unsupported('load addon', 'platform');
   const override = process.env.CONNTRACK_ADDON;
   try {
-    const require = createRequire(place() ?? join(process.cwd(), 'program.js'));
+    const require = createRequire(place());
     if (override) return require(resolve(override)) as Binding;
     const bindings = require('bindings') as (options: object) => Binding;
     return bindings({
@@ -101,7 +127,7 @@ function load(): Binding {
 /** A file of this package beside this one: what dist/index.js loads late. Throws a NetfilterError. */
 export function requireBeside(file: string): unknown {
   try {
-    return createRequire(place() ?? join(process.cwd(), 'program.js'))(file);
+    return createRequire(place())(file);
   } catch (error) {
     if (!isBundled()) throw error;
     throw explain(error, undefined);

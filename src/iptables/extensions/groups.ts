@@ -11,7 +11,7 @@ import type { Masked } from './stores.js';
 import { bit, masked, u32 } from './stores.js';
 
 /** A number, a name of this host, or `{ value, mask }`. A match that was read has numbers; text shows names. */
-export type Group = Masked | string;
+export type NumberOrName = Masked | string;
 
 /** At least one field. */
 export interface DevgroupMatch extends Known {
@@ -20,9 +20,9 @@ export interface DevgroupMatch extends Known {
    * The group of the incoming interface (`ip link set DEV group N`); names from
    * `/etc/iproute2/group`. Not in OUTPUT and POSTROUTING.
    */
-  readonly srcGroup?: Not<Group>;
+  readonly srcGroup?: Not<NumberOrName>;
   /** The group of the outgoing interface. Not in PREROUTING and INPUT. */
-  readonly dstGroup?: Not<Group>;
+  readonly dstGroup?: Not<NumberOrName>;
 }
 
 export interface RealmMatch extends Known {
@@ -31,7 +31,7 @@ export interface RealmMatch extends Known {
    * The realm of the route (`ip route … realm N`); names from `/etc/iproute2/rt_realms`. Not in
    * PREROUTING.
    */
-  readonly realm: Not<Group>;
+  readonly realm: Not<NumberOrName>;
 }
 
 interface Names {
@@ -51,7 +51,7 @@ const realmNames: Names = {
   name: (number, cx) => cx.names.realmName(number),
 };
 
-function group(names: Names): ValueType<Group> {
+function group(names: Names): ValueType<NumberOrName> {
   const numbers = mark();
   const look = (name: string, at: Place): number => {
     const number = names.number(name, at);
@@ -73,7 +73,7 @@ function group(names: Names): ValueType<Group> {
   };
 }
 
-const store = (value: number, mask: number) => masked(u32(value), u32(mask)) as Store<Group>;
+const store = (value: number, mask: number) => masked(u32(value), u32(mask)) as Store<NumberOrName>;
 
 export const devgroup = match<DevgroupMatch>({
   name: 'devgroup',

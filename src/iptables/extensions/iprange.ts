@@ -11,18 +11,18 @@ import { printRange } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, inetAddress } from './stores.js';
 
-type Addresses = string | Range<string>;
+type AddressRange = string | Range<string>;
 
 export interface IprangeMatch extends Known {
   readonly name: 'iprange';
   /** One address or the first and the last one. */
-  readonly srcRange?: Not<Addresses>;
-  readonly dstRange?: Not<Addresses>;
+  readonly srcRange?: Not<AddressRange>;
+  readonly dstRange?: Not<AddressRange>;
 }
 
 const addresses = (at: number) => addressRangeStore(inetAddress(at), inetAddress(at + 16));
 
-const type: ValueType<Addresses> = {
+const type: ValueType<AddressRange> = {
   ...addressRange,
   parse(text, at) {
     const [from = '', to = from, more] = text.split('-');

@@ -9,24 +9,24 @@ import { integer, printRange, rangeOf, readPort } from './number-values.js';
 import type { Range } from './stores.js';
 import { bit, u8, u16 } from './stores.js';
 
-type Ports = readonly (number | Range)[];
+type PortList = readonly (number | Range)[];
 
 /** One of `sports`, `dports` and `ports`. The rule must name a protocol with ports. */
 export interface MultiportMatch extends Known {
   readonly name: 'multiport';
   /** Source ports and ranges; a range counts as two of the 15. */
-  readonly sports?: Not<Ports>;
+  readonly sports?: Not<PortList>;
   /** Destination ports. */
-  readonly dports?: Not<Ports>;
+  readonly dports?: Not<PortList>;
   /** Source or destination port. */
-  readonly ports?: Not<Ports>;
+  readonly ports?: Not<PortList>;
 }
 
 const slots = 15;
 /** TCP, UDP, UDPLITE, SCTP, DCCP: the kernel's check in xt_multiport.c. */
 const protocols = [6, 17, 136, 132, 33];
 
-function enough(list: Ports, at: Place, ranges: boolean): Ports {
+function enough(list: PortList, at: Place, ranges: boolean): PortList {
   const used = list.reduce<number>((sum, each) => sum + (typeof each === 'number' ? 1 : 2), 0);
   if (list.length === 0) throw badRange(at.path, 'at least one port', list);
   if (used > slots) throw refused(at.path, `${used} of ${slots} ports (a range counts as two)`);
@@ -34,7 +34,7 @@ function enough(list: Ports, at: Place, ranges: boolean): Ports {
   return list;
 }
 
-function portList(ranges: boolean): ValueType<Ports> {
+function portList(ranges: boolean): ValueType<PortList> {
   return {
     arity: 1,
     check(value, at) {
@@ -76,7 +76,7 @@ function onePort(text: string, all: string, at: ArgumentPlace): number {
 }
 
 /** The list of one kind; absent if the payload holds another kind. */
-function portStore(kind: number, ranges: boolean): Store<Ports> {
+function portStore(kind: number, ranges: boolean): Store<PortList> {
   return {
     read(payload, cx) {
       if (u8(0).read(payload, cx) !== kind) return undefined;
