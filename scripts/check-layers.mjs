@@ -37,10 +37,11 @@ const rooms = {
     'host', // what the system reports about itself: support, settings, counters, hooks, namespaces
     'columns', // the memory of a batch: its layout, without meaning
     'flow', // one flow as it was read; the list of its fields
+    'input', // flows and tuples as callers give them: their types, their checks, their packed form
     'filter', // a FlowFilter: its checks, its packed form, its meaning on columns
     'aggregate', // groupBy, sum and top on columns
     'batch', // FlowBatch
-    'lookup', // the tuples that name flows, and finding flows by them
+    'lookup', // finding flows by the tuples that name them
     'dump', // reading the table
     'write', // creating, changing, deleting
     'events', // following the table

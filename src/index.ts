@@ -116,8 +116,10 @@ export type {
   NetfilterHooks,
   TrackingState,
 } from './conntrack/host/tracking.js';
+export type { FlowInit, NatInit } from './conntrack/input/init.js';
+export type { ReplyZone, TupleInit, TupleSideInit } from './conntrack/input/tuple.js';
+export type { FlowWritable } from './conntrack/input/writable.js';
 export type { GetManyOptions } from './conntrack/lookup/lookups.js';
-export type { ReplyZone, TupleInit, TupleSideInit } from './conntrack/lookup/tuple.js';
 export type { BulkOptions, BulkProgress, DeleteOptions } from './conntrack/write/bulk.js';
 export type { FlowChange, LabelChange } from './conntrack/write/change.js';
 export type {
@@ -127,8 +129,6 @@ export type {
   CreateProgress,
   CreateResult,
 } from './conntrack/write/create-many.js';
-export type { FlowInit, NatInit } from './conntrack/write/init.js';
-export type { FlowWritable } from './conntrack/write/writable.js';
 export type {
   DccpState,
   Family,

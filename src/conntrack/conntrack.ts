@@ -21,8 +21,9 @@ import {
 } from './host/settings.js';
 import { type ConntrackStats, readCounts, readStats } from './host/statistics.js';
 import { type NetfilterHooks, readHooks } from './host/tracking.js';
+import type { FlowInit } from './input/init.js';
+import type { TupleInit } from './input/tuple.js';
 import { type GetManyOptions, Lookups } from './lookup/lookups.js';
-import type { TupleInit } from './lookup/tuple.js';
 import {
   type BulkOptions,
   type DeleteOptions,
@@ -32,7 +33,6 @@ import {
 } from './write/bulk.js';
 import type { FlowChange } from './write/change.js';
 import type { CreateManyOptions, CreateResult } from './write/create-many.js';
-import type { FlowInit } from './write/init.js';
 import { Writer } from './write/writer.js';
 
 /** Which table to open, and how. */

@@ -3,7 +3,7 @@ import { fieldsAt, optionsAt, shallowCopyAt, stringAt } from '../../checks.js';
 import { badRange, fromNative } from '../../errors.js';
 import type { Session } from '../../native/session.js';
 import { Flow } from '../flow/flow.js';
-import type { TupleInit } from '../lookup/tuple.js';
+import type { TupleInit } from '../input/tuple.js';
 import { TuplePacker } from '../lookup/tuple-packer.js';
 import { type Expectation, expectationMessages } from './expectation.js';
 import {

@@ -27,7 +27,7 @@ import {
 } from '../../native/numbers.js';
 import { littleEndian } from '../columns/netlink-attributes.js';
 import type { Flow } from '../flow/flow.js';
-import type { TupleInit } from '../lookup/tuple.js';
+import type { TupleInit } from '../input/tuple.js';
 import { TuplePacker, tupleBytes } from '../lookup/tuple-packer.js';
 import { type ExpectationMask, type ExpectationNat, expectationFlags } from './expectation.js';
 

@@ -5,7 +5,7 @@ import type { RawLookup } from '../../native/binding.js';
 import { absent } from '../../native/numbers.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import type { Flow } from '../flow/flow.js';
-import type { TupleInit } from './tuple.js';
+import type { TupleInit } from '../input/tuple.js';
 import { isMeant, TuplePacker } from './tuple-packer.js';
 
 /** Tuples of a chunk: the JS thread is busy with it for a few milliseconds at most. */

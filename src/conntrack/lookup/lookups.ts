@@ -4,8 +4,8 @@ import type { Session } from '../../native/session.js';
 import { readFlows } from '../batch/read-flows.js';
 import { LookupArena } from '../columns/lookup-arena.js';
 import { Flow } from '../flow/flow.js';
+import type { TupleInit } from '../input/tuple.js';
 import { getMany } from './get-many.js';
-import type { TupleInit } from './tuple.js';
 import { isMeant, TuplePacker } from './tuple-packer.js';
 
 const operation = 'conntrack get';

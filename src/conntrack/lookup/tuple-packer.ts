@@ -19,7 +19,7 @@ import { littleEndian } from '../columns/netlink-attributes.js';
 import { has } from '../columns/schema.js';
 import { Flow } from '../flow/flow.js';
 import { tupleZone } from '../flow/rare.js';
-import { hasZoneAlone, sideAt, startAt, type TupleInit, tupleAt } from './tuple.js';
+import { hasZoneAlone, sideAt, startAt, type TupleInit, tupleAt } from '../input/tuple.js';
 
 /** Bytes of a packed tuple. */
 export const tupleBytes = place.bytes;

@@ -9,8 +9,8 @@ import { readFlows } from '../batch/read-flows.js';
 import { checkFilter } from '../filter/check.js';
 import { packFilter } from '../filter/pack.js';
 import type { CheckedFilter, FlowFilter } from '../filter/types.js';
+import { FieldPacker } from '../input/field-packer.js';
 import { type FlowChange, packChange } from './change.js';
-import { FieldPacker } from './field-packer.js';
 
 /** How far an operation by filter has come. */
 export interface BulkProgress {

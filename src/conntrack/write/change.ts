@@ -5,7 +5,7 @@ import { badRange } from '../../errors.js';
 import { field } from '../columns/schema.js';
 import type { MaskedMark } from '../filter/types.js';
 import { fieldsFor } from '../flow/fields.js';
-import type { FieldPacker } from './field-packer.js';
+import type { FieldPacker } from '../input/field-packer.js';
 import {
   type FlowWritable,
   labelBitmap,
@@ -13,7 +13,7 @@ import {
   scalesFit,
   settableBits,
   writableFields,
-} from './writable.js';
+} from '../input/writable.js';
 
 /**
  * What can be changed of a living flow. A field that is `undefined` is refused: it would leave as it is what was to

@@ -5,9 +5,9 @@ import type { Family } from '../../constants.js';
 import { badType, fromNative, NetfilterError } from '../../errors.js';
 import type { RawOutcome } from '../../native/binding.js';
 import type { Flow } from '../flow/flow.js';
-import { FieldPacker } from './field-packer.js';
-import { type FlowInit, takeRow } from './init.js';
-import { packFlowInit } from './pack-init.js';
+import { FieldPacker } from '../input/field-packer.js';
+import { type FlowInit, takeRow } from '../input/init.js';
+import { packFlowInit } from '../input/pack-init.js';
 
 /** Why a flow was not made: the kernel refused it, or it was wrong (this error has no `code`). */
 export type CreateError =

@@ -1,9 +1,9 @@
 // What an upsert makes of a flow to create that is there already: which flow it means, and what it changes.
 import { fieldsFor } from '../flow/fields.js';
-import type { TupleInit, TupleSideInit } from '../lookup/tuple.js';
+import type { FlowInit } from '../input/init.js';
+import type { TupleInit, TupleSideInit } from '../input/tuple.js';
+import { scalesFit, settableStatus, writableFields } from '../input/writable.js';
 import type { FlowChange } from './change.js';
-import type { FlowInit } from './init.js';
-import { scalesFit, settableStatus, writableFields } from './writable.js';
 
 /** The fields that a change takes as they are. Status is not one of them. */
 const changeable = [...writableFields, ...fieldsFor('both').filter((name) => name !== 'status')];

@@ -12,7 +12,7 @@ import {
 import type { Family, Protocol, StatusName } from '../../constants.js';
 import { type Endpoint, type FlowMaster, fieldsFor } from '../flow/fields.js';
 import { Flow } from '../flow/flow.js';
-import { type ReplyZone, sideFields, type TupleSideInit } from '../lookup/tuple.js';
+import { type ReplyZone, sideFields, type TupleSideInit } from './tuple.js';
 import { type FlowWritable, writableFields } from './writable.js';
 
 /**

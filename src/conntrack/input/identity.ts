@@ -14,8 +14,8 @@ import {
 import { AF_INET6, protocolIsIcmp, tupleHasPorts } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
 import { field } from '../columns/schema.js';
-import { hasZoneAlone, sideAllowed } from '../lookup/tuple.js';
 import type { FieldPacker, Slot } from './field-packer.js';
+import { hasZoneAlone, sideAllowed } from './tuple.js';
 
 /** A tuple whose addresses are in slots of the packer. */
 export interface Tuple {
