@@ -90,9 +90,10 @@ test('a column of Arrow is null if the last bit is not set', () => {
 
 test('a flow gets a field of either word', () => {
   const from = columnsOf(store);
+  const write = () => {};
   const fields = together(
-    { name: 'secctx', more: last | 0, read: (_, columns, row) => `row ${columns.id[row]}` },
-    { name: 'helper', bits: has.timeout, read: () => 'first word' },
+    { name: 'secctx', more: last | 0, read: (_, columns, row) => `row ${columns.id[row]}`, write },
+    { name: 'helper', bits: has.timeout, read: () => 'first word', write },
   );
   for (const row of more.keys()) {
     const flow = {} as FlowObject;

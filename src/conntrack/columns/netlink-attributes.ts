@@ -1,5 +1,5 @@
-// Runs of netlink attributes as the kernel sent them: finding one, and reading its bytes. Every length is
-// checked. Knows no attribute by name.
+// Runs of netlink attributes: finding one in what the kernel sent, reading its bytes, and the same the other way round,
+// for flows that no kernel sent. Every length is checked. Knows no attribute by name.
 
 export const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -24,6 +24,15 @@ export function* attributes(bytes: Uint8Array): Generator<[type: number, payload
   }
 }
 
+/** The bytes of all attributes of a run. */
+export function attributeRun(bytes: Uint8Array): Uint8Array {
+  let end = 0;
+  for (const [, payload] of attributes(bytes)) {
+    end = (payload.byteOffset - bytes.byteOffset + payload.length + 3) & ~3;
+  }
+  return bytes.subarray(0, end);
+}
+
 /** A number in network byte order; undefined where the payload is absent or too short. */
 export function be16(bytes: Uint8Array | undefined): number | undefined {
   return bytes !== undefined && bytes.length >= 2 ? viewOf(bytes).getUint16(0) : undefined;
@@ -42,4 +51,66 @@ export function cString(bytes: Uint8Array | undefined): string | undefined {
   if (bytes === undefined) return undefined;
   const end = bytes.indexOf(0);
   return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+const encoder = new TextEncoder();
+
+/** Makes runs of attributes, one after the other in one memory. */
+export class AttributeWriter {
+  size = 0;
+  #bytes = new Uint8Array(256);
+  #view = viewOf(this.#bytes);
+
+  /** What was written, without a copy. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.size);
+  }
+
+  /** An attribute whose payload is what `write` adds. */
+  nest(type: number, write: () => void): void {
+    const at = this.#room(4);
+    write();
+    this.#view.setUint16(at, this.size - at, littleEndian);
+    this.#view.setUint16(at + 2, type, littleEndian);
+    this.#room(-this.size & 3);
+  }
+  bytes(type: number, payload: ArrayLike<number>): void {
+    this.nest(type, () => this.raw(payload));
+  }
+  /** A number in network byte order. */
+  be(type: number, size: 1 | 2 | 4 | 8, value: number | bigint): void {
+    this.nest(type, () => {
+      const at = this.#room(size);
+      if (size === 1) this.#view.setUint8(at, Number(value));
+      else if (size === 2) this.#view.setUint16(at, Number(value));
+      else if (size === 4) this.#view.setUint32(at, Number(value));
+      else this.#view.setBigUint64(at, BigInt(value));
+    });
+  }
+  /** A text, with the NUL at its end. */
+  text(type: number, text: string): void {
+    this.bytes(type, encoder.encode(`${text}\0`));
+  }
+  /** Bytes as they are. */
+  raw(bytes: ArrayLike<number>): void {
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+  /** A word of 0 ends a run. */
+  end(): void {
+    this.#room(4);
+  }
+
+  /** Where the next bytes go, which are 0. */
+  #room(size: number): number {
+    const at = this.size;
+    this.size += size;
+    if (this.size > this.#bytes.length) {
+      const larger = new Uint8Array(this.size * 2);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#view = viewOf(larger);
+    }
+    return at;
+  }
 }

@@ -1,33 +1,27 @@
-// The rare fields of a flow. Those without a column are read from the attributes as the kernel sent them.
-// Attribute numbers: linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_dump_* in nf_conntrack_netlink.c.
+// The rare fields of a flow. Those without a column are read from the attributes as the kernel sent them; rare-bytes.ts
+// makes such attributes for flows that no kernel sent. Attribute numbers: linux/netfilter/nfnetlink_conntrack.h; payloads: ctnetlink_dump_* in nf_conntrack_netlink.c.
 // A malformed attribute reads as absent.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { protocolName } from '../../constants.js';
 import type { FlowColumns } from '../columns/flow-columns.js';
-import {
-  attribute,
-  attributes,
-  be16,
-  be32,
-  be64,
-  cString,
-  littleEndian,
-} from '../columns/netlink-attributes.js';
+import { attribute, attributes, be16, be32, be64, cString } from '../columns/netlink-attributes.js';
 import { has } from '../columns/schema.js';
 import type { FlowDccp, FlowMaster, FlowObject, FlowSctp, SeqAdj, Synproxy } from './fields.js';
-
-const cta = {
-  tupleOrig: 1,
-  tupleReply: 2,
-  protoinfo: 4,
-  help: 5,
-  tupleMaster: 14,
-  seqAdjOrig: 15,
-  seqAdjReply: 16,
-  secctx: 19,
-  labels: 22,
-  synproxy: 24,
-} as const;
+import {
+  type AttributeRun,
+  cta,
+  labelByte,
+  type RareSource,
+  writeDccp,
+  writeHelper,
+  writeLabels,
+  writeMaster,
+  writeSctp,
+  writeSecctx,
+  writeSeqAdj,
+  writeSynproxy,
+  writeUnknown,
+} from './rare-bytes.js';
 
 export function helperName(extra: Uint8Array): string | undefined {
   const help = attribute(extra, cta.help);
@@ -39,14 +33,13 @@ function secctx(extra: Uint8Array): string | undefined {
   return nest && cString(attribute(nest, 1));
 }
 
-/** The numbers of the bits that are set. The bitmap is an array of long in host order (nf_conntrack_labels.h). */
+/** The numbers of the bits that are set. */
 export function labels(extra: Uint8Array): number[] | undefined {
   const bitmap = attribute(extra, cta.labels);
   if (bitmap === undefined) return undefined;
   const bits: number[] = [];
   for (let bit = 0; bit < bitmap.length * 8; bit++) {
-    const byte = littleEndian ? bit >> 3 : (bit >> 6) * 8 + 7 - ((bit & 63) >> 3);
-    if (((bitmap[byte] ?? 0) >> (bit & 7)) & 1) bits.push(bit);
+    if (((bitmap[labelByte(bit)] ?? 0) >> (bit & 7)) & 1) bits.push(bit);
   }
   return bits;
 }
@@ -134,6 +127,9 @@ function master(extra: Uint8Array): FlowMaster | undefined {
 
 const known = new Set<number>(Object.values(cta));
 
+/** Whether an attribute of this type has a place among the rare fields. */
+export const isRare = (type: number): boolean => known.has(type);
+
 function unknown(extra: Uint8Array): FlowObject['unknown'] {
   const found: { type: number; data: Uint8Array }[] = [];
   for (const [type, data] of attributes(extra)) {
@@ -144,12 +140,13 @@ function unknown(extra: Uint8Array): FlowObject['unknown'] {
 
 /**
  * A field that few flows have: what reads it, of the attributes that were kept or of columns, and its bits: `bits` of
- * `presence`, or `more` of `presenceMore`. One of these bits says that a row has the field.
+ * `presence`, or `more` of `presenceMore`. One of these bits says that a row has the field. `write` is the inverse.
  */
 type RareField = {
   [Name in keyof FlowObject]-?: {
     name: Name;
     read: (extra: Uint8Array, from: FlowColumns, row: number) => FlowObject[Name] | undefined;
+    write: (run: AttributeRun, value: NonNullable<FlowObject[Name]>, flow: RareSource) => void;
   } & ({ bits: number; more?: undefined } | { bits?: undefined; more: number });
 }[keyof FlowObject];
 
@@ -168,19 +165,30 @@ export const together = (...fields: RareField[]): RareFields => ({
 
 /** In some tables many flows have these. */
 export const named = together(
-  { name: 'helper', bits: has.helper, read: helperName },
-  { name: 'labels', bits: has.labels, read: labels },
-  { name: 'secctx', bits: has.secctx, read: secctx },
+  { name: 'helper', bits: has.helper, read: helperName, write: writeHelper },
+  { name: 'labels', bits: has.labels, read: labels, write: writeLabels },
+  { name: 'secctx', bits: has.secctx, read: secctx, write: writeSecctx },
 );
 
 export const details = together(
-  { name: 'sctp', bits: has.sctp, read: sctp },
-  { name: 'dccp', bits: has.dccp, read: dccp },
-  { name: 'seqAdj', bits: has.origSeqAdj | has.replySeqAdj, read: seqAdj },
-  { name: 'synproxy', bits: has.synproxy, read: synproxy },
-  { name: 'master', bits: has.master, read: master },
-  { name: 'unknown', bits: has.unknown, read: unknown },
+  { name: 'sctp', bits: has.sctp, read: sctp, write: writeSctp },
+  { name: 'dccp', bits: has.dccp, read: dccp, write: writeDccp },
+  { name: 'seqAdj', bits: has.origSeqAdj | has.replySeqAdj, read: seqAdj, write: writeSeqAdj },
+  { name: 'synproxy', bits: has.synproxy, read: synproxy, write: writeSynproxy },
+  { name: 'master', bits: has.master, read: master, write: writeMaster },
+  { name: 'unknown', bits: has.unknown, read: unknown, write: writeUnknown },
 );
+
+const allRare = [...named.fields, ...details.fields];
+export const rareNames = allRare.map(({ name }) => name);
+
+/** Writes those of the rare fields that a flow has. */
+export function writeRare(run: AttributeRun, flow: RareSource): void {
+  for (const { name, write } of allRare) {
+    const value = flow[name];
+    if (value !== undefined) (write as (...all: unknown[]) => void)(run, value, flow);
+  }
+}
 
 const noBytes = new Uint8Array(0);
 
