@@ -250,6 +250,19 @@ export const u8At = (value: unknown, path: string) => integerAt(value, path, 0, 
 export const u16At = (value: unknown, path: string) => integerAt(value, path, 0, 0xffff);
 export const u32At = (value: unknown, path: string) => integerAt(value, path, 0, 0xffffffff);
 
+/** A number of 64 bits: a bigint, or what JSON has of one (`jsonSafe`). */
+export function u64At(value: unknown, path: Path): bigint {
+  let number = value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) number = BigInt(value);
+  else if (typeof value === 'string' && /^\d{1,20}$/.test(value)) number = BigInt(value);
+  const expected = 'an unsigned 64-bit value: a bigint, a whole number or its digits';
+  if (typeof number !== 'bigint') {
+    throw (typeof value === 'number' ? badRange : badType)(pathText(path), expected, value);
+  }
+  if (number < 0n || number >= 1n << 64n) throw badRange(pathText(path), expected, value);
+  return number;
+}
+
 export function booleanAt(value: unknown, path: string): boolean {
   if (typeof value !== 'boolean') throw badType(path, 'a boolean', value);
   return value;

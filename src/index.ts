@@ -21,12 +21,14 @@ export {
   presenceMoreBits,
 } from './conntrack/batch/columns.js';
 export { FlowBatch } from './conntrack/batch/flow-batch.js';
+export type { FlowSample, FlowSampleSide } from './conntrack/batch/sample.js';
 export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
 export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';
 export type { DumpBatchesOptions, DumpOptions } from './conntrack/dump/options.js';
 export {
   type ConntrackEvent,
   EventBatch,
+  type EventSample,
   type EventType,
   eventTypeNames,
   FlowEvent,

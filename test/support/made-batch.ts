@@ -35,6 +35,7 @@ export function rawBatch(random: Random, shape: Shape): RawBatch {
   const bytes = names.map((name) => columnLayout[name].prefix + columnLayout[name].size);
   const arena = new ArrayBuffer(capacity * Math.max(...bytes));
   const addresses: number[] = [];
+  let withoutCounters = rows;
   const columns = Object.fromEntries(
     names.map((name) => {
       const { array, prefix } = columnLayout[name];
@@ -50,6 +51,7 @@ export function rawBatch(random: Random, shape: Shape): RawBatch {
     if ([6, 17, 132].includes(protocol)) presence |= has.origPorts | has.replyPorts;
     if ([1, 58].includes(protocol)) presence |= has.origIcmp | has.replyIcmp;
     if ([6, 132].includes(protocol)) presence |= has.state;
+    if (protocol === 132) presence |= has.sctp;
     columns.id[row] = random.u32();
     columns.family[row] = v6 ? 10 : 2;
     columns.protocol[row] = protocol;
@@ -57,6 +59,7 @@ export function rawBatch(random: Random, shape: Shape): RawBatch {
     columns.mark[row] = random.pick([0, 1, 7, 0xffff_ffff, random.u32()]);
     if ((presence & has.timeout) !== 0) columns.timeout[row] = random.u32();
     columns.zone[row] = random.pick([0, 0, 0, 1, 65535]);
+    if (columns.zone[row] !== 0) presence |= has.zone;
     if ((presence & has.state) !== 0) columns.state[row] = random.below(9);
     for (const side of ['origSrc', 'origDst', 'replySrc', 'replyDst'] as const) {
       columns[side][row] = v6 ? addresses.length / 16 : 0x0a00_0000 + random.below(40);
@@ -73,6 +76,7 @@ export function rawBatch(random: Random, shape: Shape): RawBatch {
     }
     if (group >= 2 && random.chance(95)) {
       presence |= has.origCounters | has.replyCounters;
+      withoutCounters--;
       for (const name of ['origPackets', 'origBytes', 'replyPackets', 'replyBytes'] as const) {
         const value = BigInt.asUintN(bits, wide());
         (columns[name] as unknown as BigUint64Array)[row] = random.chance(10) ? 5n : value;
@@ -86,7 +90,7 @@ export function rawBatch(random: Random, shape: Shape): RawBatch {
     if (group >= 6) columns.presenceMore[row] = random.pick([0, 0, 1, 0x8000_0000, 0xffff_ffff]);
   }
   return {
-    ...{ rows, capacity, withoutCounters: 0, arena, extraIndex: undefined, extra: undefined },
+    ...{ rows, capacity, withoutCounters, arena, extraIndex: undefined, extra: undefined },
     addresses: Uint8Array.from(addresses).buffer,
   };
 }

@@ -1,5 +1,6 @@
-// FlowBatch: flows in columns, with a Flow for each row. A dump gives it.
-import { integerAt } from '../../checks.js';
+// FlowBatch: flows in columns, with a Flow for each row. A dump gives it, and so does a list of plain
+// flows.
+import { integerAt, iterableAt } from '../../checks.js';
 import { badType } from '../../errors.js';
 import type { RawBatch, RawDumpStats } from '../../native/binding.js';
 import { type Aggregate, type Group, groupRows, sumRows, topRows } from '../aggregate/aggregate.js';
@@ -15,7 +16,9 @@ import { Flow } from '../flow/flow.js';
 import type { TrackingState } from '../host/tracking.js';
 import { type ArrowTable, arrowTable } from './arrow.js';
 import type { Columns } from './columns.js';
-import { type BatchStats, batchStats } from './stats.js';
+import { MadeRows } from './made-rows.js';
+import { addFlow, type FlowSample } from './sample.js';
+import { type BatchStats, batchStats, madeStats } from './stats.js';
 
 /**
  * Flows in columns: like an array of {@link Flow}, over typed arrays. Making it costs the same for ten flows and for
@@ -37,7 +40,7 @@ export class FlowBatch implements Iterable<Flow> {
   #columns: Columns | undefined;
 
   // The declarations show the first form, which no user can call. Memory is this package's own business.
-  /** Batches are made by dumps and event streams. */
+  /** Batches are made by dumps, by event streams and by `of`. */
   protected constructor(memory: never, stats: BatchStats);
   /** @internal */
   protected constructor(store: ColumnStore, stats: BatchStats);
@@ -56,6 +59,34 @@ export class FlowBatch implements Iterable<Flow> {
   ): FlowBatch {
     const how = batchStats(stats, split, raw.withoutCounters, tracking);
     return new FlowBatch(ColumnStore.fromRaw(raw), how);
+  }
+
+  /**
+   * A batch of plain flows, without a kernel: for tests of a program, and for flows that were kept in a file. It needs
+   * no Linux and no privileges. Its rows are what the kernel would have given; a `Flow` is copied as it was read. The
+   * flows belong to no table, and `stats` has 0 messages on 0 sockets.
+   * @throws {TypeError | RangeError} for a flow that is wrong, with the path of the field (`flows[3].orig.src`)
+   * @example
+   * import { FlowBatch } from 'conntrack';
+   * const flows = FlowBatch.of([
+   *   { protocol: 'tcp', src: '10.0.0.1', dst: '192.0.2.1', srcPort: 40000, dstPort: 443, state: 'ESTABLISHED' },
+   *   {
+   *     protocol: 'udp',
+   *     orig: { src: '10.0.0.1', dst: '192.0.2.53', srcPort: 5353, dstPort: 53, packets: 1, bytes: 60 },
+   *     reply: { packets: 1, bytes: 512 },
+   *     nat: { src: '198.51.100.1' },
+   *   },
+   * ]);
+   * console.log(flows.filter({ protocol: 'udp' }).sum('bytes'), String(flows.at(1)));
+   */
+  static of(flows: Iterable<FlowSample | Flow>): FlowBatch {
+    const list = [...iterableAt(flows, 'flows', 'flows')];
+    const rows = new MadeRows(list.length);
+    list.forEach((flow, i) => {
+      addFlow(rows, flow, () => `flows[${i}]`);
+      rows.end();
+    });
+    return FlowBatch.fromRaw(rows.finish(), madeStats);
   }
 
   /** The columns as typed arrays, which share the memory of the batch. Each is made when it is first read. */

@@ -9,7 +9,7 @@ const kernelFilterBits = Object.entries<number>(
   kernelFilterUse satisfies Record<KernelFilterPart, number>,
 ) as [KernelFilterPart, number][];
 
-/** How a batch was obtained. */
+/** How a batch was obtained. One that was made has 0 messages on 0 sockets. */
 export interface BatchStats {
   /** Flows that the kernel sent. */
   readonly messages: number;
@@ -35,6 +35,11 @@ export interface BatchStats {
   /** Comes with `tracking`: the state of each family, how it was found, and what was found. */
   readonly trackingState?: TrackingState;
 }
+
+/** Of a batch that was made: the kernel sent none of it. */
+export const madeStats: RawDumpStats = {
+  ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 0 },
+};
 
 export function batchStats(
   stats: RawDumpStats,

@@ -1,8 +1,21 @@
 // Events as callers see them: one at a time, or a batch in columns.
-import type { RawSegment } from '../../native/binding.js';
+import {
+  integerAt,
+  iterableAt,
+  oneOf,
+  onlyFields,
+  type Path,
+  pathText,
+  shallowCopyAt,
+  takeAsPlain,
+  u64At,
+} from '../../checks.js';
+import type { RawBatch, RawDumpStats, RawSegment } from '../../native/binding.js';
 import { eventTypeNames } from '../../native/numbers.js';
 import { FlowBatch, rowAt } from '../batch/flow-batch.js';
-import { batchStats } from '../batch/stats.js';
+import { MadeRows } from '../batch/made-rows.js';
+import { addFlow, type FlowSample } from '../batch/sample.js';
+import { batchStats, madeStats } from '../batch/stats.js';
 import { ColumnStore } from '../columns/column-store.js';
 import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
@@ -97,6 +110,51 @@ export class FlowEvent<Type extends EventType = EventType> {
   }
 }
 
+takeAsPlain(FlowEvent.prototype);
+
+/** An event for `EventBatch.of`: a {@link FlowEvent}, or a plain object that has its fields. */
+export interface EventSample<Type extends EventType = EventType> {
+  /** What has happened. */
+  type: Type;
+  /** The flow, as far as the event tells. */
+  flow: FlowSample | Flow;
+  /** When the kernel made the event, nanoseconds since the epoch. A number or digits, as JSON has it, do as well. */
+  timestamp?: bigint | number | string;
+  /** It follows from `start` and `stop` of the flow. */
+  duration?: bigint | number | string;
+  /** The id of the network namespace of the flow, where that is another than the stream's. */
+  nsid?: number;
+}
+
+const eventFields = new Set(['type', 'flow', 'timestamp', 'duration', 'nsid']);
+const types = eventTypeNames.slice(1) as EventType[];
+
+function addEvent(rows: MadeRows, event: unknown, path: Path): void {
+  const fields = shallowCopyAt(event, path, 'an event');
+  if (fields.type === 'overrun') {
+    throw new RangeError(`${pathText(path, '.type')}: only the last of a batch can be an overrun`);
+  }
+  const type = oneOf(fields.type, pathText(path, '.type'), types);
+  onlyFields(fields, eventFields, pathText(path));
+  const { flow, nsid = -1, timestamp } = fields;
+  addFlow(rows, flow, () => pathText(path, '.flow'), type);
+  const namespace = nsid === -1 ? -1 : integerAt(nsid, pathText(path, '.nsid'), 0, 0x7fff_ffff);
+  const time =
+    timestamp === undefined ? undefined : u64At(timestamp, () => pathText(path, '.timestamp'));
+  rows.setEvent(type, namespace, time);
+  rows.end();
+}
+
+function overrunAt(event: unknown, path: string): Overrun {
+  const fields = shallowCopyAt(event, path, 'an overrun');
+  onlyFields(fields, new Set(['type', 'source', 'lost']), path);
+  return {
+    type: 'overrun',
+    source: oneOf(fields.source, `${path}.source`, ['kernel', 'queue']),
+    lost: integerAt(fields.lost, `${path}.lost`, 1, Number.MAX_SAFE_INTEGER),
+  };
+}
+
 /** What a stream gives: an event of one of the types that it listens to, or the fact that some were lost. */
 export type ConntrackEvent<Type extends EventType = EventType> = FlowEvent<Type> | Overrun;
 
@@ -111,16 +169,48 @@ export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
 
   /** @internal */
   static fromSegment<Type extends EventType>(segment: RawSegment): EventBatch<Type> {
-    return new EventBatch(segment);
+    const raw = segment.batch!;
+    return new EventBatch(
+      raw,
+      { ...madeStats, messages: raw.rows, sockets: 1 },
+      overrunOf(segment),
+    );
   }
 
-  private constructor(segment: RawSegment) {
-    const raw = segment.batch!;
+  /**
+   * A batch of plain events, without a kernel: for tests of a program that follows events. It needs no Linux and no
+   * privileges. `events()` gives what was given, and an overrun may be the last. The flows are as in `FlowBatch.of`.
+   * @throws {TypeError | RangeError} for an event that is wrong, with the path of the field (`events[3].flow.mark`)
+   * @example
+   * import { EventBatch } from 'conntrack';
+   * const flow = { protocol: 'tcp', src: '10.0.0.1', dst: '192.0.2.1', srcPort: 40000, dstPort: 443 } as const;
+   * const batch = EventBatch.of([
+   *   { type: 'new', flow },
+   *   { type: 'destroy', flow: { ...flow, start: 1_000_000_000n, stop: 3_500_000_000n } },
+   *   { type: 'overrun', source: 'kernel', lost: 12 },
+   * ]);
+   * for (const event of batch.events()) console.log(event.type === 'overrun' ? event.lost : String(event));
+   */
+  static override of<Type extends EventType = EventType>(
+    events: Iterable<EventSample<Type> | FlowEvent<Type> | Overrun>,
+  ): EventBatch<Type>;
+  /** @internal A class has the static methods of the one that it extends. */
+  static override of(events: never): never;
+  static override of(events: Iterable<EventSample | FlowEvent | Overrun>): EventBatch {
+    const list: unknown[] = [...iterableAt(events, 'events', 'events')];
+    const last = list.length - 1;
+    const lost = (list[last] as { type?: unknown } | null | undefined)?.type === 'overrun';
+    const overrun = lost ? overrunAt(list.pop(), `events[${last}]`) : undefined;
+    const rows = new MadeRows(list.length);
+    for (const [i, event] of list.entries()) addEvent(rows, event, () => `events[${i}]`);
+    return new EventBatch({ ...rows.finish(), events: true }, madeStats, overrun);
+  }
+
+  private constructor(raw: RawBatch, stats: RawDumpStats, overrun: Overrun | undefined) {
     const store = ColumnStore.fromRaw(raw);
-    const stats = { messages: raw.rows, undecodable: 0, rejected: 0, duplicates: 0 };
-    super(store, batchStats({ ...stats, kernelFilter: 0, sockets: 1 }, '', raw.withoutCounters));
+    super(store, batchStats(stats, '', raw.withoutCounters));
     this.#store = store;
-    this.overrun = overrunOf(segment);
+    this.overrun = overrun;
   }
 
   /** The type of each event: 1 new, 2 update, 3 destroy. */

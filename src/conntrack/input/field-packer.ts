@@ -20,8 +20,8 @@ export class FieldPacker {
   #words = new Uint32Array(this.#bytes.buffer);
   #size = 0;
   #begin = 0;
-  readonly #slotBytes = new Uint8Array(6 * 16);
-  readonly #slots = new Uint32Array(this.#slotBytes.buffer);
+  protected readonly slotBytes = new Uint8Array(6 * 16);
+  readonly #slots = new Uint32Array(this.slotBytes.buffer);
   /** Flows that were begun. */
   count = 0;
 
@@ -82,7 +82,7 @@ export class FieldPacker {
   /** Reads an address into a slot. Gives the number of its family, or 0 when the text is no address. */
   read(slot: Slot, text: string): 0 | 2 | 10 {
     const word = slot * 4;
-    const family = writeFlowAddress(text, this.#slotBytes, slot * 16);
+    const family = writeFlowAddress(text, this.slotBytes, slot * 16);
     if (family === 2) {
       this.#slots[word + 1] = 0;
       this.#slots[word + 2] = 0;

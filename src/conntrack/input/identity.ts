@@ -47,7 +47,9 @@ function port(value: unknown, path: Path, part: string): number {
   return u16At(value, pathText(path, part));
 }
 
-/** Reads one tuple; `part` follows `path` in messages: `.orig`. */
+/**
+ * Reads one tuple; `part` follows `path` in messages: `.orig`. With `anyIcmp` its type need not be one that has a reply.
+ */
 export function readTuple(
   packer: FieldPacker,
   slots: readonly [src: Slot, dst: Slot],
@@ -55,6 +57,7 @@ export function readTuple(
   protocol: number,
   path: Path,
   part = '',
+  anyIcmp = false,
 ): { tuple: Tuple; family: 2 | 10 } {
   const [src, dst] = slots;
   const family = address(packer, src, side.src, path, `${part}.src`);
@@ -77,7 +80,7 @@ export function readTuple(
     refuse(side, ['srcPort', 'dstPort'], pathText(path, part), 'has no ports');
   }
   if (protocolIsIcmp(protocol)) {
-    tuple.icmp = readIcmp(side, pathText(path, part), protocol, family);
+    tuple.icmp = readIcmp(side, pathText(path, part), protocol, family, anyIcmp);
   } else if (
     side.icmpType !== undefined ||
     side.icmpCode !== undefined ||
@@ -90,12 +93,12 @@ export function readTuple(
   return { tuple, family };
 }
 
-function readIcmp(side: Fields, path: string, protocol: number, family: 2 | 10) {
+function readIcmp(side: Fields, path: string, protocol: number, family: 2 | 10, anyIcmp: boolean) {
   if ((protocol === 58) !== (family === AF_INET6)) {
     throw new RangeError(`${path}.src: icmp is IPv4, icmpv6 is IPv6`);
   }
   const type = u8At(side.icmpType, `${path}.icmpType`);
-  if (inverseIcmp(protocol, type) === undefined) {
+  if (!anyIcmp && inverseIcmp(protocol, type) === undefined) {
     throw badRange(`${path}.icmpType`, 'a type that conntrack pairs with a reply', type);
   }
   const code = u8At(side.icmpCode, `${path}.icmpCode`);
@@ -168,31 +171,41 @@ function readSide(
   protocol: number,
   path: Path,
   part: '.orig' | '.reply',
+  anyIcmp: boolean,
 ) {
   const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
   const side = plain ? (value as Fields) : objectAt(value, pathText(path, part));
   knownFields(side, sideAllowed, path, part);
   const slots = part === '.orig' ? origSlots : replySlots;
-  return readTuple(packer, slots, side, protocol, path, part);
+  return readTuple(packer, slots, side, protocol, path, part, anyIcmp);
 }
 
+/**
+ * Reads the tuples, and derives the one that is missing. `bothAsGiven`: where both are given, they are taken as they
+ * are, also with a type of ICMP that the kernel would track no flow of.
+ */
 export function identify(
   packer: FieldPacker,
   fields: Fields,
   protocol: number,
   path: Path,
+  bothAsGiven = false,
 ): Identity {
   const direct = fields.src !== undefined || fields.dst !== undefined;
   if (direct && fields.orig !== undefined) {
     const where = pathText(path);
     throw new TypeError(`${where}.src: ${where}.orig is given as well`);
   }
+  const anyIcmp =
+    bothAsGiven &&
+    (direct || fields.orig !== undefined) &&
+    (fields.reply as Fields | null | undefined)?.src !== undefined;
   // A `zone` beside `src` and `dst` is the zone of the flow, not of the direction.
   const own = direct && fields.zone !== undefined ? { ...fields, zone: undefined } : fields;
   const orig = direct
-    ? readTuple(packer, origSlots, own, protocol, path)
+    ? readTuple(packer, origSlots, own, protocol, path, '', anyIcmp)
     : fields.orig !== undefined
-      ? readSide(packer, fields.orig, protocol, path, '.orig')
+      ? readSide(packer, fields.orig, protocol, path, '.orig', anyIcmp)
       : undefined;
   const said = fields.reply as Fields | null | undefined;
   // Beside the original tuple, the reply may have nothing but its zone. The rest is derived.
@@ -202,7 +215,7 @@ export function identify(
       : undefined;
   const reply =
     fields.reply !== undefined && zone === undefined
-      ? readSide(packer, fields.reply, protocol, path, '.reply')
+      ? readSide(packer, fields.reply, protocol, path, '.reply', anyIcmp)
       : undefined;
   const some = orig ?? reply;
   if (some === undefined) {

@@ -88,14 +88,17 @@ function refuseKey(target: Target | undefined, orig: Tuple, end: 'src' | 'dst', 
   );
 }
 
-/** Checks `nat`, and packs it if `translate` says so. Where both tuples are given, it must be what they show. */
+/**
+ * Checks `nat`, and packs it if `translate` says so: `'request'` for the kernel, `'row'` for a row that it is not asked
+ * for. Where both tuples are given, it must be what they show.
+ */
 export function packNat(
   packer: FieldPacker,
   nat: unknown,
   identity: Identity,
   path: string,
   natPath: string,
-  translate: boolean,
+  translate: 'request' | 'row' | false,
 ): void {
   const fields = objectAt(nat, natPath);
   onlyFields(fields, new Set(['src', 'dst']), natPath);
@@ -121,7 +124,8 @@ export function packNat(
       if (differs) target = seen;
     }
     if (!translate) continue;
-    if (identity.protocol === protocolNumbers.gre) refuseKey(target, identity.orig, end, natPath);
+    if (translate === 'request' && identity.protocol === protocolNumbers.gre)
+      refuseKey(target, identity.orig, end, natPath);
     if (target?.address !== undefined) packer.address(address, target.address, identity.family);
     if (target?.port !== undefined) packer.u16(port, target.port);
   }

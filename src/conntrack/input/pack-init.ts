@@ -31,7 +31,12 @@ const writableStatus = settableBits | statusBits.confirmed;
 
 const child = (path: string, name: string) => `${path}.${name}`;
 
-function packMaster(packer: FieldPacker, value: unknown, family: 2 | 10, path: string): void {
+export function packMaster(
+  packer: FieldPacker,
+  value: unknown,
+  family: 2 | 10,
+  path: string,
+): void {
   const master = objectAt(value, path);
   onlyFields(master, new Set(['protocol', 'src', 'dst', 'srcPort', 'dstPort']), path);
   const protocol = protocolAt(master.protocol, child(path, 'protocol'));
@@ -133,7 +138,8 @@ export function packFlowInit(
   const reply = translate ? invert(identity.orig, protocol) : identity.reply;
   packTuple(packer, reply, family, true, identity.reply.zone);
   if (fields.nat !== undefined) {
-    packNat(packer, fields.nat, identity, pathText(path), pathText(path, '.nat'), translate);
+    const how = translate && 'request';
+    packNat(packer, fields.nat, identity, pathText(path), pathText(path, '.nat'), how);
   }
   packWritable(packer, fields, protocol, path);
   if (fields.timeout === undefined) {

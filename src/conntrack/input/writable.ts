@@ -104,7 +104,7 @@ function pairAt(
   return [read(pair.orig, child(path, 'orig')), read(pair.reply, child(path, 'reply'))];
 }
 
-function packTcp(packer: FieldPacker, value: unknown, path: string): void {
+function packTcp(packer: FieldPacker, value: unknown, path: string, read: boolean): void {
   const tcp = objectAt(value, path);
   onlyFields(tcp, new Set(['wscale', 'flags']), path);
   if (tcp.flags !== undefined) {
@@ -115,7 +115,7 @@ function packTcp(packer: FieldPacker, value: unknown, path: string): void {
     packer.u8(field.tcpMaskReply, 0xff);
   }
   if (tcp.wscale !== undefined) {
-    if (tcp.flags === undefined) {
+    if (tcp.flags === undefined && !read) {
       for (const flags of [field.tcpFlagsOrig, field.tcpFlagsReply]) packer.u8(flags, windowScale);
       for (const mask of [field.tcpMaskOrig, field.tcpMaskReply]) packer.u8(mask, windowScale);
     }
@@ -153,15 +153,21 @@ export function u32Of(value: unknown, path: Path, part: string): number {
   return u32At(value, pathText(path, part));
 }
 
-/** Packs the parts that creation and change have in common, but for the timeout. */
+/**
+ * Packs the parts that creation and change have in common, but for the timeout. `read`: of a flow that was read, which
+ * the kernel is not asked for. It may have a state without a name, of SCTP the state alone, and of TCP scales alone.
+ */
 export function packWritable(
   packer: FieldPacker,
   fields: Fields,
   protocol: number | undefined,
   path: Path,
+  read = false,
 ): void {
-  if (fields.state !== undefined) packState(packer, fields.state, protocol, path);
-  if (protocol === 132 || hasDetail(fields)) packDetail(packer, fields, protocol, pathText(path));
+  if (fields.state !== undefined) packState(packer, fields.state, protocol, path, read);
+  if (hasDetail(fields) || (protocol === 132 && !read)) {
+    packDetail(packer, fields, protocol, pathText(path), read);
+  }
 }
 
 /** Whether there is more than most flows have. */
@@ -182,6 +188,7 @@ function packDetail(
   fields: Fields,
   protocol: number | undefined,
   path: string,
+  read: boolean,
 ): void {
   if (fields.helper !== undefined) {
     // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
@@ -190,12 +197,13 @@ function packDetail(
   if (fields.helperInfo !== undefined) packHelperInfo(packer, fields, path);
   if (fields.tcp !== undefined) {
     only(protocol, 6, child(path, 'tcp'));
-    packTcp(packer, fields.tcp, child(path, 'tcp'));
+    packTcp(packer, fields.tcp, child(path, 'tcp'), read);
   }
   if (fields.sctp !== undefined) packSctp(packer, fields.sctp, protocol, child(path, 'sctp'));
   if (fields.dccp !== undefined) packDccp(packer, fields.dccp, protocol, child(path, 'dccp'));
   // The kernel's nlattr_to_sctp takes all three or nothing.
-  if (protocol === 132 && (fields.state === undefined) !== (fields.sctp === undefined)) {
+  const halfSctp = protocol === 132 && (fields.state === undefined) !== (fields.sctp === undefined);
+  if (halfSctp && !read) {
     const [has, lacks] = fields.state === undefined ? ['sctp', 'state'] : ['state', 'sctp'];
     throw new TypeError(`${path}.${has}: needs ${path}.${lacks} with it`);
   }
@@ -218,16 +226,25 @@ function packDetail(
   }
 }
 
+/** The number of a state without a name, `STATE_12`; -1 for what is none. */
+function unnamedState(state: unknown, names: number): number {
+  const digits = typeof state === 'string' ? /^STATE_(\d{1,3})$/.exec(state)?.[1] : undefined;
+  const number = Number(digits ?? -1);
+  return number >= names && number <= 0xff ? number : -1;
+}
+
 function packState(
   packer: FieldPacker,
   state: unknown,
   protocol: number | undefined,
   path: Path,
+  read: boolean,
 ): void {
   if (protocol === undefined) throw unclear(pathText(path, '.state'), 'tcp');
   const states = stateNames(protocol);
-  const number =
+  let number =
     states === undefined ? -1 : states.indexOf(stateAliases.get(state) ?? (state as StateName));
+  if (read && number < 0 && states !== undefined) number = unnamedState(state, states.length);
   if (number >= 0) {
     packer.u8(field.state, number);
     return;
