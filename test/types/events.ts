@@ -3,7 +3,7 @@ import {
   Conntrack,
   type ConntrackEvent,
   conntrack,
-  type EventBatch,
+  EventBatch,
   type EventOptions,
   type EventStats,
   type EventType,
@@ -15,6 +15,23 @@ import {
 import type { Equal, Is } from './equal.js';
 
 declare const signal: AbortSignal | undefined;
+
+/** A batch is made of events, of plain ones and of losses. Their types are those of the batch. */
+export function made(event: FlowEvent<'new'>, lost: Overrun, batch: EventBatch): void {
+  const { flow } = event;
+  const one: EventBatch<'new'> = EventBatch.of([event, { type: 'new', flow, nsid: 3 }, lost]);
+  EventBatch.of(batch.events());
+  EventBatch.of([
+    { type: 'destroy', flow: { protocol: 89, src: '::1', dst: '::2' }, timestamp: 5n },
+  ]);
+  // @ts-expect-error: flows are no events
+  EventBatch.of([flow]);
+  // @ts-expect-error: there is no such type
+  EventBatch.of([{ type: 'gone', flow }]);
+  // @ts-expect-error: every event has a flow
+  EventBatch.of([{ type: 'new' }]);
+  void one;
+}
 
 /** The types that the options name are the types of the events. */
 export async function ends(): Promise<void> {

@@ -100,6 +100,25 @@ for (const object of batch.toArray()) {
 /** A flow that was read can be written. */
 declare const object: FlowObject;
 const asRead: FlowInit = object;
+const tuple = { src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2 };
+/** A batch is made of flows in every form, and of new flows with counters. */
+export const made: FlowBatch = FlowBatch.of([
+  ...[flow, object, asRead, { ...flow, zone: 5 }],
+  {
+    protocol: 'udp',
+    ...tuple,
+    orig: { packets: 1, bytes: '60' },
+    reply: { packets: 1n, bytes: 2 },
+  },
+  { protocol: 'udp', orig: { ...tuple, packets: 1, bytes: 60 }, start: 5n, id: 7, use: 1 },
+]);
+FlowBatch.of(made);
+// @ts-expect-error: every flow has a protocol
+FlowBatch.of([tuple]);
+// @ts-expect-error: there is no such field
+FlowBatch.of([{ protocol: 'udp', ...tuple, colour: 1 }]);
+// @ts-expect-error: a list, not one flow
+FlowBatch.of(flow);
 const changed: FlowInit = { ...object, zone: 5 };
 void [asRead, changed, conntrack.createMany(batch), conntrack.createMany(batch.toArray())];
 

@@ -194,7 +194,7 @@ export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
   static override of<Type extends EventType = EventType>(
     events: Iterable<EventSample<Type> | FlowEvent<Type> | Overrun>,
   ): EventBatch<Type>;
-  /** @internal A class has the static methods of the one that it extends. */
+  /** Flows alone are no events. (The class that it extends has a static method of this name.) */
   static override of(events: never): never;
   static override of(events: Iterable<EventSample | FlowEvent | Overrun>): EventBatch {
     const list: unknown[] = [...iterableAt(events, 'events', 'events')];
