@@ -21,7 +21,6 @@ export {
   presenceMoreBits,
 } from './conntrack/batch/columns.js';
 export { FlowBatch } from './conntrack/batch/flow-batch.js';
-export type { FlowSample, FlowSampleSide } from './conntrack/batch/sample.js';
 export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
 export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';
 export type { DumpBatchesOptions, DumpOptions } from './conntrack/dump/options.js';
@@ -119,6 +118,7 @@ export type {
   TrackingState,
 } from './conntrack/host/tracking.js';
 export type { FlowInit, NatInit } from './conntrack/input/init.js';
+export type { FlowSample, FlowSampleSide } from './conntrack/input/sample.js';
 export type { ReplyZone, TupleInit, TupleSideInit } from './conntrack/input/tuple.js';
 export type { FlowWritable } from './conntrack/input/writable.js';
 export type { GetManyOptions } from './conntrack/lookup/lookups.js';

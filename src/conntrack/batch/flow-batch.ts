@@ -14,10 +14,11 @@ import type { FlowFilter } from '../filter/types.js';
 import type { FlowObject } from '../flow/fields.js';
 import { Flow } from '../flow/flow.js';
 import type { TrackingState } from '../host/tracking.js';
+import type { FlowSample } from '../input/sample.js';
 import { type ArrowTable, arrowTable } from './arrow.js';
 import type { Columns } from './columns.js';
 import { MadeRows } from './made-rows.js';
-import { addFlow, type FlowSample } from './sample.js';
+import { addFlow } from './make-row.js';
 import { type BatchStats, batchStats, madeStats } from './stats.js';
 
 /**

@@ -14,12 +14,13 @@ import type { RawBatch, RawDumpStats, RawSegment } from '../../native/binding.js
 import { eventTypeNames } from '../../native/numbers.js';
 import { FlowBatch, rowAt } from '../batch/flow-batch.js';
 import { MadeRows } from '../batch/made-rows.js';
-import { addFlow, type FlowSample } from '../batch/sample.js';
+import { addFlow } from '../batch/make-row.js';
 import { batchStats, madeStats } from '../batch/stats.js';
 import { ColumnStore } from '../columns/column-store.js';
 import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
 import { Flow } from '../flow/flow.js';
+import type { FlowSample } from '../input/sample.js';
 
 const bothTimes = has.start | has.stop;
 

@@ -1,4 +1,4 @@
-// Flows that no kernel sent, as plain objects: their type, and the row that the kernel would have made of each.
+// The row that the kernel would have sent for a plain flow (input/sample.ts).
 import {
   copyAt,
   type Fields,
@@ -23,51 +23,11 @@ import { isRare, rareNames, writeRare } from '../flow/rare.js';
 import { type RareSource, writeTupleZone } from '../flow/rare-bytes.js';
 import { defaultTimeout, offloaded } from '../input/default-timeout.js';
 import { type Identity, identify, packTuple } from '../input/identity.js';
-import { type FlowInit, takeRow } from '../input/init.js';
+import { takeRow } from '../input/init.js';
 import { packNat } from '../input/nat.js';
 import { packMaster } from '../input/pack-init.js';
-import type { TupleSideInit } from '../input/tuple.js';
 import { labelBitmap, packWritable, u32Of } from '../input/writable.js';
 import type { MadeRows } from './made-rows.js';
-
-/** One direction of a {@link FlowSample}: a tuple, counters, or both. */
-export interface FlowSampleSide extends Partial<TupleSideInit> {
-  /** CTA_COUNTERS_PACKETS; needs `bytes` with it. A number or digits, as JSON has it, do as well. */
-  packets?: bigint | number | string | undefined;
-  /** CTA_COUNTERS_BYTES; needs `packets` with it. */
-  bytes?: bigint | number | string | undefined;
-}
-
-/**
- * A flow for `FlowBatch.of`: a {@link FlowInit} that may also have what only the kernel sets. What `toArray()` and
- * `toObject()` give is such a flow, and so is what JSON makes of it. A flow with `statusBits` was read: what it does not
- * have, its row does not have. Every other flow is completed as the kernel does it at its creation.
- */
-export interface FlowSample extends Omit<FlowInit, 'orig' | 'reply'> {
-  /** The original direction. Beside `src` and `dst` it may have its counters only. */
-  orig?: FlowSampleSide;
-  /** The reply direction. Beside the original tuple it may have its `zone` and its counters only. */
-  reply?: FlowSampleSide;
-  /** CTA_ID. A flow without one gets its place in the batch, from 1. */
-  id?: number;
-  /** CTA_STATUS. Beside `status` only its bits without a name count. */
-  statusBits?: number;
-  /** CTA_USE. */
-  use?: number;
-  /** CTA_SECCTX_NAME, at most 4096 bytes. */
-  secctx?: string;
-  /** CTA_TIMESTAMP_START, nanoseconds since the epoch. */
-  start?: bigint | number | string;
-  /** CTA_TIMESTAMP_STOP, nanoseconds since the epoch. */
-  stop?: bigint | number | string;
-  /** Attributes that the package has no name for. JSON has their data as hexadecimal text. */
-  unknown?: readonly (Omit<UnknownAttribute, 'data'> & {
-    /** Its payload. */
-    readonly data: Uint8Array | string;
-  })[];
-  /** It follows from `protocol`. */
-  protocolNumber?: number;
-}
 
 const { tcp, sctp, dccp } = protocolNumbers;
 const namedBits = Object.values(statusBits).reduce((all, bit) => all | bit, 0);
