@@ -10,8 +10,13 @@ import { sharedObject } from './preload.js';
 import { Child } from './process.js';
 import { python } from './python.js';
 
-/** An option that the kernel was built without: CONFIG_NF_CONNTRACK_MARK, CONFIG_NF_CONNTRACK_ZONES. */
-export type Option = 'mark' | 'zones';
+/** How a kernel differs from its release. */
+export interface Differences {
+  /** Options that it was built without: CONFIG_NF_CONNTRACK_MARK, CONFIG_NF_CONNTRACK_ZONES. */
+  without?: readonly ('mark' | 'zones')[];
+  /** What a distribution has brought to it: a flush with CTA_FILTER. */
+  with?: readonly 'flush'[];
+}
 
 /** A dump, a flush or a deletion with a filter, as that kernel understands it. */
 export interface AskedKernel {
@@ -37,12 +42,13 @@ export interface Outcome {
 /** The events of one stream: the type of each, the id of its flow, and whether it has a time. */
 export type Heard = { type: string; id: number; timed: boolean }[];
 
-function environment(release: string, log: string, without: readonly Option[]) {
+function environment(release: string, log: string, differences: Differences = {}) {
   const sources = ['calls.c', 'filter.c', 'report.c'];
   return {
     LD_PRELOAD: sharedObject('old-kernel', 'test/support/old-kernel', ['old-kernel.h'], sources),
     OLD_KERNEL: release,
-    OLD_KERNEL_WITHOUT: without.join(),
+    OLD_KERNEL_WITHOUT: differences.without?.join() ?? '',
+    OLD_KERNEL_WITH: differences.with?.join() ?? '',
     OLD_KERNEL_LOG: log,
   };
 }
@@ -56,9 +62,9 @@ export class OldKernel implements AsyncDisposable {
 
   constructor(
     readonly release: string,
-    without: readonly Option[] = [],
+    differences: Differences = {},
   ) {
-    const env = environment(release, this.#log, without);
+    const env = environment(release, this.#log, differences);
     this.#child = startNode('calls.mjs', [], { env });
   }
 
@@ -133,7 +139,7 @@ export class RawKernel implements AsyncDisposable {
 
   constructor(release?: string) {
     const script = fileURLToPath(new URL('old-kernel/ask.py', import.meta.url));
-    const env = release === undefined ? {} : environment(release, '/dev/null', []);
+    const env = release === undefined ? {} : environment(release, '/dev/null');
     this.#child = Child.start([python, script], env);
   }
 

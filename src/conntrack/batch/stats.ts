@@ -19,7 +19,10 @@ export interface BatchStats {
   readonly rejected: number;
   /** How many of these came twice because several sockets shared the dump. The doubles were removed. */
   readonly duplicates: number;
-  /** The parts of the filter that the kernel applied before it sent. */
+  /**
+   * The parts of the filter that the kernel applied before it sent, by its release. A distribution may have brought
+   * more to an older one.
+   */
   readonly kernelFilter: readonly KernelFilterPart[];
   /** Sockets that the dump used. */
   readonly sockets: number;

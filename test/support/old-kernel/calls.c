@@ -2,6 +2,7 @@
 // the network namespace of the process.
 //   OLD_KERNEL=5.8          the release. A kernel older than the real one is pretended only.
 //   OLD_KERNEL_WITHOUT=mark options that it was built without: mark, zones.
+//   OLD_KERNEL_WITH=flush   what a distribution has brought to it: a flush with CTA_FILTER.
 //   OLD_KERNEL_LOG=path     gets a line about each dump and each deletion.
 // A dump is asked for without its filter, and the rows that the kernel would not send are taken out of the answer. A
 // flush goes on with what that kernel looks at. A request that it refuses becomes one that every kernel refuses, and
@@ -47,10 +48,14 @@ bool at_least(int major, int minor) {
   return release[0] > major || (release[0] == major && release[1] >= minor);
 }
 
-bool lacks(const char *option) {
-  const char *without = getenv("OLD_KERNEL_WITHOUT");
-  return without != NULL && strstr(without, option) != NULL;
+static bool names(const char *variable, const char *word) {
+  const char *words = getenv(variable);
+  return words != NULL && strstr(words, word) != NULL;
 }
+
+bool lacks(const char *option) { return names("OLD_KERNEL_WITHOUT", option); }
+
+bool flushes_by_filter(void) { return at_least(6, 12) || names("OLD_KERNEL_WITH", "flush"); }
 
 // What is known of a socket: its dump, and the requests that must end with an error.
 #define SOCKETS 1024

@@ -279,10 +279,10 @@ void understand_flush(const struct nlmsghdr *request, struct meaning *meaning) {
   const bool filter = found.at[FILTER] != NULL;
   // Since 5.3 the family of a flush counts only with a version (or with CTA_FILTER, where a flush takes it).
   const bool family_counts = !at_least(5, 3) || generic(request)->version != 0 ||
-                             (filter && at_least(6, 12));
+                             (filter && flushes_by_filter());
   const uint8_t family = family_counts ? generic(request)->nfgen_family : AF_UNSPEC;
   understand(&found, family, meaning);
-  if (filter && at_least(5, 8) && !at_least(6, 12)) {
+  if (filter && at_least(5, 8) && !flushes_by_filter()) {
     meaning->refused = EOPNOTSUPP;
     meaning->ignored = 0;
     meaning->misread = 0;
@@ -292,7 +292,7 @@ void understand_flush(const struct nlmsghdr *request, struct meaning *meaning) {
 bool is_flush(const struct nlmsghdr *request) {
   struct attributes found;
   parse_message(request, &found);
-  if (found.at[FILTER] != NULL && at_least(6, 12)) return true;
+  if (found.at[FILTER] != NULL && flushes_by_filter()) return true;
   return found.at[CTA_TUPLE_ORIG] == NULL && found.at[CTA_TUPLE_REPLY] == NULL;
 }
 

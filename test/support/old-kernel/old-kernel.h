@@ -14,6 +14,9 @@ bool at_least(int major, int minor);
 // Whether it was built without an option: "mark", "zones".
 bool lacks(const char *option);
 
+// Whether a flush takes CTA_FILTER.
+bool flushes_by_filter(void);
+
 // A set of attributes: bit n is attribute n.
 typedef uint32_t attribute_set;
 

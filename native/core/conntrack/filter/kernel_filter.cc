@@ -6,9 +6,11 @@
 //    sent.
 //  - It compares ports for TCP and UDP only. For other protocols it ignores them, which is
 //    harmless: they are left out.
-//  - Before 5.16 (ad81d4daf6a3) it compared reply tuples with the original one. Stable kernels have
-//    backports that no version number shows safely: reply tuples are sent from 5.16 on only.
-// An older kernel ignores an attribute that it does not know, which is fine for a pre-filter.
+//  - Before 5.16 (ad81d4daf6a3) it read the reply tuple with the flags of the original one, and what
+//    those do not name became 0. Stable kernels have backports that no version number shows safely:
+//    reply tuples are sent from 5.16 on only.
+// An older kernel ignores an attribute that it does not know, which is fine for a pre-filter. Such an
+// attribute is sent anyway, because distributions bring filters to older releases.
 #include "core/conntrack/filter/kernel_filter.h"
 
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -129,6 +131,14 @@ KernelVersion kernel_version() {
     std::sscanf(names.release, "%d.%d", &version.major, &version.minor);
   }
   return version;
+}
+
+std::uint32_t applied_by_release(std::uint32_t used) {
+  const KernelVersion version = kernel_version();
+  if (!version.at_least(5, 8)) used &= ~std::uint32_t{kUseOrig};     // cb8aa9a3affb
+  if (!version.at_least(5, 15)) used &= ~std::uint32_t{kUseStatus};  // 9344988d2979
+  if (!version.at_least(6, 8)) used &= ~std::uint32_t{kUseZone};     // eff3c558bb7e
+  return used;
 }
 
 KernelFilter plan_kernel_filter(const Filter& filter) {

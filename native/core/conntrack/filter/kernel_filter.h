@@ -49,6 +49,10 @@ struct KernelFilter {
   std::uint32_t used = 0;
 };
 
+// Those of these KernelFilterUse bits that a kernel of this release applies. It ignores the others,
+// unless a distribution has brought them to it.
+std::uint32_t applied_by_release(std::uint32_t used);
+
 // What can be given to the kernel, decided before the request's header is written.
 KernelFilter plan_kernel_filter(const Filter& filter);
 // Appends the attributes of the plan to a dump request.
