@@ -11,6 +11,16 @@ const hints: HintRule[] = [
     hint: 'max, buckets and expectMax can be changed in the initial network namespace only; the others need CAP_NET_ADMIN in the namespace and /proc/sys mounted writable',
   })),
   {
+    errno: 'ENOENT',
+    operation: /conntrack configure/,
+    hint: 'this kernel has no such setting, or nf_conntrack is not loaded: settings() shows the settings that there are',
+  },
+  {
+    errno: 'EINVAL',
+    operation: /conntrack configure/,
+    hint: 'this kernel does not take the value: before Linux 5.19 `events` is 0 or 1',
+  },
+  {
     errno: 'EPERM',
     operation: /namespace/,
     hint: 'entering a network namespace needs CAP_SYS_ADMIN in the user namespace that owns it',

@@ -8,6 +8,8 @@ const table: [code: string, operation: string, says: RegExp, not?: RegExp][] = [
   ['EACCES', 'conntrack configure', /initial network namespace/],
   ['EPERM', 'conntrack configure', /initial network namespace/],
   ['EROFS', 'conntrack configure', /mounted writable/],
+  ['ENOENT', 'conntrack configure', /no such setting/, /namespace/],
+  ['EINVAL', 'conntrack configure', /5\.19.*events/],
   ['EPERM', 'conntrack dump: enter network namespace', /CAP_SYS_ADMIN/],
   ['EPERM', 'conntrack update', /FIXED_TIMEOUT/],
   ['EPERM', 'conntrack dump', /CAP_NET_ADMIN/],

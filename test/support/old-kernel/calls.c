@@ -26,12 +26,11 @@
 
 #include "old-kernel.h"
 
-enum { HOOK_SUBSYSTEM = 12, FILTER = 25, TIMESTAMP_EVENT = 27, CHAIN_TOOLONG = 15 };
+enum { HOOK_SUBSYSTEM = 12, FILTER = 25, TIMESTAMP_EVENT = 27 };
 enum {
   NEW = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
   GET = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
   DELETE = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
-  STATS_CPU = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS_CPU,
 };
 
 static int release[2];
@@ -155,9 +154,6 @@ static bool adapt(struct line *line, struct nlmsghdr *message) {
   if (message->nlmsg_type == NEW || message->nlmsg_type == DELETE) {
     if (!at_least(6, 14)) remove_attribute(message, TIMESTAMP_EVENT);
     if (lacks("mark")) remove_attribute(message, CTA_MARK);
-  }
-  if (message->nlmsg_type == STATS_CPU && !at_least(5, 15)) {
-    remove_attribute(message, CHAIN_TOOLONG);
   }
   if (message->nlmsg_type != NLMSG_ERROR) return true;
   for (size_t i = 0; i < REFUSALS; i++) {
