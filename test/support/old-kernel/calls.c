@@ -1,14 +1,13 @@
-// Preloaded into a process: its kernel looks like another release of Linux. The table is that of the real kernel, in
-// the network namespace of the process.
-//   OLD_KERNEL=5.8          the release. A kernel older than the real one is pretended only.
+// Preloaded into a process: its kernel looks like another release of Linux. The table is that of
+// the real kernel, in the network namespace of the process.
+//   OLD_KERNEL=5.8          the release.
 //   OLD_KERNEL_WITHOUT=mark options that it was built without: mark, zones.
 //   OLD_KERNEL_WITH=flush   what a distribution has brought to it: a flush with CTA_FILTER.
 //   OLD_KERNEL_LOG=path     gets a line about each dump and each deletion.
-// A dump is asked for without its filter, and the rows that the kernel would not send are taken out of the answer. A
-// flush goes on with what that kernel looks at. A request that it refuses becomes one that every kernel refuses, and
-// the error gets the right number.
+// A dump is asked for without its filter, and the rows that the kernel would not send are taken out
+// of the answer. A flush goes on with what that kernel looks at. A request that it refuses becomes
+// one that every kernel refuses, and the error gets the right number.
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -86,8 +85,8 @@ static size_t refuse(struct line *line, const struct nlmsghdr *request, int code
   struct nlmsghdr *header = (struct nlmsghdr *)out;
   const size_t size = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct nfgenmsg));
   memset(out, 0, size);
-  *header = (struct nlmsghdr){(uint32_t)size, GET, NLM_F_REQUEST | NLM_F_ACK,
-                              request->nlmsg_seq, request->nlmsg_pid};
+  *header = (struct nlmsghdr){(uint32_t)size, GET, NLM_F_REQUEST | NLM_F_ACK, request->nlmsg_seq,
+                              request->nlmsg_pid};
   const size_t at = line->refusals++ % REFUSALS;
   line->refused[at].sequence = request->nlmsg_seq;
   line->refused[at].code = code;

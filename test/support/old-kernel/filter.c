@@ -1,11 +1,12 @@
-// What a kernel of some release does with the filter of a dump or a flush. Written after ctnetlink_alloc_filter,
-// ctnetlink_needs_filter, ctnetlink_parse_tuple_filter, ctnetlink_filter_match and ctnetlink_del_conntrack in
-// net/netfilter/nf_conntrack_netlink.c of these releases, with their errors:
-//   5.8   CTA_FILTER, tuples (cb8aa9a3affb). The addresses of IPv6 are compared the wrong way round, up to 6.18.
+// What a kernel of some release does with the filter of a dump or a flush. Written after
+// ctnetlink_alloc_filter, ctnetlink_needs_filter, ctnetlink_parse_tuple_filter,
+// ctnetlink_filter_match and ctnetlink_del_conntrack in net/netfilter/nf_conntrack_netlink.c of
+// these releases, with their errors:
+//   5.8   CTA_FILTER, tuples (cb8aa9a3affb). Addresses of IPv6 are compared inverted, up to 6.18.
 //         A flush with CTA_FILTER is refused; a DELETE with a tuple does not look at it.
 //   5.15  CTA_STATUS, CTA_STATUS_MASK (9344988d2979).
-//   5.16  The reply tuple is read with its own flags. Before, it is read with the flags of the original tuple
-//         (ad81d4daf6a3), and what those do not name is 0.
+//   5.16  The reply tuple is read with its own flags (ad81d4daf6a3). Before, it is read with those
+//         of the original tuple, and what they do not name is 0.
 //   6.8   CTA_ZONE (eff3c558bb7e), also 0 (fa173a1b4e3f).
 //   6.12  A flush takes CTA_FILTER (1ef7f50ccc6e).
 #include <arpa/inet.h>
@@ -150,7 +151,7 @@ static attribute_set present(const struct attributes *found) {
   return set;
 }
 
-// Whether this kernel looks at the value of a mark or a status that has bits outside its mask: nothing matches then.
+// Whether a value has bits outside its mask. Nothing matches then.
 static bool contradicts(uint32_t value, uint32_t mask) { return (value & ~mask) != 0; }
 
 static int read_mark(const struct attributes *found, struct meaning *meaning) {
@@ -219,8 +220,8 @@ static int read_tuples(const struct attributes *found, struct meaning *meaning) 
   if (((filter->orig_flags | filter->reply_flags) & ~(uint32_t)F_ALL) != 0) return EOPNOTSUPP;
   if (filter->orig_flags != 0) {
     if (found->at[CTA_TUPLE_ORIG] == NULL) return EINVAL;
-    const int code = read_tuple(found->at[CTA_TUPLE_ORIG], filter->family, filter->orig_flags,
-                                &filter->orig);
+    const int code =
+        read_tuple(found->at[CTA_TUPLE_ORIG], filter->family, filter->orig_flags, &filter->orig);
     if (code != 0) return code;
   } else {
     meaning->ignored |= meaning->sent & 1u << CTA_TUPLE_ORIG;
@@ -229,8 +230,8 @@ static int read_tuples(const struct attributes *found, struct meaning *meaning) 
     if (found->at[CTA_TUPLE_REPLY] == NULL) return EINVAL;
     const uint32_t read_with = at_least(5, 16) ? filter->reply_flags : filter->orig_flags;
     if ((filter->reply_flags & ~read_with) != 0) meaning->misread |= 1u << CTA_TUPLE_REPLY;
-    const int code = read_tuple(found->at[CTA_TUPLE_REPLY], filter->family, read_with,
-                                &filter->reply);
+    const int code =
+        read_tuple(found->at[CTA_TUPLE_REPLY], filter->family, read_with, &filter->reply);
     if (code != 0) return code;
   } else {
     meaning->ignored |= meaning->sent & 1u << CTA_TUPLE_REPLY;
@@ -277,9 +278,10 @@ void understand_flush(const struct nlmsghdr *request, struct meaning *meaning) {
   struct attributes found;
   parse_message(request, &found);
   const bool filter = found.at[FILTER] != NULL;
-  // Since 5.3 the family of a flush counts only with a version (or with CTA_FILTER, where a flush takes it).
-  const bool family_counts = !at_least(5, 3) || generic(request)->version != 0 ||
-                             (filter && flushes_by_filter());
+  // Since 5.3 the family of a flush counts only with a version (or with CTA_FILTER, where a flush
+  // takes it).
+  const bool family_counts =
+      !at_least(5, 3) || generic(request)->version != 0 || (filter && flushes_by_filter());
   const uint8_t family = family_counts ? generic(request)->nfgen_family : AF_UNSPEC;
   understand(&found, family, meaning);
   if (filter && at_least(5, 8) && !flushes_by_filter()) {

@@ -1,5 +1,5 @@
-// A Linux of another release, as far as connection tracking by netlink is concerned. It stands between a process and
-// the kernel that is there. See calls.c.
+// A Linux of another release, as far as connection tracking by netlink is concerned. It stands
+// between a process and the kernel that is there. See calls.c.
 #pragma once
 
 #include <stdbool.h>

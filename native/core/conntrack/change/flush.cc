@@ -90,8 +90,8 @@ Result<bool> flush_in_kernel(Socket& socket, const Filter& filter, const Cancel&
   if (!only_simple_criteria(filter, plan)) return false;
   const KernelVersion version = kernel_version();
   if (!version.at_least(5, 8)) return false;
-  // Before 5.15 the kernel ignores CTA_STATUS. A distribution may have brought the filtered flush to
-  // such a release without it, and both probes pass there.
+  // Before 5.15 the kernel ignores CTA_STATUS. A distribution may have brought the filtered flush
+  // to such a release without it, and both probes pass there.
   if ((plan.used & kUseStatus) != 0 && !version.at_least(5, 15)) return false;
   auto filters = knows_filter(socket, cancel);
   if (!filters) return filters.error();

@@ -6,11 +6,11 @@
 //    sent.
 //  - It compares ports for TCP and UDP only. For other protocols it ignores them, which is
 //    harmless: they are left out.
-//  - Before 5.16 (ad81d4daf6a3) it read the reply tuple with the flags of the original one, and what
+//  - Before 5.16 (ad81d4daf6a3) it read the reply tuple with the flags of the original one. What
 //    those do not name became 0. Stable kernels have backports that no version number shows safely:
 //    reply tuples are sent from 5.16 on only.
-// An older kernel ignores an attribute that it does not know, which is fine for a pre-filter. Such an
-// attribute is sent anyway, because distributions bring filters to older releases.
+// An older kernel ignores an attribute that it does not know, which is fine for a pre-filter. Such
+// an attribute is sent anyway, because distributions bring filters to older releases.
 #include "core/conntrack/filter/kernel_filter.h"
 
 #include <linux/netfilter/nfnetlink_conntrack.h>
