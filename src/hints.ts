@@ -119,6 +119,11 @@ const hints: HintRule[] = [
   },
   {
     errno: 'ENOSPC',
+    operation: /conntrack (create|upsert)/,
+    hint: 'labels have no room in the flow: a rule that uses connlabel must be loaded before it is created; or the chain of the hash table is too long for one more flow (from Linux 5.15 on): see settings().buckets',
+  },
+  {
+    errno: 'ENOSPC',
     operation: /conntrack/,
     hint: 'the flow has no room for labels: a rule that uses connlabel must be loaded before the flow is created',
   },

@@ -29,7 +29,8 @@ const table: [code: string, operation: string, says: RegExp, not?: RegExp][] = [
   ['EBUSY', 'conntrack expectation create', /clashes/],
   ['ESHUTDOWN', 'conntrack expectation create', /has no helper/],
   ['EMFILE', 'conntrack expectation create', /no more expectations/],
-  ['ENOSPC', 'conntrack create', /connlabel/],
+  // nf_conntrack_hash_check_insert says it too.
+  ['ENOSPC', 'conntrack create', /connlabel.*buckets/],
   ['ENOSPC', 'conntrack update', /connlabel/],
   ['ETIME', 'conntrack update', /dying/],
   ['ENOMEM', 'conntrack create', /max/],
