@@ -147,12 +147,12 @@ KernelFilter plan_of(const DumpRequest& request) {
 }
 
 Result<std::uint32_t> send_request(Socket& socket, const DumpRequest& request,
-                                   const KernelFilter& plan, const Split& split) {
+                                   const KernelFilter& plan) {
   MessageBuilder message;
   const std::uint32_t sequence = socket.next_sequence();
-  const std::uint8_t family = split.family != 0 ? split.family : plan.family;
+  const std::uint8_t family = request.split.family != 0 ? request.split.family : plan.family;
   message.begin(message_type(request.list), NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
-  append_kernel_filter(*request.filter, plan, split, message);
+  append_kernel_filter(*request.filter, plan, request.split, message);
   message.end();
   if (auto sent = socket.send(message.data(), message.size(), operation::kDump); !sent) {
     return sent.error();
@@ -174,10 +174,9 @@ void DumpStats::add(const DumpStats& other) {
 Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& cancel,
                       RowSink& sink, DumpStats& stats) {
   KernelFilter plan = plan_of(request);
-  Split split = request.split;
   stats.sockets++;
   for (;;) {
-    auto sequence = send_request(socket, request, plan, split);
+    auto sequence = send_request(socket, request, plan);
     if (!sequence) return sequence.error();
     RowReader reader(request, *sequence, sink, stats);
     auto step = request.ahead ? read_ahead(socket, reader, cancel)
@@ -188,16 +187,12 @@ Result<void> run_dump(Socket& socket, const DumpRequest& request, const Cancel& 
       return fail(ENOMEM, operation::kDump);
     }
     const int code = reader.answer().code();
-    // If a kernel refuses the pre-filter, it gets the request without it, and if it refuses the
-    // split too, the plain request: the rows are tested anyway. A kernel without marks
-    // (CONFIG_NF_CONNTRACK_MARK) refuses every mark.
-    const bool refused = (code == EOPNOTSUPP || code == EINVAL) && stats.messages == 0;
-    if (refused && plan.used != 0) {
+    // If a kernel refuses the pre-filter, it gets the request without it: the rows are tested
+    // anyway. It never refuses the split, which is made of what its rows have: a kernel without
+    // marks (CONFIG_NF_CONNTRACK_MARK) sends none.
+    const bool refused = code == EOPNOTSUPP || code == EINVAL;
+    if (refused && plan.used != 0 && stats.messages == 0) {
       plan = KernelFilter{};
-      continue;
-    }
-    if (refused && split.any()) {
-      split = Split{};
       continue;
     }
     if (code != 0) return fail(code, operation::kDump, reader.answer().text());
