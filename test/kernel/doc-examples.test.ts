@@ -1,20 +1,15 @@
 // Every `@example` of the doc comments in src: it compiles as a module in a strict project, and runs to its end in a
 // network namespace of its own.
 // Limit: 600 s
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transformSync } from 'esbuild';
-import { compiledPackage } from '../support/compiled.js';
+import { compiling, RunningProgram } from '../support/doc-programs.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
-import { run } from '../support/process.js';
 
 const test = suite('examples of doc comments');
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const project = mkdtempSync(join(tmpdir(), 'doc-examples-'));
-test.after(() => rmSync(project, { recursive: true, force: true }));
 
 interface Example {
   /** The declaration whose comment has the example. */
@@ -86,43 +81,14 @@ test('every public method of a handle has an example, and every function', () =>
 });
 
 test('all examples compile as modules in a strict project', () => {
-  for (const [index, { code }] of examples.entries()) {
-    writeFileSync(join(project, `example${index}.mts`), `${code}\n`);
-  }
-  const config = {
-    extends: join(root, 'tsconfig.json'),
-    compilerOptions: {
-      paths: { conntrack: [join(root, 'src/index.ts')] },
-      typeRoots: [join(root, 'node_modules/@types')],
-    },
-    include: ['*.mts'],
-    exclude: [],
-  };
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config));
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  let said = '';
-  try {
-    run(['sh', '-c', 'exec "$@" 2>&1', 'sh', process.execPath, tsc, '-p', project]);
-  } catch {
-    said = run(['sh', '-c', '"$@" 2>&1 || :', 'sh', process.execPath, tsc, '-p', project]);
-  }
-  const placed = said.replace(/\S*example(\d+)\.mts/g, (_, index) => examples[index]!.place);
-  assert.is(placed, '');
+  assert.is(compiling(examples), '');
 });
 
-for (const [index, { name, place, code }] of examples.entries()) {
-  test(`${name} (${place})`, () => {
-    const modules = join(compiledPackage(), 'examples');
-    mkdirSync(modules, { recursive: true });
-    // Inside the package, because the modules import it by name: a package may import itself.
-    const file = join(modules, `example${process.pid}-${index}.mjs`);
-    writeFileSync(file, transformSync(code, { loader: 'ts', target: 'node20' }).code);
-    try {
-      using netns = Netns.create();
-      netns.exec(process.execPath, file);
-    } finally {
-      rmSync(file);
-    }
+for (const program of examples) {
+  test(`${program.name} (${program.place})`, async () => {
+    using netns = Netns.create();
+    await using running = RunningProgram.start(program, netns);
+    await running.child.finish();
   });
 }
 

@@ -1,0 +1,54 @@
+// The tests of pages of the documentation: every program of a page compiles, runs to its end in its world, and prints
+// what the page shows.
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { awaited } from './awaited.js';
+import { type DocProgram, hasPrinted, programsOf } from './doc-blocks.js';
+import { compiling, RunningProgram } from './doc-programs.js';
+import { worlds } from './doc-worlds.js';
+import { assert, type Suite } from './harness.js';
+
+const root = new URL('../../', import.meta.url);
+
+export const readPage = (file: string) => readFileSync(fileURLToPath(new URL(file, root)), 'utf8');
+
+/** Adds the tests of these pages, which are given by their paths in the project. */
+export function testPages(test: Suite, files: readonly string[]): void {
+  const programs = files.flatMap((file) => programsOf(readPage(file), file));
+
+  test('all programs compile as modules in a strict project', () => {
+    assert.ok(programs.length > 0);
+    assert.is(compiling(programs), '');
+  });
+
+  for (const program of programs) test(program.place, () => runs(program));
+}
+
+const hasAll = (program: DocProgram) => (lines: readonly string[]) =>
+  hasPrinted(lines.join('\n'), program.prints ?? '') || undefined;
+
+async function runs(program: DocProgram): Promise<void> {
+  const make = worlds[program.world];
+  assert.ok(make, `there is no world "${program.world}"`);
+  await using world = await make();
+  await using running = RunningProgram.start(program, world.netns, program.variables);
+  const { child } = running;
+  const output = () => `${child.lines.join('\n')}\n${child.stderr}`;
+  const within = <T>(what: string, work: Promise<T> | undefined) =>
+    awaited(what, Promise.resolve(work)).catch((error) => {
+      throw new Error(`${error.message}\n${output()}`);
+    });
+  await within('what happens meanwhile', world.meanwhile?.(child));
+  if (program.ended === 'printed') {
+    await within('all that the page shows', child.until('it', hasAll(program)));
+  }
+  if (program.ended !== undefined) child.signal('SIGTERM');
+  const ending = await within('the end of the program', child.exited);
+  const ended = ending.code === 0 || (program.ended !== undefined && ending.signal === 'SIGTERM');
+  assert.ok(ended, `${ending.signal ?? `exit ${ending.code}`}\n${output()}`);
+  assert.is(child.stderr, '');
+  if (program.prints !== undefined) {
+    const printed = child.lines.join('\n');
+    assert.ok(hasPrinted(printed, program.prints), `printed:\n${printed}`);
+  }
+}

@@ -1,0 +1,73 @@
+// Programs of the documentation as users would have them: modules of a strict project that import the package by name.
+// All are compiled at once, and each runs in a namespace.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { transformSync } from 'esbuild';
+import { compiledPackage } from './compiled.js';
+import type { Netns } from './netns.js';
+import { type Child, run } from './process.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface Program {
+  /** File and line. */
+  readonly place: string;
+  readonly code: string;
+}
+
+/** What the compiler says about the programs, with the place of each: nothing if they compile. */
+export function compiling(programs: readonly Program[]): string {
+  const project = mkdtempSync(join(tmpdir(), 'doc-programs-'));
+  try {
+    for (const [index, { code }] of programs.entries()) {
+      writeFileSync(join(project, `program${index}.mts`), `${code}\n`);
+    }
+    const config = {
+      extends: join(root, 'tsconfig.json'),
+      compilerOptions: {
+        paths: { conntrack: [join(root, 'src/index.ts')] },
+        typeRoots: [join(root, 'node_modules/@types')],
+      },
+      include: ['*.mts'],
+      exclude: [],
+    };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const command = ['sh', '-c', '"$@" 2>&1; echo "exit $?"', 'sh', process.execPath, tsc];
+    const said = run([...command, '-p', project]);
+    if (said === 'exit 0\n') return '';
+    return said.replace(/\S*program(\d+)\.mts/g, (_, index) => programs[index]!.place);
+  } finally {
+    rmSync(project, { recursive: true, force: true });
+  }
+}
+
+let written = 0;
+
+/** A program that runs. Its files are removed at the end. */
+export class RunningProgram implements AsyncDisposable {
+  private constructor(
+    readonly child: Child,
+    private readonly files: readonly string[],
+  ) {}
+
+  /** Starts it in a namespace, with an empty folder as its working directory. */
+  static start(program: Program, netns: Netns, env: Record<string, string> = {}): RunningProgram {
+    // Inside the package, because the modules import it by name: a package may import itself.
+    const modules = join(compiledPackage(), 'examples');
+    mkdirSync(modules, { recursive: true });
+    const file = join(modules, `program${process.pid}-${++written}.mjs`);
+    writeFileSync(file, transformSync(program.code, { loader: 'ts', target: 'node20' }).code);
+    const folder = mkdtempSync(join(tmpdir(), 'doc-program-'));
+    const child = netns.start(['env', '-C', folder, process.execPath, file], env);
+    child.end();
+    return new RunningProgram(child, [file, folder]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.child.stop('SIGKILL');
+    for (const path of this.files) rmSync(path, { recursive: true, force: true });
+  }
+}
