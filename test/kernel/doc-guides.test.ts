@@ -1,15 +1,13 @@
-// Every program of docs/guides: it compiles in a strict project, runs to its end in a namespace with the flows, rules
-// and traffic that it needs, and prints what the page shows.
-import { readdirSync } from 'node:fs';
-import { testPages } from '../support/doc-pages.js';
+// Every program of docs/guides runs to its end in a namespace with the flows, rules and traffic that it needs, and prints
+// what the page shows. test/unit/docs.test.ts compiles them.
+import { pages, testPages } from '../support/doc-pages.js';
 import { suite } from '../support/harness.js';
 
 const test = suite('guides');
-const guides = readdirSync(new URL('../../docs/guides', import.meta.url)).sort();
 
 testPages(
   test,
-  guides.filter((name) => name.endsWith('.md')).map((name) => `docs/guides/${name}`),
+  pages.filter((file) => file.startsWith('docs/guides/')),
 );
 
 test.run();

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Conntrack, type FlowInit } from '../../src/index.js';
 import { until } from './awaited.js';
 import { labProgram } from './lab-rules.js';
-import { GatewayLab, labAddresses } from './netlab.js';
+import { GatewayLab, labAddresses, type TcpConnection } from './netlab.js';
 import { Netns } from './netns.js';
 import { useLabels } from './populate.js';
 import type { Child } from './process.js';
@@ -89,11 +89,17 @@ async function oneConnection(netns: Netns): Promise<void> {
   });
 }
 
+interface TalkingLab {
+  lab: GatewayLab;
+  /** The connection of port 40000. */
+  large: TcpConnection;
+}
+
 /**
  * A gateway that translates. Its client 10.0.1.2 has two connections to port 443 of 198.51.100.2, and has asked port
  * 53. The connection of port 40000 has carried more bytes.
  */
-async function gateway(meanwhile?: (lab: GatewayLab, child: Child) => Promise<void>) {
+async function gateway(meanwhile?: (place: TalkingLab, child: Child) => Promise<void>) {
   const lab = await GatewayLab.create({ acct: 1, timestamp: 1, events: 1 });
   const { server } = labAddresses;
   await lab.serverHost.tcpServer(server, 443);
@@ -103,9 +109,7 @@ async function gateway(meanwhile?: (lab: GatewayLab, child: Child) => Promise<vo
   await lab.clientHost.udpExchange({ address: server, port: 53, localPort: 5000 });
   return {
     netns: lab.gateway,
-    large,
-    lab,
-    ...(meanwhile && { meanwhile: (child: Child) => meanwhile(lab, child) }),
+    ...(meanwhile && { meanwhile: (child: Child) => meanwhile({ lab, large }, child) }),
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
   };
 }
@@ -177,5 +181,32 @@ export const worlds: Readonly<Record<string, () => Promise<World>>> = {
       },
     };
   },
+  /** Clients of the service 10.96.0.10, with the backends 10.244.1.5 (two) and 10.244.1.6, and one without. */
+  service() {
+    const client = (srcPort: number, dst?: string): FlowInit => ({
+      ...udp('10.244.7.1', srcPort, { dst: '10.96.0.10', status: 'seen_reply' }),
+      ...(dst !== undefined && { nat: { dst } }),
+    });
+    const clients = [
+      ...[client(6001, '10.244.1.5'), client(6002, '10.244.1.5')],
+      ...[client(6003, '10.244.1.6'), client(6004)],
+    ];
+    return own((netns) => makeFlows(netns, [...flows, ...clients]));
+  },
   gateway: () => gateway(),
+  /** While the program listens, all flows end. */
+  'gateway-ends': () =>
+    gateway(async ({ lab }, child) => {
+      await listens(child);
+      await within(lab.gateway, (table) => table.flush());
+    }),
+  /** When the program has deleted the connections, the client goes on to talk. */
+  'gateway-talks': () =>
+    gateway(async ({ lab, large }, child) => {
+      await listens(child);
+      await within(lab.gateway, (table) =>
+        until('no connections', async () => (await table.dump({ protocol: 'tcp' })).length === 0),
+      );
+      await large.echo();
+    }),
 };
