@@ -73,6 +73,28 @@ async function makeFlows(netns: Netns, made: FlowInit[]): Promise<void> {
   if (failed.length > 0) throw failed[0]!.error;
 }
 
+const client = (srcPort: number, dst?: string): FlowInit => ({
+  ...udp('10.244.7.1', srcPort, { dst: '10.96.0.10', status: 'seen_reply' }),
+  ...(dst !== undefined && { nat: { dst } }),
+});
+const serviceFlows = [
+  ...[client(6001, '10.244.1.5'), client(6002, '10.244.1.5')],
+  ...[client(6003, '10.244.1.6'), client(6004)],
+];
+
+async function withStandby(made: FlowInit[]): Promise<World> {
+  const world = await own((netns) => makeFlows(netns, made));
+  const standby = Netns.create('standby');
+  await makeFlows(standby, []);
+  return {
+    netns: world.netns,
+    async [Symbol.asyncDispose]() {
+      standby[Symbol.dispose]();
+      await world[Symbol.asyncDispose]();
+    },
+  };
+}
+
 async function makeRules(netns: Netns): Promise<void> {
   netns.iptables('-A', 'INPUT', '-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT');
   netns.iptables('-A', 'INPUT', '-p', 'tcp', '--dport', '22', '-j', 'ACCEPT');
@@ -131,16 +153,15 @@ export const worlds: Readonly<Record<string, () => Promise<World>>> = {
     };
   },
   /** The flows above, and an empty namespace of the name `standby`. */
-  async standby() {
-    const world = await own((netns) => makeFlows(netns, flows));
-    const standby = Netns.create('standby');
-    await makeFlows(standby, []);
-    const end = world[Symbol.asyncDispose];
+  standby: () => withStandby(flows),
+  /** The flows above and those of the service, the namespace `standby`, and what happens in `events`. */
+  async handover() {
+    const world = await withStandby([...flows, ...serviceFlows]);
     return {
       ...world,
-      async [Symbol.asyncDispose]() {
-        standby[Symbol.dispose]();
-        await end();
+      async meanwhile(child) {
+        await listens(child);
+        await oneConnection(world.netns);
       },
     };
   },
@@ -182,17 +203,7 @@ export const worlds: Readonly<Record<string, () => Promise<World>>> = {
     };
   },
   /** Clients of the service 10.96.0.10, with the backends 10.244.1.5 (two) and 10.244.1.6, and one without. */
-  service() {
-    const client = (srcPort: number, dst?: string): FlowInit => ({
-      ...udp('10.244.7.1', srcPort, { dst: '10.96.0.10', status: 'seen_reply' }),
-      ...(dst !== undefined && { nat: { dst } }),
-    });
-    const clients = [
-      ...[client(6001, '10.244.1.5'), client(6002, '10.244.1.5')],
-      ...[client(6003, '10.244.1.6'), client(6004)],
-    ];
-    return own((netns) => makeFlows(netns, [...flows, ...clients]));
-  },
+  service: () => own((netns) => makeFlows(netns, [...flows, ...serviceFlows])),
   gateway: () => gateway(),
   /** While the program listens, all flows end. */
   'gateway-ends': () =>
