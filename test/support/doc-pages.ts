@@ -39,7 +39,10 @@ async function runs(program: DocProgram): Promise<void> {
   const make = worlds[program.world];
   assert.ok(make, `there is no world "${program.world}"`);
   await using world = await make();
-  await using running = RunningProgram.start(program, world.netns, program.variables);
+  await using running = RunningProgram.start(program, world.netns, {
+    env: { ...program.variables },
+    prefix: world.prefix ?? [],
+  });
   const { child } = running;
   const output = () => `${child.lines.join('\n')}\n${child.stderr}`;
   const within = <T>(what: string, work: Promise<T> | undefined) =>

@@ -54,14 +54,18 @@ export class RunningProgram implements AsyncDisposable {
   ) {}
 
   /** Starts it in a namespace, with an empty folder as its working directory. */
-  static start(program: Program, netns: Netns, env: Record<string, string> = {}): RunningProgram {
+  static start(
+    program: Program,
+    netns: Netns,
+    { env = {}, prefix = [] }: { env?: Record<string, string>; prefix?: readonly string[] } = {},
+  ): RunningProgram {
     // Inside the package, because the modules import it by name: a package may import itself.
     const modules = join(compiledPackage(), 'examples');
     mkdirSync(modules, { recursive: true });
     const file = join(modules, `program${process.pid}-${++written}.mjs`);
     writeFileSync(file, transformSync(program.code, { loader: 'ts', target: 'node20' }).code);
     const folder = mkdtempSync(join(tmpdir(), 'doc-program-'));
-    const child = netns.start(['env', '-C', folder, process.execPath, file], env);
+    const child = netns.start(['env', '-C', folder, ...prefix, process.execPath, file], env);
     child.end();
     return new RunningProgram(child, [file, folder]);
   }

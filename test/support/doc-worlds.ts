@@ -12,6 +12,8 @@ import type { Child } from './process.js';
 export interface World extends AsyncDisposable {
   /** Where the program runs. */
   readonly netns: Netns;
+  /** Words before the command: another user. */
+  readonly prefix?: readonly string[];
   /** What happens while the program runs. */
   meanwhile?(child: Child): Promise<void>;
 }
@@ -139,6 +141,11 @@ async function gateway(meanwhile?: (place: TalkingLab, child: Child) => Promise<
 export const worlds: Readonly<Record<string, () => Promise<World>>> = {
   /** Nothing: no flows, no rules. */
   empty: () => own(),
+  /** The same for a user without a privilege. */
+  nobody: async () => ({
+    ...(await own()),
+    prefix: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+  }),
   /** The flows above, in a namespace that tracks packets. */
   flows: () => own((netns) => makeFlows(netns, flows)),
   /** The same. While the program listens, a connection of 10.0.0.7 is made, gets a mark and is deleted. */
@@ -181,6 +188,12 @@ export const worlds: Readonly<Record<string, () => Promise<World>>> = {
       },
     };
   },
+  /** A flow that was made while nothing listened, with the settings that a new namespace has. */
+  silent: () =>
+    own(async (netns) => {
+      netns.tracking();
+      await within(netns, (table) => table.create(tcp('10.0.0.5', 40001)));
+    }),
   /** Some rules. */
   rules: () => own(makeRules),
   /** The same. While the program runs, others add rules. */
