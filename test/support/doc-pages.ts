@@ -45,11 +45,11 @@ async function runs(program: DocProgram): Promise<void> {
   });
   const { child } = running;
   const output = () => `${child.lines.join('\n')}\n${child.stderr}`;
-  const within = <T>(what: string, work: Promise<T> | undefined) =>
-    awaited(what, Promise.resolve(work)).catch((error) => {
+  const within = <T>(what: string, work: Promise<T>) =>
+    awaited(what, work).catch((error) => {
       throw new Error(`${error.message}\n${output()}`);
     });
-  await within('what happens meanwhile', world.meanwhile?.(child));
+  if (world.meanwhile) await within('what happens meanwhile', world.meanwhile(child));
   if (program.ended === 'printed') {
     await within('all that the page shows', child.until('it', hasAll(program)));
   }

@@ -12,7 +12,7 @@ import type { Child } from './process.js';
 export interface World extends AsyncDisposable {
   /** Where the program runs. */
   readonly netns: Netns;
-  /** Words before the command: another user. */
+  /** Words before the command. */
   readonly prefix?: readonly string[];
   /** What happens while the program runs. */
   meanwhile?(child: Child): Promise<void>;
@@ -141,10 +141,10 @@ async function gateway(meanwhile?: (place: TalkingLab, child: Child) => Promise<
 export const worlds: Readonly<Record<string, () => Promise<World>>> = {
   /** Nothing: no flows, no rules. */
   empty: () => own(),
-  /** The same for a user without a privilege. */
-  nobody: async () => ({
+  /** The same for a process without capabilities. */
+  powerless: async () => ({
     ...(await own()),
-    prefix: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+    prefix: ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'],
   }),
   /** The flows above, in a namespace that tracks packets. */
   flows: () => own((netns) => makeFlows(netns, flows)),
