@@ -53,9 +53,10 @@ async function runs(program: DocProgram): Promise<void> {
   if (program.ended === 'printed') {
     await within('all that the page shows', child.until('it', hasAll(program)));
   }
+  if (program.ended === 'at once') await within('a program that drains', running.catchesSignal());
   if (program.ended !== undefined) child.signal('SIGTERM');
   const ending = await within('the end of the program', child.exited);
-  const ended = ending.code === 0 || (program.ended !== undefined && ending.signal === 'SIGTERM');
+  const ended = ending.code === 0 || (program.ended === 'printed' && ending.signal === 'SIGTERM');
   assert.ok(ended, `${ending.signal ?? `exit ${ending.code}`}\n${output()}`);
   assert.is(child.stderr, '');
   if (program.prints !== undefined) {

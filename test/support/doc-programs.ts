@@ -1,15 +1,17 @@
 // Programs of the documentation as users would have them: modules of a strict project that import the package by name.
 // All are compiled at once, and each runs in a namespace.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from 'esbuild';
+import { until } from './awaited.js';
 import { compiledPackage } from './compiled.js';
 import type { Netns } from './netns.js';
 import { type Child, run } from './process.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const signals = new URL('doc-signal.mjs', import.meta.url).href;
 
 export interface Program {
   /** File and line. */
@@ -50,7 +52,8 @@ let written = 0;
 export class RunningProgram implements AsyncDisposable {
   private constructor(
     readonly child: Child,
-    private readonly files: readonly string[],
+    private readonly file: string,
+    private readonly folder: string,
   ) {}
 
   /** Starts it in a namespace, with an empty folder as its working directory. */
@@ -65,13 +68,20 @@ export class RunningProgram implements AsyncDisposable {
     const file = join(modules, `program${process.pid}-${++written}.mjs`);
     writeFileSync(file, transformSync(program.code, { loader: 'ts', target: 'node20' }).code);
     const folder = mkdtempSync(join(tmpdir(), 'doc-program-'));
-    const child = netns.start(['env', '-C', folder, ...prefix, process.execPath, file], env);
+    const node = [process.execPath, '--import', signals, file];
+    const child = netns.start(['env', '-C', folder, ...prefix, ...node], env);
     child.end();
-    return new RunningProgram(child, [file, folder]);
+    return new RunningProgram(child, file, folder);
+  }
+
+  /** Resolves when the program catches SIGTERM. */
+  async catchesSignal(): Promise<void> {
+    const told = join(this.folder, 'catches-SIGTERM');
+    await until('a program that catches SIGTERM', () => existsSync(told) || !this.child.running);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.child.stop('SIGKILL');
-    for (const path of this.files) rmSync(path, { recursive: true, force: true });
+    for (const path of [this.file, this.folder]) rmSync(path, { recursive: true, force: true });
   }
 }
