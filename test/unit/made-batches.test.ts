@@ -1,9 +1,3 @@
-// FlowBatch.of and EventBatch.of: batches of plain objects, in a process that has no addon and is not on Linux. They are
-// compared with batches in the form of native code, also with parts that this machine's kernel never sends.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { conntrack, EventBatch, FlowBatch, type FlowSample } from '../../src/index.js';
 import { decodeMessages } from '../support/decode-program.js';
 import { encodeFlow, makeFlows } from '../support/flow-messages.js';
@@ -297,20 +291,6 @@ test('events: what they have, and what is refused', () => {
     ]),
   );
   assert.match(String(early), /^RangeError: events\[0\]\.type: only the last/);
-});
-
-test('the program of the guide runs', () => {
-  const guide = readFileSync(
-    new URL('../../docs/guides/testing-batches.md', import.meta.url),
-    'utf8',
-  );
-  const program = /```ts\n([\s\S]*?)```/.exec(guide)![1]!;
-  const entry = new URL('../../src/index.ts', import.meta.url).href;
-  const file = join(mkdtempSync(join(tmpdir(), 'guide-')), 'program.mts');
-  test.after(() => rmSync(dirname(file), { recursive: true }));
-  writeFileSync(file, `${program.replace("'conntrack'", `'${entry}'`)}\nconsole.log('done');`);
-  const words = ['--import', 'tsx', file];
-  assert.is(execFileSync(process.execPath, words, { encoding: 'utf8' }), 'done\n');
 });
 
 test.run();
