@@ -1,4 +1,4 @@
-// All checks of `npm run lint`: formatting, lint, types, documentation, layers, clang-tidy. A checker that
+// All checks of `npm run lint`: formatting, lint, types, documentation, package.json, layers, clang-tidy. A checker that
 // is not installed fails the run.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -52,6 +52,7 @@ const checks = [
   ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
   ['tests of types', 'npx', ['tsc', '-p', 'test/types']],
   ['documentation', 'npx', ['typedoc', '--emit', 'none', '--logLevel', 'Warn']],
+  ['package', 'npx', ['publint', '--strict']],
   ['layers', 'node', ['scripts/check-layers.mjs']],
   ['usings', 'node', ['scripts/check-usings.mjs']],
   ['columns', 'node', ['scripts/gen-columns.mjs', '--check']],

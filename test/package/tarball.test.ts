@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { targets } from '../../scripts/prebuild-targets.mjs';
 import { assert, suite } from '../support/harness.js';
 import { run } from '../support/process.js';
 
@@ -70,6 +71,27 @@ type Outcome = {
 
 test('the tarball passes check-tarball.mjs', () => {
   run([process.execPath, join(root, 'scripts/check-tarball.mjs')]);
+});
+
+test('a checkout without all binaries is not packed, and is told what to do', () => {
+  const checkout = join(project, 'checkout');
+  run(['git', '-C', root, 'checkout-index', '--all', '--force', `--prefix=${checkout}/`]);
+  const pack = () => {
+    const line = ['npm', 'pack', '--dry-run', checkout];
+    return run(['sh', '-c', '"$@" 2>&1 || echo "failed: $?"', 'sh', ...line], { env: clean });
+  };
+  const all =
+    /missing: prebuilds\/linux-x64\/conntrack\.glibc\.node, .*linux-arm64\/conntrack\.musl\.node;/;
+  const none = pack();
+  assert.match(none, all);
+  assert.match(none, /"npm run prebuildify" builds them/);
+  assert.match(none, /failed: 1/);
+  for (const { file } of targets) {
+    mkdirSync(join(checkout, file, '..'), { recursive: true });
+    writeFileSync(join(checkout, file), 'of other sources');
+  }
+  assert.match(pack(), /built from other sources: prebuilds\/linux-x64\/conntrack\.glibc\.node/);
+  assert.not(existsSync(join(checkout, 'dist')));
 });
 
 test('without a binary the import works and the first use says what to do', () => {

@@ -2,9 +2,9 @@
 // all its output.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../support/harness.js';
 
@@ -20,7 +20,10 @@ async function runs(
 ): Promise<{ code: number | null; text: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'conntrack-run-'));
   try {
-    for (const [name, body] of Object.entries(files)) writeFileSync(join(folder, name), body);
+    for (const [name, body] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), body);
+    }
     const child = spawn('sh', ['-c', 'exec "$@" 2>&1', 'sh', ...command, ...args], {
       env: { ...process.env, TEST_ROOT: folder, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -161,6 +164,19 @@ test('as many files at a time as there are lanes', async () => {
   const files = { 'a.test.ts': body, 'b.test.ts': body, 'c.test.ts': body };
   const { code, text } = await runs(files, [], { TEST_LANES: '3' });
   assert.equal([code, /3 passed, 0 failed/.test(text)], [0, true]);
+});
+
+test('tests of a release run only if a word names their folder', async () => {
+  const files = { 'a.test.ts': passing, 'release/a.test.ts': passing, 'released.test.ts': passing };
+  for (const [words, ran] of [
+    [[], 2],
+    [['a.test'], 1],
+    [['test/release/'], 1],
+    [['release'], 2],
+  ] as const) {
+    const { text } = await runs(files, words);
+    assert.match(text, new RegExp(`\\n${ran} passed, 0 failed`), words.join());
+  }
 });
 
 test.run();
