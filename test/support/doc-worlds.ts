@@ -172,22 +172,6 @@ export const worlds: Readonly<Record<string, () => Promise<World>>> = {
       },
     };
   },
-  /** Other flows, for the README. While the program listens, 10.8.8.8 connects. */
-  async readme() {
-    const made = [
-      tcp('10.7.7.7', 1000, { dst: '10.1.2.3' }),
-      tcp('192.0.2.7', 2000, { dst: '10.1.2.3' }),
-      udp('10.9.9.9', 4000),
-    ];
-    const world = await own((netns) => makeFlows(netns, made));
-    return {
-      ...world,
-      async meanwhile(child) {
-        await listens(child);
-        await within(world.netns, (table) => table.create(tcp('10.8.8.8', 5000)));
-      },
-    };
-  },
   /** A flow that was made while nothing listened, with the settings that a new namespace has. */
   silent: () =>
     own(async (netns) => {

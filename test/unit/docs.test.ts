@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as api from '../../src/index.js';
 import { hasPrinted, programsOf } from '../support/doc-blocks.js';
 import { pages, programsIn, readPage } from '../support/doc-pages.js';
 import { compiling } from '../support/doc-programs.js';
@@ -63,6 +64,34 @@ test('docs/README.md names every page', () => {
     (page) => page !== index && page !== 'README.md' && !named.has(page),
   );
   assert.equal(missing, []);
+});
+
+test('the README has a line for every call', () => {
+  const { Conntrack, Iptables, FlowBatch } = api;
+  const methods = [Conntrack, Iptables, FlowBatch].flatMap((kind) =>
+    Object.getOwnPropertyNames(kind.prototype).filter((name) => name !== 'constructor'),
+  );
+  const functions = Object.entries(api)
+    .filter(([name, value]) => typeof value === 'function' && /^[a-z]/.test(name))
+    .map(([name]) => name);
+  const expectations = Object.getOwnPropertyNames(
+    Object.getPrototypeOf(api.conntrack.expectations),
+  );
+  // The accessors of a batch are in its guide.
+  const inGuide = ['source', 'length', 'toString', 'batchStats', 'constructor'];
+  const calls = [...methods, ...functions, ...expectations].filter(
+    (name) => !inGuide.includes(name),
+  );
+  assert.ok(calls.length > 40, `${calls.length}`);
+  const said = new Set(
+    [...readPage('README.md').matchAll(/`([^`]*)`/g)].flatMap(
+      ([, code]) => code!.match(/\w+/g) ?? [],
+    ),
+  );
+  assert.equal(
+    calls.filter((name) => !said.has(name)),
+    [],
+  );
 });
 
 test('every block of JSON is JSON', () => {
