@@ -2,13 +2,12 @@
 // accepts new connections to some services, and limits the rate of other new TCP connections. The rules are
 // in the syntax of iptables, which people know. The package checks them like typed rules.
 //
-// Without options it applies and shows the rules in its own network namespace. `--here` applies them in the
-// namespace where it was started. `--backend nft` and `--backend legacy` say where. Without it the package takes the
+// It applies the rules in the network namespace where it is started, and shows them. To try it in a namespace of its own:
+// `unshare --net node …`. `--backend nft` and `--backend legacy` say where the rules go. Without it the package takes the
 // backend that the namespace uses, or nf_tables if there are no rules yet.
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Conntrack, conntrack, Iptables, type IptablesOptions } from '../src/index.js';
-import { enterSandbox } from '../test/support/sandbox.js';
+import { type Conntrack, conntrack, Iptables, type IptablesOptions } from 'conntrack';
 
 const forward = [
   '-m conntrack --ctstate INVALID -j LOG --log-prefix "INVALID: "',
@@ -40,9 +39,8 @@ export async function apply(tables: Iptables): Promise<void> {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { values } = parseArgs({
-    options: { here: { type: 'boolean' }, backend: { type: 'string', default: 'auto' } },
+    options: { backend: { type: 'string', default: 'auto' } },
   });
-  if (!values.here) enterSandbox();
   const tables = Iptables.open({ backend: values.backend as IptablesOptions['backend'] });
   await makeRoom(conntrack);
   await apply(tables);

@@ -1,13 +1,12 @@
 // A conntrack-aware firewall for a gateway: a chain of its own accepts established traffic before the rules for
 // new connections. There is one commit, so no packet ever meets half of the rules.
 //
-// Without options it applies and shows the rules in its own network namespace. `--here` applies them in the
-// namespace where it was started. `--backend nft` and `--backend legacy` say where. Without it the package takes the
+// It applies the rules in the network namespace where it is started, and shows them. To try it in a namespace of its own:
+// `unshare --net node …`. `--backend nft` and `--backend legacy` say where the rules go. Without it the package takes the
 // backend that the namespace uses, or nf_tables if there are no rules yet.
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Iptables, type IptablesOptions, type RuleInit } from '../src/index.js';
-import { enterSandbox } from '../test/support/sandbox.js';
+import { Iptables, type IptablesOptions, type RuleInit } from 'conntrack';
 
 const states: RuleInit[] = [
   { matches: [{ name: 'conntrack', ctstate: ['INVALID'] }], target: { name: 'DROP' } },
@@ -52,9 +51,8 @@ export async function apply(tables: Iptables): Promise<void> {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { values } = parseArgs({
-    options: { here: { type: 'boolean' }, backend: { type: 'string', default: 'auto' } },
+    options: { backend: { type: 'string', default: 'auto' } },
   });
-  if (!values.here) enterSandbox();
   const tables = Iptables.open({ backend: values.backend as IptablesOptions['backend'] });
   await apply(tables);
   const { uses } = await tables.backendReport();

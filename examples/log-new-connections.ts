@@ -1,12 +1,7 @@
 // An audit log of new connections, with one JSON object per line: time, source, destination and translation.
-// If events are lost, it logs how many.
-//
-// Without options it logs a little traffic through a NAT gateway, in its own network namespaces. `--here` logs
-// the namespace where it was started, until SIGINT or SIGTERM.
+// If events are lost, it logs how many. It logs the network namespace where it was started, until SIGINT or SIGTERM.
 import { pathToFileURL } from 'node:url';
-import { conntrack, type EventStream, type Flow } from '../src/index.js';
-import { GatewayLab } from '../test/support/netlab.js';
-import { enterSandbox } from '../test/support/sandbox.js';
+import { conntrack, type EventStream, type Flow } from 'conntrack';
 
 function line(flow: Flow, timestamp: bigint | undefined): string {
   const { protocol, orig, nat } = flow;
@@ -41,34 +36,12 @@ export async function logNewConnections(
   }
 }
 
-async function traffic(lab: GatewayLab): Promise<void> {
-  const { server, server6, gatewayInside } = lab.addresses;
-  const web = await lab.serverHost.tcpServer(server);
-  const dns = await lab.serverHost.udpServer(server6);
-  await lab.dnat('tcp', 443, web);
-  for (const address of [server, gatewayInside]) {
-    const port = address === server ? web : 443;
-    const connection = await lab.clientHost.tcp({ address, port });
-    await connection.close();
-  }
-  await lab.clientHost.udpExchange({ address: server6, port: dns });
-  await lab.clientHost.ping(server);
-}
-
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const here = process.argv.includes('--here');
-  if (!here) enterSandbox();
-  await using lab = here ? null : await GatewayLab.create({ gateway: 'current', timestamp: 1 });
   const stream = conntrack.events({ types: ['new'] });
   for (const hint of stream.stats.hints) process.stderr.write(`${hint}\n`);
   // Stops listening. What the stream has received is still logged.
   const end = () => stream.close({ drain: true });
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, end);
-  const log = logNewConnections(stream, (text) => process.stdout.write(`${text}\n`));
-  if (lab) {
-    await traffic(lab);
-    await end();
-  }
-  await log;
+  await logNewConnections(stream, (text) => process.stdout.write(`${text}\n`));
   await conntrack.close();
 }

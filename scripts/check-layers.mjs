@@ -1,4 +1,4 @@
-// Checks that the imports of src/, native/, bench/ and examples/ follow the layers of the project. In folders that are
+// Checks that the imports of src/, native/, bench/, demo/ and examples/ follow the layers of the project. In folders that are
 // divided into rooms (in src/, and native/core) it also checks the order of the rooms.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -21,7 +21,9 @@ const layers = [
   },
   { name: 'shared', prefix: 'src/', may: ['native'] },
   { name: 'bench', prefix: 'bench/', may: ['index', 'support'] },
-  { name: 'examples', prefix: 'examples/', may: ['index', 'support'] },
+  { name: 'demo', prefix: 'demo/', may: ['support'] },
+  // Programs that one can copy: they import the package by its name.
+  { name: 'examples', prefix: 'examples/', may: [] },
   {
     name: 'support',
     prefix: 'test/support/',

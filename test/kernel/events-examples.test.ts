@@ -1,4 +1,5 @@
 // The examples that follow the table, on real traffic. Each also runs as a program.
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { countHosts, HostCounter } from '../../examples/bytes-per-host.js';
 import { logNewConnections } from '../../examples/log-new-connections.js';
@@ -14,11 +15,7 @@ const { client, server, gatewayOutside } = labAddresses;
 
 const program = (name: string) =>
   fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
-/** Runs an example as a program. It makes its own namespaces. */
-const runExample = (name: string, ...args: string[]) =>
-  Child.start([process.execPath, '--import', 'tsx', program(name), ...args], {
-    CONNTRACK_SANDBOX: '',
-  });
+const start = (name: string) => Child.start([process.execPath, '--import', 'tsx', program(name)]);
 
 interface Line {
   time: string;
@@ -88,23 +85,42 @@ test('bytes-per-host: a loss is counted', async () => {
   assert.equal([counted, counter.lost], [10, made.destroy - 10]);
 });
 
-test('both run unchanged', async () => {
-  const [log, bytes] = await Promise.all(
-    ['log-new-connections', 'bytes-per-host'].map((name) => runExample(name).finish()),
-  );
+/** How many sockets of this namespace receive events of netfilter. */
+function listeners(): number {
+  const sockets = readFileSync('/proc/self/net/netlink', 'utf8').trim().split('\n');
+  return sockets.filter((line) => {
+    const [, protocol, , groups] = line.split(/ +/);
+    return protocol === '12' && groups !== '00000000';
+  }).length;
+}
+
+test('both run as programs', async () => {
+  await using lab = await GatewayLab.create({ gateway: 'current', timestamp: 1 });
+  const programs = [start('log-new-connections'), start('bytes-per-host')];
+  await until('both listen', () => listeners() === programs.length);
+  const web = await lab.serverHost.tcpServer(server);
+  const dns = await lab.serverHost.udpServer(server);
+  for (const bytes of [100_000, 1000]) {
+    const connection = await lab.clientHost.tcp({ address: server, port: web }, bytes);
+    await connection.close();
+  }
+  await lab.clientHost.udpExchange({ address: server, port: dns });
+  await lab.clientHost.ping(server);
+  // Ends the flows now: closed connections would wait for their timeouts.
+  await conntrack.flush();
+  for (const child of programs) child.signal('SIGTERM');
+  const [log, bytes] = await Promise.all(programs.map((child) => child.finish()));
   const lines = log!.map((line) => JSON.parse(line) as Line);
   assert.equal(lines.map(({ protocol }) => protocol).sort(), ['icmp', 'tcp', 'tcp', 'udp']);
   assert.match(
     bytes!.join('\n'),
-    new RegExp(`│ ${client.replaceAll('.', '\\.')} +│ 3 +│ 1\\d{5} +│`),
+    new RegExp(`│ ${client.replaceAll('.', '\\.')} +│ 4 +│ 1\\d{5}n +│`),
   );
 });
 
-test('log-new-connections --here: when it is told to end, it first logs what it has received', async () => {
+test('log-new-connections: when it is told to end, it first logs what it has received', async () => {
   Netns.current.conntrackSysctls({ events: 1 });
-  const child = Child.start([
-    ...[process.execPath, '--import', 'tsx', program('log-new-connections'), '--here'],
-  ]);
+  const child = start('log-new-connections');
   // Its first line shows that it listens.
   await until('it logs', async () => {
     await makeEvents({ count: 64 });

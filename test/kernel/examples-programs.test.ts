@@ -9,9 +9,9 @@ import { Netns } from '../support/netns.js';
 
 const test = suite('examples as programs');
 
-/** Runs an example in a namespace, and not in one of its own. */
+/** Runs a program in a namespace, and not in one of its own. */
 const runExample = (netns: Netns, name: string, ...args: string[]) => {
-  const program = fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
+  const program = fileURLToPath(new URL(`../../${name}.ts`, import.meta.url));
   return netns.run([process.execPath, '--import', 'tsx', program, ...args], {
     env: { CONNTRACK_SANDBOX: '1' },
   });
@@ -36,7 +36,7 @@ const place = backend === 'nft' ? 'nf_tables' : 'the legacy tables';
 
 test('the demo shows what it did, and the rules of its gateway', () => {
   using netns = Netns.create();
-  const said = runExample(netns, 'gateway-demo', '--backend', backend);
+  const said = runExample(netns, 'demo/gateway', '--backend', backend);
   assert.match(said, new RegExp(`^The rules that translate, in ${place}:$`, 'm'));
   assert.match(said, /^-A POSTROUTING -o outside0 -j MASQUERADE$/m);
   assert.match(said, /^The gateway's table, 7 flows:$/m);
@@ -61,7 +61,7 @@ for (const [name, rule] of [
 ] as const) {
   test(`${name} shows its rules and says where they are`, () => {
     using netns = Netns.create();
-    const said = runExample(netns, name, '--here', '--backend', backend);
+    const said = runExample(netns, `examples/${name}`, '--backend', backend);
     assert.match(said, new RegExp(`^# In ${place}:$`, 'm'));
     assert.match(said, rule);
     assert.match(rulesIn(netns), rule);
@@ -71,7 +71,7 @@ for (const [name, rule] of [
 test('without an option an example takes the backend that the namespace uses', () => {
   using netns = Netns.create();
   netns.exec(`iptables-${backend}`, '-A', 'OUTPUT', '-j', 'ACCEPT');
-  assert.match(runExample(netns, 'firewall-states', '--here'), new RegExp(`^# In ${place}:$`, 'm'));
+  assert.match(runExample(netns, 'examples/firewall-states'), new RegExp(`^# In ${place}:$`, 'm'));
   assert.match(rulesIn(netns), /^-A CT_STATES /m);
 });
 

@@ -2,11 +2,11 @@
 // in each line of Node, and as far as they go in Bun and Deno. Everything runs in a network namespace of its own.
 // Limit: 1800 s
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, suite } from '../support/harness.js';
 import { sandbox } from '../support/sandbox.js';
-import { emptyProject, project, tarball } from './installed.js';
+import { emptyProject, project, root, tarball } from './installed.js';
 import { fetched, nodeOf, nodeVersions } from './registry.js';
 
 const test = suite('install');
@@ -110,6 +110,15 @@ test.when(reason, 'yarn 4 with Plug’n’Play installs it', () => {
   const yarn = join(fetched('@yarnpkg/cli-dist@4.18.1'), 'bin/yarn.js');
   manage(folder, node, yarn, 'add', `conntrack@file:${tarball()}`);
   check(folder, both, node, '--require', './.pnp.cjs', '--loader', './.pnp.loader.mjs');
+});
+
+test.when(reason, 'the examples run where they are copied to, as Node runs TypeScript', () => {
+  for (const name of ['firewall-states', 'firewall-limits']) {
+    copyFileSync(join(root, `examples/${name}.ts`), join(project(), `${name}.mts`));
+    const argv = [...prefix, nodeOf('24.22.3'), join(project(), `${name}.mts`)];
+    const said = execFileSync(argv[0]!, argv.slice(1), { encoding: 'utf8' });
+    assert.match(said, /^:FORWARD DROP/m);
+  }
 });
 
 test.when(reason, 'Bun runs it', () => check(project(), both, bun()));

@@ -56,6 +56,12 @@ export async function bundled(files: readonly string[]): Promise<Map<string, str
     logLevel: 'warning',
     plugins: [
       {
+        name: 'the package by its name',
+        setup({ onResolve }) {
+          onResolve({ filter: /^conntrack$/ }, () => ({ path: join(project, 'src/index.ts') }));
+        },
+      },
+      {
         name: 'place of the source',
         setup({ onLoad }) {
           onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {

@@ -11,7 +11,7 @@ import {
   Iptables,
   type IptablesOptions,
   support,
-} from '../src/index.js';
+} from 'conntrack';
 import { GatewayLab } from '../test/support/netlab.js';
 import { enterSandbox } from '../test/support/sandbox.js';
 
