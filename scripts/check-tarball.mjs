@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const release = process.argv.includes('--release');
 
 // In bytes. Users wait for the tarball. The other limits show which part grew.
-const limits = { tarball: 2_500_000, dist: 1_200_000, maps: 700_000 };
+const limits = { tarball: 2_500_000, dist: 1_200_000, maps: 200_000 };
 
 const always = [
   ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'THIRD-PARTY.md'],

@@ -134,7 +134,7 @@ const releaseNeeds = [
     ['libstdc++.so.6', 'libstdc++6-arm64-cross'],
     ['libgcc_s.so.1', 'libgcc-s1-arm64-cross'],
   ].map(([file, name]) => [() => existsSync(`/usr/aarch64-linux-gnu/lib/${file}`), name]),
-  [() => existsSync('/lib/ld-musl-x86_64.so.1'), 'musl'],
+  [() => hasCommand('musl-gcc'), 'musl-tools'],
 ];
 
 function missingPackages() {
@@ -231,7 +231,8 @@ function dependenciesCurrent() {
         entry.libc !== undefined ||
         (entry.os !== undefined && !entry.os.includes(process.platform)) ||
         (entry.cpu !== undefined && !entry.cpu.includes(process.arch));
-      if (entry.peer || (entry.optional && elsewhere)) continue;
+      // npm leaves out an optional package that is for another system or another Node, and what only that one needs.
+      if (entry.peer || (entry.optional && (elsewhere || entry.os === undefined))) continue;
       return false;
     }
     if (found.version !== entry.version) return false;
