@@ -4,7 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,16 +17,13 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'conntrack-release-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
-let packed: string | undefined;
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** The tarball. Its own script has built `dist` and looked for the binaries. */
+/** The tarball. `npm run test:release` has packed it just before: packing writes into `dist`, so only one may do it. */
 export function tarball(): string {
-  if (packed !== undefined) return packed;
-  const folder = join(home, 'packed');
-  mkdirSync(folder);
-  run(['npm', 'pack', root, '--silent', '--pack-destination', folder]);
-  packed = join(folder, readdirSync(folder)[0]!);
-  return packed;
+  const file = join(root, `build-prebuilds/conntrack-${version}.tgz`);
+  if (!existsSync(file)) throw new Error(`no ${file}: "npm run test:release" makes it`);
+  return file;
 }
 
 /** An empty project of its own. */
