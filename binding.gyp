@@ -28,7 +28,6 @@
           "configurations": { "Release": { "cflags_cc": ["-O2"] } },
           "ldflags": [
             "-Wl,-z,nodelete", "-Wl,-Bsymbolic", "-Wl,--gc-sections",
-            # Relative to `build`, where make runs.
             "-Wl,--version-script=../native/napi/exports.map"
           ],
           "libraries": ["-ldl", "-lpthread"]

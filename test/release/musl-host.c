@@ -1,5 +1,6 @@
-// Loads an addon as Node does, with a program that has the names of Node-API and nothing behind them: the dynamic
-// linker of the C library must find every name that the addon needs. The names are in musl-host.h, which the test makes.
+// Loads an addon as Node does, with a program that has the names of Node-API and nothing behind
+// them: the dynamic linker of the C library must find every name that the addon needs. The names
+// are in musl-host.h, which the test makes.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
