@@ -1,0 +1,99 @@
+// What the package does not do: it starts no program, leaves no descriptor to the programs that its user starts, and
+// loads nothing from the current directory. Each is tested with every call of docs/privileges.md.
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Conntrack, Iptables } from '../../src/index.js';
+import { bundledProgram } from '../support/bundled.js';
+import { assert, suite } from '../support/harness.js';
+import { Netns } from '../support/netns.js';
+import type { CallOutcome } from '../support/privileged-calls.js';
+import { run } from '../support/process.js';
+
+const test = suite('least privilege');
+const program = await bundledProgram(
+  fileURLToPath(new URL('../support/privileged-calls.ts', import.meta.url)),
+);
+const needsRoot = process.getuid?.() === 0 ? undefined : 'needs root, to hide programs';
+const folder = mkdtempSync(join(tmpdir(), 'least-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The calls that fail when the words before the program are these. */
+function failures(...before: string[]): CallOutcome[] {
+  using elsewhere = Netns.create();
+  const lines = run([...before, ...program, elsewhere.path])
+    .trim()
+    .split('\n');
+  assert.ok(lines.length > 40, `${lines.length}`);
+  return lines
+    .map((line) => JSON.parse(line) as CallOutcome)
+    .filter(({ code }) => code !== undefined);
+}
+
+test.when(needsRoot, 'no other program is started: everything works where there is none', () => {
+  const node = join(folder, 'node');
+  copyFileSync(process.execPath, node);
+  chmodSync(node, 0o755);
+  const own = program.indexOf(process.execPath);
+  assert.is(own, 0);
+  using elsewhere = Netns.create();
+  const hide = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin']
+    .map((path) => `mount -t tmpfs tmpfs ${path}`)
+    .join(' && ');
+  // The shell is gone too when it starts node.
+  const inside = `umask 022 && ${hide.replaceAll('mount -t', '"$m" -t')} && exec "$@"`;
+  const mount = join(folder, 'mount');
+  copyFileSync('/usr/bin/mount', mount);
+  chmodSync(mount, 0o755);
+  const argv = ['unshare', '--mount', '--net', 'sh', '-c', `m=${mount}; ${inside}`, 'sh', node];
+  const lines = run([...argv, ...program.slice(1), elsewhere.path])
+    .trim()
+    .split('\n');
+  const failed = lines
+    .map((line) => JSON.parse(line) as CallOutcome)
+    .filter(({ code }) => code !== undefined);
+  assert.ok(lines.length > 40, `${lines.length}`);
+  assert.equal(failed, []);
+});
+
+test.when(needsRoot, 'nothing of the current directory is loaded', () => {
+  const trap = join(folder, 'trap');
+  mkdirSync(join(trap, 'node_modules/bindings'), { recursive: true });
+  const names = ['libnetfilter_conntrack.so.3', 'libip4tc.so.2', 'libip6tc.so.2', 'conntrack.node'];
+  for (const name of [...names, 'iptables.cjs', 'connlabel.conf', 'package.json']) {
+    writeFileSync(join(trap, name), 'a trap');
+  }
+  writeFileSync(join(trap, 'node_modules/bindings/index.js'), 'throw new Error("a trap");');
+  assert.equal(failures('unshare', '--net', 'env', '-C', trap), []);
+});
+
+test('every descriptor is closed when the user starts a program', async () => {
+  const open = () => run(['sh', '-c', 'ls -1 /proc/self/fd']).trim().split('\n').length;
+  const before = open();
+  using elsewhere = Netns.create();
+  await using table = Conntrack.open({ netns: elsewhere.path });
+  await using legacy = Iptables.open({ backend: 'legacy' });
+  await using nft = Iptables.open({ backend: 'nft' });
+  const streams = [
+    table.events(),
+    table.events({ allNamespaces: true }),
+    table.expectations.events(),
+    nft.changes(),
+  ];
+  await nft.read();
+  await table.dump();
+  table.getSync({ protocol: 'udp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 2 });
+  const ours = () =>
+    run(['sh', '-c', `ls -1 /proc/${process.pid}/fd`])
+      .trim()
+      .split('\n').length;
+  assert.ok(ours() > before + streams.length, 'nothing is open');
+  // In an edit the lock is held.
+  await legacy.edit('filter', () => assert.is(open(), before));
+  await nft.edit('filter', () => assert.is(open(), before));
+  assert.is(open(), before);
+  for (const stream of streams) await stream.close();
+});
+
+test.run();
