@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The changelog with the heading of the unreleased version cut: its version and date. Throws if there is none. */
+/** The changelog, with a version and a date in the heading that says "unreleased". Throws if there is no such heading. */
 export function cutChangelog(text, version, date) {
   const heading = /^## \[?([\w.-]+)\]?(?: - unreleased)$/im;
   const found = heading.exec(text);

@@ -1,5 +1,4 @@
 // The examples that follow the table, on real traffic. Each also runs as a program.
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { countHosts, HostCounter } from '../../examples/bytes-per-host.js';
 import { logNewConnections } from '../../examples/log-new-connections.js';
@@ -7,6 +6,7 @@ import { conntrack } from '../../src/index.js';
 import { until } from '../support/awaited.js';
 import { makeEvents } from '../support/events.js';
 import { assert, suite } from '../support/harness.js';
+import { isListening } from '../support/listening.js';
 import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
 import { Child } from '../support/process.js';
 
@@ -85,19 +85,10 @@ test('bytes-per-host: a loss is counted', async () => {
   assert.equal([counted, counter.lost], [10, made.destroy - 10]);
 });
 
-/** How many sockets of this namespace receive events of netfilter. */
-function listeners(): number {
-  const sockets = readFileSync('/proc/self/net/netlink', 'utf8').trim().split('\n');
-  return sockets.filter((line) => {
-    const [, protocol, , groups] = line.split(/ +/);
-    return protocol === '12' && groups !== '00000000';
-  }).length;
-}
-
 test('both run as programs', async () => {
   await using lab = await GatewayLab.create({ gateway: 'current', timestamp: 1 });
   const programs = [start('log-new-connections'), start('bytes-per-host')];
-  await until('both listen', () => listeners() === programs.length);
+  await until('both listen', () => programs.every(({ pid }) => isListening(pid)));
   const web = await lab.serverHost.tcpServer(server);
   const dns = await lab.serverHost.udpServer(server);
   for (const bytes of [100_000, 1000]) {

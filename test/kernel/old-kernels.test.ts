@@ -61,7 +61,7 @@ const made = {
 type Name = keyof typeof made;
 const all = Object.keys(made) as Name[];
 
-/** Makes all flows anew. Returns a function that names the flows of some ids. */
+/** Empties the table and makes all flows again. Returns a function that names the flows of some ids. */
 async function refill(): Promise<(ids: Iterable<number>) => Name[]> {
   await conntrack.flush();
   for (const flow of Object.values(made)) {

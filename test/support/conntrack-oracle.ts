@@ -1,9 +1,8 @@
 // conntrack(8) as an oracle: the flows that it lists and the events that it shows, each line as a plain object.
 // libnetfilter_conntrack prints the text (snprintf_default.c). Numbers stay numbers, counters are bigint, and times
 // stay the printed text.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { until } from './awaited.js';
-
+import { isListening } from './listening.js';
 import { Netns } from './netns.js';
 import { type Child, run } from './process.js';
 
@@ -204,8 +203,6 @@ export function conntrackCount(netns: Netns = Netns.current): number {
   return Number(netns.exec('conntrack', '-C'));
 }
 
-const NETLINK_NETFILTER = 12;
-
 /** `conntrack -E`. It listens when `start` has resolved. */
 export class ConntrackEvents implements AsyncDisposable {
   private constructor(private readonly child: Child) {}
@@ -220,7 +217,7 @@ export class ConntrackEvents implements AsyncDisposable {
       // It prints nothing when it is ready, but the kernel lists its socket with the joined groups.
       await until('conntrack -E listens', () => {
         if (!child.running) throw new Error(`conntrack -E ended: ${child.stderr}`);
-        return listens(child.pid);
+        return isListening(child.pid);
       });
     } catch (error) {
       await child.stop('SIGKILL');
@@ -261,27 +258,6 @@ export class ConntrackEvents implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.child.stop('SIGKILL');
   }
-}
-
-// Whether one of its sockets has joined netfilter groups. Its port id can be any number, so the inode identifies it.
-function listens(pid: number): boolean {
-  let sockets: Set<string | undefined>;
-  let listing: string;
-  try {
-    const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-    sockets = new Set(links.map((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1]));
-    listing = readFileSync(`/proc/${pid}/net/netlink`, 'utf8');
-  } catch {
-    return false; // not started yet, or a descriptor closed while we looked
-  }
-  return listing.split('\n').some((line) => {
-    const columns = line.trim().split(/\s+/);
-    return (
-      Number(columns[1]) === NETLINK_NETFILTER &&
-      /[1-9a-f]/.test(columns[3] ?? '0') &&
-      sockets.has(columns.at(-1))
-    );
-  });
 }
 
 function parseEvent(line: string): OracleEvent {

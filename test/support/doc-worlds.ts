@@ -1,9 +1,9 @@
 // The worlds in which the programs of the documentation run: a namespace with real flows, rules and traffic. What a
 // program waits for, such as an event, happens after it has begun to listen.
-import { readFileSync } from 'node:fs';
 import { Conntrack, type FlowInit } from '../../src/index.js';
 import { until } from './awaited.js';
 import { labProgram } from './lab-rules.js';
+import { isListening } from './listening.js';
 import { GatewayLab, labAddresses, type TcpConnection } from './netlab.js';
 import { Netns } from './netns.js';
 import { useLabels } from './populate.js';
@@ -34,11 +34,7 @@ async function own(prepare: (netns: Netns) => Promise<void> = async () => {}) {
 export async function listens(child: Child): Promise<void> {
   await until('a program that listens', () => {
     if (!child.running) throw new Error(`it ended and did not listen: ${child.stderr}`);
-    const sockets = readFileSync(`/proc/${child.pid}/net/netlink`, 'utf8').trim().split('\n');
-    return sockets.some((line) => {
-      const [, protocol, , groups] = line.split(/ +/);
-      return protocol === '12' && groups !== '00000000';
-    });
+    return isListening(child.pid);
   });
 }
 

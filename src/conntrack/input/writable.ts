@@ -226,7 +226,7 @@ function packDetail(
   }
 }
 
-/** The number of a state without a name, `STATE_12`; -1 for what is none. */
+/** The number of a state without a name (`STATE_12`). For any other text it is -1. */
 function unnamedState(state: unknown, names: number): number {
   const digits = typeof state === 'string' ? /^STATE_(\d{1,3})$/.exec(state)?.[1] : undefined;
   const number = Number(digits ?? -1);
