@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import { conntrack, type ExpectationEvent, type FlowEvent } from '../../src/index.js';
 import { until } from '../support/awaited.js';
+import { eventsDuring } from '../support/events.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netlab.js';
 
@@ -11,18 +12,9 @@ const test = suite('events as objects');
 const orig = { src: '10.9.9.9', dst: '10.9.9.8', srcPort: 7, dstPort: 53 };
 const plain = { protocol: 'udp', timeout: 60, orig } as const;
 
-async function events(make: () => Promise<unknown>): Promise<FlowEvent[]> {
-  const stream = conntrack.events();
-  await make();
-  await stream.close({ drain: true });
-  const seen: FlowEvent[] = [];
-  for await (const event of stream) if (event.type !== 'overrun') seen.push(event);
-  return seen;
-}
-
 test('events of flows', async () => {
   Netns.current.conntrackSysctls({ events: 1, acct: 1, timestamp: 1 });
-  const [made, gone] = await events(async () => {
+  const [made, gone] = await eventsDuring(async () => {
     await conntrack.create(plain);
     await conntrack.flush();
   });

@@ -10,6 +10,7 @@ import {
 } from '../../src/index.js';
 import { canonical, identity } from '../support/compare.js';
 import { ports, timeout, v4, v6 } from '../support/created-flow.js';
+import { eventsDuring } from '../support/events.js';
 import { assert, suite } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { fill, useLabels } from '../support/populate.js';
@@ -123,15 +124,6 @@ test('new flows are what the kernel makes of them', async () => {
   await conntrack.flush();
 });
 
-async function eventsOf(make: () => Promise<unknown>): Promise<FlowEvent[]> {
-  const stream = conntrack.events();
-  await make();
-  await stream.close({ drain: true });
-  const seen: FlowEvent[] = [];
-  for await (const event of stream) if (event.type !== 'overrun') seen.push(event);
-  return seen;
-}
-
 /** `zeroMark`: the texts have the same marks of 0. Events of changes over netlink have such, and those of packets do not. */
 function sameEvents(made: EventBatch, expected: FlowEvent[], zeroMark = true): void {
   assert.is(made.length, expected.length);
@@ -147,7 +139,7 @@ function sameEvents(made: EventBatch, expected: FlowEvent[], zeroMark = true): v
 
 test('events of all types, from the events, from copies and from JSON', async () => {
   Netns.current.conntrackSysctls({ acct: 1, timestamp: 1 });
-  const events = await eventsOf(async () => {
+  const events = await eventsDuring(async () => {
     await conntrack.createMany(inits);
     await conntrack.updateWhere('all', { mark: 9, status: 'assured' });
     await conntrack.flush();
@@ -163,7 +155,7 @@ test('events of all types, from the events, from copies and from JSON', async ()
 
 test('new events of new flows', async () => {
   Netns.current.conntrackSysctls({ acct: 0, timestamp: 0 });
-  const events = await eventsOf(() => conntrack.createMany(inits));
+  const events = await eventsDuring(() => conntrack.createMany(inits));
   const news = events.filter(({ type }) => type === 'new');
   // A flow with a master is made last.
   const order = [...inits].sort(

@@ -1,5 +1,10 @@
 // Makes a known number of events, and reads streams up to a point that a test wants.
-import type { ConntrackEvent, EventStream, FlowEvent } from '../../src/index.js';
+import {
+  type ConntrackEvent,
+  conntrack,
+  type EventStream,
+  type FlowEvent,
+} from '../../src/index.js';
 import { awaited } from './awaited.js';
 import { cProgram } from './c-program.js';
 import { Netns } from './netns.js';
@@ -68,4 +73,14 @@ export class Collector {
     await this.until((events) => events.length >= count);
     return this.events.splice(0, count);
   }
+}
+
+/** The events that the table of this namespace tells while `make` runs. */
+export async function eventsDuring(make: () => Promise<unknown>): Promise<FlowEvent[]> {
+  const stream = conntrack.events();
+  await make();
+  await stream.close({ drain: true });
+  const seen: FlowEvent[] = [];
+  for await (const event of stream) if (event.type !== 'overrun') seen.push(event);
+  return seen;
 }
