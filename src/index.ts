@@ -87,6 +87,7 @@ export type {
 } from './conntrack/flow/fields.js';
 export { Flow } from './conntrack/flow/flow.js';
 export { type NamespaceInfo, namespaces } from './conntrack/host/namespaces.js';
+export type { RuntimeSupport } from './conntrack/host/runtime.js';
 export type {
   ConntrackSettings,
   ConntrackTimeouts,

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromNative, type NativeFailure, NetfilterError, unsupported } from '../errors.js';
 import type { Binding } from './binding.js';
+import { isDenied } from './denied.js';
 
 /** This file. Where a bundler made CommonJS of it, there is no `import.meta.url`, and the bundle has a `__filename`. */
 const place = (): string => import.meta.url ?? __filename;
@@ -85,6 +86,9 @@ function explain(error: unknown, override: string | undefined): NetfilterError {
   if (code === 'ERR_DLOPEN_DISABLED' || /--allow-addons|no-addons/.test(message)) {
     hint =
       'Node was started without addons: drop --no-addons, or add --allow-addons to --permission';
+  } else if (isDenied(error)) {
+    hint =
+      'the runtime was started without this permission: "deno run --allow-all", or --allow-fs-read with the folder of this package for "node --permission"';
   } else if (override) {
     hint = 'CONNTRACK_ADDON names this file: build it, or unset the variable';
   } else if (isBundled() || (code === 'MODULE_NOT_FOUND' && /'bindings'/.test(message))) {
@@ -104,8 +108,9 @@ function explain(error: unknown, override: string | undefined): NetfilterError {
 
 function load(): Binding {
   if (process.platform !== 'linux') throw unsupported('load addon', 'platform');
-  const override = process.env.CONNTRACK_ADDON;
+  let override: string | undefined;
   try {
+    override = process.env.CONNTRACK_ADDON;
     const require = createRequire(place());
     if (override) return require(resolve(override)) as Binding;
     const bindings = require('bindings') as (options: object) => Binding;

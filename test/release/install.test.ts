@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { assert, suite } from '../support/harness.js';
 import { sandbox } from '../support/sandbox.js';
 import { emptyProject, project, root, tarball } from './installed.js';
-import { fetched, nodeOf, nodeVersions } from './registry.js';
+import { bunPath, denoPath, fetched, nodeOf, nodeVersions } from './registry.js';
 
 const test = suite('install');
 const namespaces = sandbox();
@@ -89,10 +89,8 @@ const managers: Record<string, (folder: string) => void> = {
       `conntrack@file:${tarball()}`,
     );
   },
-  Bun: (folder) => manage(folder, bun(), 'add', '--ignore-scripts', tarball()),
+  Bun: (folder) => manage(folder, bunPath(), 'add', '--ignore-scripts', tarball()),
 };
-const bun = () => join(fetched('@oven/bun-linux-x64@1.4.5'), 'bin/bun');
-const deno = () => join(fetched('@deno/linux-x64-glibc@2.9.6'), 'deno');
 
 for (const [name, install] of Object.entries(managers)) {
   test.when(reason, `${name} installs it, and no script runs`, () => {
@@ -121,14 +119,14 @@ test.when(reason, 'the examples run where they are copied to, as Node runs TypeS
   }
 });
 
-test.when(reason, 'Bun runs it', () => check(project(), both, bun()));
+test.when(reason, 'Bun runs it', () => check(project(), both, bunPath()));
 test.when(reason, 'Deno runs it', () => {
   const folder = emptyProject('deno');
   mkdirSync(join(folder, 'node_modules'));
   for (const name of ['conntrack', 'bindings', 'file-uri-to-path']) {
     symlinkSync(join(project(), 'node_modules', name), join(folder, 'node_modules', name));
   }
-  check(folder, ['esm.mjs', 'cjs.cjs'], deno(), 'run', '-A');
+  check(folder, ['esm.mjs', 'cjs.cjs'], denoPath(), 'run', '-A');
 });
 
 test.run();

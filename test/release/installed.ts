@@ -4,8 +4,10 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -47,4 +49,14 @@ export function project(): string {
     cpSync(from, join(folder, 'node_modules', name), { recursive: true });
   }
   return folder;
+}
+
+/** The same project, with all libraries that the programs of the documentation import. */
+export function projectWithLibraries(): string {
+  const modules = join(project(), 'node_modules');
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (!existsSync(join(modules, name)))
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  return project();
 }

@@ -34,3 +34,7 @@ export const nodeVersions = ['20.19.0', '20.20.2', '22.23.5', '24.22.3', '26.12.
 
 export const nodeOf = (version: string, arch = 'x64') =>
   join(fetched(`node-linux-${arch}@${version}`), 'bin/node');
+
+/** The releases of Bun and Deno that are tried. */
+export const bunPath = () => join(fetched('@oven/bun-linux-x64@1.4.5'), 'bin/bun');
+export const denoPath = () => join(fetched('@deno/linux-x64-glibc@2.9.6'), 'deno');

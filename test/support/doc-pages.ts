@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { awaited } from './awaited.js';
 import { type DocProgram, hasPrinted, programsOf } from './doc-blocks.js';
-import { RunningProgram } from './doc-programs.js';
+import { RunningProgram, type Runtime } from './doc-programs.js';
 import { worlds } from './doc-worlds.js';
 import { assert, type Suite } from './harness.js';
 
@@ -25,23 +25,26 @@ export const pages: readonly string[] = [
 
 export const programsIn = (file: string) => programsOf(readPage(file), file);
 
-/** Adds a test for each program of these pages. */
-export function testPages(test: Suite, files: readonly string[]): void {
+/** Adds a test for each program of these pages, in this Node or in another runtime. */
+export function testPages(test: Suite, files: readonly string[], runtime?: () => Runtime): void {
   for (const file of files) {
-    for (const program of programsIn(file)) test(program.place, () => runs(program));
+    for (const program of programsIn(file)) {
+      test(program.place, () => runs(program, runtime?.()));
+    }
   }
 }
 
 const hasAll = (program: DocProgram) => (lines: readonly string[]) =>
   hasPrinted(lines.join('\n'), program.prints ?? '') || undefined;
 
-async function runs(program: DocProgram): Promise<void> {
+async function runs(program: DocProgram, runtime?: Runtime): Promise<void> {
   const make = worlds[program.world];
   assert.ok(make, `there is no world "${program.world}"`);
   await using world = await make();
   await using running = RunningProgram.start(program, world.netns, {
     env: { ...program.variables },
     prefix: world.prefix ?? [],
+    ...(runtime && { runtime }),
   });
   const { child } = running;
   const output = () => `${child.lines.join('\n')}\n${child.stderr}`;

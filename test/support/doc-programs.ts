@@ -46,6 +46,20 @@ export function compiling(programs: readonly Program[]): string {
   }
 }
 
+/** What runs the programs. */
+export interface Runtime {
+  /** Its command, to which the file of the program is added. */
+  readonly command: readonly string[];
+  /** A folder in which a module can import the package by name. */
+  readonly modules: string;
+}
+
+/** This Node, with the package as it is built now: inside the package, because a package may import itself. */
+const thisNode = (): Runtime => ({
+  command: [process.execPath, '--import', signals],
+  modules: join(compiledPackage(), 'examples'),
+});
+
 let written = 0;
 
 /** A program that runs. Its files are removed at the end. */
@@ -60,16 +74,18 @@ export class RunningProgram implements AsyncDisposable {
   static start(
     program: Program,
     netns: Netns,
-    { env = {}, prefix = [] }: { env?: Record<string, string>; prefix?: readonly string[] } = {},
+    {
+      env = {},
+      prefix = [],
+      runtime = thisNode(),
+    }: { env?: Record<string, string>; prefix?: readonly string[]; runtime?: Runtime } = {},
   ): RunningProgram {
-    // Inside the package, because the modules import it by name: a package may import itself.
-    const modules = join(compiledPackage(), 'examples');
+    const { command, modules } = runtime;
     mkdirSync(modules, { recursive: true });
     const file = join(modules, `program${process.pid}-${++written}.mjs`);
     writeFileSync(file, transformSync(program.code, { loader: 'ts', target: 'node20' }).code);
     const folder = mkdtempSync(join(tmpdir(), 'doc-program-'));
-    const node = [process.execPath, '--import', signals, file];
-    const child = netns.start(['env', '-C', folder, ...prefix, ...node], env);
+    const child = netns.start(['env', '-C', folder, ...prefix, ...command, file], env);
     child.end();
     return new RunningProgram(child, file, folder);
   }

@@ -2,6 +2,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { libraryPackages } from '../../errors.js';
 import { call } from '../../native/load.js';
+import { type RuntimeSupport, runtimeSupport } from './runtime.js';
 import { type NatState, natState, type TrackingState, trackingState } from './tracking.js';
 
 /** A system library that the package loads when it is needed. */
@@ -74,8 +75,10 @@ export interface Support {
   readonly reason?: string;
   /** The platform, as `process.platform` has it. */
   readonly platform: string;
-  /** Kernel release, `6.1.0-18-amd64`; empty elsewhere than on Linux. */
+  /** Kernel release, `6.1.0-18-amd64`; empty elsewhere than on Linux, and where the runtime does not tell. */
   readonly kernel: string;
+  /** The JavaScript runtime, and what it keeps from the package. */
+  readonly runtime: RuntimeSupport;
   /** The system libraries that the package loads when they are needed. */
   readonly libraries: readonly LibrarySupport[];
   /** What this process may do. */
@@ -119,8 +122,14 @@ function capabilities(): bigint {
   }
 }
 
-/** Kernel release. `node:os` is loaded at its first use: nothing else needs it. */
-const release = () => process.getBuiltinModule('node:os').release();
+/** Kernel release: empty if the runtime does not tell. `node:os` is loaded at its first use: nothing else needs it. */
+function release(): string {
+  try {
+    return process.getBuiltinModule('node:os').release();
+  } catch {
+    return '';
+  }
+}
 
 function kernelAtLeast(major: number, minor: number): boolean {
   const [have = 0, haveMinor = 0] = release().split('.').map(Number);
@@ -147,6 +156,7 @@ export function support(): Support {
     usable: false,
     platform: process.platform,
     kernel: process.platform === 'linux' ? release() : '',
+    runtime: runtimeSupport(),
     libraries: [],
     privileges: { netAdmin: false, netRaw: false, sysAdmin: false },
     conntrack: {
