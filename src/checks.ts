@@ -9,7 +9,7 @@ import {
   type StatusName,
   statusBits,
 } from './constants.js';
-import { badRange, badType, quoted } from './errors.js';
+import { badRange, badType, quoted, shown } from './errors.js';
 
 export type Fields = Record<string, unknown>;
 
@@ -30,7 +30,7 @@ export function objectAt(value: unknown, path: string): Fields {
 }
 
 const none: ReadonlySet<string> = new Set();
-const ours = new WeakSet<object>();
+const ours = new Set<object>();
 
 /** Makes the objects of a class of this package plain: all that they are is in their own fields. */
 export function takeAsPlain(prototype: object): void {
@@ -41,6 +41,16 @@ export function takeAsPlain(prototype: object): void {
 function isPlain(prototype: object | null): boolean {
   if (prototype === null || prototype === Object.prototype || ours.has(prototype)) return true;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
+
+/** The error for an object of a class: its fields may be getters of the prototype, which nothing here would see. */
+function notPlain(path: Path, expected: string, value: object): TypeError {
+  const name = shown(value);
+  const isOfOtherCopy = [...ours].some((prototype) => name === `a ${prototype.constructor.name}`);
+  const copy = isOfOtherCopy
+    ? ', or made by this copy of the package: structuredClone() makes the one of another copy plain'
+    : '';
+  return badType(pathText(path), `${expected} (a plain one, of no class${copy})`, value);
 }
 
 /** The names of the fields of an object; of a Proxy, what it says once. */
@@ -56,10 +66,7 @@ function namesAt(value: object, path: Path, expected: string): string[] {
   } catch {
     throw new TypeError(`${pathText(path)}: is a Proxy that does not behave as an object`);
   }
-  if (!plain) {
-    // Its fields may be getters of the prototype, which nothing here would see.
-    throw badType(pathText(path), `${expected} (a plain one, of no class)`, value);
-  }
+  if (!plain) throw notPlain(path, expected, value);
   if (hidden !== undefined) {
     throw new TypeError(
       `${pathText(path, `.${quotedName(hidden)}`)}: is not enumerable, and would not be looked at`,
@@ -160,7 +167,7 @@ export function shallowCopyAt(given: unknown, path: Path, expected: string): Fie
   } catch {
     throw new TypeError(`${pathText(path)}: is a Proxy that does not behave as an object`);
   }
-  if (!plain) throw badType(pathText(path), `${expected} (a plain one, of no class)`, value);
+  if (!plain) throw notPlain(path, expected, value);
   return { ...value };
 }
 
