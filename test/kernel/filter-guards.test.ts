@@ -3,24 +3,15 @@
 import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
 import { filterMatches } from '../support/filter-oracle.js';
 import { assert, suite } from '../support/harness.js';
+import { idsOf, refill } from '../support/mixed-flows.js';
 import { Netns } from '../support/netns.js';
-import { fill, useLabels } from '../support/populate.js';
+import { useLabels } from '../support/populate.js';
 
 const test = suite('criteria that the kernel does not know');
 
-const idsOf = (flows: Iterable<{ id?: number }>) =>
-  Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
-
 /** Flows of every kind, all with one mark. Some are in zone 9, and one is in it for only one direction. */
-async function refill(): Promise<FlowObject[]> {
-  await conntrack.flush();
-  fill({ count: 320, seed: 7, labels: true });
-  fill({ count: 64, seed: 7, labels: true, zone: 9 });
-  const name = { src: '10.99.0.1', dst: '10.99.0.2', srcPort: 4000 };
-  await conntrack.create({
-    ...{ protocol: 'tcp', timeout: 600 },
-    orig: { ...name, dstPort: 1, zone: 9 },
-  });
+async function refillWithOneMark(): Promise<FlowObject[]> {
+  await refill(320);
   await conntrack.updateWhere({ status: 'confirmed' }, { mark: 5 });
   const flows = (await conntrack.dump()).toArray();
   assert.ok(flows.length > 380 && flows.every(({ mark }) => mark === 5));
@@ -72,7 +63,7 @@ function criteria(flows: readonly FlowObject[]): FlowFilter[] {
 for (const how of ['flush', 'deleteWhere'] as const) {
   test(`${how}: every criterion holds, combined with those that the kernel takes`, async () => {
     const problems: string[] = [];
-    let flows = await refill();
+    let flows = await refillWithOneMark();
     for (const known of [{ mark: 5 }, { mark: { value: 1, mask: 3 } }, {}] as FlowFilter[]) {
       for (const own of criteria(flows)) {
         const filter = { ...known, ...own };
@@ -85,7 +76,7 @@ for (const how of ['flush', 'deleteWhere'] as const) {
         if (left.join() !== idsOf(others).join()) {
           problems.push(`${JSON.stringify(filter)}: ${left.length} left, not ${others.length}`);
         }
-        if (left.length < flows.length) flows = await refill();
+        if (left.length < flows.length) flows = await refillWithOneMark();
       }
     }
     assert.equal(problems, []);
@@ -93,7 +84,7 @@ for (const how of ['flush', 'deleteWhere'] as const) {
 }
 
 test('no flow has a zone of 0 for one direction, in every call', async () => {
-  const flows = await refill();
+  const flows = await refillWithOneMark();
   for (const filter of [{ orig: { zone: 0 } }, { reply: { zone: 0 } }]) {
     assert.is((await conntrack.dump(filter)).length, 0);
     assert.is(await conntrack.updateWhere(filter, { mark: 6 }), 0);
@@ -107,7 +98,7 @@ test('no flow has a zone of 0 for one direction, in every call', async () => {
 });
 
 test('ICMP fields as the kernel compares them: both protocols, both directions', async () => {
-  await refill();
+  await refillWithOneMark();
   const all = (await conntrack.dump()).toArray();
   for (const [protocol, family] of [
     ['icmp', 'ipv4'],
@@ -132,7 +123,7 @@ test('ICMP fields as the kernel compares them: both protocols, both directions',
 });
 
 test('a 32-bit IPv6 prefix is not an IPv4 address', async () => {
-  await refill();
+  await refillWithOneMark();
   const all = (await conntrack.dump()).toArray();
   const flow = all.find(({ family }) => family === 'ipv6')!;
   for (const filter of [

@@ -2,10 +2,11 @@
 // it. No kernel gets a flush that it would understand in another way (test/support/old-kernel).
 import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
 import { filterMatches } from '../support/filter-oracle.js';
-import { inOrder, splittingFilter } from '../support/flow-filters.js';
+import { splittingFilter } from '../support/flow-filters.js';
 import { assert, suite } from '../support/harness.js';
+import { flowsNow, idsOf, refill } from '../support/mixed-flows.js';
 import { type Differences, OldKernel } from '../support/old-kernel.js';
-import { fill, useLabels } from '../support/populate.js';
+import { useLabels } from '../support/populate.js';
 import { Random } from '../support/random.js';
 
 const test = suite('deletions on kernels of other releases');
@@ -13,27 +14,9 @@ const seed = Number(process.env.FILTER_SEED ?? Date.now() % 1_000_000);
 const random = new Random(seed);
 const rounds = 6;
 
-const idsOf = (flows: Iterable<{ id?: number }>) =>
-  Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
-
-async function flowsNow(): Promise<FlowObject[]> {
-  return inOrder((await conntrack.dump()).toArray());
-}
-
 /** The flows as that kernel shows them: a kernel without marks sends none, and they read as 0. */
 function shown(flows: readonly FlowObject[], { without = [] }: Differences): FlowObject[] {
   return without.includes('mark') ? flows.map((flow) => ({ ...flow, mark: 0 })) : [...flows];
-}
-
-async function refill(): Promise<FlowObject[]> {
-  await conntrack.flush();
-  fill({ count: 256, seed: 7, labels: true });
-  fill({ count: 64, seed: 7, labels: true, zone: 9 });
-  await conntrack.create({
-    ...{ protocol: 'tcp', timeout: 600 },
-    orig: { src: '10.99.0.1', dst: '10.99.0.2', srcPort: 4000, dstPort: 1, zone: 9 },
-  });
-  return flowsNow();
 }
 
 /** Whether a filter matches some of the flows, and not all. */

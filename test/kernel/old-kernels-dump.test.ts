@@ -1,11 +1,12 @@
 // Dumps on kernels of other releases: exactly the flows of the filter, whatever the kernel ignores or compares wrongly
 // (test/support/old-kernel). `stats.kernelFilter` names only what that kernel applied.
-import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
+import type { FlowFilter, FlowObject } from '../../src/index.js';
 import { filterMatches } from '../support/filter-oracle.js';
-import { inOrder, takenFilter } from '../support/flow-filters.js';
+import { takenFilter } from '../support/flow-filters.js';
 import { assert, suite } from '../support/harness.js';
+import { idsOf, refill } from '../support/mixed-flows.js';
 import { OldKernel } from '../support/old-kernel.js';
-import { fill, useLabels } from '../support/populate.js';
+import { useLabels } from '../support/populate.js';
 import { Random } from '../support/random.js';
 
 const test = suite('dumps on kernels of other releases');
@@ -14,14 +15,6 @@ const random = new Random(seed);
 const filters = 40;
 
 const sorted = (ids: Iterable<number>) => [...ids].sort((a, b) => a - b);
-const idsOf = (flows: Iterable<{ id?: number }>) => sorted(Array.from(flows, ({ id }) => id!));
-
-async function mixedFlows(): Promise<FlowObject[]> {
-  await conntrack.flush();
-  fill({ count: 320, seed: 7, labels: true });
-  fill({ count: 64, seed: 7, labels: true, zone: 9 });
-  return inOrder((await conntrack.dump()).toArray());
-}
 
 /** The parts of a filter that each release applies to a dump. */
 const applied: Record<string, readonly string[]> = {
@@ -39,7 +32,7 @@ const applied: Record<string, readonly string[]> = {
 
 for (const [release, parts] of Object.entries(applied)) {
   test(`Linux ${release}: ${filters} random filters (seed ${seed})`, async () => {
-    const flows = await mixedFlows();
+    const flows = await refill(320);
     await using kernel = new OldKernel(release);
     const seen = new Set<string>();
     for (let i = 0; i < filters; i++) {

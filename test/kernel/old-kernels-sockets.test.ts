@@ -3,13 +3,13 @@
 import { conntrack, type FlowFilter } from '../../src/index.js';
 import { filterMatches } from '../support/filter-oracle.js';
 import { assert, suite } from '../support/harness.js';
+import { idsOf } from '../support/mixed-flows.js';
 import { type Differences, OldKernel } from '../support/old-kernel.js';
 import { fill } from '../support/populate.js';
 
 const test = suite('dumps on several sockets on kernels of other releases');
 
 const sorted = (ids: Iterable<number>) => [...ids].sort((a, b) => a - b);
-const idsOf = (flows: Iterable<{ id?: number }>) => sorted(Array.from(flows, ({ id }) => id!));
 
 test('every flow is there, also on kernels without marks or zones', async () => {
   await conntrack.flush();

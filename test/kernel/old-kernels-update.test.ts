@@ -1,35 +1,18 @@
 // Updates by filter on kernels of other releases: exactly the flows of the filter are changed, and no other flow
 // (test/support/old-kernel).
-import { conntrack, type FlowFilter, type FlowObject } from '../../src/index.js';
+import type { FlowFilter, FlowObject } from '../../src/index.js';
 import { filterMatches } from '../support/filter-oracle.js';
-import { inOrder, splittingFilter } from '../support/flow-filters.js';
+import { splittingFilter } from '../support/flow-filters.js';
 import { assert, suite } from '../support/harness.js';
+import { flowsNow, idsOf, refill } from '../support/mixed-flows.js';
 import { OldKernel } from '../support/old-kernel.js';
-import { fill, useLabels } from '../support/populate.js';
+import { useLabels } from '../support/populate.js';
 import { Random } from '../support/random.js';
 
 const test = suite('updates on kernels of other releases');
 const seed = Number(process.env.FILTER_SEED ?? Date.now() % 1_000_000);
 const random = new Random(seed);
 const rounds = 8;
-
-const idsOf = (flows: Iterable<{ id?: number }>) =>
-  Array.from(flows, ({ id }) => id!).sort((a, b) => a - b);
-
-async function flowsNow(): Promise<FlowObject[]> {
-  return inOrder((await conntrack.dump()).toArray());
-}
-
-async function refill(): Promise<FlowObject[]> {
-  await conntrack.flush();
-  fill({ count: 256, seed: 7, labels: true });
-  fill({ count: 64, seed: 7, labels: true, zone: 9 });
-  await conntrack.create({
-    ...{ protocol: 'tcp', timeout: 600 },
-    orig: { src: '10.99.0.1', dst: '10.99.0.2', srcPort: 4000, dstPort: 1, zone: 9 },
-  });
-  return flowsNow();
-}
 
 /** A filter by the reply tuple, which kernels before 5.16 read wrongly. */
 function byReply(flows: readonly FlowObject[]): FlowFilter {
