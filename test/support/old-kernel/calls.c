@@ -235,6 +235,8 @@ int open64(const char *path, int flags, ...) {
   }
   return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
+// The same call, for an addon that was built without large files.
+int open(const char *path, int flags, ...) __attribute__((alias("open64")));
 
 // nf_conntrack_events takes 2 since 5.19 (90d1daa45849). Before, its highest value is 1.
 ssize_t write(int fd, const void *data, size_t size) {
