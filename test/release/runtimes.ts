@@ -1,11 +1,11 @@
-// What the tests of Bun and Deno share: the tarball runs there. Every program of the README, of docs and of the guides
-// prints what it prints in Node, workers end in the middle of their work, and support() names the runtime.
+// What the tests of Bun, Deno and each line of Node share: the tarball runs there. Every program of the README, of docs and
+// of the guides prints what it prints in Node, workers end in the middle of their work, and support() names the runtime.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Support } from '../../src/index.js';
 import { pages, testPages } from '../support/doc-pages.js';
-import { assert, type Suite } from '../support/harness.js';
+import { type AddCase, assert } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { project, projectWithLibraries } from './installed.js';
 
@@ -48,8 +48,13 @@ const endsWorkers = (file: string) => `
   console.log(String((await conntrack.dump()).length));
   process.exit(0);`;
 
-/** The tests that Bun and Deno have in common. */
-export function sharedTests(test: Suite, name: 'bun' | 'deno', command: readonly string[]): void {
+/** The tests that all runtimes have in common. `preload` is the option that loads a module before the program. */
+export function sharedTests(
+  test: AddCase,
+  name: Support['runtime']['name'],
+  command: readonly string[],
+  preload = '--preload',
+): void {
   test('support() names it, and nothing is lacking', () => {
     const { usable, runtime } = supportIn(...command);
     assert.is(usable, true);
@@ -65,7 +70,7 @@ export function sharedTests(test: Suite, name: 'bun' | 'deno', command: readonly
   });
 
   testPages(test, pages, () => ({
-    command: [...command, '--preload', printsAsNode],
+    command: [...command, preload, printsAsNode],
     modules: join(projectWithLibraries(), 'programs'),
   }));
 }

@@ -6,7 +6,7 @@ import { awaited } from './awaited.js';
 import { type DocProgram, hasPrinted, programsOf } from './doc-blocks.js';
 import { RunningProgram, type Runtime } from './doc-programs.js';
 import { worlds } from './doc-worlds.js';
-import { assert, type Suite } from './harness.js';
+import { type AddCase, assert } from './harness.js';
 
 const root = new URL('../../', import.meta.url);
 
@@ -26,7 +26,7 @@ export const pages: readonly string[] = [
 export const programsIn = (file: string) => programsOf(readPage(file), file);
 
 /** Adds a test for each program of these pages, in this Node or in another runtime. */
-export function testPages(test: Suite, files: readonly string[], runtime?: () => Runtime): void {
+export function testPages(test: AddCase, files: readonly string[], runtime?: () => Runtime): void {
   for (const file of files) {
     for (const program of programsIn(file)) {
       test(program.place, () => runs(program, runtime?.()));

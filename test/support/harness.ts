@@ -7,8 +7,10 @@ export { assert };
 
 type Case = () => void | Promise<void>;
 
-export interface Suite {
-  (name: string, run: Case): void;
+/** Adds a case. */
+export type AddCase = (name: string, run: Case) => void;
+
+export interface Suite extends AddCase {
   /** A case that cannot run here. It is counted as skipped, and the reason is printed. */
   skip(name: string, reason: string): void;
   /** Runs the case, or skips it if there is a `reason`. */
