@@ -38,3 +38,4 @@ export const nodeOf = (version: string, arch = 'x64') =>
 /** The releases of Bun and Deno that are tried. */
 export const bunPath = () => join(fetched('@oven/bun-linux-x64@1.4.5'), 'bin/bun');
 export const denoPath = () => join(fetched('@deno/linux-x64-glibc@2.9.6'), 'deno');
+export const muslBunPath = () => join(fetched('@oven/bun-linux-x64-musl@1.4.5'), 'bin/bun');

@@ -12,7 +12,7 @@ import { project, projectWithLibraries } from './installed.js';
 const printsAsNode = fileURLToPath(new URL('../support/doc-console.mjs', import.meta.url));
 
 /** Runs a module of the project in a runtime, in a namespace, and returns what it prints as JSON. */
-function runs<T>(name: string, code: string, ...runtime: readonly string[]): T {
+export function runs<T>(name: string, code: string, ...runtime: readonly string[]): T {
   const file = join(project(), name);
   writeFileSync(file, code);
   using netns = Netns.create();
