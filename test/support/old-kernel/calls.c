@@ -70,6 +70,18 @@ static struct line {
 } lines[SOCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+// A socket may have the number of one that was closed, and all sockets begin with the same
+// sequence.
+int socket(int domain, int type, int protocol) {
+  const int fd = (int)syscall(SYS_socket, domain, type, protocol);
+  if (fd >= 0 && fd < SOCKETS) {
+    pthread_mutex_lock(&lock);
+    memset(&lines[fd], 0, sizeof lines[fd]);
+    pthread_mutex_unlock(&lock);
+  }
+  return fd;
+}
+
 static bool is_netfilter(int fd) {
   int domain = 0, protocol = 0;
   socklen_t size = sizeof domain;
