@@ -37,8 +37,13 @@ static __thread int inside;
 enum owner { NODE, OURS, LIBRARY, UNKNOWN };
 
 static enum owner owner_of_file(const char *file) {
-  static const char *const names[] = {"conntrack.node", "libnetfilter_conntrack", "libip4tc",
-                                      "libip6tc",       "libnfnetlink",           "libmnl"};
+  static const char *const names[] = {"conntrack.node",
+                                      "conntrack.glibc.node",
+                                      "libnetfilter_conntrack",
+                                      "libip4tc",
+                                      "libip6tc",
+                                      "libnfnetlink",
+                                      "libmnl"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (strstr(file, names[i]) != NULL) return OURS;
   }
