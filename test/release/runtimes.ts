@@ -38,7 +38,7 @@ const worker = `
 const endsWorkers = (file: string) => `
   import { Worker } from 'node:worker_threads';
   import { conntrack } from 'conntrack';
-  const flow = (srcPort) => ({ src: '10.0.0.1', dst: '10.0.0.2', protocol: 'udp', srcPort, dstPort: 53, timeout: 60 });
+  const flow = (srcPort) => ({ src: '10.0.0.1', dst: '10.0.0.2', protocol: 'udp', srcPort, dstPort: 53, timeout: 600 });
   await conntrack.createMany(Array.from({ length: 500 }, (_, index) => flow(index + 1)));
   for (let round = 0; round < 12; round++) {
     const worker = new Worker(${JSON.stringify(file)});
