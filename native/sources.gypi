@@ -76,6 +76,7 @@
       "core/conntrack/events/event_queue.cc",
       "core/conntrack/events/events.cc",
       "core/conntrack/expect/expect.cc",
+      "core/conntrack/filter/event_conditions.cc",
       "core/conntrack/filter/event_filter.cc",
       "core/conntrack/filter/event_tuples.cc",
       "core/conntrack/filter/filter.cc",

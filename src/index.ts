@@ -66,6 +66,7 @@ export type { PortRange, Ports } from './conntrack/filter/port-set.js';
 export type {
   Addresses,
   FlowFilter,
+  LabelFilter,
   MaskedMark,
   SideFilter,
   StatusFilter,

@@ -62,6 +62,28 @@ class FilterMaker {
     return message;
   }
 
+  // A filter that may have others in it, in up to `depth` levels.
+  std::vector<std::uint32_t> nested(int depth) {
+    std::vector<std::uint32_t> words;
+    if (depth == 0 || chance(60)) words = filter();
+    if (depth == 0) return words;
+    const auto inner = [&] {
+      const auto part = nested(depth - 1);
+      words.push_back(static_cast<std::uint32_t>(part.size()));
+      words.insert(words.end(), part.begin(), part.end());
+    };
+    if (words.empty() || chance(40)) {
+      const std::uint32_t count = 1 + below(4);
+      words.insert(words.end(), {static_cast<std::uint32_t>(FilterOp::any), count});
+      for (std::uint32_t i = 0; i < count; i++) inner();
+    }
+    if (chance(40)) {
+      words.push_back(static_cast<std::uint32_t>(FilterOp::excluded));
+      inner();
+    }
+    return words;
+  }
+
   std::vector<std::uint32_t> filter() {
     std::vector<std::uint32_t> words;
     const auto add = [&](FilterOp op, std::initializer_list<std::uint32_t> operands) {
@@ -70,7 +92,7 @@ class FilterMaker {
     };
     const bool v6 = chance(40);
     for (std::uint32_t i = 1 + below(3); i > 0; i--) {
-      switch (below(14)) {
+      switch (below(17)) {
         case 0:
           add(FilterOp::protocol, {2, below(140), 6});
           break;
@@ -126,7 +148,25 @@ class FilterMaker {
           add(FilterOp::tupleZone, {below(2), below(3)});
           break;
         case 10:
-          add(FilterOp::label, {below(8)});
+          add(FilterOp::label, {1U << below(8), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+          break;
+        case 13:
+          add(FilterOp::label, {0, 0, 0, 0, 1 + below(255), 0, 0, 0, 1 + below(255), 0, 0, 1});
+          break;
+        case 14: {
+          const auto wanted = endpoint4(static_cast<std::uint8_t>(below(4)), 0, 0);
+          const auto six = endpoint6(static_cast<std::uint8_t>(below(4)), 0, 0);
+          if (chance(50)) {
+            add(FilterOp::host, {1, 0, 0, ntohl(word(wanted.src, 0)), ntohl(word(wanted.src, 0))});
+          } else {
+            add(FilterOp::host,
+                {0, 0, 1, 10, ntohl(word(six.dst, 0)), ntohl(word(six.dst, 1)),
+                 ntohl(word(six.dst, 2)), ntohl(word(six.dst, 3)), ~0U, ~0U, ~0U, ~0U});
+          }
+          break;
+        }
+        case 15:
+          add(FilterOp::anyPort, {2, 0, below(3), 256, 256 + below(600)});
           break;
         case 11:
           add(FilterOp::helper, {3, 'f' | 't' << 8 | 'p' << 16});
@@ -143,6 +183,12 @@ class FilterMaker {
   }
 
  private:
+  static std::uint32_t word(const std::uint8_t* address, int i) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, address + i * 4, sizeof value);
+    return value;
+  }
+
   std::mt19937 random_;
 };
 
@@ -168,6 +214,34 @@ TEST(programs_pass_what_the_filter_passes_and_nothing_else) {
   }
   CHECK(passed > 1000);
   CHECK(rejected > 1000);
+}
+
+TEST(programs_of_filters_with_filters_in_them) {
+  FilterMaker maker(9);
+  int passed = 0;
+  int rejected = 0;
+  for (int round = 0; round < 4000; round++) {
+    auto filter = Filter::compile(maker.nested(3));
+    CHECK(filter.ok());
+    if (!filter) continue;
+    const EventProgram program = compile_event_filter(*filter);
+    for (int i = 0; i < 8; i++) {
+      auto message = maker.flow();
+      const auto bytes = datagram(message);
+      Row row{};
+      CHECK(parse(bytes.data() + NLMSG_HDRLEN, bytes.size() - NLMSG_HDRLEN, row));
+      const bool wanted = filter->matches(row);
+      const bool given = program.code.empty() || Interpreter(bytes).run(program.code) != 0;
+      if (program.exact) {
+        CHECK_EQUAL(given, wanted);
+      } else {
+        CHECK(given || !wanted);
+      }
+      (wanted ? passed : rejected)++;
+    }
+  }
+  CHECK(passed > 4000);
+  CHECK(rejected > 4000);
 }
 
 TEST(programs_end_inside_whatever_they_are_given) {

@@ -74,7 +74,11 @@ TEST(filters_that_end_too_early_or_are_out_of_range_are_refused) {
       {op(FilterOp::state), 8, 0, 0},
       {op(FilterOp::zone), 7},
       {op(FilterOp::tupleZone), 1, 7},
-      {op(FilterOp::label), 5},
+      {op(FilterOp::label), 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+      {op(FilterOp::host), 1, 0, 0, 5, 6},
+      {op(FilterOp::anyPort), 2, 1, 1, 3, 4},
+      {op(FilterOp::any), 2, 2, op(FilterOp::zone), 7, 2, op(FilterOp::nat), 1},
+      {op(FilterOp::excluded), 5, op(FilterOp::any), 1, 2, op(FilterOp::zone), 7},
       {op(FilterOp::helper), 3, word4('f', 't', 'p', 0)},
       {op(FilterOp::nat), 4},
   };
@@ -94,6 +98,16 @@ TEST(filters_that_end_too_early_or_are_out_of_range_are_refused) {
            {op(FilterOp::protocol), 1, 256},
            {op(FilterOp::protocol), 0},
            {op(FilterOp::address), 0, 0, 0, 0},
+           {op(FilterOp::host), 0, 0, 0},
+           {op(FilterOp::anyPort), 0},
+           {op(FilterOp::any), 0},
+           {op(FilterOp::any), 1, 0},
+           {op(FilterOp::any), 1, 1, op(FilterOp::zone), 7},
+           {op(FilterOp::any), 1, 0xffffffff, op(FilterOp::zone), 7},
+           {op(FilterOp::any), 1, 2, op(FilterOp::zone), 7, op(FilterOp::any), 1, 2,
+            op(FilterOp::zone), 8},
+           {op(FilterOp::excluded), 0},
+           {op(FilterOp::excluded), 2, op(FilterOp::count), 7},
            {op(FilterOp::address), 4, 1, 0, 0, 5, 6},
            {op(FilterOp::address), 0, 1, 0, 0, 6, 5},
            {op(FilterOp::address), 0, 2, 0, 0, 8, 9, 5, 6},
@@ -138,6 +152,37 @@ TEST(prefixes_of_every_length) {
   }
 }
 
+Packed labels_of(std::initializer_list<std::uint32_t> all, std::initializer_list<std::uint32_t> any,
+                 std::initializer_list<std::uint32_t> none) {
+  Packed words(13, 0);
+  words[0] = op(FilterOp::label);
+  std::size_t at = 1;
+  for (const auto& labels : {all, any, none}) {
+    for (const std::uint32_t label : labels) words[at + label / 32] |= 1U << label % 32;
+    at += 4;
+  }
+  return words;
+}
+
+// So many filters may be in each other, and no more.
+TEST(filters_in_filters_end_at_a_depth) {
+  Packed words = {op(FilterOp::zone), 7};
+  for (int depth = 1; depth <= Filter::kMaxDepth + 1; depth++) {
+    words.insert(words.begin(), {op(FilterOp::excluded), static_cast<std::uint32_t>(words.size())});
+    CHECK_EQUAL(Filter::compile(words).ok(), depth <= Filter::kMaxDepth);
+  }
+}
+
+// Without labels, none of them is set.
+TEST(a_flow_without_labels_has_none) {
+  auto message = tcp_flow();
+  const auto payload = message.payload();
+  const auto row = parsed(payload);
+  CHECK(matches(labels_of({}, {}, {5}), row));
+  CHECK(!matches(labels_of({5}, {}, {}), row));
+  CHECK(!matches(labels_of({}, {5, 6}, {}), row));
+}
+
 TEST(each_criterion_holds_and_fails) {
   auto message = tcp_flow();
   message.builder.be16(CTA_ZONE, 5);
@@ -164,8 +209,17 @@ TEST(each_criterion_holds_and_fails) {
       {{op(FilterOp::status), 0, 0, 16}, {op(FilterOp::status), 0, 0, 4}},
       {{op(FilterOp::state), 1 << 3, 0, 0}, {op(FilterOp::state), 1 << 2, 1 << 3, 1 << 3}},
       {{op(FilterOp::zone), 5}, {op(FilterOp::zone), 0}},
-      {{op(FilterOp::label), 77}, {op(FilterOp::label), 78}},
-      {{op(FilterOp::label), 77}, {op(FilterOp::label), 100000}},
+      {labels_of({77}, {}, {}), labels_of({78}, {}, {})},
+      {labels_of({}, {3, 77}, {}), labels_of({}, {3, 78}, {})},
+      {labels_of({}, {}, {3, 76}), labels_of({77}, {}, {77, 3})},
+      {labels_of({77}, {77, 5}, {0, 127}), labels_of({77, 127}, {77}, {})},
+      {{op(FilterOp::anyPort), 1, 443, 443}, {op(FilterOp::anyPort), 1, 1, 442}},
+      {{op(FilterOp::any), 2, 2, op(FilterOp::zone), 6, 2, op(FilterOp::zone), 5},
+       {op(FilterOp::any), 2, 2, op(FilterOp::zone), 6, 2, op(FilterOp::zone), 7}},
+      {{op(FilterOp::excluded), 2, op(FilterOp::zone), 6},
+       {op(FilterOp::excluded), 2, op(FilterOp::zone), 5}},
+      {{op(FilterOp::zone), 5, op(FilterOp::any), 1, 3, op(FilterOp::mark), 2, 2},
+       {op(FilterOp::zone), 6, op(FilterOp::any), 1, 3, op(FilterOp::mark), 2, 2}},
       {{op(FilterOp::helper), 3, word4('f', 't', 'p', 0)},
        {op(FilterOp::helper), 2, word4('f', 't', 0, 0)}},
       {{op(FilterOp::nat), 4}, {op(FilterOp::nat), 3}},

@@ -1,7 +1,9 @@
-// Fuzzes packed filters: what compiles can be tested against a row and given to the kernel.
+// Fuzzes packed filters: what compiles can be tested against a row and given to the kernel, for
+// dumps and for events.
 #include <cstring>
 #include <vector>
 
+#include "core/conntrack/filter/event_filter.h"
 #include "core/conntrack/filter/filter.h"
 #include "core/conntrack/filter/kernel_filter.h"
 #include "test/messages.h"
@@ -34,6 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto filter = nf::ct::Filter::compile(words);
   if (!filter.ok()) return 0;
   static_cast<void>(filter->matches(sample()));
+  const auto program = nf::ct::compile_event_filter(*filter);
+  if (program.code.size() > BPF_MAXINSNS) __builtin_trap();
   nf::MessageBuilder builder;
   const auto plan = nf::ct::plan_kernel_filter(*filter);
   builder.begin(0x101, 0, 1, plan.family);

@@ -16,8 +16,9 @@ constexpr std::uint32_t op(FilterOp value) { return static_cast<std::uint32_t>(v
 
 std::vector<Filter> make_filters() {
   const std::vector<std::uint32_t> packed[] = {
-      {op(FilterOp::helper), 3, 0x00707466, op(FilterOp::label), 77},
-      {op(FilterOp::label), 0xffffffff},
+      {op(FilterOp::helper), 3, 0x00707466, op(FilterOp::label), 1, 2, 0, 4, 0, 0, 8, 0, 0, 0, 0,
+       1},
+      {op(FilterOp::label), ~0U, ~0U, ~0U, ~0U, 0, 0, 0, 0, 0, 0, 0, 0},
       {op(FilterOp::family), 10, op(FilterOp::address), 3, 0, 1, 0, 0xfd000000, 0, 0, 0, 0xfd000000,
        9, 9, 9},
       {op(FilterOp::icmpType), 0, 8, op(FilterOp::state), 1, 2, 4},

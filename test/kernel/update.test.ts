@@ -254,7 +254,7 @@ test('updateWhere changes only matching flows', async () => {
     const filter: FlowFilter = { ...choose(random, candidates), ...only };
     const matching = before.filter((flow) => filterMatches(flow, filter));
     const said = `${JSON.stringify(filter)} ${JSON.stringify(change)}`;
-    if (refusesRightly(filter, matching)) continue;
+    if (refusesRightly(filter, before)) continue;
     const expected = before.map((flow) => image(filterMatches(flow, filter) ? apply(flow) : flow));
     const done = await conntrack.updateWhere(filter, change);
     assert.is(done, matching.length, said);

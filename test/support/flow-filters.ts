@@ -93,6 +93,16 @@ function randomMark(random: Random, mark: number): NonNullable<FlowFilter['mark'
   return { value: ((random.chance(10) ? random.u32() : mark) & mask) >>> 0, mask };
 }
 
+function randomLabels(random: Random, labels: readonly number[]): NonNullable<FlowFilter['label']> {
+  const some = () => Array.from({ length: 1 + random.below(4) }, () => random.below(128));
+  if (random.chance(40)) return labels.length > 0 ? random.pick(labels) : random.below(128);
+  const parts: { all?: number[]; any?: number[]; none?: number[] } = {};
+  if (labels.length > 0 && random.chance(40)) parts.all = random.some(labels);
+  if (labels.length > 0 && random.chance(40)) parts.any = [...some(), random.pick(labels)];
+  if (random.chance(60) || Object.keys(parts).length === 0) parts.none = some();
+  return parts;
+}
+
 /** Sets one condition, usually one that `flow` satisfies. Returns false if the field cannot be used here. */
 function addCondition(
   random: Random,
@@ -156,8 +166,14 @@ function addCondition(
       filter.zone = random.chance(80) ? flow.zone : random.below(8);
       return true;
     case 'label':
-      filter.label = flow.labels ? random.pick(flow.labels) : random.below(128);
+      filter.label = randomLabels(random, flow.labels ?? []);
       return flow.labels !== undefined || random.chance(10);
+    case 'host':
+      filter.host = randomAddresses(random, random.chance(50) ? side.src : side.dst);
+      return true;
+    case 'port':
+      filter.port = randomPort(random, side.dstPort ?? random.below(65536));
+      return side.dstPort !== undefined || random.chance(10);
     case 'helper':
       filter.helper = flow.helper ?? random.pick(['ftp', 'irc', 'tftp', 'sip']);
       return true;
@@ -170,7 +186,7 @@ function addCondition(
 const fields = [
   ...['family', 'protocol', 'src', 'dst', 'src', 'dst', 'srcPort', 'dstPort', 'srcPort', 'dstPort'],
   ...['icmpType', 'icmpCode', 'icmpId', 'tupleZone', 'mark', 'status', 'state', 'zone', 'label'],
-  ...['helper', 'nat'],
+  ...['helper', 'nat', 'host', 'port'],
 ];
 
 /** The flows in a fixed order: the order of a dump differs after each boot. */
@@ -199,12 +215,33 @@ export function randomFilter(random: Random, flows: readonly FlowObject[]): Flow
   return filter as FlowFilter;
 }
 
+/** A filter with filters in it, in up to three levels. It often matches some of the flows. */
+export function nestedFilter(random: Random, flows: readonly FlowObject[], depth = 3): FlowFilter {
+  const inner = () =>
+    depth > 1 && random.chance(40)
+      ? nestedFilter(random, flows, depth - 1)
+      : randomFilter(random, flows);
+  const filter: FlowFilter = random.chance(40) ? randomFilter(random, flows) : {};
+  const any = random.chance(65);
+  if (any) filter.any = Array.from({ length: random.pick([1, 2, 2, 3, 3, 5, 20]) }, inner);
+  if (!any || random.chance(45)) filter.not = inner();
+  return filter;
+}
+
+/** Every second one has filters in it. */
+function anyFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
+  return (random.chance(50) ? nestedFilter : randomFilter)(random, flows);
+}
+
 /** A random filter that the package takes. Each refused filter must be refused rightly. */
-export function takenFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
+export function takenFilter(
+  random: Random,
+  flows: readonly FlowObject[],
+  make: (random: Random, flows: readonly FlowObject[]) => FlowFilter = anyFilter,
+): FlowFilter {
   for (;;) {
-    const filter = randomFilter(random, flows);
-    const matching = flows.filter((flow) => filterMatches(flow, filter));
-    if (!refusesRightly(filter, matching)) return filter;
+    const filter = make(random, flows);
+    if (!refusesRightly(filter, flows)) return filter;
   }
 }
 
@@ -212,9 +249,13 @@ export function takenFilter(random: Random, flows: readonly FlowObject[]): FlowF
  * A random filter that matches some of the flows and not all. Many other filters match all or none, because of
  * prefixes of length 0, wide lists and conditions that exclude each other.
  */
-export function splittingFilter(random: Random, flows: readonly FlowObject[]): FlowFilter {
+export function splittingFilter(
+  random: Random,
+  flows: readonly FlowObject[],
+  make?: (random: Random, flows: readonly FlowObject[]) => FlowFilter,
+): FlowFilter {
   for (;;) {
-    const filter = takenFilter(random, flows);
+    const filter = takenFilter(random, flows, make);
     const matching = flows.filter((flow) => filterMatches(flow, filter)).length;
     if (matching > 0 && matching < flows.length) return filter;
   }

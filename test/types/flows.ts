@@ -139,8 +139,15 @@ const named: TupleInit = {
 void [side, named];
 const list: readonly string[] = ['10.0.0.0/8'];
 const ports = [80, { from: 1000, to: 2000 }] as const;
+const labels: readonly number[] = [2, 3];
 const filter: FlowFilter = { protocol: ['tcp', 17], src: list, dstPort: ports, state: ['LISTEN'] };
 filter.mark = { value: 1, mask: 3 };
+filter.any = [{ host: list, not: { label: { any: [1], none: labels } } }, { port: ports }];
+filter.not = { label: 3 };
+// @ts-expect-error a filter, not a list of filters
+filter.not = [{ label: 3 }];
+// @ts-expect-error a list of filters
+filter.any = { label: 3 };
 void filter;
 // @ts-expect-error: undefined would match more
 export const wider: FlowFilter = { src: undefined };

@@ -20,6 +20,10 @@ const test = suite('arguments: filters');
 const circular: Record<string, unknown> = {};
 circular.self = circular;
 
+/** A filter that is in itself. */
+const endless: FlowFilter = { mark: 1 };
+endless.not = endless;
+
 const prefixes: Wrong[] = [
   ...addresses.filter(([value]) => !Array.isArray(value)),
   [[], RangeError, '$', /at least one address/],
@@ -125,8 +129,49 @@ const filters: Wrong[] = [
   [{ state: ['ESTABLISHED', 'x'] }, RangeError, '$.state[1]'],
   [{ state: [] }, RangeError, '$.state'],
   [{ state: 3 }, TypeError, '$.state'],
-  ...inside('label', integers(255)),
+  ...inside(
+    'label',
+    integers(255).filter(([value]) => typeof value !== 'object' || value === null),
+  ),
   [{ label: 128 }, RangeError, '$.label', /0 to 127/],
+  [{ label: {} }, RangeError, '$.label', /at least one/],
+  [{ label: [1] }, TypeError, '$.label', /\{ all, any, none \}/],
+  [{ label: { every: [1] } }, TypeError, '$.label.every'],
+  [{ label: { all: 1 } }, TypeError, '$.label.all'],
+  [{ label: { all: [] } }, RangeError, '$.label.all', /at least one/],
+  [{ label: { all: [1], any: [] } }, RangeError, '$.label.any', /at least one/],
+  [{ label: { none: [5, 128] } }, RangeError, '$.label.none[1]', /0 to 127/],
+  [{ label: { none: undefined } }, TypeError, '$.label.none', /undefined/],
+  ...inside('host', prefixes),
+  ...inside('port', portRanges),
+  [{ host: undefined }, TypeError, '$.host', /undefined/],
+  [{ port: undefined }, TypeError, '$.port', /undefined/],
+  ...inside('any', [
+    ...[{}, null, 'x', new Set([{ mark: 1 }]), { mark: 1 }].map(
+      (value): Wrong => [value, TypeError, '$'],
+    ),
+    [undefined, TypeError, '$', /undefined/],
+    [[], RangeError, '$', /at least one filter/],
+    [Object.assign([{ mark: 1 }], { 2: { mark: 2 } }), TypeError, '$[1]', /hole/],
+    [[{ mark: 1 }, undefined], TypeError, '$[1]'],
+    [[{ mark: 1 }, {}], TypeError, '$[1]', /is empty/],
+    [[{ orig: {} }], TypeError, '$[0]', /is empty/],
+    [[{ mark: 1 }, { src: undefined }], TypeError, '$[1].src', /undefined/],
+    [[{ any: [{ mark: 1 }, { mark: -1 }] }], RangeError, '$[0].any[1].mark'],
+  ]),
+  ...inside('not', [
+    ...notObjects,
+    [{}, TypeError, '$', /is empty/],
+    [[{ mark: 1 }], TypeError, '$'],
+    [{ srcport: 1 }, TypeError, '$.srcport', /no such field/],
+    [{ not: { reply: { src: 'x' } } }, RangeError, '$.not.reply.src'],
+  ]),
+  [
+    endless,
+    RangeError,
+    '$.not.not.not.not.not.not.not.not.not.not.not.not.not.not.not.not.not',
+    /16/,
+  ],
   [{ helper: '' }, RangeError, '$.helper'],
   [{ helper: 'f\0p' }, RangeError, '$.helper'],
   [{ helper: 'x'.repeat(64) }, RangeError, '$.helper'],
@@ -184,19 +229,100 @@ const contradictions: Wrong[] = (
     [{ status: { all: ['assured', 'dying'], none: ['dying'] } }, 'status.all', 'status.none'],
     [{ status: { any: ['assured'], none: ['dying', 'assured'] } }, 'status.any', 'status.none'],
     [{ mark: { value: 5, mask: 1 } }, 'mark.value', 'mark.mask'],
+    [{ label: { all: [4, 5], none: [1, 5] } }, 'label.all', 'label.none'],
+    [{ label: { any: [5], none: [1, 5] } }, 'label.any', 'label.none'],
+    [{ protocol: 'icmp', port: 80 }, 'port', 'protocol'],
+    [{ port: 80, orig: { icmpType: 8 } }, 'port', 'orig.icmpType'],
+    [{ family: 'ipv6', host: ['10.0.0.0/8', '::ffff:1.2.3.4'] }, 'host', 'family'],
+    [{ host: '::1', protocol: ['icmp'] }, 'host', 'protocol'],
+    [{ not: { protocol: 'icmp', dstPort: 1 } }, 'not.dstPort', 'not.protocol'],
+    [{ any: [{ mark: 1 }, { src: '::1', dst: '1.1.1.1' }] }, 'any[1].orig.dst', 'any[1].orig.src'],
   ] as const
 ).map(([filter, first, second]) => {
-  const other = second.replace('.', '\\.');
+  const other = second.replace(/[.[\]]/g, '\\$&');
   return [
     filter,
     RangeError,
     `$.${first}`,
-    new RegExp(`filter\\.${other}\\b.*: nothing could match$`),
+    new RegExp(`filter\\.${other}(?!\\w).*: nothing could match$`),
   ];
 });
 
+/** Filters in which the filters of `any` and `not` leave nothing, `host` and `port` too. */
+const impossible: Wrong[] = (
+  [
+    [{ protocol: 'tcp', any: [{ protocol: 'udp' }, { orig: { icmpType: 8 } }] }, 'any'],
+    [{ family: 'ipv4', any: [{ src: '::1' }, { any: [{ protocol: 'icmpv6' }] }] }, 'any'],
+    [{ src: '10.0.0.0/8', any: [{ src: '11.0.0.0/8' }, { src: '9.0.0.0/8' }] }, 'any'],
+    [{ dstPort: 80, any: [{ dstPort: [79, 81] }, { not: { dstPort: 80 } }] }, 'any'],
+    [{ mark: 5, any: [{ mark: 4 }, { mark: { value: 2, mask: 2 } }] }, 'any'],
+    [{ state: 'ESTABLISHED', any: [{ state: 'CLOSE' }, { protocol: 'udp' }] }, 'any'],
+    [{ helper: 'ftp', any: [{ helper: 'sip' }, { helper: 'tftp' }] }, 'any'],
+    [{ zone: 1, not: { zone: 1 } }, 'not'],
+    [{ protocol: 'tcp', not: { protocol: ['tcp', 'udp'] } }, 'not'],
+    [{ not: { any: [{ family: 'ipv4' }, { family: 'ipv6' }] } }, 'not'],
+    [{ not: { not: { not: { src: ['::/0', '0.0.0.0/0'] } } } }, 'not.not.not'],
+    [{ mark: 5, not: { mark: { value: 1, mask: 3 } } }, 'not'],
+    [{ not: { any: [{ mark: { value: 0, mask: 1 } }, { mark: { value: 1, mask: 1 } }] } }, 'not'],
+    [{ status: ['assured', 'dying'], not: { status: 'assured' } }, 'not'],
+    [{ nat: 'src', not: { nat: 'any' } }, 'not'],
+    [{ not: { any: [{ nat: 'any' }, { nat: 'none' }] } }, 'not'],
+    [{ label: 3, not: { label: { any: [3, 4] } } }, 'not'],
+    [{ src: '10.0.0.0/24', not: { host: '10.0.0.0/8' } }, 'not'],
+    [{ srcPort: 80, not: { port: { from: 1, to: 100 } } }, 'not'],
+    [
+      { host: '10.0.0.1', not: { any: [{ orig: { src: '10.0.0.1', dst: '::/0' } }] } },
+      'not.any[0].orig.dst',
+    ],
+    [{ zone: 1, any: [{ mark: 1 }, { mark: 2 }], not: { any: [{ mark: 1 }, { mark: 2 }] } }, 'not'],
+    [
+      {
+        orig: { src: '1.1.1.1', dst: '1.1.1.1' },
+        reply: { src: '1.1.1.1', dst: '1.1.1.1' },
+        host: '2.2.2.2',
+      },
+      'host',
+    ],
+    [{ orig: { srcPort: 1, dstPort: 1 }, reply: { srcPort: 1, dstPort: 1 }, port: 2 }, 'port'],
+    [{ orig: { icmpId: 5 }, any: [{ port: 7 }, { state: 'CLOSE' }] }, 'any'],
+  ] as const
+).map(([filter, field]) => [filter, RangeError, `$.${field}`, /: nothing could match$/]);
+
+/** Filters with filters in them that some flow could match. */
+const possible: FlowFilter[] = [
+  { protocol: 'tcp', any: [{ protocol: 'udp' }, { state: 'CLOSE' }] },
+  { mark: 5, not: { mark: { value: 8, mask: 8 } } },
+  { not: { srcPort: { from: 0, to: 65535 } } },
+  { not: { state: ['ESTABLISHED', 'CLOSE'] }, protocol: 'tcp' },
+  { src: '10.0.0.0/8', not: { src: '10.1.0.0/16' } },
+  { src: '10.0.0.0/8', not: { any: [{ src: '10.0.0.0/9' }, { src: '10.192.0.0/10' }] } },
+  { not: { any: [{ nat: 'src' }, { nat: 'none' }] } },
+  { not: { label: { all: [1, 2], none: [3] } }, label: 1 },
+  { host: '10.0.0.1', not: { src: '10.0.0.1' } },
+  { port: 80, not: { any: [{ dstPort: 80 }, { reply: { srcPort: 80 } }] } },
+  { family: 'ipv6', not: { src: '0.0.0.0/0' } },
+  { any: [{ family: 'ipv4' }, { family: 'ipv6' }] },
+  // Equal masks with gaps are not compared: it is taken for possible.
+  { src: '10.0.0.1/255.0.0.255', not: { src: '10.0.0.1/255.0.0.255' } },
+  // Too many branches to look at all of them.
+  {
+    protocol: 'tcp',
+    any: Array.from({ length: 5000 }, (_, i) => ({ protocol: 'udp' as const, dstPort: i })),
+  },
+];
+
+test('what can match is taken, with filters in filters', async () => {
+  for (const filter of possible) {
+    await accepted(() => conntrack.dump(filter));
+    await accepted(() => conntrack.deleteWhere(filter));
+  }
+  let deep: FlowFilter = { mark: 1 };
+  for (let i = 0; i < 16; i++) deep = { not: deep };
+  await accepted(() => conntrack.dump(deep));
+});
+
 test('every method refuses wrong filters', async () => {
-  const list = at('filter', [...filters, ...contradictions]);
+  const list = at('filter', [...filters, ...contradictions, ...impossible]);
   await refused((filter) => conntrack.dump(filter as FlowFilter), list);
   await refused((filter) => drain(conntrack.dumpBatches(filter as FlowFilter)), list);
   await refused((filter) => conntrack.deleteWhere(filter as FlowFilter), list);
@@ -247,6 +373,12 @@ test('lists of a million entries are taken, and messages about them stay short',
     conntrack.dump({ dstPort: ports, srcPort: ports.map((from) => ({ from, to: 65535 })) }),
   );
   await accepted(() => conntrack.dump({ src: list, dst: list, reply: { dst: [...list, '::/0'] } }));
+  const marks = { any: new Array<FlowFilter>(255).fill({ mark: 1 }) };
+  const wide = new Array<FlowFilter>(256).fill(marks);
+  await accepted(() => conntrack.dump({ any: wide }));
+  await throws(RangeError, /^filter\.any\[256\]: .* 65536 filters/, () =>
+    conntrack.dump({ any: [...wide, { mark: 2 }] }),
+  );
   const error = await throws(RangeError, /^filter\.protocol\[999999\]: /, () =>
     conntrack.dump({ protocol: [...new Array(million - 1).fill(6), 'x'.repeat(million)] as never }),
   );

@@ -13,9 +13,10 @@ const words = (...bytes: number[]) => [...new Uint32Array(Uint8Array.from(bytes)
 // Operations in the order of NF_FILTER_OPS (native/core/conntrack/schema/filter_words.h).
 const names = [
   ...['family', 'protocol', 'address', 'port', 'icmpType', 'icmpCode', 'icmpId', 'mark', 'status'],
-  ...['state', 'zone', 'tupleZone', 'label', 'helper', 'nat'],
+  ...['state', 'zone', 'tupleZone', 'label', 'helper', 'nat', 'host', 'anyPort', 'any', 'excluded'],
 ];
 const ones = 0xffffffff;
+const zeros = (count: number) => new Array<number>(count).fill(0);
 const op = (name: string) => names.indexOf(name);
 
 test('each condition is its operation and operands', () => {
@@ -86,13 +87,44 @@ test('each condition is its operation and operands', () => {
     ],
     [
       { srcPort: 0, mark: 0, label: 0 },
-      [op('port'), 0, 1, 0, 0, op('mark'), 0, ones, op('label'), 0],
+      [op('port'), 0, 1, 0, 0, op('mark'), 0, ones, op('label'), 1, ...zeros(11)],
     ],
-    [{ label: 127 }, [op('label'), 127]],
+    [{ label: 127 }, [op('label'), 0, 0, 0, 2 ** 31, ...zeros(8)]],
+    [
+      { label: { all: [0, 33], any: [64, 65, 64], none: [31, 96] } },
+      [op('label'), 1, 2, 0, 0, ...[0, 0, 3, 0], ...[2 ** 31, 0, 0, 1]],
+    ],
     [{ helper: 'ftp' }, [op('helper'), 3, ...words(0x66, 0x74, 0x70, 0)]],
     [{ helper: 'tftp' }, [op('helper'), 4, ...words(0x74, 0x66, 0x74, 0x70)]],
     [{ nat: 'src' }, [op('nat'), 1]],
     [{ nat: 'none' }, [op('nat'), 4]],
+    [{ host: '10.0.0.0/31' }, [op('family'), 2, op('host'), ...[1, 0, 0], 0x0a000000, 0x0a000001]],
+    [{ port: [53, 5353] }, [op('anyPort'), 2, 53, 53, 5353, 5353]],
+    [
+      { any: [{ zone: 1 }, { mark: 2, not: { zone: 3 } }] },
+      [
+        ...[op('any'), 2, 2, op('zone'), 1],
+        ...[7, op('mark'), 2, ones, op('excluded'), 2, op('zone'), 3],
+      ],
+    ],
+    // What all of them have in common is also said outside.
+    [
+      {
+        any: [
+          { protocol: 'tcp', src: '10.0.0.1' },
+          { protocol: 'udp', family: 'ipv4' },
+        ],
+      },
+      [
+        ...[op('family'), 2, op('protocol'), 2, 6, 17, op('any'), 2],
+        ...[12, op('family'), 2, op('protocol'), 1, 6, op('address'), 0, 1, 0, 0],
+        ...[0x0a000001, 0x0a000001, 5, op('family'), 2, op('protocol'), 1, 17],
+      ],
+    ],
+    [
+      { any: [{ protocol: 'tcp' }, { zone: 1 }] },
+      [op('any'), 2, 3, op('protocol'), 1, 6, 2, op('zone'), 1],
+    ],
   ];
   for (const [filter, expected] of cases) {
     assert.equal(pack(filter), expected, JSON.stringify(filter));

@@ -6,7 +6,7 @@ import { type Flow, type FlowBatch, type FlowObject, presenceBits } from '../../
 import { canonical, nfctAttributes } from '../support/compare.js';
 import { decodeMessages } from '../support/decode-program.js';
 import { filterMatches, refusesRightly } from '../support/filter-oracle.js';
-import { randomFilter } from '../support/flow-filters.js';
+import { randomFilter, takenFilter } from '../support/flow-filters.js';
 import { encodeFlow, makeFlows } from '../support/flow-messages.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { nfctParse } from '../support/nfct-oracle.js';
@@ -95,7 +95,7 @@ test('every property of a view is that of the plain object', () => {
 test('slices are like those of an array, also slices of slices', () => {
   const random = new Random(2);
   const bounds = () => random.pick([0, 1, -1, 64, -64, 2000, 5000, -5000, random.below(2000), 3.7]);
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 40; i++) {
     const [a, b, c, d] = [bounds(), bounds(), bounds(), bounds()];
     const once = batch.slice(a, b);
     const expected = flows.slice(a, b);
@@ -120,7 +120,7 @@ test('filters by function and by conditions, on slices and on filtered batches',
   for (let i = 0; i < 300; i++) {
     const filter = randomFilter(random, flows);
     const expected = flows.filter((flow) => filterMatches(flow, filter));
-    if (refusesRightly(filter, expected)) continue;
+    if (refusesRightly(filter, flows)) continue;
     const direct = batch.filter(filter);
     assert.is(direct.length, expected.length, JSON.stringify(filter));
     same(direct, expected);
@@ -145,15 +145,8 @@ test('filters by function and by conditions, on slices and on filtered batches',
 
 test('native code agrees on what a filter matches', () => {
   const random = new Random(4);
-  for (let i = 0; i < 25; i++) {
-    const filter = randomFilter(random, flows);
-    if (
-      refusesRightly(
-        filter,
-        flows.filter((flow) => filterMatches(flow, filter)),
-      )
-    )
-      continue;
+  for (let i = 0; i < 40; i++) {
+    const filter = takenFilter(random, flows);
     const decoded = decodeMessages(messages, packFilter(checkFilter(filter)));
     const expected = flows.map((flow) => (filterMatches(flow, filter) ? 'row' : 'rejected'));
     assert.equal(decoded.verdicts, expected, JSON.stringify(filter));

@@ -166,6 +166,10 @@ export const filterOp = {
   label: 12,
   helper: 13,
   nat: 14,
+  host: 15,
+  anyPort: 16,
+  any: 17,
+  excluded: 18,
 } as const;
 
 /** Fields of a packed flow. */

@@ -3,6 +3,7 @@ import {
   type Fields,
   familyAt,
   fieldsAt,
+  listAt,
   oneOf,
   oneOrMoreAt,
   protocolAt,
@@ -16,7 +17,9 @@ import { stateAliases, statesByName, statusOf } from '../../constants.js';
 import { badRange } from '../../errors.js';
 import { addressesAt } from './address-set.js';
 import { refuseConflicts } from './conflicts.js';
+import { labelsAt } from './label-set.js';
 import { portsAt } from './port-set.js';
+import { refuseImpossible } from './possible.js';
 import { type CheckedFilter, natKinds } from './types.js';
 
 const sideFields = new Set([
@@ -32,7 +35,7 @@ const sideFields = new Set([
 const shorthand = ['src', 'dst', 'srcPort', 'dstPort'] as const;
 const filterFields = new Set([
   ...['family', 'protocol', 'orig', 'reply', ...shorthand],
-  ...['mark', 'status', 'state', 'zone', 'label', 'helper', 'nat'],
+  ...['mark', 'status', 'state', 'zone', 'label', 'helper', 'nat', 'host', 'port', 'any', 'not'],
 ]);
 const markFields = new Set(['value', 'mask']);
 const statusFields = new Set<string>(['all', 'any', 'none']);
@@ -119,16 +122,72 @@ function protocolsAt(value: unknown, path: string): number[] {
   return [...new Set(list.map((one, i) => protocolAt(one, many ? () => `${path}[${i}]` : path)))];
 }
 
+/** How many filters may be in each other, and how many a filter may have in all. Native code has the first limit too. */
+const deepest = 16;
+const mostFilters = 65_536;
+
+interface Nesting {
+  depth: number;
+  /** Of all filters within the outermost one. */
+  count: number;
+}
+
+/** A filter in another one. It has a condition. */
+function innerFilter(value: unknown, path: string, nesting: Nesting): CheckedFilter {
+  if (nesting.depth === deepest) {
+    throw new RangeError(`${path}: more than ${deepest} filters are in each other here`);
+  }
+  if (++nesting.count > mostFilters) {
+    throw new RangeError(`${path}: there are more than ${mostFilters} filters in the filter`);
+  }
+  nesting.depth++;
+  const inner = checkFields(value, path, nesting);
+  nesting.depth--;
+  if (inner.empty) {
+    throw new TypeError(`${path}: is empty and would match every flow; leave it out`);
+  }
+  return inner;
+}
+
+function checkInner(fields: Fields, path: string, nesting: Nesting, out: CheckedFilter): void {
+  if (fields.any !== undefined) {
+    const list = listAt(fields.any, `${path}.any`, 'an array of filters');
+    if (list.length === 0) throw badRange(`${path}.any`, 'at least one filter', 'none');
+    out.any = list.map((one, i) => innerFilter(one, `${path}.any[${i}]`, nesting));
+  }
+  if (fields.not !== undefined) out.not = innerFilter(fields.not, `${path}.not`, nesting);
+}
+
+/** What all filters of `any` have in common holds for the whole filter. The kernel can test it. */
+function takeOverCommon(out: CheckedFilter): void {
+  const { any } = out;
+  if (any === undefined) return;
+  const { family } = any[0]!;
+  if (family !== undefined && any.every((inner) => inner.family === family)) {
+    out.family ??= family;
+  }
+  if (any.every(({ protocols }) => protocols !== undefined)) {
+    out.protocols ??= [...new Set(any.flatMap(({ protocols }) => protocols!))];
+  }
+}
+
 /** Checks a filter; a TypeError or RangeError names the field that is wrong. */
 export function checkFilter(filter: unknown, path = 'filter'): CheckedFilter {
-  const out: CheckedFilter = {
+  return filter === undefined ? emptyFilter() : checkFields(filter, path, { depth: 0, count: 0 });
+}
+
+function emptyFilter(): CheckedFilter {
+  return {
     addresses: [undefined, undefined, undefined, undefined],
     ports: [undefined, undefined, undefined, undefined],
     icmp: [{}, {}],
     tupleZones: [undefined, undefined],
     empty: true,
   };
-  if (filter === undefined) return out;
+}
+
+function checkFields(filter: unknown, path: string, nesting: Nesting): CheckedFilter {
+  const out = emptyFilter();
   const fields = fieldsAt(filter, path, filterFields);
   if (fields.family !== undefined)
     out.family = familyAt(fields.family, `${path}.family`) === 'ipv4' ? 2 : 10;
@@ -154,17 +213,18 @@ export function checkFilter(filter: unknown, path = 'filter'): CheckedFilter {
   if (fields.status !== undefined) out.status = checkStatus(fields.status, `${path}.status`);
   if (fields.state !== undefined) out.states = checkStates(fields.state, `${path}.state`);
   if (fields.zone !== undefined) out.zone = u16At(fields.zone, `${path}.zone`);
-  if (fields.label !== undefined) {
-    const label = u8At(fields.label, `${path}.label`);
-    if (label > 127) throw badRange(`${path}.label`, 'an integer from 0 to 127', label);
-    out.label = label;
-  }
+  if (fields.label !== undefined) out.label = labelsAt(fields.label, `${path}.label`);
   if (fields.helper !== undefined) {
     out.helper = stringAt(fields.helper, `${path}.helper`, 63);
     if (out.helper === '') throw badRange(`${path}.helper`, 'the name of a helper', '');
   }
   if (fields.nat !== undefined) out.nat = oneOf(fields.nat, `${path}.nat`, natKinds);
+  if (fields.host !== undefined) out.host = addressesAt(fields.host, `${path}.host`);
+  if (fields.port !== undefined) out.port = portsAt(fields.port, `${path}.port`);
+  checkInner(fields, path, nesting, out);
   refuseConflicts(out, path, (name) => name in short);
+  refuseImpossible(out, path);
+  takeOverCommon(out);
   out.empty = isEmpty(out);
   return out;
 }

@@ -20,6 +20,9 @@ import {
   type MaskedAddress,
   singleMask,
 } from './address-set.js';
+import { NotCondition, OneOfCondition } from './combined-conditions.js';
+import type { LabelBits, LabelSet } from './label-set.js';
+import type { PortSet } from './port-set.js';
 import {
   AnyBitCondition,
   MaskCondition,
@@ -34,12 +37,11 @@ import type { CheckedFilter } from './types.js';
 
 /** Rows that a condition looks at before the next one does: what it selects stays in the cache. */
 const block = 16384;
+const sides = [0, 1, 2, 3] as const;
 
 /** The rows that match, ascending. */
 export function matchingRows(store: ColumnStore, filter: CheckedFilter): Uint32Array {
-  const conditions = [...columnConditions(store, filter)];
-  for (const test of rowTests(store, filter)) conditions.push(new TestCondition(test));
-  const [first, ...others] = conditions;
+  const [first, ...others] = conditionsOf(store, filter);
   if (first === undefined) return Uint32Array.from({ length: store.rows }, (_, row) => row);
   const selection = new Uint32Array(Math.min(block, store.rows));
   const parts: Uint32Array[] = [];
@@ -60,19 +62,48 @@ export function matchingRows(store: ColumnStore, filter: CheckedFilter): Uint32A
   return rows;
 }
 
+function conditionsOf(store: ColumnStore, filter: CheckedFilter): RowCondition[] {
+  const conditions = [...columnConditions(store, filter)];
+  for (const test of rowTests(store, filter)) conditions.push(new TestCondition(test));
+  const { host, port, any, not } = filter;
+  const size = Math.min(block, store.rows);
+  const oneOf = (branches: RowCondition[][]) => conditions.push(new OneOfCondition(size, branches));
+  if (port) oneOf(sides.map((side) => portConditions(store, side, port)));
+  if (host) oneOf(sides.map((side) => hostConditions(store, side, host)));
+  if (any) oneOf(any.map((inner) => conditionsOf(store, inner)));
+  if (not) conditions.push(new NotCondition(size, conditionsOf(store, not)));
+  return conditions;
+}
+
+/** The column holds ICMP values where a flow has no ports. */
+function portConditions(store: ColumnStore, side: Side, ports: PortSet): RowCondition[] {
+  const column = store.column(portColumns[side]);
+  const bit = side < 2 ? has.origPorts : has.replyPorts;
+  return [
+    ports.length === 2
+      ? new RangeCondition(column, ports[0]!, ports[1]!)
+      : new PortSetCondition(column, ports),
+    new AnyBitCondition(store.column('presence'), bit),
+  ];
+}
+
+/** As `addresses` of a side. The families of a filter with `host` are not known by then. */
+function hostConditions(store: ColumnStore, side: Side, set: AddressSet): RowCondition[] {
+  const single = singleMask(set);
+  if (single?.family === 2) {
+    return [
+      new MaskCondition(store.column(addressColumns[side]), single.mask[0]!, single.value[0]!),
+      new SetCondition(store.column('family'), [2]),
+    ];
+  }
+  return [new TestCondition(addressTest(store, side, set))];
+}
+
 /** Conditions on one column each. Those that usually leave the fewest rows come first. */
 function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator<RowCondition> {
-  for (const side of [0, 1, 2, 3] as const) {
+  for (const side of sides) {
     const ports = filter.ports[side];
-    if (ports) {
-      const column = store.column(portColumns[side]);
-      yield ports.length === 2
-        ? new RangeCondition(column, ports[0]!, ports[1]!)
-        : new PortSetCondition(column, ports);
-      // The column holds ICMP values where a flow has no ports.
-      const bit = side < 2 ? has.origPorts : has.replyPorts;
-      yield new AnyBitCondition(store.column('presence'), bit);
-    }
+    if (ports) yield* portConditions(store, side, ports);
     const set = filter.addresses[side];
     const single = set && singleMask(set);
     if (single?.family === 2) {
@@ -100,7 +131,7 @@ function* columnConditions(store: ColumnStore, filter: CheckedFilter): Generator
 
 /** What is asked about each row that is left. */
 function* rowTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTest> {
-  for (const side of [0, 1, 2, 3] as const) {
+  for (const side of sides) {
     const set = filter.addresses[side];
     const single = set && singleMask(set);
     if (single?.family === 10) yield maskTest(store, side, single);
@@ -190,9 +221,7 @@ function* rareTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTes
     yield (row) => extra(row, bit, (bytes) => rare.tupleZone(bytes, direction === 1)) === zone;
   }
   const { label, helper, nat } = filter;
-  if (label !== undefined) {
-    yield (row) => extra(row, has.labels, rare.labels)?.includes(label) ?? false;
-  }
+  if (label !== undefined) yield (row) => labelsMatch(label, extra(row, has.labels, rare.labels));
   if (helper !== undefined) yield (row) => extra(row, has.helper, rare.helperName) === helper;
   if (nat !== undefined) {
     const src = sourceTest(store);
@@ -202,6 +231,18 @@ function* rareTests(store: ColumnStore, filter: CheckedFilter): Generator<RowTes
     else if (nat === 'any') yield (row) => src(row) || dst(row);
     else yield (row) => !src(row) && !dst(row);
   }
+}
+
+/** A flow without labels has none of them. */
+function labelsMatch({ all, any, none }: LabelSet, labels: readonly number[] = []): boolean {
+  const bits = new Uint32Array(4);
+  for (const label of labels) bits[label >> 5]! |= 1 << (label & 31);
+  const some = (wanted: LabelBits) => bits.some((word, i) => (word & wanted[i]!) !== 0);
+  return (
+    bits.every((word, i) => (all[i]! & ~word) === 0) &&
+    !some(none) &&
+    (any.every((word) => word === 0) || some(any))
+  );
 }
 
 /** A translation of the source changes the id of ICMP as it changes the source port of other protocols. */

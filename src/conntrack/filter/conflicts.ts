@@ -6,7 +6,7 @@ import {
   protocolName,
   protocolNumbers,
 } from '../../constants.js';
-import { familiesOf } from './address-set.js';
+import { type AddressSet, familiesOf } from './address-set.js';
 import type { CheckedFilter } from './types.js';
 
 /** A condition on one direction: its name there, and the direction (0 original, 1 reply). */
@@ -15,7 +15,7 @@ interface SideField {
   direction: 0 | 1;
 }
 
-const addressFields = ['orig.src', 'orig.dst', 'reply.src', 'reply.dst'];
+const addressFields = ['orig.src', 'orig.dst', 'reply.src', 'reply.dst', 'host'];
 const familyName = (family: number) => (family === 2 ? 'IPv4' : 'IPv6');
 
 /** Throws for a filter that can match nothing. Sets its family where its addresses decide it. */
@@ -30,10 +30,10 @@ export function refuseConflicts(
   };
   agreeOnFamily(filter, path);
   const ports = filter.ports.findIndex((set) => set !== undefined);
-  const port =
-    ports < 0
-      ? undefined
-      : at({ name: ports % 2 === 0 ? 'srcPort' : 'dstPort', direction: ports < 2 ? 0 : 1 });
+  let port = filter.port && `${path}.port`;
+  if (ports >= 0) {
+    port = at({ name: ports % 2 === 0 ? 'srcPort' : 'dstPort', direction: ports < 2 ? 0 : 1 });
+  }
   const icmp = icmpField(filter, at);
   if (port !== undefined && icmp !== undefined) {
     throw new RangeError(`${port}: a flow with ports has no ${icmp}: nothing could match`);
@@ -74,9 +74,14 @@ export function refuseConflicts(
   }
 }
 
+/** In the order of `addressFields`. */
+function addressSets({ addresses, host }: CheckedFilter): (AddressSet | undefined)[] {
+  return [...addresses, host];
+}
+
 /** The field that decided the family. */
 function familyPath(filter: CheckedFilter, path: string): string {
-  const side = filter.addresses.findIndex((set) => set && familiesOf(set).length === 1);
+  const side = addressSets(filter).findIndex((set) => set && familiesOf(set).length === 1);
   return `${path}.${side < 0 ? 'family' : addressFields[side]!}`;
 }
 
@@ -94,7 +99,7 @@ function icmpField(filter: CheckedFilter, at: (field: SideField) => string): str
 function agreeOnFamily(filter: CheckedFilter, path: string): void {
   let by = `${path}.family`;
   let left: readonly (2 | 10)[] = filter.family === undefined ? [2, 10] : [filter.family];
-  filter.addresses.forEach((set, side) => {
+  addressSets(filter).forEach((set, side) => {
     if (set === undefined) return;
     const here = familiesOf(set);
     const common = left.filter((family) => here.includes(family));

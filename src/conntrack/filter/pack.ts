@@ -9,10 +9,10 @@ function fourWords(words: Uint32Array): number[] {
   return Array.from({ length: 4 }, (_, i) => words[i] ?? 0);
 }
 
-function packAddresses(side: number, { v4, v6, masked }: AddressSet): ArrayLike<number>[] {
+function packAddresses(op: number[], { v4, v6, masked }: AddressSet): ArrayLike<number>[] {
   const counts = [v4.length / 2, v6.length / 8, masked.length];
   return [
-    [filterOp.address, side, ...counts],
+    [...op, ...counts],
     v4,
     v6,
     ...masked.map(({ family, value, mask }) => [family, ...fourWords(value), ...fourWords(mask)]),
@@ -26,6 +26,12 @@ function packHelper(helper: string): ArrayLike<number>[] {
   return [[filterOp.helper, name.length], new Uint32Array(padded.buffer)];
 }
 
+/** A filter in a filter: the number of its words, then these. */
+function packInner(filter: CheckedFilter): ArrayLike<number>[] {
+  const words = packFilter(filter);
+  return [[words.length], words];
+}
+
 /** The words of a filter. */
 export function packFilter(filter: CheckedFilter): Uint32Array {
   // In parts, because a list may have a million entries.
@@ -34,7 +40,7 @@ export function packFilter(filter: CheckedFilter): Uint32Array {
   const { protocols } = filter;
   if (protocols) parts.push([filterOp.protocol, protocols.length], protocols);
   filter.addresses.forEach((set, side) => {
-    if (set !== undefined) parts.push(...packAddresses(side, set));
+    if (set !== undefined) parts.push(...packAddresses([filterOp.address, side], set));
   });
   filter.ports.forEach((set, side) => {
     if (set !== undefined) parts.push([filterOp.port, side, set.length / 2], set);
@@ -52,9 +58,17 @@ export function packFilter(filter: CheckedFilter): Uint32Array {
   if (status) parts.push([filterOp.status, status.all, status.any, status.none]);
   if (states) parts.push([filterOp.state, states.tcp, states.sctp, states.dccp]);
   if (filter.zone !== undefined) parts.push([filterOp.zone, filter.zone]);
-  if (filter.label !== undefined) parts.push([filterOp.label, filter.label]);
+  const { label, host, port, any, not } = filter;
+  if (label) parts.push([filterOp.label], label.all, label.any, label.none);
   if (filter.helper !== undefined) parts.push(...packHelper(filter.helper));
   if (filter.nat) parts.push([filterOp.nat, natMatch[filter.nat]]);
+  if (host) parts.push(...packAddresses([filterOp.host], host));
+  if (port) parts.push([filterOp.anyPort, port.length / 2], port);
+  if (any) {
+    parts.push([filterOp.any, any.length]);
+    for (const inner of any) parts.push(...packInner(inner));
+  }
+  if (not) parts.push([filterOp.excluded], ...packInner(not));
   const words = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

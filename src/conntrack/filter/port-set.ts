@@ -38,10 +38,30 @@ function rangeAt(value: unknown, path: Path): [from: number, to: number] {
 export function portsAt(value: unknown, path: string): PortSet {
   const { list, many } = oneOrMoreAt(value, path);
   if (list.length === 0) throw badRange(path, 'at least one port', 'none');
-  // By how much the number of ranges changes at each port: a list may have millions of ranges that overlap.
+  const at = (i: number) => rangeAt(list[i], many ? () => `${path}[${i}]` : path);
+  if (list.length === 1) return at(0);
+  return list.length > fewRanges ? counted(list.length, at) : merged(list.map((_, i) => at(i)));
+}
+
+/** So many ranges are sorted. More are counted by port: a list may have millions of ranges that overlap. */
+const fewRanges = 1000;
+
+function merged(ranges: [from: number, to: number][]): PortSet {
+  ranges.sort(([a], [b]) => a - b);
+  const set: number[] = [];
+  for (const [from, to] of ranges) {
+    const last = set.length - 1;
+    if (set.length > 0 && from <= set[last]! + 1) set[last] = Math.max(set[last]!, to);
+    else set.push(from, to);
+  }
+  return set;
+}
+
+function counted(count: number, at: (i: number) => [from: number, to: number]): PortSet {
+  // By how much the number of ranges changes at each port.
   const steps = new Int32Array(0x10001);
-  for (let i = 0; i < list.length; i++) {
-    const [from, to] = rangeAt(list[i], many ? () => `${path}[${i}]` : path);
+  for (let i = 0; i < count; i++) {
+    const [from, to] = at(i);
     steps[from]!++;
     steps[to + 1]!--;
   }

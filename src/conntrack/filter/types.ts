@@ -2,6 +2,7 @@
 // delete and update.
 import type { Family, Protocol, StatusName, WantedState } from '../../constants.js';
 import type { AddressSet } from './address-set.js';
+import type { LabelSet } from './label-set.js';
 import type { PortSet, Ports } from './port-set.js';
 
 /**
@@ -53,13 +54,28 @@ export interface StatusFilter {
   none?: readonly StatusName[];
 }
 
+/** Conditions on labels, by number (0–127). All that are given must hold, and each names at least one label. */
+export interface LabelFilter {
+  /** Each of these is set. */
+  all?: readonly number[];
+  /** At least one of these is set. */
+  any?: readonly number[];
+  /** None of these is set. A flow without labels has none. */
+  none?: readonly number[];
+}
+
 /**
- * Conditions on a flow. All that are given must hold, and a list means "one of". The object is read once, when it is
- * given. A field that is `undefined` is refused, so that a missing setting never widens a delete. What no flow can
+ * Conditions on a flow. All that are given must hold, and a list means "one of". `any` and `not` take filters, which may
+ * have `any` and `not` as well: `{ protocol: 'tcp', any: [{ dstPort: 80 }, { mark: 7 }], not: { state: 'TIME_WAIT' } }`.
+ * The object is read once, when it is given. A field that is `undefined` is refused, so that a missing setting never widens a delete. What no flow can
  * match (a port of ICMP, addresses of two families, an empty list) is refused too: it is a mistake, and would look
  * like a table without such flows.
  */
 export interface FlowFilter {
+  /** At least one of these filters matches. Up to 16 may be in each other. An empty filter is refused in here. */
+  any?: readonly FlowFilter[];
+  /** This filter does not match. A flow that lacks a field that it names (a UDP flow has no state) does not match it. */
+  not?: FlowFilter;
   /** The family of the addresses. */
   family?: Family;
   /** The protocol by name or number, or a list of them. */
@@ -76,6 +92,10 @@ export interface FlowFilter {
   srcPort?: Ports;
   /** Short for `orig.dstPort`. */
   dstPort?: Ports;
+  /** Any of the four addresses: source or destination, of either direction. */
+  host?: Addresses;
+  /** Any of the four ports: source or destination, of either direction. Flows without ports never match. */
+  port?: Ports;
   /** The whole mark, or its bits under a mask that is not 0; `value` may have no other bits. */
   mark?: number | MaskedMark;
   /** Status bits: all that are named, or `all`, `any` and `none` of a list. */
@@ -87,8 +107,8 @@ export interface FlowFilter {
   state?: WantedState | readonly WantedState[];
   /** Zone of both directions; flows without one are in zone 0. */
   zone?: number;
-  /** Number of a label that is set (0–127). */
-  label?: number;
+  /** The number of a label that is set (0–127), or `all`, `any` and `none` of a list. */
+  label?: number | LabelFilter;
   /** Name of the helper. */
   helper?: string;
   /** Which address is translated, as the two tuples show it: the source, the destination, either, or neither. */
@@ -107,9 +127,13 @@ export interface CheckedFilter {
   status?: { all: number; any: number; none: number };
   states?: { tcp: number; sctp: number; dccp: number };
   zone?: number;
-  label?: number;
+  label?: LabelSet;
   helper?: string;
   nat?: 'src' | 'dst' | 'any' | 'none';
+  host?: AddressSet;
+  port?: PortSet;
+  any?: CheckedFilter[];
+  not?: CheckedFilter;
   /** No condition at all. */
   empty: boolean;
 }

@@ -67,6 +67,9 @@ bool only_simple_criteria(const Filter& filter, const KernelFilter& plan) {
   const bool icmp = filter.icmp_type[0] || filter.icmp_type[1] || filter.icmp_code[0] ||
                     filter.icmp_code[1] || filter.icmp_id[0] || filter.icmp_id[1];
   if (sides || icmp || filter.protocol_count != 0) return false;
+  if (filter.host || filter.any_port || !filter.any.empty() || !filter.excluded.empty()) {
+    return false;
+  }
   // The kernel also compares the zone of a single direction: those flows have zone 0 here.
   return !filter.zone && !filter.tuple_zone[0] && !filter.tuple_zone[1] && !filter.state &&
          !filter.label && !filter.helper && !filter.nat;

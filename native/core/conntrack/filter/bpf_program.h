@@ -64,21 +64,34 @@ class BpfProgram {
     load_at_x(width, kPayload + skip);
   }
 
-  // Tests that end the program if they fail.
+  // Tests. The event is rejected if they fail.
   void require(std::uint16_t test, std::uint32_t k) {
     code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 1, 0, k});
-    ret(0);
+    reject();
   }
   void refuse(std::uint16_t test, std::uint32_t k) {
     code_.push_back({static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), 0, 1, k});
-    ret(0);
+    reject();
   }
+  // Ends the program, or goes to where a rejected event is looked at by other conditions.
+  void reject() {
+    rejects_++;
+    if (rejected_ == kNext) {
+      ret(0);
+    } else {
+      go(rejected_);
+    }
+  }
+  // Where rejected events go from now on. kNext: nowhere, the program ends. Returns where they went
+  // before.
+  Label reject_to(Label rejected) { return std::exchange(rejected_, rejected); }
   void accept_if_zero() {
     code_.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0});
     ret(kAccept);
   }
 
-  bool empty() const { return code_.empty(); }
+  // How many instructions reject an event.
+  std::size_t rejects() const { return rejects_; }
   // False if a jump or the whole program is too long.
   bool finish(std::vector<sock_filter>& out) {
     ret(kAccept);
@@ -109,6 +122,8 @@ class BpfProgram {
   std::vector<sock_filter> code_;
   std::vector<Fixup> fixups_;
   std::vector<std::size_t> at_;
+  Label rejected_ = kNext;
+  std::size_t rejects_ = 0;
 };
 
 }  // namespace nf::ct

@@ -25,13 +25,20 @@ bool in_ranges(const std::vector<Range<Value>>& ranges, const Value& value) {
   return after != ranges.begin() && !(std::prev(after)->to < value);
 }
 
-bool has_label(const Attribute& labels, std::uint32_t bit) {
-  // The kernel's bitmap is an array of long in host order (nf_conntrack_labels.h).
-  std::size_t byte = bit / 8;
-  if constexpr (std::endian::native == std::endian::big) {
-    byte = bit / 64 * 8 + 7 - bit % 64 / 8;
+// The kernel's bitmap is an array of long in host order (nf_conntrack_labels.h). It may be shorter.
+LabelMatch::Bits labels_of(const Row& row) {
+  LabelMatch::Bits bits{};
+  if (!row.have(has::labels)) return bits;
+  for (std::uint32_t i = 0; i < 16; i++) {
+    std::size_t byte = i;
+    if constexpr (std::endian::native == std::endian::big) byte = i / 8 * 8 + 7 - i % 8;
+    if (byte < row.labels.size) bits[i / 4] |= std::uint32_t{row.labels.data[byte]} << (i % 4 * 8);
   }
-  return byte < labels.size && ((labels.data[byte] >> (bit % 8)) & 1) != 0;
+  return bits;
+}
+
+bool has_ports(const Row& row, int side) {
+  return row.have(side == kOrigSrc || side == kOrigDst ? has::origPorts : has::replyPorts);
 }
 
 bool translated(const Row& row, Side original, Side mirrored) {
@@ -94,6 +101,20 @@ std::optional<AddressMask> AddressMatch::single() const {
   return found;
 }
 
+bool LabelMatch::matches(const Bits& labels) const {
+  std::uint32_t lacking = 0;
+  std::uint32_t wrong = 0;
+  std::uint32_t found = 0;
+  std::uint32_t wanted = 0;
+  for (int i = 0; i < 4; i++) {
+    lacking |= all[i] & ~labels[i];
+    wrong |= none[i] & labels[i];
+    found |= any[i] & labels[i];
+    wanted |= any[i];
+  }
+  return lacking == 0 && wrong == 0 && (wanted == 0 || found != 0);
+}
+
 int Filter::single_protocol() const {
   if (protocol_count != 1) return -1;
   for (int i = 0; i < 4; i++) {
@@ -115,7 +136,23 @@ bool Filter::matches(const Row& row) const {
     if ((row.status & status->none) != 0) return false;
   }
   if (tuples_ && !matches_tuples(row)) return false;
-  return matches_rest(row);
+  return matches_any_side(row) && matches_rest(row) && matches_nested(row);
+}
+
+bool Filter::matches_any_side(const Row& row) const {
+  bool address_fits = !host.has_value();
+  bool port_fits = !any_port.has_value();
+  for (int side = 0; side < kSides && !(address_fits && port_fits); side++) {
+    address_fits = address_fits || host->matches(row.family, row.address[side]);
+    port_fits = port_fits || (has_ports(row, side) && any_port->matches(row.port[side]));
+  }
+  return address_fits && port_fits;
+}
+
+bool Filter::matches_nested(const Row& row) const {
+  const auto matching = [&](const Filter& filter) { return filter.matches(row); };
+  if (!any.empty() && std::none_of(any.begin(), any.end(), matching)) return false;
+  return std::none_of(excluded.begin(), excluded.end(), matching);
 }
 
 bool Filter::matches_tuples(const Row& row) const {
@@ -124,9 +161,7 @@ bool Filter::matches_tuples(const Row& row) const {
       return false;
     }
     if (port[side].has_value()) {
-      const bool original = side == kOrigSrc || side == kOrigDst;
-      if (!row.have(original ? has::origPorts : has::replyPorts)) return false;
-      if (!port[side]->matches(row.port[side])) return false;
+      if (!has_ports(row, side) || !port[side]->matches(row.port[side])) return false;
     }
   }
   return matches_icmp(row, kOrig) && matches_icmp(row, kReply);
@@ -159,7 +194,7 @@ bool Filter::matches_rest(const Row& row) const {
     if (row.protocol == IPPROTO_DCCP) wanted = state->dccp;
     if (((wanted >> row.state) & 1) == 0) return false;
   }
-  if (label.has_value() && (!row.have(has::labels) || !has_label(row.labels, *label))) return false;
+  if (label.has_value() && !label->matches(labels_of(row))) return false;
   if (helper.has_value()) {
     if (row.helper.size == 0 || !row.have(has::helper)) return false;
     const auto* name = reinterpret_cast<const char*>(row.helper.data);

@@ -63,6 +63,16 @@ struct StatusMatch {
   std::uint32_t none = 0;
 };
 
+// Labels, by word: label 0 is bit 0 of the first. A flow without labels has none of them.
+struct LabelMatch {
+  using Bits = std::array<std::uint32_t, 4>;
+  Bits all{};
+  Bits any{};
+  Bits none{};
+
+  bool matches(const Bits& labels) const;
+};
+
 struct StateMatch {
   std::uint32_t tcp = 0;
   std::uint32_t sctp = 0;
@@ -78,8 +88,13 @@ bool destination_translated(const Row& row);
 
 class Filter {
  public:
+  // Filters in filters.
+  static constexpr int kMaxDepth = 16;
+
   // EINVAL, with the wrong word in the detail: a programming error of the caller.
-  static Result<Filter> compile(std::span<const std::uint32_t> words);
+  static Result<Filter> compile(std::span<const std::uint32_t> words) {
+    return compile(words, kMaxDepth);
+  }
 
   bool empty() const { return empty_; }
   bool matches(const Row& row) const;
@@ -99,14 +114,25 @@ class Filter {
   std::optional<StateMatch> state;
   std::optional<std::uint16_t> zone;
   std::optional<std::uint16_t> tuple_zone[2];
-  std::optional<std::uint32_t> label;
+  std::optional<LabelMatch> label;
   std::optional<std::string> helper;
   std::optional<NatMatch> nat;
+  // Any of the four addresses, any of the four ports.
+  std::optional<AddressMatch> host;
+  std::optional<PortMatch> any_port;
+  // If there are some, one of them matches.
+  std::vector<Filter> any;
+  // None of them matches.
+  std::vector<Filter> excluded;
 
   // The only protocol that can match, or -1.
   int single_protocol() const;
 
  private:
+  // `depth`: so many filters may be in each other.
+  static Result<Filter> compile(std::span<const std::uint32_t> words, int depth);
+  bool matches_any_side(const Row& row) const;
+  bool matches_nested(const Row& row) const;
   bool matches_tuples(const Row& row) const;
   bool matches_icmp(const Row& row, int direction) const;
   bool matches_rest(const Row& row) const;

@@ -28,6 +28,14 @@ class Words {
     }
     return words_[at_++];
   }
+  // The next `count` words. None, and not `ok`, if there are fewer.
+  std::span<const std::uint32_t> next(std::size_t count) {
+    ok_ = ok_ && count <= words_.size() - at_;
+    if (!ok_) return {};
+    const auto part = words_.subspan(at_, count);
+    at_ += count;
+    return part;
+  }
   bool ok() const { return ok_; }
 
  private:
@@ -99,9 +107,19 @@ bool read_ports(Words& words, PortMatch& match) {
 
 }  // namespace
 
-Result<Filter> Filter::compile(std::span<const std::uint32_t> input) {
+Result<Filter> Filter::compile(std::span<const std::uint32_t> input, int depth) {
   Filter filter;
   Words words(input);
+  // Reads a filter in this one.
+  const auto read_filter = [&](std::vector<Filter>& into) -> Result<void> {
+    const auto part = words.next(words.next());
+    if (part.empty()) return bad("empty filter");
+    if (depth == 0) return bad("depth");
+    auto inner = compile(part, depth - 1);
+    if (!inner) return inner.error();
+    into.push_back(std::move(*inner));
+    return {};
+  };
   while (words.more()) {
     filter.empty_ = false;
     const std::uint32_t op = words.next();
@@ -187,9 +205,12 @@ Result<Filter> Filter::compile(std::span<const std::uint32_t> input) {
         filter.tuple_zone[direction] = static_cast<std::uint16_t>(words.next());
         break;
       }
-      case FilterOp::label:
-        filter.label = words.next();
+      case FilterOp::label: {
+        LabelMatch label;
+        for (auto* bits : {&label.all, &label.any, &label.none}) *bits = next_address(words);
+        filter.label = label;
         break;
+      }
       case FilterOp::helper: {
         const std::uint32_t length = words.next();
         if (length > 64) return bad("helper");
@@ -207,6 +228,29 @@ Result<Filter> Filter::compile(std::span<const std::uint32_t> input) {
         filter.nat = static_cast<NatMatch>(kind);
         break;
       }
+      case FilterOp::host: {
+        AddressMatch match;
+        if (!read_address(words, match)) return bad("host");
+        filter.host = std::move(match);
+        break;
+      }
+      case FilterOp::anyPort: {
+        PortMatch match;
+        if (!read_ports(words, match)) return bad("any port");
+        filter.any_port = std::move(match);
+        break;
+      }
+      case FilterOp::any: {
+        const std::uint32_t count = words.next();
+        if (count == 0 || !filter.any.empty()) return bad("any");
+        for (std::uint32_t i = 0; i < count; i++) {
+          if (auto read = read_filter(filter.any); !read) return read.error();
+        }
+        break;
+      }
+      case FilterOp::excluded:
+        if (auto read = read_filter(filter.excluded); !read) return read.error();
+        break;
       case FilterOp::count:
         return bad("unknown operation");
     }

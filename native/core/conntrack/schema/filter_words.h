@@ -12,7 +12,11 @@ namespace nf::ct {
 //   (from and to of four words each) and nm masks (family, value and mask of four words each) |
 //   port side n (from to)… | icmpType dir v | icmpCode dir v | icmpId dir v | mark value mask |
 //   status all any none | state tcp sctp dccp (bit masks by state number) | zone z | tupleZone dir
-//   z | label bit | helper bytes w… | nat kind (1 src, 2 dst, 3 any, 4 none)
+//   z | label all any none (four words each, label 0 is bit 0 of the first) | helper bytes w… | nat
+//   kind (1 src, 2 dst, 3 any, 4 none) | host n4 n6 nm, as address: any side | anyPort n (from
+//   to)…: any side | any n, then n filters: one of them matches | excluded, then one filter: it
+//   does not match
+// A filter in a filter is the number of its words, then these words. There is at least one.
 // A side is 0..3 as the address columns are. Words of an address are host order, the most
 // significant one first, IPv4 in the first. Ranges ascend, and neither touch nor overlap.
 #define NF_FILTER_OPS(FILTER_OP) \
@@ -30,7 +34,11 @@ namespace nf::ct {
   FILTER_OP(tupleZone)           \
   FILTER_OP(label)               \
   FILTER_OP(helper)              \
-  FILTER_OP(nat)
+  FILTER_OP(nat)                 \
+  FILTER_OP(host)                \
+  FILTER_OP(anyPort)             \
+  FILTER_OP(any)                 \
+  FILTER_OP(excluded)
 
 enum class FilterOp : std::uint32_t {
 #define FILTER_OP(name) name,
