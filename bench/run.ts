@@ -26,6 +26,7 @@ const names = [
   'dump',
   'dump-parallel',
   'dump-batches',
+  'dump-filter',
   'columns',
   'lookup',
   'change',

@@ -183,7 +183,7 @@ class FilterMaker {
   }
 
  private:
-  static std::uint32_t word(const std::uint8_t* address, int i) {
+  static std::uint32_t word(const std::uint8_t* address, std::size_t i) {
     std::uint32_t value = 0;
     std::memcpy(&value, address + i * 4, sizeof value);
     return value;

@@ -269,6 +269,7 @@ const impossible: Wrong[] = (
     [{ not: { any: [{ nat: 'any' }, { nat: 'none' }] } }, 'not'],
     [{ label: 3, not: { label: { any: [3, 4] } } }, 'not'],
     [{ src: '10.0.0.0/24', not: { host: '10.0.0.0/8' } }, 'not'],
+    [{ src: '10.0.0.5', not: { src: ['10.0.0.5', '1.0.0.1/255.0.0.255'] } }, 'not'],
     [{ srcPort: 80, not: { port: { from: 1, to: 100 } } }, 'not'],
     [
       { host: '10.0.0.1', not: { any: [{ orig: { src: '10.0.0.1', dst: '::/0' } }] } },
@@ -302,6 +303,16 @@ const possible: FlowFilter[] = [
   { port: 80, not: { any: [{ dstPort: 80 }, { reply: { srcPort: 80 } }] } },
   { family: 'ipv6', not: { src: '0.0.0.0/0' } },
   { any: [{ family: 'ipv4' }, { family: 'ipv6' }] },
+  { src: ['10.0.0.1', 'fd00::1/ffff::1'], not: { family: 'ipv4' } },
+  { src: ['fd00::1', '10.0.0.1/255.0.0.1'], not: { family: 'ipv6' } },
+  // Only the last of 1,600 branches matches.
+  {
+    zone: 39,
+    any: Array.from({ length: 40 }, (_, mark) => ({
+      mark,
+      any: Array.from({ length: 40 }, (_, i) => ({ zone: mark === 39 ? i : i + 40 })),
+    })),
+  },
   // Equal masks with gaps are not compared: it is taken for possible.
   { src: '10.0.0.1/255.0.0.255', not: { src: '10.0.0.1/255.0.0.255' } },
   // Too many branches to look at all of them.

@@ -87,16 +87,12 @@ function portConditions(store: ColumnStore, side: Side, ports: PortSet): RowCond
   ];
 }
 
-/** As `addresses` of a side. The families of a filter with `host` are not known by then. */
+/** An address of one family decides the family of the filter. */
 function hostConditions(store: ColumnStore, side: Side, set: AddressSet): RowCondition[] {
   const single = singleMask(set);
-  if (single?.family === 2) {
-    return [
-      new MaskCondition(store.column(addressColumns[side]), single.mask[0]!, single.value[0]!),
-      new SetCondition(store.column('family'), [2]),
-    ];
-  }
-  return [new TestCondition(addressTest(store, side, set))];
+  if (single?.family !== 2) return [new TestCondition(addressTest(store, side, set))];
+  const column = store.column(addressColumns[side]);
+  return [new MaskCondition(column, single.mask[0]!, single.value[0]!)];
 }
 
 /** Conditions on one column each. Those that usually leave the fewest rows come first. */
