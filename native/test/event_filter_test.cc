@@ -151,7 +151,8 @@ class FilterMaker {
           add(FilterOp::label, {1U << below(8), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
           break;
         case 13:
-          add(FilterOp::label, {0, 0, 0, 0, 1 + below(255), 0, 0, 0, 1 + below(255), 0, 0, 1});
+          add(FilterOp::label,
+              {0, 0, 0, 0, chance(50) ? 1 + below(255) : 0, 0, 0, 0, 1 + below(255), 0, 0, 1});
           break;
         case 14: {
           const auto wanted = endpoint4(static_cast<std::uint8_t>(below(4)), 0, 0);
@@ -312,6 +313,69 @@ TEST(a_long_list_of_ports_or_addresses_passes_more_but_never_less) {
     const bool inside = port >= 100 && port <= 698;
     CHECK_EQUAL(Interpreter(datagram(message)).run(program.code) != 0, inside);
   }
+}
+
+// What the program tests only in part passes too much. In a filter that must not match, it would
+// reject too much.
+TEST(what_is_tested_in_part_is_never_excluded) {
+  constexpr auto op = [](FilterOp value) { return static_cast<std::uint32_t>(value); };
+  std::vector<std::uint32_t> ports = {op(FilterOp::port), 1, 300};
+  for (std::uint32_t i = 0; i < 300; i++) ports.insert(ports.end(), {100 + i * 2, 100 + i * 2});
+  const std::vector<std::uint32_t> zone = {op(FilterOp::zone), 1};
+  const auto size = [](const std::vector<std::uint32_t>& words) {
+    return std::vector<std::uint32_t>{static_cast<std::uint32_t>(words.size())};
+  };
+  const auto excluded = test::joined({op(FilterOp::excluded)}, test::joined(size(ports), ports));
+  const auto one_of =
+      test::joined(test::joined({op(FilterOp::any), 2}, test::joined(size(zone), zone)),
+                   test::joined(size(ports), ports));
+  for (const auto& words :
+       {excluded, test::joined(zone, excluded), one_of,
+        test::joined({op(FilterOp::excluded)}, test::joined(size(excluded), excluded))}) {
+    auto filter = Filter::compile(words);
+    CHECK(filter.ok());
+    const EventProgram program = compile_event_filter(*filter);
+    CHECK(!program.exact);
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{100, 101, 443, 699, 700}) {
+      for (const int in_zone : {0, 1}) {
+        FlowMessage message;
+        message.tuple(CTA_TUPLE_ORIG, IPPROTO_TCP, endpoint4(2, 40000, port));
+        message.tuple(CTA_TUPLE_REPLY, IPPROTO_TCP, test::reversed(endpoint4(2, 40000, port)));
+        if (in_zone == 1) message.builder.be16(CTA_ZONE, 1);
+        const auto bytes = datagram(message);
+        Row row{};
+        CHECK(parse(bytes.data() + NLMSG_HDRLEN, bytes.size() - NLMSG_HDRLEN, row));
+        const bool passed = program.code.empty() || Interpreter(bytes).run(program.code) != 0;
+        CHECK(passed || !filter->matches(row));
+      }
+    }
+  }
+  // Nothing of these can be tested: there is no program.
+  std::vector<std::uint32_t> six = {op(FilterOp::host), 0, 2, 0};
+  for (std::uint32_t i = 0; i < 4; i++) six.insert(six.end(), {1, 0, 0, i * 2});
+  for (const auto& words :
+       {excluded, six,
+        test::joined(test::joined({op(FilterOp::any), 2}, test::joined(size(six), six)),
+                     test::joined(size(zone), zone))}) {
+    auto filter = Filter::compile(words);
+    CHECK(filter.ok());
+    CHECK(compile_event_filter(*filter).code.empty());
+  }
+}
+
+// Then the conditions beside `any` are still tested.
+TEST(a_program_that_is_too_long_leaves_out_the_filters_in_the_filter) {
+  constexpr auto op = [](FilterOp value) { return static_cast<std::uint32_t>(value); };
+  std::vector<std::uint32_t> words = {op(FilterOp::family), AF_INET, op(FilterOp::any), 2000};
+  for (std::uint32_t i = 0; i < 2000; i++) {
+    words.insert(words.end(), {5, op(FilterOp::port), 1, 1, i, i});
+  }
+  auto filter = Filter::compile(words);
+  CHECK(filter.ok());
+  const EventProgram program = compile_event_filter(*filter);
+  CHECK(!program.exact);
+  CHECK(!program.code.empty());
+  CHECK(program.code.size() < 10);
 }
 
 // A message that no kernel sends must reach the reader, which counts it.

@@ -79,14 +79,21 @@ class Compiler {
   bool combined(const Filter& filter) {
     bool tests = false;
     if (filter.any_port.has_value()) {
-      tests |= one_of(kSides, [&](int side) { conditions_.port(side, *filter.any_port); });
+      tests |= one_of(kSides, [&](int side) {
+        conditions_.port(side, *filter.any_port);
+        return true;
+      });
     }
     if (filter.host.has_value()) {
-      tests |=
-          one_of(kSides, [&](int side) { conditions_.address(side, *filter.host, filter.family); });
+      tests |= one_of(kSides, [&](int side) {
+        const std::size_t before = program_.rejects();
+        conditions_.address(side, *filter.host, filter.family);
+        return program_.rejects() > before;
+      });
     }
     if (!filter.any.empty()) {
-      tests |= one_of(static_cast<int>(filter.any.size()), [&](int i) { whole(filter.any[i]); });
+      tests |=
+          one_of(static_cast<int>(filter.any.size()), [&](int i) { return whole(filter.any[i]); });
     }
     for (const Filter& inner : filter.excluded) {
       if (!tests_exactly(inner)) continue;
@@ -106,7 +113,7 @@ class Compiler {
     return combined(filter) || tests;
   }
 
-  // Rejects the event if each of the alternatives does.
+  // Rejects the event if each of the alternatives does. They give whether they can.
   template <typename Alternative>
   bool one_of(int count, const Alternative& alternative) {
     bool tests = true;
@@ -114,9 +121,7 @@ class Compiler {
     for (int i = 0; i < count; i++) {
       const auto next = program_.label();
       const auto outside = program_.reject_to(next);
-      const std::size_t before = program_.rejects();
-      alternative(i);
-      tests = tests && program_.rejects() > before;
+      tests = alternative(i) && tests;
       program_.reject_to(outside);
       program_.go(ok);
       program_.bind(next);
