@@ -159,7 +159,7 @@ export {
 } from './errors.js';
 export type { Backend, BackendReport } from './iptables/backend.js';
 export { ChangeStream } from './iptables/change-stream.js';
-export type { ChainEdit, ReplaceOptions, RuleInput } from './iptables/edit/chain-edit.js';
+export type { ChainEdit, ReplaceOptions } from './iptables/edit/chain-edit.js';
 export { type ParseSaveOptions, parseSave } from './iptables/edit/parse-save.js';
 export type { EditFate, PendingEdit } from './iptables/edit/pending-edit.js';
 export type { RestoreOptions } from './iptables/edit/restore.js';
@@ -192,6 +192,7 @@ export {
   type Not,
   Rule,
   type RuleInit,
+  type RuleInput,
   type RuleOptions,
   type Target,
   type TargetOf,

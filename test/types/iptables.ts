@@ -17,6 +17,8 @@ import {
   parseSave,
   type Rule,
   type RuleInit,
+  type RuleInput,
+  sameRule,
   type Table,
   type TableAddress,
   type TableChange,
@@ -76,6 +78,13 @@ export const wider: RuleInit = { src: undefined };
 rule.with({ target: undefined });
 const zero: Counters = { packets: 0n, bytes: 0n };
 void zero;
+
+/** Rules are compared in every form. */
+const input: RuleInput = '-j DROP';
+const isSame: boolean = sameRule(rule, copy) && sameRule('-j DROP', rule) && sameRule(input, '');
+void isSame;
+// @ts-expect-error: not a rule
+sameRule(rule, 7);
 
 /** An edit gives the result of its function, directly or in an edit that must be confirmed. */
 const at: Promise<number> = iptables.edit('filter', (table) => {

@@ -54,6 +54,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
         return `read as ${rule}: ${rule.warnings}`;
       const back = parse(String(rule), family);
       if (!sameRule(rule, back)) return `prints ${rule}\n  ${ruleKey(rule)}\n  ${ruleKey(back)}`;
+      if (!sameRule(rule, String(rule)) || !sameRule({ ...rule }, rule)) return `is not ${rule}`;
       return String(back) === String(rule) ? undefined : `prints ${rule}, and then ${back}`;
     });
   });

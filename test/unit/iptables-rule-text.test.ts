@@ -136,11 +136,62 @@ test('sameRule takes copies and rules that were written by hand', async () => {
     await throws(RangeError, /^b\.src: /, () => sameRule(rule, { src: 'x' }));
     await throws(RangeError, /^a\.src: /, () => sameRule({ src: 'x' }, {}));
   }
-  for (const bad of [null, undefined, 7, '-j DROP', []]) {
+  for (const bad of [null, undefined, 7, []]) {
     const given = bad as unknown as RuleInit;
     await throws(TypeError, /^a: expected a rule/, () => sameRule(given, {}));
     await throws(TypeError, /^b: expected a rule/, () => sameRule({}, given));
   }
+});
+
+test('sameRule takes objects, read rules and text in any mixture', async () => {
+  const text = '-p tcp -m tcp --dport 22 -j REJECT';
+  const init: RuleInit = {
+    protocol: 6,
+    matches: [{ name: 'tcp', dport: 22 }],
+    target: { name: 'REJECT' },
+  };
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const rule = decodeRule(encodeRule(init, { family }), { family });
+    const same = [text, '-p 6 --dport ssh -j REJECT -c 5 6', init, rule, { ...rule }, String(rule)];
+    const others = ['', '-p tcp --dport 23 -j REJECT', `-i lo ${text}`, {}, { ...init, in: 'lo' }];
+    for (const a of same) {
+      for (const b of same) assert.ok(sameRule(a, b), `${String(a)} and ${String(b)}`);
+      for (const b of others) {
+        assert.not(sameRule(a, b), `${String(a)} and ${String(b)}`);
+        assert.not(sameRule(b, a), `${String(b)} and ${String(a)}`);
+      }
+    }
+  }
+});
+
+test('sameRule compares in the family that both rules can be in', async () => {
+  const six = '-s fd00::1 -j REJECT';
+  assert.ok(sameRule(six, '-s fd00::1/128 -j REJECT --reject-with icmp6-port-unreachable'));
+  assert.ok(sameRule('-j REJECT', '-j REJECT --reject-with icmp6-port-unreachable'));
+  assert.ok(sameRule({ target: { name: 'REJECT' } }, '-j REJECT --reject-with port-unreach'));
+  assert.not(sameRule(six, '-s 10.0.0.1 -j REJECT'));
+  assert.not(sameRule(six, { src: '10.0.0.1', target: { name: 'REJECT' } }));
+  // `-p all` has an effect in neither family, but only IPv6 has it as a field.
+  assert.ok(sameRule('-p all', ''));
+  const read = decodeRule(encodeRule({}, { family: 'ipv6' }), { family: 'ipv6' });
+  assert.ok(sameRule('', read));
+  assert.not(sameRule('-s 10.0.0.1', read));
+  assert.not(sameRule(read, decodeRule(encodeRule({}), {})), 'an empty rule of the other family');
+});
+
+test('sameRule compares IP sets by name, without a kernel', () => {
+  const text = '-m set --match-set bad src -j DROP';
+  const init = parseRule(text, { sets: { indexOf: () => 1, nameOf: () => 'bad' } });
+  assert.ok(sameRule(text, init) && sameRule(init, text) && sameRule(text, text));
+  assert.not(sameRule(text, '-m set --match-set worse src -j DROP'));
+});
+
+test('sameRule refuses a text that is wrong, and names it', async () => {
+  await throws(RangeError, /^a: -p: expected a protocol/, () => sameRule('-p nothing', {}));
+  await throws(RangeError, /^b: it means 2 rules/, () => sameRule('', '-s 10.0.0.1,10.0.0.2'));
+  const read = decodeRule(encodeRule({}, { family: 'ipv6' }), { family: 'ipv6' });
+  await throws(RangeError, /^b: --nonsense: /, () => sameRule(read, '--nonsense'));
+  await throws(RangeError, /^b: .*double quote/, () => sameRule({}, '-m comment --comment "x'));
 });
 
 test.run();

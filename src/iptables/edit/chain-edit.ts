@@ -5,7 +5,7 @@ import { booleanAt, listAt, optionsAt } from '../../checks.js';
 import { badRange, badType, TableError } from '../../errors.js';
 import { checkCounters } from '../rule/check.js';
 import { emptyHead, sameHead } from '../rule/head.js';
-import { type Counters, givenRule, type Rule, type RuleInit, ruleKey } from '../rule/rule.js';
+import { type Counters, givenRule, type Rule, type RuleInput, ruleKey } from '../rule/rule.js';
 import { parseChecked } from '../rule/text.js';
 import type { Policy } from '../table/reading.js';
 import { noChain } from '../table/table.js';
@@ -14,9 +14,6 @@ import type { ChainState, ItemCounters, NewItem } from './change.js';
 import { initOf, newItem } from './change.js';
 import { checkPlace, noFiltering } from './place.js';
 import type { EditState } from './state.js';
-
-/** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
-export type RuleInput = RuleInit | Rule | string;
 
 /** Whether the new rule takes over the counters of the old one. */
 export interface ReplaceOptions {

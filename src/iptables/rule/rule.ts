@@ -167,6 +167,9 @@ export class Rule implements RuleInit {
   }
 }
 
+/** A rule as an object, as a `Rule` that was read, or as iptables syntax (`'-p tcp -j ACCEPT'`). */
+export type RuleInput = RuleInit | Rule | string;
+
 /** A rule that a caller gives: one that was read, or a copy of the caller's object, with every name checked. */
 export function givenRule(given: RuleInit | Rule, path: string): RuleInit | Rule {
   if (Rule.isRule(given)) return given;

@@ -6,15 +6,17 @@ import { badType } from '../../errors.js';
 import type { Family } from '../text/addresses.js';
 import type { HostNames, SetNames } from '../text/host-names.js';
 import { systemNames } from '../text/host-names.js';
-import { refused } from '../text/refused.js';
+import { refused, within } from '../text/refused.js';
+import { SetTable } from '../text/sets.js';
 import { splitWords } from '../text/words.js';
 import type { ParsedRule } from './address-lists.js';
 import { expand } from './address-lists.js';
 import { familyOf } from './check.js';
 import type { ParseOptions } from './parser.js';
 import { RuleParser } from './parser.js';
-import type { RuleInit, RuleOptions } from './rule.js';
+import type { RuleInit, RuleInput, RuleOptions } from './rule.js';
 import { givenRule, makeRule, Rule, ruleKey } from './rule.js';
+import { TypedRules } from './source.js';
 
 export type { ParseOptions } from './parser.js';
 
@@ -138,31 +140,75 @@ export function formatRule(rule: RuleInit | Rule, options: RuleOptions = {}): st
   return makeRule(given, taken).toString();
 }
 
-/** A rule of that family, with the sets that another rule knows. */
-function wholeRule(given: RuleInit, path: string, family: Family, other: Rule | undefined): Rule {
-  const sets = other && Rule.placeOf(other).source.context.sets;
-  return makeRule(given, { family, path, sets });
+/** A rule that a caller gives to compare, in each family that it can be in. */
+class Compared {
+  readonly #given: string | RuleInit | Rule;
+  readonly #path: string;
+
+  constructor(given: RuleInput, path: string) {
+    this.#given = typeof given === 'string' ? given : givenRule(given, path);
+    this.#path = path;
+  }
+
+  get read(): Rule | undefined {
+    return Rule.isRule(this.#given) ? this.#given : undefined;
+  }
+
+  /** The rule in a family; `undefined` if it cannot be there. */
+  in(family: Family, sets: SetNames): Rule | undefined {
+    const { read } = this;
+    if (read !== undefined) return read.family === family ? read : undefined;
+    try {
+      return this.#made(family, sets);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @throws why no family takes it */
+  check(sets: SetNames, likely: Family): void {
+    if (this.read !== undefined) return;
+    const given = this.#given;
+    if (typeof given !== 'string') {
+      this.#made(familyOf(given as RuleInit, this.#path), sets);
+      return;
+    }
+    const other = likely === 'ipv4' ? 'ipv6' : 'ipv4';
+    if (this.in(other, sets) === undefined) this.#made(likely, sets);
+  }
+
+  #made(family: Family, sets: SetNames): Rule {
+    const given = this.#given;
+    const path = this.#path;
+    if (typeof given !== 'string') return makeRule(given as RuleInit, { family, path, sets });
+    return within(path, () => {
+      const rules = parseChecked(given, { family, sets });
+      if (rules.length !== 1) throw refused('rule', `it means ${rules.length} rules`);
+      return Rule.at(new TypedRules(rules, { family, names: systemNames, sets }), 0);
+    });
+  }
 }
 
 /**
- * Whether two rules mean the same, without their counters. Also takes copies of rules, and rules that were made by
- * hand. If the other rule was read, such a rule has the family of that rule, if the family takes it; else the family
- * of its addresses.
- * @throws {TypeError | RangeError} for a value that is not a rule, with the path of the field (from `a` or `b`)
+ * Whether two rules mean the same, without their counters. Each is an object, a rule that was read or a copy of one, or
+ * iptables syntax. If one of them was read, they are compared in its family, else in IPv4 if both can be there, else in
+ * IPv6. Rules that no family can both have are not the same.
+ * @throws {TypeError | RangeError} for a value that is not a rule, and for a text that means several; the message begins
+ *   with the path of the field (from `a` or `b`)
+ * @example
+ * import { sameRule } from 'conntrack';
+ * const rule = { protocol: 'tcp', matches: [{ name: 'tcp', dport: 22 }], target: { name: 'DROP' } } as const;
+ * console.log(sameRule(rule, '-p tcp --dport ssh -j DROP')); // true
  */
-export function sameRule(a: Rule | RuleInit, b: Rule | RuleInit): boolean {
-  const [left, right] = [givenRule(a, 'a'), givenRule(b, 'b')];
-  const read = (given: Rule | RuleInit, path: string, other: Rule | RuleInit): Rule => {
-    if (Rule.isRule(given)) return given;
-    if (!Rule.isRule(other)) return wholeRule(given, path, familyOf(given, path), undefined);
-    try {
-      return wholeRule(given, path, other.family, other);
-    } catch (error) {
-      const family = familyOf(given, path);
-      if (family === other.family) throw error;
-      return wholeRule(given, path, family, other);
-    }
-  };
-  const [one, two] = [read(left, 'a', right), read(right, 'b', left)];
-  return one.family === two.family && ruleKey(one) === ruleKey(two);
+export function sameRule(a: RuleInput, b: RuleInput): boolean {
+  const [left, right] = [new Compared(a, 'a'), new Compared(b, 'b')];
+  const read = left.read ?? right.read;
+  // One set of IP sets for both: its name names a set, and no kernel is asked for the index.
+  const sets = (read && Rule.placeOf(read).source.context.sets) ?? new SetTable(new Map());
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const [one, two] = [left.in(family, sets), right.in(family, sets)];
+    if (one !== undefined && two !== undefined) return ruleKey(one) === ruleKey(two);
+  }
+  for (const each of [left, right]) each.check(sets, read?.family ?? 'ipv4');
+  return false;
 }
