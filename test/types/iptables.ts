@@ -6,6 +6,7 @@ import {
   type Counters,
   type Difference,
   type EditOptions,
+  type EnsurePlace,
   type Family,
   formatSave,
   Iptables,
@@ -91,7 +92,15 @@ const at: Promise<number> = iptables.edit('filter', (table) => {
   const input: ChainEdit = table.chain('INPUT');
   const rules: readonly RuleInit[] = [copy];
   input.appendAll(rules).replace(0, '-j DROP', { keepCounters: undefined });
-  return input.length;
+  const isNew: boolean = input.ensure('-j DROP', { before: rule });
+  const places: EnsurePlace[] = ['first', 'last', 3, { after: '-j LOG' }];
+  const added: number = input.ensure(['-j DROP', rule, copy], places[0]);
+  const none: number = input.ensure(rules, undefined);
+  // @ts-expect-error: one of them
+  input.ensure('', { before: '', over: '' });
+  // @ts-expect-error: no such place
+  input.ensure('', 'end');
+  return isNew ? input.length : added + none;
 });
 const pending: Promise<PendingEdit<void>> = iptables.edit('nat', (table) => table.zero(), {
   revertAfter: 5000,

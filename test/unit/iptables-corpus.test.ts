@@ -189,6 +189,11 @@ test('rules that differ only in meaningless bytes are the same', () => {
       true,
     ],
     ['ipv4', '-g there', '-j there', false],
+    ['ipv4', '-j NFLOG --nflog-range 5', '-j NFLOG', true],
+    ['ipv4', '-j NFLOG --nflog-size 5', '-j NFLOG', false],
+    ['ipv6', '-j QUEUE', '-j NFQUEUE --queue-num 0', true],
+    ['ipv6', '-j QUEUE', '-j NFQUEUE --queue-num 0 --queue-bypass', false],
+    ['ipv4', '-j QUEUE', '-j NFQUEUE --queue-num 1', false],
   ];
   for (const [family, a, b, same] of pairs) {
     assert.is(sameRule(parse(a, family), parse(b, family)), same, `${a} and ${b}`);

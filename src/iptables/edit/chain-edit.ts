@@ -2,16 +2,16 @@
 // iptables refuses and its library would take. Knows no system call.
 
 import { booleanAt, listAt, optionsAt } from '../../checks.js';
-import { badRange, badType, TableError } from '../../errors.js';
+import { badRange, badType, quoted, TableError } from '../../errors.js';
 import { checkCounters } from '../rule/check.js';
-import { emptyHead, sameHead } from '../rule/head.js';
 import { type Counters, givenRule, type Rule, type RuleInput, ruleKey } from '../rule/rule.js';
 import { parseChecked } from '../rule/text.js';
 import type { Policy } from '../table/reading.js';
 import { noChain } from '../table/table.js';
-import { refused } from '../text/refused.js';
+import { refused, within } from '../text/refused.js';
 import type { ChainState, ItemCounters, NewItem } from './change.js';
 import { initOf, newItem } from './change.js';
+import { type EnsurePlace, ensurePlaceAt } from './ensure.js';
 import { checkPlace, noFiltering } from './place.js';
 import type { EditState } from './state.js';
 
@@ -171,9 +171,13 @@ export class ChainEdit {
    */
   indexOf(rule: RuleInput): number {
     this.#check();
-    const made = this.#make([rule]);
-    if (made.length !== 1) throw refused('rule', `it means ${made.length} rules`);
-    return this.#find(made[0]!);
+    return this.#find(this.#only(rule, 'rule'));
+  }
+
+  #only(rule: RuleInput, path: string): NewItem {
+    const made = this.#make([rule], path);
+    if (made.length !== 1) throw refused(path, `it means ${made.length} rules`);
+    return made[0]!;
   }
 
   /**
@@ -181,7 +185,55 @@ export class ChainEdit {
    * @throws {TypeError | RangeError} as `indexOf`
    */
   has(rule: RuleInput): boolean {
-    return this.indexOf(rule) >= 0;
+    this.#check();
+    this.#state.length(this.#chain); // ends the function here if the rules were not read
+    return this.#state.finder.has(this.#chain, this.#only(rule, 'rule'));
+  }
+
+  /**
+   * Adds what is missing: a rule that means the same as one of the chain is not added again. As
+   * `iptables -C || iptables -A`, but compares typed values, without counters. Several rules are added in their order
+   * at one place; those that are there stay where they are. A rule that is given twice is added once. For text with
+   * lists of addresses each of its rules counts. An edit that adds nothing commits nothing.
+   * @param where where it adds them; at the end unless given. Only if something is missing, an index must be one of the
+   *   chain (or its end), and the rule of `before` or `after` must be there
+   * @returns for one rule or text whether something was added; for a list how many rules were added
+   * @throws {TypeError | RangeError} for a rule that is wrong, or has no place in this chain or table, for a wrong
+   *   `where`, and for a text in `before` or `after` that means several rules
+   * @throws {TableError} `ERR_NETFILTER_NO_RULE` if something is missing and there is no such place
+   */
+  ensure(rule: RuleInput, where?: EnsurePlace): boolean;
+  ensure(rules: readonly RuleInput[], where?: EnsurePlace): number;
+  ensure(rules: RuleInput | readonly RuleInput[], where: EnsurePlace = 'last'): boolean | number {
+    this.#check();
+    const place = ensurePlaceAt(where, 'where');
+    // If the rules were not read yet, this ends here, before the texts are read.
+    const end = this.length;
+    const made = this.#make(Array.isArray(rules) ? rules : [rules as RuleInput]);
+    const beside = typeof place === 'object' ? this.#only(place.rule, place.path) : undefined;
+    const missing = new Map<string, NewItem>();
+    for (const item of made) {
+      if (this.#state.finder.has(this.#chain, item)) continue;
+      const key = ruleKey(this.#state.view(item));
+      if (!missing.has(key)) missing.set(key, item);
+    }
+    if (missing.size > 0) {
+      let at = place === 'last' ? end : place;
+      if (typeof at === 'number') this.#index(at, end, 'where');
+      else {
+        const found = this.#find(beside!);
+        if (found < 0) throw this.#noRule(at.path, beside!);
+        at = found + at.behind;
+      }
+      this.#state.splice(this.#chain, at, 0, [...missing.values()]);
+    }
+    return Array.isArray(rules) ? missing.size : missing.size > 0;
+  }
+
+  #noRule(path: string, wanted: NewItem): TableError {
+    const text = quoted(String(this.#state.view(wanted)));
+    const { message } = refused(path, `chain ${this.name} has no rule that means ${text}`);
+    return new TableError('ERR_NETFILTER_NO_RULE', message);
   }
 
   /**
@@ -249,23 +301,24 @@ export class ChainEdit {
     }
   }
 
-  #index(index: number, last: number): void {
-    if (!Number.isInteger(index)) throw badType('index', 'an integer', index);
+  #index(index: number, last: number, path = 'index'): void {
+    if (!Number.isInteger(index)) throw badType(path, 'an integer', index);
     if (index < 0 || index > last) {
       const known = last < 0 ? 'no index: the chain is empty' : `0…${last}`;
-      throw new TableError('ERR_NETFILTER_NO_RULE', badRange('index', known, index).message);
+      throw new TableError('ERR_NETFILTER_NO_RULE', badRange(path, known, index).message);
     }
   }
 
   /** Checks rules, also for the chain and table that they go to. */
-  #make(rules: readonly RuleInput[]): NewItem[] {
+  #make(rules: readonly RuleInput[], only = 'rule'): NewItem[] {
     const items: NewItem[] = [];
     const { name: table } = this.#state.base;
     for (let index = 0; index < rules.length; index++) {
       const rule = rules[index];
-      const path = rules.length === 1 ? 'rule' : `rules[${index}]`;
+      const path = rules.length === 1 ? only : `rules[${index}]`;
       if (typeof rule === 'string') {
-        for (const given of parseChecked(rule, this.#state.options(path))) {
+        const parse = () => parseChecked(rule, this.#state.options(path));
+        for (const given of path === 'rule' ? parse() : within(path, parse)) {
           checkPlace(given.init, this.name, table, path);
           items.push(newItem(given));
         }
@@ -280,19 +333,6 @@ export class ChainEdit {
   }
 
   #find(item: NewItem): number {
-    const wanted = this.#state.view(item);
-    const key = ruleKey(wanted);
-    const { rules } = this.#state.base;
-    const head = emptyHead();
-    for (let index = 0; index < this.length; index++) {
-      // Compares addresses, interfaces and protocol first. Most rules differ in these, and then need no more decoding.
-      const found = this.#state.item(this.#chain, index);
-      if (typeof found === 'number') {
-        rules.head(found, head);
-        if (!sameHead(head, wanted)) continue;
-      }
-      if (ruleKey(this.#state.view(found)) === key) return index;
-    }
-    return -1;
+    return this.#state.finder.find(this.#chain, this.#state.view(item));
   }
 }

@@ -23,6 +23,7 @@ import type {
   TableDraft,
 } from './change.js';
 import { initOf, newItem } from './change.js';
+import { RuleFinder } from './find.js';
 
 /**
  * Ends the function of the caller where it needs rules that were not read. The edit then reads them, and calls the
@@ -40,6 +41,7 @@ export class EditState implements TableDraft {
   readonly references = new Map<string, number>();
   /** Whether the caller may still change it. */
   open = true;
+  readonly finder = new RuleFinder(this);
   /** Whether the rules of some chains were not read. */
   readonly isPartial: boolean;
   readonly #missing = new Set<string>();
@@ -229,6 +231,7 @@ export class EditState implements TableDraft {
         this.#refer(item, 1);
         items.push(item);
       }
+      this.finder.changed(chain, [], added);
       return [];
     }
     const gone = items.slice(at, at + removed);
@@ -239,6 +242,7 @@ export class EditState implements TableDraft {
     } else {
       chain.items = items.slice(0, at).concat(added, items.slice(at + removed));
     }
+    this.finder.changed(chain, gone, added);
     return gone;
   }
 
@@ -299,6 +303,7 @@ export class EditState implements TableDraft {
       for (let index = 0; index < length; index++) {
         const item = this.item(chain, index);
         if (this.jumpOf(item) !== old) continue;
+        this.finder.forget(chain);
         this.items(chain)[index] =
           typeof item === 'number'
             ? { base: item, chain: name, counters: { of: item } }
@@ -311,6 +316,7 @@ export class EditState implements TableDraft {
   zeroRule(chain: ChainState, index: number): void {
     const items = this.items(chain);
     const item = items[index]!;
+    this.finder.forget(chain);
     items[index] =
       typeof item === 'number'
         ? { base: item, chain: undefined, counters: noCounters }

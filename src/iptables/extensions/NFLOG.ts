@@ -65,4 +65,8 @@ export const NFLOG = target<NflogTarget>({
       shown: true,
     },
   },
+  /** No kernel looks at the range, and a rule in nf_tables does not have it. */
+  meaning({ range, ...rest }) {
+    return rest;
+  },
 });

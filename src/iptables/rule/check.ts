@@ -307,3 +307,13 @@ function checkCounter(given: unknown, path: string): bigint {
 export function usesSets(init: RuleInit): boolean {
   return init.target?.name === 'SET' || (init.matches ?? []).some((match) => match.name === 'set');
 }
+
+/** The same for a rule after its checks. */
+export function namesSets({ matches, target }: CheckedRule): boolean {
+  const isOf = (part: CheckedRule['target'], name: string) =>
+    part !== undefined && 'extension' in part && nameOf(part.extension) === name;
+  return isOf(target, 'SET') || matches.some((match) => isOf(match, 'set'));
+}
+
+const nameOf = (extension: string | Extension) =>
+  typeof extension === 'string' ? extension : extension.name;

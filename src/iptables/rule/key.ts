@@ -22,8 +22,12 @@ function meaningOf(
   return { ...meaning, revision: undefined };
 }
 
+const queue: Target = { name: 'NFQUEUE', num: 0 };
+
 function partMeaning(kind: Kind, each: Match | Target, context: RuleContext): unknown {
   if (each.name === 'raw') return ['raw', each.extension, each.revision, hex(each.data)];
+  // The same verdict. A rule in nf_tables has only the target.
+  if (each.name === 'QUEUE') return meaningOf(kind, queue, context);
   return meaningOf(kind, each, context);
 }
 

@@ -1,4 +1,5 @@
 // One reading of a table. Every backend makes it, and tables, edits and comparisons use it. Types only.
+import type { CheckedRule } from '../rule/check.js';
 import type { Counters } from '../rule/head.js';
 import type { Rule } from '../rule/rule.js';
 import type { RuleSource } from '../rule/source.js';
@@ -76,6 +77,11 @@ export interface TableReading {
   identity(index: number): string | undefined;
   /** The chain that a rule jumps or goes to. Costs little. */
   leadsTo(index: number): string | undefined;
+  /**
+   * Rules of the table that are written as this one would be: their indexes, in order. They mean the same. Others that are
+   * written differently can mean the same too. Costs little for each but the first call.
+   */
+  written(given: Rule | CheckedRule): readonly number[];
   /** Whether a rule has the same counters as a rule in another reading of the same backend. */
   sameCounters(index: number, other: TableReading, otherIndex: number): boolean;
 }

@@ -19,6 +19,7 @@ export interface TypedChain {
 }
 
 const noSets: ReadonlyMap<number, string> = new Map();
+const noRules: readonly number[] = Object.freeze([]);
 const noForeign: readonly ForeignChain[] = Object.freeze([]);
 
 export class TypedReading implements TableReading {
@@ -97,6 +98,11 @@ export class TypedReading implements TableReading {
     if (target === undefined || !('isGoto' in target)) return undefined;
     const { name } = this.rules.target(index)!;
     return name === 'jump' || name === 'goto' ? target.chain : undefined;
+  }
+
+  /** Nothing is written here. */
+  written(): readonly number[] {
+    return noRules;
   }
 
   sameCounters(index: number, other: TableReading, otherIndex: number): boolean {

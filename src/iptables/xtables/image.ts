@@ -3,7 +3,7 @@
 import { AF_INET6, type Family } from '../../constants.js';
 import { chainPresence } from '../../native/numbers.js';
 import { littleEndian } from '../extensions/stores.js';
-import { usesSets } from '../rule/check.js';
+import { type CheckedRule, namesSets, usesSets } from '../rule/check.js';
 import { Rule } from '../rule/rule.js';
 import type { ForeignChain, Policy, ReadChain, TableName, TableReading } from '../table/reading.js';
 import { bytesToText } from '../text/encoding.js';
@@ -11,8 +11,9 @@ import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
 import { countersSize, extensionHeader, layouts, readUint16, standardSize } from './entry.js';
 import type { EntryContext } from './extension-bytes.js';
-import { liesInBytes, redirected } from './rule-bytes.js';
+import { bytesOf, encodeChecked, liesInBytes, redirected } from './rule-bytes.js';
 import { type TableBytes, TableEntries } from './rule-sources.js';
+import { WrittenRules } from './written.js';
 
 /** Offsets in bytes, from image.h. */
 export const header = {
@@ -54,6 +55,7 @@ function text(bytes: Uint8Array, at: number): string {
 }
 
 /** Legacy tables have none. */
+const noRules: readonly number[] = Object.freeze([]);
 const noForeign: readonly ForeignChain[] = Object.freeze([]);
 
 export class TableImage implements TableReading, TableBytes {
@@ -74,6 +76,7 @@ export class TableImage implements TableReading, TableBytes {
   readonly #offsets: Uint32Array;
   readonly #nextOffset: number;
   #rules: TableEntries | undefined;
+  #written: WrittenRules | undefined;
 
   constructor(buffer: ArrayBuffer) {
     const bytes = new Uint8Array(buffer);
@@ -168,6 +171,29 @@ export class TableImage implements TableReading, TableBytes {
     if (readUint16(bytes, target) !== standardSize) return undefined;
     const name = text(bytes, target + extensionHeader.name);
     return this.rules.context.isChain!(name) ? name : undefined;
+  }
+
+  /** Of a rule with sets nothing is known here: only the kernel has the indexes of the sets. */
+  written(given: Rule | CheckedRule): readonly number[] {
+    const entry = this.#entryOf(given);
+    if (entry === undefined) return noRules;
+    this.#written ??= new WrittenRules({
+      family: this.family,
+      ruleCount: this.ruleCount,
+      entry: (rule) => this.entry(rule),
+      isWhole: (rule) => this.rules.isWhole(rule),
+    });
+    return this.#written.find(entry);
+  }
+
+  #entryOf(given: Rule | CheckedRule): Uint8Array | undefined {
+    if (Rule.isRule(given)) {
+      const { source, index } = Rule.placeOf(given);
+      return this.takes(given) ? bytesOf(source, index) : undefined;
+    }
+    if (namesSets(given)) return undefined;
+    const { family } = this;
+    return encodeChecked(given, { family, names: systemNames, sets: undefined });
   }
 
   sameCounters(rule: number, other: TableReading, otherRule: number): boolean {
