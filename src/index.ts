@@ -160,6 +160,7 @@ export {
 export type { Backend, BackendReport } from './iptables/backend.js';
 export { ChangeStream } from './iptables/change-stream.js';
 export type { ChainEdit, ReplaceOptions } from './iptables/edit/chain-edit.js';
+export type { DryRun, TablePreview, TablesDryRun } from './iptables/edit/dry-run.js';
 export type { EnsurePlace } from './iptables/edit/ensure.js';
 export { type ParseSaveOptions, parseSave } from './iptables/edit/parse-save.js';
 export type { EditFate, PendingEdit } from './iptables/edit/pending-edit.js';

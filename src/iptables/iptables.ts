@@ -10,6 +10,7 @@ import { netnsPath } from '../netns.js';
 import { type AskedBackend, type Backend, BackendChoice, type BackendReport } from './backend.js';
 import { ChangeStream } from './change-stream.js';
 import type { LockOptions } from './edit/backend.js';
+import { type DryRun, dryRun, type TablesDryRun } from './edit/dry-run.js';
 import { type Edited, editTables } from './edit/edit-tables.js';
 import { PendingEdit } from './edit/pending-edit.js';
 import { type RestoreOptions, restoreText } from './edit/restore.js';
@@ -43,6 +44,7 @@ import { Table, type TableName } from './table/table.js';
 import { type RuleHits, type WatchOptions, watchRules } from './table/watch.js';
 import { textToBytes } from './text/encoding.js';
 import { toolOf } from './text/family.js';
+import { refused } from './text/refused.js';
 
 /**
  * The iptables rules of one family in one network namespace: the legacy tables of ip_tables, or those that iptables-nft
@@ -226,6 +228,8 @@ export class Iptables implements Disposable, AsyncDisposable {
    * `{ family, table }` names a table of the other family. In nf_tables this is one atomic commit. Legacy tables are
    * committed one after the other, in the order of the list. If one of them is refused, those before it are taken back.
    *
+   * With `dryRun` nothing is changed: the result has each table as it is and as it would be, and what differs.
+   *
    * A table that the namespace does not have is made, with its hooks, and stays.
    * @throws {XtablesError} EPERM without the capabilities, what the kernel says about the rules, and
    *   `ERR_NETFILTER_TABLE_CHANGED` if another writer came first every time
@@ -248,47 +252,81 @@ export class Iptables implements Disposable, AsyncDisposable {
    *   filter.chain('FORWARD').append('-p tcp -d 10.0.0.2 --dport 8080 -j ACCEPT');
    * });
    * console.log(atomic ? 'one commit' : 'one commit for each table');
+   * const drop = await iptables.edit('filter', (t) => t.chain('INPUT').policy('DROP'), { dryRun: true });
+   * console.log(drop.diff);
    */
   edit<T>(
     table: TableName,
     edit: (table: TableEdit) => T,
-    options: EditOptions & { revertAfter: number },
+    options: EditOptions & { dryRun: true; revertAfter?: undefined },
+  ): Promise<DryRun<T>>;
+  edit<T>(
+    table: TableName,
+    edit: (table: TableEdit) => T,
+    options: EditOptions & { revertAfter: number; dryRun?: false },
   ): Promise<PendingEdit<T>>;
   edit<T>(
     table: TableName,
     edit: (table: TableEdit) => T,
-    options?: EditOptions & { revertAfter?: undefined },
+    options?: EditOptions & { revertAfter?: undefined; dryRun?: false },
   ): Promise<T>;
+  edit<T>(
+    table: TableName,
+    edit: (table: TableEdit) => T,
+    options: EditOptions & { revertAfter?: undefined },
+  ): Promise<T | DryRun<T>>;
   edit<T, const Tables extends readonly TableAddress[]>(
     tables: Tables,
     edit: (...tables: { [K in keyof Tables]: TableEdit }) => T,
-    options: EditOptions & { revertAfter: number },
+    options: EditOptions & { dryRun: true; revertAfter?: undefined },
+  ): Promise<TablesDryRun<T>>;
+  edit<T, const Tables extends readonly TableAddress[]>(
+    tables: Tables,
+    edit: (...tables: { [K in keyof Tables]: TableEdit }) => T,
+    options: EditOptions & { revertAfter: number; dryRun?: false },
   ): Promise<PendingEdit<TablesEdited<T>>>;
   edit<T, const Tables extends readonly TableAddress[]>(
     tables: Tables,
     edit: (...tables: { [K in keyof Tables]: TableEdit }) => T,
-    options?: EditOptions & { revertAfter?: undefined },
+    options?: EditOptions & { revertAfter?: undefined; dryRun?: false },
   ): Promise<TablesEdited<T>>;
+  edit<T, const Tables extends readonly TableAddress[]>(
+    tables: Tables,
+    edit: (...tables: { [K in keyof Tables]: TableEdit }) => T,
+    options: EditOptions & { revertAfter?: undefined },
+  ): Promise<TablesEdited<T> | TablesDryRun<T>>;
   async edit<T>(
     tables: TableName | readonly TableAddress[],
     edit: (...tables: TableEdit[]) => T,
     options: EditOptions = {},
-  ): Promise<T | TablesEdited<T> | PendingEdit<T> | PendingEdit<TablesEdited<T>>> {
+  ): Promise<
+    | (T | TablesEdited<T>)
+    | (PendingEdit<T> | PendingEdit<TablesEdited<T>>)
+    | (DryRun<T> | TablesDryRun<T>)
+  > {
     const { family } = this;
     const addresses =
       typeof tables === 'string'
         ? [{ family, table: tableAt(tables, 'table') }]
         : addressesAt(tables, family);
     const change = editAt(edit);
-    const given = optionsAt(options, 'options', editFields);
+    const given = optionsAt(options, 'options', editFields, ['dryRun']);
+    const isDry = given.dryRun !== undefined && booleanAt(given.dryRun, 'options.dryRun');
     const delay =
       given.revertAfter === undefined
         ? undefined
         : integerAt(given.revertAfter, 'options.revertAfter', 1, longestDelay);
+    if (isDry && delay !== undefined) {
+      throw refused('options.revertAfter', 'a dry run changes nothing that could be put back');
+    }
     return this.#locked(given, async (lock) => {
       const places: Place[] = [];
       for (const { family, table } of addresses) {
         places.push({ backend: await this.#backendOf(family).chosen(), table });
+      }
+      if (isDry) {
+        const done = await dryRun(places, lock.signal, change);
+        return typeof tables === 'string' ? { value: done.value, ...done.tables[0]! } : done;
       }
       const done = await editTables(places, lock, change, delay !== undefined);
       if (typeof tables !== 'string') {

@@ -93,6 +93,15 @@ export interface EditOptions extends LockWait {
    * (`ERR_NETFILTER_NOT_UNDOABLE`).
    */
   revertAfter?: number | undefined;
+  /**
+   * Change nothing, and give what the edit would change (a {@link DryRun}). The edit is refused as if it were not a dry
+   * run, as far as the kernel tells without a commit. nf_tables says whether it would take every rule, but may not find
+   * a loop of chains. A legacy kernel says whether it has the matches, targets and sets; what they refuse, and loops,
+   * are found at the commit only. Needs the privileges of `edit`, but takes no lock: it waits for nobody, `lockTimeout`
+   * counts for nothing, and on legacy tables it needs no lock file. Not together with `revertAfter`. `undefined` is
+   * refused.
+   */
+  dryRun?: boolean;
 }
 
 const addressFields = new Set(['family', 'table']);
@@ -101,7 +110,7 @@ export const readFields = new Set(['signal']);
 export const saveFields = new Set(['tables', 'counters', 'signal', 'as']);
 export const watchFields = new Set(['interval', 'tables', 'signal']);
 export const changesFields = new Set(['interval', 'tables', 'receiveBuffer', 'signal']);
-export const editFields = new Set(['lockTimeout', 'signal', 'revertAfter']);
+export const editFields = new Set(['lockTimeout', 'signal', 'revertAfter', 'dryRun']);
 export const restoreFields = new Set(['lockTimeout', 'signal', 'counters', 'noflush', 'test']);
 const defaultReceiveBuffer = 8 << 20;
 export const defaultLockTimeout = 10_000;

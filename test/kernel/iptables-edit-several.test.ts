@@ -4,7 +4,7 @@
 import { NetfilterError, XtablesError, XtablesLockError } from '../../src/errors.js';
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
 import { NftImage } from '../../src/iptables/nft/image.js';
-import type { EditOptions, TableAddress } from '../../src/iptables/options.js';
+import type { LockWait, TableAddress } from '../../src/iptables/options.js';
 import { Session } from '../../src/native/session.js';
 import { awaited } from '../support/awaited.js';
 import { assert, suite, throws } from '../support/harness.js';
@@ -268,7 +268,7 @@ test('an edit waits for the one before it no longer than it may', async () => {
     { timeout: Infinity, signal: undefined },
     () => held,
   );
-  const edit = (options: EditOptions) =>
+  const edit = (options: LockWait) =>
     ipt.edit(['filter', 'nat'], append('OUTPUT', '-j ACCEPT'), {
       ...options,
       revertAfter: undefined,

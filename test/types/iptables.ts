@@ -5,6 +5,7 @@ import {
   type CommitProcess,
   type Counters,
   type Difference,
+  type DryRun,
   type EditOptions,
   type EnsurePlace,
   type Family,
@@ -24,6 +25,8 @@ import {
   type TableAddress,
   type TableChange,
   TableError,
+  type TablePreview,
+  type TablesDryRun,
   type TablesEdited,
   type Target,
   type TargetOf,
@@ -121,6 +124,29 @@ const whole: Promise<PendingEdit<TablesEdited<string[]>>> = iptables.edit(
   (...tables) => tables.map((table) => table.name),
   { revertAfter: 5000 },
 );
+/** A dry run says what an edit would do. */
+const dry: Promise<DryRun<boolean>> = iptables.edit('filter', (t) => t.has('MINE'), {
+  dryRun: true,
+  signal,
+});
+dry.then(({ value, before, after, diff, differences }) => {
+  const seen: [boolean, Table, Table, string, readonly Difference[]] = [
+    ...[value, before, after, diff, differences],
+  ] as const;
+  return seen;
+});
+const dryOfAll: Promise<TablesDryRun<number>> = iptables.edit(['nat'], () => 1, { dryRun: true });
+dryOfAll.then(({ tables: [first] }: { tables: readonly TablePreview[] }) => first?.diff);
+const notDry: Promise<number> = iptables.edit('filter', () => 1, { dryRun: false });
+declare const isDry: boolean;
+const perhaps: Promise<number | DryRun<number>> = iptables.edit('filter', () => 1, {
+  dryRun: isDry,
+});
+void [notDry, perhaps];
+// @ts-expect-error: nothing could be put back
+void iptables.edit('filter', () => 1, { dryRun: true, revertAfter: 5000 });
+// @ts-expect-error: undefined would change the table
+void iptables.edit('filter', () => 1, { dryRun: undefined });
 several.then(({ atomic, committed: [first] }) => (atomic ? first?.family : first?.table));
 void whole;
 pending.then(async ({ fate }) => {

@@ -7,9 +7,9 @@ import type { TableName } from '../table/reading.js';
 import { Table } from '../table/table.js';
 import { type TypedChain, TypedReading } from '../table/typed-reading.js';
 import type { Family } from '../text/addresses.js';
-import { textToBytes } from '../text/encoding.js';
 import { culprit } from './blame.js';
 import type { ChainState, Item } from './change.js';
+import { byName } from './draft-reading.js';
 import { perform } from './perform.js';
 import { located, readSave, type Section } from './restore-text.js';
 import { beginEdit } from './table-edit.js';
@@ -49,9 +49,6 @@ function typedRule(item: Item): TypedRule {
 function typedChain({ name, builtin, policy, counters, items }: ChainState): TypedChain {
   return { name, builtin, policy, counters, rules: (items ?? []).map(typedRule) };
 }
-
-const byName = (a: ChainState, b: ChainState) =>
-  Buffer.compare(textToBytes(a.name), textToBytes(b.name));
 
 /**
  * The tables that a text for iptables-restore makes, in the order of the text: a restore of the text would replace

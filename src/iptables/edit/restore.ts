@@ -19,7 +19,7 @@ export interface RestoreOptions {
   noflush?: boolean;
   /**
    * Check the text against the tables and the kernel, and change nothing. nf_tables says whether it would take every line,
-   * but does not look for loops of chains. A legacy kernel says only whether it has the matches, targets and sets.
+   * but may not find a loop of chains. A legacy kernel says only whether it has the matches, targets and sets.
    * `undefined` is refused.
    */
   test?: boolean;

@@ -95,6 +95,7 @@ export class LegacyBackend implements TableBackend {
     const base = change.base as Snapshot;
     const encoding = await this.#encoding(change);
     await olderRevisions(this.#probe, this.family, newEntries(change, base, encoding));
+    writePlan(base, planOf(change, base, encoding));
     return 'checked';
   }
 

@@ -14,6 +14,8 @@ import { TableEntries } from '../xtables/rule-sources.js';
 
 const hooks = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
 
+const queue: Target = Object.freeze({ name: 'NFQUEUE', num: 0 });
+
 export class NftImage extends TableImage {
   /** The number of the last commit before the reading, of anybody in this namespace. */
   readonly generation: number;
@@ -131,6 +133,14 @@ export class NftImage extends TableImage {
 
   protected override makeRules(context: EntryContext): TableEntries {
     return new NftRules(this, context);
+  }
+
+  /** The verdict QUEUE becomes a target, and the range of NFLOG is left out (native/core/nftables/write_rule.cc). */
+  override kept(target: Target): Target {
+    if (target.name === 'QUEUE') return queue;
+    if (target.name !== 'NFLOG' || target.range === undefined) return target;
+    const { range, ...kept } = target;
+    return Object.freeze(kept);
   }
 
   override identity(index: number): string {

@@ -52,7 +52,7 @@ export class Transaction {
     return new Transaction(kernel, parts);
   }
 
-  /** Asks the kernel, and throws what a commit would throw. Only a loop of chains is not seen without a commit. */
+  /** Asks the kernel, and throws what a commit would throw. A loop of chains may be seen by a commit only. */
   async check(): Promise<'checked' | 'stale'> {
     return (await this.#run(false)) === 'stale' ? 'stale' : 'checked';
   }

@@ -3,6 +3,7 @@ import type { CheckedRule } from '../rule/check.js';
 import type { Counters } from '../rule/head.js';
 import type { Rule } from '../rule/rule.js';
 import type { RuleSource } from '../rule/source.js';
+import type { Target } from '../rule/types.js';
 import type { Family } from '../text/addresses.js';
 
 /** The kernel's own tables. A module may register others. */
@@ -62,6 +63,8 @@ export interface TableReading {
   /** Names of the IP sets that its rules use, by the kernel's index. */
   readonly sets: ReadonlyMap<number, string>;
   readonly rules: RuleSource;
+  /** A target of a new rule as it will be read from this table: nf_tables says some in another way. */
+  kept(target: Target): Target;
   /** Whether a rule that was read somewhere can be written into this table unchanged. */
   takes(rule: Rule): boolean;
   /**

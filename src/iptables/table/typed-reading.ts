@@ -4,6 +4,7 @@ import type { Counters } from '../rule/head.js';
 import { noCounters } from '../rule/head.js';
 import type { TypedRule } from '../rule/source.js';
 import { ChangedRule, TypedRules } from '../rule/source.js';
+import type { Target } from '../rule/types.js';
 import type { Family } from '../text/addresses.js';
 import { systemNames } from '../text/host-names.js';
 import { SetTable } from '../text/sets.js';
@@ -98,6 +99,10 @@ export class TypedReading implements TableReading {
     if (target === undefined || !('isGoto' in target)) return undefined;
     const { name } = this.rules.target(index)!;
     return name === 'jump' || name === 'goto' ? target.chain : undefined;
+  }
+
+  kept(target: Target): Target {
+    return target;
   }
 
   /** Nothing is written here. */

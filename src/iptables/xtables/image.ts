@@ -5,6 +5,7 @@ import { chainPresence } from '../../native/numbers.js';
 import { littleEndian } from '../extensions/stores.js';
 import { type CheckedRule, namesSets, usesSets } from '../rule/check.js';
 import { Rule } from '../rule/rule.js';
+import type { Target } from '../rule/types.js';
 import type { ForeignChain, Policy, ReadChain, TableName, TableReading } from '../table/reading.js';
 import { bytesToText } from '../text/encoding.js';
 import { systemNames } from '../text/host-names.js';
@@ -143,6 +144,10 @@ export class TableImage implements TableReading, TableBytes {
 
   protected makeRules(context: EntryContext): TableEntries {
     return new TableEntries(this, context);
+  }
+
+  kept(target: Target): Target {
+    return target;
   }
 
   /** Takes rules that are bytes of this family, but none with sets: each namespace has its own indexes. */
