@@ -16,6 +16,7 @@ import { PendingEdit } from './edit/pending-edit.js';
 import { type RestoreOptions, restoreText } from './edit/restore.js';
 import type { Place } from './edit/run.js';
 import type { TableEdit } from './edit/table-edit.js';
+import type { Kind } from './extensions/define.js';
 import {
   addressesAt,
   changesAt,
@@ -38,6 +39,7 @@ import {
   tablesAt,
   watchFields,
 } from './options.js';
+import { extensionAt, kindAt, supports } from './supports.js';
 import type { ChangesOptions } from './table/change.js';
 import { saveTable } from './table/save.js';
 import { Table, type TableName } from './table/table.js';
@@ -490,6 +492,29 @@ export class Iptables implements Disposable, AsyncDisposable {
   ): ReturnType<ConstructorParameters<typeof ChangeStream>[0]> {
     const backend = await this.#backend.chosen();
     yield* backend.changes(given, ending);
+  }
+
+  /**
+   * Whether a rule can have a match or target, in the tables that this instance uses: `false`, or the highest revision in
+   * which the kernel has it. A revision can be 0, so compare with `false`. `true`: it needs no extension of the kernel.
+   * These are the verdicts (`ACCEPT`, `DROP`, `RETURN`, `QUEUE`), `jump` and `goto`, and what nf_tables does itself.
+   *
+   * The name is that of a match or target of a rule, or any other; this package need not know it. The kernel is asked as it
+   * is for a rule: it may load a module for the answer. It answers for the family of the instance.
+   *
+   * A kernel can have an extension that it does not take in every table and chain, or in a user namespace.
+   * @throws {XtablesError} EPERM without CAP_NET_ADMIN
+   * @throws {TypeError | RangeError} for another kind, and for a name that no extension can have: it is empty, or longer
+   *   than 28 bytes
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { iptables } from 'conntrack';
+   * const limit = await iptables.supports('match', 'hashlimit');
+   * console.log(limit === false ? 'no hashlimit' : `hashlimit, revision ${limit}`);
+   */
+  async supports(kind: Kind, name: string): Promise<boolean | number> {
+    const [ofKind, named] = [kindAt(kind), extensionAt(name)];
+    return supports(await this.#backend.chosen(), ofKind, named);
   }
 
   /**

@@ -13,7 +13,7 @@ import { NftImage } from '../../src/iptables/nft/image.js';
 import { Session } from '../../src/native/session.js';
 import { awaited } from '../support/awaited.js';
 import { here, loopCode, testAsksKernel } from '../support/backend-differences.js';
-import { Mirror } from '../support/change-mirror.js';
+import { line, Mirror } from '../support/change-mirror.js';
 import { assert, suite, throws } from '../support/harness.js';
 import {
   backend,
@@ -222,6 +222,22 @@ test('a moved rule, a rule from elsewhere, and rules that the kernel says in ano
     table.newChain('c').append('-j new');
   });
   assert.is(refused, undefined);
+});
+
+test('a chain that is renamed and changed is one that is renamed', async () => {
+  reset();
+  load('ipv4', twoChains);
+  await using ipt = openTables();
+  const { differences } = await ipt.edit(
+    'filter',
+    (table) => void table.renameChain('one', 'uno').insert('-j two').delete(4),
+    { dryRun: true },
+  );
+  assert.equal(differences.map(line), [
+    'chainRenamed one uno',
+    `ruleDeleted uno 3 ${port(4)}`,
+    'ruleAdded uno 0 -j two',
+  ]);
 });
 
 test('several tables: all of them, in the order of the list', async () => {

@@ -43,6 +43,11 @@ async function changes(of: Iptables, options: object = {}): Promise<void> {
   await stream.close();
 }
 
+const dryRun = (of: Iptables) =>
+  of.edit('filter', (table) => table.chain('INPUT').append('-m comment --comment x'), {
+    dryRun: true,
+  });
+
 export const calls: [string, () => unknown][] = [
   ['count()', () => conntrack.count()],
   ['stats()', () => conntrack.stats()],
@@ -121,9 +126,13 @@ export const calls: [string, () => unknown][] = [
     'iptables.edit()',
     () => iptables.edit('filter', (table) => table.chain('INPUT').append('-p tcp --dport 22')),
   ],
+  ['iptables.edit({ dryRun: true })', () => dryRun(iptables)],
+  ['iptables.supports()', () => iptables.supports('match', 'comment')],
   ['iptables.restore()', () => iptables.restore('*filter\n-A INPUT -j ACCEPT\nCOMMIT\n')],
   ['nft.tables()', () => nft.tables()],
   ['nft.read()', () => nft.read()],
+  ['nft.edit({ dryRun: true })', () => dryRun(nft)],
+  ['nft.supports()', () => nft.supports('match', 'comment')],
   ['nft.edit()', () => nft.edit('filter', (table) => table.chain('INPUT').append('-p udp'))],
   [
     'iptables.restore({ test: true })',

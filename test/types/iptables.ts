@@ -172,6 +172,12 @@ void iptables.restore('', { test: undefined });
 Iptables.open({ netns: undefined });
 Iptables.open({ family: undefined, backend: undefined });
 
+/** The answer is never only true or false. */
+const answer: Promise<boolean | number> = iptables.supports('match', 'tcp');
+void answer;
+// @ts-expect-error: no such kind
+void iptables.supports('chain', 'tcp');
+
 /** Changes: the type tells what a difference has. */
 const changes = iptables.changes({ interval: undefined, receiveBuffer: undefined, signal });
 const iterable: AsyncIterable<TableChange> = changes;

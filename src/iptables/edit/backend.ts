@@ -67,8 +67,11 @@ export interface TableBackend {
    * @throws {TableError} if it cannot
    */
   checkUndoable(change: TableDraft): Promise<void>;
-  /** Whether the kernel has a match or target with this name. This package need not know it. */
-  supports(kind: Kind, name: string): Promise<boolean>;
+  /**
+   * The highest revision in which the kernel has a match or target, by its name in the kernel. This package need not know
+   * it. `false`: it has none. `true`: it needs none.
+   */
+  supports(kind: Kind, name: string): Promise<number | boolean>;
   /** Does the work while all writers that take the lock wait. */
   locked<T>(options: LockOptions, work: () => Promise<T>): Promise<T>;
 }

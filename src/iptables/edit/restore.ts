@@ -116,10 +116,11 @@ class Restore {
   async #explained(error: Error): Promise<unknown> {
     const to = nowhere.get(error);
     if (to !== undefined) {
-      const has = await this.#backend.supports('target', to).catch(() => false);
-      error.message += has
-        ? ', and this package has no such target; the kernel has one (give its bytes with --raw-payload)'
-        : ', and neither this package nor the kernel has a target of that name';
+      const has = await this.#backend.supports('target', to).catch(() => false as const);
+      error.message +=
+        has !== false
+          ? ', and this package has no such target; the kernel has one (give its bytes with --raw-payload)'
+          : ', and neither this package nor the kernel has a target of that name';
     }
     const line = this.#lineOf(error);
     return line === undefined ? error : located(line, error);

@@ -20,7 +20,7 @@ import type { TableName } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { familyNumber, toolOf } from '../text/family.js';
 import { type Encoding, newEntries } from '../xtables/encode-change.js';
-import { olderRevisions, type Probe, probeWith } from '../xtables/revisions.js';
+import { highestRevision, olderRevisions, type Probe, probeWith } from '../xtables/revisions.js';
 import { resolveSets } from '../xtables/sets.js';
 import { withLock } from './lock.js';
 import { writePlan } from './plan.js';
@@ -83,9 +83,8 @@ export class LegacyBackend implements TableBackend {
     return withLock(this.#session, options, work);
   }
 
-  async supports(kind: Kind, name: string): Promise<boolean> {
-    const [has] = await this.#probe([{ kind, name, revision: 0 }]);
-    return has === true;
+  supports(kind: Kind, name: string): Promise<number | boolean> {
+    return highestRevision(this.#probe, kind, name);
   }
 
   /** A rule that was in the kernel can be put back as its bytes. */

@@ -10,6 +10,7 @@ import type { Kind } from '../extensions/define.js';
 import type { TableName, Wanted } from '../table/reading.js';
 import type { Family } from '../text/addresses.js';
 import { toolOf } from '../text/family.js';
+import { highestRevision } from '../xtables/revisions.js';
 import { followNft } from './changes.js';
 import type { NftImage } from './image.js';
 import { NftKernel } from './kernel.js';
@@ -59,9 +60,10 @@ export class NftBackend implements TableBackend {
     return inTurn(key, options, late, work);
   }
 
-  async supports(kind: Kind, name: string): Promise<boolean> {
-    const [has] = await this.#kernel.probe(this.family)([{ kind, name, revision: 0 }]);
-    return has === true;
+  async supports(kind: Kind, name: string): Promise<number | boolean> {
+    const found = await highestRevision(this.#kernel.probe(this.family), kind, name);
+    // Written with an expression of nf_tables itself (native/core/nftables/write_rule.cc).
+    return found === false && kind === 'target' && name === 'TRACE' ? true : found;
   }
 
   async check(change: TableDraft): Promise<'checked' | 'stale'> {

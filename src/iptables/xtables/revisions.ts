@@ -58,6 +58,23 @@ export function probeWith(
   };
 }
 
+/** Every extension has one of these revisions, or none. A kernel without it would load modules for each that is asked. */
+const lowest = [0, 1, 2, 3];
+const others = Array.from({ length: 256 - lowest.length }, (_, index) => index + lowest.length);
+
+/** The highest revision in which the kernel has a match or target. `false`: it has none. */
+export async function highestRevision(
+  probe: Probe,
+  kind: Kind,
+  name: string,
+): Promise<number | false> {
+  const ask = (revisions: readonly number[]) =>
+    probe(revisions.map((revision) => ({ kind, name, revision })));
+  const low = await ask(lowest);
+  if (!low.includes(true)) return false;
+  return [...low, ...(await ask(others))].lastIndexOf(true);
+}
+
 function uses(entry: PortableEntry, family: Family, { kind, name, revision }: Used): boolean {
   const { matches, target } = splitEntry(entry, family);
   const all = kind === 'match' ? matches : [target];
