@@ -255,6 +255,7 @@ function numbers() {
     ...single('kWindowScale', 'windowScale', 'IP_CT_TCP_FLAG_WINDOW_SCALE (nf_conntrack_tcp.h).'),
     ...structLines('PackedTuple', 'packedTuple', 'Offsets of a packed tuple, and its size:'),
     ...constantLines('kTuple', 'tupleFlag', 'Bits of `packedTuple.flags`:'),
+    ...constantLines('kRow', 'rowFlag', 'Bits that `ctPackRows` gives of each row:'),
     ...structLines(
       'PackedExpectation',
       'packedExpectation',

@@ -127,12 +127,27 @@ export type { GetManyOptions } from './conntrack/lookup/lookups.js';
 export type { BulkOptions, BulkProgress, DeleteOptions } from './conntrack/write/bulk.js';
 export type { FlowChange, LabelChange } from './conntrack/write/change.js';
 export type {
-  CreateError,
-  CreateFailure,
+  DeleteManyOptions,
+  DeleteManyResult,
+  DeleteProgress,
+  UpdateManyOptions,
+  UpdateManyResult,
+  UpdateProgress,
+} from './conntrack/write/change-many.js';
+export type {
   CreateManyOptions,
   CreateProgress,
   CreateResult,
+  UpsertManyOptions,
+  UpsertProgress,
+  UpsertResult,
 } from './conntrack/write/create-many.js';
+export type {
+  ManyError,
+  ManyFailure,
+  ManyOptions,
+  ManyResult,
+} from './conntrack/write/many.js';
 export type {
   DccpState,
   Family,

@@ -1,6 +1,7 @@
 // create, update, delete, and both by filter; flush.
 #include "core/conntrack/change/bulk.h"
 #include "core/conntrack/change/change.h"
+#include "core/conntrack/change/change_many.h"
 #include "core/conntrack/change/write.h"
 #include "core/operation.h"
 #include "napi/batch.h"
@@ -19,6 +20,17 @@ Napi::Value to_outcome(Napi::Env env, ct::WriteOutcome& outcome) {
   for (const auto& [index, text] : outcome.texts) texts.Set(index, text);
   result.Set("texts", texts);
   return result;
+}
+
+// A copy of packed tuples, for the thread that does the work.
+std::shared_ptr<std::vector<ct::PackedTuple>> tuples_of(const Napi::Value& value) {
+  const auto bytes = bytes_of(value);
+  auto tuples =
+      std::make_shared<std::vector<ct::PackedTuple>>(bytes.size() / sizeof(ct::PackedTuple));
+  if (!tuples->empty()) {
+    std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
+  }
+  return tuples;
 }
 
 // ctWrite(handle, WriteVerb, packed: Uint8Array) → { codes, texts }
@@ -76,18 +88,33 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
-  const auto bytes = bytes_of(info[1]);
+  auto tuples = tuples_of(info[1]);
   if (bad_arguments(env)) return env.Undefined();
-  auto tuples =
-      std::make_shared<std::vector<ct::PackedTuple>>(bytes.size() / sizeof(ct::PackedTuple));
-  if (!tuples->empty()) {
-    std::memcpy(tuples->data(), bytes.data(), tuples->size() * sizeof(ct::PackedTuple));
-  }
   return promise<ct::WriteOutcome>(
       env, {operation::kDelete}, cancel,
       [handle, cancel, tuples] {
         return with_command_socket(*handle, operation::kDelete, [&](Socket& socket) {
           return ct::delete_flows(socket, cancel.get(), *tuples);
+        });
+      },
+      to_outcome);
+}
+
+// ctUpdateMany(handle, tuples: Uint8Array, fields: Uint8Array) → { codes, texts }
+Napi::Value update_many(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = handle_of(info);
+  if (handle == nullptr) return env.Undefined();
+  auto cancel = std::make_shared<Cancel>();
+  auto tuples = tuples_of(info[1]);
+  const auto bytes = bytes_of(info[2]);
+  if (bad_arguments(env)) return env.Undefined();
+  auto fields = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  return promise<ct::WriteOutcome>(
+      env, {operation::kUpdate}, cancel,
+      [handle, cancel, tuples, fields] {
+        return with_command_socket(*handle, operation::kUpdate, [&](Socket& socket) {
+          return ct::change_flows(socket, cancel.get(), *tuples, *fields);
         });
       },
       to_outcome);
@@ -209,6 +236,7 @@ void export_write(Napi::Object exports) {
   export_function<update_where>(exports, "ctUpdateWhere", operation::kUpdate);
   export_function<flush>(exports, "ctFlush", operation::kFlush);
   export_function<update>(exports, "ctUpdate", operation::kUpdate);
+  export_function<update_many>(exports, "ctUpdateMany", operation::kUpdate);
 }
 
 }  // namespace nf::js

@@ -31,6 +31,17 @@ bool external_memory_forbidden() {
   return forbidden;
 }
 
+template <typename T>
+Napi::Value to_typed_array(Napi::Env env, napi_typedarray_type type, std::span<const T> values) {
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, values.size_bytes(), &data, &buffer) != napi_ok) return {};
+  if (!values.empty()) std::memcpy(data, values.data(), values.size_bytes());
+  if (napi_create_typedarray(env, type, values.size(), buffer, 0, &array) != napi_ok) return {};
+  return {env, array};
+}
+
 }  // namespace
 
 Napi::Value to_number(Napi::Env env, std::uint64_t value) {
@@ -58,15 +69,13 @@ Napi::Value to_array_buffer(Napi::Env env, Memory memory, std::size_t size) {
 }
 
 Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values) {
-  void* data = nullptr;
-  napi_value buffer = nullptr;
-  napi_value array = nullptr;
-  if (napi_create_arraybuffer(env, values.size_bytes(), &data, &buffer) != napi_ok) return {};
-  if (!values.empty()) std::memcpy(data, values.data(), values.size_bytes());
-  if (napi_create_typedarray(env, napi_int32_array, values.size(), buffer, 0, &array) != napi_ok) {
-    return {};
-  }
-  return {env, array};
+  return to_typed_array(env, napi_int32_array, values);
+}
+Napi::Value to_uint32_array(Napi::Env env, std::span<const std::uint32_t> values) {
+  return to_typed_array(env, napi_uint32_array, values);
+}
+Napi::Value to_uint8_array(Napi::Env env, std::span<const std::uint8_t> values) {
+  return to_typed_array(env, napi_uint8_array, values);
 }
 
 std::size_t bytes_held_by_buffers() { return held_bytes; }

@@ -24,8 +24,10 @@ std::size_t bytes_held_by_buffers();
 // Tells V8 that it is time to look for buffers that are not used any more.
 void ask_for_collection(Napi::Env env);
 
-// Empty when the environment is ending.
+// Copies. Empty when the environment is ending.
 Napi::Value to_int32_array(Napi::Env env, std::span<const std::int32_t> values);
+Napi::Value to_uint32_array(Napi::Env env, std::span<const std::uint32_t> values);
+Napi::Value to_uint8_array(Napi::Env env, std::span<const std::uint8_t> values);
 
 Napi::Array to_strings(Napi::Env env, const std::vector<std::string>& strings);
 

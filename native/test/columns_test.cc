@@ -289,7 +289,7 @@ TEST(attributes_of_the_second_word_go_where_the_row_goes) {
     store_lookup(row, arena.data(), 64, 5, extra);
     Row found{};
     RowForm form;
-    read_row(arena.data(), 64, 5, found, form);
+    read_row(arena, 64, 5, found, form);
     CHECK_EQUAL(found.presence, wanted(i));
   }
   CHECK(blocks.append(block));

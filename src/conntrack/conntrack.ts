@@ -32,7 +32,18 @@ import {
   updateWhere,
 } from './write/bulk.js';
 import type { FlowChange } from './write/change.js';
-import type { CreateManyOptions, CreateResult } from './write/create-many.js';
+import type {
+  DeleteManyOptions,
+  DeleteManyResult,
+  UpdateManyOptions,
+  UpdateManyResult,
+} from './write/change-many.js';
+import type {
+  CreateManyOptions,
+  CreateResult,
+  UpsertManyOptions,
+  UpsertResult,
+} from './write/create-many.js';
 import { Writer } from './write/writer.js';
 
 /** Which table to open, and how. */
@@ -181,7 +192,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
 
   /**
    * Many lookups, pipelined. The result has the order of the tuples. 4096 of them at a time are checked and packed
-   * while the kernel answers the ones before. An abort rejects with the signal's reason when the kernel has
+   * while the kernel answers the ones before. The flows of a `FlowBatch` are packed from its columns. An abort rejects with the signal's reason when the kernel has
    * answered for those under way. Nothing in the table changes in any case.
    * @throws {TypeError | RangeError} for a tuple (`tuples[7].src: …`) or an option that is wrong, with the path of the field
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
@@ -194,7 +205,7 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * for (const [i, flow] of flows.entries()) console.log(tuples[i]?.srcPort, flow?.state);
    */
   getMany(
-    tuples: Iterable<TupleInit | Flow>,
+    tuples: FlowBatch | Iterable<TupleInit | Flow>,
     options: GetManyOptions = {},
   ): Promise<(Flow | undefined)[]> {
     return this.#lookups.getMany(tuples, options);
@@ -289,8 +300,9 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * not stop the others: `failed` names it by its place. Flows that have a master are made after the others, so
    * the order does not matter. The input is checked as it is taken, 4096 flows at a time. A flow without a
    * `timeout` (the kernel sends none for an offloaded flow) gets the kernel's default for its protocol and state:
-   * five days for an established TCP connection, 30 or 120 seconds for UDP. Rejects when no flow can be made at
-   * all, and with what `flows` itself throws. By then the kernel has answered for what was sent.
+   * five days for an established TCP connection, 30 or 120 seconds for UDP. A `FlowBatch` gives the same result as its
+   * `toArray()`, without an object for each flow. Rejects when no flow can be made at all, and with what `flows`
+   * itself throws. By then the kernel has answered for what was sent.
    * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
    * @throws {LibraryError} where libnetfilter_conntrack is missing
    * @throws {TypeError} for `flows` that cannot be iterated over, and for options that are wrong
@@ -304,10 +316,32 @@ export class Conntrack implements Disposable, AsyncDisposable {
    * console.log(created);
    */
   createMany(
-    flows: Iterable<FlowInit | Flow>,
+    flows: FlowBatch | Iterable<FlowInit | Flow>,
     options: CreateManyOptions = {},
   ): Promise<CreateResult> {
     return this.#writer.createMany(flows, options);
+  }
+
+  /**
+   * Creates many flows, or brings those that are there to the same state, pipelined. A flow that is there takes what
+   * `update` can change: its timeout if one is given, mark, state, labels and the like. Its translation stays. All
+   * else is as in `createMany`. A flow that ends before it can be changed is made. If the same flow is given twice, the
+   * first makes it and the second changes it; flows that have a master come after the others.
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {LibraryError} where libnetfilter_conntrack is missing
+   * @throws {TypeError} for `flows` that cannot be iterated over, and for options that are wrong
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { Conntrack, conntrack } from 'conntrack';
+   * await using standby = Conntrack.open({ netns: process.pid });
+   * const { created, updated, failed } = await standby.upsertMany(await conntrack.dump({ protocol: 'tcp' }));
+   * console.log(created, updated, failed.length);
+   */
+  upsertMany(
+    flows: FlowBatch | Iterable<FlowInit | Flow>,
+    options: UpsertManyOptions = {},
+  ): Promise<UpsertResult> {
+    return this.#writer.upsertMany(flows, options);
   }
 
   /**
@@ -326,6 +360,34 @@ export class Conntrack implements Disposable, AsyncDisposable {
    */
   update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
     return this.#writer.update(target, change);
+  }
+
+  /**
+   * Changes many flows in the same way, pipelined: `update` for each of them, in their order. A flow that is not there
+   * is no error: `absent` counts it. A flow that the kernel refuses to change, and what names no flow at all, does not
+   * stop the others: `failed` names it by its place. Of a change with a part of one protocol (`state`, `tcp`), flows of
+   * other protocols are refused in the same way. The input is checked as it is taken, 4096 flows at a time. The flows
+   * of a `FlowBatch` are packed from its columns: with `batch.filter(fn)` a function chooses what is changed. Rejects
+   * when no flow can be changed at all, and with what `flows` itself throws. By then the kernel has answered for
+   * what was sent.
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {LibraryError} where libnetfilter_conntrack is missing
+   * @throws {TypeError | RangeError} for a change that is wrong for every protocol, with the path of the field
+   * @throws {TypeError} for `flows` that cannot be iterated over, and for options that are wrong
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const flows = await conntrack.dump({ protocol: 'tcp' });
+   * const long = flows.filter(({ orig }) => (orig.bytes ?? 0n) > 1_000_000_000n);
+   * const { updated, absent } = await conntrack.updateMany(long, { mark: { value: 1, mask: 1 } });
+   * console.log(updated, absent);
+   */
+  updateMany(
+    flows: FlowBatch | Iterable<Flow | TupleInit>,
+    change: FlowChange,
+    options: UpdateManyOptions = {},
+  ): Promise<UpdateManyResult> {
+    return this.#writer.updateMany(flows, change, options);
   }
 
   /**
@@ -367,6 +429,31 @@ export class Conntrack implements Disposable, AsyncDisposable {
    */
   delete(target: Flow | TupleInit): Promise<boolean> {
     return this.#writer.delete(target);
+  }
+
+  /**
+   * Deletes exactly these flows, pipelined: `delete` for each of them, in their order. A flow that is not there is no
+   * error: `absent` counts it. A flow that the kernel refuses to delete, and what names no flow at all, does not stop
+   * the others: `failed` names it by its place. A flow that is given twice is deleted once, and absent then. The input
+   * is checked as it is taken, 4096 flows at a time. The flows of a `FlowBatch` are packed from its columns: with
+   * `batch.filter(fn)` a function chooses what is deleted. Rejects when no flow can be deleted at all, and with what
+   * `flows` itself throws. By then the kernel has answered for what was sent.
+   * @throws {NetlinkError} EPERM without CAP_NET_ADMIN
+   * @throws {TypeError} for `flows` that cannot be iterated over, and for options that are wrong
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const removed = new Set(['10.244.1.17', '10.244.2.5']);
+   * const flows = await conntrack.dump({ protocol: 'udp', nat: 'dst' });
+   * const stale = flows.filter(({ reply }) => removed.has(reply.src));
+   * const { deleted, absent } = await conntrack.deleteMany(stale);
+   * console.log(deleted, absent);
+   */
+  deleteMany(
+    flows: FlowBatch | Iterable<Flow | TupleInit>,
+    options: DeleteManyOptions = {},
+  ): Promise<DeleteManyResult> {
+    return this.#writer.deleteMany(flows, options);
   }
 
   /**

@@ -33,6 +33,31 @@ export interface RawBatch {
   events?: boolean;
 }
 
+/** The memory of a batch, for native code that reads rows of it. */
+export interface RawRows {
+  arena: Uint8Array;
+  /** Rows that the arena has room for. */
+  capacity: number;
+  addresses: Uint8Array;
+  /** Pairs: a row, and an offset into `extra`. */
+  extraIndex: Uint32Array;
+  extra: Uint8Array;
+  /** The rows are events: the column `nsid` says which are of another namespace. */
+  events: boolean;
+}
+
+/** Rows that were packed, up to the first that native code leaves to its caller. */
+export interface RawPackedRows {
+  /** Per row its size, then its fields. */
+  packed: Uint8Array;
+  /** Per row bits of `rowFlag`. */
+  flags: Uint8Array;
+  /** Per row with `rowFlag.untimed`: where in `packed` the seconds go. */
+  untimed: Uint32Array;
+  /** The place of the first row that was not packed, or the number of all rows. */
+  next: number;
+}
+
 export interface RawDumpStats {
   messages: number;
   undecodable: number;
@@ -179,9 +204,15 @@ export interface Binding extends XtablesBinding {
   ctCount(handle: Handle): Promise<{ entries: number; max?: number }>;
   ctCpuStats(handle: Handle): Promise<{ cpu: number; counters: number[] }[]>;
 
+  /** `own`: the rows are of the table that is asked, and mean flows with their ids. */
+  ctPackTuples(memory: RawRows, rows: Uint32Array, own: boolean): Uint8Array;
+  /** From the place `from` on. `change`: as changes of flows that are there, not as new flows. */
+  ctPackRows(memory: RawRows, rows: Uint32Array, from: number, change: boolean): RawPackedRows;
   ctWrite(handle: Handle, verb: ValueOf<typeof writeVerb>, packed: Uint8Array): Promise<RawOutcome>;
   /** False: there is no such flow, or it is another than the one meant. */
   ctUpdate(handle: Handle, tuple: Uint8Array, fields: Uint8Array): Promise<boolean>;
+  /** One change of many flows. */
+  ctUpdateMany(handle: Handle, tuples: Uint8Array, fields: Uint8Array): Promise<RawOutcome>;
   ctDelete(handle: Handle, tuples: Uint8Array): Promise<RawOutcome>;
   ctDeleteWhere(
     handle: Handle,

@@ -92,6 +92,13 @@ export const tupleFlag = {
   hasStart: 32,
 } as const;
 
+/** Bits that `ctPackRows` gives of each row: `kRow…` of conntrack/request/pack_row.h. */
+export const rowFlag = {
+  translated: 1,
+  hasMaster: 2,
+  untimed: 4,
+} as const;
+
 /** Offsets of a packed expectation, and its size: `PackedExpectation` of conntrack/expect/expect.h. */
 export const packedExpectation = {
   master: 0,

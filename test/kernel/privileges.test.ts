@@ -106,7 +106,12 @@ test('root in an unprivileged user namespace can do everything', () => {
   assert.is(seen.of('getSync').value, 8);
   assert.is(seen.of('update').value, true);
   assert.is(seen.of('updateWhere').value, 2);
+  assert.is(seen.of('upsertMany').value, 2);
+  assert.is(seen.of('updateMany').value, 2);
+  assert.is(seen.of('updateMany, timeout').value, 1);
   assert.is(seen.of('delete').value, true);
+  assert.is(seen.of('deleteMany').value, 1);
+  assert.is(seen.of('deleteMany of many').value, 9000);
   assert.is(seen.of('deleteWhere').value, 1);
   assert.is(seen.of('configure').value, true);
   assert.is(seen.of('count').value, 2);
@@ -124,7 +129,10 @@ test('without the library calls that write say what to install, and all others w
   const path = support().libraries[0]!.path!;
   const hidden = ['unshare', '--net', '--mount', 'sh', '-c'];
   const seen = outcomes([...hidden, `mount --bind /dev/null "$0" && exec "$@"`, path, ...node]);
-  assert.equal(seen.failed, ['create', 'createMany', 'upsert', 'update', 'updateWhere']);
+  assert.equal(seen.failed, [
+    ...['create', 'createMany', 'upsert', 'upsertMany'],
+    ...['update', 'updateMany', 'updateMany, timeout', 'updateWhere'],
+  ]);
   for (const operation of seen.failed) {
     const error = seen.of(operation).error!;
     assert.is(error.name, 'LibraryError', operation);

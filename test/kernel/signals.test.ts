@@ -1,7 +1,7 @@
 // Abort signals of the operations that change many flows: where the operation stops, what it reports, and that no
 // listener stays.
 import { getEventListeners } from 'node:events';
-import { conntrack, type FlowInit } from '../../src/index.js';
+import { conntrack, type FlowInit, type TupleInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { fill } from '../support/populate.js';
 
@@ -11,6 +11,11 @@ const flow = (n: number): FlowInit => ({
   ...{ protocol: 'udp', src: `10.3.${n >> 8}.${n & 255}`, dst: '192.0.2.1' },
   ...{ srcPort: 1, dstPort: 53, timeout: 3600 },
 });
+
+const tuple = (n: number): TupleInit => {
+  const { timeout: _, ...names } = flow(n);
+  return names;
+};
 
 /** Asserts that the work rejects with the reason and leaves no listener. */
 async function aborted(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
@@ -34,6 +39,9 @@ test('before: nothing is sent', async () => {
   const signal = AbortSignal.abort('enough');
   const calls = [
     () => conntrack.createMany([flow(2)], { signal }),
+    () => conntrack.upsertMany([flow(2)], { signal }),
+    () => conntrack.updateMany([tuple(1)], { mark: 1 }, { signal }),
+    () => conntrack.deleteMany([tuple(1)], { signal }),
     () => conntrack.getMany([{ protocol: 'esp', src: '10.0.0.1', dst: '10.0.0.2' }], { signal }),
     () => conntrack.updateWhere('all', { mark: 1 }, { signal }),
     () => conntrack.deleteWhere({ protocol: 'udp' }, { signal }),
@@ -83,6 +91,62 @@ test('in the middle: finished changes stay, and are reported', async () => {
   assert.is((await conntrack.dump()).length, before - flushed);
 });
 
+test('the others end after a chunk as well: what was done stays, and is reported', async () => {
+  await conntrack.flush();
+  await conntrack.createMany(Array.from({ length: count }, (_, n) => flow(n)));
+  /** The items, and an abort while the second chunk is packed. */
+  function* aborting<T>(controller: AbortController, item: (n: number) => T) {
+    for (let n = 0; n < count; n++) {
+      if (n === 6000) controller.abort('enough');
+      yield item(n);
+    }
+  }
+  const ended = async (work: (controller: AbortController) => Promise<unknown>) => {
+    const controller = new AbortController();
+    let reason: unknown;
+    await work(controller).catch((thrown: unknown) => (reason = thrown));
+    assert.is(reason, 'enough');
+    assert.is(getEventListeners(controller.signal, 'abort').length, 0);
+  };
+  const told: object[] = [];
+  const progress = (done: object) => told.push(done);
+  await ended((controller) =>
+    conntrack.updateMany(
+      aborting(controller, tuple),
+      { mark: 5 },
+      { signal: controller.signal, progress },
+    ),
+  );
+  assert.is((await conntrack.dump({ mark: 5 })).length, 4096);
+  await ended((controller) =>
+    conntrack.upsertMany(
+      aborting(controller, (n) => flow(n + 20_000)),
+      { signal: controller.signal, progress },
+    ),
+  );
+  await ended((controller) =>
+    conntrack.deleteMany(aborting(controller, tuple), { signal: controller.signal, progress }),
+  );
+  assert.equal(told, [
+    { updated: 4096, absent: 0, failed: 0 },
+    { created: 0, updated: 4096, failed: 0 },
+    { deleted: 4096, absent: 0, failed: 0 },
+  ]);
+  assert.is((await conntrack.dump()).length, count - 4096);
+  // Of a batch: when the kernel has answered for the first chunk.
+  const batch = await conntrack.dump();
+  let deleted = 0;
+  await ended((controller) => {
+    const first = (done: { deleted: number }) => {
+      deleted = done.deleted;
+      controller.abort('enough');
+    };
+    return conntrack.deleteMany(batch, { signal: controller.signal, progress: first });
+  });
+  assert.is(deleted, 4096);
+  assert.is((await conntrack.dump()).length, batch.length - deleted);
+});
+
 test('createMany ends after a chunk, and reports the whole chunk', async () => {
   await conntrack.flush();
   const controller = new AbortController();
@@ -117,6 +181,9 @@ test('wrong options', async () => {
   for (const options of [{ signal: 5 }, { progress: 5 }, { signals: 1 }, 5]) {
     const bad = options as never;
     await throws(TypeError, /^options/, () => conntrack.createMany([], bad));
+    await throws(TypeError, /^options/, () => conntrack.upsertMany([], bad));
+    await throws(TypeError, /^options/, () => conntrack.updateMany([], { mark: 1 }, bad));
+    await throws(TypeError, /^options/, () => conntrack.deleteMany([], bad));
     await throws(TypeError, /^options/, () => conntrack.updateWhere('all', { mark: 1 }, bad));
     await throws(TypeError, /^options/, () => conntrack.deleteWhere({ mark: 1 }, bad));
     await throws(TypeError, /^options/, () => conntrack.flush({ mark: 1 }, bad));

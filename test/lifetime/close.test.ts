@@ -8,7 +8,7 @@ import {
   ClosedError,
   Conntrack,
   conntrack,
-  type FlowBatch,
+  FlowBatch,
   type FlowInit,
   Iptables,
   iptables,
@@ -126,6 +126,8 @@ test('createMany: flows that were sent are created, the others are not, and the 
 
 const tick = () => new Promise(setImmediate);
 const manyFlows = flows(3 * 4096);
+const manyInBatch = FlowBatch.of(manyFlows);
+const manyTuples = [...manyInBatch];
 const manyRules = Array.from(
   { length: 1000 },
   (_, i) => `-A INPUT -s 10.0.${i >> 8}.${i & 255} -j ACCEPT\n`,
@@ -138,6 +140,11 @@ const longWorks: Record<
 > = {
   getMany: (ct, _, signal) => ct.getMany(manyFlows, { signal }),
   createMany: (ct, _, signal) => ct.createMany(manyFlows, { signal }),
+  upsertMany: (ct, _, signal) => ct.upsertMany(manyFlows, { signal }),
+  updateMany: (ct, _, signal) => ct.updateMany(manyTuples, { mark: 1 }, { signal }),
+  deleteMany: (ct, _, signal) => ct.deleteMany(manyTuples, { signal }),
+  'createMany of a batch': (ct, _, signal) => ct.createMany(manyInBatch, { signal }),
+  'deleteMany of a batch': (ct, _, signal) => ct.deleteMany(manyInBatch, { signal }),
   updateWhere: (ct, _, signal) => ct.updateWhere(mark, { mark: 1 }, { signal }),
   deleteWhere: (ct, _, signal) => ct.deleteWhere(mark, { returning: true, signal }),
   flush: (ct, _, signal) => ct.flush(mark, { signal }),
@@ -228,7 +235,11 @@ test('every method of a closed handle', async () => {
     create: () => ct.create(flow(1)),
     upsert: () => ct.upsert(flow(1)),
     createMany: () => ct.createMany([flow(1)]),
+    upsertMany: () => ct.upsertMany([flow(1)]),
+    'createMany of a batch': () => ct.createMany(FlowBatch.of([flow(1)])),
     update: () => ct.update(tuple, { mark: 1 }),
+    updateMany: () => ct.updateMany([tuple], { mark: 1 }),
+    deleteMany: () => ct.deleteMany([tuple]),
     updateWhere: () => ct.updateWhere(mark, { mark: 1 }),
     delete: () => ct.delete(tuple),
     deleteWhere: () => ct.deleteWhere(mark),

@@ -22,6 +22,7 @@ const operations: [string, () => unknown][] = [
   ['create', () => conntrack.create(flow)],
   ['createMany', async () => (await conntrack.createMany([other])).created],
   ['upsert', () => conntrack.upsert({ ...flow, mark: 8 })],
+  ['upsertMany', async () => (await conntrack.upsertMany([other, { ...flow, mark: 8 }])).updated],
   ['count', () => conntrack.count()],
   ['stats', async () => (await conntrack.stats()).entries],
   ['dump', async () => (await conntrack.dump()).length],
@@ -32,8 +33,16 @@ const operations: [string, () => unknown][] = [
   // These go in several parts: the first is refused while the next is packed.
   ['getMany', async () => (await conntrack.getMany(new Array(9000).fill(tcp))).length],
   ['update', () => conntrack.update(tcp, { mark: 9 })],
+  ['updateMany', async () => (await conntrack.updateMany([tcp, tcp], { mark: 9 })).updated],
+  // A change that can be refused for one flow alone.
+  ['updateMany, timeout', async () => (await conntrack.updateMany([tcp], { timeout: 60 })).updated],
   ['updateWhere', () => conntrack.updateWhere({ protocol: 'tcp' }, { mark: 10 })],
   ['delete', () => conntrack.delete(tcp)],
+  ['deleteMany', async () => (await conntrack.deleteMany([tcp])).absent],
+  [
+    'deleteMany of many',
+    async () => (await conntrack.deleteMany(new Array(9000).fill(tcp))).absent,
+  ],
   ['deleteWhere', () => conntrack.deleteWhere({ protocol: 'tcp' })],
   [
     'deleteWhere returning',

@@ -58,6 +58,7 @@ export const calls: [string, () => unknown][] = [
   ['create()', () => conntrack.create(flow)],
   ['createMany()', () => conntrack.createMany([{ ...flow, srcPort: 1001 }])],
   ['upsert()', () => conntrack.upsert(flow)],
+  ['upsertMany()', () => conntrack.upsertMany([{ ...flow, srcPort: 1003 }])],
   ['dump()', () => conntrack.dump()],
   [
     'dumpBatches()',
@@ -69,8 +70,10 @@ export const calls: [string, () => unknown][] = [
   ['getSync()', () => conntrack.getSync(tuple)],
   ['getMany()', () => conntrack.getMany([tuple])],
   ['update()', () => conntrack.update(tuple, { mark: 9 })],
+  ['updateMany()', () => conntrack.updateMany([tuple], { mark: 9 })],
   ['updateWhere()', () => conntrack.updateWhere({ protocol: 'tcp' }, { mark: 10 })],
   ['delete()', () => conntrack.delete(tuple)],
+  ['deleteMany()', () => conntrack.deleteMany([tuple, tuple])],
   ['deleteWhere()', () => conntrack.deleteWhere({ protocol: 'tcp' })],
   ['flush()', () => conntrack.flush()],
   // A different value: a setting that does not change is not written, and needs no privilege.

@@ -6,6 +6,8 @@ import {
   type ConntrackSettings,
   type ConntrackStats,
   conntrack,
+  type DeleteManyResult,
+  type DeleteProgress,
   type Family,
   type Flow,
   FlowBatch,
@@ -14,10 +16,13 @@ import {
   type FlowObject,
   type FlowState,
   type GroupKey,
+  type ManyFailure,
+  type ManyResult,
   type Measure,
   type Protocol,
   support,
   type TupleInit,
+  type UpsertResult,
 } from 'conntrack';
 import type { Equal, Is } from './equal.js';
 
@@ -121,6 +126,34 @@ FlowBatch.of([{ protocol: 'udp', ...tuple, colour: 1 }]);
 FlowBatch.of(flow);
 const changed: FlowInit = { ...object, zone: 5 };
 void [asRead, changed, conntrack.createMany(batch), conntrack.createMany(batch.toArray())];
+
+/** Many flows at once: a batch, or anything that gives flows. */
+export async function many(): Promise<void> {
+  const some = batch.filter(({ mark }) => mark === 0);
+  const deleted: DeleteManyResult = await conntrack.deleteMany(some, {
+    progress: (done: DeleteProgress) => void (done.deleted + done.absent + done.failed),
+    signal: undefined,
+  });
+  const results: ManyResult[] = [deleted, await conntrack.updateMany([flow, side], { mark: 1 })];
+  const { created, updated, failed, hints }: UpsertResult = await conntrack.upsertMany(
+    new Set([asRead]),
+    { progress: ({ created, updated }) => void (created + updated) },
+  );
+  const first: ManyFailure | undefined = results[0]?.failed[0] ?? failed[0];
+  const code: string | undefined = first?.error.code;
+  void [created, updated, hints?.length, code, deleted.absentIndexes.length];
+  await conntrack.upsertMany(batch);
+  await conntrack.updateMany(batch.slice(0, 5), { timeout: 60 });
+  await conntrack.getMany(batch);
+  // @ts-expect-error: a list, not one flow
+  await conntrack.deleteMany(flow);
+  // @ts-expect-error: the change is missing
+  await conntrack.updateMany(batch);
+  // @ts-expect-error: a tuple is no flow to create, but a batch of events is one of flows
+  await conntrack.upsertMany([{ src: '10.0.0.1' }]);
+  // @ts-expect-error: results are not changed by the caller
+  deleted.deleted = 1;
+}
 
 /** A field may not be undefined if that would match or change too much. Other fields may. */
 const side: TupleInit = {

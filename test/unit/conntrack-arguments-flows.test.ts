@@ -280,6 +280,21 @@ test('every method refuses wrong names of flows', async () => {
   await refused((target) => conntrack.update(target as TupleInit, { mark: 1 }), targets);
   await refused((target) => conntrack.update(target as TupleInit, { status: 'assured' }), targets);
   await refused((target) => conntrack.delete(target as TupleInit), targets);
+  // Each wrong tuple is reported by its index. Nothing is sent for it, so this needs no addon.
+  for (const many of [
+    (list: TupleInit[]) => conntrack.deleteMany(list),
+    (list: TupleInit[]) => conntrack.updateMany(list, { mark: 1 }),
+  ]) {
+    await refused(
+      async (target) => {
+        const { failed } = await many([null as never, target as TupleInit]);
+        assert.is(failed[0]?.index, 0);
+        assert.is(failed[1]?.index, 1);
+        throw failed[1]!.error;
+      },
+      at('flows[1]', [...tuples, [undefined, TypeError, '$']]),
+    );
+  }
   for (const value of [undefined, null, 5, {}]) {
     await throws(TypeError, /^tuples: expected an iterable/, () =>
       conntrack.getMany(value as never),
@@ -301,9 +316,14 @@ test('flows to create', async () => {
     at('flows[1]', inits).filter(([value]) => value !== tcp),
   );
   for (const value of [undefined, null, 5, {}]) {
-    await throws(TypeError, /^flows: expected an iterable/, () =>
-      conntrack.createMany(value as never),
-    );
+    for (const call of [
+      () => conntrack.createMany(value as never),
+      () => conntrack.upsertMany(value as never),
+      () => conntrack.updateMany(value as never, { mark: 1 }),
+      () => conntrack.deleteMany(value as never),
+    ]) {
+      await throws(TypeError, /^flows: expected an iterable/, call);
+    }
   }
 });
 
@@ -311,6 +331,11 @@ test('changes', async () => {
   const list = at('change', changes);
   await refused((change) => conntrack.update(tcp, change as FlowChange), list);
   await refused((change) => conntrack.updateWhere({ protocol: 'tcp' }, change as FlowChange), list);
+  // A part of another protocol may fit some of many flows.
+  await refused(
+    (change) => conntrack.updateMany([tcp], change as FlowChange),
+    list.filter(([, , , message]) => !String(message).includes('not a part')),
+  );
   const sctp: Wrong[] = [
     [{ state: 'CLOSED' }, TypeError, 'change.state', /needs/],
     [{ sctp: { vtag } }, TypeError, 'change.sctp', /needs/],

@@ -83,6 +83,10 @@ const inputs: Record<string, Input> = {
     ...{ path: 'change', good: change },
     call: (value) => conntrack.update(tuple, value as FlowChange),
   },
+  updateMany: {
+    ...{ path: 'change', good: change },
+    call: (value) => conntrack.updateMany([tuple], value as FlowChange),
+  },
   updateWhere: {
     ...{ path: 'change', good: change },
     call: (value) => conntrack.updateWhere({ protocol: 'tcp' }, value as FlowChange),

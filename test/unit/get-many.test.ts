@@ -41,12 +41,8 @@ test('chunks of 4,096, no empty request after the last full chunk, each answer a
   for (const [count, expected] of chunkCases) {
     const { sizes, lookUp } = kernel();
     const tuples = new Array<TupleInit>(count).fill(tuple);
-    const found = await getMany(
-      lookUp,
-      tuples,
-      (index) => `tuples[${index}]`,
-      () => undefined,
-    );
+    const pack = (from: number, to: number) => new Uint8Array((to - from) * tupleBytes);
+    const found = await getMany(lookUp, { length: count, pack });
     assert.equal(sizes, expected);
     assert.equal(
       found.map((flow) => flow?.mark),

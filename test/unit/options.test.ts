@@ -78,6 +78,15 @@ const calls: Record<string, Call> = {
     call: (options) => conntrack.createMany([{ ...tcp, timeout: 1 }], options),
     good: bulk,
   },
+  upsertMany: {
+    call: (options) => conntrack.upsertMany([{ ...tcp, timeout: 1 }], options),
+    good: bulk,
+  },
+  updateMany: {
+    call: (options) => conntrack.updateMany([tcp], { mark: 2 }, options),
+    good: bulk,
+  },
+  deleteMany: { call: (options) => conntrack.deleteMany([tcp], options), good: bulk },
   updateWhere: {
     call: (options) => conntrack.updateWhere({ mark: 1 }, { mark: 2 }, options),
     good: bulk,

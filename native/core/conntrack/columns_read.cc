@@ -52,7 +52,7 @@ Row Columns::read(std::size_t at) const {
   std::copy_n(kept, count, row.extra);
   row.extra_count = count;
   RowForm form;
-  read_row(arena_.data(), capacity_, at, row, form);
+  read_row({arena_.data(), arena_.size()}, capacity_, at, row, form);
   for (int side = 0; side < kSides; side++) {
     row.address[side] = address_at(row.family, form.address[side]);
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "core/conntrack/row.h"
 
@@ -83,11 +84,13 @@ inline int write_row(const Row& row, const RowForm& form, std::uint8_t* arena, s
   return top;
 }
 
-// The reverse of write_row. What the row does not have is left as it is.
-inline void read_row(const std::uint8_t* arena, std::size_t capacity, std::size_t at, Row& row,
-                     RowForm& form) {
+// The reverse of write_row. What the row does not have is left as it is, and so is what lies beyond
+// the end of the arena: its last groups may be left off.
+inline void read_row(std::span<const std::uint8_t> arena, std::size_t capacity, std::size_t at,
+                     Row& row, RowForm& form) {
   const auto get = [&]<typename T>(Column column, T& to) {
-    std::memcpy(&to, arena + capacity * bytes_before(column) + at * sizeof(T), sizeof(T));
+    const std::size_t place = capacity * bytes_before(column) + at * sizeof(T);
+    if (place + sizeof(T) <= arena.size()) std::memcpy(&to, arena.data() + place, sizeof(T));
   };
   get(Column::presence, form.presence[0]);
   get(Column::presenceMore, form.presence[1]);

@@ -62,6 +62,13 @@ export class FlowBatch implements Iterable<Flow> {
     return new FlowBatch(ColumnStore.fromRaw(raw), how);
   }
 
+  /** @internal The columns of a batch; undefined for what is none. */
+  static storeOf(value: unknown): ColumnStore | undefined {
+    return typeof value === 'object' && value !== null && #store in value
+      ? value.#store
+      : undefined;
+  }
+
   /**
    * A batch of plain flows, without a kernel: for tests of a program, and for flows that were kept in a file. It needs
    * no Linux and no privileges. Its rows are what the kernel would have given; a `Flow` is copied as it was read. The

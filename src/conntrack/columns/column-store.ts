@@ -1,7 +1,7 @@
 // The memory of a batch: typed arrays over the arena that native code filled, and two buffers beside it, of IPv6
 // addresses and of rare attributes. Knows layout, not meaning.
 import { AF_INET6 } from '../../constants.js';
-import type { RawBatch } from '../../native/binding.js';
+import type { RawBatch, RawRows } from '../../native/binding.js';
 import { side, sideNames } from '../../native/numbers.js';
 import { ipv4Text, ipv6Text } from './address-text.js';
 import type { FlowColumns, FlowRows } from './flow-columns.js';
@@ -40,6 +40,7 @@ export class ColumnStore implements FlowRows {
   readonly rows: number;
   readonly addresses: Uint8Array;
   readonly #parts: StoreParts;
+  #memory: RawRows | undefined;
   flowColumns: FlowColumns | undefined;
   readonly #views: Partial<Record<ColumnName, ColumnArrays[ColumnName]>> = {};
 
@@ -67,6 +68,26 @@ export class ColumnStore implements FlowRows {
   tableOf(row: number): string | undefined {
     const { table, events } = this.#parts;
     return events === true && this.column('nsid')[row]! >= 0 ? undefined : table;
+  }
+
+  /** The table that rows were read from; of events, those that are of no other namespace. */
+  get table(): string | undefined {
+    return this.#parts.table;
+  }
+
+  /** The memory of the rows, for native code. */
+  get memory(): RawRows {
+    const { arena, capacity, addresses, extraIndex, extra, events = false } = this.#parts;
+    this.#memory ??= {
+      arena: arena === undefined ? noBytes : new Uint8Array(arena),
+      ...{ capacity, addresses, extraIndex, extra, events },
+    };
+    return this.#memory;
+  }
+  /** Where the rows [from, to) are in that memory. */
+  rowNumbers(from: number, to: number): Uint32Array {
+    const first = this.#parts.offset + from;
+    return Uint32Array.from({ length: to - from }, (_, i) => first + i);
   }
 
   /** The view of a column, made at its first use. The arena leaves out groups that no row has: they are zeros. */
@@ -230,6 +251,16 @@ class SelectedStore extends ColumnStore {
   }
   override tableOf(row: number): string | undefined {
     return this.#base.tableOf(this.#selection[row]!);
+  }
+  override get table(): string | undefined {
+    return this.#base.table;
+  }
+  override get memory(): RawRows {
+    return this.#base.memory;
+  }
+  override rowNumbers(from: number, to: number): Uint32Array {
+    const first = this.#base.rowNumbers(0, 1)[0] ?? 0;
+    return this.#selection.subarray(from, to).map((row) => first + row);
   }
   override stores(name: ColumnName): boolean {
     return this.#base.stores(name);

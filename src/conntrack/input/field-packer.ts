@@ -49,6 +49,14 @@ export class FieldPacker {
     this.count = mark.count;
   }
 
+  /** Appends flows that were packed elsewhere. */
+  append(bytes: Uint8Array, count: number): void {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#size);
+    this.#size += bytes.length;
+    this.count += count;
+  }
+
   // In all of these the header comes first, on a line of its own. It may move the bytes, and an expression that also
   // has `this.#words` would read their old place.
   u8(field: number, value: number): void {

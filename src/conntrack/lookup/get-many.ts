@@ -5,27 +5,29 @@ import type { RawLookup } from '../../native/binding.js';
 import { absent } from '../../native/numbers.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import type { Flow } from '../flow/flow.js';
-import type { TupleInit } from '../input/tuple.js';
-import { isMeant, TuplePacker } from './tuple-packer.js';
+import { chunkSize } from './tuple-chunks.js';
 
-/** Tuples of a chunk: the JS thread is busy with it for a few milliseconds at most. */
-const chunk = 4096;
 const ebadmsg = 74;
 
 const noStats = {
   ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 1 },
 };
 
+/** Tuples to look up. */
+export interface TupleList {
+  readonly length: number;
+  /** Packs the tuples [from, to). */
+  pack(from: number, to: number): Uint8Array;
+}
+
 /** The flow of each tuple, in their order. */
 export async function getMany(
   lookUp: (packed: Uint8Array) => Promise<RawLookup>,
-  tuples: readonly (TupleInit | Flow)[],
-  pathOf: (index: number) => string,
-  tableFor: (tuple: TupleInit | Flow) => string | undefined,
+  tuples: TupleList,
   signal?: AbortSignal,
 ): Promise<(Flow | undefined)[]> {
   const results: (Flow | undefined)[] = [];
-  const collect = async ({ pending, packed }: Asked) => {
+  const collect = async (pending: Promise<RawLookup>) => {
     const { batch, rows, undecodable } = await pending;
     // There is a flow that cannot be decoded. It must not be reported as none.
     if (undecodable > 0) {
@@ -35,45 +37,28 @@ export async function getMany(
     const found = FlowBatch.fromRaw(batch, noStats);
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
-      const flow = row === absent ? undefined : found.at(row);
-      results.push(flow && isMeant(flow, packed, i) ? flow : undefined);
+      results.push(row === absent ? undefined : found.at(row));
     }
-  };
-  let index = 0;
-  const path = () => pathOf(index);
-  const pack = (end: number) => {
-    const packer = new TuplePacker(end - index);
-    for (; index < end; index++) {
-      const tuple = tuples[index]!;
-      packer.add(tuple, path, tableFor(tuple));
-    }
-    return packer.bytes;
   };
   // While the kernel answers one chunk, the JS thread makes flows of the chunk before and packs the next.
-  const asked: Asked[] = [];
+  const asked: Promise<RawLookup>[] = [];
   try {
-    while (index < tuples.length) {
-      const packed = pack(Math.min(index + chunk, tuples.length));
+    for (let from = 0; from < tuples.length; from += chunkSize) {
+      const packed = tuples.pack(from, Math.min(from + chunkSize, tuples.length));
       signal?.throwIfAborted();
       // The first time there is nothing to wait for: a lookup begins in the call that asks for it.
       const pending = lookUp(packed);
       // It can fail while this function waits for something else. `collect` reports it. Without a handler
       // until then, Node would end the process.
       pending.catch(() => {});
-      asked.push({ pending, packed });
+      asked.push(pending);
       if (asked.length > 1) await collect(asked.shift()!);
-      if (index < tuples.length) await new Promise(setImmediate);
+      if (from + chunkSize < tuples.length) await new Promise(setImmediate);
     }
     for (let one = asked.shift(); one !== undefined; one = asked.shift()) await collect(one);
   } finally {
     // Everything that was asked is answered before this ends, even where it fails.
-    await Promise.allSettled(asked.map(({ pending }) => pending));
+    await Promise.allSettled(asked);
   }
   return results;
-}
-
-/** A chunk of tuples that the kernel is asked for. */
-interface Asked {
-  pending: Promise<RawLookup>;
-  packed: Uint8Array;
 }

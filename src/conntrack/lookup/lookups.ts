@@ -1,19 +1,16 @@
 // Lookups of flows in one table: one, one on the JS thread, or many at once.
 import { iterableAt, optionsAt, signalAt } from '../../checks.js';
 import type { Session } from '../../native/session.js';
+import { FlowBatch } from '../batch/flow-batch.js';
 import { readFlows } from '../batch/read-flows.js';
 import { LookupArena } from '../columns/lookup-arena.js';
 import { Flow } from '../flow/flow.js';
 import type { TupleInit } from '../input/tuple.js';
-import { getMany } from './get-many.js';
+import { getMany, type TupleList } from './get-many.js';
+import { packRowTuples, tableFor } from './tuple-chunks.js';
 import { isMeant, TuplePacker } from './tuple-packer.js';
 
 const operation = 'conntrack get';
-
-/** The table that a request is for, where that matters: a Flow may be of another table. */
-export function tableFor(session: Session, target: unknown): string | undefined {
-  return Flow.isFlow(target) ? session.table('conntrack table') : undefined;
-}
 
 /** Options of `getMany`. */
 export interface GetManyOptions {
@@ -33,7 +30,7 @@ export class Lookups {
   }
 
   async get(tuple: TupleInit | Flow): Promise<Flow | undefined> {
-    const [flow] = await this.#lookUp([tuple], () => 'tuple');
+    const [flow] = await this.#lookUp(this.#list([tuple], () => 'tuple'));
     return flow;
   }
 
@@ -68,21 +65,41 @@ export class Lookups {
     tuples: Iterable<TupleInit | Flow>,
     options: unknown,
   ): Promise<(Flow | undefined)[]> {
-    const list = [...iterableAt(tuples, 'tuples', 'tuples or Flows')];
+    const list =
+      this.#batch(tuples) ?? this.#list([...iterableAt(tuples, 'tuples', 'tuples or Flows')]);
     const fields = optionsAt(options, 'options', new Set(['signal']));
     const signal = signalAt(fields.signal, 'options.signal');
-    return this.#lookUp(list, (index) => `tuples[${index}]`, signal);
+    return this.#lookUp(list, signal);
   }
 
-  #lookUp(
+  /** The flows of a batch; undefined for what is none. */
+  #batch(tuples: unknown): TupleList | undefined {
+    const store = FlowBatch.storeOf(tuples);
+    if (store === undefined) return undefined;
+    const pack = (from: number, to: number) => packRowTuples(this.#session, store, from, to);
+    return { length: store.rows, pack };
+  }
+
+  #list(
     tuples: readonly (TupleInit | Flow)[],
-    pathOf: (index: number) => string,
-    signal?: AbortSignal,
-  ): Promise<(Flow | undefined)[]> {
+    pathOf = (index: number) => `tuples[${index}]`,
+  ): TupleList {
+    const pack = (from: number, to: number) => {
+      const packer = new TuplePacker(to - from);
+      for (let index = from; index < to; index++) {
+        const tuple = tuples[index]!;
+        packer.add(tuple, () => pathOf(index), tableFor(this.#session, tuple));
+      }
+      return packer.bytes;
+    };
+    return { length: tuples.length, pack };
+  }
+
+  #lookUp(tuples: TupleList, signal?: AbortSignal): Promise<(Flow | undefined)[]> {
     const lookUp = (packed: Uint8Array) =>
       readFlows(this.#session, operation, undefined, (binding, handle) =>
         binding.ctGet(handle, packed),
       );
-    return getMany(lookUp, tuples, pathOf, (tuple) => tableFor(this.#session, tuple), signal);
+    return getMany(lookUp, tuples, signal);
   }
 }

@@ -35,6 +35,11 @@ export class TuplePacker {
     this.#view = new DataView(this.bytes.buffer);
   }
 
+  /** What was packed, without a copy. */
+  get packed(): Uint8Array {
+    return this.bytes.subarray(0, this.#at);
+  }
+
   /** The protocol of the first tuple. */
   get protocol(): number {
     return this.bytes[place.protocol]!;

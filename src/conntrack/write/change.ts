@@ -1,5 +1,5 @@
 // A change of flows: its type, its checks, and its form as packed fields (schema/fields.h).
-import { copyAt, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js';
+import { copyAt, type Fields, fieldsAt, isUndefined, statusAt, u32At } from '../../checks.js';
 import type { StatusName } from '../../constants.js';
 import { badRange } from '../../errors.js';
 import { field } from '../columns/schema.js';
@@ -40,6 +40,17 @@ const changeFields = new Set([...writableFields, ...fieldsFor('both')]);
 
 const child = (path: string, name: string) => `${path}.${name}`;
 
+/** A copy of a change, with everything in it. Each field is read once. */
+export function takeChange(change: FlowChange, path: string): Fields {
+  const fields = fieldsAt(change, path, changeFields, 'an object', changeFields);
+  const names = Object.keys(fields);
+  if (names.length === 0) throw new TypeError(`${path}: changes nothing`);
+  const unset = Object.keys(change).find((name) => !(name in fields));
+  if (unset !== undefined) throw isUndefined(path, unset);
+  for (const name of names) fields[name] = copyAt(fields[name], child(path, name));
+  return fields;
+}
+
 /**
  * Checks a change and appends its fields. `protocol` is the protocol of the flows, `undefined` where they may be of
  * several.
@@ -50,12 +61,16 @@ export function packChange(
   protocol: number | undefined,
   path = 'change',
 ): void {
-  const fields = fieldsAt(change, path, changeFields, 'an object', changeFields);
-  const names = Object.keys(fields);
-  if (names.length === 0) throw new TypeError(`${path}: changes nothing`);
-  const unset = Object.keys(change).find((name) => !(name in fields));
-  if (unset !== undefined) throw isUndefined(path, unset);
-  for (const name of names) fields[name] = copyAt(fields[name], child(path, name));
+  packTaken(packer, takeChange(change, path), protocol, path);
+}
+
+/** The same for a change that `takeChange` gave. It may be packed for one protocol after the other. */
+export function packTaken(
+  packer: FieldPacker,
+  fields: Fields,
+  protocol: number | undefined,
+  path: string,
+): void {
   if (fields.timeout !== undefined) {
     packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
   }

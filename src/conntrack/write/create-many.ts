@@ -1,31 +1,21 @@
-// Creating many flows: a chunk is packed while the kernel works on the chunk before. Each flow has an outcome. Knows
-// packing and order, no socket.
-import { type Fields, iterableAt, optionsAt, signalAt } from '../../checks.js';
+// Creating many flows, or creating some and changing those that are there. Each flow has an outcome. Knows order, no
+// socket.
+import { iterableAt } from '../../checks.js';
 import type { Family } from '../../constants.js';
-import { badType, fromNative, NetfilterError } from '../../errors.js';
+import type { NetfilterError } from '../../errors.js';
 import type { RawOutcome } from '../../native/binding.js';
 import type { Flow } from '../flow/flow.js';
-import { FieldPacker } from '../input/field-packer.js';
-import { type FlowInit, takeRow } from '../input/init.js';
-import { packFlowInit } from '../input/pack-init.js';
-
-/** Why a flow was not made: the kernel refused it, or it was wrong (this error has no `code`). */
-export type CreateError =
-  | NetfilterError
-  | ((TypeError | RangeError) & {
-      /** A flow that is wrong has none. */
-      readonly code?: undefined;
-      /** A flow that is wrong has none: the message names the field. */
-      readonly hint?: undefined;
-    });
-
-/** A flow that `createMany` did not make. */
-export interface CreateFailure {
-  /** Its place in the input, from 0. */
-  readonly index: number;
-  /** Why it was not made. */
-  readonly error: CreateError;
-}
+import type { FlowInit } from '../input/init.js';
+import { chunkSize } from '../lookup/tuple-chunks.js';
+import { type FlowChunk, FlowChunks, packedFlows, type Waiting } from './flow-chunks.js';
+import {
+  errnos,
+  Failures,
+  inChunks,
+  type ManyFailure,
+  type ManyOptions,
+  outcomeError,
+} from './many.js';
 
 /** What `createMany` did: how many flows it made, and which it did not make, by their place in the input. */
 export interface CreateResult {
@@ -35,9 +25,15 @@ export interface CreateResult {
    * In the order of the input: the flows that the kernel refused (a {@link NetfilterError}), and those that
    * were not sent because they are wrong (a `TypeError` or `RangeError` that names the field).
    */
-  readonly failed: readonly CreateFailure[];
+  readonly failed: readonly ManyFailure[];
   /** What a person should know: that nothing translates flows with `nat` yet. Absent where there is nothing to say. */
   readonly hints?: readonly string[];
+}
+
+/** What `upsertMany` did: as a {@link CreateResult}, with the flows that were there. */
+export interface UpsertResult extends CreateResult {
+  /** How many flows were there, and are now as they were given. */
+  readonly updated: number;
 }
 
 /** How far a `createMany` is. */
@@ -48,194 +44,125 @@ export interface CreateProgress {
   readonly failed: number;
 }
 
+/** How far an `upsertMany` is. */
+export interface UpsertProgress extends CreateProgress {
+  /** Flows that were there, and were changed so far. */
+  readonly updated: number;
+}
+
 /** Options of `createMany`. */
-export interface CreateManyOptions {
-  /**
-   * Ends the operation early: no further chunk of 4,096 flows is sent, and the promise rejects with the signal's
-   * reason when the kernel has answered for the chunk under way. What was made stays, and `progress` has said how
-   * much.
-   */
-  signal?: AbortSignal | undefined;
-  /**
-   * Called whenever the kernel has answered for a chunk, with the sums so far, also for the last chunk before a
-   * rejection.
-   */
-  progress?: ((done: CreateProgress) => void) | undefined;
-}
+export type CreateManyOptions = ManyOptions<CreateProgress>;
+/** Options of `upsertMany`. */
+export type UpsertManyOptions = ManyOptions<UpsertProgress>;
 
-/** Sends packed flows to be created. */
-type Write = (packed: Uint8Array) => Promise<RawOutcome>;
+/** Sends packed flows to be created, or changes of flows that are there. */
+export type Write = (packed: Uint8Array, verb: 'create' | 'update') => Promise<RawOutcome>;
 
-/** Flows of a chunk: the JS thread is busy with it for a few milliseconds at most. */
-const chunk = 4096;
-const eperm = 1;
-const enoent = 2;
-
-/** The error of one item of a batch. */
-export function outcomeError(operation: string, outcome: RawOutcome, index: number) {
-  const detail = outcome.texts[index];
-  return fromNative({ errno: outcome.codes[index]!, operation, ...(detail && { detail }) });
-}
-
-const createError = (outcome: RawOutcome, index: number) =>
-  outcomeError('conntrack create', outcome, index);
-
-export function createManyOptions(options: unknown): CreateManyOptions {
-  const fields = optionsAt(options, 'options', new Set(['signal', 'progress']));
-  const { progress } = fields;
-  if (progress !== undefined && typeof progress !== 'function') {
-    throw badType('options.progress', 'a function', progress);
-  }
-  return {
-    signal: signalAt(fields.signal, 'options.signal'),
-    progress: progress as CreateManyOptions['progress'],
-  };
-}
+/** How often a flow is tried that is there when it is made, and gone when it is changed. */
+const attempts = 4;
 
 class Creation {
-  /** Families of the flows that the kernel should translate. */
-  readonly translated = new Set<Family>();
-  readonly result: { created: number; failed: CreateFailure[] } = { created: 0, failed: [] };
+  readonly failures = new Failures();
+  readonly chunks = new FlowChunks((index, error) => this.failures.refused(index, error));
+  created = 0;
+  updated = 0;
   readonly #write: Write;
-  readonly #options: CreateManyOptions;
-  // The two take turns: the chunk of one is sent while the other is filled.
-  #packer = new FieldPacker();
-  #other = new FieldPacker();
-  #indexes: number[] = [];
-  readonly #single = new FieldPacker();
-  #withMaster: { index: number; bytes: Uint8Array }[] = [];
-  #index = 0;
-  // Called only where something is wrong: most flows need no path.
-  readonly #path = () => `flows[${this.#index}]`;
-  #sent: Promise<void> | undefined;
+  readonly #upserts: boolean;
+  readonly #options: UpsertManyOptions;
 
-  constructor(write: Write, options: CreateManyOptions) {
+  constructor(write: Write, upserts: boolean, options: UpsertManyOptions) {
     this.#write = write;
+    this.#upserts = upserts;
     this.#options = options;
   }
 
-  async run(flows: Iterable<FlowInit | Flow>): Promise<CreateResult> {
-    const { result } = this;
-    try {
-      this.#options.signal?.throwIfAborted();
-      for (const flow of flows) {
-        const fields = this.#take(flow);
-        if (fields?.master !== undefined) {
-          if (this.#pack(this.#single, fields)) {
-            this.#withMaster.push({ index: this.#index, bytes: this.#single.take() });
-          }
-        } else if (fields !== undefined && this.#pack(this.#packer, fields)) {
-          this.#indexes.push(this.#index);
-        }
-        this.#index++;
-        if (this.#packer.count === chunk) await this.#pass();
-      }
-      if (this.#packer.count > 0) await this.#pass();
-      await this.#sent;
-      await this.#createWithMaster();
-    } catch (error) {
-      // When the caller hears of the error, nothing is under way any more.
-      await this.#sent?.catch(() => {});
-      throw error;
-    }
-    result.failed.sort((a, b) => a.index - b.index);
-    return result;
-  }
-
-  /** The fields of a flow; undefined for what is no flow. */
-  #take(flow: unknown): Fields | undefined {
-    try {
-      return takeRow(flow, this.#path);
-    } catch (error) {
-      this.#refused(error);
-      return undefined;
-    }
-  }
-
-  /** Notes an error of the present flow. An error of any other kind ends everything. */
-  #refused(error: unknown): void {
-    const told =
-      error instanceof NetfilterError || error instanceof TypeError || error instanceof RangeError;
-    if (!told) throw error;
-    this.result.failed.push({ index: this.#index, error });
-  }
-
-  /** False for a flow that cannot be written. */
-  #pack(packer: FieldPacker, fields: Fields): boolean {
-    const mark = packer.mark();
-    try {
-      const family = packFlowInit(packer, fields, this.#path, true);
-      if (family !== undefined) this.translated.add(family);
-      return true;
-    } catch (error) {
-      packer.rewind(mark);
-      this.#refused(error);
-      return false;
-    }
-  }
-
-  /** Sends the chunk when the kernel has answered for the one before. */
-  async #pass(): Promise<void> {
-    await this.#sent;
-    this.#options.signal?.throwIfAborted();
-    const indexes = this.#indexes;
-    this.#sent = this.#send(this.#packer.packed, (i) => indexes[i]!);
-    this.#sent.catch(() => {});
-    this.#indexes = [];
-    [this.#packer, this.#other] = [this.#other, this.#packer];
-    this.#packer.reset();
-    // While the kernel works on one chunk, the next one is packed.
-    await new Promise(setImmediate);
-  }
-
-  async #send(packed: Uint8Array, place: (i: number) => number): Promise<void> {
-    const { result } = this;
-    const outcome = await this.#write(packed);
-    const { codes } = outcome;
-    let forbidden: NetfilterError | undefined;
-    for (let i = 0; i < codes.length; i++) {
-      // This is not about one flow: without the capability none can be made.
-      if (codes[i] === eperm) forbidden ??= createError(outcome, i);
-      else if (codes[i] === 0) result.created++;
-      else result.failed.push({ index: place(i), error: createError(outcome, i) });
-    }
-    this.#tell();
-    if (forbidden !== undefined) throw forbidden;
+  async run(flows: Iterable<FlowInit | Flow>): Promise<void> {
+    const send = async (chunk: FlowChunk) => {
+      await this.#send(chunk, false);
+      this.#tell();
+    };
+    await inChunks(this.chunks.of(flows), send, this.#options.signal);
+    await this.#sendWaiting(this.chunks.waiting);
   }
 
   #tell(): void {
-    const { created, failed } = this.result;
-    this.#options.progress?.({ created, failed: failed.length });
+    const { created, updated, failures } = this;
+    this.#options.progress?.({ created, updated, failed: failures.list.length });
+  }
+
+  #error(outcome: RawOutcome, i: number): NetfilterError {
+    return outcomeError(this.#upserts ? 'conntrack upsert' : 'conntrack create', outcome, i);
+  }
+
+  /** Ends everything: this is not about one flow. Without the capability none can be made. */
+  #forbid(outcome: RawOutcome): void {
+    const index = outcome.codes.indexOf(errnos.eperm);
+    if (index < 0) return;
+    this.#tell();
+    throw this.#error(outcome, index);
+  }
+
+  /** Makes the flows of a chunk. With `masters` it gives the flows whose master is not there: place and error. */
+  async #send(chunk: FlowChunk, masters: boolean): Promise<[place: number, NetfilterError][]> {
+    const orphans: [place: number, NetfilterError][] = [];
+    let { packed } = chunk;
+    let places: readonly number[] | undefined; // undefined: all of the chunk
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#write(packed, 'create');
+      const { codes } = outcome;
+      const there: number[] = [];
+      for (let i = 0; i < codes.length; i++) {
+        const place = places === undefined ? i : places[i]!;
+        const code = codes[i]!;
+        if (code === 0) this.created++;
+        else if (code === errnos.eexist && this.#upserts && attempt < attempts) there.push(place);
+        else if (code === errnos.enoent && masters) orphans.push([place, this.#error(outcome, i)]);
+        else if (code !== errnos.eperm) {
+          this.failures.add(chunk.indexes[place]!, this.#error(outcome, i));
+        }
+      }
+      this.#forbid(outcome);
+      if (there.length === 0) return orphans;
+      const gone = await this.#change(chunk, there);
+      if (gone.size === 0) return orphans;
+      const rest = [...packedFlows(chunk.packed)].filter((_, place) => gone.has(place));
+      packed = Buffer.concat(rest);
+      places = [...gone].sort((a, b) => a - b);
+    }
+  }
+
+  /** Changes flows that are there. Gives the places of those that are gone by now. */
+  async #change(chunk: FlowChunk, there: readonly number[]): Promise<Set<number>> {
+    const gone = new Set<number>();
+    const { packed, places } = chunk.changes(there);
+    if (places.length === 0) return gone;
+    const outcome = await this.#write(packed, 'update');
+    outcome.codes.forEach((code, i) => {
+      const place = places[i]!;
+      if (code === 0) this.updated++;
+      else if (code === errnos.enoent) gone.add(place);
+      else this.failures.add(chunk.indexes[place]!, this.#error(outcome, i));
+    });
+    return gone;
   }
 
   /**
    * The kernel takes a flow with a master only when the master is there (ENOENT if not). So these flows come after
    * all others. A master may have a master: what was refused is sent again, as long as that gets any flow in.
    */
-  async #createWithMaster(): Promise<void> {
-    const { result } = this;
-    for (let waiting = this.#withMaster; waiting.length > 0; ) {
-      const orphans: { index: number; bytes: Uint8Array; error: NetfilterError }[] = [];
-      for (let at = 0; at < waiting.length; at += chunk) {
+  async #sendWaiting(all: readonly Waiting[]): Promise<void> {
+    for (let waiting = all; waiting.length > 0; ) {
+      const orphans: (Waiting & { error: NetfilterError })[] = [];
+      for (let at = 0; at < waiting.length; at += chunkSize) {
         this.#options.signal?.throwIfAborted();
-        const part = waiting.slice(at, at + chunk);
-        const outcome = await this.#write(Buffer.concat(part.map(({ bytes }) => bytes)));
-        let forbidden: NetfilterError | undefined;
-        outcome.codes.forEach((code, i) => {
-          if (code === 0) {
-            result.created++;
-            return;
-          }
-          const error = createError(outcome, i);
-          if (code === eperm) forbidden ??= error;
-          else if (code === enoent) orphans.push({ ...part[i]!, error });
-          else result.failed.push({ index: part[i]!.index, error });
-        });
+        const part = waiting.slice(at, at + chunkSize);
+        for (const [place, error] of await this.#send(this.chunks.waitingChunk(part), true)) {
+          orphans.push({ ...part[place]!, error });
+        }
         this.#tell();
-        if (forbidden !== undefined) throw forbidden;
       }
       if (orphans.length === waiting.length) {
-        for (const { index, error } of orphans) result.failed.push({ index, error });
+        for (const { index, error } of orphans) this.failures.add(index, error);
         this.#tell();
         return;
       }
@@ -244,15 +171,37 @@ class Creation {
   }
 }
 
+type NatHintOf = (families: ReadonlySet<Family>) => Promise<string | undefined>;
+
+/** The hints of a call that made flows. */
+async function hintsOf(creation: Creation, natHint: NatHintOf): Promise<{ hints?: string[] }> {
+  const { translated } = creation.chunks;
+  if (translated.size === 0 || creation.created === 0) return {};
+  const hint = await natHint(translated);
+  return hint === undefined ? {} : { hints: [hint] };
+}
+
 export async function createMany(
   write: Write,
   flows: Iterable<FlowInit | Flow>,
-  options: CreateManyOptions,
-  natHint: (families: ReadonlySet<Family>) => Promise<string | undefined>,
+  { signal, progress }: CreateManyOptions,
+  natHint: NatHintOf,
 ): Promise<CreateResult> {
-  const creation = new Creation(write, options);
-  const result = await creation.run(iterableAt(flows, 'flows', 'flows'));
-  if (creation.translated.size === 0 || result.created === 0) return result;
-  const hint = await natHint(creation.translated);
-  return hint === undefined ? result : { ...result, hints: [hint] };
+  const tell = progress && (({ created, failed }: UpsertProgress) => progress({ created, failed }));
+  const creation = new Creation(write, false, { signal, progress: tell });
+  await creation.run(iterableAt(flows, 'flows', 'flows'));
+  const { created, failures } = creation;
+  return { created, failed: failures.sorted(), ...(await hintsOf(creation, natHint)) };
+}
+
+export async function upsertMany(
+  write: Write,
+  flows: Iterable<FlowInit | Flow>,
+  options: UpsertManyOptions,
+  natHint: NatHintOf,
+): Promise<UpsertResult> {
+  const creation = new Creation(write, true, options);
+  await creation.run(iterableAt(flows, 'flows', 'flows'));
+  const { created, updated, failures } = creation;
+  return { created, updated, failed: failures.sorted(), ...(await hintsOf(creation, natHint)) };
 }

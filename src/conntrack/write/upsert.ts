@@ -1,9 +1,13 @@
 // What an upsert makes of a flow to create that is there already: which flow it means, and what it changes.
+import { type Fields, protocolAt } from '../../checks.js';
+import { field } from '../columns/schema.js';
 import { fieldsFor } from '../flow/fields.js';
+import type { FieldPacker } from '../input/field-packer.js';
+import { packTuple, readTuple } from '../input/identity.js';
 import type { FlowInit } from '../input/init.js';
 import type { TupleInit, TupleSideInit } from '../input/tuple.js';
 import { scalesFit, settableStatus, writableFields } from '../input/writable.js';
-import type { FlowChange } from './change.js';
+import { type FlowChange, packChange } from './change.js';
 
 /** The fields that a change takes as they are. Status is not one of them. */
 const changeable = [...writableFields, ...fieldsFor('both').filter((name) => name !== 'status')];
@@ -34,4 +38,27 @@ export function tupleOf(init: FlowInit): TupleInit {
   if (orig !== undefined) return { ...common, orig };
   if (src === undefined || dst === undefined) return { ...common, reply: reply as TupleSideInit };
   return { ...common, orig: { src, dst, srcPort, dstPort, icmpType, icmpCode, icmpId } };
+}
+
+/**
+ * Appends the change of a flow to create that is there already, with the tuple that names it. The flow was taken and
+ * packed as a new one before: its fields are right.
+ */
+export function packUpsertChange(packer: FieldPacker, fields: Fields, path: string): void {
+  const protocol = protocolAt(fields.protocol, `${path}.protocol`);
+  const { orig, reply, zone } = fields;
+  const direct = fields.src !== undefined || fields.dst !== undefined;
+  const isReply = !direct && orig === undefined;
+  const part = direct ? '' : isReply ? '.reply' : '.orig';
+  // A `zone` beside `src` and `dst` is the zone of the flow, not of the direction.
+  const side = direct ? { ...fields, zone: undefined } : ((isReply ? reply : orig) as Fields);
+  const { tuple, family } = readTuple(packer, [0, 1], side, protocol, path, part);
+  packer.begin();
+  packer.u8(field.family, family);
+  packer.u8(field.protocol, protocol);
+  packTuple(packer, tuple, family, isReply, tuple.zone);
+  if (zone !== undefined && zone !== 0) packer.u16(field.zone, zone as number);
+  const change = changeOf(fields as unknown as FlowInit);
+  if (change !== undefined) packChange(packer, change, protocol, path);
+  packer.end();
 }

@@ -1,5 +1,6 @@
 // Writing single flows of one table, and creating many. What a caller gives is copied before the kernel is asked: the
 // caller may change it in the meantime.
+import type { Family } from '../../constants.js';
 import type { RawOutcome } from '../../native/binding.js';
 import { writeVerb } from '../../native/numbers.js';
 import type { Session } from '../../native/session.js';
@@ -8,19 +9,32 @@ import { FieldPacker } from '../input/field-packer.js';
 import { type FlowInit, takeInit } from '../input/init.js';
 import { packFlowInit } from '../input/pack-init.js';
 import type { TupleInit } from '../input/tuple.js';
-import { tableFor } from '../lookup/lookups.js';
+import { tableFor } from '../lookup/tuple-chunks.js';
 import { TuplePacker } from '../lookup/tuple-packer.js';
 import { type FlowChange, packChange } from './change.js';
-import { type CreateResult, createMany, createManyOptions, outcomeError } from './create-many.js';
+import {
+  type DeleteManyResult,
+  deleteMany,
+  type UpdateManyResult,
+  updateMany,
+} from './change-many.js';
+import {
+  type CreateProgress,
+  type CreateResult,
+  createMany,
+  type UpsertProgress,
+  type UpsertResult,
+  upsertMany,
+  type Write,
+} from './create-many.js';
+import { errnos, manyOptions, outcomeError } from './many.js';
 import { NatHint } from './nat-hint.js';
 import { changeOf, tupleOf } from './upsert.js';
-
-const enoent = 2;
-const eexist = 17;
 
 export class Writer {
   readonly #session: Session;
   readonly #natHint: NatHint;
+  readonly #hint = (families: ReadonlySet<Family>) => this.#natHint.of(families);
 
   constructor(session: Session) {
     this.#session = session;
@@ -51,7 +65,7 @@ export class Writer {
       const outcome = await this.#create(create);
       if (outcome.codes[0] === 0) return this.#natHint.warn(translated);
       // The flow can vanish between the two requests, but not each time.
-      if (outcome.codes[0] !== eexist || attempt === 3) {
+      if (outcome.codes[0] !== errnos.eexist || attempt === 3) {
         throw outcomeError('conntrack upsert', outcome, 0);
       }
       this.#session.checkOpen('conntrack upsert');
@@ -62,9 +76,33 @@ export class Writer {
   }
 
   async createMany(flows: Iterable<FlowInit | Flow>, options: unknown): Promise<CreateResult> {
-    const checked = createManyOptions(options);
-    const write = (packed: Uint8Array) => this.#create(packed);
-    return createMany(write, flows, checked, (families) => this.#natHint.of(families));
+    const checked = manyOptions<CreateProgress>(options);
+    return createMany(this.#write('create'), flows, checked, this.#hint);
+  }
+
+  async upsertMany(flows: Iterable<FlowInit | Flow>, options: unknown): Promise<UpsertResult> {
+    const checked = manyOptions<UpsertProgress>(options);
+    return upsertMany(this.#write('upsert'), flows, checked, this.#hint);
+  }
+
+  updateMany(
+    flows: Iterable<Flow | TupleInit>,
+    change: FlowChange,
+    options: unknown,
+  ): Promise<UpdateManyResult> {
+    return updateMany(this.#session, flows, change, options);
+  }
+
+  deleteMany(flows: Iterable<Flow | TupleInit>, options: unknown): Promise<DeleteManyResult> {
+    return deleteMany(this.#session, flows, options);
+  }
+
+  /** Writes many flows for an operation. */
+  #write(operation: string): Write {
+    return (packed, verb) =>
+      this.#session.run(`conntrack ${operation}`, undefined, (binding, handle) =>
+        binding.ctWrite(handle, writeVerb[verb], packed),
+      );
   }
 
   async update(target: Flow | TupleInit, change: FlowChange): Promise<boolean> {
@@ -82,7 +120,7 @@ export class Writer {
       binding.ctDelete(handle, packer.bytes),
     );
     const code = outcome.codes[0];
-    if (code === enoent) return false;
+    if (code === errnos.enoent) return false;
     if (code !== 0) throw outcomeError('conntrack delete', outcome, 0);
     return true;
   }

@@ -65,7 +65,7 @@ function disarm() {
 
 // ---- the operations ---------------------------------------------------------------------------------------
 
-const { Conntrack, Iptables, NetfilterError, support } = await load();
+const { Conntrack, FlowBatch, Iptables, NetfilterError, support } = await load();
 const ct = Conntrack.open();
 const ipt = Iptables.open({ backend: 'legacy' });
 const nft = Iptables.open({ backend: 'nft' });
@@ -73,6 +73,7 @@ const tuple = { protocol: 'tcp', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1000
 const flow = (port) => ({ ...tuple, srcPort: port, timeout: 600, mark: 7 });
 const tuples = [tuple, { ...tuple, srcPort: 1001 }, { ...tuple, srcPort: 2 }];
 let port = 2000;
+let made;
 
 async function count(iterable) {
   let rows = 0;
@@ -149,6 +150,41 @@ const operations = {
       // The result reports a refused flow by its index.
       if (result.failed?.length > 0) throw result.failed[0].error;
       return result.created;
+    },
+  },
+  upsertMany: {
+    run: async () => {
+      const result = await ct.upsertMany([flow(1000), flow(++port)]);
+      if (result.failed.length > 0) throw result.failed[0].error;
+      return result.created + result.updated;
+    },
+  },
+  'createMany of a batch': {
+    before: async () => {
+      await ct.deleteMany(await ct.dump({ srcPort: 1999 }));
+      made ??= FlowBatch.of([flow(1999)]);
+    },
+    run: async () => {
+      const result = await ct.createMany(made);
+      if (result.failed.length > 0) throw result.failed[0].error;
+      return result.created;
+    },
+  },
+  updateMany: {
+    run: async () => {
+      const result = await ct.updateMany(tuples, { mark: 7, status: 'assured' });
+      if (result.failed.length > 0) throw result.failed[0].error;
+      return [result.updated, result.absent];
+    },
+  },
+  deleteMany: {
+    before: () => ct.upsert(flow(1999)),
+    run: async () => {
+      const result = await ct.deleteMany(
+        [flow(1999), flow(3)].map(({ timeout, mark, ...one }) => one),
+      );
+      if (result.failed.length > 0) throw result.failed[0].error;
+      return [result.deleted, result.absent];
     },
   },
   update: { run: () => ct.update(tuple, { mark: 7 }) },

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/conntrack/change/change_many.h"
 #include "core/conntrack/change/kept.h"
 #include "core/conntrack/dump/lookup.h"
 #include "core/conntrack/request/packed_fields.h"
@@ -45,6 +46,9 @@ Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* o
   return {};
 }
 
+// How often an update is tried that the kernel refuses for its status.
+constexpr int kAttempts = 4;
+
 // A flow that is written with something that the kernel may drop without an error.
 struct Doubtful {
   std::size_t index;  // in the outcome
@@ -60,7 +64,14 @@ class Writing {
   Result<WriteOutcome> run() {
     auto done = run_batches(
         exchange_, cancel_, name_of(verb_), exchange_.window(1), outcome_, [&] { return append(); },
-        [&](std::size_t) { return settle(); });
+        [&](std::size_t base) -> Result<void> {
+          if (auto again = verb_ == WriteVerb::kUpdate ? update_again(base) : Result<void>();
+              !again) {
+            return again;
+          }
+          batch_.clear();
+          return settle();
+        });
     if (!done) return done.error();
     return std::move(outcome_);
   }
@@ -79,8 +90,11 @@ class Writing {
     if (size > packed_.size()) return bad();
     const auto fields = packed_.first(size);
     packed_ = packed_.subspan(size);
-    const Asked asked = asked_of(fields);
+    Asked asked = asked_of(fields);
+    // For a flow that is there the kernel itself reports that there is no room for labels.
+    if (verb_ == WriteVerb::kUpdate) asked.labels = false;
     if (asked.scaled) give_scales(fields);
+    if (verb_ == WriteVerb::kUpdate) batch_.push_back(fields);
     if (asked.scaled || asked.to_read()) {
       doubtful_.push_back({outcome_.codes.size(), pack_tuple(fields), asked});
     }
@@ -109,6 +123,84 @@ class Writing {
           break;
       }
     }
+  }
+
+  // The kernel refuses a status without a bit that the flow has (EBUSY; it never clears these
+  // bits). The bits are read and added. All later flows of the batch are written again too: the
+  // same flow may be among them, and the last change of it counts.
+  Result<void> update_again(std::size_t base) {
+    std::size_t refused_for_good = batch_.size();
+    for (std::size_t i = 0; i < batch_.size(); i++) {
+      if (outcome_.codes[base + i] == EPERM) refused_for_good = std::min(refused_for_good, i);
+    }
+    for (int attempt = 1; attempt < kAttempts; attempt++) {
+      std::size_t first = batch_.size();
+      auto read = add_status(base, first);
+      if (!read) return read;
+      const std::size_t window = exchange_.window(1);
+      for (std::size_t at = first; at < batch_.size(); at += window) {
+        const std::size_t end = std::min(batch_.size(), at + window);
+        if (auto sent = send_again(base, at, end); !sent) return sent;
+      }
+      if (first == batch_.size()) break;
+    }
+    if (refused_for_good == batch_.size()) return {};
+    return prove_capability(exchange_, pack_tuple(batch_[refused_for_good]), name_of(verb_));
+  }
+
+  // Adds what the flows have to the status of those that were refused for it. `first`: the first
+  // flow whose status is another now.
+  Result<void> add_status(std::size_t base, std::size_t& first) {
+    std::vector<std::size_t> busy;
+    for (std::size_t i = 0; i < batch_.size(); i++) {
+      std::uint32_t status = 0;
+      if (outcome_.codes[base + i] == EBUSY && find_u32(batch_[i], Field::status, status)) {
+        busy.push_back(i);
+      }
+    }
+    const std::size_t window = exchange_.window(2);
+    for (std::size_t at = 0; at < busy.size(); at += window) {
+      const std::span<const std::size_t> part(&busy[at], std::min(window, busy.size() - at));
+      std::vector<PackedTuple> tuples;
+      for (const std::size_t i : part) tuples.push_back(pack_tuple(batch_[i]));
+      auto read =
+          read_flows(exchange_, TupleVerb::kGet, tuples, [&](std::size_t n, const Row* row) {
+            if (row != nullptr && add_bits(batch_[part[n]], row->status))
+              first = std::min(first, part[n]);
+          });
+      if (!read) return read;
+    }
+    return {};
+  }
+
+  // Adds bits to the packed status. False: it has them.
+  static bool add_bits(std::span<std::uint8_t> fields, std::uint32_t bits) {
+    FieldCursor cursor(fields);
+    for (PackedField field; cursor.next(field);) {
+      if (field.field != Field::status || field.value.size() != sizeof bits) continue;
+      const auto now = field.number<std::uint32_t>();
+      const std::uint32_t whole = now | bits;
+      std::memcpy(&fields[static_cast<std::size_t>(field.value.data() - fields.data())], &whole,
+                  sizeof whole);
+      return whole != now;
+    }
+    return false;
+  }
+
+  Result<void> send_again(std::size_t base, std::size_t from, std::size_t to) {
+    std::vector<std::int32_t> before;
+    for (std::size_t i = from; i < to; i++) {
+      auto built = append_flow(verb_, batch_[i], 0, exchange_.next(), exchange_.batch());
+      if (!built) return built;
+      before.push_back(outcome_.codes[base + i]);
+      outcome_.codes[base + i] = 0;
+    }
+    return exchange_.run([&](std::size_t i, int code, const std::string& text) {
+      // A flow that was changed before, and has ended since or has a fixed timeout now, was
+      // changed.
+      const bool was_changed = before[i] == 0 && (code == ENOENT || code == EPERM);
+      if (!was_changed) outcome_.refuse(base + from + i, code, text);
+    });
   }
 
   // For the flows that were written: takes back the flags that only made room for scales, and reads
@@ -195,6 +287,7 @@ class Writing {
   std::span<std::uint8_t> packed_;
   WriteOutcome outcome_;
   std::vector<Doubtful> doubtful_;
+  std::vector<std::span<std::uint8_t>> batch_;  // of an update: the flows of the last send
 };
 
 }  // namespace

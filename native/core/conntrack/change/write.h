@@ -22,7 +22,9 @@ struct WriteOutcome {
 
 // `packed`: per flow a u32 size, then that many bytes of fields. They are changed if a write takes
 // more than one request. What the kernel would drop without an error (kept.h) counts as refused: a
-// new flow is not made, an updated flow has all other changes.
+// new flow is not made, an updated flow has all other changes. Flows are written in their order,
+// and an update may give some of them twice. EPERM as the outcome of an update is about one flow:
+// its timeout is fixed. Without the capability the whole call fails.
 Result<WriteOutcome> write_flows(Socket& socket, const Cancel* cancel, WriteVerb verb,
                                  std::span<std::uint8_t> packed);
 

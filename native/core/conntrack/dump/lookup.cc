@@ -51,6 +51,7 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
                                result.undecodable++;
                                return;
                              }
+                             if (!is_meant(tuples[at + i], *row)) return;
                              const auto place = static_cast<std::int32_t>(result.columns.size());
                              result.rows[at + i] = place;
                              memory = result.columns.append(*row) && memory;

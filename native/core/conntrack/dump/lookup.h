@@ -31,7 +31,8 @@ using OnRow = std::function<void(std::size_t index, const Row* row)>;
 Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const PackedTuple> tuples,
                         const OnRow& on_row);
 
-// ENOENT is an answer (kAbsent); any other refusal fails the whole lookup.
+// ENOENT is an answer (kAbsent), and so is a flow with another id or start than the tuple has. Any
+// other refusal fails the whole lookup.
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
                              std::span<const PackedTuple> tuples);
 

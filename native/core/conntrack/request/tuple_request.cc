@@ -5,6 +5,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
 
+#include "core/conntrack/request/flow_tuples.h"
 #include "core/conntrack/request/packed_fields.h"
 #include "core/conntrack/request/tuple.h"
 #include "core/operation.h"
@@ -23,6 +24,27 @@ bool begin(std::uint16_t message_type, std::uint16_t flags, const PackedTuple& t
   append_tuple(reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG, tuple, message);
   if (tuple.zone != 0) message.be16(CTA_ZONE, tuple.zone);
   return true;
+}
+
+// The addresses, ports and zone of one direction.
+void put(const Tuple& tuple, PackedTuple& packed) {
+  std::memcpy(packed.src, tuple.src.data(), tuple.src.size());
+  std::memcpy(packed.dst, tuple.dst.data(), tuple.dst.size());
+  if (tuple.src_port.has_value()) {
+    packed.flags |= kTupleHasPorts;
+    packed.src_port = *tuple.src_port;
+    packed.dst_port = tuple.dst_port.value_or(0);
+  }
+  if (tuple.icmp_id.has_value()) {
+    packed.flags |= kTupleHasIcmp;
+    packed.icmp_id = *tuple.icmp_id;
+    packed.icmp_type = tuple.icmp_type.value_or(0);
+    packed.icmp_code = tuple.icmp_code.value_or(0);
+  }
+  if (tuple.zone.has_value()) {
+    packed.flags |= kTupleHasZone;
+    packed.tuple_zone = *tuple.zone;
+  }
 }
 
 }  // namespace
@@ -49,28 +71,11 @@ Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::u
 }
 
 PackedTuple pack_tuple(const Row& row) {
-  const Tuple tuple = tuple_of(row, kOrig);
   PackedTuple packed{};
   packed.family = row.family;
   packed.protocol = row.protocol;
   packed.zone = row.zone;
-  std::memcpy(packed.src, tuple.src.data(), tuple.src.size());
-  std::memcpy(packed.dst, tuple.dst.data(), tuple.dst.size());
-  if (tuple.src_port.has_value()) {
-    packed.flags |= kTupleHasPorts;
-    packed.src_port = *tuple.src_port;
-    packed.dst_port = *tuple.dst_port;
-  }
-  if (tuple.icmp_id.has_value()) {
-    packed.flags |= kTupleHasIcmp;
-    packed.icmp_id = *tuple.icmp_id;
-    packed.icmp_type = *tuple.icmp_type;
-    packed.icmp_code = *tuple.icmp_code;
-  }
-  if (tuple.zone.has_value()) {
-    packed.flags |= kTupleHasZone;
-    packed.tuple_zone = *tuple.zone;
-  }
+  put(tuple_of(row, kOrig), packed);
   if (row.have(has::id)) {
     packed.flags |= kTupleHasId;
     packed.id = row.id;
@@ -78,61 +83,34 @@ PackedTuple pack_tuple(const Row& row) {
   return packed;
 }
 
+PackedTuple pack_tuple(const Row& row, bool own) {
+  PackedTuple packed = pack_tuple(row);
+  if (!own) {
+    packed.id = 0;
+    packed.flags &= static_cast<std::uint8_t>(~kTupleHasId);
+  } else if (row.have(has::start)) {
+    packed.flags |= kTupleHasStart;
+    std::memcpy(packed.start, &row.start, sizeof packed.start);
+  }
+  return packed;
+}
+
 PackedTuple pack_tuple(std::span<const std::uint8_t> fields) {
-  PackedTuple tuple{};
+  PackedTuple packed{};
+  auto tuples = read_tuples(fields);
+  if (!tuples) return packed;  // of no family: no request is made of it
+  packed.family = tuples->family;
+  packed.protocol = tuples->protocol;
+  const bool reply = !tuples->orig.given();
+  put(reply ? tuples->reply : tuples->orig, packed);
+  if (reply) packed.flags |= kTupleReply;
   FieldCursor cursor(fields);
-  const auto u16 = [](const PackedField& field, std::uint16_t& to, std::uint8_t flag = 0) {
-    if (field.value.size() == 2) to = field.number<std::uint16_t>();
-    return flag;
-  };
-  const auto u8 = [](const PackedField& field, std::uint8_t& to) {
-    if (field.value.size() == 1) to = field.value[0];
-  };
-  const auto address = [](const PackedField& field, std::uint8_t(&to)[16]) {
-    std::memcpy(to, field.value.data(), std::min(field.value.size(), sizeof to));
-  };
-  std::uint8_t flags = 0;
   for (PackedField field; cursor.next(field);) {
-    switch (field.field) {
-      case Field::family:
-        u8(field, tuple.family);
-        break;
-      case Field::protocol:
-        u8(field, tuple.protocol);
-        break;
-      case Field::origSrc:
-        address(field, tuple.src);
-        break;
-      case Field::origDst:
-        address(field, tuple.dst);
-        break;
-      case Field::origSrcPort:
-        flags |= u16(field, tuple.src_port, kTupleHasPorts);
-        break;
-      case Field::origDstPort:
-        u16(field, tuple.dst_port);
-        break;
-      case Field::icmpId:
-        flags |= u16(field, tuple.icmp_id, kTupleHasIcmp);
-        break;
-      case Field::icmpType:
-        u8(field, tuple.icmp_type);
-        break;
-      case Field::icmpCode:
-        u8(field, tuple.icmp_code);
-        break;
-      case Field::origZone:
-        flags |= u16(field, tuple.tuple_zone, kTupleHasZone);
-        break;
-      case Field::zone:
-        u16(field, tuple.zone);
-        break;
-      default:
-        break;
+    if (field.field == Field::zone && field.value.size() == 2) {
+      packed.zone = field.number<std::uint16_t>();
     }
   }
-  tuple.flags = flags;
-  return tuple;
+  return packed;
 }
 
 bool is_meant(const PackedTuple& tuple, const Row& row) {

@@ -30,7 +30,12 @@ Result<void> append_delete(const PackedTuple& tuple, std::uint16_t flags, std::u
 // The original tuple, zone and id of a row.
 PackedTuple pack_tuple(const Row& row);
 
-// The same for packed fields (schema/fields.h), which have no id.
+// The same for the row of a batch: with its start too. `own`: the batch is of the table that is
+// asked. Elsewhere its id and its start mean nothing, and are left out.
+PackedTuple pack_tuple(const Row& row, bool own);
+
+// The same for packed fields (schema/fields.h), which have no id: their original tuple, or their
+// reply tuple if there is no other.
 PackedTuple pack_tuple(std::span<const std::uint8_t> fields);
 
 // Whether a flow with this tuple is the one that is meant, as far as id and start tell.
