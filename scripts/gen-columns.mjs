@@ -267,6 +267,8 @@ function numbers() {
       names: 'eventTypeNames',
       doc: 'Values of the column `type`:',
     }),
+    ...enumLines('Own', 'own', { doc: 'Values of the column `own`:' }),
+    ...enumLines('OwnWanted', 'ownWanted', { doc: 'Which events a stream wants:' }),
     ...enumLines('KernelFilterState', 'kernelFilterState', {
       doc: 'What the kernel does of the filter of events:',
     }),

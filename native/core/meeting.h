@@ -25,6 +25,7 @@ inline int dump_stream = 0;  // the thread of a dump in batches, and the JS thre
 inline int nft_commits = 0;  // the thread that reads commits of nf_tables, and their taker
 inline int pull = 0;         // a thread that JavaScript pulls from, and the JS thread
 inline int handle = 0;       // the command sockets of a handle
+inline int requesters = 0;   // the threads that send requests, and those that read events
 
 inline const char* const wanted = std::getenv("CANARY");
 

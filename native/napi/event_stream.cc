@@ -143,6 +143,8 @@ bool read_options(const Napi::Value& value, EventOptions& out) {
   out.request.receive_buffer = size("receiveBuffer");
   out.request.reliable = flag_of(field_of(value, "reliable"));
   out.request.all_namespaces = flag_of(field_of(value, "allNamespaces"));
+  out.request.own =
+      static_cast<ct::OwnWanted>(std::min<std::uint32_t>(u32_of(field_of(value, "own")), 2));
   out.max_events = size("maxEvents");
   if (bad_arguments(value.Env())) return false;
   out.filter = filter_of(field_of(value, "filter"));

@@ -46,7 +46,8 @@ struct Recorder final : EventSink {
 
 TEST(event_types_are_told_apart) {
   const Filter all = filter_of({});
-  EventDecoder decoder(&all, false);
+  OwnEvents own(0, false, false);
+  EventDecoder decoder(&all, false, &own, OwnWanted::kAll);
   Recorder recorder;
   const Event events[] = {Event(kNewType, NLM_F_CREATE | NLM_F_EXCL), Event(kNewType, 0),
                           Event(kDeleteType, 0)};
@@ -61,7 +62,8 @@ TEST(event_types_are_told_apart) {
 
 TEST(what_is_no_event_or_no_flow_is_counted) {
   const Filter all = filter_of({});
-  EventDecoder decoder(&all, false);
+  OwnEvents own(0, false, false);
+  EventDecoder decoder(&all, false, &own, OwnWanted::kAll);
   Recorder recorder;
   decoder.add(Event(NFNL_SUBSYS_CTNETLINK_EXP << 8).view(), -1, recorder);
   decoder.add(Event(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET).view(), -1, recorder);
@@ -82,7 +84,8 @@ TEST(events_outside_the_filter_are_counted_and_leave_no_gap) {
   const Filter port_443 = filter_of({static_cast<std::uint32_t>(FilterOp::port), 1, 1, 443, 443});
   const Filter port_5 = filter_of({static_cast<std::uint32_t>(FilterOp::port), 1, 1, 5, 5});
   for (const Filter* filter : {&port_443, &port_5}) {
-    EventDecoder decoder(filter, false);
+    OwnEvents own(0, false, false);
+    EventDecoder decoder(filter, false, &own, OwnWanted::kAll);
     Recorder recorder;
     const Event event;
     for (int i = 0; i < 50; i++) decoder.add(event.view(), -1, recorder);
@@ -98,7 +101,8 @@ TEST(events_outside_the_filter_are_counted_and_leave_no_gap) {
 
 TEST(a_run_is_handed_over_when_it_is_full_and_at_the_end) {
   const Filter all = filter_of({});
-  EventDecoder decoder(&all, false);
+  OwnEvents own(0, false, false);
+  EventDecoder decoder(&all, false, &own, OwnWanted::kAll);
   Recorder recorder;
   std::vector<Event> events;
   for (std::uint8_t i = 0; i < 80; i++) events.emplace_back(kNewType, NLM_F_CREATE, i);
@@ -118,7 +122,8 @@ TEST(a_run_is_handed_over_when_it_is_full_and_at_the_end) {
 
 TEST(messages_of_expectations_are_handed_over_whole) {
   const Filter all = filter_of({});
-  EventDecoder decoder(&all, true);
+  OwnEvents own(0, false, false);
+  EventDecoder decoder(&all, true, &own, OwnWanted::kAll);
   Recorder recorder;
   Event event(test::kExpectDeleteType, 0);
   event.payload = {2, 0, 0, 0, 9};

@@ -16,7 +16,8 @@ using test::kNewType;
 // Hands these over as one run.
 void add(EventQueue& queue, const std::vector<Event>& events, std::int32_t nsid = -1,
          const Filter& filter = everything(), bool expectations = false) {
-  EventDecoder decoder(&filter, expectations);
+  OwnEvents own(0, false, false);
+  EventDecoder decoder(&filter, expectations, &own, OwnWanted::kAll);
   for (const Event& event : events) decoder.add(event.view(), nsid, queue);
   decoder.flush(queue);
 }

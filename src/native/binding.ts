@@ -1,7 +1,7 @@
 // The typed contract of the addon. Nothing outside src/conntrack, src/iptables and this folder sees it.
 // Functions throw or reject with a `NativeFailure`, which src/errors.ts turns into an error.
 import type { NativeFailure } from '../errors.js';
-import type { kernelFilterState, list, writeVerb } from './numbers.js';
+import type { kernelFilterState, list, ownWanted, writeVerb } from './numbers.js';
 import type { XtablesBinding } from './xtables-binding.js';
 
 /** One of the numbers of an enum. */
@@ -121,6 +121,7 @@ export interface RawEventOptions {
   maxEvents: number;
   reliable: boolean;
   allNamespaces: boolean;
+  own: ValueOf<typeof ownWanted>;
 }
 
 /** A run of events, and what was lost after its last one. */

@@ -143,6 +143,20 @@ export const eventType = {
 /** The names of `eventType` by their numbers. */
 export const eventTypeNames = ['none', 'new', 'update', 'destroy'] as const;
 
+/** Values of the column `own`: `Own` of conntrack/row.h. */
+export const own = {
+  no: 0,
+  yes: 1,
+  unknown: 2,
+} as const;
+
+/** Which events a stream wants: `OwnWanted` of conntrack/events/event_decoder.h. */
+export const ownWanted = {
+  all: 0,
+  onlyOwn: 1,
+  notOwn: 2,
+} as const;
+
 /** What the kernel does of the filter of events: `KernelFilterState` of conntrack/events/events.h. */
 export const kernelFilterState = {
   none: 0,
@@ -156,7 +170,9 @@ export const messageHeader = {
   size: 0,
   nsid: 4,
   type: 8,
-  bytes: 12,
+  portid: 12,
+  own: 16,
+  bytes: 20,
 } as const;
 
 /** In place of the id of a namespace: its file has gone. */

@@ -20,8 +20,8 @@ test('events of flows', async () => {
   });
   // The kernel's own time of an event is new (6.14).
   const keys = (event: FlowEvent) => Object.keys(event).filter((key) => key !== 'timestamp');
-  assert.equal(keys(made!), ['type', 'flow']);
-  assert.equal(keys(gone!), ['type', 'duration', 'flow']);
+  assert.equal(keys(made!), ['type', 'portid', 'own', 'flow']);
+  assert.equal(keys(gone!), ['type', 'duration', 'portid', 'own', 'flow']);
   assert.is(gone!.duration, gone!.flow.stop! - gone!.flow.start!);
   for (const event of [made!, gone!]) {
     for (const copy of [{ ...event }, Object.assign({}, event)]) {

@@ -21,6 +21,7 @@ const program = () =>
     'conntrack/decode/parse.cc',
     'conntrack/filter/filter.cc',
     'conntrack/filter/filter_compile.cc',
+    'netlink/requesters.cc',
     'netlink/socket.cc',
     'netlink/trace.cc',
   ]);

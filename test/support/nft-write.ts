@@ -13,6 +13,7 @@ const program = () =>
     'cancel.cc',
     'netlink/dump.cc',
     'netlink/exchange.cc',
+    'netlink/requesters.cc',
     'netlink/socket.cc',
     'netlink/trace.cc',
     'netlink/walk.cc',

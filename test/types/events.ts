@@ -19,7 +19,18 @@ declare const signal: AbortSignal | undefined;
 /** A batch is made of events, of plain ones and of losses. Their types are those of the batch. */
 export function made(event: FlowEvent<'new'>, lost: Overrun, batch: EventBatch): void {
   const { flow } = event;
-  const one: EventBatch<'new'> = EventBatch.of([event, { type: 'new', flow, nsid: 3 }, lost]);
+  const one: EventBatch<'new'> = EventBatch.of([
+    event,
+    { type: 'new', flow, nsid: 3, portid: 7, own: true },
+    lost,
+  ]);
+  const whose: boolean | undefined = event.own;
+  const port: number = event.portid;
+  conntrack.events({ own: false });
+  conntrack.expectations.events({ own: true });
+  // @ts-expect-error: undefined would mean all events
+  conntrack.events({ own: undefined });
+  void [whose, port];
   EventBatch.of(batch.events());
   EventBatch.of([
     { type: 'destroy', flow: { protocol: 89, src: '::1', dst: '::2' }, timestamp: 5n },

@@ -202,7 +202,7 @@ test('a failure of the addon rejects once, and ends the stream', async () => {
 
 const options = {
   ...{ kinds: 1, expectations: false, filter: new Uint32Array(0), receiveBuffer: 4096 },
-  ...{ maxEvents: 1, reliable: false, allNamespaces: false },
+  ...{ maxEvents: 1, reliable: false, allNamespaces: false, own: 0 as const },
 };
 
 test('an abort before and after: one close', async () => {

@@ -233,22 +233,27 @@ test('a flow that is wrong is refused by the path of its field', () => {
 test('events: what they have, and what is refused', () => {
   const batch = EventBatch.of([
     { type: 'new', flow: tcp },
-    { type: 'update', flow: { ...tcp, mark: 4 }, timestamp: 5n, nsid: 0 },
+    { type: 'update', flow: { ...tcp, mark: 4 }, timestamp: 5n, nsid: 0, portid: 42, own: true },
     {
       type: 'destroy',
       flow: { ...tcp, start: 1, stop: '3' },
       timestamp: '18446744073709551615',
       nsid: 7,
+      portid: 43,
     },
     { type: 'overrun', source: 'queue', lost: 3 },
   ]);
   assert.equal([...batch.types], [1, 2, 3]);
   assert.equal([...batch.columns.nsid], [-1, 0, 7]);
+  assert.equal([...batch.columns.portid, ...batch.columns.own], [0, 42, 43, 0, 1, 2]);
   const [first, second, third, overrun] = [...batch.events()] as unknown as {
     [name: string]: unknown;
   }[];
   assert.equal(overrun, { type: 'overrun', source: 'queue', lost: 3 });
-  assert.equal(Object.keys(first!), ['type', 'flow']);
+  assert.equal(Object.keys(first!), ['type', 'portid', 'own', 'flow']);
+  assert.equal([first!.portid, first!.own], [0, false]);
+  assert.equal([second!.portid, second!.own], [42, true]);
+  assert.equal([third!.portid, 'own' in third!], [43, false]);
   assert.equal([second!.timestamp, second!.nsid], [5n, 0]);
   assert.equal([third!.timestamp, third!.duration], [2n ** 64n - 1n, 2n]);
   assert.is(batch.at(2)!.timeout, undefined);
@@ -264,9 +269,9 @@ test('events: what they have, and what is refused', () => {
       Object.keys,
     ),
     [
-      ['type', 'flow'],
-      ['type', 'flow'],
-      ['type', 'duration', 'flow'],
+      ['type', 'portid', 'own', 'flow'],
+      ['type', 'portid', 'own', 'flow'],
+      ['type', 'duration', 'portid', 'own', 'flow'],
     ],
   );
   const refused: [event: unknown, path: string][] = [
@@ -276,6 +281,9 @@ test('events: what they have, and what is refused', () => {
     [{ type: 'new', flow: tcp, colour: 1 }, '.colour'],
     [{ type: 'new', flow: tcp, nsid: -2 }, '.nsid'],
     [{ type: 'new', flow: tcp, timestamp: 0.5 }, '.timestamp'],
+    [{ type: 'new', flow: tcp, portid: -1 }, '.portid'],
+    [{ type: 'new', flow: tcp, own: true }, '.portid'],
+    [{ type: 'new', flow: tcp, own: 1 }, '.own'],
     [{ type: 'overrun', source: 'queue', lost: 0 }, '.lost'],
     [{ type: 'overrun', source: 'disk', lost: 1 }, '.source'],
     [null, ''],

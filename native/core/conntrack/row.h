@@ -71,6 +71,8 @@ enum Side : std::uint8_t { kOrigSrc, kOrigDst, kReplySrc, kReplyDst, kSides };
 enum Direction : std::uint8_t { kOrig, kReply };
 // The column `type`; kNone: the row is no event.
 enum class EventType : std::uint8_t { kNone, kNew, kUpdate, kDestroy };
+// The column `own`: whether a request of this process caused the event.
+enum class Own : std::uint8_t { kNo, kYes, kUnknown };
 
 union Address {
   std::uint8_t bytes[16];
@@ -100,6 +102,8 @@ struct Row {
   std::uint8_t wscale[2];
   std::uint8_t tcp_flags[2];
   std::uint8_t event_type;  // an EventType
+  std::uint8_t own;         // an Own
+  std::uint32_t portid;     // 0: the kernel itself
   std::int32_t nsid;
   std::uint64_t counters[4];  // original packets, bytes; reply packets, bytes
   std::uint64_t start;
@@ -158,6 +162,8 @@ struct Row {
   COLUMN(stop, std::uint64_t, 4, has::stop, row.stop)                           \
   COLUMN(type, std::uint8_t, 5, When::kEvent, row.event_type)                   \
   COLUMN(nsid, std::int32_t, 5, When::kEvent, row.nsid)                         \
+  COLUMN(portid, std::uint32_t, 5, When::kEvent, row.portid)                    \
+  COLUMN(own, std::uint8_t, 5, When::kEvent, row.own)                           \
   COLUMN(timestampEvent, std::uint64_t, 5, has::timestampEvent, row.event_time) \
   COLUMN(presenceMore, std::uint32_t, 6, When::kMore, form.presence[1])
 

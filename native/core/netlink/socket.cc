@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "core/netlink/attribute.h"
@@ -27,10 +28,19 @@ Result<Socket> Socket::open(const char* operation, int protocol) {
     return fail(errno, operation);
   }
   socket.port_ = address.nl_pid;
+  // Each family of messages has port ids of its own, and only netfilter's come back in events.
+  socket.netfilter_ = protocol == NETLINK_NETFILTER;
+  if (socket.netfilter_) socket.netns_ = netns_key(socket.fd());
   // Both only improve errors: these have a text, and do not repeat the whole refused request.
   socket.set_option(NETLINK_EXT_ACK, 1);
   socket.set_option(NETLINK_CAP_ACK, 1);
   return socket;
+}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  if (this == &other) return *this;
+  std::destroy_at(this);
+  return *std::construct_at(this, std::move(other));
 }
 
 bool Socket::set_option(int option, int value) {
@@ -54,6 +64,7 @@ std::size_t Socket::set_receive_buffer(std::size_t bytes) {
 }
 
 Result<void> Socket::send(const void* data, std::size_t size, const char* operation) {
+  if (netfilter_ && !requester_.entered()) requester_.enter(netns_, port_, fd());
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   for (;;) {

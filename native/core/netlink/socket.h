@@ -14,6 +14,7 @@
 
 #include "core/cancel.h"
 #include "core/fd.h"
+#include "core/netlink/requesters.h"
 #include "core/result.h"
 
 namespace nf {
@@ -29,12 +30,16 @@ inline constexpr std::chrono::seconds kAnswerWait{10};
 class Socket {
  public:
   Socket() = default;
+  Socket(Socket&&) noexcept = default;
+  Socket& operator=(Socket&& other) noexcept;
   // `protocol` is NETLINK_NETFILTER, or another family of messages.
   static Result<Socket> open(const char* operation, int protocol = NETLINK_NETFILTER);
 
   bool valid() const { return fd_.valid(); }
   int fd() const { return fd_.get(); }
   std::uint32_t port() const { return port_; }
+  // Of NETLINK_NETFILTER sockets: the namespace that it was opened in; 0 if that is not known.
+  NetnsKey netns() const { return netns_; }
   std::uint32_t next_sequence() { return ++sequence_; }
 
   // Asks for a receive buffer, by force where allowed; returns the effective size.
@@ -53,8 +58,11 @@ class Socket {
 
  private:
   Fd fd_;
+  NetnsKey netns_ = 0;
+  bool netfilter_ = false;
   std::uint32_t port_ = 0;
   std::uint32_t sequence_ = 0;
+  Requester requester_;  // after fd_: it leaves the list while the descriptor is open
 };
 
 // One netlink message inside a datagram.

@@ -26,7 +26,7 @@ export interface ArrowColumn {
 }
 
 const notExported = new Set<ColumnName>([
-  ...['presence', 'presenceMore', 'type', 'nsid', 'timestampEvent'],
+  ...['presence', 'presenceMore', 'type', 'nsid', 'portid', 'own', 'timestampEvent'],
 ] as ColumnName[]);
 
 /** Arrow's validity bitmap: bit i is set when row i has a value. */

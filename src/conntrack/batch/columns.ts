@@ -68,6 +68,10 @@ export interface Columns extends ColumnArrays {
   readonly type: Uint8Array;
   /** Of events: the id of the flow's network namespace; -1 for the stream's own. */
   readonly nsid: Int32Array;
+  /** Of events: the port id of the netlink socket whose request caused it; 0 is the kernel itself. */
+  readonly portid: Uint32Array;
+  /** Of events: whether a request of this process caused it. 0 is no, 1 is yes, 2 is not known. */
+  readonly own: Uint8Array;
   /** CTA_TIMESTAMP_EVENT of events: nanoseconds since the epoch. */
   readonly timestampEvent: BigUint64Array;
   /** What else the kernel sent: bits of {@link presenceMoreBits}. 0 in most batches. */

@@ -17,6 +17,16 @@ interface Place {
   shift?: number;
 }
 
+/** What makes an event of a row. */
+export interface MadeEvent {
+  readonly type: (typeof eventTypeNames)[number];
+  readonly nsid: number;
+  readonly portid: number;
+  /** A number of `own`. */
+  readonly own: number;
+  readonly timestamp: bigint | undefined;
+}
+
 /** A column of the rows that are made. */
 interface Target {
   readonly view: { [row: number]: number | bigint };
@@ -197,9 +207,11 @@ export class MadeRows extends FieldPacker {
   }
 
   /** Makes an event of the row. */
-  setEvent(type: (typeof eventTypeNames)[number], nsid: number, timestamp?: bigint): void {
+  setEvent({ type, nsid, portid, own, timestamp }: MadeEvent): void {
     this.put('type', eventTypeNames.indexOf(type));
     this.put('nsid', nsid);
+    this.put('portid', portid);
+    this.put('own', own);
     if (timestamp !== undefined) this.put('timestampEvent', timestamp);
   }
 

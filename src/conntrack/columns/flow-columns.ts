@@ -39,6 +39,8 @@ export class FlowColumns {
   #stop: ColumnArrays['stop'] | undefined;
   #type: ColumnArrays['type'] | undefined;
   #nsid: ColumnArrays['nsid'] | undefined;
+  #portid: ColumnArrays['portid'] | undefined;
+  #own: ColumnArrays['own'] | undefined;
   #timestampEvent: ColumnArrays['timestampEvent'] | undefined;
 
   constructor(readonly store: FlowRows) {
@@ -97,6 +99,14 @@ export class FlowColumns {
   get nsid(): ColumnArrays['nsid'] {
     this.#nsid ??= this.store.column('nsid');
     return this.#nsid;
+  }
+  get portid(): ColumnArrays['portid'] {
+    this.#portid ??= this.store.column('portid');
+    return this.#portid;
+  }
+  get own(): ColumnArrays['own'] {
+    this.#own ??= this.store.column('own');
+    return this.#own;
   }
   get timestampEvent(): ColumnArrays['timestampEvent'] {
     this.#timestampEvent ??= this.store.column('timestampEvent');

@@ -1,5 +1,6 @@
 // Events as callers see them: one at a time, or a batch in columns.
 import {
+  booleanAt,
   integerAt,
   iterableAt,
   oneOf,
@@ -10,12 +11,13 @@ import {
   takeAsPlain,
   u64At,
 } from '../../checks.js';
-import type { RawBatch, RawDumpStats, RawSegment } from '../../native/binding.js';
-import { eventTypeNames } from '../../native/numbers.js';
+import { badRange } from '../../errors.js';
+import type { RawSegment } from '../../native/binding.js';
+import { eventTypeNames, own as ownNumbers } from '../../native/numbers.js';
 import { FlowBatch, rowAt } from '../batch/flow-batch.js';
 import { MadeRows } from '../batch/made-rows.js';
 import { addFlow } from '../batch/make-row.js';
-import { batchStats, madeStats } from '../batch/stats.js';
+import { type BatchStats, batchStats, madeStats } from '../batch/stats.js';
 import { ColumnStore } from '../columns/column-store.js';
 import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
@@ -56,6 +58,19 @@ export class FlowEvent<Type extends EventType = EventType> {
   /** The id that the network namespace of the flow has in the stream's namespace; absent for that one itself. */
   declare readonly nsid?: number;
   /**
+   * The port id of the netlink socket whose request caused the event (`nlmsg_pid` of its message); 0: the kernel itself
+   * did it, for a packet or because the flow expired. The first netlink socket of a process mostly has the number of the
+   * process as its id, others have large ones. It names a socket in the namespace of the flow only.
+   */
+  declare readonly portid: number;
+  /**
+   * Whether a request of this process has caused it, through any `Conntrack` and any worker thread. It is absent where
+   * this cannot be known: of a namespace that the stream hears by its `nsid`, when the port id is one of this process
+   * somewhere, and it does not have a socket open there to compare with. A second copy of the package in the same
+   * process is another program here. See `docs/events.md`.
+   */
+  declare readonly own?: boolean;
+  /**
    * The flow, as far as the event tells. An event is a partial record (ctnetlink_conntrack_event). All events have
    * both tuples, zone, id and status. `new` and `update` have the timeout, the helper, a mark that is not 0, and
    * what has just changed of state, labels, sequence adjustment and synproxy (all of these when the change came
@@ -79,28 +94,35 @@ export class FlowEvent<Type extends EventType = EventType> {
     if ((presence & bothTimes) === bothTimes) this.duration = from.stop[row]! - from.start[row]!;
     const nsid = from.nsid[row]!;
     if (nsid >= 0) this.nsid = nsid;
+    this.portid = from.portid[row]!;
+    const own = from.own[row]!;
+    if (own !== ownNumbers.unknown) this.own = own === ownNumbers.yes;
     this.flow = flow;
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): object {
-    const { type, timestamp, duration, nsid } = this;
+    const { type, timestamp, duration, nsid, portid, own } = this;
     return {
       type,
       ...(timestamp !== undefined && { timestamp }),
       ...(duration !== undefined && { duration }),
       ...(nsid !== undefined && { nsid }),
+      portid,
+      ...(own !== undefined && { own }),
       flow: this.flow.toObject(),
     };
   }
 
   /** Plain data for JSON. Nanoseconds since the epoch are decimal strings, as in {@link Flow.toJSON}. */
   toJSON(): Record<string, unknown> {
-    const { timestamp, duration, nsid } = this;
+    const { timestamp, duration, nsid, portid, own } = this;
     return {
       type: this.type,
       ...(timestamp !== undefined && { timestamp: timestamp.toString() }),
       ...(duration !== undefined && { duration: duration.toString() }),
       ...(nsid !== undefined && { nsid }),
+      portid,
+      ...(own !== undefined && { own }),
       flow: this.flow.toJSON(),
     };
   }
@@ -125,9 +147,16 @@ export interface EventSample<Type extends EventType = EventType> {
   duration?: bigint | number | string;
   /** The id of the network namespace of the flow, where that is another than the stream's. */
   nsid?: number;
+  /** The port id of the socket whose request caused it; default 0, the kernel itself. */
+  portid?: number;
+  /**
+   * Whether a request of this process caused it. Without it, an event of a port id is one of which this is not known.
+   * `true` needs a `portid`.
+   */
+  own?: boolean;
 }
 
-const eventFields = new Set(['type', 'flow', 'timestamp', 'duration', 'nsid']);
+const eventFields = new Set(['type', 'flow', 'timestamp', 'duration', 'nsid', 'portid', 'own']);
 const types = eventTypeNames.slice(1) as EventType[];
 
 function addEvent(rows: MadeRows, event: unknown, path: Path): void {
@@ -137,12 +166,28 @@ function addEvent(rows: MadeRows, event: unknown, path: Path): void {
   }
   const type = oneOf(fields.type, pathText(path, '.type'), types);
   onlyFields(fields, eventFields, pathText(path));
-  const { flow, nsid = -1, timestamp } = fields;
+  const { flow, nsid = -1, timestamp, portid = 0 } = fields;
   addFlow(rows, flow, () => pathText(path, '.flow'), type);
   const namespace = nsid === -1 ? -1 : integerAt(nsid, pathText(path, '.nsid'), 0, 0x7fff_ffff);
   const time =
     timestamp === undefined ? undefined : u64At(timestamp, () => pathText(path, '.timestamp'));
-  rows.setEvent(type, namespace, time);
+  const port = integerAt(portid, pathText(path, '.portid'), 0, 0xffff_ffff);
+  const own = fields.own === undefined ? undefined : booleanAt(fields.own, pathText(path, '.own'));
+  if (own === true && port === 0) {
+    throw badRange(pathText(path, '.portid'), 'the port id of a socket of this process', port);
+  }
+  rows.setEvent({
+    type,
+    nsid: namespace,
+    portid: port,
+    own:
+      own === undefined && port !== 0
+        ? ownNumbers.unknown
+        : own === true
+          ? ownNumbers.yes
+          : ownNumbers.no,
+    timestamp: time,
+  });
   rows.end();
 }
 
@@ -161,7 +206,7 @@ export type ConntrackEvent<Type extends EventType = EventType> = FlowEvent<Type>
 
 /**
  * Events in columns: a {@link FlowBatch} of the flows, in the order of the events, with the columns
- * `type`, `nsid` (-1: the stream's own namespace) and `timestampEvent`.
+ * `type`, `nsid` (-1: the stream's own namespace), `portid`, `own` and `timestampEvent`.
  */
 export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
   /** What was lost between the last event of this batch and the first of the next. */
@@ -171,9 +216,10 @@ export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
   /** @internal */
   static fromSegment<Type extends EventType>(segment: RawSegment): EventBatch<Type> {
     const raw = segment.batch!;
+    const stats = { ...madeStats, messages: raw.rows, sockets: 1 };
     return new EventBatch(
-      raw,
-      { ...madeStats, messages: raw.rows, sockets: 1 },
+      ColumnStore.fromRaw(raw),
+      batchStats(stats, '', raw.withoutCounters),
       overrunOf(segment),
     );
   }
@@ -204,12 +250,13 @@ export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
     const overrun = lost ? overrunAt(list.pop(), `events[${last}]`) : undefined;
     const rows = new MadeRows(list.length);
     for (const [i, event] of list.entries()) addEvent(rows, event, () => `events[${i}]`);
-    return new EventBatch({ ...rows.finish(), events: true }, madeStats, overrun);
+    const raw = { ...rows.finish(), events: true };
+    const stats = batchStats(madeStats, '', raw.withoutCounters);
+    return new EventBatch(ColumnStore.fromRaw(raw), stats, overrun);
   }
 
-  private constructor(raw: RawBatch, stats: RawDumpStats, overrun: Overrun | undefined) {
-    const store = ColumnStore.fromRaw(raw);
-    super(store, batchStats(stats, '', raw.withoutCounters));
+  private constructor(store: ColumnStore, stats: BatchStats, overrun: Overrun | undefined) {
+    super(store, stats);
     this.#store = store;
     this.overrun = overrun;
   }

@@ -11,7 +11,7 @@ export interface EventStats {
   readonly delivered: number;
   /** Events that wait to be taken. */
   readonly queued: number;
-  /** Events outside the filter that the kernel let through: see `kernelFilter`. */
+  /** Events that the option `own` leaves out, and those outside the filter that the kernel let through: `kernelFilter`. */
   readonly filtered: number;
   /** Events that could not be decoded. They are in no batch. */
   readonly undecodable: number;

@@ -10,7 +10,7 @@ import {
 } from '../../checks.js';
 import { badRange } from '../../errors.js';
 import type { RawEventOptions } from '../../native/binding.js';
-import { eventKind } from '../../native/numbers.js';
+import { eventKind, ownWanted } from '../../native/numbers.js';
 import type { EventType } from './event-batch.js';
 
 /** What bounds the memory of a queue. */
@@ -47,6 +47,13 @@ export interface StreamOptions {
    * `namespaces()` lists all. Default false.
    */
   allNamespaces?: boolean | undefined;
+  /**
+   * `false`: without the events that requests of this process have caused, so that two programs that write what they
+   * hear from each other do not echo. `true`: only these. Default: all. What is left out is counted in
+   * `stats.filtered`. An event of which this is not known is no own one. `undefined` is
+   * refused. See {@link FlowEvent.own}.
+   */
+  own?: boolean;
   /** Ends the stream at once. Only `close({ drain: true })` lets its reader have what it has received. */
   signal?: AbortSignal | undefined;
 }
@@ -54,7 +61,14 @@ export interface StreamOptions {
 const typeBits: Record<EventType, number> = eventKind;
 const defaultReceiveBuffer = 32 << 20;
 const defaultMaxEvents = 262_144;
-const commonFields = ['receiveBuffer', 'queue', 'reliable', 'allNamespaces', 'signal'] as const;
+const commonFields = [
+  'receiveBuffer',
+  'queue',
+  'reliable',
+  'allNamespaces',
+  'own',
+  'signal',
+] as const;
 
 /** The bits of the event types that are wanted. */
 export function typesAt(types: unknown, allowed: readonly EventType[], path: string): number {
@@ -70,19 +84,21 @@ export function typesAt(types: unknown, allowed: readonly EventType[], path: str
 /** Checks the options that all streams have. `fields` has the others, which the caller checks. */
 export function streamOptions(
   options: unknown,
-  own: readonly string[],
+  particular: readonly string[],
 ): {
-  raw: Pick<RawEventOptions, 'receiveBuffer' | 'maxEvents' | 'reliable' | 'allNamespaces'>;
+  raw: Pick<RawEventOptions, 'receiveBuffer' | 'maxEvents' | 'reliable' | 'allNamespaces' | 'own'>;
   signal: AbortSignal | undefined;
   fields: Fields;
 } {
-  // The options of one stream alone choose events: undefined would mean all of them.
-  const fields = optionsAt(options, 'options', new Set([...own, ...commonFields]), own);
+  // These choose events: undefined would mean all of them.
+  const choosing = [...particular, 'own'];
+  const fields = optionsAt(options, 'options', new Set([...choosing, ...commonFields]), choosing);
   const {
     receiveBuffer = defaultReceiveBuffer,
     queue = {},
     reliable = false,
     allNamespaces = false,
+    own,
   } = fields;
   const queueFields = optionsAt(queue, 'options.queue', new Set(['maxEvents']));
   const { maxEvents = defaultMaxEvents } = queueFields;
@@ -92,6 +108,12 @@ export function streamOptions(
       maxEvents: integerAt(maxEvents, 'options.queue.maxEvents', 1, 2 ** 24),
       reliable: booleanAt(reliable, 'options.reliable'),
       allNamespaces: booleanAt(allNamespaces, 'options.allNamespaces'),
+      own:
+        own === undefined
+          ? ownWanted.all
+          : booleanAt(own, 'options.own')
+            ? ownWanted.onlyOwn
+            : ownWanted.notOwn,
     },
     signal: signalAt(fields.signal, 'options.signal'),
     fields,

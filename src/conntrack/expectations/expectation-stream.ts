@@ -26,6 +26,10 @@ export interface ExpectationChange<Type extends ExpectationEventType = Expectati
   readonly expectation: Expectation;
   /** The id that the network namespace has in the stream's namespace; absent for that one itself. */
   readonly nsid?: number;
+  /** The port id of the socket whose request caused it; 0: the kernel itself. See {@link FlowEvent.portid}. */
+  readonly portid: number;
+  /** Whether a request of this process has caused it; absent where that is not known. See {@link FlowEvent.own}. */
+  readonly own?: boolean;
 }
 
 /** What a stream gives: a change of an expectation, or the fact that some were lost. */
@@ -70,7 +74,7 @@ export class ExpectationStream<Type extends ExpectationEventType = ExpectationEv
       let overrun = overrunOf(segment);
       return () => {
         for (let next = messages.next(); !next.done; next = messages.next()) {
-          const { type, nsid, expectation } = next.value;
+          const { type, nsid, portid, own, expectation } = next.value;
           if (expectation === undefined) {
             source.malformed();
             continue;
@@ -81,6 +85,8 @@ export class ExpectationStream<Type extends ExpectationEventType = ExpectationEv
             type: (type === eventType.new ? 'new' : 'destroy') as Type,
             expectation,
             ...(nsid !== undefined && { nsid }),
+            portid,
+            ...(own !== undefined && { own }),
           };
         }
         const last = overrun;

@@ -3,7 +3,7 @@
 // A malformed message reads as undefined.
 import { formatIpv4, formatIpv6 } from '../../address.js';
 import { AF_INET, AF_INET6, type Family, type Protocol, protocolName } from '../../constants.js';
-import { messageHeader as place } from '../../native/numbers.js';
+import { own as ownNumbers, messageHeader as place } from '../../native/numbers.js';
 import { attribute, be16, be32, cString, littleEndian } from '../columns/netlink-attributes.js';
 
 /** `NF_CT_EXPECT_*` bits by position (linux/netfilter/nf_conntrack_common.h). */
@@ -179,6 +179,9 @@ export interface ExpectationMessage {
   /** An `eventType`; `none` in answers. */
   type: number;
   nsid: number | undefined;
+  portid: number;
+  /** undefined: not known. */
+  own: boolean | undefined;
   /** undefined: malformed. */
   expectation: Expectation | undefined;
 }
@@ -193,9 +196,12 @@ export function* expectationMessages(
   for (let at = 0; at + place.bytes <= bytes.length; ) {
     const size = header.getUint32(at + place.size, littleEndian);
     const nsid = header.getInt32(at + place.nsid, littleEndian);
+    const own = header.getUint32(at + place.own, littleEndian);
     yield {
       type: header.getUint32(at + place.type, littleEndian),
       nsid: nsid < 0 ? undefined : nsid,
+      portid: header.getUint32(at + place.portid, littleEndian),
+      own: own === ownNumbers.unknown ? undefined : own === ownNumbers.yes,
       expectation: parseExpectation(bytes.subarray(at + place.bytes, at + place.bytes + size)),
     };
     at += place.bytes + ((size + 3) & ~3);

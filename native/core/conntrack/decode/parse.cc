@@ -325,6 +325,8 @@ bool parse(const std::uint8_t* payload, std::size_t size, Row& row) {
   row.extra_count = 0;
   row.helper.size = 0;
   row.event_time = 0;
+  row.own = 0;
+  row.portid = 0;
   row.nsid = -1;
   row.event_type = 0;
   if (row.family != AF_INET && row.family != AF_INET6) return false;

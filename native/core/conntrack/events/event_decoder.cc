@@ -38,13 +38,22 @@ void EventDecoder::add(const MessageView& message, std::int32_t nsid, EventSink&
     undecodable_++;
     return;
   }
+  const std::uint32_t portid = message.header->nlmsg_pid;
+  const Own own = own_->of(portid, nsid);
+  if (wanted_ != OwnWanted::kAll && (own == Own::kYes) != (wanted_ == OwnWanted::kOnlyOwn)) {
+    filtered_++;
+    return;
+  }
   if (expectations_) {
-    messages_[used_] = {message.payload, message.size, nsid, type};
+    messages_[used_] = {message.payload, message.size, nsid,
+                        portid,          type,         static_cast<std::uint8_t>(own)};
   } else {
     Row& row = rows_[used_];
     if (!decode(message, row)) return;
     row.event_type = type;
     row.nsid = nsid;
+    row.portid = portid;
+    row.own = static_cast<std::uint8_t>(own);
   }
   if (++used_ == kRun) flush(sink);
 }

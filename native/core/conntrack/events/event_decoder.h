@@ -7,16 +7,20 @@
 #include <cstdint>
 
 #include "core/conntrack/events/event_sink.h"
+#include "core/conntrack/events/own_events.h"
 #include "core/conntrack/filter/filter.h"
 #include "core/netlink/socket.h"
 
 namespace nf::ct {
 
+// Which events a stream wants. One of which it is not known is no own one.
+enum class OwnWanted : std::uint8_t { kAll, kOnlyOwn, kNotOwn };
+
 class EventDecoder {
  public:
-  // The filter outlives the decoder. `expectations`: whole messages instead of rows.
-  EventDecoder(const Filter* filter, bool expectations)
-      : filter_(filter), expectations_(expectations) {}
+  // The filter and `own` outlive the decoder. `expectations`: whole messages instead of rows.
+  EventDecoder(const Filter* filter, bool expectations, OwnEvents* own, OwnWanted wanted)
+      : filter_(filter), expectations_(expectations), own_(own), wanted_(wanted) {}
 
   // The message must stay in its place until `flush`. Hands a run over when it is full.
   void add(const MessageView& message, std::int32_t nsid, EventSink& sink);
@@ -31,6 +35,8 @@ class EventDecoder {
 
   const Filter* filter_;
   const bool expectations_;
+  OwnEvents* own_;
+  const OwnWanted wanted_;
   std::array<Row, kRun> rows_;
   std::array<ExpectationEvent, kRun> messages_;
   std::size_t used_ = 0;  // of one of these two

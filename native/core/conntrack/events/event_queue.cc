@@ -46,7 +46,8 @@ bool EventQueue::store(const ExpectationEvent& event) {
   EventSegment* const segment = open_segment();
   if (segment == nullptr) return false;
   GrowBuffer& messages = segment->messages;
-  const MessageHeader header{static_cast<std::uint32_t>(event.size), event.nsid, event.type};
+  const MessageHeader header{static_cast<std::uint32_t>(event.size), event.nsid, event.type,
+                             event.portid, event.own};
   const std::uint8_t padding[4] = {};
   const std::size_t before = messages.size();
   if (!messages.append(&header, sizeof header) || !messages.append(event.payload, event.size) ||

@@ -24,8 +24,10 @@ struct MessageHeader {
   std::uint32_t size;  // of the payload, without the padding
   std::int32_t nsid;   // -1: the namespace of the socket
   std::uint32_t type;  // an EventType
+  std::uint32_t portid;
+  std::uint32_t own;  // an Own
 };
-static_assert(sizeof(MessageHeader) == 12);
+static_assert(sizeof(MessageHeader) == 20);
 
 // A run of events without a loss between them.
 struct EventSegment {

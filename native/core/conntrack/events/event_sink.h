@@ -16,14 +16,16 @@ enum class LossSource : std::uint8_t { kNone, kKernel, kQueue };
 struct ExpectationEvent {
   const std::uint8_t* payload;
   std::size_t size;
-  std::int32_t nsid;  // -1: the namespace of the socket
-  std::uint8_t type;  // 1 new, 3 destroy
+  std::int32_t nsid;     // -1: the namespace of the socket
+  std::uint32_t portid;  // 0: the kernel itself
+  std::uint8_t type;     // 1 new, 3 destroy
+  std::uint8_t own;      // an Own
 };
 
 // Events in the kernel's order, decoded and filtered. All views point into the receive buffers, and
 // are valid only during the call that hands the run over.
 struct EventRun {
-  std::span<const Row> flows;                      // `event_type` and `nsid` are set
+  std::span<const Row> flows;  // `event_type`, `nsid`, `portid` and `own` are set
   std::span<const ExpectationEvent> expectations;  // or these: a socket has events of one kind
   // Messages that were read together with them, and that give no event.
   std::uint64_t filtered = 0;     // outside the filter

@@ -97,9 +97,12 @@ struct EventSocket::Buffers {
 Result<EventSocket> EventSocket::open(const EventRequest& request) {
   EventSocket events;
   events.buffers_ = {new Buffers, [](Buffers* buffers) { delete buffers; }};
-  events.decoder_ = std::make_unique<EventDecoder>(request.filter, request.expectations);
   auto socket = Socket::open(operation::kEvents);
   if (!socket) return socket.error();
+  events.own_ =
+      std::make_unique<OwnEvents>(socket->netns(), request.reliable, request.all_namespaces);
+  events.decoder_ = std::make_unique<EventDecoder>(request.filter, request.expectations,
+                                                   events.own_.get(), request.own);
   // Without it one overrun makes the kernel drop everything until the queue has been drained.
   if (!socket->set_option(NETLINK_NO_ENOBUFS, 1)) {
     return fail(errno, operation::kEvents, "NETLINK_NO_ENOBUFS");
@@ -141,6 +144,7 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
     header.msg_control = b.controls[i].bytes;
     header.msg_controllen = sizeof b.controls[i].bytes;
   }
+  own_->before_receive();
   int count = 0;
   do {
     count =
@@ -148,9 +152,14 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     // ENOBUFS: the kernel had no memory for an event. It reports this to other sockets.
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return std::size_t{0};
+    if (errno == ENOBUFS) return std::size_t{0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      own_->drained();
+      return std::size_t{0};
+    }
     return fail(errno, operation::kEvents);
   }
+  own_->after_receive();
   for (int i = 0; trace::wanted() && i < count; i++) {
     trace::received(fd(), b.data[i], std::min<std::size_t>(b.headers[i].msg_len, kDatagram));
   }
@@ -175,6 +184,7 @@ Result<std::size_t> EventSocket::receive(EventSink& sink, std::size_t limit) {
     if (!walker.intact()) decoder_->undecodable();
   }
   decoder_->flush(sink);
+  if (static_cast<std::size_t>(count) < wanted) own_->drained();
   return static_cast<std::size_t>(count);
 }
 

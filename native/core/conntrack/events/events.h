@@ -29,6 +29,7 @@ struct EventRequest {
   std::size_t receive_buffer = 0;  // effective bytes asked for
   bool reliable = false;           // NETLINK_BROADCAST_ERROR
   bool all_namespaces = false;     // NETLINK_LISTEN_ALL_NSID
+  OwnWanted own = OwnWanted::kAll;
 };
 
 enum class KernelFilterState : std::uint8_t {
@@ -69,6 +70,7 @@ class EventSocket {
   struct Buffers;
   Socket socket_;
   std::unique_ptr<Buffers, void (*)(Buffers*)> buffers_{nullptr, nullptr};
+  std::unique_ptr<OwnEvents> own_;
   std::unique_ptr<EventDecoder> decoder_;
   EventSocketState state_;
   std::uint32_t drops_ = 0;

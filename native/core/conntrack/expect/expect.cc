@@ -29,7 +29,7 @@ constexpr std::uint16_t type_of(int message) {
 }
 
 bool append_message(const MessageView& message, GrowBuffer& out) {
-  const MessageHeader header{static_cast<std::uint32_t>(message.size), -1, 0};
+  const MessageHeader header{static_cast<std::uint32_t>(message.size), -1, 0, 0, 0};
   const std::uint8_t padding[4] = {};
   return out.append(&header, sizeof header) && out.append(message.payload, message.size) &&
          out.append(padding, align4(message.size) - message.size);
