@@ -30,6 +30,16 @@ const questions = [
     columns: "batch.top(20, 'bytes')",
     objects: 'flows.slice().sort(mostBytesFirst).slice(0, 20)',
   },
+  {
+    what: 'the difference of two tables',
+    columns: 'FlowBatch.diff(batch, batch)',
+    objects: 'a Map of the flows by the text of their tuples, and a comparison of each',
+  },
+  {
+    what: 'flows to bytes and back',
+    columns: 'FlowBatch.from(batch.toBytes())',
+    objects: 'v8.deserialize(v8.serialize(flows))',
+  },
 ];
 
 interface Answer {

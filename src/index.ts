@@ -20,7 +20,8 @@ export {
   presenceBits,
   presenceMoreBits,
 } from './conntrack/batch/columns.js';
-export { FlowBatch } from './conntrack/batch/flow-batch.js';
+export { type DiffField, type DiffOptions, diffBits } from './conntrack/batch/diff.js';
+export { ChangedFlows, FlowBatch, type FlowDiff } from './conntrack/batch/flow-batch.js';
 export type { BatchStats, KernelFilterPart } from './conntrack/batch/stats.js';
 export { Conntrack, conntrack, type OpenOptions } from './conntrack/conntrack.js';
 export type { DumpBatchesOptions, DumpOptions } from './conntrack/dump/options.js';

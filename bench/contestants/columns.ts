@@ -1,7 +1,8 @@
 // Asks questions about the flows of the table. The flows are a batch in columns, or an array of plain objects,
 // as other libraries return and as toArray() makes. The argument is `columns` or `objects`. A request is the
 // number of a question.
-import { conntrack, type FlowBatch, type FlowObject } from '../../src/index.js';
+import { deserialize, serialize } from 'node:v8';
+import { conntrack, FlowBatch, type FlowObject } from '../../src/index.js';
 import { timedSync } from '../lib/contest.js';
 import { serve } from '../lib/contestant.js';
 
@@ -38,6 +39,30 @@ const mostFirst = (a: FlowObject, b: FlowObject) => {
   return difference > 0n ? 1 : difference < 0n ? -1 : 0;
 };
 
+const nameOf = ({ protocol, orig, zone }: FlowObject) =>
+  `${protocol} ${orig.src} ${orig.srcPort} ${orig.dst} ${orig.dstPort} ${zone}`;
+
+/** How many flows have changed and how many have not. */
+function compare(before: readonly FlowObject[], after: readonly FlowObject[]): number[] {
+  const known = new Map(before.map((flow) => [nameOf(flow), flow]));
+  let changed = 0;
+  for (const flow of after) {
+    const old = known.get(nameOf(flow));
+    if (
+      old === undefined ||
+      old.statusBits !== flow.statusBits ||
+      old.state !== flow.state ||
+      old.mark !== flow.mark ||
+      old.reply.src !== flow.reply.src ||
+      old.reply.dst !== flow.reply.dst ||
+      old.start !== flow.start
+    ) {
+      changed++;
+    }
+  }
+  return [changed, after.length - changed];
+}
+
 /** In the order of bench/columns.ts. */
 const questions: Question[] = [
   {
@@ -61,6 +86,17 @@ const questions: Question[] = [
         .sort(mostFirst)
         .slice(0, 20)
         .map((flow) => flow.id),
+  },
+  {
+    columns: (batch) => {
+      const { changed, unchanged } = FlowBatch.diff(batch, batch);
+      return [changed.length, unchanged];
+    },
+    objects: (flows) => compare(flows, flows),
+  },
+  {
+    columns: (batch) => FlowBatch.from(batch.toBytes()).length,
+    objects: (flows) => (deserialize(serialize(flows)) as FlowObject[]).length,
   },
 ];
 

@@ -3,11 +3,14 @@
 import {
   type Aggregate,
   type BatchStats,
+  ChangedFlows,
   type ConntrackSettings,
   type ConntrackStats,
   conntrack,
   type DeleteManyResult,
   type DeleteProgress,
+  type DiffField,
+  diffBits,
   type Family,
   type Flow,
   FlowBatch,
@@ -222,3 +225,24 @@ void conntrack.configure({ acct: true, timeouts: { tcp: { established: 3600 } } 
 
 // @ts-expect-error: batches are made by dumps
 new FlowBatch(0, {});
+
+/** Differences and bytes. */
+export function differences(bytes: Uint8Array): void {
+  const diff = FlowBatch.diff(batch, FlowBatch.from(bytes), { fields: ['mark', 'counters'] });
+  const names: readonly DiffField[] = diff.changed.fieldsAt(0);
+  const bits: number = (diff.changed.fields[0] ?? 0) & diffBits.mark;
+  const saved: Uint8Array = FlowBatch.concat(
+    diff.added,
+    diff.removed,
+    diff.changed.after,
+  ).toBytes();
+  // @ts-expect-error: there is no such field
+  FlowBatch.diff(batch, batch, { fields: ['colour'] });
+  // @ts-expect-error: flows are no batch
+  FlowBatch.concat([flow]);
+  // @ts-expect-error: text is no bytes
+  FlowBatch.from(text);
+  // @ts-expect-error: it is made by diff
+  new ChangedFlows(batch, batch, diff.changed.fields);
+  void [names, bits, saved];
+}

@@ -7,6 +7,7 @@ import { type Aggregate, type Group, groupRows, sumRows, topRows } from '../aggr
 import type { GroupKey } from '../aggregate/keys.js';
 import type { Measure, MeasureValues } from '../aggregate/numbers.js';
 import { type ColumnName, ColumnStore } from '../columns/column-store.js';
+import { joined } from '../columns/pieces.js';
 import { columnLayout } from '../columns/schema.js';
 import { checkFilter } from '../filter/check.js';
 import { matchingRows } from '../filter/column-filter.js';
@@ -16,10 +17,22 @@ import { Flow } from '../flow/flow.js';
 import type { TrackingState } from '../host/tracking.js';
 import type { FlowSample } from '../input/sample.js';
 import { type ArrowTable, arrowTable } from './arrow.js';
+import { fromBytes, toBytes } from './bytes.js';
 import type { Columns } from './columns.js';
+import {
+  type DiffField,
+  type DiffOptions,
+  diffBits,
+  diffFields,
+  diffNames,
+  diffRows,
+} from './diff.js';
 import { MadeRows } from './made-rows.js';
 import { addFlow } from './make-row.js';
-import { type BatchStats, batchStats, madeStats } from './stats.js';
+import { type BatchStats, batchStats, joinedStats, madeStats, withoutCounters } from './stats.js';
+
+/** The memory of a batch. */
+let storeAt: (value: unknown, path: string) => ColumnStore;
 
 /**
  * Flows in columns: like an array of {@link Flow}, over typed arrays. Making it costs the same for ten flows and for
@@ -49,6 +62,13 @@ export class FlowBatch implements Iterable<Flow> {
     this.#store = store;
     this.length = store.rows;
     this.stats = stats;
+  }
+
+  static {
+    storeAt = (value, path) => {
+      if (typeof value === 'object' && value !== null && #store in value) return value.#store;
+      throw badType(path, 'a FlowBatch', value);
+    };
   }
 
   /** @internal */
@@ -95,6 +115,69 @@ export class FlowBatch implements Iterable<Flow> {
       rows.end();
     });
     return FlowBatch.fromRaw(rows.finish(), madeStats);
+  }
+
+  /**
+   * The flows of all batches in one, in their order. They are copied, so the others can be forgotten. The numbers of
+   * `stats` are added up. Flows of batches of one table stay flows of that table; of several they belong to none, and
+   * are found by tuple and zone.
+   * @throws {TypeError} for what is no batch
+   * @example
+   * import { FlowBatch } from 'conntrack';
+   * const side = { src: '10.0.0.1', dst: '192.0.2.1', srcPort: 40000 };
+   * const batches = [443, 25].map((dstPort) => FlowBatch.of([{ protocol: 'tcp', ...side, dstPort }]));
+   * console.log(FlowBatch.concat(...batches).length);
+   */
+  static concat(...batches: readonly FlowBatch[]): FlowBatch {
+    const stores = batches.map((batch, i) => storeAt(batch, `batches[${i}]`));
+    return new FlowBatch(joined(stores), joinedStats(batches.map(({ stats }) => stats)));
+  }
+
+  /**
+   * What is different between two batches, as of two dumps of a table. A flow is the same if its protocol, the tuple of
+   * its original direction and its zones are the same, and its `start` where both have one. All of it is done on
+   * columns. A batch of events has partial flows: what an event leaves out shows as a change.
+   * @throws {TypeError | RangeError} for what is no batch, and for a field that cannot be compared
+   * @example
+   * import { conntrack, FlowBatch } from 'conntrack';
+   * const before = await conntrack.dump();
+   * await conntrack.updateWhere('all', { mark: 7 });
+   * const { added, removed, changed, unchanged } = FlowBatch.diff(before, await conntrack.dump());
+   * console.log(added.length, removed.length, unchanged);
+   * for (let i = 0; i < changed.length; i++) {
+   *   console.log(changed.fieldsAt(i), changed.before.at(i)?.mark, changed.after.at(i)?.mark);
+   * }
+   */
+  static diff(before: FlowBatch, after: FlowBatch, options: DiffOptions = {}): FlowDiff {
+    const stores = [storeAt(before, 'before'), storeAt(after, 'after')] as const;
+    const { added, removed, changed, unchanged } = diffRows(...stores, diffFields(options));
+    const rows = (batch: FlowBatch, chosen: Uint32Array) =>
+      new FlowBatch(batch.#store.select(chosen), batch.stats);
+    return {
+      added: rows(after, added),
+      removed: rows(before, removed),
+      changed: ChangedFlows.of(
+        rows(before, changed.before),
+        rows(after, changed.after),
+        changed.fields,
+      ),
+      unchanged,
+    };
+  }
+
+  /**
+   * A batch of what `toBytes` gave, here or on another host. Its flows belong to no table, as those of `of`: an id means
+   * nothing in another table. The bytes are copied, and nothing in them is believed.
+   * @throws {TypeError} for what is no Uint8Array
+   * @throws {RangeError} for bytes that are no batch: of another version, of the other byte order, cut off or damaged
+   * @example
+   * import { conntrack, FlowBatch } from 'conntrack';
+   * const bytes = (await conntrack.dump()).toBytes();
+   * console.log(FlowBatch.from(bytes).length, bytes.length);
+   */
+  static from(bytes: Uint8Array): FlowBatch {
+    const { store } = fromBytes(bytes);
+    return new FlowBatch(store, batchStats(madeStats, '', withoutCounters(store)));
   }
 
   /** The columns as typed arrays, which share the memory of the batch. Each is made when it is first read. */
@@ -161,6 +244,15 @@ export class FlowBatch implements Iterable<Flow> {
     return Array.from(this, (flow) => flow.toObject());
   }
 
+  /**
+   * The flows as bytes for a file or another host: columns, the rare attributes, the addresses and a checksum (CRC-32).
+   * A part of a batch gives the bytes of its flows only. They are in the byte order of this machine: little-endian on
+   * x86 and ARM. Another version of the package may refuse them: to keep flows for years, use JSON.
+   */
+  toBytes(): Uint8Array {
+    return toBytes(this.#store);
+  }
+
   /** For `JSON.stringify`: see {@link Flow.toJSON}. */
   toJSON(): unknown[] {
     return Array.from(this, (flow) => flow.toJSON());
@@ -224,6 +316,50 @@ export class FlowBatch implements Iterable<Flow> {
    */
   toArrow<Table = ArrowTable>(): Table {
     return arrowTable(this.#store) as Table;
+  }
+}
+
+/** What is different between two batches: see {@link FlowBatch.diff}. */
+export interface FlowDiff {
+  /** Flows that only the second batch has. */
+  readonly added: FlowBatch;
+  /** Flows that only the first batch has. */
+  readonly removed: FlowBatch;
+  /** Flows of both that have changed. */
+  readonly changed: ChangedFlows;
+  /** How many flows of both have not changed. */
+  readonly unchanged: number;
+}
+
+/** Flows that have changed: two batches, whose flows belong together by their index. */
+export class ChangedFlows {
+  /** The number of flows. */
+  readonly length: number;
+  /** The flows as they were in the first batch. */
+  readonly before: FlowBatch;
+  /** The same flows in the second batch. */
+  readonly after: FlowBatch;
+  /** Which fields of each flow have changed: bits of {@link diffBits}. */
+  readonly fields: Uint32Array;
+
+  /** @internal */
+  static of(before: FlowBatch, after: FlowBatch, fields: Uint32Array): ChangedFlows {
+    return new ChangedFlows(before, after, fields);
+  }
+  private constructor(before: FlowBatch, after: FlowBatch, fields: Uint32Array) {
+    this.length = fields.length;
+    this.before = before;
+    this.after = after;
+    this.fields = fields;
+  }
+
+  /**
+   * The names of the fields of the flow at an index that have changed; none outside.
+   * @throws {TypeError} for an index that is no number
+   */
+  fieldsAt(index: number): DiffField[] {
+    const bits = this.fields[rowAt(index, this.length) ?? -1] ?? 0;
+    return diffNames.filter((name) => (bits & diffBits[name]) !== 0);
   }
 }
 

@@ -1,6 +1,8 @@
 // How a batch was obtained.
 import type { RawDumpStats } from '../../native/binding.js';
 import { kernelFilterUse } from '../../native/numbers.js';
+import type { ColumnStore } from '../columns/column-store.js';
+import { has } from '../columns/schema.js';
 import type { TrackingState } from '../host/tracking.js';
 
 /** Parts of a filter that the kernel applied before sending. */
@@ -43,6 +45,37 @@ export interface BatchStats {
 export const madeStats: RawDumpStats = {
   ...{ messages: 0, undecodable: 0, rejected: 0, duplicates: 0, kernelFilter: 0, sockets: 0 },
 };
+
+/** Of several batches: the counts added up, and of the rest what holds for all. */
+export function joinedStats(all: readonly BatchStats[]): BatchStats {
+  const sum = (name: 'messages' | 'undecodable' | 'rejected' | 'duplicates' | 'sockets') =>
+    all.reduce((total, stats) => total + stats[name], 0);
+  const splits = new Set(all.map(({ split }) => split));
+  return {
+    messages: sum('messages'),
+    undecodable: sum('undecodable'),
+    rejected: sum('rejected'),
+    duplicates: sum('duplicates'),
+    kernelFilter: (all[0]?.kernelFilter ?? []).filter((part) =>
+      all.every(({ kernelFilter }) => kernelFilter.includes(part)),
+    ),
+    sockets: sum('sockets'),
+    split: splits.size === 1 ? [...splits].join() : '',
+    withoutCounters: all.reduce((total, stats) => total + stats.withoutCounters, 0),
+  };
+}
+
+const bothCounters = has.origCounters | has.replyCounters;
+
+/** How many rows have no counters. */
+export function withoutCounters(store: ColumnStore): number {
+  const presence = store.column('presence');
+  let without = 0;
+  for (let row = 0; row < store.rows; row++) {
+    if ((presence[row]! & bothCounters) !== bothCounters) without++;
+  }
+  return without;
+}
 
 export function batchStats(
   stats: RawDumpStats,

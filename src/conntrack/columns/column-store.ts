@@ -18,7 +18,7 @@ export const portColumns = ['origSrcPort', 'origDstPort', 'replySrcPort', 'reply
 
 export const roundRows = (rows: number) => Math.max(64, Math.ceil(rows / 64) * 64);
 
-interface StoreParts {
+export interface StoreParts {
   rows: number;
   capacity: number;
   offset: number;
@@ -161,6 +161,24 @@ export class ColumnStore implements FlowRows {
     return extra.subarray(extraIndex[low * 2 + 1]!);
   }
 
+  /** Where the rare attributes of its rows are: pairs of a row and an offset in `bytes`. */
+  extraRows(): { index: ArrayLike<number>; bytes: Uint8Array } {
+    const { extraIndex, extra, offset } = this.#parts;
+    const index = new Uint32Array(extraIndex.length);
+    let used = 0;
+    for (let i = 0; i < extraIndex.length; i += 2) {
+      const row = extraIndex[i]! - offset;
+      if (row < 0 || row >= this.rows) continue;
+      index[used++] = row;
+      index[used++] = extraIndex[i + 1]!;
+    }
+    return { index: index.subarray(0, used), bytes: extra };
+  }
+  /** The table of all rows, as far as one is known, and whether they are events. */
+  get origin(): Pick<StoreParts, 'table' | 'events'> {
+    return this.#parts;
+  }
+
   /** Rows [from, to) without a copy. */
   slice(from: number, to: number): ColumnStore {
     return new ColumnStore({ ...this.#parts, rows: to - from, offset: this.#parts.offset + from });
@@ -267,6 +285,21 @@ class SelectedStore extends ColumnStore {
   }
   override extraBytes(row: number): Uint8Array | undefined {
     return this.#base.extraBytes(this.#selection[row]!);
+  }
+  override extraRows(): { index: ArrayLike<number>; bytes: Uint8Array } {
+    const { index: all, bytes } = this.#base.extraRows();
+    if (all.length === 0) return { index: all, bytes };
+    const offsets = new Map<number, number>();
+    for (let i = 0; i < all.length; i += 2) offsets.set(all[i]!, all[i + 1]!);
+    const index: number[] = [];
+    this.#selection.forEach((row, i) => {
+      const offset = offsets.get(row);
+      if (offset !== undefined) index.push(i, offset);
+    });
+    return { index, bytes };
+  }
+  override get origin(): Pick<StoreParts, 'table' | 'events'> {
+    return this.#base.origin;
   }
   override place(row: number): { store: ColumnStore; row: number } {
     return this.#base.place(this.#selection[row]!);

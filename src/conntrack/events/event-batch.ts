@@ -14,10 +14,11 @@ import {
 import { badRange } from '../../errors.js';
 import type { RawSegment } from '../../native/binding.js';
 import { eventTypeNames, own as ownNumbers } from '../../native/numbers.js';
+import { fromBytes, toBytes } from '../batch/bytes.js';
 import { FlowBatch, rowAt } from '../batch/flow-batch.js';
 import { MadeRows } from '../batch/made-rows.js';
 import { addFlow } from '../batch/make-row.js';
-import { type BatchStats, batchStats, madeStats } from '../batch/stats.js';
+import { type BatchStats, batchStats, madeStats, withoutCounters } from '../batch/stats.js';
 import { ColumnStore } from '../columns/column-store.js';
 import { columnsOf } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
@@ -255,6 +256,27 @@ export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
     return new EventBatch(ColumnStore.fromRaw(raw), stats, overrun);
   }
 
+  /**
+   * A batch of events of what `toBytes` of a batch of events gave. (`FlowBatch.from` makes flows of the same bytes.)
+   * @throws {TypeError} for what is no Uint8Array
+   * @throws {RangeError} for bytes that are no batch of events
+   * @example
+   * import { EventBatch } from 'conntrack';
+   * const flow = { protocol: 'udp', src: '10.0.0.1', dst: '192.0.2.1', srcPort: 4000, dstPort: 53 } as const;
+   * const bytes = EventBatch.of([{ type: 'new', flow }]).toBytes();
+   * console.log(EventBatch.from(bytes).event(0)?.type);
+   */
+  static override from(bytes: Uint8Array): EventBatch {
+    const { store, events, loss } = fromBytes(bytes);
+    const types = store.column('type');
+    if (!events || types.includes(0)) throw new RangeError('bytes: these are flows and no events');
+    return new EventBatch(
+      store,
+      batchStats(madeStats, '', withoutCounters(store)),
+      loss && { type: 'overrun', ...loss },
+    );
+  }
+
   private constructor(store: ColumnStore, stats: BatchStats, overrun: Overrun | undefined) {
     super(store, stats);
     this.#store = store;
@@ -279,6 +301,11 @@ export class EventBatch<Type extends EventType = EventType> extends FlowBatch {
   *events(): Generator<ConntrackEvent<Type>, void, undefined> {
     for (let row = 0; row < this.length; row++) yield FlowEvent.at<Type>(this.#store, row);
     if (this.overrun) yield this.overrun;
+  }
+
+  /** As `toBytes` of flows, with what makes events of them, and the overrun. `EventBatch.from` reads it. */
+  override toBytes(): Uint8Array {
+    return toBytes(this.#store, this.overrun);
   }
 
   /** For `JSON.stringify`: see {@link FlowEvent.toJSON}. */

@@ -190,6 +190,10 @@ export function writeRare(run: AttributeRun, flow: RareSource): void {
   }
 }
 
+/** What reads a rare field of the attributes that were kept of a row. */
+export const rareReader = (name: keyof FlowObject) =>
+  allRare.find((field) => field.name === name)!.read;
+
 const noBytes = new Uint8Array(0);
 
 /** Sets those of the fields that a row has. The second word of presence is read only where a field is in it. */
