@@ -1,6 +1,7 @@
 // Conntrack: the kernel's connection-tracking table of one network namespace. Says which part does the work, and
 // checks nothing but its own options.
 import { integerAt, optionsAt } from '../checks.js';
+import type { Binding } from '../native/binding.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
 import type { FlowBatch } from './batch/flow-batch.js';
@@ -107,6 +108,11 @@ export class Conntrack implements Disposable, AsyncDisposable {
     });
     session.handle('conntrack open');
     return new Conntrack(session);
+  }
+
+  /** @internal A table that is in no kernel. */
+  static over(binding: Binding): Conntrack {
+    return new Conntrack(new Session({ netns: null, receiveBuffer: null, binding }));
   }
 
   /** @internal */

@@ -154,10 +154,10 @@ export function nativeError(thrown: unknown): unknown {
   return isFailure(thrown) && !(thrown instanceof Error) ? fromNative(thrown) : thrown;
 }
 
-/** Runs a synchronous native call with typed errors. */
-export function call<T>(run: (binding: Binding) => T): T {
+/** Runs a synchronous native call with typed errors; of the addon, where no other binding is given. */
+export function call<T>(run: (binding: Binding) => T, binding?: Binding): T {
   try {
-    return run(addon());
+    return run(binding ?? addon());
   } catch (thrown) {
     throw nativeError(thrown);
   }

@@ -8,6 +8,8 @@ export interface SessionOptions {
   /** File that names the network namespace; null: that of this process. */
   netns: string | null;
   receiveBuffer: number | null;
+  /** What does the work in place of the addon; then the addon is not loaded. */
+  binding?: Binding;
 }
 
 /** Forgets what the garbage collector took before it was closed. */
@@ -26,11 +28,16 @@ export class Session {
     this.#options = options;
   }
 
+  get #binding(): Binding {
+    return this.#options.binding ?? addon();
+  }
+
   /** The native handle; a ClosedError after close(). */
   handle(operation: string): Handle {
     this.checkOpen(operation);
-    this.#handle ??= call((binding) =>
-      binding.ctOpen(this.#options.netns, this.#options.receiveBuffer),
+    this.#handle ??= call(
+      (binding) => binding.ctOpen(this.#options.netns, this.#options.receiveBuffer),
+      this.#options.binding,
     );
     return this.#handle;
   }
@@ -43,7 +50,7 @@ export class Session {
   /** The table that the handle is for: the same text for every handle of the namespace. */
   table(operation: string): string {
     const handle = this.handle(operation);
-    this.#table ??= call((binding) => binding.ctTable(handle));
+    this.#table ??= call((binding) => binding.ctTable(handle), this.#options.binding);
     return this.#table;
   }
 
@@ -54,14 +61,14 @@ export class Session {
   /** One synchronous native call. */
   sync<T>(operation: string, run: (binding: Binding, handle: Handle) => T): T {
     const handle = this.handle(operation);
-    return call((binding) => run(binding, handle));
+    return call((binding) => run(binding, handle), this.#options.binding);
   }
 
   /** A cancel cell that close() raises; `done` must be called with it. */
   begin(operation: string): { binding: Binding; handle: Handle; cell: CancelCell } {
     const handle = this.handle(operation);
-    const binding = addon();
-    return { binding, handle, cell: call(() => binding.cancelCell()) };
+    const binding = this.#binding;
+    return { binding, handle, cell: call(() => binding.cancelCell(), binding) };
   }
 
   /**
@@ -152,11 +159,11 @@ export class Session {
   async #end(handle: Handle): Promise<void> {
     const ends = [...this.#owned].map((end) => end());
     for (const [cell, promise] of this.#active) {
-      addon().cancel(cell);
+      this.#binding.cancel(cell);
       ends.push(promise);
     }
     await Promise.allSettled(ends);
-    addon().ctClose(handle);
+    this.#binding.ctClose(handle);
   }
 
   /** close() without waiting: what is under way ends with a ClosedError. */

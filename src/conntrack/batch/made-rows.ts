@@ -148,7 +148,7 @@ export class MadeRows extends FieldPacker {
     const place = places[number];
     const length = family === AF_INET ? 4 : 16;
     if (place !== undefined) {
-      this.#address(place.column, this.slotBytes.subarray(slot * 16, slot * 16 + length));
+      this.putAddress(place.column, this.slotBytes.subarray(slot * 16, slot * 16 + length));
     }
   }
   override u32s(): void {}
@@ -156,7 +156,7 @@ export class MadeRows extends FieldPacker {
   override bytes(): void {}
 
   /** An IPv4 address is its own value. An IPv6 address is stored once for a row, as native code does it. */
-  #address(name: ColumnName, bytes: Uint8Array): void {
+  putAddress(name: ColumnName, bytes: Uint8Array): void {
     if (bytes.length === 4) {
       const [a, b, c, d] = bytes as unknown as [number, number, number, number];
       this.put(name, ((a << 24) | (b << 16) | (c << 8) | d) >>> 0);
@@ -198,7 +198,7 @@ export class MadeRows extends FieldPacker {
     for (const name of names) {
       if (!store.stores(name) || columnLayout[name].group === eventGroup) continue;
       const side = sideOf[name];
-      if (side !== undefined) this.#address(name, store.addressBytes(side, row));
+      if (side !== undefined) this.putAddress(name, store.addressBytes(side, row));
       else this.put(name, store.column(name)[row]!);
     }
     this.#presence = store.column('presence')[row]! & ~has.timestampEvent;

@@ -3,7 +3,7 @@ import { booleanAt, integerAt, oneOf, optionsAt, signalAt } from '../../checks.j
 import { badRange } from '../../errors.js';
 import type { RawDumpOptions } from '../../native/binding.js';
 import * as numbers from '../../native/numbers.js';
-import { packFilter } from '../filter/pack.js';
+import { filterWords } from '../batch/filter-words.js';
 import type { CheckedFilter } from '../filter/types.js';
 
 /** How to read the table. */
@@ -45,7 +45,7 @@ export function dumpOptions(filter: CheckedFilter, options: unknown): CheckedDum
   const fields = optionsAt(options, 'options', dumpFields);
   const { list = 'conntrack', zeroCounters = false, parallel = 1, signal } = fields;
   const raw: RawDumpOptions = {
-    filter: packFilter(filter),
+    filter: filterWords(filter),
     list: numbers.list[oneOf(list, 'options.list', numbers.listNames)],
     zeroCounters: booleanAt(zeroCounters, 'options.zeroCounters'),
     parallel:

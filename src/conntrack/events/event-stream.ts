@@ -1,8 +1,8 @@
 // conntrack.events(): its options and the stream object.
 import type { Session } from '../../native/session.js';
+import { filterWords } from '../batch/filter-words.js';
 import { ColumnStore } from '../columns/column-store.js';
 import { checkFilter } from '../filter/check.js';
-import { packFilter } from '../filter/pack.js';
 import type { FlowFilter } from '../filter/types.js';
 import {
   type ConntrackEvent,
@@ -52,7 +52,7 @@ export class EventStream<Type extends EventType = EventType>
   ): EventStream<Type> {
     const { raw, signal, fields } = streamOptions(options, ['types', 'filter']);
     const kinds = typesAt(fields.types, ['new', 'update', 'destroy'], 'options.types');
-    const filter = packFilter(checkFilter(fields.filter, 'options.filter'));
+    const filter = filterWords(checkFilter(fields.filter, 'options.filter'));
     return new EventStream(
       new EventSource(session, { ...raw, kinds, filter, expectations: false }, signal),
     );

@@ -123,7 +123,7 @@ const icmp6Pairs = new Map([
   [140, 139],
 ]);
 
-function inverseIcmp(protocol: number, type: number): number | undefined {
+export function inverseIcmp(protocol: number, type: number): number | undefined {
   return (protocol === 58 ? icmp6Pairs : icmpPairs).get(type);
 }
 

@@ -4,10 +4,10 @@ import { booleanAt, optionsAt, signalAt } from '../../checks.js';
 import { badType, fromNative } from '../../errors.js';
 import type { Binding, CancelCell, Handle, RawBulk } from '../../native/binding.js';
 import type { Session } from '../../native/session.js';
+import { filterWords } from '../batch/filter-words.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import { readFlows } from '../batch/read-flows.js';
 import { checkFilter } from '../filter/check.js';
-import { packFilter } from '../filter/pack.js';
 import type { CheckedFilter, FlowFilter } from '../filter/types.js';
 import { FieldPacker } from '../input/field-packer.js';
 import { type FlowChange, packChange } from './change.js';
@@ -81,7 +81,7 @@ export async function updateWhere(
   if (filter !== 'all') {
     refuseEmpty(checked, "to change all of it, call updateWhere('all', change)");
   }
-  const words = packFilter(checked);
+  const words = filterWords(checked);
   const packer = new FieldPacker();
   packChange(packer, change, checked.protocols?.length === 1 ? checked.protocols[0]! : undefined);
   const fields = packer.take();
@@ -108,7 +108,7 @@ export async function deleteWhere(
   refuseEmpty(checked, 'to empty it, call flush()');
   const { returning, ...rest } = optionsAt(options, 'options', deleteFields);
   const wanted = returning === undefined ? false : booleanAt(returning, 'options.returning');
-  const words = packFilter(checked);
+  const words = filterWords(checked);
   const done = await runBulk(
     session,
     'conntrack delete',
@@ -131,7 +131,7 @@ export async function flush(
     }
     const checked = checkFilter(filter);
     refuseEmpty(checked, 'to empty it, call flush()');
-    words = packFilter(checked);
+    words = filterWords(checked);
   }
   await runBulk(session, 'conntrack flush', bulkOptions(options), (binding, handle, cell) =>
     binding.ctFlush(handle, cell, words),
