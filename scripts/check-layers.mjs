@@ -11,6 +11,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const layers = [
   { name: 'cli', prefix: 'src/cli/', may: ['index'] },
   { name: 'audit', prefix: 'src/audit/', may: ['conntrack', 'iptables', 'shared'] },
+  // Tables in memory, an entry point of its own. Nothing of the package may use it.
+  {
+    name: 'testing',
+    prefix: 'src/testing/',
+    may: ['index', 'conntrack', 'iptables', 'native', 'shared'],
+  },
   { name: 'conntrack', prefix: 'src/conntrack/', may: ['native', 'shared'] },
   { name: 'iptables', prefix: 'src/iptables/', may: ['native', 'shared'] },
   { name: 'native', prefix: 'src/native/', may: ['shared'] },
@@ -27,7 +33,7 @@ const layers = [
   {
     name: 'support',
     prefix: 'test/support/',
-    may: ['index', 'conntrack', 'iptables', 'native', 'shared'],
+    may: ['index', 'testing', 'conntrack', 'iptables', 'native', 'shared'],
   },
 ];
 const layerOf = (path) => layers.find((layer) => path.startsWith(layer.prefix));

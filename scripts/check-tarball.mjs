@@ -16,7 +16,8 @@ const always = [
   ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'THIRD-PARTY.md'],
   ...['binding.gyp', 'native/sources.gypi'],
   ...['dist/index.js', 'dist/index.js.map', 'dist/iptables.cjs', 'dist/iptables.cjs.map'],
-  ...['dist/index.d.ts', 'native/napi/exports.map'],
+  ...['dist/core.js', 'dist/core.js.map', 'dist/testing.js', 'dist/testing.js.map'],
+  ...['dist/index.d.ts', 'dist/testing.d.ts', 'native/napi/exports.map'],
 ];
 const allowed = [
   /^native\/(core|napi)\/([\w-]+\/)*[\w-]+\.(h|cc)$/,

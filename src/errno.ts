@@ -161,3 +161,8 @@ const byNumber = new Map(names.map(([number, code, text]) => [number, { code, te
 export function describeErrno(errno: number): { code: string; text: string } {
   return byNumber.get(errno) ?? { code: `E${errno}`, text: `system error ${errno}` };
 }
+
+/** The number of an error by its name; `undefined` for a name that Linux does not have. */
+export function errnoOf(code: string): number | undefined {
+  return names.find(([, name]) => name === code)?.[0];
+}

@@ -1,6 +1,7 @@
 // Runs every test file in its own process, with a time limit, and prints a summary line. Files under test/kernel and
 // test/lifetime get their own network and mount namespace, so they can freely change tables and /run. A file that says
-// `Backends: legacy, nft` in its first lines runs once for each backend of iptables, with its name in TEST_BACKEND.
+// `Backends: legacy, nft` in its first lines runs once for each backend of iptables, with its name in TEST_BACKEND; one
+// that says `Kernels: linux, memory` runs once for each of these, with its name in TEST_KERNEL.
 // `node --import tsx test/run.ts [part of a path …] [--name "part of a test's name"]`
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -62,12 +63,24 @@ const headOf = (file: string) => readFileSync(file, 'utf8').slice(0, 1000);
 function ownLimitOf(file: string): number {
   return Number(/^\/\/ Limit: (\d+) s\b/m.exec(headOf(file))?.[1] ?? 0) * 1000;
 }
-/** The backends that a file asks for. A file that names none runs once, with TEST_BACKEND as it is. */
-function backendsOf(file: string): (string | undefined)[] {
-  const [, list] = /^\/\/ Backends: (\w+(?:, \w+)*)$/m.exec(headOf(file)) ?? [];
-  if (list === undefined) return [undefined];
-  const wanted = process.env.TEST_BACKEND;
-  return list.split(', ').filter((name) => wanted === undefined || name === wanted);
+/** What a file can ask to run once for each of, and the variable that has the name of the one. */
+const columns = { Backends: 'TEST_BACKEND', Kernels: 'TEST_KERNEL' };
+interface Column {
+  variable: string;
+  name: string;
+}
+
+/** The columns that a file asks for. A file that names none runs once, with the variables as they are. */
+function columnsOf(file: string): (Column | undefined)[] {
+  const head = headOf(file);
+  for (const [word, variable] of Object.entries(columns)) {
+    const [, list] = new RegExp(`^// ${word}: (\\w+(?:, \\w+)*)$`, 'm').exec(head) ?? [];
+    if (list === undefined) continue;
+    const wanted = process.env[variable];
+    const names = list.split(', ').filter((name) => wanted === undefined || name === wanted);
+    return names.map((name) => ({ variable, name }));
+  }
+  return [undefined];
 }
 /** Milliseconds that a file may take. */
 function limitOf(file: string): number {
@@ -82,8 +95,8 @@ function count(output: string, word: string): number {
   return sum;
 }
 
-function runFile(file: string, backend: string | undefined): Promise<Outcome> {
-  const name = relative(root, file) + (backend === undefined ? '' : ` [${backend}]`);
+function runFile(file: string, column: Column | undefined): Promise<Outcome> {
+  const name = relative(root, file) + (column === undefined ? '' : ` [${column.name}]`);
   const limitMs = limitOf(file);
   const argv = command(file);
   if ('missing' in argv) {
@@ -99,7 +112,7 @@ function runFile(file: string, backend: string | undefined): Promise<Outcome> {
         FORCE_COLOR: '0',
         NO_COLOR: '1',
         TEST_NAME: testName,
-        ...(backend === undefined ? {} : { TEST_BACKEND: backend }),
+        ...(column === undefined ? {} : { [column.variable]: column.name }),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -161,10 +174,10 @@ async function runFiles(): Promise<Outcome> {
   // Long files begin first, so that the lanes end at about the same time.
   const queue = [...files]
     .sort((a, b) => ownLimitOf(b) - ownLimitOf(a))
-    .flatMap((file) => backendsOf(file).map((backend) => ({ file, backend })));
+    .flatMap((file) => columnsOf(file).map((column) => ({ file, column })));
   const lane = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const outcome = await runFile(next.file, next.backend);
+      const outcome = await runFile(next.file, next.column);
       sum.passed += outcome.passed;
       sum.failed += outcome.failed;
       sum.skipped += outcome.skipped;

@@ -1,5 +1,6 @@
 // Events of expectations, and the expectations that the kernel's FTP helper makes.
-import { conntrack, type Expectation, type ExpectationEvent } from '../../src/index.js';
+// Kernels: linux, memory
+import type { Expectation, ExpectationEvent } from '../../src/index.js';
 import { until } from '../support/awaited.js';
 import {
   asOracle,
@@ -12,6 +13,7 @@ import {
 import { assert } from '../support/harness.js';
 import { GatewayLab, labAddresses, Netns } from '../support/netlab.js';
 import { python } from '../support/python.js';
+import { conntrack, needsLinux } from '../support/table.js';
 
 const test = expectationSuite('expectation events');
 const { expectations } = conntrack;
@@ -72,30 +74,33 @@ test('events beyond the queue are counted', async () => {
   assert.equal(seen[3], { type: 'overrun', source: 'queue', lost: 7 });
 });
 
-test('FTP through the gateway: the flow is expected, arrives, and names its master', async () => {
-  const { client, server, gatewayOutside } = labAddresses;
-  await using lab = await GatewayLab.create({ gateway: 'current', events: 1 });
-  own.iptables(
-    '-t',
-    'raw',
-    '-A',
-    'PREROUTING',
-    '-p',
-    'tcp',
-    '--dport',
-    '21',
-    '-j',
-    'CT',
-    '--helper',
-    'ftp',
-  );
-  await lab.serverHost.tcpServer(server, 21);
-  await lab.clientHost.tcpServer(client, 40000);
-  const stream = expectations.events();
-  const flows = conntrack.events({ types: ['new'], filter: { status: 'expected' } });
-  const reader = stream[Symbol.asyncIterator]();
-  // 40000 is 156 * 256 + 64. The helper looks at a line only after it has seen the end of the line before.
-  const say = `
+test.when(
+  needsLinux('no host'),
+  'FTP through the gateway: the flow is expected, arrives, and names its master',
+  async () => {
+    const { client, server, gatewayOutside } = labAddresses;
+    await using lab = await GatewayLab.create({ gateway: 'current', events: 1 });
+    own.iptables(
+      '-t',
+      'raw',
+      '-A',
+      'PREROUTING',
+      '-p',
+      'tcp',
+      '--dport',
+      '21',
+      '-j',
+      'CT',
+      '--helper',
+      'ftp',
+    );
+    await lab.serverHost.tcpServer(server, 21);
+    await lab.clientHost.tcpServer(client, 40000);
+    const stream = expectations.events();
+    const flows = conntrack.events({ types: ['new'], filter: { status: 'expected' } });
+    const reader = stream[Symbol.asyncIterator]();
+    // 40000 is 156 * 256 + 64. The helper looks at a line only after it has seen the end of the line before.
+    const say = `
 import socket, sys
 s = socket.create_connection(('${server}', 21))
 for line in (b'USER x\\r\\n', b'PORT 10,0,1,2,156,64\\r\\n'):
@@ -103,38 +108,39 @@ for line in (b'USER x\\r\\n', b'PORT 10,0,1,2,156,64\\r\\n'):
     s.recv(100)
 print('said', flush=True)
 sys.stdin.read()`;
-  const ftp = lab.client.start([python, '-c', say]);
-  await ftp.line(/^said$/);
-  const { value: made } = await reader.next();
-  assert.is(made!.type, 'new');
-  const { expectation } = made as { expectation: Expectation };
-  assert.is(expectation.helper, 'ftp');
-  assert.is(expectation.tuple.src, server);
-  assert.is(expectation.tuple.dst, gatewayOutside);
-  assert.is(expectation.master.src, client);
-  // nf_nat_ftp keeps only the port. The address is that of the master flow.
-  assert.equal(expectation.nat, { direction: 'reply', src: '0.0.0.0', srcPort: 40000 });
-  assert.is(expectation.fn, 'nat-follow-master');
-  assert.equal((await expectations.list()).map(asOracle), oracle());
+    const ftp = lab.client.start([python, '-c', say]);
+    await ftp.line(/^said$/);
+    const { value: made } = await reader.next();
+    assert.is(made!.type, 'new');
+    const { expectation } = made as { expectation: Expectation };
+    assert.is(expectation.helper, 'ftp');
+    assert.is(expectation.tuple.src, server);
+    assert.is(expectation.tuple.dst, gatewayOutside);
+    assert.is(expectation.master.src, client);
+    // nf_nat_ftp keeps only the port. The address is that of the master flow.
+    assert.equal(expectation.nat, { direction: 'reply', src: '0.0.0.0', srcPort: 40000 });
+    assert.is(expectation.fn, 'nat-follow-master');
+    assert.equal((await expectations.list()).map(asOracle), await oracle());
 
-  const { dst: address, dstPort: port } = expectation.tuple;
-  const data = await lab.serverHost.tcp({ address, port: port! });
-  const { value: met } = await reader.next();
-  assert.is(met!.type, 'destroy');
-  assert.is((met as { expectation: Expectation }).expectation.id, expectation.id);
-  const { value: flow } = await flows[Symbol.asyncIterator]().next();
-  assert.ok(flow?.type === 'new');
-  assert.ok(flow.flow.status.includes('expected'));
-  assert.equal(flow.flow.master, {
-    protocol: 'tcp',
-    ...{ src: client, dst: server },
-    ...{ srcPort: expectation.master.srcPort, dstPort: 21 },
-  });
-  assert.equal(flow.flow.nat?.dst, { address: client, port: 40000 });
-  await data.close();
-  await ftp.finish();
-  await stream.close();
-  await flows.close();
-});
+    const { dst: address, dstPort: port } = expectation.tuple;
+    const data = await lab.serverHost.tcp({ address, port: port! });
+    const { value: met } = await reader.next();
+    assert.is(met!.type, 'destroy');
+    assert.is((met as { expectation: Expectation }).expectation.id, expectation.id);
+    const { value: flow } = await flows[Symbol.asyncIterator]().next();
+    assert.ok(flow?.type === 'new');
+    assert.ok(flow.flow.status.includes('expected'));
+    assert.equal(flow.flow.master, {
+      protocol: 'tcp',
+      ...{ src: client, dst: server },
+      ...{ srcPort: expectation.master.srcPort, dstPort: 21 },
+    });
+    assert.equal(flow.flow.nat?.dst, { address: client, port: 40000 });
+    await data.close();
+    await ftp.finish();
+    await stream.close();
+    await flows.close();
+  },
+);
 
 test.run();

@@ -1,9 +1,9 @@
 // Writing flows with translated addresses, ports and ICMP ids.
-import { conntrack, type FlowInit, UnsupportedError } from '../../src/index.js';
+// Kernels: linux, memory
+import { type FlowInit, UnsupportedError } from '../../src/index.js';
 import { created, has, ports, timeout, v4, v6 } from '../support/created-flow.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { Netns } from '../support/netns.js';
-import { useLabels } from '../support/populate.js';
+import { conntrack, flowCount, useLabels } from '../support/table.js';
 
 const test = suite('create with translation');
 
@@ -101,7 +101,7 @@ test('a translation that contradicts the two tuples is refused', async () => {
   await throws(TypeError, /flow\.nat: needs flow\.orig/, () =>
     conntrack.create({ ...noOrig, nat: { src: '203.0.113.5' } }),
   );
-  assert.is(Netns.current.flowCount(), 0);
+  assert.is(await flowCount(), 0);
   assert.equal((await created({ ...init, nat: { src: '203.0.113.5' } })).flow.reply, reply);
 });
 
@@ -126,7 +126,7 @@ test('two tuples with a translation and a status: the flow gets all of them', as
       conntrack.create({ ...row, nat: other }),
     );
   }
-  assert.is(Netns.current.flowCount(), 0);
+  assert.is(await flowCount(), 0);
 });
 
 test.run();

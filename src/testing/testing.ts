@@ -1,0 +1,8 @@
+// The public surface of conntrack/testing: re-exports, no logic. Importing it loads no addon.
+export {
+  type MemoryFaultOptions,
+  MemoryKernel,
+  type MemoryKernelOptions,
+  type MemoryOperation,
+  type MemoryPacket,
+} from './memory-kernel.js';
