@@ -8,13 +8,10 @@ import type { EditState } from './state.js';
 
 export function draftDifferences(state: EditState, after: DraftReading): Difference[] {
   const { base } = state;
-  // Both by their meaning: a rule that was read and one that is given have no other form in common.
-  const old = {
-    rules: base.rules,
-    content: (index: number) => base.rules.key(index),
-    leadsTo: (index: number) => base.leadsTo(index),
-  };
-  const known = Array.from({ length: base.ruleCount }, (_, index) => new KnownRule(old, index, 0n));
+  const known = Array.from(
+    { length: base.ruleCount },
+    (_, index) => new KnownRule(base, index, 0n),
+  );
   const before = new Map<string, KnownChain>();
   for (const { name, builtin, policy, first, count } of base.chains) {
     const rules = known.slice(first, first + count);

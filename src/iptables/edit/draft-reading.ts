@@ -95,6 +95,7 @@ export class DraftReading implements TableReading {
   readonly #state: EditState;
   readonly #items: readonly Item[];
   #fingerprint: string | undefined;
+  #gone: ReadonlyMap<string, string> | undefined;
 
   constructor(state: EditState) {
     const { base } = state;
@@ -126,7 +127,7 @@ export class DraftReading implements TableReading {
       const hash = createHash('sha256');
       for (const { name, policy, first, count } of this.chains) {
         hash.update(JSON.stringify([name, policy, count]));
-        for (let index = first; index < first + count; index++) hash.update(this.content(index));
+        for (let index = first; index < first + count; index++) hash.update(this.rules.key(index));
       }
       this.#fingerprint = hash.digest('hex').slice(0, 32);
     }
@@ -146,9 +147,37 @@ export class DraftReading implements TableReading {
     return this.#state.base.kept(target);
   }
 
+  /**
+   * The key of a rule of the table before the edit, if it is the same rule. So a key costs little, and a rule that was
+   * taken out and is given again is no other one.
+   */
   content(index: number, chain?: string): string {
-    if (chain === undefined) return this.rules.key(index);
-    return new ChangedRule(this.rules, index, { counters: noCounters, chain }).key();
+    if (chain !== undefined) {
+      return new ChangedRule(this.rules, index, { counters: noCounters, chain }).key();
+    }
+    const { base } = this.#state;
+    const item = this.item(index);
+    if (typeof item === 'number') return base.content(item);
+    if ('base' in item) return base.content(item.base, item.chain);
+    const { given } = item;
+    const written = base.written('rule' in given ? given.rule : given.checked);
+    if (written.length > 0 && item.chain === undefined) return base.content(written[0]!);
+    const key = this.rules.key(index);
+    this.#gone ??= this.#goneByKey();
+    return this.#gone.get(key) ?? `new ${key}`;
+  }
+
+  /** The rules that the edit took out: by what they mean, their keys in the table before it. */
+  #goneByKey(): ReadonlyMap<string, string> {
+    const { base } = this.#state;
+    const stays = new Set(
+      this.#items.map((item) => (typeof item === 'number' || 'given' in item ? item : item.base)),
+    );
+    const gone = new Map<string, string>();
+    for (let index = 0; index < base.ruleCount; index++) {
+      if (!stays.has(index)) gone.set(base.rules.key(index), base.content(index));
+    }
+    return gone;
   }
 
   identity(): undefined {

@@ -10,8 +10,8 @@ import { breathe } from '../text/pauses.js';
 import { type DiffLine, unifiedDiff } from '../text/unified.js';
 import { byName, type DraftReading } from './draft-reading.js';
 
-/** How many rules are formatted without a pause. */
-const stretch = 256;
+/** How many rules are compared without a pause. */
+const stretch = 2048;
 
 /** A line, or what there is instead if iptables has no text for it. */
 function lineOf(make: () => string, otherwise: () => string): string {
@@ -57,32 +57,26 @@ class TextOf {
     const bare = () => `${lead} ${rule}`;
     return lineOf(() => this.#lines.rule(lead, rule, chain, index), bare);
   }
-
-  /** Different for rules that are not the same, also if they have the same text: nothing may hide a change. */
-  key(chain: Chain, index: number, text: string): string {
-    const rule = this.#rule(chain, index);
-    return rule.inexact === undefined ? text : `${text}\n${rule.inexact}`;
-  }
 }
 
-/** The lines of two lists in one. Those with equal keys are the same. */
+/** The lines of two lists in one, by the keys of their lines. Those with equal keys are the same. */
 function* merged(
   old: readonly string[],
   fresh: readonly string[],
-  oldKeys: readonly string[] = old,
-  freshKeys: readonly string[] = fresh,
+  oldLine: (index: number) => DiffLine['text'],
+  freshLine: (index: number) => DiffLine['text'],
 ): Generator<DiffLine> {
-  const [forth, back] = align(oldKeys, freshKeys);
+  const [forth, back] = align(old, fresh);
   let at = 0;
   for (let index = 0; index <= old.length; index++) {
     const to = index < old.length ? forth[index] : fresh.length;
     if (to === undefined) {
-      yield { sign: '-', text: old[index]! };
+      yield { sign: '-', text: oldLine(index) };
       continue;
     }
-    for (; at < to; at++) if (back[at] === undefined) yield { sign: '+', text: fresh[at]! };
+    for (; at < to; at++) if (back[at] === undefined) yield { sign: '+', text: freshLine(at) };
     if (index === old.length) return;
-    yield { sign: ' ', text: old[index]! };
+    yield { sign: ' ', text: oldLine(index) };
     at++;
   }
 }
@@ -91,7 +85,7 @@ export class DraftText {
   readonly #before: TextOf;
   readonly #after: TextOf;
   readonly #draft: DraftReading;
-  #formatted = 0;
+  #made = 0;
 
   /** `after`: of the draft. */
   constructor(before: Table, after: Table, draft: DraftReading) {
@@ -106,10 +100,14 @@ export class DraftText {
     const old = [...table.chains.values()];
     const fresh = [...this.#after.table.chains.values()];
     const lines: DiffLine[] = SaveLines.head(table).map((text) => ({ sign: ' ', text }));
+    const were = old.map((chain) => this.#before.chain(chain));
+    const are = fresh.map((chain) => this.#after.chain(chain));
     lines.push(
       ...merged(
-        old.map((chain) => this.#before.chain(chain)),
-        fresh.map((chain) => this.#after.chain(chain)),
+        were,
+        are,
+        (index) => were[index]!,
+        (index) => are[index]!,
       ),
     );
     const names = new Map([...old, ...fresh].map(({ name, builtin }) => [name, builtin]));
@@ -127,14 +125,31 @@ export class DraftText {
     const now = this.#after.table.chains.get(name);
     const [oldCount, freshCount] = [then?.length ?? 0, now?.length ?? 0];
     const { head, tail } = this.#untouched(name, oldCount, freshCount);
-    const kept = (index: number): DiffLine => {
-      return { sign: ' ', text: () => this.#before.rule(then!, index) };
+    const was = (index: number) => () => this.#before.rule(then!, index);
+    const is = (index: number) => () => this.#after.rule(now!, index);
+    const kept = (from: number, to: number) => {
+      for (let index = from; index < to; index++) lines.push({ sign: ' ', text: was(index) });
     };
-    for (let index = 0; index < head; index++) lines.push(kept(index));
-    const [old, oldKeys] = await this.#texts(this.#before, then, head, oldCount - tail);
-    const [fresh, freshKeys] = await this.#texts(this.#after, now, head, freshCount - tail);
-    for (const line of merged(old, fresh, oldKeys, freshKeys)) lines.push(line);
-    for (let index = oldCount - tail; index < oldCount; index++) lines.push(kept(index));
+    const keys = async (of: TextOf, to: number, content: (index: number) => string) => {
+      const found: string[] = [];
+      for (let index = head; index < to; index++) {
+        found.push(content(of.first(name)! + index));
+        if (++this.#made % stretch === 0) await breathe();
+      }
+      return found;
+    };
+    kept(0, head);
+    const reading = Table.readingOf(this.#before.table);
+    const old = await keys(this.#before, oldCount - tail, (index) => reading.content(index));
+    const fresh = await keys(this.#after, freshCount - tail, (index) => this.#draft.content(index));
+    const between = merged(
+      old,
+      fresh,
+      (index) => was(head + index),
+      (index) => is(head + index),
+    );
+    for (const line of between) lines.push(line);
+    kept(oldCount - tail, oldCount);
   }
 
   /** How many rules at both ends of a chain the edit leaves where they are. */
@@ -147,22 +162,5 @@ export class DraftText {
     const last = (index: number) => this.#draft.item(to + freshCount - 1 - index);
     while (tail < most - head && last(tail) === from + oldCount - 1 - tail) tail++;
     return { head, tail };
-  }
-
-  async #texts(
-    of: TextOf,
-    chain: Chain | undefined,
-    from: number,
-    to: number,
-  ): Promise<[texts: string[], keys: string[]]> {
-    const texts: string[] = [];
-    const keys: string[] = [];
-    for (let index = from; chain !== undefined && index < to; index++) {
-      const text = of.rule(chain, index);
-      texts.push(text);
-      keys.push(of.key(chain, index, text));
-      if (++this.#formatted % stretch === 0) await breathe();
-    }
-    return [texts, keys];
   }
 }
