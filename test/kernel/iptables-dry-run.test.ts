@@ -184,6 +184,10 @@ test('no difference, and what is not in the text', async () => {
       .append(...texts);
   });
   assert.equal([again.diff, again.differences], ['', []]);
+  // The same meaning and text in other bytes.
+  await ipt.edit('filter', (table) => table.chain('c').append('-i + -p udp', '-j ACCEPT').length);
+  const bytes = await dry((table) => table.chain('c').flush().append('-p udp', '-j ACCEPT').length);
+  assert.equal([bytes.diff, bytes.differences], ['', []]);
   const one = await dry((table) => table.chain('a').insert('-j RETURN', 2));
   const two = await dry((table) => table.chain('a').insert('-j RETURN', 2));
   assert.is(one.after.fingerprint, two.after.fingerprint);

@@ -1,7 +1,13 @@
 // `ensure` adds the rules that a chain lacks, and writes nothing if it lacks none.
 // Backends: legacy, nft
 
-import type { ChainEdit, EnsurePlace, RuleInput } from '../../src/index.js';
+import {
+  type ChainEdit,
+  type EnsurePlace,
+  formatSave,
+  type RuleInput,
+  type TableEdit,
+} from '../../src/index.js';
 import type { Iptables } from '../../src/iptables/iptables.js';
 import { LegacyBackend } from '../../src/iptables/legacy/legacy-backend.js';
 import { NftImage } from '../../src/iptables/nft/image.js';
@@ -21,6 +27,7 @@ import {
   saved,
   twoChains,
 } from '../support/iptables-tables.js';
+import { run } from '../support/process.js';
 import { Random } from '../support/random.js';
 import { ruleCorpus } from '../support/rule-corpus.js';
 
@@ -281,6 +288,31 @@ test('changes of the same edit count: any order of them', async () => {
       }
     }
   });
+});
+
+test('rules with IP sets: by the name of the set', async () => {
+  reset();
+  for (const name of ['good', 'bad']) run(['ipset', 'create', name, 'hash:ip']);
+  await using ipt = openTables();
+  const rules = ['-m set --match-set bad src -j DROP', '-m set ! --match-set good src,dst -j DROP'];
+  const ensure = (table: TableEdit) => table.chain('INPUT').ensure(rules);
+  const dry = await ipt.edit('filter', ensure, { dryRun: true });
+  assert.is(dry.value, 2);
+  assert.match(dry.diff, /^\+-A INPUT -m set --match-set bad src -j DROP$/m);
+  assert.is(await ipt.edit('filter', ensure), 2);
+  assert.is(formatSave(dry.after), formatSave(await ipt.read()));
+  const [commit, again] = await commits(() => ipt.edit('filter', ensure));
+  assert.equal([commit, again], [0, 0]);
+  assert.is((await ipt.edit('filter', ensure, { dryRun: true })).diff, '');
+  const other = (table: TableEdit) =>
+    table.chain('INPUT').ensure('-m set --match-set good src -j DROP');
+  assert.is(await ipt.edit('filter', other), true);
+  const none = (table: TableEdit) => table.chain('INPUT').ensure('-m set --match-set none src');
+  for (const options of [{ dryRun: true }, {}] as const) {
+    await throws(RangeError, /set "none"/, () => ipt.edit('filter', none, options));
+  }
+  reset();
+  run(['ipset', 'destroy']);
 });
 
 test('a place that is not there is an error only if something is missing', async () => {
