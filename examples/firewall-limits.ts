@@ -33,7 +33,7 @@ export async function apply(tables: Iptables): Promise<void> {
   await tables.edit('filter', (filter) => {
     const chain = filter.chain('FORWARD');
     chain.policy('DROP');
-    chain.append(...forward);
+    chain.ensure(forward); // so that a second run adds nothing
   });
 }
 
