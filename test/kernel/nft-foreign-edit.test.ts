@@ -1,6 +1,8 @@
 // Rules in iptables' tables of nf_tables that iptables did not make: they are kept byte for byte while what is around
 // them is edited, and when they are moved. The nft tool makes them and lists their expressions.
 import type { TableEdit } from '../../src/iptables/edit/table-edit.js';
+import type { Table } from '../../src/iptables/table/table.js';
+import { Mirror, textOf } from '../support/change-mirror.js';
 import { assert, suite } from '../support/harness.js';
 import { families } from '../support/iptables-tables.js';
 import {
@@ -237,6 +239,39 @@ test('a renamed chain gets its name back, whatever leads to it and whatever it h
     // Every rule is the same one still.
     assert.equal(dumped(family), before);
     await ipt.close();
+  }
+});
+
+test('a dry run shows foreign rules', async () => {
+  for (const family of families) {
+    start(family, [...foreignRules, twoCounters]);
+    await using ipt = open(family);
+    const before = dumped(family);
+    const edit = (table: TableEdit) => {
+      const input = table.chain('INPUT');
+      table.renameChain('one', 'uno');
+      input.delete(2);
+      input.insert('-p udp', 5).move(7, 10);
+      return input.length;
+    };
+    const dry = await ipt.edit('filter', edit, { dryRun: true });
+    assert.equal(dumped(family), before);
+    assert.is(dry.value, await ipt.edit('filter', edit));
+    const now = await ipt.read();
+    // A rule that is moved is a new one, with a number of its own.
+    const shown = ({ chains }: Table) =>
+      Array.from(chains.values(), ({ name, references, rules }) => [
+        name,
+        references,
+        ...rules.map((rule) => [textOf(rule), rule.counters, rule.matches, rule.target]),
+      ]);
+    assert.equal(shown(dry.after), shown(now));
+    const handle = dry.before.chain('INPUT').rules[2]!.nft!.handle;
+    assert.match(dry.diff, new RegExp(`^--A INPUT # rule ${handle} of nf_tables: `, 'm'));
+    assert.match(dry.diff, /^--A one -j RETURN\n\+-A uno -j RETURN$/m);
+    const mirror = new Mirror(dry.before);
+    mirror.apply(dry.differences);
+    assert.equal(mirror.content, new Mirror(now).content);
   }
 });
 
