@@ -1,6 +1,7 @@
-// createMany(), update(), updateWhere(), and deleteWhere() with and without the flows returned, against C
-// programs that do the same in batches. Flows to create are made before the clock starts, on both sides.
-// A dump that finds the flows is part of the time, on both sides.
+// createMany(), upsertMany(), updateMany(), deleteMany(), update(), updateWhere(), and deleteWhere() with and without the
+// flows returned, against C programs that do the same in batches. Flows to create, and those that the caller names,
+// are made or read before the clock starts, on both sides. A dump that finds the flows of a filter is part of the time,
+// on both sides.
 import { conntrack, type Flow, type FlowInit, type TupleInit } from '../src/index.js';
 import { Netns } from '../test/support/netns.js';
 import { type BaselineName, runBaseline, shown, taken } from './lib/baseline.js';
@@ -81,7 +82,8 @@ async function refill(size: number): Promise<void> {
 async function creating(context: BenchContext, size: number): Promise<void> {
   await refill(size);
   const inits = await flowInits();
-  const plain = (await conntrack.dump()).toArray();
+  const batch = await conntrack.dump();
+  const plain = batch.toArray();
   const common = { size, program: 'create_batch', before: () => conntrack.flush() } as const;
   await pair(context, {
     ...common,
@@ -92,12 +94,89 @@ async function creating(context: BenchContext, size: number): Promise<void> {
   });
   await pair(context, {
     ...common,
+    what: 'createMany() of a batch',
+    ours: 'await conntrack.createMany(batch)',
+    work: async () => (await conntrack.createMany(batch)).created,
+    args: ['--count', size],
+  });
+  await pair(context, {
+    ...common,
     what: 'createMany() of what toArray() gave',
     ours: 'await conntrack.createMany(batch.toArray())',
     work: async () => (await conntrack.createMany(plain)).created,
     args: ['--count', size],
     barred: false,
     notes: ['the objects have every field of the flow, and every field is checked'],
+  });
+}
+
+/** upsertMany(): where no flow is there, and where every flow is. */
+async function upserting(context: BenchContext, size: number): Promise<void> {
+  await refill(size);
+  const inits = await flowInits();
+  const batch = await conntrack.dump();
+  const common = { size, program: 'upsert_batch', args: ['--count', size] } as const;
+  for (const there of [false, true]) {
+    const where = there ? 'all are there' : 'none is there';
+    const before = there ? () => {} : () => conntrack.flush();
+    const done = there ? 'updated' : 'created';
+    for (const [name, flows] of [
+      ['batch', batch],
+      ['flows', inits],
+    ] as const) {
+      await pair(context, {
+        ...{ ...common, before, what: `upsertMany() of ${name}, ${where}` },
+        ours: `await conntrack.upsertMany(${name})`,
+        work: async () => (await conntrack.upsertMany(flows))[done],
+      });
+    }
+  }
+}
+
+/** What the caller names: a batch, or its tuples. */
+async function naming(context: BenchContext, size: number): Promise<void> {
+  await refill(size);
+  let batch = await conntrack.dump();
+  const tuples = Array.from(batch, ({ protocol, orig: { src, dst, srcPort, dstPort } }) => {
+    return { protocol, src, dst, srcPort, dstPort } as TupleInit;
+  });
+  const updating = {
+    ...{ size, program: 'update_batch' as const, args: ['--count', size] },
+    ...{ before: () => {}, peer: 'C, batched, by tuple', barred: false },
+  };
+  await pair(context, {
+    ...updating,
+    what: 'updateMany() of tuples',
+    ours: 'await conntrack.updateMany(tuples, { mark: 42 })',
+    work: async () => (await conntrack.updateMany(tuples, { mark: 42 })).updated,
+  });
+  await pair(context, {
+    ...updating,
+    what: 'updateMany() of a batch',
+    ours: 'await conntrack.updateMany(batch, { mark: 42 })',
+    work: async () => (await conntrack.updateMany(batch, { mark: 42 })).updated,
+    notes: ['reads each flow before it writes: another flow may have the tuple by now; C does not'],
+  });
+  // The ids of new flows are others: the batch is read again.
+  const deleting = {
+    ...{ size, program: 'delete_batch' as const, args: ['--count', size] },
+    before: async () => {
+      await refill(size);
+      batch = await conntrack.dump();
+    },
+  } as const;
+  await pair(context, {
+    ...deleting,
+    what: 'deleteMany() of a batch',
+    ours: 'await conntrack.deleteMany(batch)',
+    work: async () => (await conntrack.deleteMany(batch)).deleted,
+  });
+  await pair(context, {
+    ...deleting,
+    what: 'deleteMany() of tuples',
+    ours: 'await conntrack.deleteMany(tuples)',
+    work: async () => (await conntrack.deleteMany(tuples)).deleted,
+    barred: false,
   });
 }
 
@@ -191,11 +270,14 @@ async function changing(context: BenchContext, size: number): Promise<void> {
 
 export const bench: Bench = {
   name: 'change',
-  about: 'createMany(), update(), updateWhere(), deleteWhere()',
+  about:
+    'createMany(), upsertMany(), updateMany(), deleteMany(), update(), updateWhere(), deleteWhere()',
   async run(context) {
     for (const size of context.sizes) {
       context.say(`${size.toLocaleString('en-US')} flows`);
       await creating(context, size);
+      await upserting(context, size);
+      await naming(context, size);
       await updating(context, size);
       await changing(context, size);
       await conntrack.flush();

@@ -11,7 +11,8 @@ export type BaselineName =
   | 'event_reader'
   | 'flow_traffic'
   | 'get_loop'
-  | 'update_batch';
+  | 'update_batch'
+  | 'upsert_batch';
 
 /** The path of a built baseline. */
 export function baseline(name: BaselineName): string {

@@ -87,7 +87,9 @@ export class ColumnStore implements FlowRows {
   /** Where the rows [from, to) are in that memory. */
   rowNumbers(from: number, to: number): Uint32Array {
     const first = this.#parts.offset + from;
-    return Uint32Array.from({ length: to - from }, (_, i) => first + i);
+    const rows = new Uint32Array(to - from);
+    for (let i = 0; i < rows.length; i++) rows[i] = first + i;
+    return rows;
   }
 
   /** The view of a column, made at its first use. The arena leaves out groups that no row has: they are zeros. */

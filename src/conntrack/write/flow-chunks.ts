@@ -182,9 +182,14 @@ export class FlowChunks {
     const rows = store.rowNumbers(from, to);
     const packer = this.#next();
     const indexes: number[] = [];
+    let whole: Uint8Array | undefined;
     for (let at = 0; at < rows.length; at++) {
       const part = call((binding) => binding.ctPackRows(store.memory, rows, at, false));
-      this.#takePart(store, from + at, rows.subarray(at), part, packer, indexes);
+      const masters = this.#takePart(store, from + at, part, indexes);
+      // Mostly native code packs the whole chunk. Then its bytes are not copied.
+      if (!masters && part.flags.length === rows.length) whole = part.packed;
+      else if (!masters) packer.append(part.packed, part.flags.length);
+      else this.#divide(store, from + at, rows.subarray(at), part, packer);
       at = part.next;
       if (at === rows.length) break;
       this.#index = from + at;
@@ -192,51 +197,58 @@ export class FlowChunks {
       if (fields !== undefined && this.#pack(packer, fields)) indexes.push(from + at);
     }
     return {
-      ...{ packed: packer.packed, indexes },
+      ...{ packed: whole ?? packer.packed, indexes },
       changes: (places) => this.#rowChanges(store, rows, from, indexes, places),
     };
   }
 
-  /** Takes the rows that native code packed; `first` is the index of the first of them. */
+  /**
+   * Takes the rows that native code packed, `first` is the index of the first of them: what is missing in their bytes,
+   * and their indexes. Gives whether some have masters: these are not among the indexes.
+   */
   #takePart(
     store: ColumnStore,
     first: number,
-    rows: Uint32Array,
     { packed, flags, untimed }: RawPackedRows,
-    packer: FieldPacker,
     indexes: number[],
-  ): void {
+  ): boolean {
     let masters = false;
     let timed = 0;
     for (let i = 0; i < flags.length; i++) {
       const flag = flags[i]!;
+      if ((flag & rowFlag.hasMaster) === 0) indexes.push(first + i);
+      else masters = true;
       if (flag === 0) continue;
-      masters ||= (flag & rowFlag.hasMaster) !== 0;
       const { store: base, row } = store.place(first + i);
       if ((flag & rowFlag.translated) !== 0) {
         this.translated.add(base.column('family')[row] === AF_INET ? 'ipv4' : 'ipv6');
       }
       if ((flag & rowFlag.untimed) !== 0) setTimeoutOf(base, row, packed, untimed[timed++]!);
     }
-    if (!masters) {
-      packer.append(packed, flags.length);
-      for (let i = 0; i < flags.length; i++) indexes.push(first + i);
-      return;
-    }
+    return masters;
+  }
+
+  /** Appends flows, and puts those aside that have masters. */
+  #divide(
+    store: ColumnStore,
+    first: number,
+    rows: Uint32Array,
+    { packed, flags }: RawPackedRows,
+    packer: FieldPacker,
+  ): void {
     let i = 0;
     for (const bytes of packedFlows(packed)) {
       const index = first + i;
+      const row = rows.slice(i, i + 1);
       if ((flags[i++]! & rowFlag.hasMaster) === 0) {
         packer.append(bytes, 1);
-        indexes.push(index);
-      } else {
-        const row = rows.slice(i - 1, i);
-        const change = (into: FieldPacker) =>
-          packRowChanges(store, row, [index], into, (_, error) => {
-            throw error;
-          });
-        this.waiting.push({ index, bytes: bytes.slice(), change });
+        continue;
       }
+      const change = (into: FieldPacker) =>
+        packRowChanges(store, row, [index], into, (_, error) => {
+          throw error;
+        });
+      this.waiting.push({ index, bytes: bytes.slice(), change });
     }
   }
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "core/conntrack/request/flow_request.h"
 #include "core/conntrack/request/packed_fields.h"
 
 namespace nf::ct {
@@ -30,6 +29,7 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
   bool state = false;
   bool flags = false;
   bool scale = false;
+  std::uint32_t timeout = 0;
   FieldCursor cursor(fields);
   for (PackedField field; cursor.next(field);) {
     const std::uint8_t first = field.value.empty() ? 0 : field.value[0];
@@ -39,6 +39,9 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
         break;
       case Field::origSrcPort:
         asked.ports = true;
+        break;
+      case Field::timeout:
+        if (field.value.size() == sizeof timeout) timeout = field.number<std::uint32_t>();
         break;
       case Field::state:
         state = true;
@@ -77,10 +80,7 @@ Asked asked_of(std::span<const std::uint8_t> fields) {
         break;
     }
   }
-  std::uint32_t timeout = 0;
-  if (find_u32(fields, Field::timeout, timeout) && timeout > kLongestAnywhere) {
-    asked.timeout = timeout;
-  }
+  if (timeout > kLongestAnywhere) asked.timeout = timeout;
   // Every kernel that tracks connections has a tracker for these two.
   if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) asked.ports = false;
   if (protocol == IPPROTO_DCCP && state) asked.dccp = true;

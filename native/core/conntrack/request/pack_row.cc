@@ -42,11 +42,7 @@ bool is_icmp(std::uint8_t protocol) {
 class RowPacker {
  public:
   RowPacker(const Row& row, std::vector<std::uint8_t>& out)
-      : row_(row),
-        out_(out),
-        write_(out),
-        orig_(tuple_of(row, kOrig)),
-        reply_(tuple_of(row, kReply)) {}
+      : row_(row), out_(out), orig_(tuple_of(row, kOrig)), reply_(tuple_of(row, kReply)) {}
 
   PackedRow create() {
     return whole([&] {
@@ -91,11 +87,9 @@ class RowPacker {
     write_.begin();
     write_.u8(Field::family, row_.family);
     write_.u8(Field::protocol, row_.protocol);
-    if (!fields()) {
-      write_.drop();
-      return {};
-    }
-    write_.end();
+    if (!fields()) return {};
+    result_.timeout += out_.size();
+    write_.append_to(out_);
     result_.packed = true;
     return result_;
   }
@@ -255,7 +249,7 @@ class RowPacker {
       result_.flags |= kRowUntimed;
     }
     write_.u32(Field::timeout, seconds);
-    result_.timeout = out_.size() - sizeof seconds;
+    result_.timeout = write_.size() - sizeof seconds;
   }
 
   bool master() {
