@@ -1,6 +1,7 @@
-// createMany without a kernel: the order of failures, and errors that end the call. A writer answers as the kernel
-// could.
-import { createMany } from '../../src/conntrack/write/create-many.js';
+// createMany and upsertMany without a kernel: the order of failures, and errors that end the call. A writer answers as
+// the kernel could.
+import { createMany, upsertMany } from '../../src/conntrack/write/create-many.js';
+import { packedFlows } from '../../src/conntrack/write/flow-chunks.js';
 import type { FlowInit } from '../../src/index.js';
 import { NetlinkError } from '../../src/index.js';
 import type { RawOutcome } from '../../src/native/binding.js';
@@ -103,6 +104,84 @@ test('chunks of 4,096, and no empty write after the last full chunk', async () =
       assert.equal(sizes, expected);
     }
   }
+});
+
+/** A writer for upserts: `codesOf` gets the verb too. It keeps the bytes of every write. */
+function upserter(codesOf: (verb: string, write: number, flow: number) => number) {
+  const writes: { verb: string; flows: string[] }[] = [];
+  const write = async (packed: Uint8Array, verb: 'create' | 'update'): Promise<RawOutcome> => {
+    const flows = Array.from(packedFlows(packed), (bytes) => Buffer.from(bytes).toString('hex'));
+    const n = writes.push({ verb, flows }) - 1;
+    await new Promise(setImmediate);
+    const codes = Int32Array.from(flows, (_, i) => codesOf(verb, n, i));
+    return { codes, texts: {} } as unknown as RawOutcome;
+  };
+  return { writes, write };
+}
+
+test('upsertMany: what is there is changed, and what has gone by then is made', async () => {
+  // Flows 1, 2 and 4 are there. Flow 2 has gone when it is changed.
+  const { writes, write } = upserter((verb, n, i) => {
+    if (verb === 'update') return i === 1 ? enoent : 0;
+    return n === 0 && [1, 2, 4].includes(i) ? eexist : 0;
+  });
+  const flows = [0, 1, 2, 3, 4].map((n) => flow(n));
+  const result = await upsertMany(write, flows, {}, noHint);
+  assert.equal(result, { created: 3, updated: 2, failed: [] });
+  assert.equal(
+    writes.map(({ verb, flows: all }) => [verb, all.length]),
+    [
+      ['create', 5],
+      ['update', 3],
+      ['create', 1],
+    ],
+  );
+  assert.is(writes[2]!.flows[0], writes[0]!.flows[2]);
+});
+
+test('upsertMany: a flow that always comes and goes is refused at last', async () => {
+  const { writes, write } = upserter((verb) => (verb === 'update' ? enoent : eexist));
+  const told: object[] = [];
+  const progress = (done: object) => told.push(done);
+  const { created, updated, failed } = await upsertMany(write, [flow(1)], { progress }, noHint);
+  assert.equal([created, updated, failed.length], [0, 0, 1]);
+  assert.match(failed[0]!.error.message, /^conntrack upsert: EEXIST/);
+  assert.is(writes.length, 7);
+  assert.equal(told, [{ created: 0, updated: 0, failed: 1 }]);
+});
+
+test('upsertMany: refusals of changes are by index, also of flows with masters', async () => {
+  // The timeout of one flow is fixed (EPERM). That is no reason to end.
+  const { writes, write } = upserter((verb, _, i) => {
+    if (verb === 'create') return eexist;
+    return i === 1 ? eperm : 0;
+  });
+  const withMaster = (n: number) => ({ ...flow(n), master: { ...tuple, srcPort: 9 } });
+  const flows = [withMaster(1), flow(2), { ...flow(3), mark: -1 }, flow(4), withMaster(5)];
+  const { created, updated, failed } = await upsertMany(write, flows, {}, noHint);
+  assert.equal([created, updated], [0, 2]);
+  assert.equal(
+    failed.map(({ index, error }) => [index, error.code]),
+    [
+      [2, undefined],
+      [3, 'EPERM'],
+      [4, 'EPERM'],
+    ],
+  );
+  assert.equal(
+    writes.map(({ verb, flows: all }) => [verb, all.length]),
+    [
+      ['create', 2],
+      ['update', 2],
+      ['create', 2],
+      ['update', 2],
+    ],
+  );
+  // For a create it is one.
+  const { write: forbidden } = upserter(() => eperm);
+  await throws(NetlinkError, /^conntrack upsert: EPERM/, () =>
+    upsertMany(forbidden, flows, {}, noHint),
+  );
 });
 
 test.run();

@@ -20,7 +20,7 @@ constexpr std::uint8_t kIdentity = kTupleHasId | kTupleHasStart;
 constexpr std::size_t kReadWindow = 16;
 // The kernel refuses a status without a bit that the flow has (EBUSY). The flows are read and tried
 // again. This ends: the kernel never clears these bits.
-constexpr int kAttempts = 4;
+constexpr int kManyAttempts = 4;
 
 class ManyChanges {
  public:
@@ -53,7 +53,7 @@ class ManyChanges {
     wanted_.assign(part_.size(), true);
     status_.assign(part_.size(), IPS_CONFIRMED);
     bool busy = false;
-    for (int attempt = 1; attempt == 1 || (busy && attempt <= kAttempts); attempt++) {
+    for (int attempt = 1; attempt == 1 || (busy && attempt <= kManyAttempts); attempt++) {
       if (reads_ || attempt > 1) {
         if (auto read = look(); !read) return read;
       }

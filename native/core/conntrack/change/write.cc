@@ -47,7 +47,7 @@ Result<void> run_batches(Exchange& exchange, const Cancel* cancel, const char* o
 }
 
 // How often an update is tried that the kernel refuses for its status.
-constexpr int kAttempts = 4;
+constexpr int kUpdateAttempts = 4;
 
 // A flow that is written with something that the kernel may drop without an error.
 struct Doubtful {
@@ -133,7 +133,7 @@ class Writing {
     for (std::size_t i = 0; i < batch_.size(); i++) {
       if (outcome_.codes[base + i] == EPERM) refused_for_good = std::min(refused_for_good, i);
     }
-    for (int attempt = 1; attempt < kAttempts; attempt++) {
+    for (int attempt = 1; attempt < kUpdateAttempts; attempt++) {
       std::size_t first = batch_.size();
       auto read = add_status(base, first);
       if (!read) return read;

@@ -228,7 +228,7 @@ class RowPacker {
     return true;
   }
 
-  void words(Field field, const Words& three) {
+  void words(Field field, const ThreeWords& three) {
     std::uint8_t raw[sizeof three.value];
     std::memcpy(raw, three.value, sizeof raw);
     write_.bytes(field, raw);

@@ -32,7 +32,7 @@ bool kept(const Row& row, std::uint16_t type, Attribute& out) {
 }
 
 // Three numbers, of the types 1 to 3.
-bool read_words(const Row& row, std::uint16_t type, Words& out) {
+bool read_words(const Row& row, std::uint16_t type, ThreeWords& out) {
   Attribute nest;
   if (!kept(row, type, nest)) return false;
   for (std::uint16_t i = 0; i < 3; i++) {

@@ -9,7 +9,7 @@
 
 namespace nf::ct {
 
-struct Words {
+struct ThreeWords {
   bool given = false;
   std::uint32_t value[3] = {};
 };
@@ -35,8 +35,8 @@ struct RowParts {
   std::uint32_t vtag[2] = {};
   std::optional<std::uint8_t> dccp_role;
   std::optional<std::uint64_t> dccp_handshake;
-  Words seq_adj[2];  // position, offset before, offset after
-  Words synproxy;    // isn, its, tsoff
+  ThreeWords seq_adj[2];  // position, offset before, offset after
+  ThreeWords synproxy;    // isn, its, tsoff
   Master master;
 };
 
