@@ -203,6 +203,18 @@ test('upsertMany: given twice, the last counts; a state that has moved on keeps 
   assert.equal(await conntrack.upsertMany(fixed), { created: 0, updated: 4500, failed: [] });
   const refused = await conntrack.upsertMany(fixed);
   assert.is(refused.failed.length, 4500);
+  // Here the first flow is tried twice, and the second is sent again behind it. It was changed by then.
+  await conntrack.flush();
+  await conntrack.createMany([flow(1, { status: ['seen_reply', 'assured'] }), flow(2)]);
+  const pair = [flow(1, { status: 'seen_reply', mark: 6 }), flow(2, { status: 'fixed_timeout' })];
+  assert.equal(await conntrack.upsertMany(pair), { created: 0, updated: 2, failed: [] });
+  assert.equal(
+    Array.from(await conntrack.dump(), ({ mark, status }) => [mark, status.length]).sort(),
+    [
+      [0, 2],
+      [6, 3],
+    ],
+  );
 });
 
 test('upsertMany: what is refused, by index; masters after the others; the reply tuple alone', async () => {

@@ -116,6 +116,19 @@ test('memory that is cut off, or that points beyond its end', () => {
     },
     { ...raw, rows: 100, capacity: 0xffff_ffff },
   ];
+  // Without their addresses, rows of IPv6 are none.
+  const bare = FlowBatch.storeOf(FlowBatch.fromRaw({ ...raw, addresses: undefined }, noStats))!;
+  const whole = FlowBatch.storeOf(FlowBatch.fromRaw(raw, noStats))!;
+  let six = 0;
+  for (let row = 0; row < 100; row++) {
+    const [packed, packable] = [bare, whole].map(
+      ({ memory }) => addon().ctPackRows(memory, Uint32Array.of(row), 0, false).next,
+    );
+    const v6 = whole.column('family')[row] === 10;
+    assert.is(packed, v6 ? 0 : packable);
+    if (v6) six += packable!;
+  }
+  assert.ok(six > 0);
   for (const one of cut) {
     const store = FlowBatch.storeOf(FlowBatch.fromRaw(one, noStats))!;
     const numbers = Uint32Array.of(0, 1, 99, 100, 0xffff_ffff);
