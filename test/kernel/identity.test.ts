@@ -1,7 +1,8 @@
 // Which flow a request is about: the flow that was read, in the table that it was read from, and not a newer flow
 // with its tuple.
 // Kernels: linux, memory
-import { Conntrack, type FlowInit } from '../../src/index.js';
+import { deserialize, serialize } from 'node:v8';
+import { Conntrack, type Flow, FlowBatch, type FlowInit, type TupleInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
 import { Netns } from '../support/netns.js';
 import { run } from '../support/process.js';
@@ -46,6 +47,64 @@ test('with timestamps a newer flow is never taken for the flow that was read', a
       assert.is(conntrack.getSync(target)?.mark, 8);
     }
     assert.ok(await conntrack.delete(now));
+  }
+});
+
+test('with timestamps every copy of a flow means the flow that was read, and no newer one', async () => {
+  await conntrack.flush();
+  await conntrack.configure({ timestamp: true, events: 1 });
+  const { timeout: _, ...tuple } = flow(1);
+  const stream = conntrack.events({ types: ['destroy'] });
+  await conntrack.create(flow(1));
+  const batch = await conntrack.dump();
+  const old = batch.at(0)!;
+  const read: [string, Flow | TupleInit][] = [
+    ['at', old],
+    ['iteration', [...batch][0]!],
+    ['spread', { ...old }],
+    ['assign', Object.assign({}, old)],
+    ['structuredClone', structuredClone(old)],
+    ['serialize', deserialize(serialize(old)) as TupleInit],
+    ['toObject', old.toObject()],
+    ['toArray', batch.toArray()[0]!],
+    ['JSON', JSON.parse(JSON.stringify(old)) as TupleInit],
+    ['filter', batch.filter({ protocol: 'tcp' }).at(0)!],
+    [
+      'slice of a selection',
+      batch
+        .filter(() => true)
+        .slice(0, 1)
+        .at(0)!,
+    ],
+    ['top', batch.top(1, 'timeout').at(0)!],
+    ['concat', FlowBatch.concat(batch.slice(0, 0), batch).at(0)!],
+    ['diff', FlowBatch.diff(batch, batch.slice(0, 0)).removed.at(0)!],
+    ['get', (await conntrack.get(tuple))!],
+    ['getSync', conntrack.getSync(tuple)!],
+    ['getMany', (await conntrack.getMany([tuple]))[0]!],
+  ];
+  await conntrack.delete(old);
+  for await (const event of stream) {
+    if (event.type === 'overrun') continue;
+    read.push(['destroy event', event.flow], ['copy of it', { ...event.flow }]);
+    break;
+  }
+  assert.is(read.length, 19);
+  for (const [name, target] of read) {
+    await conntrack.create(flow(1));
+    const now = (await conntrack.get(tuple))!;
+    assert.is(typeof now.start, 'bigint');
+    assert.not(await conntrack.update(target, { mark: 9 }), name);
+    assert.not(await conntrack.delete(target), name);
+    assert.is(await conntrack.get(target), undefined, name);
+    assert.is(conntrack.getSync(target), undefined, name);
+    assert.is((await conntrack.get(now))?.mark, 0, name);
+    assert.ok(await conntrack.delete({ ...now }), name);
+  }
+  // Flows that belong to no table are named by their tuple alone.
+  for (const made of [FlowBatch.of(batch), FlowBatch.from(batch.toBytes())]) {
+    await conntrack.create(flow(1));
+    assert.ok(await conntrack.delete(made.at(0)!));
   }
 });
 
