@@ -63,6 +63,11 @@ export type {
   ExpectationTupleInit,
   ExpectedTupleInit,
 } from './conntrack/expectations/init.js';
+export type {
+  CpuExpectationCounters,
+  ExpectationCounters,
+  ExpectationStats,
+} from './conntrack/expectations/statistics.js';
 export type { PortRange, Ports } from './conntrack/filter/port-set.js';
 export type {
   Addresses,

@@ -28,6 +28,7 @@ inline constexpr const char* kExpectGet = "conntrack expectation get";
 inline constexpr const char* kExpectCreate = "conntrack expectation create";
 inline constexpr const char* kExpectDelete = "conntrack expectation delete";
 inline constexpr const char* kExpectFlush = "conntrack expectation flush";
+inline constexpr const char* kExpectStats = "conntrack expectation stats";
 
 inline constexpr const char* kTables = "iptables tables";
 inline constexpr const char* kRead = "iptables read";

@@ -40,8 +40,7 @@ Napi::Value dump(const Napi::CallbackInfo& info) {
       });
 }
 
-// ctGet(handle, tuples: Uint8Array) → { batch, rows: Int32Array }
-Napi::Value get(const Napi::CallbackInfo& info) {
+Napi::Value look_up(const Napi::CallbackInfo& info, ct::TupleVerb verb) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
@@ -55,9 +54,9 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   if (bad_arguments(env)) return env.Undefined();
   return promise<ct::LookupResult>(
       env, {operation::kGet}, cancel,
-      [handle, cancel, tuples] {
+      [handle, cancel, tuples, verb] {
         return with_command_socket(*handle, operation::kGet, [&](Socket& socket) {
-          return ct::look_up(socket, cancel.get(), *tuples);
+          return ct::look_up(socket, cancel.get(), *tuples, verb);
         });
       },
       [](Napi::Env js, ct::LookupResult& found) {
@@ -67,6 +66,15 @@ Napi::Value get(const Napi::CallbackInfo& info) {
         result.Set("batch", to_batch(js, found.columns));
         return result;
       });
+}
+
+// ctGet(handle, tuples: Uint8Array) → { batch, rows: Int32Array }
+Napi::Value get(const Napi::CallbackInfo& info) { return look_up(info, ct::TupleVerb::kGet); }
+
+// ctGetAndZero(handle, tuples: Uint8Array) → the same. Nothing cancels it: what it has set to zero
+// is known to its caller only.
+Napi::Value get_and_zero(const Napi::CallbackInfo& info) {
+  return look_up(info, ct::TupleVerb::kGetAndZero);
 }
 
 // ctCount(handle) → { entries, max? }
@@ -90,18 +98,17 @@ Napi::Value count(const Napi::CallbackInfo& info) {
       });
 }
 
-// ctCpuStats(handle) → [{ cpu, counters: number[] }]
-Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
+template <typename Read>
+Napi::Value read_cpus(const Napi::CallbackInfo& info, const char* operation, Read read) {
   const Napi::Env env = info.Env();
   auto handle = handle_of(info);
   if (handle == nullptr) return env.Undefined();
   auto cancel = std::make_shared<Cancel>();
   return promise<std::vector<ct::CpuStats>>(
-      env, {operation::kStats}, cancel,
-      [handle, cancel] {
-        return with_command_socket(*handle, operation::kStats, [&](Socket& socket) {
-          return ct::read_cpu_stats(socket, cancel.get());
-        });
+      env, {operation}, cancel,
+      [handle, cancel, operation, read] {
+        return with_command_socket(*handle, operation,
+                                   [&](Socket& socket) { return read(socket, cancel.get()); });
       },
       [](Napi::Env js, std::vector<ct::CpuStats>& cpus) {
         Napi::Array result = Napi::Array::New(js, cpus.size());
@@ -115,6 +122,16 @@ Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
         }
         return result;
       });
+}
+
+// ctCpuStats(handle) → [{ cpu, counters: number[] }]
+Napi::Value cpu_stats(const Napi::CallbackInfo& info) {
+  return read_cpus(info, operation::kStats, ct::read_cpu_stats);
+}
+
+// ctExpectStats(handle) → [{ cpu, counters: number[] }]
+Napi::Value expectation_stats(const Napi::CallbackInfo& info) {
+  return read_cpus(info, operation::kExpectStats, ct::read_expectation_stats);
 }
 
 }  // namespace
@@ -143,8 +160,10 @@ bool read_dump_options(const Napi::Value& value, DumpOptions& out) {
 void export_read(Napi::Object exports) {
   export_function<dump>(exports, "ctDump", operation::kDump);
   export_function<get>(exports, "ctGet", operation::kGet);
+  export_function<get_and_zero>(exports, "ctGetAndZero", operation::kGet);
   export_function<count>(exports, "ctCount", operation::kCount);
   export_function<cpu_stats>(exports, "ctCpuStats", operation::kStats);
+  export_function<expectation_stats>(exports, "ctExpectStats", operation::kExpectStats);
 }
 
 }  // namespace nf::js

@@ -194,6 +194,7 @@ export interface Binding extends XtablesBinding {
   /** null: the dump has ended. A value, not a promise, when one was ready. */
   ctDumpNext(stream: DumpStream): RawDumpBatch | null | Promise<RawDumpBatch | null>;
   ctGet(handle: Handle, tuples: Uint8Array): Promise<RawLookup>;
+  ctGetAndZero(handle: Handle, tuples: Uint8Array): Promise<RawLookup>;
   ctGetSync(
     handle: Handle,
     tuple: Uint8Array,
@@ -204,6 +205,7 @@ export interface Binding extends XtablesBinding {
   ): number;
   ctCount(handle: Handle): Promise<{ entries: number; max?: number }>;
   ctCpuStats(handle: Handle): Promise<{ cpu: number; counters: number[] }[]>;
+  ctExpectStats(handle: Handle): Promise<{ cpu: number; counters: number[] }[]>;
 
   /** `own`: the rows are of the table that is asked, and mean flows with their ids. */
   ctPackTuples(memory: RawRows, rows: Uint32Array, own: boolean): Uint8Array;

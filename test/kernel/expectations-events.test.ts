@@ -1,6 +1,7 @@
 // Events of expectations, and the expectations that the kernel's FTP helper makes.
 // Kernels: linux, memory
-import type { Expectation, ExpectationEvent } from '../../src/index.js';
+import { fromProc } from '../../src/conntrack/expectations/statistics.js';
+import { Conntrack, type Expectation, type ExpectationEvent } from '../../src/index.js';
 import { until } from '../support/awaited.js';
 import {
   asOracle,
@@ -8,6 +9,7 @@ import {
   init,
   master,
   named,
+  nameOf,
   oracle,
 } from '../support/expectations.js';
 import { assert } from '../support/harness.js';
@@ -54,6 +56,54 @@ test('events: made, deleted, evicted, flushed; types; the stream ends', async ()
   );
 });
 
+test.when(
+  needsLinux('/proc and another namespace'),
+  'stats and count: made, met, expired, deleted, flushed; the same from /proc; another namespace has its own',
+  async () => {
+    const start = await expectations.stats();
+    const since = async () => {
+      const { entries, total, cpus } = await expectations.stats();
+      for (const name of ['new', 'create', 'delete'] as const) {
+        assert.is(
+          cpus.reduce((sum, cpu) => sum + cpu[name], 0),
+          total[name],
+        );
+      }
+      assert.is(await expectations.count(), entries);
+      assert.is(entries, (await expectations.list()).length);
+      const proc = fromProc(own.exec('cat', '/proc/net/stat/nf_conntrack'));
+      assert.equal(proc.total, total);
+      assert.is(proc.entries, entries);
+      return [
+        entries,
+        total.create - start.total.create,
+        total.delete - start.total.delete,
+        total.new - start.total.new,
+      ];
+    };
+    assert.equal(await since(), [0, 0, 0, 0]);
+    await conntrack.createMany([master(1), master(2), master(3)]);
+    await expectations.create({ ...init(1, 5001), timeout: 50 });
+    await expectations.create({ ...init(2, 5002), timeout: 50 });
+    assert.equal(await since(), [2, 2, 0, 0]);
+    await expectations.delete(named(5001));
+    assert.equal(await since(), [1, 2, 1, 0]);
+    // It goes with its master.
+    await conntrack.delete(nameOf(master(2)));
+    assert.equal(await since(), [0, 2, 2, 0]);
+    await expectations.create({ ...init(3, 5003), timeout: 1 });
+    await until('it has expired', async () => (await expectations.count()) === 0);
+    assert.equal(await since(), [0, 3, 3, 0]);
+    await expectations.create({ ...init(3, 5004), timeout: 50 });
+    await expectations.flush();
+    assert.equal(await since(), [0, 4, 4, 0]);
+    using elsewhere = Netns.create();
+    await using other = Conntrack.open({ netns: elsewhere.path });
+    assert.equal((await other.expectations.stats()).total, { new: 0, create: 0, delete: 0 });
+    await conntrack.flush();
+  },
+);
+
 test('events beyond the queue are counted', async () => {
   await conntrack.createMany([master(1), master(2)]);
   const stream = expectations.events({ queue: { maxEvents: 3 } });
@@ -96,6 +146,7 @@ test.when(
     );
     await lab.serverHost.tcpServer(server, 21);
     await lab.clientHost.tcpServer(client, 40000);
+    const before = await expectations.stats();
     const stream = expectations.events();
     const flows = conntrack.events({ types: ['new'], filter: { status: 'expected' } });
     const reader = stream[Symbol.asyncIterator]();
@@ -127,6 +178,9 @@ sys.stdin.read()`;
     const { value: met } = await reader.next();
     assert.is(met!.type, 'destroy');
     assert.is((met as { expectation: Expectation }).expectation.id, expectation.id);
+    const { total } = await expectations.stats();
+    assert.is(total.new - before.total.new, 1);
+    assert.is(await expectations.count(), 0);
     const { value: flow } = await flows[Symbol.asyncIterator]().next();
     assert.ok(flow?.type === 'new');
     assert.ok(flow.flow.status.includes('expected'));

@@ -12,9 +12,9 @@ const tcp = {
 const flow = { ...tcp, timeout: 600, mark: 7 };
 const other = { ...flow, srcPort: 1001 };
 
-async function batches(): Promise<number> {
+async function batches(zeroCounters = false): Promise<number> {
   let rows = 0;
-  for await (const batch of conntrack.dumpBatches()) rows += batch.length;
+  for await (const batch of conntrack.dumpBatches({}, { zeroCounters })) rows += batch.length;
   return rows;
 }
 
@@ -25,8 +25,11 @@ const operations: [string, () => unknown][] = [
   ['upsertMany', async () => (await conntrack.upsertMany([other, { ...flow, mark: 8 }])).updated],
   ['count', () => conntrack.count()],
   ['stats', async () => (await conntrack.stats()).entries],
+  ['expectation stats', async () => (await conntrack.expectations.stats()).entries],
+  ['expectation count', () => conntrack.expectations.count()],
   ['dump', async () => (await conntrack.dump()).length],
-  ['dumpBatches', batches],
+  ['dumpBatches', () => batches()],
+  ['dumpBatches that zero', () => batches(true)],
   ['get', async () => (await conntrack.get(tcp))?.mark],
   ['getSync', () => conntrack.getSync(tcp)?.mark],
   ['getMany', async () => (await conntrack.getMany([tcp, tcp])).length],

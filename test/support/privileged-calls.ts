@@ -51,6 +51,8 @@ const dryRun = (of: Iptables) =>
 export const calls: [string, () => unknown][] = [
   ['count()', () => conntrack.count()],
   ['stats()', () => conntrack.stats()],
+  ['expectations.stats()', () => conntrack.expectations.stats()],
+  ['expectations.count()', () => conntrack.expectations.count()],
   ['settings()', () => conntrack.settings()],
   ['support()', () => support()],
   ['hooks()', () => conntrack.hooks()],

@@ -47,7 +47,6 @@ test('options', async () => {
       ...options,
       ...at('options', inside('batchSize', integers(1048576))),
       [{ batchSize: 0 }, RangeError, 'options.batchSize'],
-      [{ zeroCounters: true }, TypeError, 'options.zeroCounters', /dump\(\)/],
       [{ parallel: 2 }, TypeError, 'options.parallel', /dump\(\)/],
       [{ parallel: 'auto' }, TypeError, 'options.parallel', /dump\(\)/],
     ],

@@ -117,7 +117,8 @@ class RequesterList {
 
   std::mutex mutex_;  // of all below; the two numbers are also read without it
   std::vector<Open> open_;
-  std::vector<RequesterPort> closed_;  // a ring: the latest ones are the last `kept_` before the count
+  std::vector<RequesterPort>
+      closed_;  // a ring: the latest ones are the last `kept_` before the count
   std::uint64_t kept_ = 0;
   std::vector<RequesterView*> views_;
   std::atomic<std::uint64_t> closed_count_{0};  // of all times

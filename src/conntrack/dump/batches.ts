@@ -4,6 +4,7 @@ import type { Session } from '../../native/session.js';
 import { FlowBatch } from '../batch/flow-batch.js';
 import { checkFilter } from '../filter/check.js';
 import { batchesOptions } from './options.js';
+import { zeroed } from './zeroing.js';
 
 const operation = 'conntrack dump';
 
@@ -12,7 +13,8 @@ export async function* dumpBatches(
   filter: unknown,
   options: unknown,
 ): AsyncGenerator<FlowBatch, void, undefined> {
-  const { raw, signal, size } = batchesOptions(checkFilter(filter), options);
+  const checked = checkFilter(filter);
+  const { raw, signal, size } = batchesOptions(checked, options);
   signal?.throwIfAborted();
   const { binding, handle, cell } = session.begin(operation);
   const abort = () => binding.cancel(cell);
@@ -45,7 +47,12 @@ export async function* dumpBatches(
       pending = undefined;
       if (next === null) return;
       next.batch.table = table;
-      yield FlowBatch.fromRaw(next.batch, next.stats);
+      if (raw.zeroCounters) {
+        // An abort comes after them: they have the counts that are zero now.
+        for (const batch of await zeroed(session, next, checked)) yield batch;
+      } else {
+        yield FlowBatch.fromRaw(next.batch, next.stats);
+      }
       session.checkOpen(operation);
       signal?.throwIfAborted();
     }

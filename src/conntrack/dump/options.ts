@@ -13,7 +13,10 @@ export interface DumpOptions {
    * entries). `'unconfirmed'`: always empty since 5.19. Default `'conntrack'`.
    */
   list?: 'conntrack' | 'dying' | 'unconfirmed' | undefined;
-  /** Set the counters of every dumped flow to zero as they are read. No count is lost in between. */
+  /**
+   * Set the counters of every dumped flow to zero as they are read. No count is lost in between. If `dump` ends with an
+   * error, as after an abort, those that were zeroed by then are lost with it; `dumpBatches` gives them first.
+   */
   zeroCounters?: boolean | undefined;
   /**
    * How many sockets share the dump (1–16). Each walks the table on a core of its own. `'auto'` decides by what the
@@ -25,7 +28,11 @@ export interface DumpOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** How to read the table in batches. Such a dump has one socket, and sets no counters to zero. */
+/**
+ * How to read the table in batches. Such a dump has one socket. With `zeroCounters` the counters of a batch are set to
+ * zero when the loop asks for it: a loop that stops in the middle has every count that is gone from the kernel, and flows
+ * that it has not got keep theirs.
+ */
 export interface DumpBatchesOptions extends DumpOptions {
   /** Flows of a batch at most (1 to 1048576). Default 16384. */
   batchSize?: number | undefined;
@@ -69,11 +76,6 @@ export function batchesOptions(
   const { batchSize = 16384, ...rest } = optionsAt(options, 'options', batchesFields);
   const size = integerAt(batchSize, 'options.batchSize', 1, 2 ** 20);
   const { raw, signal } = dumpOptions(filter, rest);
-  if (raw.zeroCounters) {
-    throw new TypeError(
-      'options.zeroCounters: is for dump(); a batch at a time cannot be zeroed exactly',
-    );
-  }
   if (raw.parallel !== 1) throw new TypeError('options.parallel: is for dump()');
   return { raw, signal, size };
 }

@@ -17,6 +17,7 @@ import {
   packExpectation,
   packExpectationTuple,
 } from './init.js';
+import { type ExpectationStats, readExpectationStats } from './statistics.js';
 
 /** Which expectations `list()` gives. */
 export interface ExpectationListOptions {
@@ -31,8 +32,9 @@ export interface ExpectationFlushOptions {
 }
 
 /**
- * Expectations of one network namespace: what helpers (FTP, SIP, TFTP …) expect. All operations need CAP_NET_ADMIN.
- * All reject with the {@link NetlinkError} EPERM without it, and with a {@link ClosedError} after `close()`.
+ * Expectations of one network namespace: what helpers (FTP, SIP, TFTP …) expect. All operations but `stats` and `count`
+ * need CAP_NET_ADMIN, and reject with the {@link NetlinkError} EPERM without it. All reject with a {@link ClosedError}
+ * after `close()`.
  */
 export class Expectations {
   readonly #session: Session;
@@ -199,6 +201,34 @@ export class Expectations {
     options: ExpectationEventOptions<Type> = {},
   ): ExpectationStream<Type> {
     return ExpectationStream.open(this.#session, options);
+  }
+
+  /**
+   * What the kernel has counted of expectations, per CPU and in total. It needs no privileges: without CAP_NET_ADMIN it
+   * reads /proc.
+   * @throws {NetfilterError} EPERM without CAP_NET_ADMIN and without /proc/net/stat/nf_conntrack, ENOENT without conntrack
+   *   in the kernel
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * const { entries, total } = await conntrack.expectations.stats();
+   * console.log(entries, total.create, total.new);
+   */
+  stats(): Promise<ExpectationStats> {
+    return readExpectationStats(this.#session);
+  }
+
+  /**
+   * The number of expectations now, without reading them: those that were made less those that have gone, as `stats()`
+   * has it. It needs no privileges.
+   * @throws {NetfilterError} as `stats()`
+   * @throws {ClosedError} after `close()`
+   * @example
+   * import { conntrack } from 'conntrack';
+   * console.log(await conntrack.expectations.count());
+   */
+  async count(): Promise<number> {
+    return (await readExpectationStats(this.#session)).entries;
   }
 
   async #find(packed: Uint8Array): Promise<Expectation | undefined> {

@@ -129,6 +129,10 @@ const operations = {
   'zeroing dump': {
     run: async () => (await ct.dump({ srcPort: 1000 }, { zeroCounters: true })).length,
   },
+  'dumpBatches that zero': {
+    run: () =>
+      count(ct.dumpBatches({ mark: 7, srcPort: 1000 }, { batchSize: 1, zeroCounters: true })),
+  },
   dumpBatches: { run: () => count(ct.dumpBatches({ mark: 7, srcPort: 1000 }, { batchSize: 1 })) },
   get: { run: async () => (await ct.get(tuple))?.mark },
   getSync: { run: () => ct.getSync(tuple)?.mark },
@@ -201,6 +205,7 @@ const operations = {
   events: { run: () => closedStream(() => ct.events()) },
   'an event': { run: firstEvent },
   expectations: { run: async () => (await ct.expectations.list()).length },
+  'expectation stats': { run: async () => typeof (await ct.expectations.stats()).entries },
   'expectation events': { run: () => closedStream(() => ct.expectations.events()) },
   open: {
     run: async () => {

@@ -36,6 +36,7 @@ const calls = {
   'delete of a Flow': () => ct.delete(flow),
   'expectations.list': () => expectations.list(),
   'expectations.list of a flow': () => expectations.list({ master: name }),
+  'expectations.stats': () => expectations.stats(),
   'expectations.get': () => expectations.get({ protocol: 'tcp', ...expected }),
   'expectations.delete': () => expectations.delete({ protocol: 'tcp', ...expected }),
 };

@@ -22,6 +22,7 @@ const eventOptions = {
   filter: new Uint32Array(0),
   kinds: 7,
   expectations: false,
+  own: 0,
   receiveBuffer: 1 << 16,
   reliable: false,
   allNamespaces: false,

@@ -36,7 +36,7 @@ Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const Pack
 }
 
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
-                             std::span<const PackedTuple> tuples) {
+                             std::span<const PackedTuple> tuples, TupleVerb verb) {
   LookupResult result;
   result.columns = Columns(tuples.size());
   result.rows.assign(tuples.size(), kAbsent);
@@ -44,8 +44,7 @@ Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
   const std::size_t window = exchange.window(2);
   for (std::size_t at = 0; at < tuples.size(); at += window) {
     bool memory = true;
-    auto done = read_flows(exchange, TupleVerb::kGet,
-                           tuples.subspan(at, std::min(window, tuples.size() - at)),
+    auto done = read_flows(exchange, verb, tuples.subspan(at, std::min(window, tuples.size() - at)),
                            [&](std::size_t i, const Row* row) {
                              if (row == nullptr) {
                                result.undecodable++;

@@ -32,9 +32,10 @@ Result<void> read_flows(Exchange& exchange, TupleVerb verb, std::span<const Pack
                         const OnRow& on_row);
 
 // ENOENT is an answer (kAbsent), and so is a flow with another id or start than the tuple has. Any
-// other refusal fails the whole lookup.
+// other refusal fails the whole lookup. `verb`: kGet, or kGetAndZero, which reads the counters and
+// sets them to zero in one step.
 Result<LookupResult> look_up(Socket& socket, const Cancel* cancel,
-                             std::span<const PackedTuple> tuples);
+                             std::span<const PackedTuple> tuples, TupleVerb verb = TupleVerb::kGet);
 
 // Looks up one tuple on the calling thread. Allocates nothing but the request: `row` has views into
 // `buffer`. False: no such flow.

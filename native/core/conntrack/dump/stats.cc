@@ -32,6 +32,20 @@ CpuStats parse_cpu(const MessageView& message) {
   return stats;
 }
 
+Result<std::vector<CpuStats>> read_cpus(Socket& socket, const Cancel* cancel, std::uint16_t type,
+                                        const char* operation) {
+  MessageBuilder message;
+  const std::uint32_t sequence = socket.next_sequence();
+  message.begin(type, NLM_F_REQUEST | NLM_F_DUMP, sequence, AF_UNSPEC);
+  message.end();
+  std::vector<CpuStats> result;
+  auto answer = dump(socket, message, sequence, cancel, operation,
+                     [&](const MessageView& view) { result.push_back(parse_cpu(view)); });
+  if (!answer) return answer.error();
+  if (answer->code() != 0) return fail(answer->code(), operation, answer->text());
+  return result;
+}
+
 }  // namespace
 
 Result<TableCount> read_count(Socket& socket, const Cancel* cancel) {
@@ -67,17 +81,12 @@ Result<TableCount> read_count(Socket& socket, const Cancel* cancel) {
 }
 
 Result<std::vector<CpuStats>> read_cpu_stats(Socket& socket, const Cancel* cancel) {
-  MessageBuilder message;
-  const std::uint32_t sequence = socket.next_sequence();
-  message.begin(type_of(IPCTNL_MSG_CT_GET_STATS_CPU), NLM_F_REQUEST | NLM_F_DUMP, sequence,
-                AF_UNSPEC);
-  message.end();
-  std::vector<CpuStats> result;
-  auto answer = dump(socket, message, sequence, cancel, operation::kStats,
-                     [&](const MessageView& view) { result.push_back(parse_cpu(view)); });
-  if (!answer) return answer.error();
-  if (answer->code() != 0) return fail(answer->code(), operation::kStats, answer->text());
-  return result;
+  return read_cpus(socket, cancel, type_of(IPCTNL_MSG_CT_GET_STATS_CPU), operation::kStats);
+}
+
+Result<std::vector<CpuStats>> read_expectation_stats(Socket& socket, const Cancel* cancel) {
+  constexpr std::uint16_t type = NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET_STATS_CPU;
+  return read_cpus(socket, cancel, type, operation::kExpectStats);
 }
 
 }  // namespace nf::ct
