@@ -188,6 +188,35 @@ export const statesByName: ReadonlyMap<string, { tcp: number; sctp: number; dccp
     return masks;
   })();
 
+/**
+ * TCP flags of the kernel's tracker in the order of their bits (IP_CT_TCP_FLAG_* and their like,
+ * linux/netfilter/nf_conntrack_tcp.h).
+ */
+export const tcpFlagNames = [
+  ...(['window_scale', 'sack_perm', 'close_init', 'be_liberal'] as const),
+  ...(['data_unacknowledged', 'maxack_set', 'challenge_ack', 'simultaneous_open'] as const),
+] as const;
+
+/**
+ * The name of a TCP flag of a flow: `IP_CT_TCP_FLAG_*` of linux/netfilter/nf_conntrack_tcp.h in lower case.
+ * `be_liberal`: segments outside the window are not INVALID.
+ */
+export type TcpFlagName = (typeof tcpFlagNames)[number];
+
+/** The bit of each TCP flag. */
+export const tcpFlagBits = Object.fromEntries(
+  tcpFlagNames.map((name, bit) => [name, 2 ** bit]),
+) as Readonly<Record<TcpFlagName, number>>;
+
+const tcpFlagLists = Array.from({ length: 256 }, (_, bits) =>
+  Object.freeze(tcpFlagNames.filter((_, bit) => (bits >>> bit) & 1)),
+);
+
+/** Names of the set bits, frozen: flows share them. */
+export function tcpFlagsOf(bits: number): readonly TcpFlagName[] {
+  return tcpFlagLists[bits]!;
+}
+
 // A table has a dozen different status words.
 const statusCache = new Map<number, readonly StatusName[]>();
 

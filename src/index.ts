@@ -127,6 +127,7 @@ export type {
 } from './conntrack/host/tracking.js';
 export type { FlowInit, NatInit } from './conntrack/input/init.js';
 export type { FlowSample, FlowSampleSide } from './conntrack/input/sample.js';
+export type { TcpChange, TcpFlagChange, TcpFlags, TcpInit } from './conntrack/input/tcp.js';
 export type { ReplyZone, TupleInit, TupleSideInit } from './conntrack/input/tuple.js';
 export type { FlowWritable } from './conntrack/input/writable.js';
 export type { GetManyOptions } from './conntrack/lookup/lookups.js';
@@ -163,6 +164,7 @@ export type {
   SctpState,
   StateName,
   StatusName,
+  TcpFlagName,
   TcpState,
   WantedState,
 } from './constants.js';

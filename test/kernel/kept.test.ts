@@ -102,7 +102,11 @@ test('data for a helper that takes none, and a state for a protocol without a tr
 
 test('window scales of a half-open connection', async () => {
   await conntrack.flush();
-  const tcp = { wscale: { orig: 7, reply: 0 }, flags: { orig: 3, reply: 0 } };
+  const tcp = {
+    wscale: { orig: 7, reply: 0 },
+    flags: { orig: ['window_scale', 'sack_perm'], reply: [] },
+    flagBits: { orig: 3, reply: 0 },
+  } as const;
   await conntrack.create({ ...tuple, timeout, state: 'SYN_SENT', tcp });
   const made = (await conntrack.get(tuple))!;
   assert.equal(made.tcp, tcp);

@@ -52,9 +52,12 @@ const inits: FlowInit[] = [
   {
     ...port(4),
     state: 'SYN_RECV',
-    tcp: { wscale: { orig: 7, reply: 9 }, flags: { orig: 3, reply: 1 } },
+    tcp: {
+      wscale: { orig: 7, reply: 9 },
+      flags: { orig: ['window_scale', 'sack_perm'], reply: 'window_scale' },
+    },
   },
-  { ...port(5), tcp: { flags: { orig: 0x1b, reply: 0 } }, labels: [0, 64, 127] },
+  { ...port(5), tcp: { flagBits: { orig: 0x1b, reply: 0 } }, labels: [0, 64, 127] },
   { ...port(6), helper: 'ftp', labels: [] },
   { ...port(7), zone: 5, mark: 0xffff_ffff },
   { ...port(8), reply: { zone: 3 } },
@@ -166,6 +169,8 @@ test('new events of new flows', async () => {
     order.map((flow, i) => ({
       type: 'new' as const,
       flow: { ...flow, id: news[i]!.flow.id } as FlowSample,
+      // The sockets of this process have made them.
+      ...{ portid: news[i]!.portid, own: true },
       ...(news[i]!.timestamp !== undefined && { timestamp: news[i]!.timestamp! }),
     })),
   );

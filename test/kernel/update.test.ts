@@ -3,8 +3,11 @@
 import {
   type FlowChange,
   type FlowFilter,
+  type FlowInit,
   type FlowObject,
   NetlinkError,
+  type TcpChange,
+  type TcpFlagName,
   type TupleInit,
 } from '../../src/index.js';
 import { canonical, meaningful, nfctAttributes } from '../support/compare.js';
@@ -29,6 +32,10 @@ const tcp = {
 } as const;
 const sctp = { ...tcp, protocol: 'sctp' } as const;
 const timeout = 3600;
+const tcpFlags: readonly TcpFlagName[] = [
+  ...(['window_scale', 'sack_perm', 'close_init', 'be_liberal'] as const),
+  ...(['data_unacknowledged', 'maxack_set', 'challenge_ack', 'simultaneous_open'] as const),
+];
 
 /** The current flow. The library must agree. */
 async function now(name: TupleInit = tcp): Promise<FlowObject> {
@@ -71,14 +78,61 @@ test('timeout, state, flags and scales of TCP', async () => {
   assert.ok((await now()).timeout! > 99_000);
   await conntrack.update(tcp, { state: 'CLOSE_WAIT' });
   assert.is((await now()).state, 'CLOSE_WAIT');
-  await conntrack.update(tcp, { tcp: { flags: { orig: 0x0a, reply: 0x08 } } });
-  assert.equal((await now()).tcp?.flags, { orig: 0x0a, reply: 0x08 });
+  const flags = async () => (await now()).tcp;
+  await conntrack.update(tcp, { tcp: { flagBits: { orig: 0x0a, reply: 0x08 } } });
+  assert.equal((await flags())?.flagBits, { orig: 0x0a, reply: 0x08 });
+  const names = { orig: ['sack_perm', 'be_liberal'], reply: ['be_liberal'] };
+  assert.equal((await flags())?.flags, names);
   await conntrack.update(tcp, { tcp: { wscale: { orig: 3, reply: 14 } } });
   assert.equal((await now()).tcp, {
-    flags: { orig: 0x0b, reply: 0x09 },
+    flags: { orig: ['window_scale', ...names.orig], reply: ['window_scale', 'be_liberal'] },
+    flagBits: { orig: 0x0b, reply: 0x09 },
     wscale: { orig: 3, reply: 14 },
   });
   assert.is((await now()).state, 'CLOSE_WAIT');
+});
+
+test('TCP flags: all of a direction, or some to set and some to clear; one direction alone', async () => {
+  await conntrack.flush();
+  await conntrack.create({
+    ...{ ...tcp, timeout, state: 'ESTABLISHED' },
+    tcp: { flags: { orig: ['window_scale', 'sack_perm'], reply: 'window_scale' } },
+  });
+  const bits = async () => Object.values((await now()).tcp!.flagBits!);
+  assert.equal(await bits(), [0x03, 0x01]);
+  const steps: [TcpChange['flags'], number, number][] = [
+    [{ orig: { set: 'be_liberal' }, reply: { set: ['be_liberal'] } }, 0x0b, 0x09],
+    [{ orig: { clear: ['sack_perm', 'maxack_set'], set: 'close_init' } }, 0x0d, 0x09],
+    [{ reply: { clear: 'be_liberal' } }, 0x0d, 0x01],
+    [{ reply: [] }, 0x0d, 0x00],
+    [{ orig: 'be_liberal' }, 0x08, 0x00],
+    [{ reply: tcpFlags }, 0x08, 0xff],
+    [{ reply: { clear: tcpFlags } }, 0x08, 0x00],
+  ];
+  for (const [flags, orig, reply] of steps) {
+    assert.ok(await conntrack.update(tcp, { tcp: { flags: flags! } }));
+    assert.equal(await bits(), [orig, reply], JSON.stringify(flags));
+  }
+  assert.is(
+    await conntrack.updateWhere(
+      { protocol: 'tcp' },
+      { tcp: { flags: { reply: { set: 'be_liberal' } } } },
+    ),
+    1,
+  );
+  assert.equal(await bits(), [0x08, 0x08]);
+
+  // What was read is written again, as an object, as JSON, and by an upsert of what is there.
+  const read = (await conntrack.get(tcp))!;
+  for (const copy of [{ ...read }, read.toObject(), JSON.parse(JSON.stringify(read)) as FlowInit]) {
+    const { id: _id, start: _start, ...init } = copy as FlowInit & { id?: number; start?: bigint };
+    await conntrack.flush();
+    assert.equal((await conntrack.createMany([init])).failed, []);
+    assert.equal(await bits(), [0x08, 0x08]);
+    await conntrack.update(tcp, { tcp: { flagBits: { orig: 0, reply: 0 } } });
+    await conntrack.upsert(init);
+    assert.equal(await bits(), [0x08, 0x08]);
+  }
 });
 
 test('state and tags of SCTP', async () => {

@@ -53,7 +53,7 @@ function randomInit(random: Random): FlowInit {
     ...may(20, () => ({
       tcp: {
         wscale: { orig: random.below(15), reply: random.below(15) },
-        ...may(50, () => ({ flags: { orig: random.below(64), reply: random.below(64) } })),
+        ...may(50, () => ({ flagBits: { orig: random.below(64), reply: random.below(64) } })),
       },
     })),
     ...may(20, () => ({ nat: { [random.pick(['src', 'dst'])]: { address: address() } } })),

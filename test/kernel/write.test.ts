@@ -149,14 +149,18 @@ test('TCP: every state, flags, window scales', async () => {
     assert.is(flow.state, state);
     assert.is(library.tcp_state, number);
   }
-  const flags = { orig: 0x03, reply: 0x0b };
+  const flags = {
+    orig: ['window_scale', 'sack_perm'],
+    reply: ['window_scale', 'sack_perm', 'be_liberal'],
+  } as const;
   const wscale = { orig: 7, reply: 14 };
   const both = await created({ ...init, tcp: { flags, wscale } });
-  assert.equal(both.flow.tcp, { flags, wscale });
+  assert.equal(both.flow.tcp, { flags, flagBits: { orig: 0x03, reply: 0x0b }, wscale });
   has(both.library, { tcp_wscale_orig: 7, tcp_wscale_repl: 14, tcp_flags_repl: 0x0b });
   // Without flags the package sets the flag that the kernel needs.
   const scales = (await created({ ...init, tcp: { wscale } })).flow;
-  assert.equal(scales.tcp, { flags: { orig: 1, reply: 1 }, wscale });
+  const only = { orig: ['window_scale'], reply: ['window_scale'] };
+  assert.equal(scales.tcp, { flags: only, flagBits: { orig: 1, reply: 1 }, wscale });
 });
 
 test('SCTP: every state, with its tags', async () => {
@@ -243,7 +247,7 @@ test('everything at once, as a view and as plain data', async () => {
   const init: FlowInit = {
     ...{ protocol: 'tcp', orig: { ...v4, ...ports }, timeout, mark: 77, zone: 5, labels: [1, 99] },
     ...{ state: 'ESTABLISHED', status: ['seen_reply', 'assured'], helper: 'ftp' },
-    tcp: { flags: { orig: 3, reply: 3 }, wscale: { orig: 1, reply: 2 } },
+    tcp: { flagBits: { orig: 3, reply: 3 }, wscale: { orig: 1, reply: 2 } },
     nat: { src: { address: '203.0.113.5', port: 6000 } },
     seqAdj: { orig: { correctionPos: 1, offsetBefore: 2, offsetAfter: 3 } },
     synproxy: { isn: 1, its: 2, tsoff: 3 },

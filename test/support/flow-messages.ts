@@ -83,6 +83,16 @@ function translation(orig: FlowSide, reply: FlowSide): FlowObject['nat'] {
   return Object.keys(nat).length > 0 ? nat : undefined;
 }
 
+/** Bits of nf_conntrack_tcp.h, from the lowest. */
+const tcpFlags = [
+  ...(['window_scale', 'sack_perm', 'close_init', 'be_liberal'] as const),
+  ...(['data_unacknowledged', 'maxack_set', 'challenge_ack', 'simultaneous_open'] as const),
+];
+function flagsOf(flagBits: { orig: number; reply: number }) {
+  const names = (bits: number) => tcpFlags.filter((_, bit) => (bits >> bit) % 2 === 1);
+  return { flags: { orig: names(flagBits.orig), reply: names(flagBits.reply) }, flagBits };
+}
+
 function protocolParts(random: Random, protocol: number): Partial<FlowObject> {
   const known = states[protocol];
   if (known === undefined || random.chance(10)) return {};
@@ -94,7 +104,7 @@ function protocolParts(random: Random, protocol: number): Partial<FlowObject> {
   }
   const parts = {
     ...(random.chance(80) && { wscale: pair(15) }),
-    ...(random.chance(80) && { flags: pair(256) }),
+    ...(random.chance(80) && flagsOf(pair(256))),
   };
   return { state, ...(Object.keys(parts).length > 0 && { tcp: parts }) };
 }
@@ -265,7 +275,7 @@ function protoinfo(flow: FlowObject): Buffer | undefined {
     const { role, handshakeSeq } = flow.dccp;
     return nest(4, nest(2, u8(1, state), u8(2, role), be(3, 64, handshakeSeq!)));
   }
-  const { wscale, flags } = flow.tcp ?? {};
+  const { wscale, flagBits: flags } = flow.tcp ?? {};
   const parts = given(
     u8(1, state),
     wscale && u8(2, wscale.orig),

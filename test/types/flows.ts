@@ -24,6 +24,7 @@ import {
   type Measure,
   type Protocol,
   support,
+  type TcpFlagName,
   type TupleInit,
   type UpsertResult,
 } from 'conntrack';
@@ -245,4 +246,18 @@ export function differences(bytes: Uint8Array): void {
   // @ts-expect-error: it is made by diff
   new ChangedFlows(batch, batch, diff.changed.fields);
   void [names, bits, saved];
+}
+
+/** TCP flags have names. A change can set some and leave the others. */
+export function flags(): void {
+  const names: readonly TcpFlagName[] = flow.tcp?.flags?.orig ?? [];
+  const bits: number = flow.tcp?.flagBits?.reply ?? 0;
+  void conntrack.update(flow, { tcp: { flags: { orig: { set: 'be_liberal' }, reply: names } } });
+  const init: FlowInit = { ...tuple, protocol: 'tcp', tcp: { flags: { orig: names } } };
+  void conntrack.create(flow.toObject());
+  // @ts-expect-error: there is no such flag
+  void conntrack.update(flow, { tcp: { flags: { orig: 'liberal' } } });
+  // @ts-expect-error: a new flow has no flags to clear
+  init.tcp = { flags: { orig: { clear: 'be_liberal' } } };
+  void [bits, init];
 }

@@ -60,7 +60,7 @@ const flow = {
 };
 const change = {
   ...{ timeout: 60, mark: { value: 1, mask: 1 }, status: ['assured'], state: 'ESTABLISHED' },
-  ...{ labels: { set: [1], clear: [2] }, tcp: { flags: { orig: 1, reply: 1 } }, helper: '' },
+  ...{ labels: { set: [1], clear: [2] }, tcp: { flagBits: { orig: 1, reply: 1 } }, helper: '' },
   seqAdj: { orig: { correctionPos: 1, offsetBefore: 2, offsetAfter: 3 } },
 };
 const expectation = {

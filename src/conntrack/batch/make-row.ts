@@ -168,7 +168,7 @@ function addPlain(rows: MadeRows, fields: Fields, path: Path, event: string | un
   if (typeof detail?.handshakeSeq === 'number' || typeof detail?.handshakeSeq === 'string') {
     detail.handshakeSeq = u64At(detail.handshakeSeq, at(path, '.dccp.handshakeSeq'));
   }
-  packWritable(rows, fields, protocol, path, read);
+  packWritable(rows, fields, protocol, path, read ? 'read' : 'create');
   if (fields.master !== undefined) {
     packMaster(rows, fields.master, family, pathText(path, '.master'));
   }

@@ -1,6 +1,6 @@
 // What a flow is: the types of its fields, and what writing does with each of them. This is the one list of the
 // fields of a flow. A field that only one half of it has does not compile.
-import type { Family, FlowState, Protocol, StatusName } from '../../constants.js';
+import type { Family, FlowState, Protocol, StatusName, TcpFlagName } from '../../constants.js';
 
 /** An address with or without a port. */
 export interface Endpoint {
@@ -46,8 +46,10 @@ export interface FlowSide {
 export interface FlowTcp {
   /** CTA_PROTOINFO_TCP_WSCALE_* — window scale by direction, 0 to 14 (RFC 7323). */
   readonly wscale?: BothDirections<number>;
-  /** CTA_PROTOINFO_TCP_FLAGS_* — IP_CT_TCP_FLAG_* bits by direction (nf_conntrack_tcp.h). */
-  readonly flags?: BothDirections<number>;
+  /** CTA_PROTOINFO_TCP_FLAGS_* — names of the set flags by direction. */
+  readonly flags?: BothDirections<readonly TcpFlagName[]>;
+  /** CTA_PROTOINFO_TCP_FLAGS_* — the same as IP_CT_TCP_FLAG_* bits (nf_conntrack_tcp.h). */
+  readonly flagBits?: BothDirections<number>;
 }
 
 /** SCTP detail of CTA_PROTOINFO_SCTP. */

@@ -139,10 +139,11 @@ export class Flow {
     object.reply = { ...this.reply };
     const { tcp } = this;
     if (tcp !== undefined) {
-      const { wscale, flags } = tcp;
+      const { wscale, flags, flagBits } = tcp;
       object.tcp = {
         ...(wscale && { wscale: { ...wscale } }),
         ...(flags && { flags: { ...flags } }),
+        ...(flagBits && { flagBits: { ...flagBits } }),
       };
     }
     return object;

@@ -1,6 +1,7 @@
 // The parts of a flow that are objects, made of the columns of its row: its two directions, its translation, and its
 // TCP detail. A field without a value is no property.
 import { takeAsPlain } from '../../checks.js';
+import { tcpFlagsOf } from '../../constants.js';
 import type { FlowColumns } from '../columns/flow-columns.js';
 import { has } from '../columns/schema.js';
 import type { Endpoint, FlowNat, FlowSide, FlowTcp } from './fields.js';
@@ -109,8 +110,13 @@ export function tcpOf(from: FlowColumns, row: number): FlowTcp {
   let tcp = tcpCache.get(key);
   if (tcp === undefined) {
     const wscale = hasScale && Object.freeze({ orig: scaleOrig, reply: scaleReply });
-    const flags = hasFlags && Object.freeze({ orig: flagsOrig, reply: flagsReply });
-    tcp = Object.freeze({ ...(wscale && { wscale }), ...(flags && { flags }) });
+    tcp = Object.freeze({
+      ...(wscale && { wscale }),
+      ...(hasFlags && {
+        flags: Object.freeze({ orig: tcpFlagsOf(flagsOrig), reply: tcpFlagsOf(flagsReply) }),
+        flagBits: Object.freeze({ orig: flagsOrig, reply: flagsReply }),
+      }),
+    });
     if (tcpCache.size < 256) tcpCache.set(key, tcp);
   }
   return tcp;

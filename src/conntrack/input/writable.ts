@@ -7,7 +7,6 @@ import {
   type Path,
   pathText,
   stringAt,
-  u8At,
   u32At,
 } from '../../checks.js';
 import {
@@ -20,17 +19,16 @@ import {
   type WantedState,
 } from '../../constants.js';
 import { badRange, badType } from '../../errors.js';
-import { windowScale } from '../../native/numbers.js';
 import { field } from '../columns/schema.js';
 import {
   type FlowDccp,
   type FlowSctp,
   type FlowSeqAdj,
-  type FlowTcp,
   fieldsFor,
   type Synproxy,
 } from '../flow/fields.js';
 import type { FieldPacker } from './field-packer.js';
+import { packTcp, pairAt, type TcpInit, type WriteUse } from './tcp.js';
 
 /** The inner state of a flow that can be written at its creation and later. */
 export interface FlowWritable {
@@ -49,10 +47,10 @@ export interface FlowWritable {
   /** CTA_HELP_INFO — the helper's private data, of at most 128 bytes; needs `helper`. */
   helperInfo?: Uint8Array;
   /**
-   * For TCP. The kernel takes window scales only for a flow that has IP_CT_TCP_FLAG_WINDOW_SCALE (1) on both sides.
-   * Where `flags` are not given, that flag is set with the scales.
+   * For TCP. The kernel takes window scales only for a flow that has the flag `window_scale` on both sides. Where no
+   * flags are given, that flag is set with the scales.
    */
-  tcp?: FlowTcp;
+  tcp?: TcpInit;
   /** For SCTP; needs `state` with it. */
   sctp?: FlowSctp;
   /** For DCCP. Kernels since 6.17 keep nothing of it. */
@@ -93,39 +91,6 @@ function packSeqAdj(packer: FieldPacker, code: number, value: unknown, path: str
   ]);
 }
 
-/** A number for each direction. */
-function pairAt(
-  value: unknown,
-  path: string,
-  read: (value: unknown, path: string) => number,
-): [number, number] {
-  const pair = objectAt(value, path);
-  onlyFields(pair, new Set(['orig', 'reply']), path);
-  return [read(pair.orig, child(path, 'orig')), read(pair.reply, child(path, 'reply'))];
-}
-
-function packTcp(packer: FieldPacker, value: unknown, path: string, read: boolean): void {
-  const tcp = objectAt(value, path);
-  onlyFields(tcp, new Set(['wscale', 'flags']), path);
-  if (tcp.flags !== undefined) {
-    const [orig, reply] = pairAt(tcp.flags, child(path, 'flags'), u8At);
-    packer.u8(field.tcpFlagsOrig, orig);
-    packer.u8(field.tcpMaskOrig, 0xff);
-    packer.u8(field.tcpFlagsReply, reply);
-    packer.u8(field.tcpMaskReply, 0xff);
-  }
-  if (tcp.wscale !== undefined) {
-    if (tcp.flags === undefined && !read) {
-      for (const flags of [field.tcpFlagsOrig, field.tcpFlagsReply]) packer.u8(flags, windowScale);
-      for (const mask of [field.tcpMaskOrig, field.tcpMaskReply]) packer.u8(mask, windowScale);
-    }
-    const scale = (number: unknown, at: string) => integerAt(number, at, 0, 14);
-    const [orig, reply] = pairAt(tcp.wscale, child(path, 'wscale'), scale);
-    packer.u8(field.tcpWscaleOrig, orig);
-    packer.u8(field.tcpWscaleReply, reply);
-  }
-}
-
 function only(
   protocol: number | undefined,
   wanted: number,
@@ -141,12 +106,6 @@ const unclear = (path: string, protocol: unknown) =>
     `${path}: is of one protocol: name it in the filter (protocol: ${JSON.stringify(protocol)})`,
   );
 
-/** Whether the flags let the kernel take the window scales. Scales of 0 need no flag. */
-export function scalesFit({ wscale, flags }: FlowTcp): boolean {
-  const both = flags?.orig !== undefined && (flags.orig & flags.reply & windowScale) !== 0;
-  return both || (wscale?.orig === 0 && wscale.reply === 0);
-}
-
 /** A number of 32 bits. The path is for messages only. */
 export function u32Of(value: unknown, path: Path, part: string): number {
   if (typeof value === 'number' && value >>> 0 === value) return value;
@@ -154,7 +113,7 @@ export function u32Of(value: unknown, path: Path, part: string): number {
 }
 
 /**
- * Packs the parts that creation and change have in common, but for the timeout. `read`: of a flow that was read, which
+ * Packs the parts that creation and change have in common, but for the timeout. `'read'`: of a flow that was read, which
  * the kernel is not asked for. It may have a state without a name, of SCTP the state alone, and of TCP scales alone.
  */
 export function packWritable(
@@ -162,11 +121,12 @@ export function packWritable(
   fields: Fields,
   protocol: number | undefined,
   path: Path,
-  read = false,
+  use: WriteUse = 'create',
 ): void {
+  const read = use === 'read';
   if (fields.state !== undefined) packState(packer, fields.state, protocol, path, read);
   if (hasDetail(fields) || (protocol === 132 && !read)) {
-    packDetail(packer, fields, protocol, pathText(path), read);
+    packDetail(packer, fields, protocol, pathText(path), use);
   }
 }
 
@@ -188,7 +148,7 @@ function packDetail(
   fields: Fields,
   protocol: number | undefined,
   path: string,
-  read: boolean,
+  use: WriteUse,
 ): void {
   if (fields.helper !== undefined) {
     // NF_CT_HELPER_NAME_LEN is 16 with the NUL.
@@ -197,13 +157,13 @@ function packDetail(
   if (fields.helperInfo !== undefined) packHelperInfo(packer, fields, path);
   if (fields.tcp !== undefined) {
     only(protocol, 6, child(path, 'tcp'));
-    packTcp(packer, fields.tcp, child(path, 'tcp'), read);
+    packTcp(packer, fields.tcp, child(path, 'tcp'), use);
   }
   if (fields.sctp !== undefined) packSctp(packer, fields.sctp, protocol, child(path, 'sctp'));
   if (fields.dccp !== undefined) packDccp(packer, fields.dccp, protocol, child(path, 'dccp'));
   // The kernel's nlattr_to_sctp takes all three or nothing.
   const halfSctp = protocol === 132 && (fields.state === undefined) !== (fields.sctp === undefined);
-  if (halfSctp && !read) {
+  if (halfSctp && use !== 'read') {
     const [has, lacks] = fields.state === undefined ? ['sctp', 'state'] : ['state', 'sctp'];
     throw new TypeError(`${path}.${has}: needs ${path}.${lacks} with it`);
   }

@@ -6,11 +6,11 @@ import { field } from '../columns/schema.js';
 import type { MaskedMark } from '../filter/types.js';
 import { fieldsFor } from '../flow/fields.js';
 import type { FieldPacker } from '../input/field-packer.js';
+import { scalesFit, type TcpChange } from '../input/tcp.js';
 import {
   type FlowWritable,
   labelBitmap,
   packWritable,
-  scalesFit,
   settableBits,
   writableFields,
 } from '../input/writable.js';
@@ -19,7 +19,12 @@ import {
  * What can be changed of a living flow. A field that is `undefined` is refused: it would leave as it is what was to
  * be changed.
  */
-export interface FlowChange extends FlowWritable {
+export interface FlowChange extends Omit<FlowWritable, 'tcp'> {
+  /**
+   * For TCP: window scales, and flags to have, to set or to clear. The kernel takes scales only for a flow that has the flag
+   * `window_scale` on both sides. Where no flags are given, that flag is set with the scales.
+   */
+  tcp?: TcpChange;
   /** The whole mark, or the bits under a mask. */
   mark?: number | MaskedMark;
   /** Bits to set: `seen_reply`, `assured`, `fixed_timeout`. None can be cleared. */
@@ -75,7 +80,7 @@ export function packTaken(
     packer.u32(field.timeout, u32At(fields.timeout, child(path, 'timeout')));
   }
   refuseScales(fields.tcp, path);
-  packWritable(packer, fields, protocol, path);
+  packWritable(packer, fields, protocol, path, 'change');
   if (fields.mark !== undefined) {
     if (typeof fields.mark === 'object' && fields.mark !== null) {
       const mark = fieldsAt(fields.mark, child(path, 'mark'), new Set(['value', 'mask']));
@@ -94,10 +99,9 @@ export function packTaken(
 
 /** Refuses window scales that the kernel would ignore in silence. */
 function refuseScales(tcp: unknown, path: string): void {
-  const given = tcp as FlowChange['tcp'] | null;
-  if (given?.wscale === undefined || given.flags === undefined || scalesFit(given)) return;
+  if (typeof tcp !== 'object' || tcp === null || scalesFit(tcp)) return;
   throw new RangeError(
-    `${path}.tcp.wscale: the kernel changes scales only where ${path}.tcp.flags have IP_CT_TCP_FLAG_WINDOW_SCALE (1) both ways`,
+    `${path}.tcp.wscale: the kernel changes scales only where ${path}.tcp.flags have window_scale both ways`,
   );
 }
 

@@ -5,8 +5,9 @@ import { fieldsFor } from '../flow/fields.js';
 import type { FieldPacker } from '../input/field-packer.js';
 import { packTuple, readTuple } from '../input/identity.js';
 import type { FlowInit } from '../input/init.js';
+import { scalesFit } from '../input/tcp.js';
 import type { TupleInit, TupleSideInit } from '../input/tuple.js';
-import { scalesFit, settableStatus, writableFields } from '../input/writable.js';
+import { settableStatus, writableFields } from '../input/writable.js';
 import { type FlowChange, packChange } from './change.js';
 
 /** The fields that a change takes as they are. Status is not one of them. */
@@ -21,8 +22,9 @@ export function changeOf(init: FlowInit): FlowChange | undefined {
   }
   // For a connection that is half open the kernel takes scales only at its creation (see FlowWritable.tcp).
   const tcp = change.tcp as FlowInit['tcp'];
-  if (tcp?.wscale !== undefined && tcp.flags !== undefined && !scalesFit(tcp)) {
-    change.tcp = { flags: tcp.flags };
+  if (typeof tcp === 'object' && tcp !== null && !scalesFit(tcp)) {
+    const { wscale: _, ...flags } = tcp;
+    change.tcp = flags;
   }
   const given = typeof init.status === 'string' ? [init.status] : (init.status ?? []);
   const status = given.filter((name) => settableStatus.includes(name));
