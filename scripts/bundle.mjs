@@ -24,6 +24,7 @@ const early = new Set([
   'iptables/options.ts',
   'iptables/edit/pending-edit.ts',
   'iptables/rule/rule.ts',
+  'iptables/table/builtin-chains.ts',
   'iptables/text/host-names.ts',
 ]);
 const isLate = (name) => name.startsWith('iptables/') && !early.has(name);

@@ -91,8 +91,14 @@ function warn({ backend, reasons, nft }: Findings, family: Family): void {
   );
 }
 
+/** @internal Tells which backend an instance uses. */
+export interface TablesChoice {
+  report(): Promise<BackendReport>;
+  chosen(): Promise<TableBackend>;
+}
+
 /** @internal The backend of one instance, chosen at the first use. */
-export class BackendChoice {
+export class BackendChoice implements TablesChoice {
   readonly #session: Session;
   readonly #family: Family;
   readonly #asked: AskedBackend;

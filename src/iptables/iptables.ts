@@ -7,7 +7,7 @@ import { badType, closedError } from '../errors.js';
 import { LinkedSignal, sharedController } from '../linked-signal.js';
 import { Session } from '../native/session.js';
 import { netnsPath } from '../netns.js';
-import { type AskedBackend, type Backend, BackendChoice, type BackendReport } from './backend.js';
+import { type Backend, BackendChoice, type BackendReport, type TablesChoice } from './backend.js';
 import { ChangeStream } from './change-stream.js';
 import type { LockOptions } from './edit/backend.js';
 import { type DryRun, dryRun, type TablesDryRun } from './edit/dry-run.js';
@@ -67,18 +67,18 @@ export class Iptables implements Disposable, AsyncDisposable {
   /** The family whose packets pass these tables. */
   readonly family: Family;
   readonly #session: Session;
-  readonly #asked: AskedBackend;
+  readonly #choose: (family: Family) => TablesChoice;
   /** An edit can take in tables of the other family. */
-  readonly #choices = new Map<Family, BackendChoice>();
+  readonly #choices = new Map<Family, TablesChoice>();
   readonly #pending = new Set<PendingEdit<unknown>>();
   /** Edits that have not ended yet. */
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = sharedController();
 
-  private constructor(session: Session, family: Family, backend: AskedBackend) {
+  private constructor(session: Session, family: Family, choose: (family: Family) => TablesChoice) {
     this.#session = session;
     this.family = family;
-    this.#asked = backend;
+    this.#choose = choose;
   }
 
   /**
@@ -102,12 +102,22 @@ export class Iptables implements Disposable, AsyncDisposable {
       receiveBuffer: null,
     });
     session.handle('iptables open');
-    return new Iptables(session, family, chosen);
+    return new Iptables(session, family, (of) => new BackendChoice(session, of, chosen));
   }
 
   /** @internal */
   static own(family: Family): Iptables {
-    return new Iptables(new Session({ netns: null, receiveBuffer: null }), family, 'auto');
+    const session = new Session({ netns: null, receiveBuffer: null });
+    return new Iptables(session, family, (of) => new BackendChoice(session, of, 'auto'));
+  }
+
+  /** @internal Tables that are in no kernel. */
+  static over(
+    session: Session,
+    family: Family,
+    choose: (family: Family) => TablesChoice,
+  ): Iptables {
+    return new Iptables(session, family, choose);
   }
 
   /** Runs work that takes the lock. close() ends its waiting for the lock, and waits until the work has ended. */
@@ -134,16 +144,16 @@ export class Iptables implements Disposable, AsyncDisposable {
   }
 
   /** Made at the first use, as everything that works on rules. */
-  #backendOf(family: Family): BackendChoice {
+  #backendOf(family: Family): TablesChoice {
     let choice = this.#choices.get(family);
     if (choice === undefined) {
-      choice = new BackendChoice(this.#session, family, this.#asked);
+      choice = this.#choose(family);
       this.#choices.set(family, choice);
     }
     return choice;
   }
 
-  get #backend(): BackendChoice {
+  get #backend(): TablesChoice {
     return this.#backendOf(this.family);
   }
 

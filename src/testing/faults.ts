@@ -28,7 +28,8 @@ export class Faults {
     if (fault === undefined) return undefined;
     fault.left--;
     const { errno, detail } = fault;
-    return { errno, operation, ...(detail !== undefined && { detail }) };
+    const kind = /^ip6?tables /.test(operation) ? ('xtables' as const) : ('netlink' as const);
+    return { errno, kind, operation, ...(detail !== undefined && { detail }) };
   }
 
   /** Throws it. */

@@ -1,11 +1,13 @@
 // MemoryKernel: the tables of one network namespace in memory, and what a test does to them. Passes each call to the part
 // that does the work. Its types of the package come from src/index.ts: so the declarations refer to those of the package.
-import { booleanAt, integerAt, oneOf, optionsAt, stringAt } from '../checks.js';
+import { booleanAt, familyAt, integerAt, oneOf, optionsAt, stringAt } from '../checks.js';
 import { Conntrack as Table } from '../conntrack/conntrack.js';
 import { errnoOf } from '../errno.js';
 import { badRange, badType } from '../errors.js';
-import type { Conntrack, FlowState, NatInit, Protocol } from '../index.js';
+import type { Conntrack, Family, FlowState, Iptables, NatInit, Protocol } from '../index.js';
+import { Iptables as Tables } from '../iptables/iptables.js';
 import type { RawHookReport } from '../native/binding.js';
+import { Session } from '../native/session.js';
 import { bindingOf, ConntrackMemory } from './conntrack/binding.js';
 import { ExpectationTable } from './conntrack/expectation-table.js';
 import { FlowTable } from './conntrack/flow-table.js';
@@ -13,6 +15,8 @@ import type { World } from './conntrack/operations.js';
 import { meetPacket } from './conntrack/packet.js';
 import { Settings } from './conntrack/settings.js';
 import { Faults } from './faults.js';
+import { MemoryBackend } from './iptables/memory-backend.js';
+import { RuleStore } from './iptables/rule-store.js';
 
 /** What a kernel in memory is made with. */
 export interface MemoryKernelOptions {
@@ -21,8 +25,18 @@ export interface MemoryKernelOptions {
    * refused with ENOSPC. Default true.
    */
   labels?: boolean | undefined;
+  /** The IPv4 tables that it has at the beginning, as iptables-save writes them. Default: none. */
+  tables?: string | Uint8Array | undefined;
+  /** The IPv6 tables, as ip6tables-save writes them. Default: none. */
+  tables6?: string | Uint8Array | undefined;
   /** The time at which its clock begins, milliseconds since the epoch. Default: the time of the machine. */
   now?: number | undefined;
+}
+
+/** Which tables of iptables to open. */
+export interface MemoryIptablesOptions {
+  /** `'ipv6'` is what ip6tables works on. Default `'ipv4'`. */
+  family?: Family | undefined;
 }
 
 /** A packet, as a host of the test sends it. A packet of a new flow makes the flow. */
@@ -59,7 +73,9 @@ export interface MemoryPacket {
 }
 
 /** The operations that `fail` can make fail, as `NetfilterError.operation` names them. */
-export type MemoryOperation = (typeof operations)[number];
+export type MemoryOperation =
+  | (typeof operations)[number]
+  | `${'iptables' | 'ip6tables'} ${'read' | 'commit'} ${string}`;
 
 const operations = [
   ...(['conntrack open', 'conntrack dump', 'conntrack get', 'conntrack count'] as const),
@@ -68,7 +84,8 @@ const operations = [
   ...(['conntrack settings', 'conntrack configure'] as const),
   ...(['conntrack expectation list', 'conntrack expectation get'] as const),
   ...(['conntrack expectation create', 'conntrack expectation delete'] as const),
-  ...(['conntrack expectation flush'] as const),
+  ...(['conntrack expectation flush', 'iptables tables', 'ip6tables tables'] as const),
+  ...(['iptables changes', 'ip6tables changes'] as const),
 ] as const;
 
 /** How an operation fails. */
@@ -79,7 +96,7 @@ export interface MemoryFaultOptions {
   detail?: string | undefined;
 }
 
-const kernelFields = new Set(['labels', 'now']);
+const kernelFields = new Set(['labels', 'now', 'tables', 'tables6']);
 const faultFields = new Set(['times', 'detail']);
 const active: RawHookReport = { ipv4: 'active', ipv6: 'active', bridge: 'none', found: ['memory'] };
 let made = 0;
@@ -103,12 +120,14 @@ let made = 0;
 export class MemoryKernel {
   readonly #world: World;
   readonly #begin: number;
+  readonly #rules = new RuleStore();
   #conntrack: Conntrack | undefined;
+  readonly #iptables = new Map<Family, Iptables>();
 
   /** @throws {TypeError | RangeError} for options that are wrong */
   constructor(options: MemoryKernelOptions = {}) {
     const given = optionsAt(options, 'options', kernelFields);
-    const { labels = true, now = Date.now() } = given;
+    const { labels = true, now = Date.now(), tables, tables6 } = given;
     this.#begin = integerAt(now, 'options.now', 0, 8.64e15);
     const table = new FlowTable(new Settings(), this.#begin);
     this.#world = {
@@ -120,6 +139,16 @@ export class MemoryKernel {
       streams: new Set(),
       name: `memory ${++made}`,
     };
+    for (const [text, path, family] of [
+      [tables, 'options.tables', 'ipv4'],
+      [tables6, 'options.tables6', 'ipv6'],
+    ] as const) {
+      if (text === undefined) continue;
+      if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
+        throw badType(path, 'a string or a Uint8Array', text);
+      }
+      this.#rules.load(text, family);
+    }
   }
 
   /** A handle of the table: always the same one. `close()` closes it for good, as that of the package. */
@@ -131,6 +160,39 @@ export class MemoryKernel {
   /** A new handle of the table, in place of `Conntrack.open()`. */
   openConntrack(): Conntrack {
     return Table.over(bindingOf(new ConntrackMemory(this.#world)));
+  }
+
+  /** The IPv4 tables of iptables: always the same instance. `close()` closes it for good, as that of the package. */
+  get iptables(): Iptables {
+    return this.#own('ipv4');
+  }
+
+  /** The IPv6 tables, likewise. */
+  get ip6tables(): Iptables {
+    return this.#own('ipv6');
+  }
+
+  #own(family: Family): Iptables {
+    const own = this.#iptables.get(family) ?? this.openIptables({ family });
+    this.#iptables.set(family, own);
+    return own;
+  }
+
+  /**
+   * A new instance of the tables of iptables, in place of `Iptables.open()`.
+   * @throws {TypeError | RangeError} for options that are wrong
+   */
+  openIptables(options: MemoryIptablesOptions = {}): Iptables {
+    const given = optionsAt(options, 'options', new Set(['family']));
+    const family = given.family === undefined ? 'ipv4' : familyAt(given.family, 'options.family');
+    const memory = new ConntrackMemory(this.#world);
+    const binding = bindingOf(memory);
+    const session = new Session({ netns: null, receiveBuffer: null, binding });
+    const world = { store: this.#rules, memory, name: `${this.#world.name} rules` };
+    return Tables.over(session, family, (of) => {
+      const backend = new MemoryBackend(session, of, world);
+      return { report: () => backend.report(), chosen: async () => backend };
+    });
   }
 
   /** The time of its clock, milliseconds since the epoch. */
@@ -180,7 +242,8 @@ export class MemoryKernel {
    * console.log((await kernel.conntrack.dump()).length);
    */
   fail(operation: MemoryOperation, code: string, options: MemoryFaultOptions = {}): Disposable {
-    const name = oneOf(operation, 'operation', operations);
+    const ofTable = /^ip6?tables (read|commit) \S/.test(stringAt(operation, 'operation', 256));
+    const name = ofTable ? operation : oneOf(operation, 'operation', operations);
     const errno = errnoOf(stringAt(code, 'code', 32));
     if (errno === undefined) throw badRange('code', 'an error of Linux (EPERM)', code);
     const { times = 1, detail } = optionsAt(options, 'options', faultFields);

@@ -71,6 +71,16 @@ export function parseSave(text: string | Uint8Array, options: ParseSaveOptions =
   }
   const given = optionsAt(options, 'options', new Set(['family']));
   const family = given.family === undefined ? 'ipv4' : familyAt(given.family, 'options.family');
+  return Array.from(readingsOf(text, family), ([name, chains]) => {
+    return new Table(new TypedReading(name, family, chains));
+  });
+}
+
+/** The chains of each table that a text makes, by the name of the table. */
+export function readingsOf(
+  text: string | Uint8Array,
+  family: Family,
+): Map<TableName, readonly TypedChain[]> {
   const sections = readSave(text, family);
   const tables = new Map<TableName, ReturnType<typeof beginEdit>>();
   for (const section of sections) {
@@ -90,10 +100,12 @@ export function parseSave(text: string | Uint8Array, options: ParseSaveOptions =
       throw located(line, error);
     }
   }
-  return Array.from(tables, ([name, { state }]) => {
+  const found = new Map<TableName, readonly TypedChain[]>();
+  for (const [name, { state }] of tables) {
     const chains = [...state.chains.values()];
     const own = chains.filter((chain) => chain.builtin);
     const others = chains.filter((chain) => !chain.builtin).sort(byName);
-    return new Table(new TypedReading(name, family, [...own, ...others].map(typedChain)));
-  });
+    found.set(name, [...own, ...others].map(typedChain));
+  }
+  return found;
 }

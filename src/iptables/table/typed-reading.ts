@@ -26,7 +26,7 @@ const noForeign: readonly ForeignChain[] = Object.freeze([]);
 export class TypedReading implements TableReading {
   readonly name: TableName;
   readonly family: Family;
-  readonly registered = false;
+  readonly registered: boolean;
   readonly chains: readonly ReadChain[];
   readonly ruleCount: number;
   readonly foreign = noForeign;
@@ -35,7 +35,9 @@ export class TypedReading implements TableReading {
   readonly #rules: readonly TypedRule[];
   #fingerprint: string | undefined;
 
-  constructor(name: TableName, family: Family, chains: readonly TypedChain[]) {
+  /** `registered`: a namespace has the table. Else nobody does. */
+  constructor(name: TableName, family: Family, chains: readonly TypedChain[], registered = false) {
+    this.registered = registered;
     this.name = name;
     this.family = family;
     const rules = chains.flatMap((chain) => chain.rules);

@@ -48,11 +48,7 @@ export class MemoryOperations {
   }
 
   /** Does the work in a later turn of the event loop, as native code does, unless it was cancelled until then. */
-  protected async later<T>(
-    operation: string,
-    cell: CancelCell | undefined,
-    work: () => T,
-  ): Promise<T> {
+  async later<T>(operation: string, cell: CancelCell | undefined, work: () => T): Promise<T> {
     await turn();
     if (cell !== undefined && cellAt(cell).raised) throw cancelled(operation);
     this.world.faults.check(operation);
