@@ -74,10 +74,10 @@ export interface MemoryPacket {
 
 /** The operations that `fail` can make fail, as `NetfilterError.operation` names them. */
 export type MemoryOperation =
-  | (typeof operations)[number]
+  | (typeof memoryOperations)[number]
   | `${'iptables' | 'ip6tables'} ${'read' | 'commit'} ${string}`;
 
-const operations = [
+const memoryOperations = [
   ...(['conntrack open', 'conntrack dump', 'conntrack get', 'conntrack count'] as const),
   ...(['conntrack stats', 'conntrack create', 'conntrack update', 'conntrack delete'] as const),
   ...(['conntrack flush', 'conntrack events', 'conntrack tracking'] as const),
@@ -107,7 +107,7 @@ let made = 0;
  *
  * It does what Linux 6.18 does with requests over netlink. It has no packets but those of {@link MemoryKernel.packet},
  * and no time but that of {@link MemoryKernel.advance}. What it does not do is refused with an
- * {@link UnsupportedError}. Nothing of it keeps the process alive.
+ * `UnsupportedError`. Nothing of it keeps the process alive.
  * @example
  * import { MemoryKernel } from 'conntrack/testing';
  * const kernel = new MemoryKernel();
@@ -243,7 +243,7 @@ export class MemoryKernel {
    */
   fail(operation: MemoryOperation, code: string, options: MemoryFaultOptions = {}): Disposable {
     const ofTable = /^ip6?tables (read|commit) \S/.test(stringAt(operation, 'operation', 256));
-    const name = ofTable ? operation : oneOf(operation, 'operation', operations);
+    const name = ofTable ? operation : oneOf(operation, 'operation', memoryOperations);
     const errno = errnoOf(stringAt(code, 'code', 32));
     if (errno === undefined) throw badRange('code', 'an error of Linux (EPERM)', code);
     const { times = 1, detail } = optionsAt(options, 'options', faultFields);

@@ -29,7 +29,10 @@ export function compiling(programs: readonly Program[]): string {
     const config = {
       extends: join(root, 'tsconfig.json'),
       compilerOptions: {
-        paths: { conntrack: [join(root, 'src/index.ts')] },
+        paths: {
+          conntrack: [join(root, 'src/index.ts')],
+          'conntrack/testing': [join(root, 'src/testing/testing.ts')],
+        },
         typeRoots: [join(root, 'node_modules/@types')],
       },
       include: ['*.mts'],
