@@ -38,7 +38,8 @@ export function packRowTuples(
 function* rowChunks(session: Session, store: ColumnStore): Generator<TupleChunk, void> {
   for (let from = 0; from < store.rows; from += chunkSize) {
     const to = Math.min(store.rows, from + chunkSize);
-    const indexes = Uint32Array.from({ length: to - from }, (_, i) => from + i);
+    const indexes = new Uint32Array(to - from);
+    for (let i = 0; i < indexes.length; i++) indexes[i] = from + i;
     yield { packed: packRowTuples(session, store, from, to), indexes };
   }
 }

@@ -262,7 +262,8 @@ export class FlowChunks {
     const packer = new FieldPacker();
     const lost = new Set<number>();
     const wanted = places.map((place) => indexes[place]!);
-    const chosen = Uint32Array.from(wanted, (index) => rows[index - from]!);
+    const chosen = new Uint32Array(wanted.length);
+    for (let i = 0; i < chosen.length; i++) chosen[i] = rows[wanted[i]! - from]!;
     packRowChanges(store, chosen, wanted, packer, (index, error) => {
       this.#wrong(index, error);
       lost.add(index);
