@@ -32,6 +32,11 @@ export class Session {
     return this.#options.binding ?? addon();
   }
 
+  /** Whether it works with the addon, whose functions read the memory of batches. */
+  get isNative(): boolean {
+    return this.#options.binding === undefined;
+  }
+
   /** The native handle; a ClosedError after close(). */
   handle(operation: string): Handle {
     this.checkOpen(operation);

@@ -141,7 +141,14 @@ function randomChange(protocol: unknown): FlowChange {
   if (protocol === 'tcp') {
     if (may(3)) change.state = random.pick(['FIN_WAIT', 'CLOSE']);
     if (may(4)) change.helper = random.pick(['ftp', '', 'none-such', 'irc']);
-    if (may(4)) change.tcp = { flags: { orig: 1 + random.below(9), reply: 8 } };
+    if (may(4)) {
+      const flags = [
+        { orig: ['be_liberal' as const] },
+        { reply: { set: ['be_liberal' as const], clear: ['sack_perm' as const] } },
+        { orig: ['window_scale' as const], reply: ['window_scale' as const, 'sack_perm' as const] },
+      ];
+      change.tcp = { flags: random.pick(flags) };
+    }
     if (may(6)) change.seqAdj = { reply: { correctionPos: 1, offsetBefore: 2, offsetAfter: 3 } };
     if (may(6)) change.synproxy = { isn: 0, its: 5, tsoff: 0 };
   }

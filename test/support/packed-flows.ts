@@ -20,7 +20,7 @@ export interface Packed {
 /** What is sent for the flows. */
 export function packed(input: Iterable<FlowInit>): Packed {
   const refused: [number, string][] = [];
-  const chunks = new FlowChunks((index, error) => refused.push([index, String(error)]));
+  const chunks = new FlowChunks(true, (index, error) => refused.push([index, String(error)]));
   const flows: Packed['flows'] = [];
   const waiting: Packed['waiting'] = [];
   const take = (

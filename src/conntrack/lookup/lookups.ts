@@ -74,7 +74,7 @@ export class Lookups {
 
   /** The flows of a batch; undefined for what is none. */
   #batch(tuples: unknown): TupleList | undefined {
-    const store = FlowBatch.storeOf(tuples);
+    const store = this.#session.isNative ? FlowBatch.storeOf(tuples) : undefined;
     if (store === undefined) return undefined;
     const pack = (from: number, to: number) => packRowTuples(this.#session, store, from, to);
     return { length: store.rows, pack };

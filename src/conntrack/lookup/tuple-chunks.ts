@@ -51,7 +51,7 @@ export function* tupleChunks(
   name: string,
   refused: (index: number, error: unknown) => void,
 ): Generator<TupleChunk, void> {
-  const store = FlowBatch.storeOf(input);
+  const store = session.isNative ? FlowBatch.storeOf(input) : undefined;
   if (store !== undefined) return yield* rowChunks(session, store);
   let index = 0;
   const path = () => `${name}[${index}]`;

@@ -63,14 +63,15 @@ const attempts = 4;
 
 class Creation {
   readonly failures = new Failures();
-  readonly chunks = new FlowChunks((index, error) => this.failures.refused(index, error));
+  readonly chunks: FlowChunks;
   created = 0;
   updated = 0;
   readonly #write: Write;
   readonly #upserts: boolean;
   readonly #options: UpsertManyOptions;
 
-  constructor(write: Write, upserts: boolean, options: UpsertManyOptions) {
+  constructor(write: Write, upserts: boolean, options: UpsertManyOptions, native: boolean) {
+    this.chunks = new FlowChunks(native, (index, error) => this.failures.refused(index, error));
     this.#write = write;
     this.#upserts = upserts;
     this.#options = options;
@@ -181,14 +182,16 @@ async function hintsOf(creation: Creation, natHint: NatHintOf): Promise<{ hints?
   return hint === undefined ? {} : { hints: [hint] };
 }
 
+/** `native`: native code may pack the rows of batches. */
 export async function createMany(
   write: Write,
   flows: Iterable<FlowInit | Flow>,
   { signal, progress }: CreateManyOptions,
   natHint: NatHintOf,
+  native = true,
 ): Promise<CreateResult> {
   const tell = progress && (({ created, failed }: UpsertProgress) => progress({ created, failed }));
-  const creation = new Creation(write, false, { signal, progress: tell });
+  const creation = new Creation(write, false, { signal, progress: tell }, native);
   await creation.run(iterableAt(flows, 'flows', 'flows'));
   const { created, failures } = creation;
   return { created, failed: failures.sorted(), ...(await hintsOf(creation, natHint)) };
@@ -199,8 +202,9 @@ export async function upsertMany(
   flows: Iterable<FlowInit | Flow>,
   options: UpsertManyOptions,
   natHint: NatHintOf,
+  native = true,
 ): Promise<UpsertResult> {
-  const creation = new Creation(write, true, options);
+  const creation = new Creation(write, true, options, native);
   await creation.run(iterableAt(flows, 'flows', 'flows'));
   const { created, updated, failures } = creation;
   return { created, updated, failed: failures.sorted(), ...(await hintsOf(creation, natHint)) };

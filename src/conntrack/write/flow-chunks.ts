@@ -70,12 +70,16 @@ export class FlowChunks {
   // Called only where something is wrong: most flows need no path.
   readonly #path = () => `flows[${this.#index}]`;
 
-  constructor(refused: (index: number, error: unknown) => void) {
+  readonly #native: boolean;
+
+  /** `native`: native code may pack rows of batches. */
+  constructor(native: boolean, refused: (index: number, error: unknown) => void) {
+    this.#native = native;
     this.#refused = refused;
   }
 
   of(flows: Iterable<FlowInit | Flow>): Generator<FlowChunk, void> {
-    const store = FlowBatch.storeOf(flows);
+    const store = this.#native ? FlowBatch.storeOf(flows) : undefined;
     return store === undefined ? this.#plain(flows) : this.#rows(store);
   }
 

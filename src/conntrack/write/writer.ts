@@ -77,12 +77,14 @@ export class Writer {
 
   async createMany(flows: Iterable<FlowInit | Flow>, options: unknown): Promise<CreateResult> {
     const checked = manyOptions<CreateProgress>(options);
-    return createMany(this.#write('create'), flows, checked, this.#hint);
+    const { isNative } = this.#session;
+    return createMany(this.#write('create'), flows, checked, this.#hint, isNative);
   }
 
   async upsertMany(flows: Iterable<FlowInit | Flow>, options: unknown): Promise<UpsertResult> {
     const checked = manyOptions<UpsertProgress>(options);
-    return upsertMany(this.#write('upsert'), flows, checked, this.#hint);
+    const { isNative } = this.#session;
+    return upsertMany(this.#write('upsert'), flows, checked, this.#hint, isNative);
   }
 
   updateMany(

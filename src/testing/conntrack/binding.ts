@@ -21,7 +21,7 @@ import type {
 } from '../../native/binding.js';
 import { absent, list, packedTuple, writeVerb } from '../../native/numbers.js';
 import { changeFlow } from './change.js';
-import { createFlow } from './create.js';
+import { createFlow, namedBy } from './create.js';
 import { type Entry, Fields, packedFlows } from './entry.js';
 import { asStream, FlowQueue } from './event-queue.js';
 import { ExpectationQueue } from './expectation-bytes.js';
@@ -100,13 +100,25 @@ export class ConntrackMemory extends ExpectationOperations {
   }
 
   ctGet(_: Handle, tuples: Uint8Array): Promise<RawLookup> {
+    return this.later('conntrack get', undefined, () => this.#lookUp(tuples).raw);
+  }
+
+  #lookUp(tuples: Uint8Array): { found: Entry[]; raw: RawLookup } {
+    const found: Entry[] = [];
+    const rows = Int32Array.from(namesOf(tuples), (named) => {
+      const entry = this.find(named, 'conntrack get');
+      if (entry === undefined || !isMeant(named, entry)) return absent;
+      return found.push(entry) - 1;
+    });
+    const batch = batchOf(found, this.world.table.now, 2);
+    return { found, raw: { batch, rows, undecodable: 0 } };
+  }
+
+  ctGetAndZero(_: Handle, tuples: Uint8Array): Promise<RawLookup> {
     return this.later('conntrack get', undefined, () => {
-      const found: Entry[] = [];
-      const rows = Int32Array.from(namesOf(tuples), (named) => {
-        const entry = this.find(named, 'conntrack get');
-        return entry === undefined ? absent : found.push(entry) - 1;
-      });
-      return { batch: batchOf(found, this.world.table.now, 2), rows, undecodable: 0 };
+      const lookup = this.#lookUp(tuples);
+      for (const entry of lookup.found) zeroCounters(entry);
+      return lookup.raw;
     });
   }
 
@@ -146,11 +158,16 @@ export class ConntrackMemory extends ExpectationOperations {
   ctWrite(_: Handle, verb: number, packed: Uint8Array): Promise<RawOutcome> {
     const flows = [...packedFlows(packed)];
     return this.later('conntrack write', undefined, () => {
-      if (verb !== writeVerb.create) unsupportedHere('conntrack write', 'only creation is known');
       const { table, room } = this.world;
-      return outcomeOf(
-        flows.map((flow) => this.#faulted('conntrack create') ?? createFlow(table, flow, room)),
-      );
+      const write = (flow: Fields): Answer => {
+        if (verb === writeVerb.create) {
+          return this.#faulted('conntrack create') ?? createFlow(table, flow, room);
+        }
+        const entry = namedBy(table, flow);
+        if (entry === undefined) return { errno: errno.ENOENT };
+        return this.#faulted('conntrack update') ?? this.#change(entry, flow);
+      };
+      return outcomeOf(flows.map(write));
     });
   }
 
@@ -168,6 +185,21 @@ export class ConntrackMemory extends ExpectationOperations {
       if (answer.errno !== 0) refuse('conntrack update', answer);
       return true;
     });
+  }
+
+  ctUpdateMany(_: Handle, tuples: Uint8Array, packed: Uint8Array): Promise<RawOutcome> {
+    const [names, fields] = [[...namesOf(tuples)], Fields.of(packed)];
+    return this.later('conntrack update', undefined, () =>
+      outcomeOf(
+        names.map((named) => {
+          const faulted = this.#faulted('conntrack update');
+          if (faulted !== undefined) return faulted;
+          const entry = this.find(named, 'conntrack update');
+          if (entry === undefined || !isMeant(named, entry)) return { errno: errno.ENOENT };
+          return this.#change(entry, fields);
+        }),
+      ),
+    );
   }
 
   #change(entry: Entry, fields: Fields): Answer {
@@ -220,7 +252,7 @@ export class ConntrackMemory extends ExpectationOperations {
       // Each is named by its tuple, as native code does it. A zone of one direction can give two flows one name.
       const entry = table.find(protocol, orig, zone)?.entry;
       if (entry === undefined || !matching.has(entry)) continue;
-      const answer = work(entry);
+      const answer = this.request(() => work(entry));
       if (answer.errno === 0) bulk.done++;
       else if (bulk.refused++ === 0) bulk.refusal = { ...answer, operation };
     }

@@ -4,7 +4,7 @@
 import { settableBits } from '../../conntrack/input/writable.js';
 import { protocolNumbers, statusBits } from '../../constants.js';
 import { windowScale } from '../../native/numbers.js';
-import { seqAdjOf } from './create.js';
+import { flagsOf, seqAdjOf } from './create.js';
 import type { Entry, Fields } from './entry.js';
 import type { FlowTable } from './flow-table.js';
 import { helperFits } from './helpers.js';
@@ -32,10 +32,7 @@ function changeProtocol(entry: Entry, fields: Fields): void {
   }
   if (entry.protocol !== protocolNumbers.tcp) return;
   if (state !== undefined) entry.state = state;
-  const flags = fields.pair('tcpFlagsOrig', 'tcpFlagsReply');
-  const masks = fields.pair('tcpMaskOrig', 'tcpMaskReply') ?? [0xff, 0xff];
-  const masked = (i: 0 | 1) => (entry.flags[i] & ~masks[i]) | (flags![i] & masks[i]);
-  if (flags !== undefined) entry.flags = [masked(0), masked(1)];
+  entry.flags = flagsOf(fields, entry.flags);
   const scales = fields.pair('tcpWscaleOrig', 'tcpWscaleReply');
   const both = entry.flags[0] & entry.flags[1] & windowScale;
   if (scales !== undefined && both !== 0) entry.scales = scales;

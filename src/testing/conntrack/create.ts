@@ -37,6 +37,18 @@ export function tupleOf(fields: Fields, protocol: number, reply: boolean): Tuple
   return { src, dst, first: ports ? (first ?? 0) : 0, second: ports ? (second ?? 0) : 0 };
 }
 
+/** The flow that a request to change one names. */
+export function namedBy(table: FlowTable, fields: Fields): Entry | undefined {
+  const protocol = fields.number('protocol')!;
+  const zone = zoneOf(
+    fields.number('zone') ?? 0,
+    fields.number('origZone'),
+    fields.number('replyZone'),
+  );
+  const tuple = tupleOf(fields, protocol, !fields.has('origSrc'));
+  return zone && table.find(protocol, tuple, zone)?.entry;
+}
+
 /** The translation of a request; `undefined`: none. */
 export function natOf(fields: Fields): Nat | undefined {
   if (!fields.has('natSrc', 'natSrcPort', 'natDst', 'natDstPort')) return undefined;
@@ -64,6 +76,16 @@ export function seqAdjOf(words: readonly number[] | undefined): SeqAdj | undefin
   if (words === undefined) return undefined;
   const [correctionPos = 0, before = 0, after = 0] = words;
   return { correctionPos, offsetBefore: before | 0, offsetAfter: after | 0 };
+}
+
+/** TCP flags as they are, with those of a request under its masks. */
+export function flagsOf(fields: Fields, old: Pair<number>): Pair<number> {
+  const of = (flags: number | undefined, mask: number | undefined, before: number) =>
+    flags === undefined ? before : (before & ~(mask ?? 0xff)) | (flags & (mask ?? 0xff));
+  return [
+    of(fields.number('tcpFlagsOrig'), fields.number('tcpMaskOrig'), old[0]),
+    of(fields.number('tcpFlagsReply'), fields.number('tcpMaskReply'), old[1]),
+  ];
 }
 
 const noAdj: SeqAdj = { correctionPos: 0, offsetBefore: 0, offsetAfter: 0 };
@@ -167,7 +189,7 @@ export function createFlow(table: FlowTable, fields: Fields, room: Room): Answer
   const entry = newEntry(table, parts);
   entry.mark = fields.number('mark') ?? 0;
   entry.state = fields.number('state') ?? 0;
-  entry.flags = fields.pair('tcpFlagsOrig', 'tcpFlagsReply') ?? none;
+  entry.flags = flagsOf(fields, none);
   entry.scales = fields.pair('tcpWscaleOrig', 'tcpWscaleReply') ?? none;
   entry.tags = fields.pair('sctpVtagOrig', 'sctpVtagReply') ?? none;
   entry.helper = helper;

@@ -10,7 +10,7 @@ import type {
   RawEventStats,
   RawSegment,
 } from '../../native/binding.js';
-import { eventKind, kernelFilterState } from '../../native/numbers.js';
+import { eventKind, kernelFilterState, ownWanted } from '../../native/numbers.js';
 import type { Follower } from './flow-table.js';
 import { addNews, type FlowNews } from './rows.js';
 
@@ -39,6 +39,8 @@ export abstract class Queue<Event extends object> {
   #kept = 0;
   #lostInKernel = 0;
   #lostInQueue = 0;
+  /** Not wanted by who caused them. */
+  #filtered = 0;
   #wake: ((next: RawSegment | null) => void) | undefined;
   #closed = false;
 
@@ -49,8 +51,12 @@ export abstract class Queue<Event extends object> {
 
   protected abstract segmentOf(events: Event[]): RawSegment;
 
-  protected wants(type: FlowNews['type']): boolean {
-    return (this.#options.kinds & eventKind[type]) !== 0;
+  protected wants(type: FlowNews['type'], portid: number): boolean {
+    if ((this.#options.kinds & eventKind[type]) === 0) return false;
+    const { own } = this.#options;
+    const wanted = own === ownWanted.all || (own === ownWanted.onlyOwn) === (portid !== 0);
+    if (!wanted) this.#filtered++;
+    return wanted;
   }
 
   protected keep(event: Event): void {
@@ -120,7 +126,7 @@ export abstract class Queue<Event extends object> {
     return {
       // A reliable stream leaves in the kernel what its queue has no room for.
       kept: this.#kept - (this.#closed ? 0 : Math.max(0, this.#events - this.#options.maxEvents)),
-      filtered: 0,
+      filtered: this.#filtered,
       undecodable: 0,
       lostInKernel: this.#lostInKernel,
       lostInQueue: this.#lostInQueue,
@@ -148,7 +154,7 @@ export class FlowQueue extends Queue<FlowNews> implements Follower {
   }
 
   take(news: FlowNews): void {
-    if (!this.wants(news.type)) return;
+    if (!this.wants(news.type, news.portid)) return;
     if (this.#filter.empty) {
       this.keep(news);
       return;

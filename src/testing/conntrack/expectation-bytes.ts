@@ -13,6 +13,7 @@ import {
 } from '../../native/numbers.js';
 import { Queue } from './event-queue.js';
 import type { Asked, ExpectationFollower, Expected } from './expectation-table.js';
+import { ownOf } from './rows.js';
 import { hasPorts, type Named, namedAt, type Tuple } from './tuple.js';
 
 /** Reads a request: what is expected, its tuple as a name, and the name of its master. */
@@ -89,19 +90,22 @@ interface ExpectationNews {
   readonly type: number;
   readonly expected: Expected;
   readonly at: number;
+  readonly portid: number;
 }
 
 /** The messages about these, as native code hands them over; `undefined`: none. */
 export function messagesOf(list: readonly ExpectationNews[]): ArrayBuffer | undefined {
   if (list.length === 0) return undefined;
   const parts: Uint8Array[] = [];
-  for (const { type, expected, at } of list) {
+  for (const { type, expected, at, portid } of list) {
     const run = new AttributeWriter();
     writeExpected(run, expected, at);
     const header = new DataView(new ArrayBuffer(messageHeader.bytes));
     header.setUint32(messageHeader.size, run.size, littleEndian);
     header.setInt32(messageHeader.nsid, -1, littleEndian);
     header.setUint32(messageHeader.type, type, littleEndian);
+    header.setUint32(messageHeader.portid, portid, littleEndian);
+    header.setUint32(messageHeader.own, ownOf(portid), littleEndian);
     parts.push(new Uint8Array(header.buffer), run.written.slice(), new Uint8Array(-run.size & 3));
   }
   return new Uint8Array(Buffer.concat(parts)).buffer;
@@ -109,7 +113,7 @@ export function messagesOf(list: readonly ExpectationNews[]): ArrayBuffer | unde
 
 /** The answers to a request. */
 export const answersOf = (list: readonly Expected[], now: number): ArrayBuffer | undefined =>
-  messagesOf(list.map((expected) => ({ type: eventType.none, expected, at: now })));
+  messagesOf(list.map((expected) => ({ type: eventType.none, expected, at: now, portid: 0 })));
 
 /** The events of expectations that a reader has not taken yet. */
 export class ExpectationQueue extends Queue<ExpectationNews> implements ExpectationFollower {
@@ -117,7 +121,7 @@ export class ExpectationQueue extends Queue<ExpectationNews> implements Expectat
     return { events: events.length, messages: messagesOf(events) };
   }
 
-  takeExpectation(type: 'new' | 'destroy', expected: Expected, at: number): void {
-    if (this.wants(type)) this.keep({ type: eventType[type], expected, at });
+  takeExpectation(type: 'new' | 'destroy', expected: Expected, at: number, portid: number): void {
+    if (this.wants(type, portid)) this.keep({ type: eventType[type], expected, at, portid });
   }
 }

@@ -26,6 +26,14 @@ export class ExpectationOperations extends MemoryOperations {
     });
   }
 
+  ctExpectStats(): Promise<{ cpu: number; counters: number[] }[]> {
+    return this.later('conntrack expectation stats', undefined, () => {
+      const { counts } = this.world.expectations;
+      // By the numbers of CTA_STATS_EXP_*.
+      return [{ cpu: 0, counters: [0, counts.new, counts.create, counts.delete] }];
+    });
+  }
+
   ctExpectCreate(_: Handle, packed: Uint8Array): Promise<void> {
     const { asked, name, of } = askedOf(packed);
     return this.later('conntrack expectation create', undefined, () => {

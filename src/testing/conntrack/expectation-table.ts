@@ -41,7 +41,7 @@ export type Asked = Omit<Expected, 'id' | 'master' | 'expires'> & {
 
 /** Follows expectations. */
 export interface ExpectationFollower {
-  takeExpectation(type: 'new' | 'destroy', expected: Expected, at: number): void;
+  takeExpectation(type: 'new' | 'destroy', expected: Expected, at: number, portid: number): void;
 }
 
 /** Whether a tuple is what is expected, under the mask. */
@@ -70,6 +70,8 @@ function clashes(a: Expected, b: Omit<Asked, 'seconds'>): boolean {
 export class ExpectationTable {
   readonly followers = new Set<ExpectationFollower>();
   readonly all = new Set<Expected>();
+  /** Expectations that flows met, that were made, and that have gone. */
+  readonly counts = { new: 0, create: 0, delete: 0 };
   readonly #flows: FlowTable;
 
   constructor(flows: FlowTable) {
@@ -127,6 +129,7 @@ export class ExpectationTable {
     const expires = this.#flows.now + policy.seconds * 1000;
     const made: Expected = { ...asked, master, id: this.#flows.nextId(), expires };
     this.all.add(made);
+    this.counts.create++;
     this.#tell('new', made);
     // The kernel gives it the time of the helper. The package changes that afterwards.
     if (seconds !== undefined) made.expires = this.#flows.now + seconds * 1000;
@@ -136,12 +139,14 @@ export class ExpectationTable {
   #tell(type: 'new' | 'destroy', one: Expected): void {
     if (!one.master.reports) return;
     for (const follower of this.followers) {
-      follower.takeExpectation(type, { ...one }, this.#flows.now);
+      follower.takeExpectation(type, { ...one }, this.#flows.now, this.#flows.requester);
     }
   }
 
   end(one: Expected): void {
-    if (this.all.delete(one)) this.#tell('destroy', one);
+    if (!this.all.delete(one)) return;
+    this.counts.delete++;
+    this.#tell('destroy', one);
   }
 
   endWhere(isMeant: (one: Expected) => boolean): void {
@@ -152,6 +157,7 @@ export class ExpectationTable {
   meet(name: Named): Expected | undefined {
     const one = this.find(name);
     if (one === undefined || (one.flags & inactive) !== 0) return undefined;
+    this.counts.new++;
     if ((one.flags & permanent) === 0) this.end(one);
     return one;
   }

@@ -30,6 +30,7 @@ export class FlowTable {
   readonly counts = { insert: 0, drop: 0, earlyDrop: 0 };
   readonly #byTuple = new Map<string, Hit[]>();
   readonly #epoch: bigint;
+  #requester = 0;
   #now = 0;
   #ticks = 0n;
   #made = 0;
@@ -125,19 +126,40 @@ export class FlowTable {
     for (const each of this.onEnd) each(entry);
   }
 
+  /** The port id of the socket whose request is worked on; 0: none. */
+  get requester(): number {
+    return this.#requester;
+  }
+
+  /** Does work that a request over a socket with this port id wants; 0: what the kernel does by itself. */
+  by<T>(portid: number, work: () => T): T {
+    const before = this.#requester;
+    this.#requester = portid;
+    try {
+      return work();
+    } finally {
+      this.#requester = before;
+    }
+  }
+
   /** Tells what has happened to a flow, where the flow tells anything. */
   tell(type: FlowNews['type'], entry: Entry, told: number): void {
     if (!entry.reports) return;
     const timestamp = entry.start === undefined ? undefined : this.time();
-    const event: FlowNews = { type, flow: { ...entry }, told, at: this.#now, timestamp };
+    const event: FlowNews = {
+      ...{ type, flow: { ...entry }, told, at: this.#now, timestamp },
+      portid: this.#requester,
+    };
     for (const follower of [...this.followers]) follower.take(event);
   }
 
   /** Ends flows whose time is over, the earliest first. */
   expire(): void {
-    const over = [...this.entries].filter(({ expires }) => expires <= this.#now);
-    for (const entry of over.sort((a, b) => a.expires - b.expires)) this.end(entry);
-    for (const each of this.onTime) each(this.#now);
+    this.by(0, () => {
+      const over = [...this.entries].filter(({ expires }) => expires <= this.#now);
+      for (const entry of over.sort((a, b) => a.expires - b.expires)) this.end(entry);
+      for (const each of this.onTime) each(this.#now);
+    });
   }
 
   /** Lets time pass. Each flow ends at its own time. */

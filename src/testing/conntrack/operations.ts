@@ -52,7 +52,12 @@ export class MemoryOperations {
     await turn();
     if (cell !== undefined && cellAt(cell).raised) throw cancelled(operation);
     this.world.faults.check(operation);
-    return work();
+    return this.request(work);
+  }
+
+  /** Work that a request of this process wants. */
+  protected request<T>(work: () => T): T {
+    return this.world.table.by(process.pid, work);
   }
 
   /** The flow with this tuple, whoever it is. */

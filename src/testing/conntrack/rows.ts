@@ -20,6 +20,7 @@ import {
   statusBits,
 } from '../../constants.js';
 import type { RawBatch } from '../../native/binding.js';
+import { own } from '../../native/numbers.js';
 import { type Entry, noLabels } from './entry.js';
 import { hasPorts, type Tuple } from './tuple.js';
 
@@ -34,6 +35,8 @@ export interface FlowNews {
   readonly told: number;
   /** Milliseconds of the table's clock. */
   readonly at: number;
+  /** The port id of the socket whose request caused it; 0: the kernel. All of them are of this process. */
+  readonly portid: number;
   /** Nanoseconds since the epoch, where the flow has a start. */
   readonly timestamp: bigint | undefined;
 }
@@ -152,8 +155,12 @@ export function addRow(rows: MadeRows, entry: Readonly<Entry>, now: number, use:
   rows.end();
 }
 
+/** Every request in memory is one of this process. */
+export const ownOf = (portid: number) => (portid === 0 ? own.no : own.yes);
+
 /** The row of an event. */
-export function addNews(rows: MadeRows, { type, flow, told, at, timestamp }: FlowNews): void {
+export function addNews(rows: MadeRows, event: FlowNews): void {
+  const { type, flow, told, at, portid, timestamp } = event;
   const ended = type === 'destroy';
   putCommon(rows, flow);
   const left = secondsLeft(flow, at);
@@ -163,7 +170,7 @@ export function addNews(rows: MadeRows, { type, flow, told, at, timestamp }: Flo
   if (ended || told & news.protocol) putProtocol(rows, flow, ended);
   // The end tells nothing that is rare; an update tells no master.
   putRare(rows, type === 'new' ? flow : { ...flow, master: undefined }, ended ? -1 : told, ended);
-  rows.setEvent(type, -1, timestamp);
+  rows.setEvent({ type, nsid: -1, portid, own: ownOf(portid), timestamp });
   rows.end();
 }
 
