@@ -106,8 +106,8 @@ let made = 0;
  * addon and no privilege. Its `Conntrack` is the class of the package, so a program under test takes it as any other.
  *
  * It does what Linux 6.18 does with requests over netlink. It has no packets but those of {@link MemoryKernel.packet},
- * and no time but that of {@link MemoryKernel.advance}. What it does not do is refused with an
- * `UnsupportedError`. Nothing of it keeps the process alive.
+ * and no time but that of {@link MemoryKernel.advance}. What it does not do is refused with an `UnsupportedError`. Only
+ * the timers of `revertAfter` and `watch` keep the process alive.
  * @example
  * import { MemoryKernel } from 'conntrack/testing';
  * const kernel = new MemoryKernel();

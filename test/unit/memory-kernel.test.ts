@@ -7,6 +7,7 @@ import {
   type EventStream,
   type FlowInit,
   NetlinkError,
+  type TupleInit,
   UnsupportedError,
 } from '../../src/index.js';
 import { MemoryKernel, type MemoryPacket } from '../../src/testing/testing.js';
@@ -163,6 +164,13 @@ test('time: flows expire in the order of their times, each at its own', async ()
   await conntrack.create({ ...udp(2), timeout: 20 });
   kernel.advance(100);
   assert.is(kernel.now, 1_000_000_100_000);
+  const init = udp(3);
+  await conntrack.create({ ...init, timeout: 500 });
+  const { timeout: _, ...tuple } = init;
+  assert.not(await conntrack.delete({ ...(tuple as TupleInit), start: 5n }));
+  assert.not(await conntrack.update({ ...(tuple as TupleInit), start: 5n }, { mark: 1 }));
+  const { start } = (await conntrack.get(tuple as TupleInit))!;
+  assert.ok(await conntrack.update({ ...(tuple as TupleInit), start: start! }, { mark: 1 }));
   const ends = (await read(stream)).map((event) =>
     event.type === 'destroy' ? [event.flow.orig.srcPort, event.flow.stop! / 1_000_000_000n] : [],
   );

@@ -153,11 +153,11 @@ export class FlowTable {
     for (const follower of [...this.followers]) follower.take(event);
   }
 
-  /** Ends flows whose time is over, the earliest first. */
+  /** Ends flows whose time is over. */
   expire(): void {
     this.by(0, () => {
       const over = [...this.entries].filter(({ expires }) => expires <= this.#now);
-      for (const entry of over.sort((a, b) => a.expires - b.expires)) this.end(entry);
+      for (const entry of over) this.end(entry);
       for (const each of this.onTime) each(this.#now);
     });
   }
