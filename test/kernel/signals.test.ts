@@ -1,9 +1,10 @@
 // Abort signals of the operations that change many flows: where the operation stops, what it reports, and that no
 // listener stays.
+// Kernels: linux, memory
 import { getEventListeners } from 'node:events';
-import { conntrack, type FlowInit, type TupleInit } from '../../src/index.js';
+import type { FlowInit, TupleInit } from '../../src/index.js';
 import { assert, suite, throws } from '../support/harness.js';
-import { fill } from '../support/populate.js';
+import { conntrack, fill } from '../support/table.js';
 
 const test = suite('signals');
 const count = 30_000;
@@ -58,7 +59,7 @@ test('before: nothing is sent', async () => {
 
 test('in the middle: finished changes stay, and are reported', async () => {
   await conntrack.flush();
-  fill({ count, profile: 'plain' });
+  await fill({ count, profile: 'plain' });
   let changed = -1;
   await aborted((signal) =>
     conntrack.updateWhere(
