@@ -196,8 +196,8 @@ const forge = (netns: Netns, port: number) => {
 test('the port id of another program in another namespace is not own, and is unknown without a socket there', async () => {
   using named = Netns.create();
   using foreign = Netns.create();
-  here.ip('netns', 'set', named.name!, '5');
-  here.ip('netns', 'set', foreign.name!, '6');
+  here.ip('netns', 'set', named.name!, '7');
+  here.ip('netns', 'set', foreign.name!, '8');
   for (const netns of [named, foreign]) netns.conntrackSysctls({ events: 1 });
   const everywhere = new Collector(conntrack.events({ allNamespaces: true, reliable: true }));
   const others = conntrack.events({ allNamespaces: true, own: false });

@@ -217,8 +217,8 @@ class RowPacker {
     } else {
       // The kernel takes scales only with this flag on both sides.
       write_.u8(Field::tcpFlagsOrig, 1);
-      write_.u8(Field::tcpFlagsReply, 1);
       write_.u8(Field::tcpMaskOrig, 1);
+      write_.u8(Field::tcpFlagsReply, 1);
       write_.u8(Field::tcpMaskReply, 1);
     }
     if (scales) {
