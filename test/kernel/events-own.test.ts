@@ -211,7 +211,7 @@ test('the port id of another program in another namespace is not own, and is unk
   assert.equal(open.map(told), ['new 2 false', 'destroy 2 false']);
   assert.is(open[1]!.portid, port);
 
-  // A reliable stream remembers the port id. Whether 6 is `named` nobody can tell without a socket there.
+  // A reliable stream remembers the port id. Whether 8 is `named` nobody can tell without a socket there.
   await inside.close();
   other(foreign, '-I', 3);
   forge(foreign, port);
