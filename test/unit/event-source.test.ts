@@ -6,6 +6,7 @@ import { EventSource } from '../../src/conntrack/events/event-source.js';
 import { EventStream } from '../../src/conntrack/events/event-stream.js';
 import { ExpectationStream } from '../../src/conntrack/expectations/expectation-stream.js';
 import type { Binding, RawEventStats, RawSegment } from '../../src/native/binding.js';
+import { messageHeader } from '../../src/native/numbers.js';
 import type { Session } from '../../src/native/session.js';
 import { assert, suite, throws } from '../support/harness.js';
 
@@ -99,10 +100,10 @@ function messages(...ids: (number | null)[]): RawSegment {
             ...[1, 2, 3].map((type) => tuple(type, type)),
             attribute(5, be32(id)),
           ]);
-    const header = Buffer.alloc(12);
-    header.writeUInt32LE(payload.length, 0);
-    header.writeInt32LE(-1, 4);
-    header.writeUInt32LE(1, 8);
+    const header = Buffer.alloc(messageHeader.bytes);
+    header.writeUInt32LE(payload.length, messageHeader.size);
+    header.writeInt32LE(-1, messageHeader.nsid);
+    header.writeUInt32LE(1, messageHeader.type);
     return Buffer.concat([header, payload, Buffer.alloc(-payload.length & 3)]);
   });
   const bytes = new Uint8Array(Buffer.concat(parts));
