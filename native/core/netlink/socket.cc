@@ -38,9 +38,11 @@ Result<Socket> Socket::open(const char* operation, int protocol) {
 }
 
 Socket& Socket::operator=(Socket&& other) noexcept {
-  if (this == &other) return *this;
-  std::destroy_at(this);
-  return *std::construct_at(this, std::move(other));
+  if (this != &other) {
+    std::destroy_at(this);
+    std::construct_at(this, std::move(other));
+  }
+  return *this;
 }
 
 bool Socket::set_option(int option, int value) {
