@@ -12,11 +12,14 @@ import {
 } from '../support/flow-filters.js';
 import { assert, suite } from '../support/harness.js';
 import { Random } from '../support/random.js';
-import { conntrack, fill, needsLinux, useLabels } from '../support/table.js';
+import { conntrack, fill, memory, needsLinux, useLabels } from '../support/table.js';
 
 const test = suite('filter');
 const filters = 600;
 const nested = 300;
+
+/** In memory no kernel filters first. */
+const linux = memory === undefined;
 
 let whole: FlowBatch;
 let flows: FlowObject[];
@@ -202,7 +205,7 @@ test('zone 0 matches every flow without a zone, also flows with a zone for one d
   assert.ok([...zero].some((flow) => flow.orig.zone !== undefined));
   assert.ok(![...zero].some((flow) => flow.zone !== 0));
   const five = await check({ zone: 5 });
-  assert.equal(five.stats.kernelFilter, ['zone']);
+  if (linux) assert.equal(five.stats.kernelFilter, ['zone']);
   const directional = flows.find(({ orig }) => orig.zone !== undefined)!;
   const same = await check({ zone: directional.orig.zone! });
   assert.is(same.length, 0);
@@ -216,8 +219,10 @@ test('status: all, any and none', async () => {
     (error: Error) => assert.instance(error, RangeError),
   );
   const exact = await check({ status: { all: ['seen_reply'], none: ['assured'] } });
-  assert.equal(exact.stats.kernelFilter, ['status']);
-  assert.is(exact.stats.rejected, 0);
+  if (linux) {
+    assert.equal(exact.stats.kernelFilter, ['status']);
+    assert.is(exact.stats.rejected, 0);
+  }
   const any = await check({ status: { any: ['src_nat', 'dst_nat'] } });
   assert.ok(any.length > 0 && any.length < flows.length);
 });
@@ -245,7 +250,7 @@ test('lists of ports and addresses of every length; an IPv4-mapped address is th
   for (const src of [`::ffff:${one.orig.src}`, [`::ffff:${one.orig.src}`, one.orig.src]]) {
     const found = await check({ src });
     assert.ok(found.length > 0);
-    assert.ok(found.stats.kernelFilter.includes('orig'));
+    if (linux) assert.ok(found.stats.kernelFilter.includes('orig'));
   }
   assert.is(
     (await check({ src: '::ffff:0:0/96' })).length,

@@ -36,8 +36,8 @@ static ssize_t garble(uint8_t *data, ssize_t size, size_t room) {
     case 1:  // a bit anywhere
       data[mixed % (uint32_t)size] ^= (uint8_t)(1u << (mixed >> 29));
       return size;
-    case 2:
-      return size / 2;
+    case 2:  // half of it, and never at the end of a message
+      return size / 2 | 2;
     case 3:
       return size > 3 ? 3 : size;
     case 4:
