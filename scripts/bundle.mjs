@@ -182,9 +182,19 @@ function withClassNames(code) {
   return code.replace(new RegExp(`\\b(?:${renamed.join('|')})\\b`, 'g'), (name) => name.slice(1));
 }
 
-/** The code without its indentation, a seventh of the size. Its lines stay where they are. */
-function unindented(code) {
-  const result = code.replace(/^ +/gm, '');
+const quotedText = /("(?:[^"\\]|\\.)*")/;
+/** A line without blanks at its begin and beside signs. One with a template or a pattern keeps the others. */
+function dense(line) {
+  const parts = line.trimStart().split(quotedText);
+  const plain = (part, i) => i % 2 === 1 || !/['"`/]/.test(part);
+  if (!parts.every(plain)) return line.trimStart();
+  const cut = (part) => part.replace(/ *([=*<>!&|?:,;{}()[\]]) */g, '$1');
+  return parts.map((part, i) => (i % 2 === 1 ? part : cut(part))).join('');
+}
+
+/** The code without most of its blanks, a fifth of the size. Its lines stay where they are. */
+function withoutBlanks(code) {
+  const result = code.split('\n').map(dense).join('\n');
   // A text over several lines would be another one.
   const meaning = (text) => transformSync(text, { minifyWhitespace: true }).code;
   if (meaning(result) !== meaning(code)) throw new Error('a text of the sources spans lines');
@@ -202,7 +212,10 @@ function linesOnly(code) {
 
 function write({ outputFiles }) {
   for (const { path, text: code } of outputFiles) {
-    writeFileSync(path, path.endsWith('.map') ? linesOnly(code) : unindented(withClassNames(code)));
+    writeFileSync(
+      path,
+      path.endsWith('.map') ? linesOnly(code) : withoutBlanks(withClassNames(code)),
+    );
   }
 }
 
